@@ -1,0 +1,411 @@
+//! Reading a section of the user's config: every mistake in it is found in one go, each with its place.
+//!
+//! serde stops at the first mistake. [`Section::read`] notes it, takes the offending value out and reads again,
+//! until what is left can be read. Sections are therefore structs with `#[serde(default, deny_unknown_fields)]`
+//! and without required fields: what must not be missing is checked afterwards, with words of its own.
+
+use std::collections::BTreeSet;
+use std::fmt;
+
+use secrecy::SecretString;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+
+use crate::secret::{Secret, SecretError, Secrets};
+
+/// Most mistakes noted in one section, so that a hostile file cannot keep us busy.
+const MOST: usize = 100;
+
+/// Where a value stands in the config: `sinks.ops-email.to[1]`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Path(pub Vec<Key>);
+
+/// One step of a [`Path`].
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Key {
+    /// A key of a table.
+    Name(String),
+    /// An element of an array, from 0.
+    Index(usize),
+}
+
+impl From<&str> for Key {
+    fn from(name: &str) -> Self {
+        Self::Name(name.to_owned())
+    }
+}
+
+impl From<usize> for Key {
+    fn from(index: usize) -> Self {
+        Self::Index(index)
+    }
+}
+
+impl Path {
+    /// This place's child.
+    #[must_use]
+    pub fn join(&self, key: impl Into<Key>) -> Self {
+        let mut keys = self.0.clone();
+        keys.push(key.into());
+        Self(keys)
+    }
+
+    /// The place `rest` below this one.
+    #[must_use]
+    pub fn extend(&self, rest: &Self) -> Self {
+        Self(self.0.iter().chain(&rest.0).cloned().collect())
+    }
+}
+
+impl fmt::Display for Path {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (position, key) in self.0.iter().enumerate() {
+            match key {
+                Key::Index(index) => write!(f, "[{index}]")?,
+                Key::Name(name) => {
+                    let dot = if position == 0 { "" } else { "." };
+                    let bare = name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_' || c == '-');
+                    if bare && !name.is_empty() { write!(f, "{dot}{name}")? } else { write!(f, "{dot}{name:?}")? }
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Something wrong with the config.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Problem {
+    /// Where.
+    pub path: Path,
+    /// Whether the config can be used all the same.
+    pub severity: Severity,
+    /// What is wrong.
+    pub what: String,
+    /// What was expected instead.
+    pub expected: Option<String>,
+    /// What to do.
+    pub hint: Option<String>,
+}
+
+/// How bad a [`Problem`] is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Severity {
+    /// The config is used; the user should know.
+    Warning,
+    /// The config is refused.
+    Error,
+}
+
+impl Problem {
+    /// An error at a place.
+    pub fn error(path: Path, what: impl Into<String>) -> Self {
+        Self { path, severity: Severity::Error, what: what.into(), expected: None, hint: None }
+    }
+
+    /// A warning about a place.
+    pub fn warning(path: Path, what: impl Into<String>) -> Self {
+        Self { severity: Severity::Warning, ..Self::error(path, what) }
+    }
+
+    /// With what was expected instead.
+    #[must_use]
+    pub fn expected(mut self, expected: impl Into<String>) -> Self {
+        self.expected = Some(expected.into());
+        self
+    }
+
+    /// With what to do.
+    #[must_use]
+    pub fn hint(mut self, hint: impl Into<String>) -> Self {
+        self.hint = Some(hint.into());
+        self
+    }
+}
+
+/// What a section's reading depends on besides the section.
+#[derive(Debug, Default)]
+pub struct Environment {
+    /// Where secrets are looked up.
+    pub secrets: Secrets,
+    /// Values that came from environment variables: always text there, and read as a number, a truth value or
+    /// a list where one is wanted.
+    pub textual: BTreeSet<Path>,
+}
+
+/// One table of the config while it is read.
+pub struct Section<'a> {
+    value: &'a Value,
+    path: Path,
+    /// Keys that somebody else reads: neither unknown nor ours.
+    others: &'a [&'a str],
+    environment: &'a Environment,
+    /// What was found wrong so far.
+    pub problems: Vec<Problem>,
+}
+
+impl<'a> Section<'a> {
+    /// A table that stands at `path`, in which the keys `others` are read by somebody else.
+    pub fn new(value: &'a Value, path: Path, others: &'a [&'a str], environment: &'a Environment) -> Self {
+        Self { value, path, others, environment, problems: Vec::new() }
+    }
+
+    /// Where the section stands.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Notes an error at a key of this section.
+    pub fn error(&mut self, key: impl Into<Key>, what: impl Into<String>) -> &mut Problem {
+        self.note(Problem::error(self.path.join(key), what))
+    }
+
+    /// Notes a warning at a key of this section.
+    pub fn warning(&mut self, key: impl Into<Key>, what: impl Into<String>) -> &mut Problem {
+        self.note(Problem::warning(self.path.join(key), what))
+    }
+
+    /// Notes that a key is missing, at the section itself.
+    pub fn missing(&mut self, key: &str, hint: impl Into<String>) {
+        self.note(Problem::error(self.path.clone(), format!("`{key}` is missing")).hint(hint));
+    }
+
+    fn note(&mut self, problem: Problem) -> &mut Problem {
+        self.problems.push(problem);
+        let last = self.problems.len() - 1;
+        &mut self.problems[last]
+    }
+
+    /// Reads the section, noting every mistake; what was mistaken is left at its default. None if not even
+    /// that is possible.
+    pub fn read<T: DeserializeOwned>(&mut self) -> Option<T> {
+        let mut value = self.value.clone();
+        if let Value::Object(table) = &mut value {
+            table.retain(|key, _| !self.others.contains(&key.as_str()));
+        }
+        for _ in 0..MOST {
+            let error = match serde_path_to_error::deserialize::<_, T>(&value) {
+                Ok(read) => return Some(read),
+                Err(error) => error,
+            };
+            let place = steps(error.path());
+            let what = error.into_inner().to_string();
+            if self.reread_text(&mut value, &place, &what) {
+                continue;
+            }
+            let problem = self.problem(&place, &what, &value);
+            self.problems.push(problem);
+            if !take_out(&mut value, &place.0) {
+                return None;
+            }
+        }
+        None
+    }
+
+    /// Fetches a secret, noting why if it is not to be had.
+    pub fn secret(&mut self, key: &str, secret: &Secret) -> Option<SecretString> {
+        match self.environment.secrets.get(secret) {
+            Ok(value) => Some(value),
+            // Only systemd provides credentials: for a person who checks by hand this is no mistake.
+            Err(error @ SecretError::NoCredentials(_)) => {
+                self.warning(key, error.to_string()).hint =
+                    Some("run the check as the service does to have it looked at".into());
+                Some(SecretString::from(""))
+            }
+            Err(error) => {
+                let why = std::error::Error::source(&error).map(|source| format!(": {source}")).unwrap_or_default();
+                self.error(key, format!("{error}{why}"));
+                None
+            }
+        }
+    }
+
+    /// A value from an environment variable is text; where something else is wanted, reads it as TOML would.
+    fn reread_text(&self, value: &mut Value, place: &Path, what: &str) -> bool {
+        if !what.starts_with("invalid type: string") || !self.environment.textual.contains(&self.path.extend(place)) {
+            return false;
+        }
+        let Some(found) = find(value, &place.0) else { return false };
+        let Some(reread) = found.as_str().and_then(|text| serde_json::from_str::<Value>(text.trim()).ok()) else {
+            return false;
+        };
+        if reread.is_string() {
+            return false;
+        }
+        *found = reread;
+        true
+    }
+
+    fn problem(&self, place: &Path, what: &str, value: &Value) -> Problem {
+        let path = self.path.extend(place);
+        if let Some((unknown, known)) = unknown_field(what) {
+            let known: Vec<&str> = known.into_iter().chain(self.others.iter().copied()).collect();
+            let path = if place.0.last() == Some(&Key::Name(unknown.to_owned())) { path } else { path.join(unknown) };
+            let problem = Problem::error(path, format!("unknown key `{unknown}`")).expected(one_of(&known));
+            return match closest(unknown, known.iter().copied()) {
+                Some(near) => problem.hint(format!("did you mean `{near}`?")),
+                None => problem,
+            };
+        }
+        let (what, expected) = match what.split_once(", expected ") {
+            Some((what, expected)) => (without_content(what), Some(expected.to_owned())),
+            None => (what.to_owned(), None),
+        };
+        let mut problem = Problem::error(path, what);
+        problem.expected = expected;
+        if let (Some(expected), Some(Value::String(text))) = (&problem.expected, find(&mut value.clone(), &place.0)) {
+            let near = closest(text, expected.split('`').skip(1).step_by(2));
+            problem.hint = near.map(|near| format!("did you mean `{near}`?"));
+        }
+        problem
+    }
+}
+
+/// A wrong value may be a secret that was put into the wrong place: say its type, not its content.
+fn without_content(what: &str) -> String {
+    let kinds = ["string", "integer", "floating point", "boolean", "sequence", "map", "null"];
+    match what.strip_prefix("invalid type: ") {
+        Some(found) => {
+            let kind = kinds.into_iter().find(|kind| found.starts_with(kind)).unwrap_or("value");
+            let kind = match kind {
+                "sequence" => "list",
+                "map" => "table",
+                kind => kind,
+            };
+            format!("wrong type: {kind}")
+        }
+        None => what.to_owned(),
+    }
+}
+
+fn unknown_field(what: &str) -> Option<(&str, Vec<&str>)> {
+    let (name, rest) = what.strip_prefix("unknown field `")?.split_once('`')?;
+    Some((name, rest.split('`').skip(1).step_by(2).collect()))
+}
+
+fn steps(path: &serde_path_to_error::Path) -> Path {
+    use serde_path_to_error::Segment;
+    Path(
+        path.iter()
+            .filter_map(|segment| match segment {
+                Segment::Seq { index } => Some(Key::Index(*index)),
+                Segment::Map { key } => Some(Key::Name(key.clone())),
+                Segment::Enum { variant } => Some(Key::Name(variant.clone())),
+                Segment::Unknown => None,
+            })
+            .collect(),
+    )
+}
+
+fn find<'v>(value: &'v mut Value, keys: &[Key]) -> Option<&'v mut Value> {
+    keys.iter().try_fold(value, |value, key| match key {
+        Key::Name(name) => value.get_mut(name),
+        Key::Index(index) => value.get_mut(index),
+    })
+}
+
+/// Takes a value out of its table. An element of a list takes its list with it, since the places of its
+/// neighbours would move.
+fn take_out(value: &mut Value, keys: &[Key]) -> bool {
+    match keys {
+        [] => false,
+        [parents @ .., Key::Index(_)] => take_out(value, parents),
+        [parents @ .., Key::Name(name)] => {
+            let table = find(value, parents).and_then(Value::as_object_mut);
+            table.is_some_and(|table| table.remove(name).is_some()) || take_out(value, parents)
+        }
+    }
+}
+
+/// `one of `a`, `b``, for [`Problem::expected`].
+pub fn one_of(names: &[&str]) -> String {
+    let names: Vec<String> = names.iter().map(|name| format!("`{name}`")).collect();
+    if names.len() == 1 { names[0].clone() } else { format!("one of {}", names.join(", ")) }
+}
+
+/// The name that was probably meant, if one is near enough.
+pub fn closest<'n>(wrong: &str, names: impl IntoIterator<Item = &'n str>) -> Option<&'n str> {
+    names
+        .into_iter()
+        .map(|name| (strsim::jaro_winkler(wrong, name), name))
+        .filter(|(likeness, _)| *likeness > 0.75)
+        .max_by(|(a, _), (b, _)| a.total_cmp(b))
+        .map(|(_, name)| name)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde::Deserialize;
+    use serde_json::json;
+
+    use super::*;
+
+    #[derive(Debug, Default, Deserialize)]
+    #[serde(default, deny_unknown_fields)]
+    struct Sample {
+        server: Option<String>,
+        port: Option<u16>,
+        to: Vec<String>,
+        format: Option<Format>,
+        nested: Nested,
+    }
+
+    #[derive(Debug, Deserialize)]
+    #[serde(rename_all = "kebab-case")]
+    enum Format {
+        Json,
+        Text,
+    }
+
+    #[derive(Debug, Default, Deserialize)]
+    #[serde(default, deny_unknown_fields)]
+    struct Nested {
+        first: Option<u32>,
+    }
+
+    fn read(value: &Value) -> (Option<Sample>, Vec<Problem>) {
+        let environment =
+            Environment { textual: BTreeSet::from([Path(vec!["s".into(), "port".into()])]), ..Environment::default() };
+        let mut section = Section::new(value, Path(vec!["s".into()]), &["type"], &environment);
+        (section.read(), section.problems)
+    }
+
+    #[test]
+    fn every_mistake_is_found_with_its_place() {
+        let (sample, problems) = read(&json!({
+            "type": "x", "sever": "a", "port": "many", "to": ["a", 7], "format": "jsno", "nested": { "frist": 1 }, "server": "ok"
+        }));
+        let sample = sample.unwrap();
+        assert_eq!(sample.server.as_deref(), Some("ok"));
+        assert!(
+            sample.port.is_none() && sample.format.is_none() && sample.to.is_empty() && sample.nested.first.is_none()
+        );
+        let mut found: Vec<(String, Option<String>)> =
+            problems.iter().map(|p| (p.path.to_string(), p.hint.clone())).collect();
+        found.sort();
+        let hint = |text: &str| Some(format!("did you mean `{text}`?"));
+        assert_eq!(
+            found,
+            [
+                ("s.format".to_owned(), hint("json")),
+                ("s.nested.frist".to_owned(), hint("first")),
+                ("s.port".to_owned(), None),
+                ("s.sever".to_owned(), hint("server")),
+                ("s.to[1]".to_owned(), None),
+            ]
+        );
+        assert!(problems.iter().all(|problem| !problem.what.contains("many")), "{problems:?}");
+    }
+
+    #[test]
+    fn text_from_the_environment_becomes_what_is_wanted() {
+        let (sample, problems) = read(&json!({ "port": "25" }));
+        assert_eq!((sample.unwrap().port, problems.len()), (Some(25), 0));
+    }
+
+    #[test]
+    fn paths_read_as_they_are_written() {
+        let path = Path(vec!["instances".into(), "a.b".into(), "to".into(), 1.into()]);
+        assert_eq!(path.to_string(), r#"instances."a.b".to[1]"#);
+    }
+}

@@ -1,0 +1,145 @@
+//! How a try can end badly. The kind alone answers: try again? does it say something about the whole sink?
+
+use std::error::Error;
+use std::fmt;
+use std::time::Duration;
+
+/// Longest text kept of what a far side said, in characters.
+pub const EXCERPT: usize = 300;
+
+/// One failed try.
+#[derive(Debug)]
+pub struct Failure {
+    /// What sort of failure.
+    pub kind: FailureKind,
+    /// What happened, in words: no secret, at most [`EXCERPT`] characters, one line.
+    pub message: String,
+    /// What the far side asked us to wait, unclamped.
+    pub retry_after: Option<Duration>,
+    /// The underlying error.
+    source: Option<Box<dyn Error + Send + Sync>>,
+}
+
+impl Failure {
+    /// A failure in words. Control characters become spaces and the text is cut to [`EXCERPT`].
+    pub fn new(kind: FailureKind, message: impl AsRef<str>) -> Self {
+        Self { kind, message: excerpt(message.as_ref()), retry_after: None, source: None }
+    }
+
+    /// With what the far side asked us to wait.
+    #[must_use]
+    pub fn retry_after(mut self, hint: Option<Duration>) -> Self {
+        self.retry_after = hint;
+        self
+    }
+
+    /// With the underlying error. Mind that its texts must not hold a secret either.
+    #[must_use]
+    pub fn caused_by(mut self, source: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
+        self.source = Some(source.into());
+        self
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.kind.as_str(), self.message)
+    }
+}
+
+impl Error for Failure {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        self.source.as_deref().map(|source| source as _)
+    }
+}
+
+/// One line of at most [`EXCERPT`] characters from a text of unknown origin.
+pub fn excerpt(text: &str) -> String {
+    let mut line = String::new();
+    let mut words = text.split(|c: char| c.is_whitespace() || c.is_control()).filter(|word| !word.is_empty());
+    let mut room = EXCERPT;
+    while let Some(word) = words.next() {
+        let gap = usize::from(!line.is_empty());
+        let length = word.chars().count();
+        if length + gap > room {
+            line.extend(word.chars().take(room.saturating_sub(gap + 1)));
+            line.push('…');
+            break;
+        }
+        if gap == 1 {
+            line.push(' ');
+        }
+        line.push_str(word);
+        room -= length + gap;
+    }
+    line
+}
+
+/// What sort of failure.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum FailureKind {
+    /// No connection: DNS, connect, TLS, or cut before an answer came.
+    Unreachable,
+    /// No answer within the time allowed.
+    TimedOut,
+    /// The service is there and cannot just now.
+    Busy,
+    /// We send faster than the service allows.
+    RateLimited,
+    /// This recipient or this message cannot be taken just now; others may.
+    Deferred,
+    /// This recipient or this message will never be taken.
+    Refused,
+    /// The sink's own credentials or address are not accepted; a person must act.
+    Unauthorised,
+}
+
+impl FailureKind {
+    /// Every kind, for tables and tests.
+    pub const ALL: [Self; 7] = [
+        Self::Unreachable,
+        Self::TimedOut,
+        Self::Busy,
+        Self::RateLimited,
+        Self::Deferred,
+        Self::Refused,
+        Self::Unauthorised,
+    ];
+
+    /// The label in records and metrics.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Unreachable => "unreachable",
+            Self::TimedOut => "timed-out",
+            Self::Busy => "busy",
+            Self::RateLimited => "rate-limited",
+            Self::Deferred => "deferred",
+            Self::Refused => "refused",
+            Self::Unauthorised => "unauthorised",
+        }
+    }
+
+    /// Whether trying the same again later may help.
+    pub fn is_transient(self) -> bool {
+        !matches!(self, Self::Refused | Self::Unauthorised)
+    }
+
+    /// Whether it would have met any other message to this sink as well.
+    pub fn concerns_whole_sink(self) -> bool {
+        !matches!(self, Self::Deferred | Self::Refused)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn excerpts_are_one_bounded_line() {
+        assert_eq!(excerpt("550 5.1.1\r\nno  such\tuser"), "550 5.1.1 no such user");
+        let long = excerpt(&"ação ".repeat(200));
+        assert!(long.chars().count() <= EXCERPT, "{}", long.chars().count());
+        assert!(long.ends_with('…'));
+        assert_eq!(excerpt(&"x".repeat(1000)).chars().count(), EXCERPT);
+    }
+}

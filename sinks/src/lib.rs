@@ -1,0 +1,83 @@
+//! Where linedown's notifications go.
+//!
+//! A sink tries once and says what sort of failure it was; retrying, ordering, limiting and recording stand
+//! around it, in the daemon. To add one: a file here (or a crate of your own) with [`Settings`] and [`Sink`],
+//! a line in [`KINDS`], and a section in the documented config.
+
+mod config;
+mod failure;
+mod notification;
+mod secret;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+
+pub use config::{Environment, Key, Path, Problem, Section, Severity, closest, one_of};
+pub use failure::{EXCERPT, Failure, FailureKind, excerpt};
+pub use notification::{Incident, Instance, Kind, Notification, Reason, Undelivered};
+pub use secret::{Secret, SecretError, Secrets};
+
+/// Tries once. Retrying, ordering, limiting and recording belong to the caller, who also bounds the time.
+#[async_trait]
+pub trait Sink: Send + Sync {
+    /// Hands the notification to the far side.
+    async fn deliver(&self, notification: &Notification) -> Result<Receipt, Failure>;
+}
+
+/// A sink's section of the config, checked: everything that needs neither network nor time.
+pub trait Settings: Send + Sync {
+    /// Whom an incident's notification goes to, one message each. A sink that is its own address (a channel,
+    /// a stream) answers with one empty name, which is the default.
+    fn recipients(&self, _incident: &Incident) -> Vec<String> {
+        vec![String::new()]
+    }
+
+    /// The message as the far side would get it, for people to look at.
+    fn preview(&self, notification: &Notification) -> String;
+
+    /// What the caller must keep to.
+    fn limits(&self) -> Limits;
+
+    /// The sink itself. Opens no connection yet; fails only for what the machine lacks.
+    fn build(&self) -> Result<Arc<dyn Sink>, BuildError>;
+}
+
+/// What a sink bears.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// How many deliveries at the same time, at least 1.
+    pub in_flight: usize,
+    /// Least time between the starts of two deliveries.
+    pub interval: Duration,
+    /// How long one delivery may take altogether.
+    pub timeout: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self { in_flight: 4, interval: Duration::ZERO, timeout: Duration::from_secs(30) }
+    }
+}
+
+/// What the far side said when it took the message, at most [`EXCERPT`] characters.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Receipt(pub String);
+
+/// A sink that cannot be made on this machine, and why.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct BuildError(pub String);
+
+/// One kind of sink: the `type` a user writes, and how its section is read.
+#[derive(Clone, Copy)]
+pub struct SinkKind {
+    /// The value of `type`.
+    pub name: &'static str,
+    /// Reads the section without touching the network, noting every problem in it; none if it cannot be used.
+    pub check: fn(&mut Section<'_>) -> Option<Arc<dyn Settings>>,
+}
+
+/// The sinks that ship with linedown.
+pub const KINDS: &[SinkKind] = &[];

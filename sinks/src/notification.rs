@@ -1,0 +1,211 @@
+//! What a sink is asked to deliver: the facts of one notification, ready to be put into words.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+/// One message owed to one recipient of one sink.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Notification {
+    /// The number an operator sees and types.
+    pub id: i64,
+    /// The random name of the store that numbered it; with `id` it makes [`Notification::key`].
+    pub store: String,
+    /// Why the message is sent.
+    pub kind: Kind,
+    /// Whom the sink shall address; empty where the sink itself is the address (a channel, a stream).
+    pub recipient: String,
+    /// The rule that owes it; none for a test message.
+    pub rule: Option<String>,
+    /// Which try this is, from 1.
+    pub attempt: u32,
+    /// When it became owed.
+    pub created_at: Timestamp,
+    /// When this try began; the "now" of its texts.
+    pub at: Timestamp,
+    /// What the last try failed with, if there was one: why the reader hears late.
+    pub last_failure: Option<String>,
+    /// The outage it is about.
+    pub incident: Incident,
+    /// For [`Kind::Undelivered`]: what somebody else was to be told and was not.
+    pub undelivered: Option<Undelivered>,
+}
+
+impl Notification {
+    /// A name no other notification of any linedown has; the same over all attempts, so that a copy is
+    /// recognisable.
+    pub fn key(&self) -> String {
+        format!("{}.{}", self.id, self.store)
+    }
+
+    /// A name shared by all notifications of one incident.
+    pub fn thread(&self) -> String {
+        format!("incident.{}.{}", self.incident.id, self.store)
+    }
+}
+
+/// Why a message is sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Kind {
+    /// The line is down. If the incident is closed by the time it is sent, it says both.
+    Down,
+    /// The line was down already, and it is worse than was thought.
+    Worse,
+    /// The line is back.
+    Resolved,
+    /// Another sink gave up on a message; this one tells somebody.
+    Undelivered,
+    /// Somebody asked for a test message.
+    Test,
+}
+
+impl Kind {
+    /// Every kind, for tables and tests.
+    pub const ALL: [Self; 5] = [Self::Down, Self::Worse, Self::Resolved, Self::Undelivered, Self::Test];
+
+    /// As stored, shown and matched.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Down => "down",
+            Self::Worse => "worse",
+            Self::Resolved => "resolved",
+            Self::Undelivered => "undelivered",
+            Self::Test => "test",
+        }
+    }
+
+    /// The inverse of [`Kind::as_str`].
+    pub fn parse(text: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| kind.as_str() == text)
+    }
+}
+
+/// One outage of one instance.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Incident {
+    /// The number an operator sees and types.
+    pub id: i64,
+    /// The configured source that reported it.
+    pub source: String,
+    /// The line.
+    pub instance: Instance,
+    /// Why it is down, as far as the gateway told.
+    pub reason: Reason,
+    /// The gateway's own words, untrusted.
+    pub error: Option<String>,
+    /// Since when the line is down.
+    pub opened_at: Timestamp,
+    /// Since when it is back; none while it is down.
+    pub closed_at: Option<Timestamp>,
+}
+
+/// One line at a source, with what the inventory knows of it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Instance {
+    /// The gateway's identifier.
+    pub id: String,
+    /// The inventory's name for it.
+    pub name: Option<String>,
+    /// Digits, as the gateway sent them. Show it through [`Instance::masked_phone`] only.
+    #[serde(skip)]
+    pub phone: Option<String>,
+    /// The inventory's labels.
+    pub labels: BTreeMap<String, String>,
+}
+
+impl Instance {
+    /// What to call the line: its name, or else its identifier.
+    pub fn title(&self) -> &str {
+        self.name.as_deref().unwrap_or(&self.id)
+    }
+
+    /// The phone with all but its first four and last four digits hidden: `5544*****9999`. Shorter numbers
+    /// show the last two only.
+    pub fn masked_phone(&self) -> Option<String> {
+        self.phone.as_deref().map(mask)
+    }
+}
+
+/// Hides the middle of a phone number.
+fn mask(phone: &str) -> String {
+    let digits: Vec<char> = phone.chars().collect();
+    let (head, tail) = if digits.len() >= 10 { (4, 4) } else { (0, 2.min(digits.len() / 2)) };
+    let shown = |index: usize| index < head || index >= digits.len() - tail;
+    digits.iter().enumerate().map(|(index, digit)| if shown(index) { *digit } else { '*' }).collect()
+}
+
+/// Why a line is down.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Reason {
+    /// None of the known reasons. (The order is from mild to severe: a later report may only worsen it.)
+    Other,
+    /// The device was unlinked, or the phone is gone.
+    DeviceDisconnected,
+    /// The session is lost: somebody must read a new QR code.
+    SessionExpired,
+    /// WhatsApp has probably blocked the number.
+    NumberBlocked,
+}
+
+impl Reason {
+    /// Every reason, from mild to severe.
+    pub const ALL: [Self; 4] = [Self::Other, Self::DeviceDisconnected, Self::SessionExpired, Self::NumberBlocked];
+
+    /// As stored, shown and matched.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Other => "other",
+            Self::DeviceDisconnected => "device-disconnected",
+            Self::SessionExpired => "session-expired",
+            Self::NumberBlocked => "number-blocked",
+        }
+    }
+
+    /// The inverse of [`Reason::as_str`].
+    pub fn parse(text: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|reason| reason.as_str() == text)
+    }
+}
+
+/// A message that another sink gave up on.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Undelivered {
+    /// Its number.
+    pub notification: i64,
+    /// What it was to say.
+    pub kind: Kind,
+    /// The sink that gave up.
+    pub sink: String,
+    /// Whom it was for; empty where the sink itself is the address.
+    pub recipient: String,
+    /// Why it was given up, in words.
+    pub why: String,
+    /// How often it was tried.
+    pub attempts: u32,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn phones_are_masked() {
+        assert_eq!(mask("5544999999999"), "5544*****9999");
+        assert_eq!(mask("12345"), "***45");
+        assert_eq!(mask("1"), "*");
+        assert_eq!(mask(""), "");
+    }
+
+    #[test]
+    fn names_round_trip() {
+        for kind in Kind::ALL {
+            assert_eq!(Kind::parse(kind.as_str()), Some(kind));
+        }
+        for reason in Reason::ALL {
+            assert_eq!(Reason::parse(reason.as_str()), Some(reason));
+        }
+    }
+}

@@ -1,0 +1,166 @@
+//! Secrets: where they come from, and a type that cannot print itself.
+
+use std::fmt;
+use std::path::PathBuf;
+
+use secrecy::{ExposeSecret, SecretString};
+use serde::{Deserialize, Deserializer, de};
+
+/// A secret as written in the config: `"plain"`, `{ file = … }`, `{ env = … }` or `{ credential = … }`.
+#[derive(Clone, Debug)]
+pub enum Secret {
+    /// Written out.
+    Plain(SecretString),
+    /// The content of a file, without its final line break.
+    File(PathBuf),
+    /// An environment variable.
+    Env(String),
+    /// A systemd credential: a file in `$CREDENTIALS_DIRECTORY`.
+    Credential(String),
+}
+
+/// Largest secret read, in bytes.
+const LARGEST: u64 = 64 * 1024;
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Place {
+    file: Option<PathBuf>,
+    env: Option<String>,
+    credential: Option<String>,
+}
+
+impl<'de> Deserialize<'de> for Secret {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Visitor;
+        impl<'de> de::Visitor<'de> for Visitor {
+            type Value = Secret;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a string, { file = \"…\" }, { env = \"…\" } or { credential = \"…\" }")
+            }
+
+            fn visit_str<E: de::Error>(self, text: &str) -> Result<Secret, E> {
+                Ok(Secret::Plain(text.into()))
+            }
+
+            fn visit_map<A: de::MapAccess<'de>>(self, map: A) -> Result<Secret, A::Error> {
+                let place = Place::deserialize(de::value::MapAccessDeserializer::new(map))?;
+                match (place.file, place.env, place.credential) {
+                    (Some(file), None, None) => Ok(Secret::File(file)),
+                    (None, Some(env), None) => Ok(Secret::Env(env)),
+                    (None, None, Some(credential)) => Ok(Secret::Credential(credential)),
+                    _ => Err(de::Error::custom("expected exactly one of `file`, `env`, `credential`")),
+                }
+            }
+        }
+        deserializer.deserialize_any(Visitor)
+    }
+}
+
+/// Where secrets are looked up. Files are read, nothing else is touched.
+#[derive(Clone, Debug, Default)]
+pub struct Secrets {
+    /// `$CREDENTIALS_DIRECTORY`, where systemd puts credentials.
+    pub credentials: Option<PathBuf>,
+}
+
+/// Why a secret is not to be had. Names its place, never its value.
+#[derive(Debug, thiserror::Error)]
+pub enum SecretError {
+    /// The file cannot be read.
+    #[error("cannot read {path}")]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// The variable is not set.
+    #[error("the environment variable {0} is not set")]
+    Env(String),
+    /// We were not started by systemd, so no credentials are there to be looked at.
+    #[error("credential {0} is only there when systemd starts linedown")]
+    NoCredentials(String),
+    /// There is nothing in it.
+    #[error("the secret is empty")]
+    Empty,
+    /// A credential's name is a file name, nothing more.
+    #[error("{0} is not the name of a credential")]
+    Name(String),
+}
+
+impl Secrets {
+    /// Looks at this process's environment.
+    pub fn of_this_process() -> Self {
+        Self { credentials: std::env::var_os("CREDENTIALS_DIRECTORY").map(PathBuf::from) }
+    }
+
+    /// Fetches a secret.
+    pub fn get(&self, secret: &Secret) -> Result<SecretString, SecretError> {
+        let value = match secret {
+            Secret::Plain(value) => value.clone(),
+            Secret::File(path) => read(path)?,
+            Secret::Env(name) => std::env::var(name).map_err(|_| SecretError::Env(name.clone()))?.into(),
+            Secret::Credential(name) => {
+                if name.contains('/') || name.starts_with('.') || name.is_empty() {
+                    return Err(SecretError::Name(name.clone()));
+                }
+                let folder = self.credentials.as_ref().ok_or_else(|| SecretError::NoCredentials(name.clone()))?;
+                read(&folder.join(name))?
+            }
+        };
+        if value.expose_secret().is_empty() { Err(SecretError::Empty) } else { Ok(value) }
+    }
+}
+
+fn read(path: &std::path::Path) -> Result<SecretString, SecretError> {
+    use std::io::Read;
+    let failed = |source| SecretError::File { path: path.to_owned(), source };
+    let mut text = String::new();
+    let file = std::fs::File::open(path).map_err(failed)?;
+    file.take(LARGEST).read_to_string(&mut text).map_err(failed)?;
+    Ok(text.trim_end_matches(['\r', '\n']).into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(text: &str) -> Result<Secret, serde_json::Error> {
+        serde_json::from_str(text)
+    }
+
+    #[test]
+    fn the_four_forms_are_read() {
+        assert!(matches!(parse(r#""x""#).unwrap(), Secret::Plain(_)));
+        assert!(matches!(parse(r#"{"file":"/x"}"#).unwrap(), Secret::File(_)));
+        assert!(matches!(parse(r#"{"env":"X"}"#).unwrap(), Secret::Env(_)));
+        assert!(matches!(parse(r#"{"credential":"x"}"#).unwrap(), Secret::Credential(_)));
+        assert!(parse(r#"{"file":"/x","env":"X"}"#).is_err());
+        assert!(parse("{}").is_err());
+        assert!(parse("7").is_err());
+    }
+
+    #[test]
+    fn a_secret_does_not_print_itself() {
+        assert!(!format!("{:?}", parse(r#""hunter2""#).unwrap()).contains("hunter2"));
+    }
+
+    #[test]
+    fn files_and_credentials_lose_their_final_line_break_only() {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("token"), " s3cret \n").unwrap();
+        let secrets = Secrets { credentials: Some(folder.path().to_owned()) };
+        for place in [Secret::File(folder.path().join("token")), Secret::Credential("token".into())] {
+            assert_eq!(secrets.get(&place).unwrap().expose_secret(), " s3cret ");
+        }
+        assert!(matches!(secrets.get(&Secret::Credential("../token".into())), Err(SecretError::Name(_))));
+        std::fs::write(folder.path().join("empty"), "\n").unwrap();
+        assert!(matches!(secrets.get(&Secret::Credential("empty".into())), Err(SecretError::Empty)));
+        assert!(matches!(
+            Secrets::default().get(&Secret::Credential("token".into())),
+            Err(SecretError::NoCredentials(_))
+        ));
+    }
+}
