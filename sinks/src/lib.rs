@@ -8,6 +8,7 @@ mod config;
 mod failure;
 mod notification;
 mod secret;
+mod texts;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,6 +19,7 @@ pub use config::{Environment, Key, Path, Problem, Section, Severity, closest, on
 pub use failure::{EXCERPT, Failure, FailureKind, excerpt};
 pub use notification::{Incident, Instance, Kind, Notification, Reason, Undelivered};
 pub use secret::{Secret, SecretError, Secrets};
+pub use texts::{Inline, TextKeys, Texts};
 
 /// Tries once. Retrying, ordering, limiting and recording belong to the caller, who also bounds the time.
 #[async_trait]
@@ -75,8 +77,9 @@ pub struct BuildError(pub String);
 pub struct SinkKind {
     /// The value of `type`.
     pub name: &'static str,
-    /// Reads the section without touching the network, noting every problem in it; none if it cannot be used.
-    pub check: fn(&mut Section<'_>) -> Option<Arc<dyn Settings>>,
+    /// Reads the section's own keys without touching the network, noting every problem; none if it cannot be
+    /// used. The texts are those of the keys that every sink has.
+    pub check: fn(&mut Section<'_>, Texts) -> Option<Arc<dyn Settings>>,
 }
 
 /// The sinks that ship with linedown.
