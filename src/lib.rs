@@ -1,1 +1,19 @@
-//! x
+//! linedown: know the moment a WhatsApp line drops, and that somebody was told.
+//!
+//! The way of the data, one direction only:
+//!
+//! ```text
+//! gateway → server → source → store.accept → 200
+//!                               │ decided by incident (what happened) and rule (who, when)
+//! sinks ← delivery ← store.lease
+//! ```
+
+pub mod clock;
+pub mod delivery;
+pub mod incident;
+pub mod metrics;
+pub mod rule;
+pub mod server;
+pub mod source;
+pub mod store;
+pub mod trial;

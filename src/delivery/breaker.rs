@@ -1,0 +1,146 @@
+//! Pure: what a sink's recent attempts say of it. One that is down is probed with a single notification after
+//! growing waits, instead of being hammered with everything that waits for it.
+
+use jiff::Timestamp;
+use linedown_sinks::FailureKind;
+
+use super::backoff;
+use crate::clock::later;
+use crate::rule::Retry;
+
+/// The health of one sink.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Breaker {
+    trouble: Option<Trouble>,
+}
+
+/// A sink that is down.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Trouble {
+    /// Since its first failure.
+    pub since: Timestamp,
+    /// When it may be tried again.
+    pub resume_at: Timestamp,
+    /// The last failure, in words.
+    pub why: String,
+    failures: u32,
+    last_at: Timestamp,
+}
+
+/// How much may be started now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Leave {
+    /// As much as the sink bears.
+    Full,
+    /// One, if nothing else is under way.
+    Probe,
+    /// Nothing before then.
+    NotBefore(Timestamp),
+}
+
+impl Breaker {
+    /// How much may be started now.
+    pub fn leave(&self, now: Timestamp) -> Leave {
+        match &self.trouble {
+            None => Leave::Full,
+            Some(trouble) if now >= trouble.resume_at => Leave::Probe,
+            Some(trouble) => Leave::NotBefore(trouble.resume_at),
+        }
+    }
+
+    /// What is wrong with the sink, if something is.
+    pub fn trouble(&self) -> Option<&Trouble> {
+        self.trouble.as_ref()
+    }
+
+    /// An attempt reached the sink, whatever it said of that one message. Answers the trouble that is over.
+    pub fn well(&mut self) -> Option<Trouble> {
+        self.trouble.take()
+    }
+
+    /// An attempt that began at `began` failed in a way that any other would have. Attempts that were under way
+    /// together count as one. Answers whether the trouble is new.
+    pub fn failed(
+        &mut self,
+        failure: (FailureKind, &str, Option<std::time::Duration>),
+        began: Timestamp,
+        now: Timestamp,
+        retry: &Retry,
+        dice: f64,
+    ) -> bool {
+        let (kind, why, hint) = failure;
+        let before = self.trouble.take();
+        let is_new = before.is_none();
+        let mut trouble = before.unwrap_or(Trouble { since: now, resume_at: now, why: String::new(), failures: 0, last_at: Timestamp::MIN });
+        if began >= trouble.last_at {
+            trouble.failures = trouble.failures.saturating_add(1);
+            trouble.last_at = now;
+        }
+        let wait = backoff::wait(retry, trouble.failures, dice).max(backoff::clamped(hint));
+        trouble.resume_at = trouble.resume_at.max(later(now, wait));
+        trouble.why = format!("{}: {why}", kind.as_str());
+        self.trouble = Some(trouble);
+        is_new
+    }
+
+    /// The clock went backwards or the sink was configured anew: it may be tried now, unless it asked us to wait.
+    pub fn forgive(&mut self, now: Timestamp) {
+        if let Some(trouble) = &mut self.trouble
+            && !trouble.why.starts_with(FailureKind::RateLimited.as_str())
+        {
+            trouble.resume_at = now;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::clock::from_millis;
+
+    const RETRY: Retry =
+        Retry { first: Duration::from_secs(2), max: Duration::from_secs(600), give_up_after: Duration::from_secs(86400) };
+
+    fn at(second: i64) -> Timestamp {
+        from_millis(second * 1000)
+    }
+
+    fn fail(breaker: &mut Breaker, began: i64, now: i64) -> bool {
+        breaker.failed((FailureKind::Unreachable, "refused", None), at(began), at(now), &RETRY, 0.5)
+    }
+
+    #[test]
+    fn a_sink_that_is_down_is_probed() {
+        let mut breaker = Breaker::default();
+        assert_eq!(breaker.leave(at(0)), Leave::Full);
+        assert!(fail(&mut breaker, 0, 1));
+        assert_eq!(breaker.leave(at(2)), Leave::NotBefore(at(3)));
+        assert_eq!(breaker.leave(at(3)), Leave::Probe);
+        assert!(!fail(&mut breaker, 3, 4));
+        assert_eq!(breaker.leave(at(7)), Leave::NotBefore(at(8)));
+        assert_eq!(breaker.well().map(|trouble| trouble.since), Some(at(1)));
+        assert_eq!(breaker.leave(at(7)), Leave::Full);
+    }
+
+    #[test]
+    fn failures_together_count_once() {
+        let mut breaker = Breaker::default();
+        for _ in 0..8 {
+            fail(&mut breaker, 0, 1);
+        }
+        assert_eq!(breaker.leave(at(1)), Leave::NotBefore(at(3)));
+    }
+
+    #[test]
+    fn a_new_config_is_tried_at_once_but_a_rate_limit_is_kept() {
+        let mut breaker = Breaker::default();
+        fail(&mut breaker, 0, 1);
+        breaker.forgive(at(1));
+        assert_eq!(breaker.leave(at(1)), Leave::Probe);
+        breaker.failed((FailureKind::RateLimited, "slow", Some(Duration::from_secs(60))), at(1), at(2), &RETRY, 0.5);
+        breaker.forgive(at(2));
+        assert_eq!(breaker.leave(at(3)), Leave::NotBefore(at(62)));
+    }
+}

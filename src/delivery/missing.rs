@@ -1,0 +1,14 @@
+//! Stands in for a sink that something is still owed to, but that has left the config.
+
+use async_trait::async_trait;
+use linedown_sinks::{Failure, FailureKind, Notification, Receipt, Sink};
+
+pub(super) struct Missing(pub(super) String);
+
+#[async_trait]
+impl Sink for Missing {
+    async fn deliver(&self, _notification: &Notification) -> Result<Receipt, Failure> {
+        let words = format!("the sink {:?} is no longer in the config; put it back and `linedown retry`", self.0);
+        Err(Failure::new(FailureKind::Refused, words))
+    }
+}

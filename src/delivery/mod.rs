@@ -1,0 +1,139 @@
+//! From the store to the sinks: one worker a sink, so that none delays another.
+
+pub mod backoff;
+mod bells;
+mod breaker;
+mod missing;
+mod worker;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use linedown_sinks::{BuildError, Limits, Sink};
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+
+use crate::metrics::Metrics;
+use crate::rule::{Retry, Routing};
+use crate::store::Store;
+use bells::Bells;
+use missing::Missing;
+use worker::Worker;
+
+pub use worker::Assignment;
+
+/// Decides who is told, shared by intake and workers, swapped as a whole on reload.
+pub type SharedRouting = arc_swap::ArcSwap<Routing>;
+
+/// All workers.
+pub struct Delivery {
+    store: Arc<dyn Store>,
+    routing: Arc<SharedRouting>,
+    metrics: Arc<Metrics>,
+    stop: watch::Sender<bool>,
+    bells: Arc<Bells>,
+    workers: Mutex<Workers>,
+}
+
+#[derive(Default)]
+struct Workers {
+    assignments: BTreeMap<String, watch::Sender<Assignment>>,
+    tasks: JoinSet<()>,
+}
+
+/// Sinks that could be built, ready to be put to work. Everything that can fail on reload has happened.
+pub struct Built(BTreeMap<String, Assignment>);
+
+/// A sink that cannot be built on this machine.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot set up the sink {sink}")]
+pub struct NotBuilt {
+    /// Its name.
+    pub sink: String,
+    /// Why.
+    pub source: BuildError,
+}
+
+/// Builds every sink of the config. Opens no connection.
+pub fn build(routing: &Routing) -> Result<Built, NotBuilt> {
+    let assignments = routing.sinks.iter().map(|(name, target)| {
+        let sink = target.settings.build().map_err(|source| NotBuilt { sink: name.clone(), source })?;
+        Ok((name.clone(), Assignment { sink, limits: target.settings.limits(), retry: target.retry }))
+    });
+    assignments.collect::<Result<_, _>>().map(Built)
+}
+
+impl Delivery {
+    /// No workers yet; [`Delivery::assign`] starts them.
+    pub fn new(store: Arc<dyn Store>, routing: Arc<SharedRouting>, metrics: Arc<Metrics>) -> Self {
+        Self { store, routing, metrics, stop: watch::Sender::new(false), bells: Arc::default(), workers: Mutex::default() }
+    }
+
+    /// Puts sinks to work: new ones get a worker, those that are there go on with their new settings after what
+    /// they have in hand. A sink that something is still owed to and that is gone from the config gives that up.
+    pub fn assign(&self, built: Built, owing: &BTreeSet<String>) {
+        let Built(mut assignments) = built;
+        let mut workers = self.workers.lock().unwrap_or_else(PoisonError::into_inner);
+        let gone: Vec<String> = workers.assignments.keys().chain(owing).cloned().collect();
+        for name in gone {
+            assignments.entry(name.clone()).or_insert_with(|| missing(name));
+        }
+        for (name, assignment) in assignments {
+            match workers.assignments.get(&name) {
+                Some(sender) => {
+                    sender.send_replace(assignment);
+                }
+                None => self.hire(&mut workers, name, assignment),
+            }
+        }
+    }
+
+    fn hire(&self, workers: &mut Workers, name: String, assignment: Assignment) {
+        let (sender, receiver) = watch::channel(assignment);
+        let worker = Worker {
+            name: name.clone(),
+            store: Arc::clone(&self.store),
+            routing: Arc::clone(&self.routing),
+            metrics: Arc::clone(&self.metrics),
+            bell: self.bells.hang(&name),
+            bells: Arc::clone(&self.bells),
+            assignment: receiver,
+            stop: self.stop.subscribe(),
+        };
+        workers.assignments.insert(name, sender);
+        workers.tasks.spawn(worker.run());
+    }
+
+    /// Tells workers that something may be due.
+    pub fn wake(&self, sinks: &BTreeSet<String>) {
+        self.bells.ring(sinks);
+    }
+
+    /// Whether every worker lives.
+    pub fn all_at_work(&self) -> bool {
+        let workers = self.workers.lock().unwrap_or_else(PoisonError::into_inner);
+        workers.tasks.len() == workers.assignments.len()
+    }
+
+    /// Starts nothing new, waits for what is in flight until the deadline, and leaves the rest in the store.
+    /// Answers the number of sinks that did not finish.
+    pub async fn drain(&self, within: Duration) -> usize {
+        self.stop.send_replace(true);
+        let mut tasks = {
+            let mut workers = self.workers.lock().unwrap_or_else(PoisonError::into_inner);
+            workers.assignments.clear();
+            std::mem::take(&mut workers.tasks)
+        };
+        let finish = async { while tasks.join_next().await.is_some() {} };
+        let finished = tokio::time::timeout(within, finish).await;
+        if finished.is_ok() { 0 } else { tasks.len() }
+    }
+}
+
+fn missing(name: String) -> Assignment {
+    let patience = Duration::from_secs(3600);
+    let retry = Retry { first: Duration::from_secs(2), max: patience, give_up_after: patience };
+    let sink: Arc<dyn Sink> = Arc::new(Missing(name));
+    Assignment { sink, limits: Limits::default(), retry }
+}

@@ -1,0 +1,260 @@
+//! One sink's worker: leases what is due, as much as the sink bears, tries, and records how it ended.
+
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::FutureExt;
+use jiff::Timestamp;
+use linedown_sinks::{Failure, FailureKind, Limits, Notification, Receipt, Sink};
+use tokio::sync::{Notify, watch};
+use tokio::task::JoinSet;
+use tokio::time::{sleep, timeout};
+
+use super::backoff::{self, Next};
+use super::bells::Bells;
+use super::breaker::{Breaker, Leave};
+use super::SharedRouting;
+use crate::clock;
+use crate::metrics::Metrics;
+use crate::rule::Retry;
+use crate::store::{Due, Outcome, Settled, Settlement, Store};
+
+/// The longest sleep: after it the clock is looked at anew, whatever it did meanwhile.
+const NAP: Duration = Duration::from_secs(30);
+/// How long to leave a store alone that failed.
+const STORE_REST: Duration = Duration::from_secs(1);
+/// How often a sink in trouble is looked through for what has waited too long.
+const SWEEP: Duration = Duration::from_secs(5);
+
+/// What a worker works with.
+#[derive(Clone)]
+pub struct Assignment {
+    /// The sink.
+    pub sink: Arc<dyn Sink>,
+    /// What it bears.
+    pub limits: Limits,
+    /// How failures are retried.
+    pub retry: Retry,
+}
+
+pub(super) struct Worker {
+    pub(super) name: String,
+    pub(super) store: Arc<dyn Store>,
+    pub(super) routing: Arc<SharedRouting>,
+    pub(super) metrics: Arc<Metrics>,
+    pub(super) bell: Arc<Notify>,
+    pub(super) bells: Arc<Bells>,
+    pub(super) assignment: watch::Receiver<Assignment>,
+    pub(super) stop: watch::Receiver<bool>,
+}
+
+/// How one attempt ended, for the breaker.
+struct Ended {
+    began: Timestamp,
+    failure: Option<Failure>,
+    settled: Settled,
+}
+
+impl Worker {
+    pub(super) async fn run(mut self) {
+        let mut breaker = Breaker::default();
+        let mut under_way: JoinSet<Ended> = JoinSet::new();
+        let mut last_start = None;
+        loop {
+            let nap = self.start_what_is_due(&breaker, &mut under_way, &mut last_start).await;
+            tokio::select! {
+                Some(ended) = under_way.join_next(), if !under_way.is_empty() => {
+                    if let Ok(ended) = ended {
+                        self.learn(&mut breaker, ended).await;
+                    }
+                }
+                () = self.bell.notified() => {}
+                () = sleep(nap) => {
+                    if breaker.trouble().is_some() {
+                        self.give_up_what_waited_too_long(&breaker).await;
+                    }
+                }
+                Ok(()) = self.assignment.changed() => breaker.forgive(clock::now()),
+                _ = self.stop.changed() => break,
+            }
+        }
+        while under_way.join_next().await.is_some() {}
+    }
+
+    /// Starts as many attempts as the sink bears now; answers how long nothing more will be due.
+    async fn start_what_is_due(
+        &self,
+        breaker: &Breaker,
+        under_way: &mut JoinSet<Ended>,
+        last_start: &mut Option<Timestamp>,
+    ) -> Duration {
+        let now = clock::now();
+        let assignment = self.assignment.borrow().clone();
+        let limits = assignment.limits;
+        let mut room = limits.in_flight.max(1).saturating_sub(under_way.len());
+        match breaker.leave(now) {
+            Leave::Full => {}
+            Leave::Probe => room = usize::from(under_way.is_empty()),
+            Leave::NotBefore(then) => return clock::between(now, then).min(SWEEP).max(Duration::from_millis(1)),
+        }
+        if !limits.interval.is_zero() {
+            let open_at = last_start.map_or(now, |start| clock::later(start, limits.interval));
+            // A clock that was set back must not silence the sink.
+            let wait = clock::between(now, open_at).min(limits.interval);
+            if !wait.is_zero() {
+                return wait;
+            }
+            room = room.min(1);
+        }
+        if room == 0 {
+            return NAP;
+        }
+        match self.store.lease(&self.name, room, now).await {
+            Ok(leased) => {
+                let full = leased.due.len() == room;
+                for due in leased.due {
+                    *last_start = Some(now);
+                    under_way.spawn(self.attempt(due, &assignment));
+                }
+                let next = leased.next.map_or(NAP, |next| clock::between(now, next).min(NAP));
+                match limits.interval {
+                    _ if !full => next,
+                    interval if interval.is_zero() => NAP,
+                    interval => interval.max(next),
+                }
+            }
+            Err(error) => {
+                tracing::error!(sink = self.name, error = %error, "cannot read what is due from the store; trying again");
+                STORE_REST
+            }
+        }
+    }
+
+    /// One attempt, from the sink to the record of its end.
+    fn attempt(&self, due: Due, assignment: &Assignment) -> impl Future<Output = Ended> + Send + 'static {
+        let Assignment { sink, limits, retry } = assignment.clone();
+        let (store, routing) = (Arc::clone(&self.store), Arc::clone(&self.routing));
+        let (name, metrics) = (self.name.clone(), Arc::clone(&self.metrics));
+        async move {
+            let Due { notification, owed_at } = due;
+            let result = deliver(sink.as_ref(), &notification, limits.timeout).await;
+            let now = clock::now();
+            metrics.attempt(&name, result.as_ref().err().map(|failure| failure.kind));
+            let outcome = outcome(&result, &notification, owed_at, &retry, now);
+            log(&name, &notification, &outcome, clock::between(notification.at, now));
+            metrics.outcome(&name, notification.kind, &outcome, clock::between(notification.created_at, now));
+            let settlement = Settlement { notification: notification.id, at: now, outcome };
+            let settled = record(store.as_ref(), &settlement, &routing).await;
+            Ended { began: notification.at, failure: result.err(), settled }
+        }
+    }
+
+    async fn learn(&self, breaker: &mut Breaker, ended: Ended) {
+        let now = clock::now();
+        self.tell_others(&ended.settled);
+        match ended.failure {
+            Some(failure) if failure.kind.concerns_whole_sink() && failure.kind.is_transient() => {
+                let retry = self.assignment.borrow().retry;
+                let what = (failure.kind, failure.message.as_str(), failure.retry_after);
+                if breaker.failed(what, ended.began, now, &retry, fastrand::f64()) {
+                    tracing::warn!(sink = self.name, failure = %failure, "the sink is failing; it is probed until it is back");
+                }
+                self.give_up_what_waited_too_long(breaker).await;
+            }
+            _ => {
+                if let Some(trouble) = breaker.well() {
+                    tracing::info!(sink = self.name, since = %trouble.since, "the sink is back");
+                }
+            }
+        }
+    }
+
+    /// While the sink is in trouble only probes are tried; what has waited for longer than the user's patience
+    /// is given up with the trouble as its reason.
+    async fn give_up_what_waited_too_long(&self, breaker: &Breaker) {
+        let Some(trouble) = breaker.trouble() else { return };
+        let now = clock::now();
+        let patience = self.assignment.borrow().retry.give_up_after;
+        let owed_before = now.checked_sub(patience).unwrap_or(Timestamp::MIN);
+        let why = format!("{} (failing since {})", trouble.why, trouble.since);
+        let given_up = self.store.give_up(&self.name, owed_before, &why, now, self.routing.load_full()).await;
+        match given_up {
+            Ok(settled) if settled.dead > 0 => {
+                tracing::error!(sink = self.name, notifications = settled.dead, untold = settled.untold, why, "gave up on what waited too long");
+                self.metrics.given_up(&self.name, settled.dead);
+                self.tell_others(&settled);
+            }
+            Ok(_) => {}
+            Err(error) => tracing::error!(sink = self.name, error = %error, "cannot give up on what waited too long; trying again"),
+        }
+    }
+
+    /// What a settlement made due for other sinks is found by their workers at once.
+    fn tell_others(&self, settled: &Settled) {
+        self.metrics.untold(settled.untold);
+        self.bells.ring(&settled.sinks);
+    }
+}
+
+/// One try, bounded in time. A panic in a sink is a failure of that try.
+async fn deliver(sink: &dyn Sink, notification: &Notification, within: Duration) -> Result<Receipt, Failure> {
+    let attempt = AssertUnwindSafe(sink.deliver(notification)).catch_unwind();
+    match timeout(within, attempt).await {
+        Ok(Ok(result)) => result,
+        Ok(Err(_panic)) => Err(Failure::new(FailureKind::Busy, "the sink crashed; this is a bug in linedown")),
+        Err(_elapsed) => {
+            let words = format!("no answer within {} s", within.as_secs());
+            Err(Failure::new(FailureKind::TimedOut, words))
+        }
+    }
+}
+
+fn outcome(
+    result: &Result<Receipt, Failure>,
+    notification: &Notification,
+    owed_at: Timestamp,
+    retry: &Retry,
+    now: Timestamp,
+) -> Outcome {
+    let failure = match result {
+        Ok(Receipt(said)) => return Outcome::Delivered(said.clone()),
+        Err(failure) => failure,
+    };
+    let (kind, why) = (failure.kind, failure.message.clone());
+    let failed = backoff::Failed { kind, hint: failure.retry_after, attempt: notification.attempt, owed_at };
+    match backoff::next(&failed, retry, now, fastrand::f64()) {
+        Next::At(due_at) => Outcome::Again { kind, why, due_at },
+        Next::GiveUp => Outcome::Dead { kind, why },
+    }
+}
+
+/// Records the end of an attempt, however long the store takes: until then the notification is not handed out
+/// again, so nobody is told twice because of a full disk.
+async fn record(store: &dyn Store, settlement: &Settlement, routing: &SharedRouting) -> Settled {
+    loop {
+        match store.settle(settlement.clone(), routing.load_full()).await {
+            Ok(settled) => return settled,
+            Err(error) => {
+                tracing::error!(notification = settlement.notification, error = %error, "cannot record how an attempt ended; trying again");
+                sleep(STORE_REST).await;
+            }
+        }
+    }
+}
+
+fn log(sink: &str, notification: &Notification, outcome: &Outcome, took: Duration) {
+    let (id, incident, attempt) = (notification.id, notification.incident.id, notification.attempt);
+    let (kind, took_ms) = (notification.kind.as_str(), u64::try_from(took.as_millis()).unwrap_or(u64::MAX));
+    match outcome {
+        Outcome::Delivered(receipt) => {
+            tracing::info!(sink, notification = id, incident, attempt, kind, took_ms, receipt, "delivered");
+        }
+        Outcome::Again { why, due_at, .. } => {
+            tracing::warn!(sink, notification = id, incident, attempt, kind, took_ms, why, %due_at, "not delivered; will be tried again");
+        }
+        Outcome::Dead { why, .. } => {
+            tracing::error!(sink, notification = id, incident, attempt, kind, took_ms, why, "given up");
+        }
+    }
+}

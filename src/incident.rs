@@ -1,0 +1,185 @@
+//! Pure: what an event changes about a line.
+//!
+//! An incident is one outage of one line: a disconnect opens it, a connect closes it. Webhooks may come twice,
+//! late and out of order. Two of them are put in order by the gateway's own clock where both times can be
+//! believed; otherwise by arrival. In doubt the line is taken to be down: a false alarm is the smaller evil.
+
+use jiff::{SignedDuration, Timestamp};
+use linedown_sinks::Reason;
+
+use crate::source::{Event, EventKind};
+
+/// Some payloads carry whole seconds: times that differ by less are not in a known order.
+const RESOLUTION: SignedDuration = SignedDuration::from_secs(1);
+
+/// What is known of a line before an event.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Line {
+    /// The outage it is in.
+    pub open: Option<Open>,
+    /// The latest believable gateway time at which it was reported down.
+    pub down_at: Option<Timestamp>,
+    /// The latest believable gateway time at which it was reported up.
+    pub up_at: Option<Timestamp>,
+}
+
+/// An outage that goes on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Open {
+    /// The incident's number.
+    pub incident: i64,
+    /// Since when.
+    pub opened_at: Timestamp,
+    /// Why, by the worst report so far.
+    pub reason: Reason,
+}
+
+/// What an event changes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Change {
+    /// A new incident, still open.
+    Opened,
+    /// A new incident that is over already: the report of it was held up, and the line has come back since.
+    Missed {
+        /// When it came back.
+        closed_at: Timestamp,
+    },
+    /// The open incident has a worse reason than was known.
+    Worsened,
+    /// One more report of the open incident.
+    Repeated,
+    /// The open incident is over.
+    Closed {
+        /// Since when; never before it opened.
+        closed_at: Timestamp,
+    },
+    /// A connect of a line that was not down, or one that is older than the outage.
+    Nothing,
+}
+
+impl Line {
+    /// What the event changes.
+    pub fn step(&self, event: &Event) -> Change {
+        match (event.kind, &self.open) {
+            (EventKind::Disconnected, None) => match self.up_at.filter(|up_at| older(event.gateway_at, Some(*up_at))) {
+                Some(closed_at) => Change::Missed { closed_at },
+                None => Change::Opened,
+            },
+            (EventKind::Disconnected, Some(open)) if event.reason > open.reason => Change::Worsened,
+            (EventKind::Disconnected, Some(_)) => Change::Repeated,
+            (EventKind::Connected, Some(open)) if !older(event.gateway_at, self.down_at) => {
+                Change::Closed { closed_at: event.at.max(open.opened_at) }
+            }
+            (EventKind::Connected, _) => Change::Nothing,
+        }
+    }
+
+    /// What is known of the line's clock after the event: its `(down_at, up_at)`.
+    pub fn clocks_after(&self, event: &Event) -> (Option<Timestamp>, Option<Timestamp>) {
+        match event.kind {
+            EventKind::Disconnected => (self.down_at.max(event.gateway_at), self.up_at),
+            EventKind::Connected => (self.down_at, self.up_at.max(event.gateway_at)),
+        }
+    }
+}
+
+/// Whether the first is known to be before the second.
+fn older(first: Option<Timestamp>, second: Option<Timestamp>) -> bool {
+    first.zip(second).is_some_and(|(first, second)| second.duration_since(first) > RESOLUTION)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::clock::from_millis;
+
+    /// A line lived through events, by seconds: `d` down, `c` connect; upper case without a gateway time.
+    fn live(story: &[(char, i64)]) -> (Line, Vec<Change>) {
+        let mut line = Line::default();
+        let mut changes = Vec::new();
+        for (order, (letter, second)) in (100..).zip(story) {
+            let event = event(*letter, *second, order);
+            let change = line.step(&event);
+            changes.push(change);
+            apply(&mut line, &event, change);
+        }
+        (line, changes)
+    }
+
+    fn event(letter: char, second: i64, received: i64) -> Event {
+        let gateway_at = letter.is_lowercase().then(|| from_millis(second * 1000));
+        let (kind, reason) = match letter.to_ascii_lowercase() {
+            'c' => (EventKind::Connected, Reason::Other),
+            'b' => (EventKind::Disconnected, Reason::NumberBlocked),
+            _ => (EventKind::Disconnected, Reason::DeviceDisconnected),
+        };
+        Event {
+            source: "z-api".into(),
+            instance: "A".into(),
+            kind,
+            reason,
+            phone: None,
+            error: None,
+            at: gateway_at.unwrap_or(from_millis(received * 1000)),
+            gateway_at,
+            stamp: None,
+            received_at: from_millis(received * 1000),
+        }
+    }
+
+    fn apply(line: &mut Line, event: &Event, change: Change) {
+        let (down_at, up_at) = line.clocks_after(event);
+        match change {
+            Change::Opened => line.open = Some(Open { incident: 1, opened_at: event.at, reason: event.reason }),
+            Change::Worsened => line.open.as_mut().unwrap().reason = event.reason,
+            Change::Closed { .. } => line.open = None,
+            Change::Missed { .. } | Change::Repeated | Change::Nothing => {}
+        }
+        (line.down_at, line.up_at) = (down_at, up_at);
+    }
+
+    #[test]
+    fn stories() {
+        use Change::{Closed, Missed, Nothing, Opened, Repeated, Worsened};
+        let at = |second: i64| from_millis(second * 1000);
+        for (what, story, changes) in [
+            ("down and up", vec![('d', 10), ('c', 20)], vec![Opened, Closed { closed_at: at(20) }]),
+            ("down twice", vec![('d', 10), ('d', 12)], vec![Opened, Repeated]),
+            ("worse", vec![('d', 10), ('b', 12), ('d', 13)], vec![Opened, Worsened, Repeated]),
+            ("connect without a disconnect", vec![('c', 10), ('C', 0)], vec![Nothing, Nothing]),
+            ("an old connect comes late", vec![('d', 20), ('c', 10)], vec![Opened, Nothing]),
+            ("an old connect, after a newer report", vec![('d', 10), ('d', 20), ('c', 15)], vec![Opened, Repeated, Nothing]),
+            ("an old disconnect comes late", vec![('c', 20), ('d', 10)], vec![Nothing, Missed { closed_at: at(20) }]),
+            ("the same time", vec![('d', 10), ('c', 10)], vec![Opened, Closed { closed_at: at(10) }]),
+            ("whole seconds", vec![('d', 10), ('c', 9)], vec![Opened, Closed { closed_at: at(10) }]),
+            ("unknown times go by arrival", vec![('D', 0), ('C', 0)], vec![Opened, Closed { closed_at: at(101) }]),
+            ("a known time does not beat an unknown one", vec![('D', 0), ('c', 50)], vec![Opened, Closed { closed_at: at(100) }]),
+        ] {
+            assert_eq!(live(&story).1, changes, "{what}");
+        }
+    }
+
+    proptest! {
+        /// Whatever comes in whatever order: after the newest report, with all times known, the line is as it says;
+        /// and no outage ends before it began.
+        #[test]
+        fn the_newest_report_wins(mut story in prop::collection::vec((prop::sample::select(vec!['d', 'c', 'b']), 0_i64..1000), 1..12)) {
+            for (spread, (_, second)) in story.iter_mut().enumerate() {
+                *second = *second * 40 + i64::try_from(spread).unwrap() * 2;
+            }
+            let newest = *story.iter().max_by_key(|(_, second)| *second).unwrap();
+            let (line, changes) = live(&story);
+            if newest.0 == 'c' {
+                prop_assert_eq!(line.open, None);
+            } else {
+                // A disconnect that is newest leaves the line down.
+                prop_assert!(line.open.is_some());
+            }
+            let opened = changes.iter().filter(|change| matches!(change, Change::Opened)).count();
+            let closed = changes.iter().filter(|change| matches!(change, Change::Closed { .. })).count();
+            prop_assert!(opened == closed || opened == closed + 1);
+        }
+    }
+}

@@ -1,0 +1,123 @@
+//! The local API, on a Unix socket in the runtime directory: what the commands ask a running daemon.
+
+use std::convert::Infallible;
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+use warp::http::{Response, StatusCode};
+use warp::{Filter, Reply};
+
+use crate::clock;
+use crate::delivery::{Delivery, SharedRouting};
+use crate::store::view::{DeliveryQuery, MOST};
+use crate::store::{Store, StoreError, Which};
+use crate::trial;
+
+/// Largest request, in bytes.
+const LARGEST: u64 = 1024 * 1024;
+
+/// What the local API works with.
+pub struct Local {
+    /// What it shows.
+    pub store: Arc<dyn Store>,
+    /// Whom it wakes.
+    pub delivery: Arc<Delivery>,
+    /// Whose sinks it tries.
+    pub routing: Arc<SharedRouting>,
+}
+
+/// Which outages to list.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct IncidentQuery {
+    /// Only those that go on.
+    pub open: bool,
+    /// At most so many.
+    pub limit: Option<usize>,
+}
+
+/// Which notifications to send again.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct RetryRequest {
+    /// These.
+    pub ids: Vec<i64>,
+    /// All dead ones.
+    pub dead: bool,
+    /// Only dead ones of this sink.
+    pub sink: Option<String>,
+}
+
+/// The notifications that are sent again.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct RetryAnswer {
+    /// Their numbers.
+    pub notifications: Vec<i64>,
+}
+
+/// What a sink said to a test message.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct TrialAnswer {
+    /// One row a recipient.
+    pub results: Vec<trial::Outcome>,
+}
+
+/// What the commands may ask.
+pub fn routes(local: Arc<Local>) -> impl Filter<Extract = (impl Reply,), Error = Infallible> + Clone {
+    let with = warp::any().map(move || Arc::clone(&local));
+    let incidents = warp::path!("incidents")
+        .and(warp::get())
+        .and(warp::query::<IncidentQuery>())
+        .and(with.clone())
+        .then(|query: IncidentQuery, local: Arc<Local>| async move {
+            let found = local.store.incidents(query.open, query.limit.unwrap_or(MOST)).await;
+            answer(found)
+        });
+    let incident = warp::path!("incidents" / i64).and(warp::get()).and(with.clone()).then(
+        |id: i64, local: Arc<Local>| async move {
+            match local.store.incident(id).await {
+                Ok(None) => super::json(StatusCode::NOT_FOUND, &json!({ "error": format!("there is no incident {id}") })),
+                found => answer(found),
+            }
+        },
+    );
+    let deliveries = warp::path!("deliveries")
+        .and(warp::get())
+        .and(warp::query::<DeliveryQuery>())
+        .and(with.clone())
+        .then(|query: DeliveryQuery, local: Arc<Local>| async move { answer(local.store.deliveries(query).await) });
+    let body = warp::body::content_length_limit(LARGEST);
+    let retry = warp::path!("retry").and(warp::post()).and(body).and(warp::body::json()).and(with.clone()).then(retry);
+    let trial = warp::path!("send-test" / String).and(warp::post()).and(with).then(send_test);
+    let nothing = warp::any().map(|| super::json(StatusCode::NOT_FOUND, &json!({ "error": "no such request" })));
+    incidents.or(incident).unify().or(deliveries).unify().or(retry).unify().or(trial).unify().or(nothing).unify()
+}
+
+async fn retry(request: RetryRequest, local: Arc<Local>) -> Response<String> {
+    let which = if request.dead { Which::Dead { sink: request.sink } } else { Which::These(request.ids) };
+    let retried = local.store.retry(which, clock::now()).await;
+    if let Ok(retried) = &retried {
+        local.delivery.wake(&retried.sinks);
+    }
+    answer(retried.map(|retried| RetryAnswer { notifications: retried.notifications }))
+}
+
+async fn send_test(sink: String, local: Arc<Local>) -> Response<String> {
+    let sink = percent_encoding::percent_decode_str(&sink).decode_utf8_lossy().into_owned();
+    let routing = local.routing.load_full();
+    let Some(target) = routing.sinks.get(&sink) else {
+        let words = format!("the running daemon has no sink {sink:?}; reload it if you have just added it");
+        return super::json(StatusCode::NOT_FOUND, &json!({ "error": words }));
+    };
+    let results = trial::send(target.settings.as_ref(), clock::now()).await;
+    answer(Ok(TrialAnswer { results }))
+}
+
+fn answer<T: Serialize>(result: Result<T, StoreError>) -> Response<String> {
+    let body = result.map_err(|error| error.to_string()).and_then(|found| serde_json::to_value(found).map_err(|error| error.to_string()));
+    match body {
+        Ok(body) => super::json(StatusCode::OK, &body),
+        Err(words) => super::json(StatusCode::SERVICE_UNAVAILABLE, &json!({ "error": words })),
+    }
+}

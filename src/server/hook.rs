@@ -1,0 +1,241 @@
+//! The webhook: who sent it, what it says, and 200 once that is on disk.
+
+use std::collections::BTreeMap;
+use std::net::{IpAddr, Ipv4Addr};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use bytes::Buf;
+use futures_util::Stream;
+use secrecy::{ExposeSecret, SecretString};
+use serde_json::json;
+use sha2::{Digest, Sha256};
+use subtle::{Choice, ConstantTimeEq};
+use warp::http::header::{ALLOW, RETRY_AFTER};
+use warp::http::{HeaderMap, HeaderValue, Method, Response, StatusCode};
+
+use super::body::{self, BodyError};
+use super::guard::Guard;
+use crate::clock;
+use crate::delivery::{Delivery, SharedRouting};
+use crate::metrics::Metrics;
+use crate::source::{self, SourceKind, Unusable};
+use crate::store::{self, Accepted, Store, StoreError};
+
+/// Longest instance in an address, in bytes.
+const INSTANCE: usize = 256;
+
+/// What a webhook goes through.
+pub struct Hook {
+    /// Swapped on reload.
+    pub settings: arc_swap::ArcSwap<HookSettings>,
+    /// Swapped on reload.
+    pub routing: Arc<SharedRouting>,
+    /// Where it is kept.
+    pub store: Arc<dyn Store>,
+    /// Who is told that something is due.
+    pub delivery: Arc<Delivery>,
+    /// What is counted.
+    pub metrics: Arc<Metrics>,
+    /// Who guesses secrets.
+    pub guard: Mutex<Guard>,
+}
+
+/// What the config says of webhooks.
+#[derive(Default)]
+pub struct HookSettings {
+    /// By name.
+    pub sources: BTreeMap<String, HookSource>,
+    /// Largest body, as sent and inflated, in bytes.
+    pub max_body: usize,
+}
+
+/// A source that may send webhooks.
+pub struct HookSource {
+    kind: &'static SourceKind,
+    digest: [u8; 32],
+}
+
+impl HookSource {
+    /// A source of a kind, with the secret in its webhooks' address.
+    pub fn new(kind: &'static SourceKind, secret: &SecretString) -> Self {
+        Self { kind, digest: Sha256::digest(secret.expose_secret()).into() }
+    }
+}
+
+/// An answer and what it counts as.
+type Answer = (Response<String>, &'static str);
+
+impl Hook {
+    /// Answers one request to `/hooks/…`, of which `address` is the rest of the path.
+    pub async fn answer<S, B>(
+        &self,
+        address: &str,
+        method: &Method,
+        headers: &HeaderMap,
+        peer: Option<IpAddr>,
+        body: S,
+    ) -> Response<String>
+    where
+        S: Stream<Item = Result<B, warp::Error>>,
+        B: Buf,
+    {
+        let settings = self.settings.load_full();
+        let Some((name, source, instance)) = find(&settings, address) else {
+            return self.wrong_address(peer.unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED)));
+        };
+        let (response, result) = match self.take(name, source, instance.as_deref(), method, headers, body, settings.max_body).await {
+            Ok(answer) => answer,
+            Err(refused) => refused.answer(name),
+        };
+        self.metrics.webhook(name, result);
+        response
+    }
+
+    async fn take<S, B>(
+        &self,
+        name: &str,
+        source: &HookSource,
+        instance: Option<&str>,
+        method: &Method,
+        headers: &HeaderMap,
+        body: S,
+        max_body: usize,
+    ) -> Result<Answer, Refused>
+    where
+        S: Stream<Item = Result<B, warp::Error>>,
+        B: Buf,
+    {
+        if !matches!(*method, Method::POST | Method::PUT) {
+            return Err(Refused::Method);
+        }
+        let body = body::read(headers, body, max_body).await.map_err(Refused::Body)?;
+        let Some(event) = source::read(source.kind, name, instance, &body, clock::now()).map_err(Refused::Unusable)? else {
+            return Ok((accepted(None, false), "foreign"));
+        };
+        let payload = String::from_utf8_lossy(&body).into_owned();
+        let line = event.instance.clone();
+        let accepted_as = self.store.accept(event, payload, self.routing.load_full()).await.map_err(Refused::Store)?;
+        self.delivery.wake(&accepted_as.sinks);
+        self.note(name, &line, &accepted_as);
+        let result = if accepted_as.duplicate { "duplicate" } else { "accepted" };
+        Ok((accepted(Some(accepted_as.event), accepted_as.duplicate), result))
+    }
+
+    fn note(&self, source: &str, instance: &str, accepted: &Accepted) {
+        let Accepted { event, incident, change, owed, .. } = accepted;
+        tracing::info!(source, instance, event, incident, change, owed, "webhook accepted");
+        if *change == "opened" && *owed == 0 {
+            self.metrics.unrouted();
+            tracing::warn!(source, instance, incident, "no rule matches this incident, so nobody is told; add a rule without `match` at the end");
+        }
+    }
+
+    /// The same answer for a wrong source and a wrong secret: a guesser learns nothing.
+    fn wrong_address(&self, peer: IpAddr) -> Response<String> {
+        let wait = self.guard.lock().unwrap_or_else(PoisonError::into_inner).wrong(peer, clock::now());
+        let (response, result) = match wait {
+            None => {
+                tracing::warn!(%peer, "a webhook came with a wrong source or secret; compare the address registered at the gateway with the config");
+                (refusal(StatusCode::NOT_FOUND, "no such webhook address; check the source and the secret in it"), "wrong-address")
+            }
+            Some(wait) => {
+                let words = "too many wrong webhook addresses from here; wait, then check the source and the secret";
+                (with_retry_after(refusal(StatusCode::TOO_MANY_REQUESTS, words), wait), "too-many-wrong")
+            }
+        };
+        self.metrics.webhook("", result);
+        response
+    }
+}
+
+/// The source whose secret the address holds, and the instance if it names one. Every source's secret is
+/// compared, in constant time, whatever the name says.
+fn find<'s>(settings: &'s HookSettings, address: &'s str) -> Option<(&'s str, &'s HookSource, Option<String>)> {
+    let mut parts = address.trim_end_matches('/').split('/');
+    let (name, secret) = (decode(parts.next()?)?, decode(parts.next()?)?);
+    let instance = match parts.next() {
+        Some(part) if part.len() <= INSTANCE => Some(decode(part)?),
+        Some(_) => return None,
+        None => None,
+    };
+    if parts.next().is_some() {
+        return None;
+    }
+    let guess: [u8; 32] = Sha256::digest(secret.as_bytes()).into();
+    let mut found = None;
+    for (source_name, source) in &settings.sources {
+        let same_name = Choice::from(u8::from(*source_name == name));
+        if bool::from(same_name & source.digest.ct_eq(&guess)) {
+            found = Some((source_name.as_str(), source));
+        }
+    }
+    found.map(|(name, source)| (name, source, instance))
+}
+
+fn decode(part: &str) -> Option<String> {
+    percent_encoding::percent_decode_str(part).decode_utf8().ok().map(std::borrow::Cow::into_owned)
+}
+
+/// Why a webhook with the right secret is not accepted.
+enum Refused {
+    Method,
+    Body(BodyError),
+    Unusable(Unusable),
+    Store(StoreError),
+}
+
+impl Refused {
+    fn answer(&self, source: &str) -> Answer {
+        let (status, words, result) = match self {
+            Self::Method => {
+                (StatusCode::METHOD_NOT_ALLOWED, "webhooks are sent with POST or PUT".to_owned(), "wrong-method")
+            }
+            Self::Body(error) => (body_status(error), error.to_string(), "bad-body"),
+            Self::Unusable(error @ Unusable::NoType) => (StatusCode::UNPROCESSABLE_ENTITY, error.to_string(), "no-type"),
+            Self::Unusable(error) => (StatusCode::BAD_REQUEST, error.to_string(), "not-json"),
+            Self::Store(error) => {
+                let words = format!("cannot store the webhook now: {error}; send it again");
+                (StatusCode::SERVICE_UNAVAILABLE, words, "cannot-store")
+            }
+        };
+        tracing::warn!(source, status = status.as_u16(), why = words, "webhook refused");
+        let response = refusal(status, &words);
+        let response = match self {
+            Self::Method => with_header(response, ALLOW, HeaderValue::from_static("POST, PUT")),
+            Self::Store(_) => with_retry_after(response, store::RETRY_AFTER),
+            _ => response,
+        };
+        (response, result)
+    }
+}
+
+fn body_status(error: &BodyError) -> StatusCode {
+    match error {
+        BodyError::NotJson | BodyError::Encoding => StatusCode::UNSUPPORTED_MEDIA_TYPE,
+        BodyError::TooLarge(_) => StatusCode::PAYLOAD_TOO_LARGE,
+        BodyError::Slow => StatusCode::REQUEST_TIMEOUT,
+        BodyError::Broken => StatusCode::BAD_REQUEST,
+    }
+}
+
+fn accepted(event: Option<i64>, duplicate: bool) -> Response<String> {
+    // What is none of ours is not kept, so it has no number.
+    let id = event.map_or_else(|| "dropped".to_owned(), |event| event.to_string());
+    super::json(StatusCode::OK, &json!({ "id": id, "duplicate": duplicate }))
+}
+
+fn refusal(status: StatusCode, words: &str) -> Response<String> {
+    super::json(status, &json!({ "error": words }))
+}
+
+fn with_retry_after(response: Response<String>, wait: Duration) -> Response<String> {
+    let seconds = wait.as_secs_f64().ceil().max(1.0);
+    let value = HeaderValue::from_str(&format!("{seconds:.0}")).unwrap_or(HeaderValue::from_static("60"));
+    with_header(response, RETRY_AFTER, value)
+}
+
+fn with_header(mut response: Response<String>, name: warp::http::HeaderName, value: HeaderValue) -> Response<String> {
+    response.headers_mut().insert(name, value);
+    response
+}

@@ -1,0 +1,171 @@
+//! Sockets: bound, accepted within a bound on connections, TLS where it is on, timed out, drained.
+
+use std::convert::Infallible;
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use hyper::server::conn::http1;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::server::graceful::GracefulShutdown;
+use hyper_util::service::TowerToHyperService;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::{TcpListener, TcpStream, UnixListener};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+use tokio::time::{sleep, timeout};
+use tokio_rustls::TlsAcceptor;
+use warp::{Filter, Reply};
+
+use super::Peer;
+
+/// How long a client may take for a TLS handshake, for a request's head, or idle between requests.
+const HEAD: Duration = Duration::from_secs(10);
+/// Largest head of a request, in bytes.
+const LARGEST_HEAD: usize = 16 * 1024;
+/// Most connections to the local API.
+const LOCAL_CONNECTIONS: usize = 32;
+
+/// TLS settings, swapped when the config is reloaded; connections that are open keep theirs.
+pub type SharedTls = arc_swap::ArcSwapOption<rustls::ServerConfig>;
+
+/// Binds the webhooks' port, or takes the socket that systemd hands over.
+pub fn bind(address: SocketAddr) -> io::Result<TcpListener> {
+    let listener = match inherited()? {
+        Some(listener) => listener,
+        None => std::net::TcpListener::bind(address)?,
+    };
+    listener.set_nonblocking(true)?;
+    TcpListener::from_std(listener)
+}
+
+fn inherited() -> io::Result<Option<std::net::TcpListener>> {
+    let sockets = systemd::daemon::listen_fds()?;
+    if sockets.is_empty() {
+        return Ok(None);
+    }
+    sockets.iter().next().map(systemd::daemon::tcp_listener).transpose()
+}
+
+/// Serves webhooks until told to stop, then finishes the requests that are under way.
+pub async fn serve<F>(
+    listener: TcpListener,
+    tls: Arc<SharedTls>,
+    most: usize,
+    routes: F,
+    mut stop: watch::Receiver<bool>,
+) where
+    F: Filter<Error = Infallible> + Clone + Send + Sync + 'static,
+    F::Extract: Reply,
+    F::Future: Send,
+{
+    let room = Arc::new(Semaphore::new(most));
+    let graceful = GracefulShutdown::new();
+    loop {
+        let (permit, accepted) = tokio::select! {
+            accepted = next(&listener, &room) => accepted,
+            _ = stop.changed() => break,
+        };
+        let (stream, peer) = match accepted {
+            Ok(accepted) => accepted,
+            Err(error) => {
+                tracing::warn!(error = %error, "cannot accept a connection; trying again");
+                sleep(Duration::from_millis(100)).await;
+                continue;
+            }
+        };
+        let (routes, watcher, tls) = (routes.clone(), graceful.watcher(), tls.load_full());
+        tokio::spawn(async move {
+            let _permit = permit;
+            // Answers are small: nothing is won by holding them back.
+            let _ = stream.set_nodelay(true);
+            match tls {
+                None => converse(stream, Some(Peer(peer.ip())), routes, watcher).await,
+                Some(config) => {
+                    if let Some(stream) = shake_hands(config, stream, peer).await {
+                        converse(stream, Some(Peer(peer.ip())), routes, watcher).await;
+                    }
+                }
+            }
+        });
+    }
+    drop(listener);
+    graceful.shutdown().await;
+}
+
+/// Waits for room before it accepts: clients beyond the bound wait in the kernel's queue.
+async fn next(
+    listener: &TcpListener,
+    room: &Arc<Semaphore>,
+) -> (Option<OwnedSemaphorePermit>, io::Result<(TcpStream, SocketAddr)>) {
+    // The semaphore is never closed, so there always is a permit in the end.
+    let permit = Arc::clone(room).acquire_owned().await.ok();
+    (permit, listener.accept().await)
+}
+
+async fn shake_hands(
+    config: Arc<rustls::ServerConfig>,
+    stream: TcpStream,
+    peer: SocketAddr,
+) -> Option<tokio_rustls::server::TlsStream<TcpStream>> {
+    match timeout(HEAD, TlsAcceptor::from(config).accept(stream)).await {
+        Ok(Ok(stream)) => Some(stream),
+        Ok(Err(error)) => {
+            tracing::debug!(%peer, error = %error, "TLS handshake failed");
+            None
+        }
+        Err(_) => None,
+    }
+}
+
+async fn converse<S, F>(stream: S, peer: Option<Peer>, routes: F, watcher: hyper_util::server::graceful::Watcher)
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    F: Filter<Error = Infallible> + Clone + Send + Sync + 'static,
+    F::Extract: Reply,
+    F::Future: Send,
+{
+    let service = TowerToHyperService::new(warp::service(routes));
+    let service = hyper::service::service_fn(move |mut request: hyper::Request<hyper::body::Incoming>| {
+        if let Some(peer) = peer {
+            request.extensions_mut().insert(peer);
+        }
+        hyper::service::Service::call(&service, request)
+    });
+    let connection = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(HEAD)
+        .max_buf_size(LARGEST_HEAD)
+        .serve_connection(TokioIo::new(stream), service);
+    if let Err(error) = watcher.watch(connection).await {
+        tracing::debug!(error = %error, "connection ended early");
+    }
+}
+
+/// Serves the local API on a Unix socket until told to stop.
+pub async fn serve_local<F>(listener: UnixListener, routes: F, mut stop: watch::Receiver<bool>)
+where
+    F: Filter<Error = Infallible> + Clone + Send + Sync + 'static,
+    F::Extract: Reply,
+    F::Future: Send,
+{
+    let room = Arc::new(Semaphore::new(LOCAL_CONNECTIONS));
+    let graceful = GracefulShutdown::new();
+    loop {
+        let permit = Arc::clone(&room).acquire_owned().await.ok();
+        let accepted = tokio::select! {
+            accepted = listener.accept() => accepted,
+            _ = stop.changed() => break,
+        };
+        let Ok((stream, _)) = accepted else {
+            sleep(Duration::from_millis(100)).await;
+            continue;
+        };
+        let (routes, watcher) = (routes.clone(), graceful.watcher());
+        tokio::spawn(async move {
+            let _permit = permit;
+            converse(stream, None, routes, watcher).await;
+        });
+    }
+    graceful.shutdown().await;
+}

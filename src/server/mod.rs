@@ -1,0 +1,78 @@
+//! warp: webhook intake, health, metrics, and the local API.
+
+pub mod api;
+mod body;
+pub mod guard;
+pub mod hook;
+pub mod listener;
+
+use std::convert::Infallible;
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use warp::http::header::CONTENT_TYPE;
+use warp::http::{HeaderMap, HeaderValue, Method, Response, StatusCode};
+use warp::{Filter, Reply};
+
+use hook::Hook;
+
+/// Who sent a request, handed in by the listener.
+#[derive(Clone, Copy, Debug)]
+pub struct Peer(pub IpAddr);
+
+/// What the outside world may ask.
+pub fn routes(hook: Arc<Hook>) -> impl Filter<Extract = (impl Reply,), Error = Infallible> + Clone {
+    let webhooks = {
+        let hook = Arc::clone(&hook);
+        warp::path("hooks")
+            .and(warp::path::tail())
+            .and(warp::method())
+            .and(warp::header::headers_cloned())
+            .and(warp::ext::optional::<Peer>())
+            .and(warp::body::stream())
+            .then(move |tail: warp::path::Tail, method: Method, headers: HeaderMap, peer: Option<Peer>, body| {
+                let hook = Arc::clone(&hook);
+                async move { hook.answer(tail.as_str(), &method, &headers, peer.map(|peer| peer.0), body).await }
+            })
+    };
+    let healthy = warp::path!("healthz").map(|| json(StatusCode::OK, &serde_json::json!({ "status": "alive" })));
+    let ready = {
+        let hook = Arc::clone(&hook);
+        warp::path!("readyz").then(move || ready(Arc::clone(&hook)))
+    };
+    let metrics = warp::path!("metrics").map(move || {
+        let text = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+        typed(StatusCode::OK, text, hook.metrics.text())
+    });
+    let lookups = (warp::get().or(warp::head()).unify()).and(healthy.or(ready).unify().or(metrics).unify());
+    let nothing = warp::any().map(|| {
+        let words = "nothing here; webhooks go to /hooks/{source}/{secret}";
+        json(StatusCode::NOT_FOUND, &serde_json::json!({ "error": words }))
+    });
+    webhooks.or(lookups).unify().or(nothing).unify()
+}
+
+/// Ready is who can accept: the store writes, and every sink has its worker.
+async fn ready(hook: Arc<Hook>) -> Response<String> {
+    let reason = match hook.store.writable().await {
+        Err(error) => Some(format!("cannot write to the store: {error}")),
+        Ok(()) if !hook.delivery.all_at_work() => Some("a sink's worker has stopped; restart linedown".to_owned()),
+        Ok(()) => None,
+    };
+    match reason {
+        None => json(StatusCode::OK, &serde_json::json!({ "status": "ready" })),
+        Some(reason) => json(StatusCode::SERVICE_UNAVAILABLE, &serde_json::json!({ "error": reason })),
+    }
+}
+
+/// A JSON answer.
+fn json(status: StatusCode, body: &serde_json::Value) -> Response<String> {
+    typed(status, "application/json", body.to_string())
+}
+
+fn typed(status: StatusCode, content_type: &'static str, body: String) -> Response<String> {
+    let mut response = Response::new(body);
+    *response.status_mut() = status;
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
+    response
+}

@@ -1,0 +1,289 @@
+//! Pure: a gateway's payload → an [`Event`]. One file a gateway; adding one is that file and a line in
+//! [`KINDS`].
+
+mod z_api;
+
+use jiff::{SignedDuration, Timestamp};
+use linedown_sinks::Reason;
+use serde::Serialize;
+use serde_json::{Map, Value};
+
+use crate::clock;
+
+/// The gateways linedown understands.
+pub const KINDS: &[SourceKind] = &[SourceKind { name: "z-api", read: z_api::read }];
+
+/// Longest instance identifier kept, in characters.
+const INSTANCE: usize = 128;
+/// Longest error text kept, in characters.
+const ERROR: usize = 500;
+/// Longest phone number kept, in digits.
+const PHONE: usize = 20;
+/// How far back a gateway's clock is believed: a webhook may be held up, but not for weeks.
+const PAST: SignedDuration = SignedDuration::from_hours(7 * 24);
+/// How far ahead a gateway's clock is believed.
+const AHEAD: SignedDuration = SignedDuration::from_mins(10);
+
+/// One kind of gateway: the `type` a user writes, and how its payloads are read.
+#[derive(Clone, Copy)]
+pub struct SourceKind {
+    /// The value of `type`.
+    pub name: &'static str,
+    /// Reads one payload.
+    read: fn(&Map<String, Value>) -> Result<Reading, Unusable>,
+}
+
+/// The kind of that name.
+pub fn kind(name: &str) -> Option<&'static SourceKind> {
+    KINDS.iter().find(|kind| kind.name == name)
+}
+
+/// One webhook, normalised.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Event {
+    /// The configured source it came through.
+    pub source: String,
+    /// The line.
+    pub instance: String,
+    /// Up or down.
+    pub kind: EventKind,
+    /// Why, if it is down.
+    pub reason: Reason,
+    /// The line's number, digits only.
+    pub phone: Option<String>,
+    /// The gateway's own words, untrusted.
+    pub error: Option<String>,
+    /// When it happened, as well as can be known.
+    pub at: Timestamp,
+    /// When it happened by the gateway's clock, if that can be believed. Only these times may be compared to
+    /// find out which of two webhooks is older.
+    pub gateway_at: Option<Timestamp>,
+    /// The gateway's own time value, believable or not, in milliseconds: what a repeated webhook repeats.
+    pub stamp: Option<i64>,
+    /// When we received it.
+    pub received_at: Timestamp,
+}
+
+/// Up or down.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum EventKind {
+    /// The line lost its connection.
+    Disconnected,
+    /// The line has its connection (again).
+    Connected,
+}
+
+impl EventKind {
+    /// As stored and shown.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Disconnected => "disconnected",
+            Self::Connected => "connected",
+        }
+    }
+}
+
+/// What a payload holds, before it is known when and through which source it came.
+#[derive(Debug, PartialEq, Eq)]
+enum Reading {
+    /// Something we act on.
+    Report(Report),
+    /// A type that is none of ours: dropped unread.
+    Foreign,
+}
+
+#[derive(Debug, PartialEq, Eq)]
+struct Report {
+    kind: EventKind,
+    reason: Reason,
+    instance: Option<String>,
+    phone: Option<String>,
+    error: Option<String>,
+    stamp: Option<i64>,
+}
+
+/// Why a body is not an event. The words go to the sender.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Unusable {
+    /// Not JSON.
+    #[error("the body is not valid JSON (line {line}, column {column}); send the gateway's webhook body as it is")]
+    NotJson {
+        /// Line of the mistake, from 1.
+        line: usize,
+        /// Column of the mistake, from 1.
+        column: usize,
+    },
+    /// JSON, but not an object.
+    #[error("the body is JSON but not an object; send the gateway's webhook body as it is")]
+    NotAnObject,
+    /// An object that does not say what it is.
+    #[error("the body has no usable `type`; expected a string such as \"DisconnectedCallback\"")]
+    NoType,
+}
+
+/// Reads a webhook's body. None means: valid, but of a type that is none of ours. `url_instance` is the
+/// instance named in the webhook's address; the operator wrote it there, so it wins.
+pub fn read(
+    kind: &SourceKind,
+    source: &str,
+    url_instance: Option<&str>,
+    body: &[u8],
+    received_at: Timestamp,
+) -> Result<Option<Event>, Unusable> {
+    let body: Value = serde_json::from_slice(body)
+        .map_err(|error| Unusable::NotJson { line: error.line(), column: error.column() })?;
+    let Value::Object(payload) = body else { return Err(Unusable::NotAnObject) };
+    let Reading::Report(report) = (kind.read)(&payload)? else { return Ok(None) };
+    let gateway_at = report.stamp.map(clock::from_millis).filter(|at| believable(*at, received_at));
+    let instance = url_instance.and_then(|name| tidy(name, INSTANCE)).or(report.instance);
+    // Somebody must be told even if nobody can say which line it is.
+    let instance = instance.or_else(|| report.phone.clone()).unwrap_or_else(|| "unknown".to_owned());
+    Ok(Some(Event {
+        source: source.to_owned(),
+        instance,
+        kind: report.kind,
+        reason: report.reason,
+        phone: report.phone,
+        error: report.error,
+        at: gateway_at.map_or(received_at, |at| at.min(received_at)),
+        gateway_at,
+        stamp: report.stamp,
+        received_at,
+    }))
+}
+
+fn believable(at: Timestamp, received_at: Timestamp) -> bool {
+    let age = received_at.duration_since(at);
+    age <= PAST && age >= -AHEAD
+}
+
+/// A text from outside: without control characters and surrounding space, cut to a length; none if nothing
+/// is left.
+fn tidy(text: &str, longest: usize) -> Option<String> {
+    let text: String = text.trim().chars().filter(|c| !c.is_control()).take(longest).collect();
+    if text.is_empty() { None } else { Some(text) }
+}
+
+/// A text that may also come as a number, or not at all.
+fn text(payload: &Map<String, Value>, key: &str, longest: usize) -> Option<String> {
+    match payload.get(key)? {
+        Value::String(text) => tidy(text, longest),
+        Value::Number(number) => tidy(&number.to_string(), longest),
+        _ => None,
+    }
+}
+
+/// A phone number's digits.
+fn phone(payload: &Map<String, Value>, key: &str) -> Option<String> {
+    let digits: String = text(payload, key, 64)?.chars().filter(char::is_ascii_digit).take(PHONE).collect();
+    if digits.is_empty() { None } else { Some(digits) }
+}
+
+/// A time since 1970 in seconds or milliseconds, as a number or as text, in milliseconds.
+fn stamp(payload: &Map<String, Value>, key: &str) -> Option<i64> {
+    /// Larger values are milliseconds: as seconds they would lie beyond the year 5000.
+    const SECONDS_END: i64 = 100_000_000_000;
+    let number: serde_json::Number = match payload.get(key)? {
+        Value::Number(number) => number.clone(),
+        Value::String(text) => text.trim().parse().ok()?,
+        _ => return None,
+    };
+    #[expect(clippy::cast_possible_truncation, reason = "`as` saturates, and such values are never believed")]
+    let value = number.as_i64().or_else(|| number.as_f64().map(|float| float as i64))?;
+    Some(if value.abs() < SECONDS_END { value * 1000 } else { value })
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn read_at(body: &str, received: i64) -> Result<Option<Event>, Unusable> {
+        read(kind("z-api").unwrap(), "z-api", None, body.as_bytes(), clock::from_millis(received))
+    }
+
+    #[test]
+    fn bodies_that_are_no_event_say_why() {
+        for (body, why) in [
+            ("", Unusable::NotJson { line: 1, column: 0 }),
+            ("{\n\"type\": x", Unusable::NotJson { line: 2, column: 9 }),
+            ("[]", Unusable::NotAnObject),
+            ("null", Unusable::NotAnObject),
+            ("{}", Unusable::NoType),
+            (r#"{"type":7}"#, Unusable::NoType),
+            (r#"{"type":""}"#, Unusable::NoType),
+        ] {
+            assert_eq!(read_at(body, 0), Err(why), "{body}");
+        }
+    }
+
+    #[test]
+    fn the_gateways_clock_is_believed_within_reason() {
+        let received = 1_700_000_000_000;
+        let hour = 3_600_000;
+        for (momment, at, believed) in [
+            (received - 5000, received - 5000, true),
+            (received - 8 * 24 * hour, received, false),
+            (received + 5000, received, true),
+            (received + hour, received, false),
+            (0, received, false),
+            (i64::MAX, received, false),
+            (i64::MIN, received, false),
+        ] {
+            let body = format!(r#"{{"type":"DisconnectedCallback","instanceId":"A","momment":{momment}}}"#);
+            let event = read_at(&body, received).unwrap().unwrap();
+            assert_eq!(event.at, clock::from_millis(at), "{momment}");
+            assert_eq!(event.gateway_at.is_some(), believed, "{momment}");
+        }
+    }
+
+    #[test]
+    fn times_come_in_many_shapes() {
+        for (momment, millis) in [
+            ("1698691825296", Some(1_698_691_825_296)),
+            ("1580163342", Some(1_580_163_342_000)),
+            ("\"1698691825296\"", Some(1_698_691_825_296)),
+            ("\" 1580163342 \"", Some(1_580_163_342_000)),
+            ("1698691825296.7", Some(1_698_691_825_296)),
+            ("null", None),
+            ("\"soon\"", None),
+            ("{}", None),
+            ("1e400", None),
+        ] {
+            let body = format!(r#"{{"type":"DisconnectedCallback","momment":{momment}}}"#);
+            match read_at(&body, 0) {
+                Ok(event) => assert_eq!(event.unwrap().stamp, millis, "{momment}"),
+                Err(error) => assert!(matches!(error, Unusable::NotJson { .. }), "{momment}"),
+            }
+        }
+    }
+
+    #[test]
+    fn the_line_is_named_by_the_address_then_the_body_then_the_phone() {
+        let name = |url: Option<&str>, body: &str| {
+            read(kind("z-api").unwrap(), "z-api", url, body.as_bytes(), Timestamp::UNIX_EPOCH).unwrap().unwrap().instance
+        };
+        let full = r#"{"type":"DisconnectedCallback","instanceId":"A","phone":"5544"}"#;
+        assert_eq!(name(Some("B"), full), "B");
+        assert_eq!(name(None, full), "A");
+        assert_eq!(name(None, r#"{"type":"DisconnectedCallback","instanceId":null,"phone":5544}"#), "5544");
+        assert_eq!(name(None, r#"{"type":"DisconnectedCallback"}"#), "unknown");
+        assert_eq!(name(None, r#"{"type":"DisconnectedCallback","instanceId":" \u0000 "}"#), "unknown");
+    }
+
+    proptest! {
+        #[test]
+        fn no_body_makes_it_panic_or_grow(
+            body in prop::collection::vec(any::<u8>(), 0..200),
+            instance in ".{0,300}", error in ".{0,2000}", momment in any::<f64>(),
+        ) {
+            let _ = read(kind("z-api").unwrap(), "z-api", None, &body, Timestamp::UNIX_EPOCH);
+            let body = serde_json::json!({"type": "DisconnectedCallback", "instanceId": instance, "error": error, "momment": momment});
+            let event = read_at(&body.to_string(), 1).unwrap().unwrap();
+            prop_assert!(event.instance.chars().count() <= INSTANCE && !event.instance.is_empty());
+            prop_assert!(event.error.is_none_or(|error| error.chars().count() <= ERROR));
+        }
+    }
+}

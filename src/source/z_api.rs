@@ -1,0 +1,129 @@
+//! Z-API (and the gateways that copy its webhooks).
+//!
+//! `type` alone decides what a payload is; every other field may be missing or null. The reason is only told
+//! in English prose, whose wording varies at its end, so it is recognised by parts of it.
+
+use linedown_sinks::Reason;
+use serde_json::{Map, Value};
+
+use super::{ERROR, EventKind, INSTANCE, Reading, Report, Unusable, phone, stamp, text};
+
+pub(super) fn read(payload: &Map<String, Value>) -> Result<Reading, Unusable> {
+    let kind = match payload.get("type") {
+        Some(Value::String(name)) if !name.is_empty() => match name.as_str() {
+            "DisconnectedCallback" => EventKind::Disconnected,
+            "ConnectedCallback" if says_down(payload) => EventKind::Disconnected,
+            "ConnectedCallback" => EventKind::Connected,
+            _ => return Ok(Reading::Foreign),
+        },
+        _ => return Err(Unusable::NoType),
+    };
+    let error = text(payload, "error", ERROR);
+    Ok(Reading::Report(Report {
+        kind,
+        reason: reason(error.as_deref()),
+        instance: text(payload, "instanceId", INSTANCE),
+        phone: phone(payload, "phone"),
+        error,
+        // Misspelt so on the wire.
+        stamp: stamp(payload, "momment"),
+    }))
+}
+
+/// A payload that contradicts its own type is believed where it reports the worse.
+fn says_down(payload: &Map<String, Value>) -> bool {
+    payload.get("disconnected") == Some(&Value::Bool(true)) || payload.get("connected") == Some(&Value::Bool(false))
+}
+
+fn reason(error: Option<&str>) -> Reason {
+    let Some(error) = error.map(str::to_lowercase) else { return Reason::Other };
+    let says = |parts: &[&str]| parts.iter().any(|part| error.contains(part));
+    if says(&["number blocking", "blocked", "banned"]) {
+        Reason::NumberBlocked
+    } else if says(&["restore a session", "restore the session", "login again"]) {
+        Reason::SessionExpired
+    } else if says(&["has been disconnected"]) {
+        Reason::DeviceDisconnected
+    } else {
+        Reason::Other
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn report(body: &str) -> Report {
+        match read(serde_json::from_str::<Value>(body).unwrap().as_object().unwrap()) {
+            Ok(Reading::Report(report)) => report,
+            other => panic!("{body}: {other:?}"),
+        }
+    }
+
+    /// The documented payloads, and requests that users published.
+    #[test]
+    fn documented_payloads() {
+        use EventKind::{Connected, Disconnected};
+        for (body, kind, reason, instance, phone) in [
+            (
+                r#"{"type":"DisconnectedCallback","instanceId":"39ECB202B157D11E37905AE607963117","phone":"5544999999999","momment":1698691825296,"disconnected":true,"error":"It was not possible to restore a session with the current token, please login again"}"#,
+                Disconnected,
+                Reason::SessionExpired,
+                Some("39ECB202B157D11E37905AE607963117"),
+                Some("5544999999999"),
+            ),
+            (
+                r#"{"type":"DisconnectedCallback","instanceId":"39ECB202B157D11E37905AE607963117","phone":"5544999999999","momment":1698691825296,"disconnected":true,"error":"The number was disconnected by a possible whatsapp number blocking"}"#,
+                Disconnected,
+                Reason::NumberBlocked,
+                Some("39ECB202B157D11E37905AE607963117"),
+                Some("5544999999999"),
+            ),
+            (
+                r#"{"momment":1580163342,"error":"Device has been disconnected","disconnected":true,"type":"DisconnectedCallback","instanceId":"instance.id"}"#,
+                Disconnected,
+                Reason::DeviceDisconnected,
+                Some("instance.id"),
+                None,
+            ),
+            (
+                r#"{"type":"ConnectedCallback","connected":true,"momment":1698691825296,"instanceId":"39ECB202B157D11E37905AE607963117","phone":"5544999999999","isBusiness":false}"#,
+                Connected,
+                Reason::Other,
+                Some("39ECB202B157D11E37905AE607963117"),
+                Some("5544999999999"),
+            ),
+            (r#"{"type":"DisconnectedCallback","connected":false}"#, Disconnected, Reason::Other, None, None),
+            (
+                r#"{"type":"DisconnectedCallback","instanceId":null,"phone":null,"momment":null,"error":null}"#,
+                Disconnected,
+                Reason::Other,
+                None,
+                None,
+            ),
+            (
+                r#"{"type":"DisconnectedCallback","error":"IT WAS NOT POSSIBLE TO RESTORE A SESSION with the current token"}"#,
+                Disconnected,
+                Reason::SessionExpired,
+                None,
+                None,
+            ),
+            (r#"{"type":"DisconnectedCallback","error":"some news"}"#, Disconnected, Reason::Other, None, None),
+            (r#"{"type":"ConnectedCallback","connected":false}"#, Disconnected, Reason::Other, None, None),
+            (r#"{"type":"ConnectedCallback","disconnected":true}"#, Disconnected, Reason::Other, None, None),
+            (r#"{"type":"ConnectedCallback"}"#, Connected, Reason::Other, None, None),
+        ] {
+            let report = report(body);
+            assert_eq!((report.kind, report.reason), (kind, reason), "{body}");
+            assert_eq!((report.instance.as_deref(), report.phone.as_deref()), (instance, phone), "{body}");
+        }
+    }
+
+    #[test]
+    fn other_webhooks_are_none_of_ours() {
+        for name in ["ReceivedCallback", "DeliveryCallback", "MessageStatusCallback", "PresenceChatCallback", "x"] {
+            let body = serde_json::json!({ "type": name, "text": { "message": "private" } });
+            assert_eq!(read(body.as_object().unwrap()), Ok(Reading::Foreign), "{name}");
+        }
+    }
+}

@@ -1,0 +1,208 @@
+//! The durable state. It applies what `incident` and `rule` decide, and decides nothing itself.
+//!
+//! The invariants: an event is answered only after the commit that holds it, its incident and every
+//! notification it owes; a notification is `pending` until an attempt's outcome makes it `delivered` or `dead`;
+//! what a dead one's fallback is owed is written in the transaction that makes it dead.
+
+mod sqlite;
+pub mod view;
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use jiff::Timestamp;
+use linedown_sinks::{FailureKind, Notification};
+
+pub use sqlite::Sqlite;
+
+use crate::rule::Routing;
+use crate::source::Event;
+use view::{Delivery, DeliveryQuery, Incident, IncidentStory};
+
+/// The durable state of one daemon.
+#[async_trait]
+pub trait Store: Send + Sync {
+    /// Writes an event, what it changes and whom that concerns; returns once that is on disk. Answers
+    /// [`StoreError::Busy`] at once when too many are waiting.
+    async fn accept(&self, event: Event, payload: String, routing: Arc<Routing>) -> Result<Accepted, StoreError>;
+
+    /// Hands out what is due for a sink, oldest first. What is leased is not handed out again until it is
+    /// settled, or the daemon has been started anew.
+    async fn lease(&self, sink: &str, limit: usize, now: Timestamp) -> Result<Leased, StoreError>;
+
+    /// Records how an attempt ended, with everything that is owed because of it.
+    async fn settle(&self, settlement: Settlement, routing: Arc<Routing>) -> Result<Settled, StoreError>;
+
+    /// Gives up on what was owed to a sink before `owed_before`, untried.
+    async fn give_up(
+        &self,
+        sink: &str,
+        owed_before: Timestamp,
+        why: &str,
+        now: Timestamp,
+        routing: Arc<Routing>,
+    ) -> Result<Settled, StoreError>;
+
+    /// Makes notifications due again, as if they were owed from now on.
+    async fn retry(&self, which: Which, now: Timestamp) -> Result<Retried, StoreError>;
+
+    /// The sinks that something is owed to.
+    async fn owing(&self) -> Result<BTreeSet<String>, StoreError>;
+
+    /// Forgets up to `limit` incidents that were over before a moment. Answers how many.
+    async fn prune(&self, over_before: Timestamp, limit: usize) -> Result<usize, StoreError>;
+
+    /// Whether it can write now.
+    async fn writable(&self) -> Result<(), StoreError>;
+
+    /// Outages, the latest first.
+    async fn incidents(&self, open_only: bool, limit: usize) -> Result<Vec<Incident>, StoreError>;
+
+    /// One outage with everything about it.
+    async fn incident(&self, id: i64) -> Result<Option<IncidentStory>, StoreError>;
+
+    /// Notifications, the latest first.
+    async fn deliveries(&self, query: DeliveryQuery) -> Result<Vec<Delivery>, StoreError>;
+}
+
+/// What became of an event.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Accepted {
+    /// The event's number; of a repeated one, the first one's.
+    pub event: i64,
+    /// Whether the same webhook had been accepted before.
+    pub duplicate: bool,
+    /// The incident it belongs to.
+    pub incident: Option<i64>,
+    /// What it changed, for the log.
+    pub change: &'static str,
+    /// How many notifications it made owed.
+    pub owed: usize,
+    /// The sinks that have something to do now.
+    pub sinks: BTreeSet<String>,
+}
+
+/// What a worker has in its hands.
+#[derive(Debug, Default)]
+pub struct Leased {
+    /// To be delivered, each settled exactly once.
+    pub due: Vec<Due>,
+    /// When the sink's next one is due, if more are waiting.
+    pub next: Option<Timestamp>,
+}
+
+/// One notification to be delivered now.
+#[derive(Debug)]
+pub struct Due {
+    /// What to deliver.
+    pub notification: Notification,
+    /// From when on patience counts.
+    pub owed_at: Timestamp,
+}
+
+/// How an attempt ended, and whose.
+#[derive(Clone, Debug)]
+pub struct Settlement {
+    /// Whose attempt.
+    pub notification: i64,
+    /// When it ended.
+    pub at: Timestamp,
+    /// How.
+    pub outcome: Outcome,
+}
+
+/// How an attempt ended.
+#[derive(Clone, Debug)]
+pub enum Outcome {
+    /// The far side took it, saying this.
+    Delivered(String),
+    /// It failed, and will be tried again.
+    Again {
+        /// What sort of failure.
+        kind: FailureKind,
+        /// In words.
+        why: String,
+        /// When to try next.
+        due_at: Timestamp,
+    },
+    /// It failed, and is given up.
+    Dead {
+        /// What sort of failure.
+        kind: FailureKind,
+        /// In words.
+        why: String,
+    },
+}
+
+/// What a settlement led to.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Settled {
+    /// How many notifications are given up.
+    pub dead: usize,
+    /// How many of those nobody else will be told of.
+    pub untold: usize,
+    /// The sinks that have something to do now.
+    pub sinks: BTreeSet<String>,
+}
+
+/// Which notifications to send again.
+#[derive(Clone, Debug)]
+pub enum Which {
+    /// These, dead or waiting.
+    These(Vec<i64>),
+    /// All dead ones, or those of one sink.
+    Dead {
+        /// The sink.
+        sink: Option<String>,
+    },
+}
+
+/// What will be sent again.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Retried {
+    /// The notifications.
+    pub notifications: Vec<i64>,
+    /// Their sinks.
+    pub sinks: BTreeSet<String>,
+}
+
+/// Why the store cannot do it.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// Too many requests are waiting.
+    #[error("too many webhooks are waiting to be written")]
+    Busy,
+    /// No room on the disk.
+    #[error("no space left for the store")]
+    Full,
+    /// The writer is gone.
+    #[error("the store is closed")]
+    Closed,
+    /// Somebody else has it open.
+    #[error("the store {0} is in use by another linedown")]
+    InUse(String),
+    /// It was written by a later version.
+    #[error("the store has format {found}, this linedown knows up to {known}")]
+    TooNew {
+        /// Its format.
+        found: i64,
+        /// Ours.
+        known: i64,
+    },
+    /// The file cannot be opened.
+    #[error("cannot open the store {path}")]
+    Open {
+        /// The file.
+        path: String,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// The database failed.
+    #[error("the store failed")]
+    Failed(#[source] rusqlite::Error),
+}
+
+/// How long a sender shall wait before it tries again.
+pub const RETRY_AFTER: Duration = Duration::from_secs(5);

@@ -1,0 +1,93 @@
+-- The durable state. Times are milliseconds since 1970; every timer is a due time in a row.
+
+-- What is known of each line besides its incidents: the open one, and the gateway's clock at its last reports.
+CREATE TABLE line (
+    source TEXT NOT NULL,
+    instance TEXT NOT NULL,
+    incident INTEGER REFERENCES incident (id),
+    down_at INTEGER,
+    up_at INTEGER,
+    PRIMARY KEY (source, instance)
+) WITHOUT ROWID, STRICT;
+
+-- One outage of one line, with what the inventory said of the line when it began.
+CREATE TABLE incident (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    source TEXT NOT NULL,
+    instance TEXT NOT NULL,
+    name TEXT,
+    phone TEXT,
+    labels TEXT NOT NULL,
+    reason TEXT NOT NULL,
+    error TEXT,
+    opened_at INTEGER NOT NULL,
+    closed_at INTEGER
+) STRICT;
+CREATE INDEX incident_open ON incident (opened_at) WHERE closed_at IS NULL;
+CREATE INDEX incident_closed ON incident (closed_at) WHERE closed_at IS NOT NULL;
+
+-- One webhook.
+CREATE TABLE event (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    source TEXT NOT NULL,
+    instance TEXT NOT NULL,
+    kind TEXT NOT NULL,
+    reason TEXT NOT NULL,
+    error TEXT,
+    stamp INTEGER,
+    at INTEGER NOT NULL,
+    received_at INTEGER NOT NULL,
+    incident INTEGER REFERENCES incident (id) ON DELETE CASCADE,
+    change TEXT NOT NULL,
+    payload TEXT NOT NULL
+) STRICT;
+CREATE UNIQUE INDEX event_once ON event (source, instance, kind, stamp) WHERE stamp IS NOT NULL;
+CREATE INDEX event_incident ON event (incident) WHERE incident IS NOT NULL;
+CREATE INDEX event_loose ON event (received_at) WHERE incident IS NULL;
+
+-- One message owed to one recipient of one sink.
+CREATE TABLE notification (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    incident INTEGER NOT NULL REFERENCES incident (id) ON DELETE CASCADE,
+    rule TEXT NOT NULL,
+    sink TEXT NOT NULL,
+    recipient TEXT NOT NULL,
+    kind TEXT NOT NULL,
+    wants_resolved INTEGER NOT NULL,
+    -- The notification that was given up, if this one tells of that.
+    lost INTEGER REFERENCES notification (id) ON DELETE CASCADE,
+    state TEXT NOT NULL DEFAULT 'pending' CHECK (state IN ('pending', 'delivered', 'dead')),
+    created_at INTEGER NOT NULL,
+    -- From when on patience counts: its creation, or the moment a person said "try again".
+    owed_at INTEGER NOT NULL,
+    due_at INTEGER NOT NULL,
+    -- A worker has it in its hands.
+    leased INTEGER NOT NULL DEFAULT 0,
+    attempts INTEGER NOT NULL DEFAULT 0,
+    -- The state of the incident that the last attempt told.
+    told_reason TEXT,
+    told_closed INTEGER,
+    settled_at INTEGER,
+    -- The receipt, or the last failure.
+    detail TEXT
+) STRICT;
+CREATE INDEX notification_due ON notification (sink, due_at, id) WHERE state = 'pending' AND leased = 0;
+CREATE INDEX notification_patience ON notification (sink, owed_at) WHERE state = 'pending' AND leased = 0;
+CREATE INDEX notification_state ON notification (state, id);
+CREATE INDEX notification_incident ON notification (incident);
+CREATE INDEX notification_lost ON notification (lost) WHERE lost IS NOT NULL;
+
+-- One try to hand a notification to its sink. Without an end it is under way, or a crash cut it short.
+CREATE TABLE attempt (
+    notification INTEGER NOT NULL REFERENCES notification (id) ON DELETE CASCADE,
+    number INTEGER NOT NULL,
+    started_at INTEGER NOT NULL,
+    ended_at INTEGER,
+    outcome TEXT,
+    detail TEXT,
+    PRIMARY KEY (notification, number)
+) WITHOUT ROWID, STRICT;
+CREATE INDEX attempt_under_way ON attempt (notification) WHERE outcome IS NULL;
+
+CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID, STRICT;
+INSERT INTO meta (key, value) VALUES ('name', lower(hex(randomblob(4))));

@@ -1,0 +1,260 @@
+//! One event, in one transaction: the event, what it changes, and whom that concerns.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use jiff::Timestamp;
+use linedown_sinks::Incident;
+use rusqlite::{Connection, OptionalExtension, params};
+
+use super::super::Accepted;
+use super::row;
+use crate::clock::from_millis;
+use crate::incident::{Change, Line, Open};
+use crate::rule::{Owed, Routing, State, news};
+use crate::source::Event;
+
+pub(super) fn accept(
+    connection: &Connection,
+    event: &Event,
+    payload: &str,
+    routing: &Routing,
+) -> rusqlite::Result<Accepted> {
+    if let Some((first, incident)) = seen_before(connection, event)? {
+        return Ok(Accepted {
+            event: first,
+            duplicate: true,
+            incident,
+            change: "duplicate",
+            owed: 0,
+            sinks: BTreeSet::new(),
+        });
+    }
+    let line = line(connection, event)?;
+    let change = line.step(event);
+    let incident = apply(connection, event, &line, change, routing)?;
+    remember(connection, event, &line, change, incident.as_ref())?;
+    let id = record(connection, event, payload, change, incident.as_ref().map(|incident| incident.id))?;
+    let owed = match (&incident, change) {
+        (Some(incident), Change::Opened | Change::Missed { .. }) => routing.owed(incident),
+        (Some(incident), Change::Worsened | Change::Closed { .. }) => {
+            changed(connection, incident, matches!(change, Change::Worsened).then_some(routing))?
+        }
+        _ => Vec::new(),
+    };
+    if let Some(incident) = &incident {
+        for owed in &owed {
+            row::owe(connection, incident.id, owed, None, event.received_at)?;
+        }
+    }
+    Ok(Accepted {
+        event: id,
+        duplicate: false,
+        incident: incident.map(|incident| incident.id),
+        change: name(change),
+        owed: owed.len(),
+        sinks: owed.into_iter().map(|owed| owed.sink).collect(),
+    })
+}
+
+fn name(change: Change) -> &'static str {
+    match change {
+        Change::Opened => "opened",
+        Change::Missed { .. } => "missed",
+        Change::Worsened => "worsened",
+        Change::Repeated => "repeated",
+        Change::Closed { .. } => "closed",
+        Change::Nothing => "nothing",
+    }
+}
+
+/// The same webhook, if it came before: same source, instance, kind and time value.
+fn seen_before(connection: &Connection, event: &Event) -> rusqlite::Result<Option<(i64, Option<i64>)>> {
+    let Some(stamp) = event.stamp else { return Ok(None) };
+    let query = "SELECT id, incident FROM event WHERE source = ? AND instance = ? AND kind = ? AND stamp = ?";
+    let mut statement = connection.prepare_cached(query)?;
+    let same = params![event.source, event.instance, event.kind.as_str(), stamp];
+    statement.query_row(same, |row| Ok((row.get(0)?, row.get(1)?))).optional()
+}
+
+fn line(connection: &Connection, event: &Event) -> rusqlite::Result<Line> {
+    let query = "SELECT incident, down_at, up_at FROM line WHERE source = ? AND instance = ?";
+    let mut statement = connection.prepare_cached(query)?;
+    let known = statement
+        .query_row([&event.source, &event.instance], |row| {
+            let time = |column| Ok::<_, rusqlite::Error>(row.get::<_, Option<i64>>(column)?.map(from_millis));
+            Ok((row.get::<_, Option<i64>>(0)?, time(1)?, time(2)?))
+        })
+        .optional()?;
+    let Some((incident, down_at, up_at)) = known else { return Ok(Line::default()) };
+    let open = match incident {
+        Some(id) => {
+            let incident = row::incident_by_id(connection, id)?;
+            Some(Open { incident: id, opened_at: incident.opened_at, reason: incident.reason })
+        }
+        None => None,
+    };
+    Ok(Line { open, down_at, up_at })
+}
+
+/// Makes the change to the incident; answers the incident as it is then.
+fn apply(
+    connection: &Connection,
+    event: &Event,
+    line: &Line,
+    change: Change,
+    routing: &Routing,
+) -> rusqlite::Result<Option<Incident>> {
+    let open = line.open.as_ref().map(|open| open.incident);
+    let id = match (change, open) {
+        (Change::Opened, _) => return insert(connection, event, None, routing).map(Some),
+        (Change::Missed { closed_at }, _) => return insert(connection, event, Some(closed_at), routing).map(Some),
+        (Change::Nothing, _) | (_, None) => return Ok(None),
+        (Change::Worsened, Some(id)) => {
+            let update = "UPDATE incident SET reason = ?, error = ?, phone = coalesce(phone, ?) WHERE id = ?";
+            let values = params![event.reason.as_str(), event.error, event.phone, id];
+            connection.prepare_cached(update)?.execute(values)?;
+            id
+        }
+        (Change::Closed { closed_at }, Some(id)) => {
+            let update = "UPDATE incident SET closed_at = ?, phone = coalesce(phone, ?) WHERE id = ?";
+            connection.prepare_cached(update)?.execute(params![closed_at.as_millisecond(), event.phone, id])?;
+            id
+        }
+        (Change::Repeated, Some(id)) => id,
+    };
+    row::incident_by_id(connection, id).map(Some)
+}
+
+fn insert(
+    connection: &Connection,
+    event: &Event,
+    closed_at: Option<Timestamp>,
+    routing: &Routing,
+) -> rusqlite::Result<Incident> {
+    let instance = routing.instance(&event.instance, event.phone.clone());
+    let labels = serde_json::to_string(&instance.labels).map_err(|error| rusqlite::Error::ToSqlConversionFailure(error.into()))?;
+    let insert = "INSERT INTO incident (source, instance, name, phone, labels, reason, error, opened_at, closed_at) \
+                  VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)";
+    let id = connection.prepare_cached(insert)?.insert(params![
+        event.source,
+        event.instance,
+        instance.name,
+        instance.phone,
+        labels,
+        event.reason.as_str(),
+        event.error,
+        event.at.as_millisecond(),
+        closed_at.map(Timestamp::as_millisecond),
+    ])?;
+    Ok(Incident {
+        id,
+        source: event.source.clone(),
+        instance,
+        reason: event.reason,
+        error: event.error.clone(),
+        opened_at: event.at,
+        closed_at,
+    })
+}
+
+/// What is known of the line from now on.
+fn remember(
+    connection: &Connection,
+    event: &Event,
+    line: &Line,
+    change: Change,
+    incident: Option<&Incident>,
+) -> rusqlite::Result<()> {
+    let open = match change {
+        Change::Opened => incident.map(|incident| incident.id),
+        Change::Closed { .. } | Change::Missed { .. } => None,
+        Change::Worsened | Change::Repeated | Change::Nothing => line.open.as_ref().map(|open| open.incident),
+    };
+    let (down_at, up_at) = line.clocks_after(event);
+    let upsert = "INSERT INTO line (source, instance, incident, down_at, up_at) VALUES (?1, ?2, ?3, ?4, ?5) \
+                  ON CONFLICT (source, instance) DO UPDATE SET incident = ?3, down_at = ?4, up_at = ?5";
+    let millis = |time: Option<Timestamp>| time.map(Timestamp::as_millisecond);
+    connection.prepare_cached(upsert)?.execute(params![
+        event.source,
+        event.instance,
+        open,
+        millis(down_at),
+        millis(up_at),
+    ])?;
+    Ok(())
+}
+
+fn record(
+    connection: &Connection,
+    event: &Event,
+    payload: &str,
+    change: Change,
+    incident: Option<i64>,
+) -> rusqlite::Result<i64> {
+    let insert = "INSERT INTO event (source, instance, kind, reason, error, stamp, at, received_at, incident, change, payload) \
+                  VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
+    connection.prepare_cached(insert)?.insert(params![
+        event.source,
+        event.instance,
+        event.kind.as_str(),
+        event.reason.as_str(),
+        event.error,
+        event.stamp,
+        event.at.as_millisecond(),
+        event.received_at.as_millisecond(),
+        incident,
+        name(change),
+        payload,
+    ])
+}
+
+/// Who must hear of a change to an incident that some know of already. Whoever still waits for a message hears
+/// it from that one, or when that one is settled; whom a worse reason concerns for the first time (`routing`) is
+/// told like of a new incident.
+fn changed(connection: &Connection, incident: &Incident, routing: Option<&Routing>) -> rusqlite::Result<Vec<Owed>> {
+    let people = told_so_far(connection, incident.id)?;
+    let mut owed: Vec<Owed> = match routing {
+        Some(routing) => routing.owed(incident),
+        None => Vec::new(),
+    };
+    owed.retain(|owed| !people.contains_key(&(owed.sink.clone(), owed.recipient.clone())));
+    for ((sink, recipient), person) in people {
+        let Some(told) = person.told.filter(|_| !person.waits) else { continue };
+        if let Some(kind) = news(told, row::state(incident), person.wants_resolved) {
+            owed.push(Owed { rule: person.rule, sink, recipient, kind, resolved: person.wants_resolved });
+        }
+    }
+    Ok(owed)
+}
+
+/// What one recipient knows of an incident.
+struct Person {
+    rule: String,
+    wants_resolved: bool,
+    /// Something is still on its way to them.
+    waits: bool,
+    /// What the last delivered message told.
+    told: Option<State>,
+}
+
+fn told_so_far(connection: &Connection, incident: i64) -> rusqlite::Result<BTreeMap<(String, String), Person>> {
+    let query = "SELECT sink, recipient, rule, wants_resolved, state, told_reason, told_closed \
+                 FROM notification WHERE incident = ? ORDER BY id";
+    let mut statement = connection.prepare_cached(query)?;
+    let mut rows = statement.query([incident])?;
+    let mut people = BTreeMap::new();
+    while let Some(row) = rows.next()? {
+        let person = people.entry((row.get(0)?, row.get(1)?)).or_insert(Person {
+            rule: row.get(2)?,
+            wants_resolved: row.get(3)?,
+            waits: false,
+            told: None,
+        });
+        match row.get_ref(4)?.as_str()? {
+            "pending" => person.waits = true,
+            "delivered" => person.told = row::told(row, 5)?,
+            _ => {}
+        }
+    }
+    Ok(people)
+}

@@ -1,0 +1,251 @@
+//! The life of a notification: leased, settled, given up, tried again, forgotten.
+
+use std::collections::BTreeSet;
+
+use jiff::Timestamp;
+use linedown_sinks::{Notification, Undelivered};
+use rusqlite::{Connection, OptionalExtension, Row, params};
+
+use super::super::{Due, Leased, Outcome, Retried, Settled, Settlement, Which};
+use super::row;
+use crate::clock::from_millis;
+use crate::rule::{Owed, Routing, State, kind_when_sent, news};
+
+/// Most notifications given up or made due in one go.
+const AT_ONCE: usize = 1000;
+
+/// Gives back what was in a worker's hands when the daemon ended.
+pub(super) fn take_back(connection: &Connection) -> rusqlite::Result<()> {
+    connection.execute("UPDATE attempt SET outcome = 'interrupted' WHERE outcome IS NULL", [])?;
+    connection.execute("UPDATE notification SET leased = 0 WHERE leased = 1 AND state = 'pending'", [])?;
+    Ok(())
+}
+
+pub(super) fn lease(
+    connection: &Connection,
+    store: &str,
+    sink: &str,
+    limit: usize,
+    now: Timestamp,
+) -> rusqlite::Result<Leased> {
+    let query = format!(
+        "SELECT notification.id, kind, recipient, rule, attempts, created_at, detail, owed_at, lost, {} \
+         FROM notification JOIN incident ON incident.id = notification.incident \
+         WHERE sink = ? AND state = 'pending' AND leased = 0 AND due_at <= ? ORDER BY due_at, notification.id LIMIT ?",
+        row::INCIDENT
+    );
+    let mut statement = connection.prepare_cached(&query)?;
+    let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+    let due = statement.query_map(params![sink, now.as_millisecond(), limit], |row| read(row, store, now))?;
+    let mut leased = Vec::new();
+    for due in due {
+        let (mut due, lost): (Due, Option<i64>) = due?;
+        if let Some(lost) = lost {
+            due.notification.undelivered = undelivered(connection, lost)?;
+        }
+        begin(connection, &due.notification)?;
+        leased.push(due);
+    }
+    let next = "SELECT min(due_at) FROM notification WHERE sink = ? AND state = 'pending' AND leased = 0";
+    let next: Option<i64> = connection.prepare_cached(next)?.query_row([sink], |row| row.get(0))?;
+    Ok(Leased { due: leased, next: next.map(from_millis) })
+}
+
+fn read(row: &Row<'_>, store: &str, now: Timestamp) -> rusqlite::Result<(Due, Option<i64>)> {
+    let incident = row::incident(row, 9)?;
+    let notification = Notification {
+        id: row.get(0)?,
+        store: store.to_owned(),
+        kind: kind_when_sent(row::kind(row, 1)?, row::state(&incident)),
+        recipient: row.get(2)?,
+        rule: Some(row.get(3)?),
+        attempt: row.get::<_, u32>(4)? + 1,
+        created_at: from_millis(row.get(5)?),
+        at: now,
+        last_failure: row.get(6)?,
+        incident,
+        undelivered: None,
+    };
+    Ok((Due { notification, owed_at: from_millis(row.get(7)?) }, row.get(8)?))
+}
+
+fn undelivered(connection: &Connection, lost: i64) -> rusqlite::Result<Option<Undelivered>> {
+    let query = "SELECT id, kind, sink, recipient, detail, attempts FROM notification WHERE id = ?";
+    let read = |row: &Row<'_>| {
+        Ok(Undelivered {
+            notification: row.get(0)?,
+            kind: row::kind(row, 1)?,
+            sink: row.get(2)?,
+            recipient: row.get(3)?,
+            why: row.get::<_, Option<String>>(4)?.unwrap_or_default(),
+            attempts: row.get(5)?,
+        })
+    };
+    connection.prepare_cached(query)?.query_row([lost], read).optional()
+}
+
+fn begin(connection: &Connection, notification: &Notification) -> rusqlite::Result<()> {
+    let told = row::state(&notification.incident);
+    let update = "UPDATE notification SET leased = 1, attempts = ?, told_reason = ?, told_closed = ? WHERE id = ?";
+    let values = params![notification.attempt, told.reason.as_str(), told.closed, notification.id];
+    connection.prepare_cached(update)?.execute(values)?;
+    let insert = "INSERT INTO attempt (notification, number, started_at) VALUES (?, ?, ?)";
+    let values = params![notification.id, notification.attempt, notification.at.as_millisecond()];
+    connection.prepare_cached(insert)?.execute(values)?;
+    Ok(())
+}
+
+pub(super) fn settle(
+    connection: &Connection,
+    settlement: &Settlement,
+    routing: &Routing,
+) -> rusqlite::Result<Settled> {
+    let (id, at) = (settlement.notification, settlement.at);
+    let (outcome, detail) = match &settlement.outcome {
+        Outcome::Delivered(receipt) => ("delivered", receipt.clone()),
+        Outcome::Again { kind, why, .. } | Outcome::Dead { kind, why } => (kind.as_str(), format!("{}: {why}", kind.as_str())),
+    };
+    let end = "UPDATE attempt SET ended_at = ?, outcome = ?, detail = ? WHERE notification = ? AND outcome IS NULL";
+    connection.prepare_cached(end)?.execute(params![at.as_millisecond(), outcome, detail, id])?;
+    match &settlement.outcome {
+        Outcome::Again { due_at, .. } => {
+            let update = "UPDATE notification SET leased = 0, due_at = ?, detail = ? WHERE id = ? AND state = 'pending'";
+            connection.prepare_cached(update)?.execute(params![due_at.as_millisecond(), detail, id])?;
+            Ok(Settled::default())
+        }
+        Outcome::Delivered(_) => {
+            finish(connection, id, "delivered", &detail, at)?;
+            after_delivery(connection, id, at)
+        }
+        Outcome::Dead { .. } => {
+            finish(connection, id, "dead", &detail, at)?;
+            after_death(connection, id, at, routing)
+        }
+    }
+}
+
+fn finish(connection: &Connection, id: i64, state: &str, detail: &str, at: Timestamp) -> rusqlite::Result<()> {
+    let update = "UPDATE notification SET leased = 0, state = ?, detail = ?, settled_at = ? WHERE id = ?";
+    connection.prepare_cached(update)?.execute(params![state, detail, at.as_millisecond(), id])?;
+    Ok(())
+}
+
+/// What changed while the message was on its way is news to whoever just got it.
+fn after_delivery(connection: &Connection, id: i64, now: Timestamp) -> rusqlite::Result<Settled> {
+    let (incident, owed, told) = owed_by(connection, id)?;
+    let incident = row::incident_by_id(connection, incident)?;
+    let told: Option<State> = told;
+    let Some(kind) = told.and_then(|told| news(told, row::state(&incident), owed.resolved)) else {
+        return Ok(Settled::default());
+    };
+    row::owe(connection, incident.id, &Owed { kind, ..owed.clone() }, None, now)?;
+    Ok(Settled { sinks: BTreeSet::from([owed.sink]), ..Settled::default() })
+}
+
+/// Somebody else is owed the news that this one was given up.
+fn after_death(connection: &Connection, id: i64, now: Timestamp, routing: &Routing) -> rusqlite::Result<Settled> {
+    let (incident, lost, _) = owed_by(connection, id)?;
+    let incident = row::incident_by_id(connection, incident)?;
+    let tried = sinks_tried(connection, id)?;
+    let told_instead = routing.fallback(&lost, &tried, &incident);
+    for owed in &told_instead {
+        row::owe(connection, incident.id, owed, Some(id), now)?;
+    }
+    Ok(Settled {
+        dead: 1,
+        untold: usize::from(told_instead.is_empty()),
+        sinks: told_instead.into_iter().map(|owed| owed.sink).collect(),
+    })
+}
+
+fn owed_by(connection: &Connection, id: i64) -> rusqlite::Result<(i64, Owed, Option<State>)> {
+    let query = "SELECT incident, rule, sink, recipient, kind, wants_resolved, told_reason, told_closed \
+                 FROM notification WHERE id = ?";
+    connection.prepare_cached(query)?.query_row([id], |row| {
+        let owed = Owed {
+            rule: row.get(1)?,
+            sink: row.get(2)?,
+            recipient: row.get(3)?,
+            kind: row::kind(row, 4)?,
+            resolved: row.get(5)?,
+        };
+        Ok((row.get(0)?, owed, row::told(row, 6)?))
+    })
+}
+
+/// The sinks from the first that gave up to this one.
+fn sinks_tried(connection: &Connection, id: i64) -> rusqlite::Result<Vec<String>> {
+    let query = "WITH RECURSIVE chain (id, sink, lost) AS ( \
+                     SELECT id, sink, lost FROM notification WHERE id = ? \
+                     UNION SELECT before.id, before.sink, before.lost FROM notification AS before JOIN chain ON before.id = chain.lost \
+                 ) SELECT sink FROM chain";
+    connection.prepare_cached(query)?.query_map([id], |row| row.get(0))?.collect()
+}
+
+pub(super) fn give_up(
+    connection: &Connection,
+    sink: &str,
+    owed_before: Timestamp,
+    why: &str,
+    now: Timestamp,
+    routing: &Routing,
+) -> rusqlite::Result<Settled> {
+    let query = "SELECT id FROM notification WHERE sink = ? AND state = 'pending' AND leased = 0 AND owed_at <= ? LIMIT ?";
+    let mut statement = connection.prepare_cached(query)?;
+    let limit = i64::try_from(AT_ONCE).unwrap_or(i64::MAX);
+    let ids: Vec<i64> = statement
+        .query_map(params![sink, owed_before.as_millisecond(), limit], |row| row.get(0))?
+        .collect::<rusqlite::Result<_>>()?;
+    let mut settled = Settled::default();
+    for id in ids {
+        finish(connection, id, "dead", why, now)?;
+        let mut one = after_death(connection, id, now, routing)?;
+        settled.dead += one.dead;
+        settled.untold += one.untold;
+        settled.sinks.append(&mut one.sinks);
+    }
+    Ok(settled)
+}
+
+pub(super) fn retry(connection: &Connection, which: &Which, now: Timestamp) -> rusqlite::Result<Retried> {
+    let update = |filter: &str| {
+        format!(
+            "UPDATE notification SET state = 'pending', owed_at = ?1, due_at = ?1, settled_at = NULL \
+             WHERE {filter} AND leased = 0 RETURNING id, sink"
+        )
+    };
+    let now = now.as_millisecond();
+    let read = |row: &Row<'_>| Ok((row.get(0)?, row.get(1)?));
+    let mut found: Vec<(i64, String)> = Vec::new();
+    match which {
+        Which::These(ids) => {
+            let mut statement = connection.prepare_cached(&update("id = ?2 AND state IN ('dead', 'pending')"))?;
+            for id in ids {
+                found.extend(statement.query_row(params![now, id], read).optional()?);
+            }
+        }
+        Which::Dead { sink: Some(sink) } => {
+            let mut statement = connection.prepare_cached(&update("state = 'dead' AND sink = ?2"))?;
+            found = statement.query_map(params![now, sink], read)?.collect::<rusqlite::Result<_>>()?;
+        }
+        Which::Dead { sink: None } => {
+            let mut statement = connection.prepare_cached(&update("state = 'dead'"))?;
+            found = statement.query_map([now], read)?.collect::<rusqlite::Result<_>>()?;
+        }
+    }
+    found.sort_unstable();
+    let sinks = found.iter().map(|(_, sink)| sink.clone()).collect();
+    Ok(Retried { notifications: found.into_iter().map(|(id, _)| id).collect(), sinks })
+}
+
+/// Forgets what is over: incidents with all their notifications settled, and events that belong to none.
+pub(super) fn prune(connection: &Connection, over_before: Timestamp, limit: usize) -> rusqlite::Result<usize> {
+    let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+    let values = params![over_before.as_millisecond(), limit];
+    let loose = "DELETE FROM event WHERE id IN (SELECT id FROM event WHERE incident IS NULL AND received_at < ? LIMIT ?)";
+    let events = connection.prepare_cached(loose)?.execute(values)?;
+    let over = "DELETE FROM incident WHERE id IN (SELECT id FROM incident WHERE closed_at < ? \
+                AND NOT EXISTS (SELECT 1 FROM notification WHERE incident = incident.id AND state = 'pending') LIMIT ?)";
+    Ok(events + connection.prepare_cached(over)?.execute(values)?)
+}
+

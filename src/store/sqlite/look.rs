@@ -1,0 +1,130 @@
+//! What people look at.
+
+use std::collections::BTreeSet;
+
+use rusqlite::{Connection, OptionalExtension, Row, params};
+
+use super::super::view::{Attempt, Counts, Delivery, DeliveryQuery, Event, Incident, IncidentStory, MOST};
+use super::row;
+use crate::clock::from_millis;
+
+const COUNTS: &str = "(SELECT count(*) FROM notification WHERE incident = incident.id AND state = 'pending'), \
+                      (SELECT count(*) FROM notification WHERE incident = incident.id AND state = 'delivered'), \
+                      (SELECT count(*) FROM notification WHERE incident = incident.id AND state = 'dead')";
+
+const DELIVERY: &str = "notification.id, incident, incident.instance, incident.name, rule, sink, recipient, kind, state, \
+                        leased, created_at, due_at, settled_at, detail, lost, attempts";
+
+pub(super) fn owing(connection: &Connection) -> rusqlite::Result<BTreeSet<String>> {
+    let query = "SELECT DISTINCT sink FROM notification WHERE state = 'pending'";
+    connection.prepare_cached(query)?.query_map([], |row| row.get(0))?.collect()
+}
+
+pub(super) fn incidents(connection: &Connection, open_only: bool, limit: usize) -> rusqlite::Result<Vec<Incident>> {
+    let filter = if open_only { "WHERE closed_at IS NULL" } else { "" };
+    let query = format!("SELECT {}, {COUNTS} FROM incident {filter} ORDER BY id DESC LIMIT ?", row::INCIDENT);
+    connection.prepare_cached(&query)?.query_map([bounded(limit)], incident_row)?.collect()
+}
+
+pub(super) fn incident(connection: &Connection, id: i64) -> rusqlite::Result<Option<IncidentStory>> {
+    let query = format!("SELECT {}, {COUNTS} FROM incident WHERE id = ?", row::INCIDENT);
+    let Some(incident) = connection.prepare_cached(&query)?.query_row([id], incident_row).optional()? else {
+        return Ok(None);
+    };
+    let query = "SELECT id, kind, reason, error, at, received_at, change FROM event WHERE incident = ? ORDER BY id LIMIT ?";
+    let events = connection.prepare_cached(query)?.query_map(params![id, bounded(MOST)], event_row)?.collect::<Result<_, _>>()?;
+    let query = format!(
+        "SELECT {DELIVERY} FROM notification JOIN incident ON incident.id = incident WHERE incident = ? \
+         ORDER BY notification.id LIMIT ?"
+    );
+    let mut deliveries: Vec<Delivery> =
+        connection.prepare_cached(&query)?.query_map(params![id, bounded(MOST)], delivery_row)?.collect::<Result<_, _>>()?;
+    for delivery in &mut deliveries {
+        delivery.attempts = attempts(connection, delivery.id)?;
+    }
+    Ok(Some(IncidentStory { incident, events, deliveries }))
+}
+
+pub(super) fn deliveries(connection: &Connection, query: &DeliveryQuery) -> rusqlite::Result<Vec<Delivery>> {
+    let statement = format!(
+        "SELECT {DELIVERY} FROM notification JOIN incident ON incident.id = incident \
+         WHERE (?1 IS NULL OR state = ?1) AND (?2 IS NULL OR sink = ?2) ORDER BY notification.id DESC LIMIT ?3"
+    );
+    let values = params![query.state, query.sink, bounded(query.limit.unwrap_or(MOST))];
+    connection.prepare_cached(&statement)?.query_map(values, delivery_row)?.collect()
+}
+
+fn attempts(connection: &Connection, notification: i64) -> rusqlite::Result<Vec<Attempt>> {
+    let query = "SELECT number, started_at, ended_at, outcome, detail FROM attempt WHERE notification = ? ORDER BY number DESC LIMIT 100";
+    let mut attempts: Vec<Attempt> =
+        connection.prepare_cached(query)?.query_map([notification], attempt_row)?.collect::<Result<_, _>>()?;
+    attempts.reverse();
+    Ok(attempts)
+}
+
+fn bounded(limit: usize) -> i64 {
+    i64::try_from(limit.min(MOST)).unwrap_or(i64::MAX)
+}
+
+fn incident_row(row: &Row<'_>) -> rusqlite::Result<Incident> {
+    let incident = row::incident(row, 0)?;
+    Ok(Incident {
+        id: incident.id,
+        source: incident.source,
+        phone: incident.instance.masked_phone(),
+        instance: incident.instance.id,
+        name: incident.instance.name,
+        labels: incident.instance.labels,
+        reason: incident.reason.as_str().to_owned(),
+        error: incident.error,
+        opened_at: incident.opened_at,
+        closed_at: incident.closed_at,
+        notifications: Counts { pending: row.get(10)?, delivered: row.get(11)?, dead: row.get(12)? },
+    })
+}
+
+fn event_row(row: &Row<'_>) -> rusqlite::Result<Event> {
+    Ok(Event {
+        id: row.get(0)?,
+        kind: row.get(1)?,
+        reason: row.get(2)?,
+        error: row.get(3)?,
+        at: from_millis(row.get(4)?),
+        received_at: from_millis(row.get(5)?),
+        change: row.get(6)?,
+    })
+}
+
+fn delivery_row(row: &Row<'_>) -> rusqlite::Result<Delivery> {
+    let state: String = row.get(8)?;
+    let pending = state == "pending";
+    Ok(Delivery {
+        id: row.get(0)?,
+        incident: row.get(1)?,
+        instance: row.get(2)?,
+        name: row.get(3)?,
+        rule: row.get(4)?,
+        sink: row.get(5)?,
+        recipient: row.get(6)?,
+        kind: row.get(7)?,
+        state,
+        in_flight: pending && row.get(9)?,
+        created_at: from_millis(row.get(10)?),
+        due_at: pending.then_some(from_millis(row.get(11)?)),
+        settled_at: row.get::<_, Option<i64>>(12)?.map(from_millis),
+        detail: row.get(13)?,
+        lost: row.get(14)?,
+        tries: row.get(15)?,
+        attempts: Vec::new(),
+    })
+}
+
+fn attempt_row(row: &Row<'_>) -> rusqlite::Result<Attempt> {
+    Ok(Attempt {
+        number: row.get(0)?,
+        started_at: from_millis(row.get(1)?),
+        ended_at: row.get::<_, Option<i64>>(2)?.map(from_millis),
+        outcome: row.get(3)?,
+        detail: row.get(4)?,
+    })
+}

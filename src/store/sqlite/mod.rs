@@ -1,0 +1,158 @@
+//! SQLite: WAL, every commit synced (`synchronous = FULL`), one thread that writes, one connection that looks.
+
+mod accept;
+mod deliver;
+mod look;
+mod row;
+mod writer;
+
+use std::collections::BTreeSet;
+use std::fs::{File, TryLockError};
+use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use jiff::Timestamp;
+use rusqlite::{Connection, OpenFlags};
+
+use super::view::{Delivery, DeliveryQuery, Incident, IncidentStory};
+use super::{Accepted, Leased, Retried, Settled, Settlement, Store, StoreError, Which};
+use crate::rule::Routing;
+use crate::source::Event;
+use writer::{Writer, failure};
+
+/// The format of the tables, in `PRAGMA user_version`.
+const FORMAT: i64 = 1;
+
+/// The embedded store, in one file (and SQLite's `-wal` and `-shm` beside it).
+pub struct Sqlite {
+    writer: Writer,
+    reader: Arc<Mutex<Connection>>,
+    /// The random name that makes our numbers unique in the world.
+    name: String,
+    /// Held while we live: two daemons on one store would each lease what the other sends.
+    _lock: File,
+}
+
+impl Sqlite {
+    /// Opens the store, making it if it is missing. What was in a worker's hands when the daemon ended is
+    /// pending again.
+    pub fn open(path: &Path) -> Result<Self, StoreError> {
+        let lock = lock(path)?;
+        let mut connection = Connection::open(path).map_err(failure)?;
+        let name = prepare(&mut connection).map_err(failure)??;
+        let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let reader = Connection::open_with_flags(path, flags).map_err(failure)?;
+        reader.busy_timeout(Duration::from_secs(5)).map_err(failure)?;
+        let writer = Writer::start(connection)
+            .map_err(|source| StoreError::Open { path: path.display().to_string(), source })?;
+        Ok(Self { writer, reader: Arc::new(Mutex::new(reader)), name, _lock: lock })
+    }
+
+    /// Looks at the store away from the runtime's threads.
+    async fn read<T, F>(&self, look: F) -> Result<T, StoreError>
+    where
+        T: Send + 'static,
+        F: FnOnce(&Connection) -> rusqlite::Result<T> + Send + 'static,
+    {
+        let reader = Arc::clone(&self.reader);
+        let looked = tokio::task::spawn_blocking(move || {
+            // A panic elsewhere leaves a read-only connection as good as it was.
+            look(&reader.lock().unwrap_or_else(PoisonError::into_inner))
+        });
+        looked.await.map_err(|_| StoreError::Closed)?.map_err(failure)
+    }
+}
+
+fn lock(path: &Path) -> Result<File, StoreError> {
+    let mut beside = path.as_os_str().to_owned();
+    beside.push(".lock");
+    let open = |source| StoreError::Open { path: path.display().to_string(), source };
+    let file = File::options().create(true).append(true).open(&beside).map_err(open)?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => Err(StoreError::InUse(path.display().to_string())),
+        Err(TryLockError::Error(source)) => Err(open(source)),
+    }
+}
+
+/// Brings a connection and its tables into shape; answers the store's name.
+fn prepare(connection: &mut Connection) -> rusqlite::Result<Result<String, StoreError>> {
+    connection.busy_timeout(Duration::from_secs(5))?;
+    connection.pragma_update(None, "journal_mode", "WAL")?;
+    connection.pragma_update(None, "synchronous", "FULL")?;
+    connection.pragma_update(None, "foreign_keys", "ON")?;
+    connection.pragma_update(None, "cache_size", -4096)?;
+    connection.set_prepared_statement_cache_capacity(64);
+    let found: i64 = connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
+    if found > FORMAT {
+        return Ok(Err(StoreError::TooNew { found, known: FORMAT }));
+    }
+    let transaction = connection.transaction()?;
+    if found == 0 {
+        transaction.execute_batch(include_str!("../schema.sql"))?;
+        transaction.pragma_update(None, "user_version", FORMAT)?;
+    }
+    deliver::take_back(&transaction)?;
+    transaction.commit()?;
+    connection.query_row("SELECT value FROM meta WHERE key = 'name'", [], |row| row.get(0)).map(Ok)
+}
+
+#[async_trait]
+impl Store for Sqlite {
+    async fn accept(&self, event: Event, payload: String, routing: Arc<Routing>) -> Result<Accepted, StoreError> {
+        self.writer.write_or_refuse(move |connection| accept::accept(connection, &event, &payload, &routing)).await
+    }
+
+    async fn lease(&self, sink: &str, limit: usize, now: Timestamp) -> Result<Leased, StoreError> {
+        let (sink, name) = (sink.to_owned(), self.name.clone());
+        self.writer.write(move |connection| deliver::lease(connection, &name, &sink, limit, now)).await
+    }
+
+    async fn settle(&self, settlement: Settlement, routing: Arc<Routing>) -> Result<Settled, StoreError> {
+        self.writer.write(move |connection| deliver::settle(connection, &settlement, &routing)).await
+    }
+
+    async fn give_up(
+        &self,
+        sink: &str,
+        owed_before: Timestamp,
+        why: &str,
+        now: Timestamp,
+        routing: Arc<Routing>,
+    ) -> Result<Settled, StoreError> {
+        let (sink, why) = (sink.to_owned(), why.to_owned());
+        let work = move |connection: &Connection| deliver::give_up(connection, &sink, owed_before, &why, now, &routing);
+        self.writer.write(work).await
+    }
+
+    async fn retry(&self, which: Which, now: Timestamp) -> Result<Retried, StoreError> {
+        self.writer.write(move |connection| deliver::retry(connection, &which, now)).await
+    }
+
+    async fn owing(&self) -> Result<BTreeSet<String>, StoreError> {
+        self.read(look::owing).await
+    }
+
+    async fn prune(&self, over_before: Timestamp, limit: usize) -> Result<usize, StoreError> {
+        self.writer.write(move |connection| deliver::prune(connection, over_before, limit)).await
+    }
+
+    async fn writable(&self) -> Result<(), StoreError> {
+        let touch = "INSERT INTO meta (key, value) VALUES ('writable', '1') ON CONFLICT (key) DO UPDATE SET value = 1 - value";
+        self.writer.write(move |connection| connection.execute(touch, []).map(|_| ())).await
+    }
+
+    async fn incidents(&self, open_only: bool, limit: usize) -> Result<Vec<Incident>, StoreError> {
+        self.read(move |connection| look::incidents(connection, open_only, limit)).await
+    }
+
+    async fn incident(&self, id: i64) -> Result<Option<IncidentStory>, StoreError> {
+        self.read(move |connection| look::incident(connection, id)).await
+    }
+
+    async fn deliveries(&self, query: DeliveryQuery) -> Result<Vec<Delivery>, StoreError> {
+        self.read(move |connection| look::deliveries(connection, &query)).await
+    }
+}

@@ -1,0 +1,86 @@
+//! Between rows and the words of the domain. A value that no version of ours can have written is an error of
+//! its row, never a panic.
+
+use jiff::Timestamp;
+use linedown_sinks::{Incident, Instance, Kind, Reason};
+use rusqlite::types::Type;
+use rusqlite::{Connection, Row, params};
+
+use crate::clock::from_millis;
+use crate::rule::{Owed, State};
+
+/// The columns of an incident, for [`incident`].
+pub(super) const INCIDENT: &str =
+    "incident.id, incident.source, incident.instance, incident.name, incident.phone, incident.labels, \
+     incident.reason, incident.error, incident.opened_at, incident.closed_at";
+
+/// An incident from [`INCIDENT`]'s columns, which begin at `first`.
+pub(super) fn incident(row: &Row<'_>, first: usize) -> rusqlite::Result<Incident> {
+    Ok(Incident {
+        id: row.get(first)?,
+        source: row.get(first + 1)?,
+        instance: Instance {
+            id: row.get(first + 2)?,
+            name: row.get(first + 3)?,
+            phone: row.get(first + 4)?,
+            labels: parse(row, first + 5, |text| serde_json::from_str(text).ok())?,
+        },
+        reason: parse(row, first + 6, Reason::parse)?,
+        error: row.get(first + 7)?,
+        opened_at: from_millis(row.get(first + 8)?),
+        closed_at: row.get::<_, Option<i64>>(first + 9)?.map(from_millis),
+    })
+}
+
+/// An incident by its number.
+pub(super) fn incident_by_id(connection: &Connection, id: i64) -> rusqlite::Result<Incident> {
+    let query = format!("SELECT {INCIDENT} FROM incident WHERE id = ?");
+    connection.prepare_cached(&query)?.query_row([id], |row| incident(row, 0))
+}
+
+/// A notification's kind from a column.
+pub(super) fn kind(row: &Row<'_>, column: usize) -> rusqlite::Result<Kind> {
+    parse(row, column, Kind::parse)
+}
+
+/// What an attempt told, from two columns; none before the first attempt.
+pub(super) fn told(row: &Row<'_>, column: usize) -> rusqlite::Result<Option<State>> {
+    if row.get_ref(column)?.as_str_or_null()?.is_none() {
+        return Ok(None);
+    }
+    Ok(Some(State { reason: parse(row, column, Reason::parse)?, closed: row.get(column + 1)? }))
+}
+
+/// The state that an incident is in.
+pub(super) fn state(incident: &Incident) -> State {
+    State { reason: incident.reason, closed: incident.closed_at.is_some() }
+}
+
+/// Writes a notification that is owed from now on; answers its number.
+pub(super) fn owe(
+    connection: &Connection,
+    incident: i64,
+    owed: &Owed,
+    lost: Option<i64>,
+    now: Timestamp,
+) -> rusqlite::Result<i64> {
+    let insert = "INSERT INTO notification (incident, rule, sink, recipient, kind, wants_resolved, lost, created_at, owed_at, due_at) \
+                  VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?8, ?8)";
+    connection.prepare_cached(insert)?.insert(params![
+        incident,
+        owed.rule,
+        owed.sink,
+        owed.recipient,
+        owed.kind.as_str(),
+        owed.resolved,
+        lost,
+        now.as_millisecond(),
+    ])
+}
+
+fn parse<T>(row: &Row<'_>, column: usize, read: impl FnOnce(&str) -> Option<T>) -> rusqlite::Result<T> {
+    let value = row.get_ref(column)?.as_str()?;
+    read(value).ok_or_else(|| {
+        rusqlite::Error::FromSqlConversionFailure(column, Type::Text, format!("{value:?} is not ours").into())
+    })
+}

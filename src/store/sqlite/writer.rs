@@ -1,0 +1,138 @@
+//! The one thread that writes. Requests that wait at the same time share one transaction, so one sync serves
+//! them all; none is answered before its commit.
+
+use std::thread;
+
+use rusqlite::{Connection, ErrorCode};
+use tokio::sync::{mpsc, oneshot};
+
+use super::super::StoreError;
+
+/// Most requests in one transaction.
+const BATCH: usize = 256;
+/// Most requests waiting.
+pub(super) const WAITING: usize = 4096;
+
+/// One request: does its work (unless there is no transaction to do it in), and leaves behind what to answer once
+/// it is committed.
+type Job = Box<dyn FnOnce(Option<&Connection>) -> Answer + Send>;
+type Answer = Box<dyn FnOnce(Result<(), StoreError>) + Send>;
+
+/// The way to the writing thread.
+pub(super) struct Writer {
+    jobs: mpsc::Sender<Job>,
+}
+
+impl Writer {
+    /// Starts the thread. It ends, and closes the connection, when the last `Writer` is gone.
+    pub(super) fn start(connection: Connection) -> std::io::Result<Self> {
+        let (jobs, waiting) = mpsc::channel(WAITING);
+        thread::Builder::new().name("store".to_owned()).spawn(move || run(&connection, waiting))?;
+        Ok(Self { jobs })
+    }
+
+    /// Does a piece of work within a transaction and answers after its commit. Waits for its turn.
+    pub(super) async fn write<T, F>(&self, work: F) -> Result<T, StoreError>
+    where
+        T: Send + 'static,
+        F: FnOnce(&Connection) -> rusqlite::Result<T> + Send + 'static,
+    {
+        let (job, answer) = job(work);
+        self.jobs.send(job).await.map_err(|_| StoreError::Closed)?;
+        answer.await.map_err(|_| StoreError::Closed)?
+    }
+
+    /// Like [`Writer::write`], but refuses at once when too many wait already.
+    pub(super) async fn write_or_refuse<T, F>(&self, work: F) -> Result<T, StoreError>
+    where
+        T: Send + 'static,
+        F: FnOnce(&Connection) -> rusqlite::Result<T> + Send + 'static,
+    {
+        let (job, answer) = job(work);
+        self.jobs.try_send(job).map_err(|refused| match refused {
+            mpsc::error::TrySendError::Full(_) => StoreError::Busy,
+            mpsc::error::TrySendError::Closed(_) => StoreError::Closed,
+        })?;
+        answer.await.map_err(|_| StoreError::Closed)?
+    }
+}
+
+fn job<T, F>(work: F) -> (Job, oneshot::Receiver<Result<T, StoreError>>)
+where
+    T: Send + 'static,
+    F: FnOnce(&Connection) -> rusqlite::Result<T> + Send + 'static,
+{
+    let (sender, receiver) = oneshot::channel();
+    let job: Job = Box::new(move |connection| {
+        let done = connection.map(|connection| within_savepoint(connection, work).map_err(failure));
+        Box::new(move |committed| {
+            // Nobody waits any more if the client went away; what is committed stays committed.
+            let _ = sender.send(committed.and(done.unwrap_or(Err(StoreError::Closed))));
+        })
+    });
+    (job, receiver)
+}
+
+/// One request's failure must not take the others of its batch with it.
+fn within_savepoint<T>(
+    connection: &Connection,
+    work: impl FnOnce(&Connection) -> rusqlite::Result<T>,
+) -> rusqlite::Result<T> {
+    connection.prepare_cached("SAVEPOINT request")?.execute([])?;
+    let done = work(connection);
+    if done.is_err() {
+        connection.prepare_cached("ROLLBACK TO request")?.execute([])?;
+    }
+    connection.prepare_cached("RELEASE request")?.execute([])?;
+    done
+}
+
+fn run(connection: &Connection, mut waiting: mpsc::Receiver<Job>) {
+    let mut batch = Vec::with_capacity(BATCH);
+    while let Some(first) = waiting.blocking_recv() {
+        batch.push(first);
+        while batch.len() < BATCH {
+            match waiting.try_recv() {
+                Ok(job) => batch.push(job),
+                Err(_) => break,
+            }
+        }
+        commit(connection, batch.drain(..));
+    }
+}
+
+fn commit(connection: &Connection, batch: impl Iterator<Item = Job>) {
+    let begun = connection.execute_batch("BEGIN IMMEDIATE");
+    let answers: Vec<Answer> = batch.map(|job| job(begun.is_ok().then_some(connection))).collect();
+    match begun.and_then(|()| connection.execute_batch("COMMIT")) {
+        Ok(()) => answers.into_iter().for_each(|answer| answer(Ok(()))),
+        Err(error) => refuse(connection, answers, &error),
+    }
+}
+
+/// Nothing of the batch is kept: every one of its requests is told so.
+fn refuse(connection: &Connection, answers: Vec<Answer>, error: &rusqlite::Error) {
+    if !connection.is_autocommit() {
+        let _ = connection.execute_batch("ROLLBACK");
+    }
+    tracing::error!(error = %error, requests = answers.len(), "the store could not commit; the senders were told to try again");
+    for answer in answers {
+        answer(Err(failure(copy(error))));
+    }
+}
+
+/// An error for each of those who waited for the same commit.
+fn copy(error: &rusqlite::Error) -> rusqlite::Error {
+    match error {
+        rusqlite::Error::SqliteFailure(code, text) => rusqlite::Error::SqliteFailure(*code, text.clone()),
+        other => rusqlite::Error::SqliteFailure(rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_ERROR), Some(other.to_string())),
+    }
+}
+
+/// What the caller needs to tell apart.
+pub(super) fn failure(error: rusqlite::Error) -> StoreError {
+    match error.sqlite_error_code() {
+        Some(ErrorCode::DiskFull) => StoreError::Full,
+        _ => StoreError::Failed(error),
+    }
+}

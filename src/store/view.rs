@@ -1,0 +1,144 @@
+//! What the store shows to people: rows of `incidents`, `incident` and `deliveries`, as JSON on the local API.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+/// Most rows a listing shows.
+pub const MOST: usize = 10_000;
+
+/// One outage.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Incident {
+    /// Its number.
+    pub id: i64,
+    /// Its source.
+    pub source: String,
+    /// Its line.
+    pub instance: String,
+    /// The line's name.
+    pub name: Option<String>,
+    /// The line's masked phone.
+    pub phone: Option<String>,
+    /// The line's labels.
+    pub labels: BTreeMap<String, String>,
+    /// Why, by the worst report.
+    pub reason: String,
+    /// The gateway's words.
+    pub error: Option<String>,
+    /// Since when.
+    pub opened_at: Timestamp,
+    /// Until when; none while it goes on.
+    pub closed_at: Option<Timestamp>,
+    /// How many notifications it owed, by state.
+    pub notifications: Counts,
+}
+
+/// Notifications by state.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Counts {
+    /// Not yet.
+    pub pending: u64,
+    /// Told.
+    pub delivered: u64,
+    /// Given up.
+    pub dead: u64,
+}
+
+/// One outage with everything about it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct IncidentStory {
+    /// The outage.
+    pub incident: Incident,
+    /// Its webhooks, in the order they came.
+    pub events: Vec<Event>,
+    /// Its notifications, in the order they became owed.
+    pub deliveries: Vec<Delivery>,
+}
+
+/// One webhook.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Event {
+    /// Its number.
+    pub id: i64,
+    /// Up or down.
+    pub kind: String,
+    /// Why.
+    pub reason: String,
+    /// The gateway's words.
+    pub error: Option<String>,
+    /// When it happened.
+    pub at: Timestamp,
+    /// When it came.
+    pub received_at: Timestamp,
+    /// What it changed.
+    pub change: String,
+}
+
+/// One notification and where it stands.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Delivery {
+    /// Its number.
+    pub id: i64,
+    /// Its incident.
+    pub incident: i64,
+    /// The line of that incident.
+    pub instance: String,
+    /// The line's name.
+    pub name: Option<String>,
+    /// The rule that owes it.
+    pub rule: String,
+    /// Its sink.
+    pub sink: String,
+    /// Whom there; empty where the sink itself is the address.
+    pub recipient: String,
+    /// Why it is sent.
+    pub kind: String,
+    /// `pending`, `delivered` or `dead`.
+    pub state: String,
+    /// Whether it is in a worker's hands just now.
+    pub in_flight: bool,
+    /// When it became owed.
+    pub created_at: Timestamp,
+    /// When it is tried next, while it is pending.
+    pub due_at: Option<Timestamp>,
+    /// When it was delivered or given up.
+    pub settled_at: Option<Timestamp>,
+    /// The receipt, or the last failure.
+    pub detail: Option<String>,
+    /// The notification that was given up, if this one tells of that.
+    pub lost: Option<i64>,
+    /// The tries, in order. Empty in long listings.
+    #[serde(default)]
+    pub attempts: Vec<Attempt>,
+    /// How many tries there were.
+    pub tries: u32,
+}
+
+/// One try.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Attempt {
+    /// From 1.
+    pub number: u32,
+    /// When it began.
+    pub started_at: Timestamp,
+    /// When it ended; none while it is under way.
+    pub ended_at: Option<Timestamp>,
+    /// `delivered`, a kind of failure, or `interrupted` by the daemon's end; none while it is under way.
+    pub outcome: Option<String>,
+    /// What the far side said.
+    pub detail: Option<String>,
+}
+
+/// Which notifications to list.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct DeliveryQuery {
+    /// Only those in this state.
+    pub state: Option<String>,
+    /// Only those of this sink.
+    pub sink: Option<String>,
+    /// At most so many; [`MOST`] at the outside.
+    pub limit: Option<usize>,
+}
