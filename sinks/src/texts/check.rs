@@ -20,6 +20,8 @@ use crate::{EXCERPT, Kind, Reason, Section, closest, one_of};
 const KEY: &str = "templates";
 /// Most mistakes reported of one folder.
 const MOST: usize = 20;
+/// Names that the engine itself gives a meaning to within blocks, loops and macros.
+const ENGINE: [&str; 4] = ["self", "super", "loop", "caller"];
 
 /// The user's templates by file name.
 pub(super) type Own = BTreeMap<&'static str, String>;
@@ -38,16 +40,15 @@ pub(super) fn read(folder: &Path, section: &mut Section<'_>) -> Own {
     names.sort();
     for name in names.iter().filter(|name| !name.starts_with('.')) {
         let path = folder.join(name);
-        match files().into_iter().find(|file| file == name) {
-            Some(file) => match read_file(&path) {
-                Ok(source) => _ = own.insert(file, source),
-                Err(error) => _ = section.error(KEY, format!("{}: {error}", path.display())),
-            },
-            None => {
-                let problem = section.error(KEY, format!("{} is not the name of a template", path.display()));
-                problem.expected = Some(one_of(&files()));
-                problem.hint = closest(name, files()).map(|name| format!("did you mean `{name}`?"));
-            }
+        let Some(file) = files().into_iter().find(|file| file == name) else {
+            let problem = section.error(KEY, format!("{} is not the name of a template", path.display()));
+            problem.expected = Some(one_of(&files()));
+            problem.hint = closest(name, files()).map(|name| format!("did you mean `{name}`?"));
+            continue;
+        };
+        match read_file(&path) {
+            Ok(source) => _ = own.insert(file, source),
+            Err(error) => _ = section.error(KEY, format!("{}: {error}", path.display())),
         }
     }
     own
@@ -152,11 +153,11 @@ pub(super) struct Unknown {
 /// The names that a template mentions, in whatever branch, and that are not among the variables it will get.
 pub(super) fn unknown_names(environment: &Environment<'_>, file: &str, known: &Value) -> Vec<Unknown> {
     let Ok(template) = environment.get_template(file) else { return Vec::new() };
-    let functions: Vec<&str> = environment.globals().map(|(name, _)| name).collect();
+    let given: Vec<&str> = environment.globals().map(|(name, _)| name).chain(ENGINE).collect();
     let mentioned: BTreeSet<String> = template.undeclared_variables(true).into_iter().collect();
     mentioned
         .iter()
-        .filter(|name| !functions.contains(&root(name)))
+        .filter(|name| !given.contains(&root(name)))
         .filter_map(|name| unknown(name, known, template.source()))
         .collect()
 }

@@ -15,7 +15,7 @@ pub(super) const WORDS: &str = "words.txt";
 pub(super) const LARGEST: usize = 100 * 1024;
 /// Most characters of a title: Slack's limit for a header.
 pub(super) const TITLE: usize = 150;
-/// What a rendering may cost, in minijinja's units: an instruction each, or 64 bytes. Ours cost under a tenth.
+/// What a rendering may cost, in minijinja's units: an instruction each, or 64 bytes. Ours cost under a twentieth.
 pub(super) const FUEL: u64 = 50_000;
 /// How deep templates may call each other; little, as they run on small stacks.
 const DEPTH: usize = 100;
@@ -72,12 +72,14 @@ pub(super) fn files() -> [&'static str; 5] {
 pub(super) struct Templates([Environment<'static>; 4]);
 
 impl Templates {
-    /// Compiles the built-in templates in the reader's language, save those that `own` replaces.
+    /// Compiles the built-in templates in the reader's language, save those that `own` replaces. As
+    /// `built-in/NAME` all stay within reach, for an own template that only adds to one.
     pub(super) fn compile(reader: &Reader, own: &BTreeMap<&'static str, String>) -> Result<Self, Error> {
         let environment = |form: Form| -> Result<_, Error> {
             let mut environment = with_filters(form, reader);
             let built_in = Form::ALL.map(|form| (form.file(), form.built_in()));
             for (name, source) in built_in.into_iter().chain([(WORDS, reader.language.words())]) {
+                environment.add_template_owned(format!("built-in/{name}"), source)?;
                 let source = own.get(name).map_or(source, String::as_str);
                 environment.add_template_owned(name, source.to_owned())?;
             }
@@ -130,7 +132,8 @@ fn syntax() -> SyntaxConfig {
 fn with_filters(form: Form, reader: &Reader) -> Environment<'static> {
     let mut environment = bare(form.escape());
     let clock = reader.clone();
-    environment.add_filter("local", move |moment: Value, format: Option<String>| local(&clock, &moment, format));
+    environment
+        .add_filter("local", move |moment: Value, format: Option<String>| local(&clock, &moment, format.as_deref()));
     let clock = reader.clone();
     environment.add_filter("duration", move |seconds: i64| clock.duration(seconds));
     environment.add_filter("mrkdwn", |text: Value| {
@@ -146,13 +149,13 @@ fn default(value: Value, other: Option<Value>) -> Value {
 }
 
 /// A moment as the reader's clock shows it; nothing for a moment that has not come.
-fn local(reader: &Reader, moment: &Value, format: Option<String>) -> Result<String, Error> {
+fn local(reader: &Reader, moment: &Value, format: Option<&str>) -> Result<String, Error> {
     let wrong = |why: String| Error::new(ErrorKind::InvalidOperation, format!("`local`: {why}"));
     match moment.as_str() {
         Some("") => Ok(String::new()),
         Some(text) => {
             let moment = text.parse().map_err(|_| wrong(format!("{text:?} is not a time")))?;
-            reader.local(moment, format.as_deref()).map_err(|error| wrong(error.to_string()))
+            reader.local(moment, format).map_err(|error| wrong(error.to_string()))
         }
         None => Err(wrong("takes a time, such as `incident.opened_at`".to_owned())),
     }
