@@ -108,6 +108,9 @@ fn try_out(templates: &Templates, own: &Own, folder: &Path, section: &mut Sectio
                     incident.reason.as_str(),
                 ));
             }
+            if innermost(&error).kind() == ErrorKind::OutOfFuel {
+                return; // It would take its time on every other sample too.
+            }
         }
     }
 }
@@ -175,7 +178,7 @@ fn unknown(name: &str, known: &Value, source: &str) -> Option<Unknown> {
         if next.is_undefined() {
             let siblings: Vec<String> = value.try_iter().into_iter().flatten().map(|key| key.to_string()).collect();
             let hint = closest(part, siblings.iter().map(String::as_str));
-            let line = source.lines().position(|line| line.contains(name)).map_or(1, |index| index + 1);
+            let line = source.lines().position(|line| mentions(line, name)).map_or(1, |index| index + 1);
             return Some(Unknown {
                 line,
                 what: format!("there is no `{walked}{part}`"),
@@ -186,4 +189,9 @@ fn unknown(name: &str, known: &Value, source: &str) -> Option<Unknown> {
         walked = format!("{walked}{part}.");
     }
     None
+}
+
+fn mentions(line: &str, name: &str) -> bool {
+    let mut words = line.split(|c: char| !(c.is_alphanumeric() || c == '_' || c == '.'));
+    words.any(|word| word.strip_prefix(name).is_some_and(|rest| rest.is_empty() || rest.starts_with('.')))
 }

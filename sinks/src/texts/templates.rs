@@ -115,6 +115,8 @@ pub(super) fn bare(escape: AutoEscape) -> Environment<'static> {
     let mut environment = Environment::new();
     environment.set_syntax(syntax());
     environment.set_fuel(Some(FUEL));
+    // So that errors name the expression, in every build.
+    environment.set_debug(true);
     environment.set_recursion_limit(DEPTH);
     environment.set_undefined_behavior(UndefinedBehavior::SemiStrict);
     environment.set_auto_escape_callback(move |_| escape.clone());

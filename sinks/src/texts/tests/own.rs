@@ -62,7 +62,7 @@ fn what_is_wrong_is_told_with_file_and_line() {
             ":3: syntax error: unexpected end of input, expected end of variable block",
             "",
         ),
-        ("title.txt", "a\n{{ instanc.title }}", ":2: there is no `instanc`", "did you mean `instance`?"),
+        ("title.txt", "instance\n{{ instanc.title }}", ":2: there is no `instanc`", "did you mean `instance`?"),
         // Also where none of the samples leads.
         (
             "text.txt",
@@ -73,7 +73,7 @@ fn what_is_wrong_is_told_with_file_and_line() {
         (
             "slack.txt",
             "x {{ undelivered.why }}",
-            ":1: undefined value",
+            ":1: undefined value: `undelivered.why` is undefined",
             "in a `down` message about `other` when the line is back",
         ),
         (
@@ -84,7 +84,12 @@ fn what_is_wrong_is_told_with_file_and_line() {
         ),
         ("title.txt", "{{ incident.opened_at | local('%!') }}", ":1: `local`: ", "in a `down` message"),
         ("title.txt", "{{ incident.id | local }}", ":1: `local`: takes a time, such as `incident.opened_at`", ""),
-        ("text.txt", "{% from 'words.txt' import titel %}\n{{ titel }}", ":", ""),
+        (
+            "text.txt",
+            "{% from 'words.txt' import titel %}\n{{ titel }}",
+            ":2: undefined value: `titel` is undefined",
+            "",
+        ),
         ("title.txt", "{% include 'title.txt' %}", ":1: recursion limit exceeded", ""),
         ("text.txt", "{% include 'foot.txt' %}", ":1: template not found", ""),
         (
