@@ -1,10 +1,31 @@
 //! The words of a notification: templates in the reader's language and time zone.
+//!
+//! [`reader`] knows languages and clocks, [`variables`] what a template can say, [`templates`] how it is run.
+//! The sentences themselves stand in `en/` and `pt-BR/`, their arrangement in `layout/`.
+
+mod check;
+mod clean;
+mod inline;
+mod reader;
+mod samples;
+mod templates;
+mod variables;
+
+#[cfg(test)]
+mod tests;
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
+use jiff::tz::TimeZone;
 use serde::Deserialize;
 
-use crate::{Incident, Notification, Section};
+use self::check::Own;
+use self::reader::{Language, Reader};
+use self::templates::{Form, Templates};
+use crate::{Notification, Section, closest, one_of};
+
+pub use self::inline::Inline;
 
 /// The keys about texts, the same for every sink and for the config's `[messages]`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
@@ -18,50 +39,116 @@ pub struct TextKeys {
     pub templates: Option<PathBuf>,
 }
 
-/// Compiled templates, ready to put notifications into words. Cheap to clone.
-#[derive(Clone, Debug, Default)]
-pub struct Texts {}
+/// Compiled templates, ready to put notifications into words. Cheap to clone. By default the built-in ones, in
+/// English and UTC.
+#[derive(Clone, Debug)]
+pub struct Texts {
+    built_in: Arc<Templates>,
+    /// The user's, with built-in ones where there are none; they may fail, and then the built-in ones serve.
+    own: Option<Arc<OwnTemplates>>,
+}
+
+#[derive(Debug)]
+struct OwnTemplates {
+    folder: PathBuf,
+    sources: Own,
+    compiled: Templates,
+}
+
+impl Default for Texts {
+    fn default() -> Self {
+        Self::built_in(&Reader { language: Language::default(), zone: TimeZone::UTC })
+    }
+}
 
 impl Texts {
     /// Checks the keys, reads and compiles the templates, and tries each on every kind of notification.
     /// Problems are noted in `section`, in which the keys stand.
-    pub fn check(_keys: &TextKeys, _section: &mut Section<'_>) -> Option<Self> {
-        Some(Self {})
+    pub fn check(keys: &TextKeys, section: &mut Section<'_>) -> Option<Self> {
+        let language = language(keys.language.as_deref(), section);
+        let zone = zone(keys.time_zone.as_deref(), section);
+        // Mistakes in templates are worth telling even to somebody who has yet to correct the language.
+        let reader = Reader { language: language.unwrap_or_default(), zone: zone.clone().unwrap_or(TimeZone::UTC) };
+        let mut texts = Self::built_in(&reader);
+        if let Some(folder) = &keys.templates {
+            let before = section.problems.len();
+            let sources = check::read(folder, section);
+            let compiled = check::compile(&sources, &reader, folder, section)?;
+            if section.problems.len() > before {
+                return None;
+            }
+            texts.own = Some(Arc::new(OwnTemplates { folder: folder.clone(), sources, compiled }));
+        }
+        (language.is_some() && zone.is_some()).then_some(texts)
     }
 
     /// One line that says it all: an email's subject, a Slack message's header, a phone's notification.
     pub fn title(&self, notification: &Notification) -> String {
-        notification.incident.instance.title().to_owned()
+        self.render(Form::Title, notification)
     }
 
     /// The whole message as plain text.
     pub fn text(&self, notification: &Notification) -> String {
-        self.title(notification)
+        self.render(Form::Text, notification)
     }
 
     /// The whole message as an HTML document for mail readers.
     pub fn html(&self, notification: &Notification) -> String {
-        self.title(notification)
+        self.render(Form::Html, notification)
     }
 
     /// The message below its title in Slack's mrkdwn, everything from outside escaped.
     pub fn slack(&self, notification: &Notification) -> String {
-        self.title(notification)
+        self.render(Form::Slack, notification)
+    }
+
+    fn built_in(reader: &Reader) -> Self {
+        let templates = Templates::compile(reader, &Own::new());
+        // They are the same in every run, and the tests compile and render them all.
+        Self { built_in: Arc::new(templates.expect("the built-in templates compile")), own: None }
+    }
+
+    fn render(&self, form: Form, notification: &Notification) -> String {
+        let variables = variables::of_notification(notification);
+        if let Some(own) = &self.own {
+            match own.compiled.render(form, &variables) {
+                Ok(text) => return text,
+                Err(error) => tracing::warn!(
+                    notification = notification.id,
+                    incident = notification.incident.id,
+                    error = check::describe(&error, &own.sources, &own.folder),
+                    "a template failed; the built-in one says it instead"
+                ),
+            }
+        }
+        self.built_in.render(form, &variables).unwrap_or_else(|error| {
+            // Not known to happen; but a message that says little is better than none.
+            tracing::error!(notification = notification.id, %error, "a built-in template failed");
+            clean::one_line(notification.incident.instance.title(), templates::TITLE)
+        })
     }
 }
 
-/// A short template within the config, such as a recipient: `{{ instance.labels.owner }}`.
-#[derive(Clone, Debug)]
-pub struct Inline {}
-
-impl Inline {
-    /// Compiles it; the error says what is wrong, in one line.
-    pub fn compile(_source: &str) -> Result<Self, String> {
-        Ok(Self {})
+fn language(name: Option<&str>, section: &mut Section<'_>) -> Option<Language> {
+    let Some(name) = name else { return Some(Language::default()) };
+    let language = Language::parse(name);
+    if language.is_none() {
+        let names = Language::ALL.map(Language::name);
+        let problem = section.error("language", format!("there are no texts in `{name}`"));
+        problem.expected = Some(one_of(&names));
+        problem.hint = closest(name, names).map(|name| format!("did you mean `{name}`?"));
     }
+    language
+}
 
-    /// Fills it in. What the incident lacks becomes empty.
-    pub fn render(&self, _incident: &Incident) -> String {
-        String::new()
+fn zone(name: Option<&str>, section: &mut Section<'_>) -> Option<TimeZone> {
+    let Some(name) = name else { return Some(TimeZone::try_system().unwrap_or(TimeZone::UTC)) };
+    let zone = TimeZone::get(name).ok();
+    if zone.is_none() {
+        let names: Vec<String> = jiff::tz::db().available().map(|name| name.to_string()).collect();
+        let problem = section.error("time_zone", format!("there is no time zone `{name}`"));
+        problem.expected = Some("a name of the IANA time zone database, such as `America/Sao_Paulo`".to_owned());
+        problem.hint = closest(name, names.iter().map(String::as_str)).map(|name| format!("did you mean `{name}`?"));
     }
+    zone
 }

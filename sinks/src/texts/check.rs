@@ -1,0 +1,197 @@
+//! Templates of the user's own: reading them, and finding out today what would fail on the night.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::error::Error as _;
+use std::fs;
+use std::io::{self, Read};
+use std::path::Path;
+
+use minijinja::value::Value;
+use minijinja::{Environment, Error, ErrorKind};
+
+use super::clean::one_line;
+use super::reader::Reader;
+use super::samples;
+use super::templates::{Form, LARGEST, Templates, files};
+use super::variables;
+use crate::{EXCERPT, Kind, Reason, Section, closest, one_of};
+
+/// The key under which the folder stands.
+const KEY: &str = "templates";
+/// Most mistakes reported of one folder.
+const MOST: usize = 20;
+/// Names that the engine itself gives a meaning to within blocks, loops and macros.
+const ENGINE: [&str; 4] = ["self", "super", "loop", "caller"];
+
+/// The user's templates by file name.
+pub(super) type Own = BTreeMap<&'static str, String>;
+
+/// Reads a folder of templates. Files that start with a dot are not looked at; any other must bear a name that
+/// means something here.
+pub(super) fn read(folder: &Path, section: &mut Section<'_>) -> Own {
+    let mut own = Own::new();
+    let mut names: Vec<String> = match fs::read_dir(folder).and_then(Iterator::collect::<io::Result<Vec<_>>>) {
+        Ok(entries) => entries.iter().map(|entry| entry.file_name().to_string_lossy().into_owned()).collect(),
+        Err(error) => {
+            section.error(KEY, format!("cannot read the folder {}: {error}", folder.display()));
+            return own;
+        }
+    };
+    names.sort();
+    for name in names.iter().filter(|name| !name.starts_with('.')) {
+        let path = folder.join(name);
+        let Some(file) = files().into_iter().find(|file| file == name) else {
+            let problem = section.error(KEY, format!("{} is not the name of a template", path.display()));
+            problem.expected = Some(one_of(&files()));
+            problem.hint = closest(name, files()).map(|name| format!("did you mean `{name}`?"));
+            continue;
+        };
+        match read_file(&path) {
+            Ok(source) => _ = own.insert(file, source),
+            Err(error) => _ = section.error(KEY, format!("{}: {error}", path.display())),
+        }
+    }
+    own
+}
+
+fn read_file(path: &Path) -> io::Result<String> {
+    let refused = |why: &str| Err(io::Error::other(why.to_owned()));
+    if !fs::metadata(path)?.is_file() {
+        return refused("not a file");
+    }
+    let mut source = String::new();
+    fs::File::open(path)?.take(LARGEST as u64 + 1).read_to_string(&mut source)?;
+    if source.len() > LARGEST { refused("longer than 100 KiB") } else { Ok(source) }
+}
+
+/// Compiles the user's templates and tries them on every sort of notification; none if any of it fails.
+pub(super) fn compile(own: &Own, reader: &Reader, folder: &Path, section: &mut Section<'_>) -> Option<Templates> {
+    let before = section.problems.len();
+    let mut good = own.clone();
+    let templates = loop {
+        match Templates::compile(reader, &good) {
+            Ok(templates) => break templates,
+            Err(error) => {
+                section.error(KEY, describe(&error, own, folder));
+                // The others are looked at without the one that cannot be read.
+                good.remove(error.name()?)?;
+            }
+        }
+    };
+    let known = variables::of_notification(&samples::sample(Kind::Undelivered, Reason::Other, true, true));
+    for file in good.keys() {
+        for unknown in unknown_names(templates.environment(Form::Title), file, &known) {
+            let problem =
+                section.error(KEY, format!("{}:{}: {}", folder.join(file).display(), unknown.line, unknown.what));
+            problem.hint = unknown.hint;
+        }
+    }
+    if section.problems.len() == before {
+        try_out(&templates, own, folder, section);
+    }
+    (section.problems.len() == before).then_some(templates)
+}
+
+fn try_out(templates: &Templates, own: &Own, folder: &Path, section: &mut Section<'_>) {
+    let mut seen = BTreeSet::new();
+    for sample in samples::all() {
+        let variables = variables::of_notification(&sample);
+        for form in Form::ALL {
+            let Err(error) = templates.render(form, &variables) else { continue };
+            let what = describe(&error, own, folder);
+            if seen.len() < MOST && seen.insert(what.clone()) {
+                let incident = &sample.incident;
+                let state = if incident.closed_at.is_some() { "is back" } else { "is down" };
+                section.error(KEY, what).hint = Some(format!(
+                    "it fails, for one, in a `{}` message about `{}` when the line {state}",
+                    sample.kind.as_str(),
+                    incident.reason.as_str(),
+                ));
+            }
+            if innermost(&error).kind() == ErrorKind::OutOfFuel {
+                return; // It would take its time on every other sample too.
+            }
+        }
+    }
+}
+
+/// What went wrong, after the file and the line where it did.
+pub(super) fn describe(error: &Error, own: &Own, folder: &Path) -> String {
+    let cause = innermost(error);
+    let what = explain(cause);
+    let line = cause.line().unwrap_or(1);
+    match cause.name() {
+        Some(name) if own.contains_key(name) => format!("{}:{line}: {what}", folder.join(name).display()),
+        Some(name) => format!("{}: the built-in {name}, line {line}, does not go with it: {what}", folder.display()),
+        None => format!("{}: {what}", folder.display()),
+    }
+}
+
+/// An error in words of one line, without its place.
+pub(super) fn explain(error: &Error) -> String {
+    match (error.kind(), error.detail()) {
+        (ErrorKind::OutOfFuel, _) => "the template takes too long".to_owned(),
+        (ErrorKind::InvalidOperation, Some(detail)) => one_line(detail, EXCERPT),
+        (kind, Some(detail)) => one_line(&format!("{kind}: {detail}"), EXCERPT),
+        (kind, None) => kind.to_string(),
+    }
+}
+
+/// An error within an included template comes wrapped; the place of interest is the innermost.
+fn innermost(error: &Error) -> &Error {
+    let mut inner = error;
+    while let Some(source) = inner.source().and_then(|source| source.downcast_ref::<Error>()) {
+        inner = source;
+    }
+    inner
+}
+
+/// A name in a template that stands for nothing.
+pub(super) struct Unknown {
+    pub(super) line: usize,
+    pub(super) what: String,
+    pub(super) hint: Option<String>,
+}
+
+/// The names that a template mentions, in whatever branch, and that are not among the variables it will get.
+pub(super) fn unknown_names(environment: &Environment<'_>, file: &str, known: &Value) -> Vec<Unknown> {
+    let Ok(template) = environment.get_template(file) else { return Vec::new() };
+    let given: Vec<&str> = environment.globals().map(|(name, _)| name).chain(ENGINE).collect();
+    let mentioned: BTreeSet<String> = template.undeclared_variables(true).into_iter().collect();
+    mentioned
+        .iter()
+        .filter(|name| !given.contains(&root(name)))
+        .filter_map(|name| unknown(name, known, template.source()))
+        .collect()
+}
+
+fn root(name: &str) -> &str {
+    name.split('.').next().unwrap_or(name)
+}
+
+/// Follows a dotted name into the variables; tells where it leads nowhere.
+fn unknown(name: &str, known: &Value, source: &str) -> Option<Unknown> {
+    let mut value = known.clone();
+    let mut walked = String::new();
+    for part in name.split('.') {
+        let next = value.get_attr(part).unwrap_or_default();
+        if next.is_undefined() {
+            let siblings: Vec<String> = value.try_iter().into_iter().flatten().map(|key| key.to_string()).collect();
+            let hint = closest(part, siblings.iter().map(String::as_str));
+            let line = source.lines().position(|line| mentions(line, name)).map_or(1, |index| index + 1);
+            return Some(Unknown {
+                line,
+                what: format!("there is no `{walked}{part}`"),
+                hint: hint.map(|name| format!("did you mean `{walked}{name}`?")),
+            });
+        }
+        value = next;
+        walked = format!("{walked}{part}.");
+    }
+    None
+}
+
+fn mentions(line: &str, name: &str) -> bool {
+    let mut words = line.split(|c: char| !(c.is_alphanumeric() || c == '_' || c == '.'));
+    words.any(|word| word.strip_prefix(name).is_some_and(|rest| rest.is_empty() || rest.starts_with('.')))
+}

@@ -1,0 +1,103 @@
+//! Making text fit to be shown: nothing invisible in what comes from outside, nothing ragged in what goes out.
+
+/// One line of at most `most` characters: white space and control characters become single spaces, and what
+/// cannot be seen but changes how the rest is read (bidirectional overrides, zero-width marks) goes.
+pub(super) fn one_line(text: &str, most: usize) -> String {
+    let mut line = String::new();
+    let mut length = 0;
+    let mut gap = false;
+    for c in text.chars().filter(|c| !is_deceptive(*c)) {
+        if c.is_whitespace() || c.is_control() {
+            gap = length > 0;
+            continue;
+        }
+        let width = if gap { 2 } else { 1 };
+        if length + width > most {
+            if length == most {
+                line.pop();
+            }
+            line.push('…');
+            break;
+        }
+        if gap {
+            line.push(' ');
+        }
+        line.push(c);
+        length += width;
+        gap = false;
+    }
+    line
+}
+
+/// Whether a character is invisible and yet changes what people read. The joiners that emoji and some scripts
+/// are written with are not among them.
+fn is_deceptive(c: char) -> bool {
+    matches!(c, '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}')
+        || matches!(c, '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}')
+}
+
+/// Takes away the blanks that a template's own lines leave: at line ends, at both ends of the text, and all but
+/// one of several empty lines.
+pub(super) fn tidy(text: &str) -> String {
+    let mut tidy = String::with_capacity(text.len());
+    for line in text.lines().map(str::trim_end) {
+        if !(line.is_empty() && (tidy.is_empty() || tidy.ends_with("\n\n"))) {
+            tidy.push_str(line);
+            tidy.push('\n');
+        }
+    }
+    tidy.trim().to_owned()
+}
+
+/// Escapes for Slack's mrkdwn. `&`, `<` and `>` as Slack's reference tells ("Formatting text for app surfaces",
+/// "Escaping text"): without them nothing can mention or link. The signs of bold, code and strike-through become
+/// look-alikes, as Slack knows no escape for them.
+pub(super) fn mrkdwn(text: &str) -> String {
+    let mut escaped = String::with_capacity(text.len());
+    for c in text.chars() {
+        match c {
+            '&' => escaped.push_str("&amp;"),
+            '<' => escaped.push_str("&lt;"),
+            '>' => escaped.push_str("&gt;"),
+            '`' => escaped.push('\''),
+            '*' => escaped.push('∗'),
+            '~' => escaped.push('∼'),
+            other => escaped.push(other),
+        }
+    }
+    escaped
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_are_single_visible_and_bounded() {
+        for (text, line) in [
+            ("", ""),
+            (" \n ", ""),
+            ("  a \r\n\t b\u{2028}c ", "a b c"),
+            ("a\0b\u{7f}\u{9b}c", "a b c"),
+            ("a\u{202e}gpj.exe\u{2066}\u{200b}", "agpj.exe"),
+            ("1234567890", "1234567890"),
+            ("12345678901", "123456789…"),
+            ("12345678 901", "12345678 …"),
+            ("123456789 0", "123456789…"),
+            ("👩‍🔧 ação", "👩‍🔧 ação"),
+        ] {
+            assert_eq!(one_line(text, 10), line, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn templates_leave_no_blanks_behind() {
+        assert_eq!(tidy("\n \n a  \n\n\n  b\r\n\n"), "a\n\n  b");
+        assert_eq!(tidy(" \n"), "");
+    }
+
+    #[test]
+    fn slack_shows_what_it_would_obey() {
+        assert_eq!(mrkdwn("<!channel> & `*~x~*`"), "&lt;!channel&gt; &amp; '∗∼x∼∗'");
+    }
+}

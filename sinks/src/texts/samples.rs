@@ -1,0 +1,76 @@
+//! Notifications of every sort, to try templates on before a night depends on them.
+
+use std::collections::BTreeMap;
+
+use jiff::{SignedDuration, Timestamp};
+
+use crate::{Incident, Instance, Kind, Notification, Reason, Undelivered};
+
+/// When the samples' outages begin: Monday, 2026-11-23 14:02 UTC.
+const OPENED: Timestamp = Timestamp::constant(1_795_442_520, 0);
+
+/// Every kind, about every reason, with everything known and with the least that may be known, about a line that
+/// is down and about one that is back.
+pub(super) fn all() -> Vec<Notification> {
+    let mut samples = Vec::new();
+    for kind in Kind::ALL {
+        for reason in Reason::ALL {
+            for (full, closed) in [(true, true), (true, false), (false, true), (false, false)] {
+                samples.push(sample(kind, reason, full, closed));
+            }
+        }
+    }
+    samples
+}
+
+/// One of them. All are sent late, but those of which little is known about a line that is back.
+pub(super) fn sample(kind: Kind, reason: Reason, full: bool, closed: bool) -> Notification {
+    let at = OPENED + SignedDuration::from_mins(if closed { 12 } else { 7 });
+    Notification {
+        id: 12,
+        store: "s4mpl3".to_owned(),
+        kind,
+        recipient: text(full, "dono@acme.example").unwrap_or_default(),
+        rule: text(full, "gold customers"),
+        attempt: if full { 4 } else { 1 },
+        created_at: if closed && !full { at } else { OPENED },
+        at,
+        last_failure: text(full, "unreachable: connection refused"),
+        incident: incident(reason, full, closed.then_some(at)),
+        undelivered: (kind == Kind::Undelivered).then(|| undelivered(full)),
+    }
+}
+
+/// The incident of a sample.
+pub(super) fn incident(reason: Reason, full: bool, closed_at: Option<Timestamp>) -> Incident {
+    let labels = [("customer", "acme"), ("owner", "dono@acme.example")].map(|(k, v)| (k.to_owned(), v.to_owned()));
+    Incident {
+        id: 7,
+        source: "z-api".to_owned(),
+        instance: Instance {
+            id: "39ECB202B157D11E37905AE607963117".to_owned(),
+            name: text(full, "Loja Centro"),
+            phone: text(full, "5544999999999"),
+            labels: if full { labels.into() } else { BTreeMap::new() },
+        },
+        reason,
+        error: text(full, "Something went wrong"),
+        opened_at: OPENED,
+        closed_at,
+    }
+}
+
+fn undelivered(full: bool) -> Undelivered {
+    Undelivered {
+        notification: 11,
+        kind: if full { Kind::Down } else { Kind::Test },
+        sink: "ops-slack".to_owned(),
+        recipient: text(full, "+55 44 9999").unwrap_or_default(),
+        why: "unauthorised: 404 no_service".to_owned(),
+        attempts: if full { 9 } else { 1 },
+    }
+}
+
+fn text(full: bool, text: &str) -> Option<String> {
+    full.then(|| text.to_owned())
+}

@@ -1,0 +1,142 @@
+//! Whatever comes from outside: it is shown, and does nothing.
+
+use proptest::prelude::*;
+
+use super::super::Texts;
+use super::super::reader::Language;
+use super::super::samples::sample;
+use super::texts;
+use crate::{Kind, Notification, Reason};
+
+/// A sample in which everything that somebody else wrote is this text.
+fn filled(kind: Kind, reason: Reason, closed: bool, text: &str) -> Notification {
+    let mut notification = sample(kind, reason, true, closed);
+    let text = || text.to_owned();
+    notification.recipient = text();
+    notification.rule = Some(text());
+    notification.last_failure = Some(text());
+    notification.incident.source = text();
+    notification.incident.error = Some(text());
+    notification.incident.instance.id = text();
+    notification.incident.instance.name = Some(text());
+    notification.incident.instance.phone = Some(text());
+    notification.incident.instance.labels = [(text(), text())].into();
+    if let Some(undelivered) = &mut notification.undelivered {
+        (undelivered.sink, undelivered.recipient, undelivered.why) = (text(), text(), text());
+    }
+    notification
+}
+
+fn count(text: &str, wanted: char) -> usize {
+    text.chars().filter(|c| *c == wanted).count()
+}
+
+/// Compares the messages with those that say something harmless in the same places.
+fn holds(texts: &Texts, hostile: &Notification, harmless: &Notification) {
+    let title = texts.title(hostile);
+    assert!(!title.trim().is_empty() && title.chars().count() <= 150, "{title}");
+    assert!(!title.chars().any(char::is_control), "{title:?}");
+
+    let text = texts.text(hostile);
+    assert_eq!(text.lines().count(), texts.text(harmless).lines().count(), "{text}");
+    let visible = |c: char| c == '\n' || (!c.is_control() && !('\u{202a}'..='\u{202e}').contains(&c));
+    assert!(text.chars().all(visible), "{text:?}");
+
+    let (html, plain) = (texts.html(hostile), texts.html(harmless));
+    for sign in ['<', '>', '"', '\n'] {
+        assert_eq!(count(&html, sign), count(&plain, sign), "{sign}: {html}");
+    }
+    let (slack, plain) = (texts.slack(hostile), texts.slack(harmless));
+    assert_eq!((count(&slack, '<'), count(&slack, '>')), (0, 0), "{slack}");
+    for sign in ['*', '`', '~', '\n'] {
+        assert_eq!(count(&slack, sign), count(&plain, sign), "{sign}: {slack}");
+    }
+}
+
+/// Text as somebody would send it who means harm: of any characters, and of those that mean something somewhere.
+fn hostile_text() -> impl Strategy<Value = String> {
+    let piece = prop_oneof![
+        any::<String>(),
+        prop::sample::select(vec![
+            "<!channel>",
+            "<https://evil.example|ok>",
+            "<script>",
+            "</p>",
+            "&lt;",
+            "{{ 7 * 7 }}",
+            "{% endset %}",
+            "\r\n",
+            "\n\nRule: none",
+            "\u{202e}",
+            "\u{2028}",
+            "\u{85}",
+            "\0",
+            "`",
+            "*",
+            "~",
+            "\"",
+            "'",
+            "”",
+            "\u{1b}[31m",
+        ])
+        .prop_map(str::to_owned),
+        "x{0,400}",
+    ];
+    // Something visible is always there, or lines would rightly be left out.
+    prop::collection::vec(piece, 0..6).prop_map(|pieces| format!("x{}", pieces.concat()))
+}
+
+#[test]
+fn hostile_text_is_shown_and_does_nothing() {
+    let both = Language::ALL.map(|language| texts(language, "America/Sao_Paulo"));
+    let case = (
+        hostile_text(),
+        prop::sample::select(&Kind::ALL[..]),
+        prop::sample::select(&Reason::ALL[..]),
+        any::<bool>(),
+        0..both.len(),
+    );
+    let mut runner = proptest::test_runner::TestRunner::new(ProptestConfig {
+        failure_persistence: None,
+        ..ProptestConfig::with_cases(100)
+    });
+    runner
+        .run(&case, |(text, kind, reason, closed, reader)| {
+            holds(&both[reader], &filled(kind, reason, closed, &text), &filled(kind, reason, closed, "x"));
+            Ok(())
+        })
+        .unwrap();
+}
+
+#[test]
+fn what_means_something_to_slack_html_or_a_template_is_shown_as_it_is() {
+    let hostile = filled(Kind::Down, Reason::Other, false, "<!here> & {{ 7 * 7 }} `x`\r\nRule: none\u{202e}");
+    let texts = texts(Language::English, "UTC");
+    assert_eq!(texts.title(&hostile), "🔴 <!here> & {{ 7 * 7 }} `x` Rule: none is down: reason unknown");
+    assert!(texts.text(&hostile).contains("The gateway says: “<!here> & {{ 7 * 7 }} `x` Rule: none”\n"));
+    assert!(texts.slack(&hostile).contains("The gateway says: `&lt;!here&gt; &amp; {{ 7 ∗ 7 }} 'x' Rule: none`\n"));
+    assert!(texts.html(&hostile).contains(">&lt;!here&gt; &amp; {{ 7 * 7 }} `x` Rule: none</blockquote>"));
+}
+
+#[test]
+fn a_line_without_a_visible_name_is_called_something() {
+    let texts = texts(Language::English, "UTC");
+    let mut notification = filled(Kind::Down, Reason::Other, false, "\u{202e}\n");
+    assert_eq!(texts.title(&notification), "🔴 ? is down: reason unknown");
+    notification.incident.instance.id = "i-1".to_owned();
+    assert_eq!(texts.title(&notification), "🔴 i-1 is down: reason unknown");
+    for text in [texts.text(&notification), texts.html(&notification), texts.slack(&notification)] {
+        assert!(!text.trim().is_empty());
+    }
+}
+
+#[test]
+fn messages_stay_short_whatever_comes() {
+    for kind in Kind::ALL {
+        let notification = filled(kind, Reason::Other, false, &"& <".repeat(100_000));
+        let texts = texts(Language::BrazilianPortuguese, "UTC");
+        assert!(texts.text(&notification).len() < 10_000);
+        assert!(texts.html(&notification).len() < 20_000);
+        assert!(texts.slack(&notification).len() < 13_000, "{}", texts.slack(&notification).len());
+    }
+}

@@ -1,0 +1,193 @@
+//! Templates of the user's own.
+
+use std::fs;
+
+use tempfile::TempDir;
+
+use super::super::samples::{self, sample};
+use super::super::{TextKeys, Texts};
+use super::check;
+use crate::{Kind, Problem, Reason};
+
+/// What `check` makes of a folder with these files.
+fn folder(files: &[(&str, &str)]) -> (TempDir, Option<Texts>, Vec<Problem>) {
+    let folder = tempfile::tempdir().unwrap();
+    for (name, source) in files {
+        fs::write(folder.path().join(name), source).unwrap();
+    }
+    let keys =
+        TextKeys { language: None, time_zone: Some("UTC".to_owned()), templates: Some(folder.path().to_owned()) };
+    let (texts, problems) = check(&keys);
+    (folder, texts, problems)
+}
+
+fn accepted(files: &[(&str, &str)]) -> Texts {
+    let (_folder, texts, problems) = folder(files);
+    assert_eq!(problems, []);
+    texts.unwrap()
+}
+
+#[test]
+fn a_file_replaces_the_built_in_one_of_its_name() {
+    let source =
+        "{{ instance.labels.tier }} {{ instance.title }}: {{ notification.kind }} {{ instance.labels.none }}\n";
+    let texts = accepted(&[("title.txt", source), (".title.txt.swp", "{{")]);
+    let down = sample(Kind::Down, Reason::Other, true, false);
+    assert_eq!(texts.title(&down), "Loja Centro: down");
+    assert!(texts.text(&down).contains("Loja Centro: down\n\nLoja Centro has been disconnected"));
+    assert!(texts.html(&down).contains("<title> Loja Centro: down"), "{}", texts.html(&down));
+}
+
+#[test]
+fn an_own_template_may_add_to_a_built_in_one() {
+    let words =
+        "{% from 'built-in/words.txt' import title, language, paragraphs, quote_label, quote, steps_label, facts %}
+        {% set steps = ['Call the manager on duty.'] %}";
+    let texts = accepted(&[
+        ("text.txt", "{% include 'built-in/text.txt' %}\n\nSee https://wiki.example/lines"),
+        ("words.txt", words),
+    ]);
+    let text = texts.text(&sample(Kind::Down, Reason::Other, true, false));
+    assert!(text.starts_with("🔴 Loja Centro is down: reason unknown\n\nLoja Centro has been"), "{text}");
+    assert!(text.contains("What to do\n1. Call the manager on duty.\n\nLine: "), "{text}");
+    assert!(text.ends_with("Message: 12\n\nSee https://wiki.example/lines"), "{text}");
+}
+
+#[test]
+fn what_is_wrong_is_told_with_file_and_line() {
+    for (file, source, told, hint) in [
+        (
+            "title.txt",
+            "\n\n{{ instance.title",
+            ":3: syntax error: unexpected end of input, expected end of variable block",
+            "",
+        ),
+        ("title.txt", "instance\n{{ instanc.title }}", ":2: there is no `instanc`", "did you mean `instance`?"),
+        // Also where none of the samples leads.
+        (
+            "text.txt",
+            "x{% if instance.labels.tier == 'gold' %}\n\n{{ incident.opend_at | local }}{% endif %}",
+            ":3: there is no `incident.opend_at`",
+            "did you mean `incident.opened_at`?",
+        ),
+        (
+            "slack.txt",
+            "x {{ undelivered.why }}",
+            ":1: undefined value: `undelivered.why` is undefined",
+            "in a `down` message about `other` when the line is back",
+        ),
+        (
+            "html.html",
+            "x\n{{ incident.id | upperr }}",
+            ":2: unknown filter: filter upperr is unknown",
+            "in a `down` message",
+        ),
+        ("title.txt", "{{ incident.opened_at | local('%!') }}", ":1: `local`: ", "in a `down` message"),
+        ("title.txt", "{{ incident.id | local }}", ":1: `local`: takes a time, such as `incident.opened_at`", ""),
+        (
+            "text.txt",
+            "{% from 'words.txt' import titel %}\n{{ titel }}",
+            ":2: undefined value: `titel` is undefined",
+            "",
+        ),
+        ("title.txt", "{% include 'title.txt' %}", ":1: recursion limit exceeded", ""),
+        ("text.txt", "{% include 'foot.txt' %}", ":1: template not found", ""),
+        (
+            "text.txt",
+            "{% for i in range(9999) %}{% for j in range(9999) %}.{% endfor %}{% endfor %}",
+            ":1: the template takes too long",
+            "",
+        ),
+        ("text.txt", "{% macro m() %}{{ m() }}{% endmacro %}{{ m() }}", ":1: recursion limit exceeded", ""),
+    ] {
+        let (folder, texts, problems) = folder(&[(file, source)]);
+        assert!(texts.is_none(), "{source}");
+        let start = format!("{}{told}", folder.path().join(file).display());
+        assert!(problems[0].what.starts_with(&start), "{}\n{start}", problems[0].what);
+        assert!(problems[0].hint.clone().unwrap_or_default().contains(hint), "{:?}", problems[0].hint);
+        assert_eq!(problems[0].path.to_string(), "messages.templates");
+    }
+}
+
+#[test]
+fn every_mistake_is_told_at_once() {
+    let (_folder, _, problems) =
+        folder(&[("title.txt", "{{"), ("text.txt", "{% if %}"), ("slack.txt", "{{ a }}{{ b }}"), ("titel.txt", "")]);
+    assert_eq!(problems.len(), 5, "{problems:#?}");
+}
+
+#[test]
+fn files_that_mean_nothing_are_refused() {
+    let (folder, texts, problems) = folder(&[("titel.txt", "x")]);
+    assert!(texts.is_none());
+    assert_eq!(problems[0].what, format!("{}/titel.txt is not the name of a template", folder.path().display()));
+    assert_eq!(problems[0].hint.as_deref(), Some("did you mean `title.txt`?"));
+    assert!(problems[0].expected.as_deref().unwrap().contains("`words.txt`"));
+}
+
+#[test]
+fn folders_and_files_that_cannot_be_read_are_refused() {
+    let keys = TextKeys { templates: Some("/nonexistent".into()), ..TextKeys::default() };
+    assert!(check(&keys).1[0].what.starts_with("cannot read the folder /nonexistent: "));
+
+    let (_folder, texts, problems) = folder(&[("text.txt", &"x".repeat(200_000))]);
+    assert!(texts.is_none() && problems[0].what.ends_with("text.txt: longer than 100 KiB"), "{problems:?}");
+
+    let folder = tempfile::tempdir().unwrap();
+    fs::create_dir(folder.path().join("title.txt")).unwrap();
+    fs::write(folder.path().join("text.txt"), b"\xff").unwrap();
+    let (texts, problems) = check(&TextKeys { templates: Some(folder.path().to_owned()), ..TextKeys::default() });
+    assert!(texts.is_none());
+    assert!(problems[0].what.contains("text.txt: stream did not contain valid UTF-8"), "{problems:?}");
+    assert!(problems[1].what.contains("title.txt: not a file"), "{problems:?}");
+}
+
+#[test]
+fn saying_nothing_and_saying_too_much_are_refused() {
+    let (_folder, texts, problems) = folder(&[("title.txt", "{{ instance.name }}")]);
+    assert!(texts.is_none() && problems[0].what.ends_with(": title.txt renders nothing"), "{problems:?}");
+    let (_folder, texts, problems) = folder(&[("text.txt", "{{ 'long' * 50000 }}")]);
+    assert!(texts.is_none() && problems[0].what.ends_with(": text.txt renders more than 100 KiB"), "{problems:?}");
+}
+
+#[test]
+fn words_that_lack_what_the_rest_needs_are_refused() {
+    let (folder, texts, problems) = folder(&[("words.txt", "{% set title = 'x' %}")]);
+    assert!(texts.is_none());
+    let told = format!("{}: the built-in text.txt, line 4, does not go with it: ", folder.path().display());
+    assert!(problems[0].what.starts_with(&told), "{problems:?}");
+}
+
+#[test]
+fn a_template_that_fails_on_the_night_is_not_missed() {
+    let source = "{% if instance.labels.tier == 'gold' %}{{ 1 // 0 }}{% endif %}mine: {{ instance.title }}";
+    let texts = accepted(&[("title.txt", source)]);
+    let mut down = sample(Kind::Down, Reason::SessionExpired, true, false);
+    assert_eq!(texts.title(&down), "mine: Loja Centro");
+    down.incident.instance.labels.insert("tier".to_owned(), "gold".to_owned());
+    assert_eq!(texts.title(&down), "🔴 Loja Centro is down: needs a new QR code");
+    assert!(texts.text(&down).starts_with("🔴 Loja Centro is down"));
+}
+
+#[test]
+fn own_templates_escape_as_the_built_in_ones_do() {
+    let source = "{{ incident.error }} {% include 'title.txt' %}{% set e = incident.error %}{{ e | upper }}";
+    let texts = accepted(&[("html.html", source), ("slack.txt", source)]);
+    for mut sample in samples::all() {
+        sample.incident.error = Some("<!channel> <b>".to_owned());
+        sample.incident.instance.name = Some("<https://evil.example|x>".to_owned());
+        assert!(!texts.slack(&sample).contains('<'), "{}", texts.slack(&sample));
+        assert!(!texts.html(&sample).contains('<'), "{}", texts.html(&sample));
+    }
+}
+
+#[test]
+fn own_templates_have_filters_for_times_and_for_slack() {
+    let texts = accepted(&[(
+        "title.txt",
+        "{{ incident.opened_at | local('%H:%M') }}, {{ incident.downtime | duration }}, {{ '<a>' | mrkdwn }}, \
+         {{ incident.closed_at | local | default('still down') }}",
+    )]);
+    let down = sample(Kind::Down, Reason::Other, true, false);
+    assert_eq!(texts.title(&down), "14:02, 7 min, &lt;a&gt;, still down");
+}
