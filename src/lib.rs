@@ -1,1 +1,4 @@
-//! x
+//! The map of the modules.
+
+pub mod config;
+pub mod rule;

@@ -1,0 +1,3 @@
+//! Incident + rules + time → who is owed what, when.
+
+pub mod matcher;
