@@ -1,0 +1,92 @@
+//! Globs and regexes over whole texts, bounded in size.
+
+use regex::{Regex, RegexBuilder};
+
+/// Longest glob or regex, in bytes.
+const LONGEST: usize = 4 * 1024;
+
+/// Largest compiled pattern, in bytes.
+const LARGEST: usize = 1024 * 1024;
+
+/// Anchored at both ends, as Alertmanager's are. The text alone must be a regex first, so that `a)|(b` cannot
+/// break out of the anchors.
+pub(super) fn regex(text: &str) -> Result<Regex, String> {
+    if text.len() > LONGEST {
+        return Err(format!("longer than {LONGEST} bytes"));
+    }
+    compile(text, false)?;
+    compile(&format!("^(?s:{text})$"), false)
+}
+
+fn compile(regex: &str, ignore_case: bool) -> Result<Regex, String> {
+    RegexBuilder::new(regex).case_insensitive(ignore_case).size_limit(LARGEST).build().map_err(|error| {
+        match error {
+            regex::Error::CompiledTooBig(_) => "it grows too big".to_owned(),
+            // A drawing over several lines whose last one is the reason.
+            other => {
+                let text = other.to_string();
+                text.lines().last().unwrap_or_default().trim_start_matches("error: ").to_owned()
+            }
+        }
+    })
+}
+
+/// A glob over a whole text. It means characters, not bytes: `S?o` is like `São`; and its `*` stops at nothing,
+/// since these are no file names. (Libraries' globs are made for paths and do neither.)
+pub(super) fn glob(text: &str, ignore_case: bool) -> Result<Regex, String> {
+    if text.len() > LONGEST {
+        return Err(format!("longer than {LONGEST} bytes"));
+    }
+    compile(&format!("^(?s:{})$", translate(text)?), ignore_case)
+}
+
+fn translate(text: &str) -> Result<String, String> {
+    let mut regex = String::new();
+    let mut open_braces = 0_usize;
+    let mut rest = text.chars();
+    while let Some(c) = rest.next() {
+        match c {
+            '*' => regex.push_str(".*"),
+            '?' => regex.push('.'),
+            '[' => regex.push_str(&class(&mut rest)?),
+            '{' => {
+                open_braces += 1;
+                regex.push_str("(?:");
+            }
+            ',' if open_braces > 0 => regex.push('|'),
+            '}' if open_braces > 0 => {
+                open_braces -= 1;
+                regex.push(')');
+            }
+            '\\' => regex.push_str(&literal(rest.next().ok_or("a backslash at its end")?)),
+            c => regex.push_str(&literal(c)),
+        }
+    }
+    if open_braces > 0 { Err("`{` without `}`".into()) } else { Ok(regex) }
+}
+
+/// The rest of a `[…]`, up to and with the `]`.
+fn class(rest: &mut std::str::Chars<'_>) -> Result<String, String> {
+    let mut class = String::from("[");
+    let mut first = true;
+    if rest.as_str().starts_with(['!', '^']) {
+        rest.next();
+        class.push('^');
+    }
+    for c in rest.by_ref() {
+        match c {
+            ']' if !first => {
+                class.push(']');
+                return Ok(class);
+            }
+            '-' => class.push('-'),
+            c => class.push_str(&literal(c)),
+        }
+        first = false;
+    }
+    Err("`[` without `]`".into())
+}
+
+fn literal(c: char) -> String {
+    regex::escape(c.encode_utf8(&mut [0; 4]))
+}
