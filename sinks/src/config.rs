@@ -317,7 +317,7 @@ fn take_out(value: &mut Value, keys: &[Key]) -> bool {
     }
 }
 
-/// `one of `a`, `b``, for [`Problem::expected`].
+/// The names as a choice, for [`Problem::expected`].
 pub fn one_of(names: &[&str]) -> String {
     let names: Vec<String> = names.iter().map(|name| format!("`{name}`")).collect();
     if names.len() == 1 { names[0].clone() } else { format!("one of {}", names.join(", ")) }

@@ -56,9 +56,9 @@ impl Error for Failure {
 /// One line of at most [`EXCERPT`] characters from a text of unknown origin.
 pub fn excerpt(text: &str) -> String {
     let mut line = String::new();
-    let mut words = text.split(|c: char| c.is_whitespace() || c.is_control()).filter(|word| !word.is_empty());
+    let words = text.split(|c: char| c.is_whitespace() || c.is_control()).filter(|word| !word.is_empty());
     let mut room = EXCERPT;
-    while let Some(word) = words.next() {
+    for word in words {
         let gap = usize::from(!line.is_empty());
         let length = word.chars().count();
         if length + gap > room {

@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use linedown_sinks::{Incident, Instance, Kind, Reason, Settings};
 
-use matcher::{Matcher, Mismatch};
+use matcher::{Matcher, Mismatch, Subject};
 
 /// One rule of the config.
 #[derive(Clone, Debug)]
@@ -97,7 +97,7 @@ impl Routing {
     pub fn verdicts<'r>(&'r self, incident: &Incident) -> Vec<(&'r Rule, Result<(), Mismatch>)> {
         let mut verdicts = Vec::new();
         for rule in &self.rules {
-            let verdict = rule.matcher.matches(incident);
+            let verdict = rule.matcher.matches(&Subject::from(incident));
             let ends = verdict.is_ok() && !rule.goes_on;
             verdicts.push((rule, verdict));
             if ends {

@@ -1,6 +1,7 @@
 //! The local API, on a Unix socket in the runtime directory: what the commands ask a running daemon.
 
 use std::convert::Infallible;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
@@ -9,6 +10,7 @@ use warp::http::{Response, StatusCode};
 use warp::{Filter, Reply};
 
 use crate::clock;
+use crate::config::Config;
 use crate::delivery::{Delivery, SharedRouting};
 use crate::store::view::{DeliveryQuery, MOST};
 use crate::store::{Store, StoreError, Which};
@@ -16,6 +18,34 @@ use crate::trial;
 
 /// Largest request, in bytes.
 const LARGEST: u64 = 1024 * 1024;
+
+/// Name of the socket in the runtime directory.
+const SOCKET: &str = "linedown.sock";
+/// The runtime directory of the service.
+const RUNTIME_DIRECTORY: &str = "/run/linedown";
+
+/// Where the daemon listens for commands: as configured, or in its runtime directory, or beside its store.
+pub fn socket(config: &Config) -> PathBuf {
+    if let Some(path) = &config.server.api {
+        return path.clone();
+    }
+    match std::env::var_os("RUNTIME_DIRECTORY") {
+        Some(folder) => PathBuf::from(folder).join(SOCKET),
+        None => beside_store(config),
+    }
+}
+
+/// Where a command looks for the daemon, in order.
+pub fn sockets(config: &Config) -> Vec<PathBuf> {
+    match &config.server.api {
+        Some(path) => vec![path.clone()],
+        None => vec![beside_store(config), socket(config), PathBuf::from(RUNTIME_DIRECTORY).join(SOCKET)],
+    }
+}
+
+fn beside_store(config: &Config) -> PathBuf {
+    config.store.path.with_extension("sock")
+}
 
 /// What the local API works with.
 pub struct Local {

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use bytes::Buf;
 use futures_util::Stream;
+use jiff::Timestamp;
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::json;
 use sha2::{Digest, Sha256};
@@ -24,6 +25,8 @@ use crate::store::{self, Accepted, Store, StoreError};
 
 /// Longest instance in an address, in bytes.
 const INSTANCE: usize = 256;
+/// How long a store that wrote is believed to be able to.
+const FRESH: Duration = Duration::from_secs(1);
 
 /// What a webhook goes through.
 pub struct Hook {
@@ -38,7 +41,9 @@ pub struct Hook {
     /// What is counted.
     pub metrics: Arc<Metrics>,
     /// Who guesses secrets.
-    pub guard: Mutex<Guard>,
+    guard: Mutex<Guard>,
+    /// When the store was last seen writing.
+    wrote_at: Mutex<Option<Timestamp>>,
 }
 
 /// What the config says of webhooks.
@@ -67,6 +72,38 @@ impl HookSource {
 type Answer = (Response<String>, &'static str);
 
 impl Hook {
+    /// The way in.
+    pub fn new(
+        settings: HookSettings,
+        routing: Arc<SharedRouting>,
+        store: Arc<dyn Store>,
+        delivery: Arc<Delivery>,
+        metrics: Arc<Metrics>,
+    ) -> Self {
+        let settings = arc_swap::ArcSwap::from_pointee(settings);
+        Self { settings, routing, store, delivery, metrics, guard: Mutex::default(), wrote_at: Mutex::default() }
+    }
+
+    /// Why webhooks cannot be accepted now, if they cannot: the store does not write, or a worker is gone. A
+    /// store that wrote within the last second is believed, so that nobody can keep the disk busy by asking.
+    pub async fn not_ready(&self) -> Option<String> {
+        if !self.delivery.all_at_work() {
+            return Some("a sink's worker has stopped; restart linedown".to_owned());
+        }
+        let now = clock::now();
+        let wrote_at = *self.wrote_at.lock().unwrap_or_else(PoisonError::into_inner);
+        if wrote_at.is_some_and(|at| clock::between(at, now) < FRESH && at <= now) {
+            return None;
+        }
+        match self.store.writable().await {
+            Ok(()) => {
+                *self.wrote_at.lock().unwrap_or_else(PoisonError::into_inner) = Some(now);
+                None
+            }
+            Err(error) => Some(format!("cannot write to the store: {error}")),
+        }
+    }
+
     /// Answers one request to `/hooks/…`, of which `address` is the rest of the path.
     pub async fn answer<S, B>(
         &self,

@@ -44,7 +44,8 @@ fn inherited() -> io::Result<Option<std::net::TcpListener>> {
     if sockets.is_empty() {
         return Ok(None);
     }
-    sockets.iter().next().map(systemd::daemon::tcp_listener).transpose()
+    let first = sockets.iter().next();
+    first.map(|socket| systemd::daemon::tcp_listener(socket).map_err(io::Error::from)).transpose()
 }
 
 /// Serves webhooks until told to stop, then finishes the requests that are under way.

@@ -52,14 +52,9 @@ pub fn routes(hook: Arc<Hook>) -> impl Filter<Extract = (impl Reply,), Error = I
     webhooks.or(lookups).unify().or(nothing).unify()
 }
 
-/// Ready is who can accept: the store writes, and every sink has its worker.
+/// Ready is who can accept.
 async fn ready(hook: Arc<Hook>) -> Response<String> {
-    let reason = match hook.store.writable().await {
-        Err(error) => Some(format!("cannot write to the store: {error}")),
-        Ok(()) if !hook.delivery.all_at_work() => Some("a sink's worker has stopped; restart linedown".to_owned()),
-        Ok(()) => None,
-    };
-    match reason {
+    match hook.not_ready().await {
         None => json(StatusCode::OK, &serde_json::json!({ "status": "ready" })),
         Some(reason) => json(StatusCode::SERVICE_UNAVAILABLE, &serde_json::json!({ "error": reason })),
     }

@@ -39,11 +39,11 @@ pub struct Incident {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Counts {
     /// Not yet.
-    pub pending: u64,
+    pub pending: u32,
     /// Told.
-    pub delivered: u64,
+    pub delivered: u32,
     /// Given up.
-    pub dead: u64,
+    pub dead: u32,
 }
 
 /// One outage with everything about it.

@@ -1,0 +1,258 @@
+//! The life of the daemon: everything that can fail first, then ready, reload, drain.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::net::SocketAddr;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::net::{TcpListener, UnixListener};
+use tokio::sync::{mpsc, watch};
+use tokio::task::JoinSet;
+use tokio::time::{MissedTickBehavior, interval, timeout};
+
+use crate::clock;
+use crate::config::Config;
+use crate::delivery::{self, Delivery, NotBuilt, SharedRouting};
+use crate::metrics::Metrics;
+use crate::server::api::{self, Local};
+use crate::server::hook::{Hook, HookSettings, HookSource};
+use crate::server::listener::{self, SharedTls};
+use crate::server::{self};
+use crate::source;
+use crate::store::{Sqlite, Store, StoreError};
+use crate::systemd;
+
+/// How long requests and deliveries that are under way may take to finish when the daemon stops.
+pub const DRAIN: Duration = Duration::from_secs(20);
+/// How often what is over and old is forgotten.
+const HOUSEKEEPING: Duration = Duration::from_secs(3600);
+/// How many incidents are forgotten in one transaction, so that intake never waits for long.
+const PRUNED_AT_ONCE: usize = 200;
+
+/// What the outside wants of a running daemon.
+pub struct Signals {
+    /// Read the config again.
+    pub reload: mpsc::Receiver<()>,
+    /// Drain and end.
+    pub stop: watch::Receiver<bool>,
+}
+
+/// Why the daemon cannot start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The store cannot be opened.
+    #[error("cannot open the store")]
+    Store(#[from] StoreError),
+    /// A sink cannot be set up.
+    #[error(transparent)]
+    Sink(#[from] NotBuilt),
+    /// The port cannot be bound.
+    #[error("cannot listen on {address}")]
+    Listen {
+        /// The address.
+        address: SocketAddr,
+        /// Why.
+        source: io::Error,
+    },
+    /// The local API's socket cannot be bound.
+    #[error("cannot open the socket {} for the local commands", path.display())]
+    Local {
+        /// The socket.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+}
+
+/// Runs until told to stop. `load` reads the config again; its error is the report, for the log.
+pub async fn run(
+    config: Config,
+    load: impl Fn() -> Result<Config, String>,
+    mut signals: Signals,
+) -> Result<(), StartError> {
+    let mut daemon = Daemon::start(config).await?;
+    let mut housekeeping = interval(HOUSEKEEPING);
+    let mut watchdog = interval(systemd::watchdog().unwrap_or(HOUSEKEEPING));
+    watchdog.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        tokio::select! {
+            _ = signals.stop.changed() => break,
+            Some(()) = signals.reload.recv() => daemon.reload(&load).await,
+            _ = housekeeping.tick() => daemon.forget_the_old().await,
+            _ = watchdog.tick() => daemon.prove_life().await,
+        }
+    }
+    daemon.drain().await;
+    Ok(())
+}
+
+struct Daemon {
+    /// The config in force.
+    config: Config,
+    store: Arc<dyn Store>,
+    hook: Arc<Hook>,
+    tls: Arc<SharedTls>,
+    stop: watch::Sender<bool>,
+    servers: JoinSet<()>,
+    socket: PathBuf,
+}
+
+impl Daemon {
+    async fn start(config: Config) -> Result<Self, StartError> {
+        let store: Arc<dyn Store> = Arc::new(Sqlite::open(&config.store.path)?);
+        let built = delivery::build(&config.routing)?;
+        let address = config.server.listen;
+        let listener = listener::bind(address).map_err(|source| StartError::Listen { address, source })?;
+        let socket = api::socket(&config);
+        let local = bind_local(&socket).map_err(|source| StartError::Local { path: socket.clone(), source })?;
+
+        let metrics = Arc::new(Metrics::default());
+        let routing = Arc::new(SharedRouting::new(Arc::clone(&config.routing)));
+        let delivery = Arc::new(Delivery::new(Arc::clone(&store), Arc::clone(&routing), Arc::clone(&metrics)));
+        delivery.assign(built, &store.owing().await?);
+        let hook = Arc::new(Hook::new(
+            hook_settings(&config),
+            Arc::clone(&routing),
+            Arc::clone(&store),
+            Arc::clone(&delivery),
+            metrics,
+        ));
+        let tls = Arc::new(SharedTls::new(config.server.tls.as_ref().and_then(|tls| tls.server.clone())));
+        let mut daemon =
+            Self { config, store, hook, tls, stop: watch::Sender::new(false), servers: JoinSet::new(), socket };
+        daemon.serve(listener, local);
+        Ok(daemon)
+    }
+
+    fn serve(&mut self, listener: TcpListener, local: UnixListener) {
+        let scheme = if self.tls.load().is_some() { "https" } else { "http" };
+        let address = listener.local_addr().unwrap_or(self.config.server.listen);
+        let (store, delivery) = (Arc::clone(&self.store), Arc::clone(&self.hook.delivery));
+        let asked = Arc::new(Local { store, delivery, routing: Arc::clone(&self.hook.routing) });
+        self.servers.spawn(listener::serve(
+            listener,
+            Arc::clone(&self.tls),
+            self.config.server.max_connections,
+            server::routes(Arc::clone(&self.hook)),
+            self.stop.subscribe(),
+        ));
+        self.servers.spawn(listener::serve_local(local, api::routes(asked), self.stop.subscribe()));
+        let (sinks, rules) = (self.config.routing.sinks.len(), self.config.routing.rules.len());
+        tracing::info!(%address, scheme, store = %self.config.store.path.display(), socket = %self.socket.display(), sinks, rules, "accepting webhooks");
+        systemd::ready(&format!("accepting webhooks on {scheme}://{address}"));
+    }
+
+    /// Everything that can fail first, then one swap. What is in flight goes on as it was.
+    async fn reload(&mut self, load: impl Fn() -> Result<Config, String>) {
+        let prepared = match load() {
+            Err(report) => Err(report),
+            Ok(config) => match (delivery::build(&config.routing), self.store.owing().await) {
+                (Ok(built), Ok(owing)) => Ok((config, built, owing)),
+                (Err(error), _) => Err(with_cause(&error)),
+                (_, Err(error)) => Err(with_cause(&error)),
+            },
+        };
+        self.hook.metrics.reloaded(prepared.is_ok());
+        let (config, built, owing) = match prepared {
+            Ok(prepared) => prepared,
+            Err(report) => {
+                tracing::error!("the config was not reloaded; everything goes on with the former one\n{report}");
+                systemd::status("the last reload failed; going on with the former config");
+                return;
+            }
+        };
+        self.warn_of_what_needs_a_restart(&config);
+        self.hook.settings.store(Arc::new(hook_settings(&config)));
+        self.hook.routing.store(Arc::clone(&config.routing));
+        self.tls.store(config.server.tls.as_ref().and_then(|tls| tls.server.clone()));
+        self.hook.delivery.assign(built, &owing);
+        let (sinks, rules) = (config.routing.sinks.len(), config.routing.rules.len());
+        tracing::info!(sinks, rules, "config reloaded");
+        systemd::status("accepting webhooks; config reloaded");
+        self.config = config;
+    }
+
+    fn warn_of_what_needs_a_restart(&self, config: &Config) {
+        let (before, now) = (&self.config, config);
+        for (key, changed) in [
+            ("server.listen", before.server.listen != now.server.listen),
+            ("server.max_connections", before.server.max_connections != now.server.max_connections),
+            ("server.api", before.server.api != now.server.api),
+            ("server.tls", before.server.tls.is_some() != now.server.tls.is_some()),
+            ("store.url", before.store.path != now.store.path),
+        ] {
+            if changed {
+                tracing::warn!(key, "this change takes effect after a restart");
+            }
+        }
+    }
+
+    async fn forget_the_old(&self) {
+        let over_before = clock::now().checked_sub(self.config.store.keep).unwrap_or(jiff::Timestamp::MIN);
+        let mut forgotten = 0;
+        loop {
+            match self.store.prune(over_before, PRUNED_AT_ONCE).await {
+                Ok(0) => break,
+                Ok(some) => forgotten += some,
+                Err(error) => {
+                    tracing::warn!(error = %error, "cannot forget what is old; trying again in an hour");
+                    break;
+                }
+            }
+        }
+        if forgotten > 0 {
+            tracing::info!(forgotten, "forgot what was over and old");
+        }
+    }
+
+    /// The watchdog follows the pipeline: the store writes and every worker lives.
+    async fn prove_life(&self) {
+        match self.hook.not_ready().await {
+            None => systemd::alive(),
+            Some(reason) => tracing::error!(reason, "not ready"),
+        }
+    }
+
+    async fn drain(mut self) {
+        systemd::stopping();
+        tracing::info!("stopping: no new webhooks, finishing what is in flight");
+        self.stop.send_replace(true);
+        let requests = async { while self.servers.join_next().await.is_some() {} };
+        let (requests, unfinished) =
+            tokio::join!(timeout(DRAIN, requests), self.hook.delivery.drain(DRAIN));
+        if requests.is_err() || unfinished > 0 {
+            let requests = requests.is_err();
+            tracing::warn!(sinks = unfinished, requests, "stopped before everything in flight was finished; it is in the store");
+        }
+        // The socket's file outlives its listener.
+        let _ = std::fs::remove_file(&self.socket);
+        tracing::info!("stopped");
+    }
+}
+
+fn with_cause(error: &dyn std::error::Error) -> String {
+    error.source().map_or_else(|| error.to_string(), |cause| format!("{error}: {cause}"))
+}
+
+fn hook_settings(config: &Config) -> HookSettings {
+    let sources = config.sources.iter().filter_map(|(name, configured)| {
+        // The config was checked against the same table of kinds.
+        let kind = source::kind(&configured.kind)?;
+        Some((name.clone(), HookSource::new(kind, &configured.secret)))
+    });
+    HookSettings { sources: sources.collect::<BTreeMap<_, _>>(), max_body: config.server.max_body }
+}
+
+/// Only we have the store open, so a socket that is there already is a dead daemon's.
+fn bind_local(path: &Path) -> io::Result<UnixListener> {
+    match std::fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
+    let listener = UnixListener::bind(path)?;
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o660))?;
+    Ok(listener)
+}
