@@ -1,0 +1,1 @@
+//! Far sides for tests of linedown.
