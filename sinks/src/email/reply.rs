@@ -47,6 +47,9 @@ pub(super) fn failure(stage: &Stage<'_>, error: &Error, (host, port): &(String, 
         let text = if let Stage::Login(credentials) = stage { without_credentials(&text, credentials) } else { text };
         return answered(stage, u16::from(code), &text);
     }
+    if let Some((code, text)) = unknown_code(error).filter(|_| !matches!(stage, Stage::Login(_))) {
+        return answered(stage, code, &text);
+    }
     if error.is_timeout() {
         return Failure::new(FailureKind::TimedOut, format!("{host}:{port} gave no answer to {stage}"));
     }
@@ -67,6 +70,7 @@ pub(super) fn failure(stage: &Stage<'_>, error: &Error, (host, port): &(String, 
         () if why.contains("incomplete response") || why.contains("eof") => {
             format!("{host}:{port} closed the connection before its answer to {stage}")
         }
+        () if error.is_response() => format!("{host}:{port} answered {stage} with something that is not SMTP"),
         () => format!("{host}:{port} cannot be reached, or fell silent at {stage}: {why}"),
     };
     Failure::new(FailureKind::Unreachable, what)
@@ -107,6 +111,17 @@ fn kind(stage: &Stage<'_>, code: u16, enhanced: Option<[u16; 3]>) -> FailureKind
         _ if matches!(enhanced, Some([4, 3, _])) => FailureKind::Busy,
         _ => FailureKind::Deferred,
     }
+}
+
+/// lettre reads no code whose second digit is above 5, such as 571, and tells what follows the first digit only:
+/// `error Tag at: 71 5.7.1 …`. The enhanced code has the class once more; without one, it is tried again.
+fn unknown_code(error: &Error) -> Option<(u16, String)> {
+    let told = error.source().filter(|_| error.is_response())?.to_string();
+    let (digits, text) = told.split_once(" at: ")?.1.split_at_checked(2)?;
+    let text = text.strip_prefix([' ', '-'])?.trim_end();
+    let class = enhanced(text).map_or(4, |[class, ..]| class);
+    let code = digits.parse::<u16>().ok()? + 100 * class;
+    (400..600).contains(&code).then(|| (code, text.to_owned()))
 }
 
 /// RFC 4954, section 6, and RFC 5248 for 5.7.8 to 5.7.14.

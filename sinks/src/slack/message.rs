@@ -3,7 +3,7 @@
 
 use serde_json::{Value, json};
 
-use crate::{Notification, Texts};
+use crate::{Incident, Notification, Texts};
 
 /// Of a header, in characters after escaping.
 const HEADER: usize = 150;
@@ -19,13 +19,14 @@ const INSTANCE: usize = 100;
 
 /// The body of the request.
 pub(super) fn message(texts: &Texts, notification: &Notification) -> Value {
-    let title = texts.title(notification);
-    let body = texts.slack(notification);
-    let (sections, cut) = sections(&body);
-    let mut blocks =
-        vec![json!({ "type": "header", "text": { "type": "plain_text", "text": escape(&title, HEADER) } })];
+    compose(&texts.title(notification), &texts.slack(notification), &notification.incident)
+}
+
+/// From a plain title and a body in mrkdwn.
+fn compose(title: &str, body: &str, incident: &Incident) -> Value {
+    let (sections, cut) = sections(body);
+    let mut blocks = vec![json!({ "type": "header", "text": { "type": "plain_text", "text": escape(title, HEADER) } })];
     blocks.extend(sections.iter().map(|text| json!({ "type": "section", "text": { "type": "mrkdwn", "text": text } })));
-    let incident = &notification.incident;
     let mut context = format!(
         "#{} · {} · {}",
         incident.id,
@@ -37,7 +38,7 @@ pub(super) fn message(texts: &Texts, notification: &Notification) -> Value {
         context = format!("{context} · […] `linedown incident {}`", incident.id);
     }
     blocks.push(json!({ "type": "context", "elements": [{ "type": "mrkdwn", "text": context }] }));
-    json!({ "text": escape(&title, TEXT), "blocks": blocks })
+    json!({ "text": escape(title, TEXT), "blocks": blocks })
 }
 
 /// What is not ours, cut before escaping so that no escape is cut, to at most `room` characters after it.
@@ -130,6 +131,14 @@ mod tests {
         let (sections, cut) = sections(&[line.as_str(); 5].join("\n"));
         assert_eq!(sections.iter().map(String::len).collect::<Vec<_>>(), [2001, 2001, 1000]);
         assert!(!cut);
+    }
+
+    #[test]
+    fn what_was_cut_says_where_the_rest_is() {
+        let incident = crate::sample::notification().incident;
+        let long = compose("title", &"a line\n".repeat(5_000), &incident).to_string();
+        assert!(long.contains("linedown incident 7") && long.chars().count() < 13_000);
+        assert!(!compose("title", "a line", &incident).to_string().contains("linedown incident 7"));
     }
 
     #[test]

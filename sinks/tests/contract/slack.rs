@@ -179,16 +179,6 @@ async fn whatever_a_payload_holds_slack_takes_it() {
 }
 
 #[tokio::test]
-async fn what_was_cut_says_where_the_rest_is() {
-    let slack = Slack::new();
-    let mut notification = sample::notification();
-    notification.incident.instance.name = Some("Loja Centro\n".repeat(5_000));
-    posting_to(&slack).deliver(&notification).await.unwrap();
-    let post = slack.wait_for(1).remove(0);
-    assert!(post.body.to_string().contains("linedown incident 7"), "{:#}", post.body);
-}
-
-#[tokio::test]
 async fn the_standin_notices_who_is_too_fast() {
     let slack = Slack::new();
     let sink = posting_to(&slack);
