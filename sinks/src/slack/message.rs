@@ -11,7 +11,7 @@ const HEADER: usize = 150;
 const SECTION: usize = 2_900;
 /// Of all sections together: Slack takes about 13,000 in all (undocumented), and header, `text`, context and
 /// the JSON around them want some too.
-const SECTIONS: usize = 11_000;
+const SECTIONS: usize = 10_000;
 /// Of the top-level text.
 const TEXT: usize = 300;
 /// Of the instance's name in the context line.

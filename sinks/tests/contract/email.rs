@@ -20,6 +20,10 @@ pub(super) const ENTRY: Entry = Entry {
     misspelt: ("sever = \"x\"", "server"),
 };
 
+/// Every stage of a conversation.
+const EVERYWHERE: [Command; 7] =
+    [Command::Connect, Command::Ehlo, Command::Mail, Command::Rcpt, Command::Data, Command::Content, Command::Dot];
+
 /// For a delivery that gets no answer.
 const SHORT: Duration = Duration::from_millis(300);
 
@@ -32,7 +36,7 @@ fn plain(smtp: &Smtp) -> Arc<dyn Sink> {
 }
 
 fn trusting(smtp: &Smtp, certificates: &Certificates, more: &str) -> Arc<dyn Sink> {
-    sink("email", &section(&smtp.url(), &format!("ca = {:?}\n{more}", certificates.ca())))
+    sink("email", &section(&smtp.url(), &format!("ca = '{}'\n{more}", certificates.ca().display())))
 }
 
 #[tokio::test]
@@ -142,8 +146,7 @@ async fn answers_at_other_stages() {
 async fn a_hang_anywhere_leaves_nothing_broken() {
     let smtp = Smtp::new();
     let sink = plain(&smtp);
-    use Command::{Connect, Content, Data, Dot, Ehlo, Mail, Rcpt};
-    for command in [Connect, Ehlo, Mail, Rcpt, Data, Content, Dot] {
+    for command in EVERYWHERE {
         let fresh = plain(&smtp);
         for sink in [&sink, &fresh] {
             smtp.plan(command, Does::Hang, 1);
@@ -174,8 +177,9 @@ async fn no_answer_times_out_on_its_own() {
 async fn a_cut_connection_is_unreachable() {
     let smtp = Smtp::new();
     let sink = plain(&smtp);
-    for command in [Command::Connect, Command::Mail, Command::Rcpt, Command::Data, Command::Content, Command::Dot] {
-        let sink = if command == Command::Connect { &plain(&smtp) } else { &sink };
+    for command in EVERYWHERE {
+        let connects = matches!(command, Command::Connect | Command::Ehlo);
+        let sink = if connects { &plain(&smtp) } else { &sink };
         smtp.plan(command, Does::Close, 1);
         assert_failure(&sink.deliver(&to("ana@example.com")).await.unwrap_err(), Unreachable, "hunter2canary");
         sink.deliver(&to("ana@example.com")).await.unwrap_or_else(|failure| panic!("after {command:?}: {failure}"));

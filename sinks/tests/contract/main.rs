@@ -32,10 +32,12 @@ fn entry(kind: &str) -> Entry {
 
 /// Reads a section as the daemon does.
 fn check(kind: &str, section: &str) -> (Option<Arc<dyn Settings>>, Vec<Problem>) {
-    let value = serde_json::to_value(section.parse::<toml::Table>().expect("TOML")).unwrap();
-    let credentials = tempfile::tempdir().unwrap();
-    std::fs::write(credentials.path().join("smtp-password"), "hunter2canary").unwrap();
-    std::fs::write(credentials.path().join("slack-url"), "https://hooks.slack.com/services/T/B/canary").unwrap();
+    let value = serde_json::to_value(section.parse::<toml::Table>().expect("TOML")).expect("TOML as JSON");
+    let credentials = tempfile::tempdir().expect("a temporary folder");
+    for (name, secret) in [("smtp-password", "hunter2canary"), ("slack-url", "https://hooks.slack.com/services/canary")]
+    {
+        std::fs::write(credentials.path().join(name), secret).expect("a file can be written");
+    }
     let secrets = Secrets { credentials: Some(credentials.path().to_owned()) };
     let environment = Environment { secrets, ..Environment::default() };
     let others = ["type", "fallback", "retry", "language", "time_zone", "templates"];
