@@ -27,7 +27,7 @@ fn meaning(status: u16, body: &str) -> (FailureKind, &'static str) {
         408 => (TimedOut, "it will be tried again"),
         429 => (RateLimited, "too many messages; it will be tried again when Slack allows"),
         500.. => (Busy, "it will be tried again"),
-        401 | 403 | 404 | 410 => (Unauthorised, "create the webhook anew, or free its channel, and set `webhook_url`"),
+        401..=407 | 410 => (Unauthorised, "create the webhook anew, or free its channel, and set `webhook_url`"),
         // Words about the webhook, whatever the status says.
         _ if of_webhook(body) => (Unauthorised, "create the webhook anew, or free its channel, and set `webhook_url`"),
         _ => (Refused, "it does not take this message; if you replaced the template for Slack, correct it"),

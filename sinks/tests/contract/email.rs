@@ -25,7 +25,7 @@ const EVERYWHERE: [Command; 7] =
     [Command::Connect, Command::Ehlo, Command::Mail, Command::Rcpt, Command::Data, Command::Content, Command::Dot];
 
 /// For a delivery that gets no answer.
-const SHORT: Duration = Duration::from_millis(300);
+const SHORT: Duration = Duration::from_millis(150);
 
 fn section(server: &str, more: &str) -> String {
     format!("server = \"{server}\"\nfrom = \"linedown <alerts@example.com>\"\nto = \"ops@example.com\"\n{more}")

@@ -42,6 +42,7 @@ async fn answers_mean_what_slack_says_they_mean() {
         (403, "invalid_token", Unauthorised),
         (404, "channel_not_found", Unauthorised),
         (404, "no_service", Unauthorised),
+        (405, "", Unauthorised),
         (408, "", TimedOut),
         (410, "channel_is_archived", Unauthorised),
         (413, "", Refused),
