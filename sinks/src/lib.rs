@@ -5,9 +5,15 @@
 //! a line in [`KINDS`], and a section in the documented config.
 
 mod config;
+mod email;
 mod failure;
+mod http;
 mod notification;
+#[cfg(test)]
+mod sample;
 mod secret;
+mod slack;
+mod stdout;
 mod texts;
 
 use std::sync::Arc;
@@ -83,4 +89,4 @@ pub struct SinkKind {
 }
 
 /// The sinks that ship with linedown.
-pub const KINDS: &[SinkKind] = &[];
+pub const KINDS: &[SinkKind] = &[stdout::KIND, email::KIND, slack::KIND];

@@ -1,0 +1,77 @@
+//! The message itself: headers that thread, filter and never come from a payload, and both bodies.
+
+use std::time::SystemTime;
+
+use lettre::Message;
+use lettre::message::header::{HeaderName, HeaderValue};
+use lettre::message::{Mailbox, MultiPart};
+
+use crate::{Failure, FailureKind, Notification, Texts};
+
+/// Longest subject, in characters: RFC 5322 allows 998 bytes a line, and mail readers show far less.
+const SUBJECT: usize = 200;
+
+/// What stands on every message.
+#[derive(Clone)]
+pub(super) struct Letterhead {
+    pub(super) from: Mailbox,
+    pub(super) reply_to: Option<Mailbox>,
+}
+
+impl Letterhead {
+    /// The message as it goes over the wire.
+    pub(super) fn message(&self, texts: &Texts, notification: &Notification, to: Mailbox) -> Result<Vec<u8>, Failure> {
+        let thread = self.identifier(&notification.thread());
+        let mut builder = Message::builder()
+            .from(self.from.clone())
+            .to(to)
+            .subject(subject(texts, notification))
+            .date(SystemTime::from(notification.at))
+            // The same over all attempts: a copy that a lost answer caused is recognisable (RFC 5321, 6.1).
+            .message_id(Some(self.identifier(&notification.key())))
+            .in_reply_to(thread.clone())
+            .references(thread)
+            // RFC 3834, 5: no vacation replies; the second is Exchange's word for it.
+            .raw_header(header("Auto-Submitted", "auto-generated"))
+            .raw_header(header("X-Auto-Response-Suppress", "All"))
+            .raw_header(header("X-Linedown-Incident", &notification.incident.id.to_string()))
+            .raw_header(header("X-Linedown-Kind", notification.kind.as_str()));
+        if let Some(reply_to) = &self.reply_to {
+            builder = builder.reply_to(reply_to.clone());
+        }
+        let bodies = MultiPart::alternative_plain_html(texts.text(notification), texts.html(notification));
+        let message = builder.multipart(bodies).map_err(|error| {
+            Failure::new(FailureKind::Refused, "no message can be made of this notification").caused_by(error)
+        })?;
+        Ok(message.formatted())
+    }
+
+    /// For people to look at: the headers that matter, and the text.
+    pub(super) fn preview(&self, texts: &Texts, notification: &Notification) -> String {
+        format!(
+            "From: {}\nTo: {}\nSubject: {}\n\n{}",
+            self.from,
+            notification.recipient,
+            subject(texts, notification),
+            texts.text(notification)
+        )
+    }
+
+    fn identifier(&self, name: &str) -> String {
+        format!("<{name}@{}>", self.from.email.domain())
+    }
+}
+
+/// Control characters become spaces: a line break from a payload never reaches a header.
+fn subject(texts: &Texts, notification: &Notification) -> String {
+    let title = texts.title(notification);
+    let mut subject: String = title.chars().take(SUBJECT).map(|c| if c.is_control() { ' ' } else { c }).collect();
+    if title.chars().nth(SUBJECT).is_some() {
+        subject.push('…');
+    }
+    subject
+}
+
+fn header(name: &'static str, value: &str) -> HeaderValue {
+    HeaderValue::new(HeaderName::new_from_ascii_str(name), value.to_owned())
+}

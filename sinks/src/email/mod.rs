@@ -1,0 +1,214 @@
+//! `email`: each recipient gets a message of its own, over one's own relay.
+//!
+//! ```toml
+//! [sinks.ops-email]
+//! type = "email"
+//! server = "smtps://relay.example.com:465"   # smtp://host[:587] with STARTTLS required; file:DIR writes .eml files
+//! tls = "required"                           # or "none": smtp:// without any encryption
+//! ca = "/etc/linedown/relay-ca.pem"          # certificates to trust besides the system's
+//! username = "linedown"
+//! password = { credential = "smtp-password" }
+//! from = "linedown <alerts@example.com>"
+//! reply_to = "support@example.com"
+//! to = ["ops@example.com", "{{ instance.labels.owner }}"]
+//! ```
+
+mod connection;
+mod folder;
+mod message;
+mod recipients;
+mod reply;
+mod server;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use lettre::message::Mailbox;
+use lettre::transport::smtp::authentication::Credentials;
+use secrecy::{ExposeSecret, SecretString};
+use serde::Deserialize;
+
+use crate::{
+    BuildError, Failure, FailureKind, Incident, Limits, Notification, Receipt, Secret, Section, Settings, Sink,
+    SinkKind, Texts,
+};
+use connection::Relay;
+use folder::Folder;
+use message::Letterhead;
+use recipients::{OneOrMany, Recipients};
+use server::{Server, Smtp, TlsKey};
+
+/// The line of this sink in [`crate::KINDS`].
+pub(crate) const KIND: SinkKind = SinkKind { name: "email", check };
+
+/// Deliveries, and so connections, at the same time.
+const IN_FLIGHT: usize = 4;
+
+/// More than the patience with any single answer ([`connection`]), so that a slow relay is named as such.
+const TIMEOUT: Duration = Duration::from_mins(2);
+
+#[derive(Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct Keys {
+    server: Option<String>,
+    tls: Option<TlsKey>,
+    ca: Option<PathBuf>,
+    username: Option<String>,
+    password: Option<Secret>,
+    from: Option<String>,
+    reply_to: Option<String>,
+    to: Option<OneOrMany>,
+}
+
+fn check(section: &mut Section<'_>, texts: Texts) -> Option<Arc<dyn Settings>> {
+    let keys: Keys = section.read()?;
+    let server = server::check(section, keys.server.as_deref(), keys.tls, keys.ca.as_deref());
+    let login = check_login(section, keys.username, keys.password.as_ref(), server.as_ref());
+    if keys.from.is_none() {
+        section.missing("from", "say whom the messages come from: from = \"linedown <alerts@example.com>\"");
+    }
+    let from = keys.from.and_then(|from| mailbox(section, "from", &from));
+    let reply_to = keys.reply_to.map(|reply_to| mailbox(section, "reply_to", &reply_to));
+    let recipients = recipients::check(section, keys.to);
+    let letterhead = Letterhead { from: from?, reply_to: reply_to.map_or(Some(None), |checked| checked.map(Some))? };
+    let login = login?;
+    let way = match server? {
+        Server::Folder(folder) => Way::Folder(folder),
+        Server::Smtp(server) => Way::Smtp { server, login },
+    };
+    Some(Arc::new(Checked { way, recipients: recipients?, letterhead, texts }))
+}
+
+fn mailbox(section: &mut Section<'_>, key: &str, text: &str) -> Option<Mailbox> {
+    let mailbox = text.parse().ok();
+    if mailbox.is_none() {
+        section.error(key, "not an email address").expected =
+            Some("`name@example.com` or `Name <name@example.com>`".into());
+    }
+    mailbox
+}
+
+/// What to log in with; the outer none means a mistake.
+#[expect(clippy::option_option, reason = "wrong, and not wanted, are different")]
+fn check_login(
+    section: &mut Section<'_>,
+    username: Option<String>,
+    password: Option<&Secret>,
+    server: Option<&Server>,
+) -> Option<Option<Login>> {
+    let password = password.map(|password| section.secret("password", password));
+    match (username, password) {
+        (None, None) => Some(None),
+        (Some(username), Some(password)) => {
+            if let Some(Server::Smtp(smtp)) = server
+                && smtp.sends_in_the_clear()
+            {
+                section.warning("tls", "the password travels unencrypted").hint =
+                    Some("take out `tls`, or use smtps://, if the relay can encrypt".into());
+            }
+            Some(Some(Login { username, password: password? }))
+        }
+        (Some(_), None) => {
+            section.missing("password", "`username` goes with `password`");
+            None
+        }
+        (None, Some(_)) => {
+            section.missing("username", "`password` goes with `username`");
+            None
+        }
+    }
+}
+
+struct Login {
+    username: String,
+    password: SecretString,
+}
+
+impl Login {
+    fn credentials(&self) -> Credentials {
+        Credentials::new(self.username.clone(), self.password.expose_secret().to_owned())
+    }
+}
+
+struct Checked {
+    way: Way,
+    recipients: Recipients,
+    letterhead: Letterhead,
+    texts: Texts,
+}
+
+enum Way {
+    Folder(PathBuf),
+    Smtp { server: Smtp, login: Option<Login> },
+}
+
+impl Settings for Checked {
+    fn recipients(&self, incident: &Incident) -> Vec<String> {
+        self.recipients.of(incident)
+    }
+
+    fn preview(&self, notification: &Notification) -> String {
+        self.letterhead.preview(&self.texts, notification)
+    }
+
+    fn limits(&self) -> Limits {
+        Limits { in_flight: IN_FLIGHT, interval: Duration::ZERO, timeout: TIMEOUT }
+    }
+
+    fn build(&self) -> Result<Arc<dyn Sink>, BuildError> {
+        let way = match &self.way {
+            Way::Folder(path) => Carrier::Folder(Folder::new(path.clone())),
+            Way::Smtp { login: Some(login), .. } if login.password.expose_secret().is_empty() => {
+                return Err(BuildError("`password` is a credential that is only there under systemd".into()));
+            }
+            Way::Smtp { server, login } => Carrier::Relay(Relay::new(
+                server.address(),
+                server.encryption()?,
+                login.as_ref().map(Login::credentials),
+            )),
+        };
+        Ok(Arc::new(Email { way, letterhead: self.letterhead.clone(), texts: self.texts.clone() }))
+    }
+}
+
+struct Email {
+    way: Carrier,
+    letterhead: Letterhead,
+    texts: Texts,
+}
+
+enum Carrier {
+    Folder(Folder),
+    Relay(Relay),
+}
+
+#[async_trait]
+impl Sink for Email {
+    async fn deliver(&self, notification: &Notification) -> Result<Receipt, Failure> {
+        let to = addressee(&notification.recipient)?;
+        let message = self.letterhead.message(&self.texts, notification, to.clone())?;
+        match &self.way {
+            Carrier::Folder(folder) => folder.put(&notification.key(), message).await,
+            Carrier::Relay(relay) => relay.send(&self.letterhead.from.email, &to.email, &message).await,
+        }
+    }
+}
+
+fn addressee(recipient: &str) -> Result<Mailbox, Failure> {
+    if recipient.is_empty() {
+        return Err(Failure::new(
+            FailureKind::Refused,
+            "no recipient: every entry of `to` came out empty for this line; give it the label that `to` names, or \
+             add a fixed address to `to`",
+        ));
+    }
+    recipient.parse().map_err(|_| {
+        let shown: String = recipient.chars().take(80).collect();
+        Failure::new(
+            FailureKind::Refused,
+            format!("{shown:?} is not an email address; correct `to`, or the label it comes from"),
+        )
+    })
+}

@@ -1,0 +1,126 @@
+//! Whom a message goes to: addresses written out, and templates filled in from the incident.
+
+use std::fmt;
+
+use lettre::message::{Mailbox, Mailboxes};
+use serde::de::value::SeqAccessDeserializer;
+use serde::{Deserialize, Deserializer, de};
+
+use crate::{Incident, Inline, Key, Path, Problem, Section};
+
+/// One text, or a list of them.
+pub(super) struct OneOrMany(Vec<String>, bool);
+
+impl<'de> Deserialize<'de> for OneOrMany {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Visitor;
+        impl<'de> de::Visitor<'de> for Visitor {
+            type Value = OneOrMany;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an address or a list of addresses")
+            }
+
+            fn visit_str<E: de::Error>(self, text: &str) -> Result<OneOrMany, E> {
+                Ok(OneOrMany(vec![text.to_owned()], false))
+            }
+
+            fn visit_seq<A: de::SeqAccess<'de>>(self, sequence: A) -> Result<OneOrMany, A::Error> {
+                Ok(OneOrMany(Vec::deserialize(SeqAccessDeserializer::new(sequence))?, true))
+            }
+        }
+        deserializer.deserialize_any(Visitor)
+    }
+}
+
+/// The entries of `to`.
+pub(super) struct Recipients(Vec<Recipient>);
+
+enum Recipient {
+    Address(String),
+    Template(Inline),
+}
+
+/// Checks `to`; none if nobody could be written to.
+pub(super) fn check(section: &mut Section<'_>, to: Option<OneOrMany>) -> Option<Recipients> {
+    let OneOrMany(entries, is_list) = to.unwrap_or(OneOrMany(Vec::new(), true));
+    if entries.is_empty() {
+        section.missing("to", "say whom to write to: to = [\"ops@example.com\", \"{{ instance.labels.owner }}\"]");
+        return None;
+    }
+    let place = section.path().join("to");
+    let place = |index: usize| if is_list { place.join(Key::Index(index)) } else { place.clone() };
+    let checked: Vec<_> = entries
+        .iter()
+        .enumerate()
+        .map(|(index, entry)| read(entry, place(index)).map_err(|p| section.problems.push(p)))
+        .collect();
+    checked.into_iter().collect::<Result<_, ()>>().ok().map(Recipients)
+}
+
+fn read(entry: &str, place: Path) -> Result<Recipient, Problem> {
+    if entry.contains('{') {
+        let template = Inline::compile(entry);
+        return template.map(Recipient::Template).map_err(|why| Problem::error(place, why));
+    }
+    let entry = entry.trim();
+    if entry.parse::<Mailbox>().is_ok() {
+        return Ok(Recipient::Address(entry.to_owned()));
+    }
+    Err(Problem::error(place, "not an email address")
+        .expected("`name@example.com`, `Name <name@example.com>` or a template such as `{{ instance.labels.owner }}`"))
+}
+
+impl Recipients {
+    /// Each address once, however it is written; one empty name if there is none at all, so that the message
+    /// that cannot be sent is seen.
+    pub(super) fn of(&self, incident: &Incident) -> Vec<String> {
+        let mut found: Vec<String> = Vec::new();
+        for recipient in &self.0 {
+            let names = match recipient {
+                Recipient::Address(address) => vec![address.clone()],
+                Recipient::Template(template) => split(&template.render(incident)),
+            };
+            for name in names {
+                if !found.iter().any(|other| address(other) == address(&name)) {
+                    found.push(name);
+                }
+            }
+        }
+        if found.is_empty() { vec![String::new()] } else { found }
+    }
+}
+
+/// A label may hold several addresses, separated by commas. What is no address is kept to be refused by name.
+fn split(rendered: &str) -> Vec<String> {
+    let rendered = rendered.trim();
+    match rendered.parse::<Mailboxes>() {
+        _ if rendered.is_empty() => Vec::new(),
+        Ok(mailboxes) => mailboxes.iter().map(ToString::to_string).collect(),
+        Err(_) => vec![rendered.to_owned()],
+    }
+}
+
+fn address(name: &str) -> String {
+    let mailbox = name.parse::<Mailbox>();
+    mailbox.map_or_else(|_| name.to_lowercase(), |mailbox| mailbox.email.to_string().to_lowercase())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nobody_is_written_to_twice() {
+        let addresses = ["ops@example.com", "OPS@Example.com", "Ops <ops@example.com>", "b@example.com"];
+        let recipients = Recipients(addresses.map(|address| Recipient::Address(address.into())).into());
+        assert_eq!(recipients.of(&crate::sample::notification().incident), ["ops@example.com", "b@example.com"]);
+    }
+
+    #[test]
+    fn a_label_may_name_several_or_nobody() {
+        assert_eq!(split(" a@x.example, B <b@x.example>"), ["a@x.example", "B <b@x.example>"]);
+        assert_eq!(split("  "), Vec::<String>::new());
+        assert_eq!(split("ask Ana"), ["ask Ana"]);
+    }
+}

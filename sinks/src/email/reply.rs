@@ -1,0 +1,217 @@
+//! What a relay's answer means: the class decides, even for unknown codes (RFC 5321, 4.2.1); where in the
+//! conversation it came, and the enhanced code (RFC 3463, RFC 5248), say whom it concerns.
+
+use std::error::Error as _;
+use std::fmt;
+use std::io;
+
+use lettre::Address;
+use lettre::transport::smtp::Error;
+use lettre::transport::smtp::authentication::{Credentials, Mechanism};
+use lettre::transport::smtp::commands::Auth;
+
+use crate::{Failure, FailureKind};
+
+/// Most characters quoted of an answer, so that what to do about it fits beside it.
+const QUOTED: usize = 160;
+
+/// Where in the conversation we are.
+pub(super) enum Stage<'a> {
+    /// Up to the greeting, encrypted as wanted.
+    Connect,
+    Login(&'a Credentials),
+    /// MAIL FROM
+    Sender(&'a Address),
+    /// RCPT TO
+    Recipient(&'a Address),
+    /// DATA
+    Message(&'a Address),
+}
+
+impl fmt::Display for Stage<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Connect => "the greeting",
+            Self::Login(_) => "the login",
+            Self::Sender(_) => "the sender",
+            Self::Recipient(_) => "the recipient",
+            Self::Message(_) => "the message",
+        })
+    }
+}
+
+/// What went wrong, in words and as a kind.
+pub(super) fn failure(stage: &Stage<'_>, error: &Error, (host, port): &(String, u16)) -> Failure {
+    if let Some(code) = error.status() {
+        let text = error.source().map(ToString::to_string).unwrap_or_default();
+        let text = if let Stage::Login(credentials) = stage { without_credentials(&text, credentials) } else { text };
+        return answered(stage, u16::from(code), &text);
+    }
+    if let Some((code, text)) = unknown_code(error).filter(|_| !matches!(stage, Stage::Login(_))) {
+        return answered(stage, code, &text);
+    }
+    if error.is_timeout() {
+        return Failure::new(FailureKind::TimedOut, format!("{host}:{port} gave no answer to {stage}"));
+    }
+    if error.is_client() && matches!(stage, Stage::Login(_)) {
+        let what = format!("{host}:{port} offers no login that we know (PLAIN, LOGIN); does it want TLS first?");
+        return Failure::new(FailureKind::Unauthorised, what);
+    }
+    let why = innermost(error);
+    let what = match () {
+        () if why.contains("certificate") => {
+            format!("{host}:{port} is not trusted ({why}); correct the name in `server`, or name its authority in `ca`")
+        }
+        () if why.contains("corrupt message") => {
+            format!(
+                "{host}:{port} does not speak TLS from the start ({why}); smtps:// is for port 465, smtp:// for 587"
+            )
+        }
+        () if why.contains("incomplete response") || why.contains("eof") => {
+            format!("{host}:{port} closed the connection before its answer to {stage}")
+        }
+        () if error.is_response() => format!("{host}:{port} answered {stage} with something that is not SMTP"),
+        () => format!("{host}:{port} cannot be reached, or fell silent at {stage}: {why}"),
+    };
+    Failure::new(FailureKind::Unreachable, what)
+}
+
+fn answered(stage: &Stage<'_>, code: u16, text: &str) -> Failure {
+    let kind = kind(stage, code, enhanced(text));
+    let reply = format!("{code} {}", quote(text));
+    let reply = reply.trim_end();
+    let what = match (kind, stage) {
+        (FailureKind::Unauthorised, Stage::Connect) => format!("the relay does not serve us: {reply}; ask who runs it"),
+        (FailureKind::Unauthorised, Stage::Sender(from)) if !about_login(code, enhanced(text)) => {
+            format!("the relay does not let us send as {from}: {reply}; correct `from`, or have it allowed there")
+        }
+        (FailureKind::Unauthorised, _) => {
+            format!("the relay does not accept our login: {reply}; correct `username` and `password`")
+        }
+        (FailureKind::Refused, Stage::Recipient(to)) => {
+            format!("{to} is refused: {reply}; correct `to`, or the label the address comes from")
+        }
+        (FailureKind::Refused, _) => format!("the relay refuses the message: {reply}"),
+        (FailureKind::Deferred, Stage::Recipient(to) | Stage::Message(to)) => format!("not now for {to}: {reply}"),
+        _ => format!("the relay cannot just now: {reply}"),
+    };
+    Failure::new(kind, what)
+}
+
+fn kind(stage: &Stage<'_>, code: u16, enhanced: Option<[u16; 3]>) -> FailureKind {
+    // What comes before a recipient is named would have met any other message as well.
+    let any_message = matches!(stage, Stage::Connect | Stage::Login(_) | Stage::Sender(_));
+    match code {
+        500.. if any_message || about_login(code, enhanced) => FailureKind::Unauthorised,
+        500.. => FailureKind::Refused,
+        _ if any_message => FailureKind::Busy,
+        // Closing down; no TLS or no login just now.
+        421 | 454 => FailureKind::Busy,
+        // X.3: the mail system itself.
+        _ if matches!(enhanced, Some([4, 3, _])) => FailureKind::Busy,
+        _ => FailureKind::Deferred,
+    }
+}
+
+/// lettre reads no code whose second digit is above 5, such as 571, and tells what follows the first digit only:
+/// `error Tag at: 71 5.7.1 …`. The enhanced code has the class once more; without one, it is tried again.
+fn unknown_code(error: &Error) -> Option<(u16, String)> {
+    let told = error.source().filter(|_| error.is_response())?.to_string();
+    let (digits, text) = told.split_once(" at: ")?.1.split_at_checked(2)?;
+    let text = text.strip_prefix([' ', '-'])?.trim_end();
+    let class = enhanced(text).map_or(4, |[class, ..]| class);
+    let code = digits.parse::<u16>().ok()? + 100 * class;
+    (400..600).contains(&code).then(|| (code, text.to_owned()))
+}
+
+/// RFC 4954, section 6, and RFC 5248 for 5.7.8 to 5.7.14.
+fn about_login(code: u16, enhanced: Option<[u16; 3]>) -> bool {
+    matches!(code, 530 | 534 | 535 | 538) || matches!(enhanced, Some([5, 7, 8..=14]))
+}
+
+fn enhanced(text: &str) -> Option<[u16; 3]> {
+    let mut numbers = text.split_whitespace().next()?.split('.').map(|number| number.parse().ok());
+    let code = [numbers.next()??, numbers.next()??, numbers.next()??];
+    numbers.next().is_none().then_some(code)
+}
+
+fn quote(text: &str) -> String {
+    let text = crate::excerpt(text);
+    if text.chars().count() <= QUOTED { text } else { text.chars().take(QUOTED - 1).chain(['…']).collect() }
+}
+
+/// Some servers repeat the command that they do not like: with AUTH, that is the password.
+fn without_credentials(text: &str, credentials: &Credentials) -> String {
+    let mut secrets = Vec::new();
+    for mechanism in [Mechanism::Plain, Mechanism::Login] {
+        // LOGIN asks for the password in a second step, by this name.
+        let challenge = (mechanism == Mechanism::Login).then(|| "Password:".to_owned());
+        let command = Auth::new(mechanism, credentials.clone(), challenge).map(|auth| auth.to_string());
+        secrets.extend(command.ok().and_then(|command| command.split_whitespace().last().map(str::to_owned)));
+    }
+    secrets.extend(Mechanism::Login.response(credentials, Some("Password:")).ok());
+    secrets.retain(|secret| !secret.is_empty());
+    secrets.iter().fold(text.to_owned(), |text, secret| text.replace(secret, "…"))
+}
+
+/// The words of the cause that has no further cause.
+fn innermost(error: &Error) -> String {
+    let mut cause: &(dyn std::error::Error + 'static) = error;
+    while let Some(next) = cause.source() {
+        cause = next;
+    }
+    match cause.downcast_ref::<io::Error>().and_then(io::Error::get_ref) {
+        Some(inner) => inner.to_string(),
+        None => cause.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_stage_and_the_codes_decide() {
+        use FailureKind::{Busy, Deferred, Refused, Unauthorised};
+        let [from, to]: [Address; 2] = ["alerts@example.com", "ana@example.com"].map(|text| text.parse().unwrap());
+        let credentials = Credentials::new("linedown".into(), "hunter2".into());
+        for (stage, reply, kind) in [
+            (Stage::Connect, "421 4.3.2 going down", Busy),
+            (Stage::Connect, "554 5.7.1 you are listed", Unauthorised),
+            (Stage::Login(&credentials), "535 5.7.8 no", Unauthorised),
+            (Stage::Login(&credentials), "500 what?", Unauthorised),
+            (Stage::Login(&credentials), "454 4.7.0 try later", Busy),
+            (Stage::Sender(&from), "530 5.7.0 log in first", Unauthorised),
+            (Stage::Sender(&from), "553 5.7.1 not yours", Unauthorised),
+            (Stage::Sender(&from), "451 4.7.1 slow down", Busy),
+            (Stage::Recipient(&to), "550 5.1.1 no such user", Refused),
+            (Stage::Recipient(&to), "550 5.7.8 log in first", Unauthorised),
+            (Stage::Recipient(&to), "599", Refused),
+            (Stage::Recipient(&to), "450 4.2.0 greylisted", Deferred),
+            (Stage::Recipient(&to), "452 4.2.2 mailbox full", Deferred),
+            (Stage::Recipient(&to), "452 4.3.1 disk full", Busy),
+            (Stage::Recipient(&to), "421 closing", Busy),
+            (Stage::Recipient(&to), "499", Deferred),
+            (Stage::Message(&to), "554 5.7.1 looks like spam", Refused),
+            (Stage::Message(&to), "451 4.3.0 queue file", Busy),
+        ] {
+            let (code, text) = reply.split_once(' ').unwrap_or((reply, ""));
+            let failure = answered(&stage, code.parse().unwrap(), text);
+            assert_eq!(failure.kind, kind, "{stage}: {reply}");
+            assert!(failure.message.contains(reply), "{failure}");
+        }
+    }
+
+    #[test]
+    fn what_to_do_survives_a_long_answer() {
+        let to = "ana@example.com".parse().unwrap();
+        assert!(answered(&Stage::Recipient(&to), 550, &"no ".repeat(400)).message.ends_with("comes from"));
+    }
+
+    #[test]
+    fn a_repeated_command_does_not_show_the_password() {
+        let credentials = Credentials::new("linedown".into(), "hunter2".into());
+        let text = "AUTH PLAIN AGxpbmVkb3duAGh1bnRlcjI= or aHVudGVyMg== or hunter2 failed";
+        assert_eq!(without_credentials(text, &credentials), "AUTH PLAIN … or … or … failed");
+    }
+}

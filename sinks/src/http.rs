@@ -1,0 +1,151 @@
+//! What sinks over HTTP share: a client that follows nowhere, bounded answers, and what their statuses mean.
+//!
+//! An address may be a credential, so no text here ever holds one.
+
+use std::net::IpAddr;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use reqwest::header::{HeaderMap, RETRY_AFTER};
+use reqwest::{Client, Error, Response, Url, redirect};
+
+use crate::{BuildError, Failure, FailureKind};
+
+/// For the TCP connection and TLS.
+const CONNECT: Duration = Duration::from_secs(10);
+/// From sending to the end of the answer.
+const ANSWER: Duration = Duration::from_secs(20);
+/// Most bytes read of an answer.
+const LARGEST: usize = 4096;
+
+/// A client for one address.
+pub(crate) fn client(address: &Url) -> Result<Client, BuildError> {
+    // Fails if there is one already, which is then the only one in this program too.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let mut builder = Client::builder()
+        .redirect(redirect::Policy::none())
+        .connect_timeout(CONNECT)
+        .timeout(ANSWER)
+        .pool_max_idle_per_host(1)
+        .user_agent(concat!("linedown/", env!("CARGO_PKG_VERSION")));
+    if is_loopback(address) {
+        builder = builder.no_proxy();
+    }
+    builder.build().map_err(|error| BuildError(format!("no HTTP client can be made: {}", innermost(&error))))
+}
+
+/// Whether the address is this machine's own, which needs no encryption.
+pub(crate) fn is_loopback(address: &Url) -> bool {
+    address.host_str().is_some_and(|host| {
+        let host = host.trim_start_matches('[').trim_end_matches(']');
+        host == "localhost" || host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
+    })
+}
+
+/// An answer, as far as it is read.
+pub(crate) struct Answer {
+    pub(crate) status: u16,
+    pub(crate) retry_after: Option<Duration>,
+    pub(crate) body: String,
+}
+
+impl Answer {
+    /// Reads an answer that came at `now`.
+    pub(crate) async fn read(mut response: Response, now: Timestamp) -> Result<Self, Error> {
+        let mut body = Vec::new();
+        while let Some(chunk) = response.chunk().await? {
+            body.extend_from_slice(&chunk[..chunk.len().min(LARGEST - body.len())]);
+            if body.len() == LARGEST {
+                break;
+            }
+        }
+        Ok(Self {
+            status: response.status().as_u16(),
+            retry_after: retry_after(response.headers(), now),
+            body: String::from_utf8_lossy(&body).into_owned(),
+        })
+    }
+}
+
+/// What a request without an answer failed with. `who` is the far side's name, not its address.
+pub(crate) fn failure(who: &str, error: &Error) -> Failure {
+    if error.is_timeout() {
+        return Failure::new(
+            FailureKind::TimedOut,
+            format!("{who} did not answer within {} seconds", ANSWER.as_secs()),
+        );
+    }
+    let why = innermost(error);
+    let what = if error.is_connect() {
+        format!(
+            "{who} cannot be reached: {why}; is this machine online, and its name resolution, proxy and clock right?"
+        )
+    } else {
+        format!("the connection to {who} broke before the answer was complete: {why}")
+    };
+    Failure::new(FailureKind::Unreachable, what)
+}
+
+/// The cause without a further cause; only the outermost error of reqwest holds the address.
+fn innermost(error: &Error) -> String {
+    let mut cause = std::error::Error::source(error);
+    while let Some(next) = cause.and_then(std::error::Error::source) {
+        cause = Some(next);
+    }
+    cause.map_or_else(|| "no cause given".to_owned(), ToString::to_string)
+}
+
+/// `Retry-After` as seconds, also with a fraction, or as a date (RFC 9110, 10.2.3). Not clamped; what is
+/// neither, or negative, is no hint.
+fn retry_after(headers: &HeaderMap, now: Timestamp) -> Option<Duration> {
+    let value = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
+    if let Ok(seconds) = value.parse::<f64>() {
+        return Duration::try_from_secs_f64(seconds).ok();
+    }
+    let date = jiff::fmt::rfc2822::DateTimeParser::new().parse_timestamp(value).ok()?;
+    Some(Duration::try_from(date.duration_since(now)).unwrap_or_default())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_sane_hints_are_hints() {
+        let now = "2026-11-23T08:00:00Z".parse().unwrap();
+        let read = |value: &str| {
+            let mut headers = HeaderMap::new();
+            headers.insert(RETRY_AFTER, value.parse().unwrap());
+            retry_after(&headers, now)
+        };
+        for (value, seconds) in [
+            ("7", Some(7)),
+            (" 0 ", Some(0)),
+            ("31536000", Some(31_536_000)),
+            ("Mon, 23 Nov 2026 08:01:30 GMT", Some(90)),
+            ("Mon, 23 Nov 2020 08:01:30 GMT", Some(0)),
+            ("-5", None),
+            ("NaN", None),
+            ("inf", None),
+            ("1e300", None),
+            ("soon", None),
+            ("", None),
+        ] {
+            assert_eq!(read(value), seconds.map(Duration::from_secs), "{value}");
+        }
+        assert_eq!(read("1.5"), Some(Duration::from_millis(1500)));
+    }
+
+    #[test]
+    fn this_machine_is_known_by_its_names() {
+        for (address, expected) in [
+            ("http://localhost:1/", true),
+            ("http://127.0.0.9/", true),
+            ("http://[::1]:80/", true),
+            ("http://localhost.example.com/", false),
+            ("http://10.0.0.1/", false),
+        ] {
+            assert_eq!(is_loopback(&address.parse().unwrap()), expected, "{address}");
+        }
+    }
+}

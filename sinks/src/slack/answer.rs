@@ -1,0 +1,60 @@
+//! What Slack's answer means (<https://docs.slack.dev/messaging/sending-messages-using-incoming-webhooks>).
+
+use crate::http::Answer;
+use crate::{Failure, FailureKind, Receipt, excerpt};
+
+/// Most characters quoted of an answer, so that what to do about it fits beside it.
+const QUOTED: usize = 120;
+
+/// Only 200 with the body `ok` is a yes.
+pub(super) fn outcome(answer: &Answer) -> Result<Receipt, Failure> {
+    let body = excerpt(&answer.body);
+    if answer.status == 200 && body == "ok" {
+        return Ok(Receipt(body));
+    }
+    let (kind, what) = meaning(answer.status, &body);
+    let quoted: String = body.chars().take(QUOTED).collect();
+    let message = format!("Slack answered {} {quoted}", answer.status);
+    Err(Failure::new(kind, format!("{}: {what}", message.trim_end())).retry_after(answer.retry_after))
+}
+
+fn meaning(status: u16, body: &str) -> (FailureKind, &'static str) {
+    use FailureKind::{Busy, RateLimited, Refused, TimedOut, Unauthorised};
+    match status {
+        _ if body == "rollup_error" => (Busy, "it will be tried again"),
+        200..=299 => (Unauthorised, "not Slack's `ok`; is something else answering at `webhook_url`?"),
+        300..=399 => (Unauthorised, "the address has moved, and redirects are not followed; correct `webhook_url`"),
+        408 => (TimedOut, "it will be tried again"),
+        429 => (RateLimited, "too many messages; it will be tried again when Slack allows"),
+        500.. => (Busy, "it will be tried again"),
+        401..=407 | 410 => (Unauthorised, "create the webhook anew, or free its channel, and set `webhook_url`"),
+        // Words about the webhook, whatever the status says.
+        _ if of_webhook(body) => (Unauthorised, "create the webhook anew, or free its channel, and set `webhook_url`"),
+        _ => (Refused, "it does not take this message; if you replaced the template for Slack, correct it"),
+    }
+}
+
+fn of_webhook(body: &str) -> bool {
+    let words = ["no_team", "team_disabled", "user_not_found", "channel_not_found", "no_service", "invalid_token"];
+    words.contains(&body)
+        || ["action_prohibited", "channel_is_archived", "posting_to_"].iter().any(|w| body.starts_with(w))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_ok_is_a_yes() {
+        let answer = |status, body: &str| Answer { status, retry_after: None, body: body.into() };
+        assert_eq!(outcome(&answer(200, "ok")).unwrap(), Receipt("ok".into()));
+        assert!(outcome(&answer(200, "<html>ok</html>")).is_err());
+        assert!(outcome(&answer(202, "ok")).is_err());
+    }
+
+    #[test]
+    fn what_to_do_survives_a_long_answer() {
+        let answer = Answer { status: 404, retry_after: None, body: "x ".repeat(4000) };
+        assert!(outcome(&answer).unwrap_err().message.ends_with("set `webhook_url`"));
+    }
+}

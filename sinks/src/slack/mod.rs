@@ -1,0 +1,123 @@
+//! `slack`: a channel, by an incoming webhook. Mattermost and others that speak the same take it too.
+//!
+//! ```toml
+//! [sinks.ops-slack]
+//! type = "slack"
+//! webhook_url = { credential = "slack-url" }   # the address is a password: whoever has it can post
+//! insecure = false                             # true lets it be http:// beyond this machine
+//! ```
+
+mod answer;
+mod message;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use reqwest::header::CONTENT_TYPE;
+use reqwest::{Client, Url};
+use secrecy::ExposeSecret;
+use serde::Deserialize;
+
+use crate::http::{self, Answer};
+use crate::{BuildError, Failure, Limits, Notification, Receipt, Secret, Section, Settings, Sink, SinkKind, Texts};
+
+/// The line of this sink in [`crate::KINDS`].
+pub(crate) const KIND: SinkKind = SinkKind { name: "slack", check };
+
+#[derive(Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct Keys {
+    webhook_url: Option<Secret>,
+    insecure: bool,
+}
+
+fn check(section: &mut Section<'_>, texts: Texts) -> Option<Arc<dyn Settings>> {
+    let keys: Keys = section.read()?;
+    let Some(secret) = &keys.webhook_url else {
+        section.missing("webhook_url", "create an incoming webhook in Slack and put its address here");
+        return None;
+    };
+    let address = section.secret("webhook_url", secret)?;
+    // A credential that only systemd provides is empty here; that has been noted.
+    let address = match address.expose_secret() {
+        "" => None,
+        text => Some(Address(check_address(section, text, keys.insecure)?)),
+    };
+    Some(Arc::new(Checked { address, texts }))
+}
+
+/// Checks the address without ever repeating it.
+fn check_address(section: &mut Section<'_>, text: &str, insecure: bool) -> Option<Url> {
+    let url = Url::parse(text.trim()).ok().filter(Url::has_host);
+    match url {
+        Some(url) if url.scheme() == "https" => Some(url),
+        Some(url) if url.scheme() == "http" && (insecure || http::is_loopback(&url)) => Some(url),
+        Some(url) if url.scheme() == "http" => {
+            section.error("webhook_url", "http:// would show the address, and who has it can post").hint =
+                Some("use https://, or write `insecure = true`".into());
+            None
+        }
+        _ => {
+            section.error("webhook_url", "not the address of a webhook").expected =
+                Some("`https://hooks.slack.com/services/…`".into());
+            None
+        }
+    }
+}
+
+/// An address that cannot print itself.
+#[derive(Clone)]
+struct Address(Url);
+
+struct Checked {
+    address: Option<Address>,
+    texts: Texts,
+}
+
+impl Settings for Checked {
+    fn preview(&self, notification: &Notification) -> String {
+        let message = message::message(&self.texts, notification);
+        serde_json::to_string_pretty(&message).unwrap_or_else(|error| error.to_string())
+    }
+
+    /// Slack takes about one message a second per webhook.
+    fn limits(&self) -> Limits {
+        Limits { in_flight: 1, interval: Duration::from_millis(1100), ..Limits::default() }
+    }
+
+    fn build(&self) -> Result<Arc<dyn Sink>, BuildError> {
+        let Some(address) = self.address.clone() else {
+            return Err(BuildError("`webhook_url` is a credential that is only there under systemd".into()));
+        };
+        Ok(Arc::new(Slack { client: http::client(&address.0)?, address, texts: self.texts.clone() }))
+    }
+}
+
+struct Slack {
+    client: Client,
+    address: Address,
+    texts: Texts,
+}
+
+#[async_trait]
+impl Sink for Slack {
+    async fn deliver(&self, notification: &Notification) -> Result<Receipt, Failure> {
+        let body = message::message(&self.texts, notification).to_string();
+        let request = self.client.post(self.address.0.clone()).header(CONTENT_TYPE, "application/json").body(body);
+        let response = request.send().await.map_err(|error| http::failure("Slack", &error))?;
+        let answer = Answer::read(response, notification.at).await.map_err(|error| http::failure("Slack", &error))?;
+        answer::outcome(&Answer { body: self.without_address(&answer.body), ..answer })
+    }
+}
+
+impl Slack {
+    /// Whatever answered may have repeated the address, whole or its path.
+    fn without_address(&self, body: &str) -> String {
+        let body = body.replace(self.address.0.as_str(), "…");
+        match self.address.0.path() {
+            "/" => body,
+            path => body.replace(path, "…"),
+        }
+    }
+}

@@ -1,0 +1,346 @@
+//! `email` against a real SMTP server.
+
+use std::time::Duration;
+
+use linedown_sinks::FailureKind::{Busy, Deferred, Refused, TimedOut, Unauthorised, Unreachable};
+use linedown_sinks::Kind;
+use linedown_standins::{Certificates, Command, Does, Encryption, Smtp};
+use tokio::time::timeout;
+
+use super::*;
+
+pub(super) const ENTRY: Entry = Entry {
+    documented: r#"
+        server = "smtps://relay.example.com:465"
+        username = "linedown"
+        password = { credential = "smtp-password" }
+        from = "linedown <alerts@example.com>"
+        to = ["ops@example.com", "{{ instance.labels.owner }}"]
+    "#,
+    misspelt: ("sever = \"x\"", "server"),
+};
+
+/// Every stage of a conversation.
+const EVERYWHERE: [Command; 7] =
+    [Command::Connect, Command::Ehlo, Command::Mail, Command::Rcpt, Command::Data, Command::Content, Command::Dot];
+
+/// For a delivery that gets no answer.
+const SHORT: Duration = Duration::from_millis(150);
+
+fn section(server: &str, more: &str) -> String {
+    format!("server = \"{server}\"\nfrom = \"linedown <alerts@example.com>\"\nto = \"ops@example.com\"\n{more}")
+}
+
+fn plain(smtp: &Smtp) -> Arc<dyn Sink> {
+    sink("email", &section(&smtp.url(), "tls = \"none\""))
+}
+
+fn trusting(smtp: &Smtp, certificates: &Certificates, more: &str) -> Arc<dyn Sink> {
+    sink("email", &section(&smtp.url(), &format!("ca = '{}'\n{more}", certificates.ca().display())))
+}
+
+#[tokio::test]
+async fn a_message_arrives_with_its_headers_and_both_bodies() {
+    let smtp = Smtp::new();
+    let receipt = plain(&smtp).deliver(&to("Ana <ana@example.com>")).await.unwrap();
+    assert_eq!(receipt.0, "2.0.0 Ok: queued as STANDIN1");
+    let received = smtp.wait_for(1).remove(0);
+    assert_eq!(
+        (received.from.as_str(), received.to.as_slice()),
+        ("alerts@example.com", &["ana@example.com".to_owned()][..])
+    );
+    for (name, value) in [
+        ("Message-ID", "42.q1w2e3@example.com"),
+        ("In-Reply-To", "incident.7.q1w2e3@example.com"),
+        ("References", "incident.7.q1w2e3@example.com"),
+        ("Date", "Mon, 23 Nov 2026 08:00:00 +0000"),
+        ("Auto-Submitted", "auto-generated"),
+        ("X-Linedown-Incident", "7"),
+        ("X-Linedown-Kind", "down"),
+    ] {
+        let found = received.header(name).unwrap_or_default();
+        assert_eq!(found.trim_matches(['<', '>']), value, "{name}");
+    }
+    assert!(received.header("Subject").unwrap().contains("Loja Centro"));
+    assert_eq!(received.content_types(), ["multipart/alternative", "text/plain", "text/html"]);
+    assert!(received.text().unwrap().contains("Loja Centro") && received.html().unwrap().contains("Loja Centro"));
+}
+
+#[tokio::test]
+async fn attempts_share_a_message_id_and_incidents_a_thread() {
+    let smtp = Smtp::new();
+    let sink = plain(&smtp);
+    let first = to("ana@example.com");
+    sink.deliver(&first).await.unwrap();
+    sink.deliver(&Notification { attempt: 2, last_failure: Some("busy".into()), ..first.clone() }).await.unwrap();
+    sink.deliver(&Notification { id: 43, kind: Kind::Resolved, ..first }).await.unwrap();
+    let received = smtp.wait_for(3);
+    let headers = |name: &str| received.iter().map(|each| each.header(name).unwrap()).collect::<Vec<_>>();
+    let identifiers = headers("Message-ID");
+    assert!(identifiers[0] == identifiers[1] && identifiers[1] != identifiers[2], "{identifiers:?}");
+    assert!(headers("References").windows(2).all(|pair| pair[0] == pair[1]));
+    assert!(received.iter().all(|each| each.connection == 1), "one connection for all");
+}
+
+#[tokio::test]
+async fn answers_about_a_recipient_mean_what_they_say() {
+    let smtp = Smtp::new();
+    let sink = plain(&smtp);
+    for (recipient, kind) in [
+        ("550-ana", Refused),
+        ("552-5.2.2-ana", Refused),
+        ("554-5.7.1-ana", Refused),
+        ("530-5.7.0-ana", Unauthorised),
+        ("535-5.7.8-ana", Unauthorised),
+        ("421-4.3.2-ana", Busy),
+        ("451-4.3.0-ana", Busy),
+        ("454-4.7.0-ana", Busy),
+        ("450-4.2.0-ana", Deferred),
+        ("451-4.7.1-ana", Deferred),
+        ("452-4.2.2-ana", Deferred),
+        // Codes that no list has: the class decides.
+        ("471-ana", Deferred),
+        ("571-ana", Refused),
+        ("599-ana", Refused),
+    ] {
+        let failure = sink.deliver(&to(&format!("{recipient}@example.com"))).await.unwrap_err();
+        assert_failure(&failure, kind, "hunter2canary");
+        assert!(failure.message.contains(&recipient[..3]), "{failure}");
+    }
+}
+
+#[tokio::test]
+async fn one_bad_recipient_fails_alone() {
+    let smtp = Smtp::new();
+    let sink = plain(&smtp);
+    sink.deliver(&to("good@example.com")).await.unwrap();
+    assert_eq!(sink.deliver(&to("550-bad@example.com")).await.unwrap_err().kind, Refused);
+    assert_eq!(sink.deliver(&to("450-full@example.com")).await.unwrap_err().kind, Deferred);
+    sink.deliver(&to("also-good@example.com")).await.unwrap();
+    let received = smtp.wait_for(2);
+    assert!(received.iter().all(|each| each.connection == 1), "the connection survives a refusal");
+}
+
+#[tokio::test]
+async fn answers_at_other_stages() {
+    let smtp = Smtp::new();
+    for (command, reply, kind) in [
+        (Command::Connect, "421 4.3.2 too many connections", Busy),
+        (Command::Connect, "554 5.7.1 you are listed", Unauthorised),
+        (Command::Ehlo, "421 4.3.2 closing", Busy),
+        (Command::Mail, "451 4.7.1 slow down", Busy),
+        (Command::Mail, "553 5.7.1 not your address", Unauthorised),
+        (Command::Data, "451 4.3.0 no queue file", Busy),
+        (Command::Dot, "554-5.7.1 looks like\r\n554 5.7.1 spam", Refused),
+        (Command::Dot, "452 4.3.1 disk full", Busy),
+    ] {
+        let sink = plain(&smtp);
+        smtp.plan(command, Does::Reply(reply), 1);
+        let failure = sink.deliver(&to("ana@example.com")).await.unwrap_err();
+        assert_failure(&failure, kind, "hunter2canary");
+        sink.deliver(&to("ana@example.com")).await.unwrap_or_else(|failure| panic!("after {reply}: {failure}"));
+    }
+}
+
+#[tokio::test]
+async fn a_hang_anywhere_leaves_nothing_broken() {
+    let smtp = Smtp::new();
+    let sink = plain(&smtp);
+    for command in EVERYWHERE {
+        let fresh = plain(&smtp);
+        for sink in [&sink, &fresh] {
+            smtp.plan(command, Does::Hang, 1);
+            // A kept connection does not connect again; then nothing hangs, which is fine as well.
+            let _ = timeout(SHORT, sink.deliver(&to("hung@example.com"))).await;
+            smtp.behave();
+            let taken = smtp.received().len();
+            let receipt = sink.deliver(&to("next@example.com")).await.unwrap_or_else(|f| panic!("{command:?}: {f}"));
+            let received = smtp.wait_for(taken + 1);
+            let next = received.last().unwrap();
+            assert_eq!(next.to, ["next@example.com"], "{command:?}");
+            assert_eq!(receipt.0, format!("2.0.0 Ok: queued as STANDIN{}", next.connection), "{command:?}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn no_answer_times_out_on_its_own() {
+    let smtp = Smtp::new();
+    let sink = plain(&smtp);
+    smtp.plan(Command::Connect, Does::Hang, 1);
+    tokio::time::pause();
+    let failure = sink.deliver(&to("ana@example.com")).await.unwrap_err();
+    assert_failure(&failure, TimedOut, "hunter2canary");
+}
+
+#[tokio::test]
+async fn a_cut_connection_is_unreachable() {
+    let smtp = Smtp::new();
+    let sink = plain(&smtp);
+    for command in EVERYWHERE {
+        let connects = matches!(command, Command::Connect | Command::Ehlo);
+        let sink = if connects { &plain(&smtp) } else { &sink };
+        smtp.plan(command, Does::Close, 1);
+        assert_failure(&sink.deliver(&to("ana@example.com")).await.unwrap_err(), Unreachable, "hunter2canary");
+        sink.deliver(&to("ana@example.com")).await.unwrap_or_else(|failure| panic!("after {command:?}: {failure}"));
+    }
+}
+
+#[tokio::test]
+async fn a_relay_that_went_away_is_found_again() {
+    let smtp = Smtp::new();
+    let sink = plain(&smtp);
+    sink.deliver(&to("ana@example.com")).await.unwrap();
+    smtp.go_away();
+    let failure = sink.deliver(&to("ana@example.com")).await.unwrap_err();
+    assert_failure(&failure, Unreachable, "hunter2canary");
+    assert!(failure.message.contains("127.0.0.1"), "{failure}");
+    smtp.come_back();
+    sink.deliver(&to("ana@example.com")).await.unwrap();
+    smtp.wait_for(2);
+}
+
+#[tokio::test]
+async fn both_ways_of_encrypting_work_and_insist_on_trust() {
+    let certificates = Certificates::new();
+    for encryption in [Encryption::StartTls(&certificates), Encryption::Implicit(&certificates)] {
+        let smtp = Smtp::with(encryption);
+        trusting(&smtp, &certificates, "").deliver(&to("ana@example.com")).await.unwrap();
+        assert!(smtp.wait_for(1)[0].encrypted);
+        for stranger in [trusting(&smtp, &Certificates::new(), ""), sink("email", &section(&smtp.url(), ""))] {
+            let failure = stranger.deliver(&to("ana@example.com")).await.unwrap_err();
+            assert_failure(&failure, Unreachable, "hunter2canary");
+            assert!(failure.message.contains("`ca`"), "{failure}");
+        }
+        assert_eq!(smtp.received().len(), 1);
+    }
+}
+
+#[tokio::test]
+async fn without_starttls_nothing_is_sent() {
+    let smtp = Smtp::new();
+    let sink = sink("email", &section(&smtp.url(), ""));
+    let failure = sink.deliver(&to("ana@example.com")).await.unwrap_err();
+    assert_failure(&failure, Unreachable, "hunter2canary");
+    assert!(failure.message.contains("STARTTLS") && smtp.received().is_empty(), "{failure}");
+}
+
+#[tokio::test]
+async fn tls_where_there_is_none_is_explained() {
+    let smtp = Smtp::new();
+    let sink = sink("email", &section(&smtp.url().replace("smtp:", "smtps:"), ""));
+    let failure = sink.deliver(&to("ana@example.com")).await.unwrap_err();
+    assert_failure(&failure, Unreachable, "hunter2canary");
+    assert!(failure.message.contains("smtp:// for 587"), "{failure}");
+}
+
+#[tokio::test]
+async fn logins() {
+    let certificates = Certificates::new();
+    let smtp = Smtp::with_login(Encryption::StartTls(&certificates), "linedown", "hunter2canary");
+    let as_user = |user: &str, password: &str| {
+        trusting(&smtp, &certificates, &format!("username = {user:?}\npassword = {password:?}"))
+    };
+    as_user("linedown", "hunter2canary").deliver(&to("ana@example.com")).await.unwrap();
+    assert_eq!(smtp.wait_for(1)[0].account.as_deref(), Some("linedown"));
+
+    let failure = as_user("linedown", "wrong-canary").deliver(&to("ana@example.com")).await.unwrap_err();
+    assert_failure(&failure, Unauthorised, "canary");
+    assert!(failure.message.contains("`password`"), "{failure}");
+    let failure = trusting(&smtp, &certificates, "").deliver(&to("ana@example.com")).await.unwrap_err();
+    assert_failure(&failure, Unauthorised, "canary");
+
+    // A server that repeats what it did not like.
+    smtp.plan(Command::Auth, Does::Reply("500 5.5.1 what is AUTH PLAIN AGxpbmVkb3duAGh1bnRlcjJjYW5hcnk="), 1);
+    let failure = as_user("linedown", "hunter2canary").deliver(&to("ana@example.com")).await.unwrap_err();
+    assert_failure(&failure, Unauthorised, "AGxpbmVk");
+    smtp.plan(Command::Auth, Does::Reply("454 4.7.0 temporary authentication failure"), 1);
+    let failure = as_user("linedown", "hunter2canary").deliver(&to("ana@example.com")).await.unwrap_err();
+    assert_failure(&failure, Busy, "hunter2canary");
+}
+
+#[tokio::test]
+async fn nothing_from_a_payload_becomes_a_header() {
+    let smtp = Smtp::new();
+    let mut notification = to("ana@example.com");
+    notification.incident.instance.name = Some("Loja\r\nBcc: eve@evil.example\r\n\r\nbody".into());
+    plain(&smtp).deliver(&notification).await.unwrap();
+    let received = smtp.wait_for(1).remove(0);
+    assert_eq!(received.header("Bcc"), None);
+    assert_eq!(received.to, ["ana@example.com"]);
+    assert!(received.header("Subject").unwrap().contains("Loja"));
+}
+
+#[tokio::test]
+async fn who_cannot_be_written_to_is_named() {
+    let smtp = Smtp::new();
+    let sink = plain(&smtp);
+    for (recipient, words) in [("", "no recipient"), ("ask Ana", "ask Ana"), ("a@b\r\nRCPT TO:<eve@x>", "not an email")]
+    {
+        let failure = sink.deliver(&to(recipient)).await.unwrap_err();
+        assert_failure(&failure, Refused, "hunter2canary");
+        assert!(failure.message.contains(words), "{failure}");
+    }
+    assert!(smtp.received().is_empty());
+}
+
+#[tokio::test]
+async fn a_folder_gets_one_file_a_message() {
+    let folder = tempfile::tempdir().unwrap();
+    let mailbox = folder.path().join("mail/new");
+    let sink = sink("email", &section(&format!("file:{}", mailbox.display()), ""));
+    for id in [1, 2, 2] {
+        sink.deliver(&Notification { id, ..to("ana@example.com") }).await.unwrap();
+    }
+    let mut names: Vec<_> = std::fs::read_dir(&mailbox).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    names.sort();
+    assert_eq!(names, ["1.q1w2e3.eml", "2.q1w2e3.eml"]);
+    assert!(std::fs::read_to_string(mailbox.join("1.q1w2e3.eml")).unwrap().contains("To: ana@example.com"));
+    std::fs::remove_dir_all(&mailbox).unwrap();
+    std::fs::write(&mailbox, "in the way").unwrap();
+    assert_failure(&sink.deliver(&to("ana@example.com")).await.unwrap_err(), Unreachable, "hunter2canary");
+}
+
+#[test]
+fn mistakes_in_the_section_are_found() {
+    let none = String::new();
+    for (section, at, words) in [
+        (none, "sinks.test", "`server` is missing"),
+        (section("smtp://ana:hunter2canary@relay.example.com", ""), "sinks.test.server", "do not belong"),
+        (section("imap://relay.example.com", ""), "sinks.test.server", "not the address"),
+        (section("relay.example.com:587", ""), "sinks.test.server", "not the address"),
+        (section("smtp://relay.example.com/path", ""), "sinks.test.server", "more in the address"),
+        (section("file:", ""), "sinks.test.server", "folder"),
+        (section("smtps://relay.example.com", "tls = \"none\""), "sinks.test.tls", "TLS"),
+        (section("smtp://relay.example.com", "tls = \"nnone\""), "sinks.test.tls", "unknown variant"),
+        (section("smtp://relay.example.com", "ca = \"/nowhere.pem\""), "sinks.test.ca", "cannot read"),
+        (section("smtp://relay.example.com", "ca = \"Cargo.toml\""), "sinks.test.ca", "no certificate"),
+        (section("smtp://relay.example.com", "username = \"x\""), "sinks.test", "`password` is missing"),
+        (section("smtp://relay.example.com", "reply_to = \"x\""), "sinks.test.reply_to", "not an email"),
+        (
+            section("smtp://relay.example.com", "").replace("\"ops@example.com\"", "[\"a@b.example\", \"b\"]"),
+            "sinks.test.to[1]",
+            "not an email",
+        ),
+    ] {
+        let (settings, problems) = check("email", &section);
+        let found = problems.iter().any(|problem| problem.path.to_string() == at && problem.what.contains(words));
+        assert!(found, "{section}\n{problems:#?}");
+        assert!(!format!("{problems:?}").contains("hunter2canary"), "{problems:#?}");
+        assert!(settings.is_none() || words == "unknown variant", "{section}");
+    }
+}
+
+#[test]
+fn a_password_in_the_clear_is_warned_about() {
+    let login = "tls = \"none\"\nusername = \"x\"\npassword = \"y\"";
+    assert_eq!(check("email", &section("smtp://relay.example.com", login)).1.len(), 1);
+    assert_eq!(check("email", &section("smtp://127.0.0.1:25", login)).1.len(), 0);
+}
+
+#[test]
+fn recipients_come_from_labels_too() {
+    let to = "to = [\"ops@example.com\", \"{{ instance.labels.owner }}\", \"{{ instance.labels.nobody }}\"]";
+    let settings = settings("email", &section("smtp://r.example", "").replace("to = \"ops@example.com\"", to));
+    assert_eq!(settings.recipients(&sample::notification().incident), ["ops@example.com", "dono@acme.example"]);
+}

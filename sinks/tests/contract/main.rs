@@ -1,0 +1,135 @@
+//! What every sink owes, whatever it talks to. A kind in the table without an entry here fails.
+
+mod email;
+#[path = "../../src/sample.rs"]
+mod sample;
+mod slack;
+
+use std::error::Error;
+use std::sync::Arc;
+
+use linedown_sinks::{
+    Environment, Failure, FailureKind, Incident, Instance, KINDS, Kind, Notification, Path, Problem, Reason, Secrets,
+    Section, Settings, Severity, Sink, TextKeys, Texts,
+};
+
+/// What the contract needs to know about a kind.
+struct Entry {
+    /// Its section in the documented config.
+    documented: &'static str,
+    /// A misspelt line, and the key that was meant.
+    misspelt: (&'static str, &'static str),
+}
+
+fn entry(kind: &str) -> Entry {
+    match kind {
+        "stdout" => Entry { documented: "format = \"json\"", misspelt: ("fromat = \"json\"", "format") },
+        "email" => email::ENTRY,
+        "slack" => slack::ENTRY,
+        kind => panic!("the sink `{kind}` has no entry in the contract"),
+    }
+}
+
+/// Reads a section as the daemon does.
+fn check(kind: &str, section: &str) -> (Option<Arc<dyn Settings>>, Vec<Problem>) {
+    let value = serde_json::to_value(section.parse::<toml::Table>().expect("TOML")).expect("TOML as JSON");
+    let credentials = tempfile::tempdir().expect("a temporary folder");
+    for (name, secret) in [("smtp-password", "hunter2canary"), ("slack-url", "https://hooks.slack.com/services/canary")]
+    {
+        std::fs::write(credentials.path().join(name), secret).expect("a file can be written");
+    }
+    let secrets = Secrets { credentials: Some(credentials.path().to_owned()) };
+    let environment = Environment { secrets, ..Environment::default() };
+    let others = ["type", "fallback", "retry", "language", "time_zone", "templates"];
+    let mut section = Section::new(&value, Path(vec!["sinks".into(), "test".into()]), &others, &environment);
+    let keys = TextKeys { time_zone: Some("UTC".into()), ..TextKeys::default() };
+    let texts = Texts::check(&keys, &mut section).expect("the built-in texts are right");
+    let kind = KINDS.iter().find(|each| each.name == kind).expect("a kind of the table");
+    let settings = (kind.check)(&mut section, texts);
+    (settings, section.problems)
+}
+
+fn settings(kind: &str, section: &str) -> Arc<dyn Settings> {
+    let (settings, problems) = check(kind, section);
+    assert!(problems.iter().all(|problem| problem.severity == Severity::Warning), "{problems:#?}");
+    settings.expect("no problem, so settings")
+}
+
+fn sink(kind: &str, section: &str) -> Arc<dyn Sink> {
+    settings(kind, section).build().expect("a sink")
+}
+
+fn to(recipient: &str) -> Notification {
+    Notification { recipient: recipient.into(), ..sample::notification() }
+}
+
+/// Everything anybody could print of a failure.
+fn everything(failure: &Failure) -> String {
+    let mut texts = format!("{failure} {failure:?} {}", failure.message);
+    let mut cause = failure.source();
+    while let Some(error) = cause {
+        texts = format!("{texts} {error} {error:?}");
+        cause = error.source();
+    }
+    texts
+}
+
+/// A failure of this kind, in bounded words, without the secret.
+fn assert_failure(failure: &Failure, kind: FailureKind, secret: &str) {
+    assert_eq!(failure.kind, kind, "{failure}");
+    assert!(failure.message.len() > 10 && !failure.message.contains('\n'), "{failure}");
+    assert!(!everything(failure).contains(secret), "{failure:?}");
+}
+
+#[test]
+fn the_documented_section_has_no_problem() {
+    for kind in KINDS {
+        let (settings, problems) = check(kind.name, entry(kind.name).documented);
+        assert!(settings.is_some() && problems.is_empty(), "{}: {problems:#?}", kind.name);
+    }
+}
+
+#[test]
+fn an_unknown_key_is_refused_with_a_hint() {
+    for kind in KINDS {
+        let Entry { documented, misspelt: (line, meant) } = entry(kind.name);
+        let (_, problems) = check(kind.name, &format!("{documented}\n{line}"));
+        let hint = Some(format!("did you mean `{meant}`?"));
+        let found = problems.iter().any(|problem| problem.severity == Severity::Error && problem.hint == hint);
+        assert!(found, "{}: {problems:#?}", kind.name);
+    }
+}
+
+#[test]
+fn limits_leave_room_and_have_an_end() {
+    for kind in KINDS {
+        let limits = settings(kind.name, entry(kind.name).documented).limits();
+        assert!(limits.in_flight >= 1 && limits.timeout.as_secs() <= 300, "{}: {limits:?}", kind.name);
+    }
+}
+
+#[test]
+fn previews_say_what_it_is_about_and_hold_no_secret() {
+    for kind in KINDS {
+        let settings = settings(kind.name, entry(kind.name).documented);
+        for each in [Kind::Down, Kind::Worse, Kind::Resolved] {
+            let preview = settings.preview(&Notification { kind: each, ..to("ops@example.com") });
+            assert!(preview.contains("Loja Centro"), "{} {each:?}: {preview}", kind.name);
+            assert!(!preview.contains("canary") && !preview.contains("5544999999999"), "{}: {preview}", kind.name);
+        }
+    }
+}
+
+/// Opens no connection: nobody listens at the documented addresses.
+#[tokio::test]
+async fn building_touches_no_network() {
+    for kind in KINDS {
+        assert!(settings(kind.name, entry(kind.name).documented).build().is_ok(), "{}", kind.name);
+    }
+}
+
+#[tokio::test]
+async fn stdout_takes_a_notification() {
+    let receipt = sink("stdout", "format = \"text\"").deliver(&sample::notification()).await.unwrap();
+    assert_eq!(receipt.0, "written to the standard output");
+}

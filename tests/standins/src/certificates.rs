@@ -1,0 +1,59 @@
+//! An authority of the test's own and a certificate for this machine, in files.
+
+use std::fs;
+use std::path::PathBuf;
+
+use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair, KeyUsagePurpose};
+use tempfile::TempDir;
+
+/// Files that live as long as this does.
+pub struct Certificates {
+    folder: TempDir,
+}
+
+impl Certificates {
+    /// A new authority, and a certificate by it for `localhost`, `127.0.0.1` and `::1`.
+    pub fn new() -> Self {
+        let folder = tempfile::tempdir().expect("a temporary folder can be made");
+        let certificates = Self { folder };
+        certificates.write().expect("certificates can be made and written");
+        certificates
+    }
+
+    fn write(&self) -> Result<(), Box<dyn std::error::Error>> {
+        let mut authority = CertificateParams::default();
+        authority.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        authority.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
+        authority.distinguished_name.push(DnType::CommonName, "linedown's tests");
+        let key = KeyPair::generate()?;
+        fs::write(self.ca(), authority.self_signed(&key)?.pem())?;
+        let issuer = Issuer::new(authority, key);
+
+        let server = CertificateParams::new(["localhost", "127.0.0.1", "::1"].map(String::from))?;
+        let key = KeyPair::generate()?;
+        fs::write(self.certificate(), server.signed_by(&key, &issuer)?.pem())?;
+        fs::write(self.key(), key.serialize_pem())?;
+        Ok(())
+    }
+
+    /// The authority's certificate, PEM.
+    pub fn ca(&self) -> PathBuf {
+        self.folder.path().join("ca.pem")
+    }
+
+    /// The server's certificate, PEM.
+    pub fn certificate(&self) -> PathBuf {
+        self.folder.path().join("certificate.pem")
+    }
+
+    /// The server's key, PEM.
+    pub fn key(&self) -> PathBuf {
+        self.folder.path().join("key.pem")
+    }
+}
+
+impl Default for Certificates {
+    fn default() -> Self {
+        Self::new()
+    }
+}

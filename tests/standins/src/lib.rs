@@ -1,0 +1,26 @@
+//! Far sides for linedown's tests: a real SMTP server, a Slack that insists on its documented rules, and
+//! certificates for both. What cannot be set up panics with a sentence that says what to install.
+//!
+//! ```no_run
+//! use linedown_standins::{Certificates, Encryption, Smtp};
+//!
+//! let relay = Smtp::with(Encryption::StartTls(&Certificates::new()));
+//! println!("server = \"{}\"", relay.url());
+//! // … send something …
+//! println!("{:?}", relay.wait_for(1)[0].header("Subject"));
+//! ```
+#![expect(clippy::missing_panics_doc, reason = "a far side that cannot be set up fails the test that wants it")]
+
+mod certificates;
+mod inbox;
+mod slack;
+mod smtp;
+
+use std::time::Duration;
+
+pub use certificates::Certificates;
+pub use slack::{Post, Scripted, Slack};
+pub use smtp::{Command, Does, Encryption, Received, Smtp};
+
+/// How long is waited for what should happen at once, before the test fails.
+pub const DEADLINE: Duration = Duration::from_secs(20);

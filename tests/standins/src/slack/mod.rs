@@ -1,0 +1,207 @@
+//! A Slack that insists on what Slack documents, and can be told to misbehave.
+
+mod http;
+mod rules;
+
+use std::collections::VecDeque;
+use std::net::{TcpListener, TcpStream};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+
+use crate::inbox::Inbox;
+use http::Request;
+
+/// The secret part of the address: a test can look for it where it must not be.
+const PATH: &str = "/services/T0CANARY/B0CANARY/x0canaryx0canaryx0canary";
+
+/// What Slack tolerates on one webhook.
+const INTERVAL: Duration = Duration::from_secs(1);
+
+/// A request that arrived, whatever was answered.
+#[derive(Clone, Debug)]
+pub struct Post {
+    /// When.
+    pub at: Instant,
+    /// The body, null if it was no JSON.
+    pub body: Value,
+    /// The status answered; none if there was no answer.
+    pub status: Option<u16>,
+}
+
+/// An answer planned ahead of the usual one.
+#[derive(Clone, Debug)]
+pub enum Scripted {
+    /// A status, further headers, and a body.
+    Answer(u16, Vec<(String, String)>, String),
+    /// No answer until the stand-in ends.
+    Hang,
+    /// The connection is cut before an answer.
+    Cut,
+    /// The connection is cut in the middle of the answer.
+    CutWithin,
+}
+
+impl Scripted {
+    /// A status and a body.
+    pub fn answer(status: u16, body: &str) -> Self {
+        Self::Answer(status, Vec::new(), body.to_owned())
+    }
+
+    /// 429 with this `Retry-After`.
+    pub fn rate_limited(retry_after: &str) -> Self {
+        let header = ("Retry-After".to_owned(), retry_after.to_owned());
+        Self::Answer(429, vec![header], "rate_limited".to_owned())
+    }
+}
+
+/// The stand-in; it stops listening with this value.
+pub struct Slack {
+    port: u16,
+    state: Arc<State>,
+}
+
+#[derive(Default)]
+struct State {
+    posts: Inbox<Post>,
+    scripted: Mutex<VecDeque<Scripted>>,
+    last_taken: Mutex<Option<Instant>>,
+    unlimited: AtomicBool,
+    too_fast: AtomicUsize,
+    ended: AtomicBool,
+    /// Connections that hang.
+    held: Mutex<Vec<TcpStream>>,
+}
+
+impl Slack {
+    /// Listening on a port of its own.
+    pub fn new() -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("there is a free port");
+        let port = listener.local_addr().expect("a bound socket has an address").port();
+        let state = Arc::new(State::default());
+        let shared = Arc::clone(&state);
+        std::thread::spawn(move || {
+            for stream in listener.incoming().map_while(Result::ok) {
+                if shared.ended.load(Ordering::SeqCst) {
+                    return;
+                }
+                let shared = Arc::clone(&shared);
+                std::thread::spawn(move || shared.serve(stream));
+            }
+        });
+        Self { port, state }
+    }
+
+    /// Takes any number of messages a second.
+    #[must_use]
+    pub fn without_rate_limit(self) -> Self {
+        self.state.unlimited.store(true, Ordering::SeqCst);
+        self
+    }
+
+    /// The address of the webhook, a secret.
+    pub fn url(&self) -> String {
+        format!("http://127.0.0.1:{}{PATH}", self.port)
+    }
+
+    /// What must not be seen anywhere: the secret part of the address.
+    pub fn canary(&self) -> &'static str {
+        "0canary"
+    }
+
+    /// Plans the next answer, after those planned before.
+    pub fn script(&self, scripted: Scripted) {
+        lock(&self.state.scripted).push_back(scripted);
+    }
+
+    /// What arrived so far.
+    pub fn posts(&self) -> Vec<Post> {
+        self.state.posts.all()
+    }
+
+    /// What arrived, as soon as there are `count`.
+    pub fn wait_for(&self, count: usize) -> Vec<Post> {
+        self.state.posts.wait_for(count, "posts")
+    }
+
+    /// How often a message came sooner than Slack allows.
+    pub fn too_fast(&self) -> usize {
+        self.state.too_fast.load(Ordering::SeqCst)
+    }
+}
+
+impl Default for Slack {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Drop for Slack {
+    fn drop(&mut self) {
+        self.state.ended.store(true, Ordering::SeqCst);
+        lock(&self.state.held).clear();
+        // Wakes the thread that listens.
+        let _ = TcpStream::connect(("127.0.0.1", self.port));
+    }
+}
+
+impl State {
+    /// One request a connection.
+    fn serve(&self, stream: TcpStream) {
+        // A client that sends nothing more is no concern of ours.
+        let _ = stream.set_read_timeout(Some(crate::DEADLINE));
+        let Ok(request) = http::read(&stream) else { return };
+        let scripted = lock(&self.scripted).pop_front();
+        let answer = match scripted {
+            None => self.usual(&request),
+            Some(scripted) => scripted,
+        };
+        let status = if let Scripted::Answer(status, ..) = answer { Some(status) } else { None };
+        let body = serde_json::from_slice(&request.body).unwrap_or_default();
+        self.posts.push(Post { at: Instant::now(), body, status });
+        // The client may be gone.
+        let _ = match answer {
+            Scripted::Answer(status, headers, body) => http::answer(&stream, status, &headers, &body, body.len()),
+            Scripted::CutWithin => http::answer(&stream, 200, &[], "o", 2),
+            Scripted::Cut => Ok(()),
+            Scripted::Hang => {
+                lock(&self.held).push(stream);
+                Ok(())
+            }
+        };
+    }
+
+    fn usual(&self, request: &Request) -> Scripted {
+        if request.path != PATH {
+            return Scripted::answer(404, "no_service");
+        }
+        if request.method != "POST" {
+            return Scripted::answer(405, "method_not_allowed");
+        }
+        // Slack counts what is refused, too.
+        if !self.unlimited.load(Ordering::SeqCst) && !self.in_time() {
+            self.too_fast.fetch_add(1, Ordering::SeqCst);
+            return Scripted::rate_limited("1");
+        }
+        match rules::check(request) {
+            Ok(()) => Scripted::answer(200, "ok"),
+            Err(error) => Scripted::answer(400, error),
+        }
+    }
+
+    fn in_time(&self) -> bool {
+        let mut last = lock(&self.last_taken);
+        let now = Instant::now();
+        let in_time = last.is_none_or(|last| now.duration_since(last) >= INTERVAL);
+        if in_time {
+            *last = Some(now);
+        }
+        in_time
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
