@@ -150,12 +150,20 @@ mod tests {
             ("worse", vec![('d', 10), ('b', 12), ('d', 13)], vec![Opened, Worsened, Repeated]),
             ("connect without a disconnect", vec![('c', 10), ('C', 0)], vec![Nothing, Nothing]),
             ("an old connect comes late", vec![('d', 20), ('c', 10)], vec![Opened, Nothing]),
-            ("an old connect, after a newer report", vec![('d', 10), ('d', 20), ('c', 15)], vec![Opened, Repeated, Nothing]),
+            (
+                "an old connect, after a newer report",
+                vec![('d', 10), ('d', 20), ('c', 15)],
+                vec![Opened, Repeated, Nothing],
+            ),
             ("an old disconnect comes late", vec![('c', 20), ('d', 10)], vec![Nothing, Missed { closed_at: at(20) }]),
             ("the same time", vec![('d', 10), ('c', 10)], vec![Opened, Closed { closed_at: at(10) }]),
             ("whole seconds", vec![('d', 10), ('c', 9)], vec![Opened, Closed { closed_at: at(10) }]),
             ("unknown times go by arrival", vec![('D', 0), ('C', 0)], vec![Opened, Closed { closed_at: at(101) }]),
-            ("a known time does not beat an unknown one", vec![('D', 0), ('c', 50)], vec![Opened, Closed { closed_at: at(100) }]),
+            (
+                "a known time does not beat an unknown one",
+                vec![('D', 0), ('c', 50)],
+                vec![Opened, Closed { closed_at: at(100) }],
+            ),
         ] {
             assert_eq!(live(&story).1, changes, "{what}");
         }

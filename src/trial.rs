@@ -61,7 +61,12 @@ fn incident(now: Timestamp) -> Incident {
     Incident {
         id: 0,
         source: "test".to_owned(),
-        instance: Instance { id: "test".to_owned(), name: None, phone: None, labels: std::collections::BTreeMap::new() },
+        instance: Instance {
+            id: "test".to_owned(),
+            name: None,
+            phone: None,
+            labels: std::collections::BTreeMap::new(),
+        },
         reason: Reason::Other,
         error: None,
         opened_at: now,

@@ -61,8 +61,11 @@ mod tests {
     use super::*;
     use crate::clock::from_millis;
 
-    const RETRY: Retry =
-        Retry { first: Duration::from_secs(2), max: Duration::from_secs(600), give_up_after: Duration::from_secs(86400) };
+    const RETRY: Retry = Retry {
+        first: Duration::from_secs(2),
+        max: Duration::from_secs(600),
+        give_up_after: Duration::from_secs(86400),
+    };
 
     #[test]
     fn waits_double_up_to_the_longest() {

@@ -71,7 +71,13 @@ impl Breaker {
         let (kind, why, hint) = failure;
         let before = self.trouble.take();
         let is_new = before.is_none();
-        let mut trouble = before.unwrap_or(Trouble { since: now, resume_at: now, why: String::new(), failures: 0, last_at: Timestamp::MIN });
+        let mut trouble = before.unwrap_or(Trouble {
+            since: now,
+            resume_at: now,
+            why: String::new(),
+            failures: 0,
+            last_at: Timestamp::MIN,
+        });
         if began >= trouble.last_at {
             trouble.failures = trouble.failures.saturating_add(1);
             trouble.last_at = now;
@@ -100,8 +106,11 @@ mod tests {
     use super::*;
     use crate::clock::from_millis;
 
-    const RETRY: Retry =
-        Retry { first: Duration::from_secs(2), max: Duration::from_secs(600), give_up_after: Duration::from_secs(86400) };
+    const RETRY: Retry = Retry {
+        first: Duration::from_secs(2),
+        max: Duration::from_secs(600),
+        give_up_after: Duration::from_secs(86400),
+    };
 
     fn at(second: i64) -> Timestamp {
         from_millis(second * 1000)

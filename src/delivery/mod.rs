@@ -67,7 +67,14 @@ pub fn build(routing: &Routing) -> Result<Built, NotBuilt> {
 impl Delivery {
     /// No workers yet; [`Delivery::assign`] starts them.
     pub fn new(store: Arc<dyn Store>, routing: Arc<SharedRouting>, metrics: Arc<Metrics>) -> Self {
-        Self { store, routing, metrics, stop: watch::Sender::new(false), bells: Arc::default(), workers: Mutex::default() }
+        Self {
+            store,
+            routing,
+            metrics,
+            stop: watch::Sender::new(false),
+            bells: Arc::default(),
+            workers: Mutex::default(),
+        }
     }
 
     /// Puts sinks to work: new ones get a worker, those that are there go on with their new settings after what

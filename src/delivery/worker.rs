@@ -11,10 +11,10 @@ use tokio::sync::{Notify, watch};
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 
+use super::SharedRouting;
 use super::backoff::{self, Next};
 use super::bells::Bells;
 use super::breaker::{Breaker, Leave};
-use super::SharedRouting;
 use crate::clock;
 use crate::metrics::Metrics;
 use crate::rule::Retry;
@@ -181,12 +181,20 @@ impl Worker {
         let given_up = self.store.give_up(&self.name, owed_before, &why, now, self.routing.load_full()).await;
         match given_up {
             Ok(settled) if settled.dead > 0 => {
-                tracing::error!(sink = self.name, notifications = settled.dead, untold = settled.untold, why, "gave up on what waited too long");
+                tracing::error!(
+                    sink = self.name,
+                    notifications = settled.dead,
+                    untold = settled.untold,
+                    why,
+                    "gave up on what waited too long"
+                );
                 self.metrics.given_up(&self.name, settled.dead);
                 self.tell_others(&settled);
             }
             Ok(_) => {}
-            Err(error) => tracing::error!(sink = self.name, error = %error, "cannot give up on what waited too long; trying again"),
+            Err(error) => {
+                tracing::error!(sink = self.name, error = %error, "cannot give up on what waited too long; trying again")
+            }
         }
     }
 

@@ -96,18 +96,19 @@ pub struct TrialAnswer {
 /// What the commands may ask.
 pub fn routes(local: Arc<Local>) -> impl Filter<Extract = (impl Reply,), Error = Infallible> + Clone {
     let with = warp::any().map(move || Arc::clone(&local));
-    let incidents = warp::path!("incidents")
-        .and(warp::get())
-        .and(warp::query::<IncidentQuery>())
-        .and(with.clone())
-        .then(|query: IncidentQuery, local: Arc<Local>| async move {
-            let found = local.store.incidents(query.open, query.limit.unwrap_or(MOST)).await;
-            answer(found)
-        });
+    let incidents =
+        warp::path!("incidents").and(warp::get()).and(warp::query::<IncidentQuery>()).and(with.clone()).then(
+            |query: IncidentQuery, local: Arc<Local>| async move {
+                let found = local.store.incidents(query.open, query.limit.unwrap_or(MOST)).await;
+                answer(found)
+            },
+        );
     let incident = warp::path!("incidents" / i64).and(warp::get()).and(with.clone()).then(
         |id: i64, local: Arc<Local>| async move {
             match local.store.incident(id).await {
-                Ok(None) => super::json(StatusCode::NOT_FOUND, &json!({ "error": format!("there is no incident {id}") })),
+                Ok(None) => {
+                    super::json(StatusCode::NOT_FOUND, &json!({ "error": format!("there is no incident {id}") }))
+                }
                 found => answer(found),
             }
         },
@@ -145,7 +146,9 @@ async fn send_test(sink: String, local: Arc<Local>) -> Response<String> {
 }
 
 fn answer<T: Serialize>(result: Result<T, StoreError>) -> Response<String> {
-    let body = result.map_err(|error| error.to_string()).and_then(|found| serde_json::to_value(found).map_err(|error| error.to_string()));
+    let body = result
+        .map_err(|error| error.to_string())
+        .and_then(|found| serde_json::to_value(found).map_err(|error| error.to_string()));
     match body {
         Ok(body) => super::json(StatusCode::OK, &body),
         Err(words) => super::json(StatusCode::SERVICE_UNAVAILABLE, &json!({ "error": words })),

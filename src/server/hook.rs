@@ -121,10 +121,11 @@ impl Hook {
         let Some((name, source, instance)) = find(&settings, address) else {
             return self.wrong_address(peer.unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED)));
         };
-        let (response, result) = match self.take(name, source, instance.as_deref(), method, headers, body, settings.max_body).await {
-            Ok(answer) => answer,
-            Err(refused) => refused.answer(name),
-        };
+        let (response, result) =
+            match self.take(name, source, instance.as_deref(), method, headers, body, settings.max_body).await {
+                Ok(answer) => answer,
+                Err(refused) => refused.answer(name),
+            };
         self.metrics.webhook(name, result);
         response
     }
@@ -147,7 +148,8 @@ impl Hook {
             return Err(Refused::Method);
         }
         let body = body::read(headers, body, max_body).await.map_err(Refused::Body)?;
-        let Some(event) = source::read(source.kind, name, instance, &body, clock::now()).map_err(Refused::Unusable)? else {
+        let Some(event) = source::read(source.kind, name, instance, &body, clock::now()).map_err(Refused::Unusable)?
+        else {
             return Ok((accepted(None, false), "foreign"));
         };
         let payload = String::from_utf8_lossy(&body).into_owned();
@@ -164,7 +166,12 @@ impl Hook {
         tracing::info!(source, instance, event, incident, change, owed, "webhook accepted");
         if *change == "opened" && *owed == 0 {
             self.metrics.unrouted();
-            tracing::warn!(source, instance, incident, "no rule matches this incident, so nobody is told; add a rule without `match` at the end");
+            tracing::warn!(
+                source,
+                instance,
+                incident,
+                "no rule matches this incident, so nobody is told; add a rule without `match` at the end"
+            );
         }
     }
 
@@ -174,7 +181,10 @@ impl Hook {
         let (response, result) = match wait {
             None => {
                 tracing::warn!(%peer, "a webhook came with a wrong source or secret; compare the address registered at the gateway with the config");
-                (refusal(StatusCode::NOT_FOUND, "no such webhook address; check the source and the secret in it"), "wrong-address")
+                (
+                    refusal(StatusCode::NOT_FOUND, "no such webhook address; check the source and the secret in it"),
+                    "wrong-address",
+                )
             }
             Some(wait) => {
                 let words = "too many wrong webhook addresses from here; wait, then check the source and the secret";
@@ -229,7 +239,9 @@ impl Refused {
                 (StatusCode::METHOD_NOT_ALLOWED, "webhooks are sent with POST or PUT".to_owned(), "wrong-method")
             }
             Self::Body(error) => (body_status(error), error.to_string(), "bad-body"),
-            Self::Unusable(error @ Unusable::NoType) => (StatusCode::UNPROCESSABLE_ENTITY, error.to_string(), "no-type"),
+            Self::Unusable(error @ Unusable::NoType) => {
+                (StatusCode::UNPROCESSABLE_ENTITY, error.to_string(), "no-type")
+            }
             Self::Unusable(error) => (StatusCode::BAD_REQUEST, error.to_string(), "not-json"),
             Self::Store(error) => {
                 let words = format!("cannot store the webhook now: {error}; send it again");

@@ -263,7 +263,10 @@ mod tests {
     #[test]
     fn the_line_is_named_by_the_address_then_the_body_then_the_phone() {
         let name = |url: Option<&str>, body: &str| {
-            read(kind("z-api").unwrap(), "z-api", url, body.as_bytes(), Timestamp::UNIX_EPOCH).unwrap().unwrap().instance
+            read(kind("z-api").unwrap(), "z-api", url, body.as_bytes(), Timestamp::UNIX_EPOCH)
+                .unwrap()
+                .unwrap()
+                .instance
         };
         let full = r#"{"type":"DisconnectedCallback","instanceId":"A","phone":"5544"}"#;
         assert_eq!(name(Some("B"), full), "B");

@@ -132,7 +132,8 @@ fn insert(
     routing: &Routing,
 ) -> rusqlite::Result<Incident> {
     let instance = routing.instance(&event.instance, event.phone.clone());
-    let labels = serde_json::to_string(&instance.labels).map_err(|error| rusqlite::Error::ToSqlConversionFailure(error.into()))?;
+    let labels = serde_json::to_string(&instance.labels)
+        .map_err(|error| rusqlite::Error::ToSqlConversionFailure(error.into()))?;
     let insert = "INSERT INTO incident (source, instance, name, phone, labels, reason, error, opened_at, closed_at) \
                   VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)";
     let id = connection.prepare_cached(insert)?.insert(params![

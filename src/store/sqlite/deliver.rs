@@ -95,21 +95,20 @@ fn begin(connection: &Connection, notification: &Notification) -> rusqlite::Resu
     Ok(())
 }
 
-pub(super) fn settle(
-    connection: &Connection,
-    settlement: &Settlement,
-    routing: &Routing,
-) -> rusqlite::Result<Settled> {
+pub(super) fn settle(connection: &Connection, settlement: &Settlement, routing: &Routing) -> rusqlite::Result<Settled> {
     let (id, at) = (settlement.notification, settlement.at);
     let (outcome, detail) = match &settlement.outcome {
         Outcome::Delivered(receipt) => ("delivered", receipt.clone()),
-        Outcome::Again { kind, why, .. } | Outcome::Dead { kind, why } => (kind.as_str(), format!("{}: {why}", kind.as_str())),
+        Outcome::Again { kind, why, .. } | Outcome::Dead { kind, why } => {
+            (kind.as_str(), format!("{}: {why}", kind.as_str()))
+        }
     };
     let end = "UPDATE attempt SET ended_at = ?, outcome = ?, detail = ? WHERE notification = ? AND outcome IS NULL";
     connection.prepare_cached(end)?.execute(params![at.as_millisecond(), outcome, detail, id])?;
     match &settlement.outcome {
         Outcome::Again { due_at, .. } => {
-            let update = "UPDATE notification SET leased = 0, due_at = ?, detail = ? WHERE id = ? AND state = 'pending'";
+            let update =
+                "UPDATE notification SET leased = 0, due_at = ?, detail = ? WHERE id = ? AND state = 'pending'";
             connection.prepare_cached(update)?.execute(params![due_at.as_millisecond(), detail, id])?;
             Ok(Settled::default())
         }
@@ -190,7 +189,8 @@ pub(super) fn give_up(
     now: Timestamp,
     routing: &Routing,
 ) -> rusqlite::Result<Settled> {
-    let query = "SELECT id FROM notification WHERE sink = ? AND state = 'pending' AND leased = 0 AND owed_at <= ? LIMIT ?";
+    let query =
+        "SELECT id FROM notification WHERE sink = ? AND state = 'pending' AND leased = 0 AND owed_at <= ? LIMIT ?";
     let mut statement = connection.prepare_cached(query)?;
     let limit = i64::try_from(AT_ONCE).unwrap_or(i64::MAX);
     let ids: Vec<i64> = statement
@@ -242,10 +242,10 @@ pub(super) fn retry(connection: &Connection, which: &Which, now: Timestamp) -> r
 pub(super) fn prune(connection: &Connection, over_before: Timestamp, limit: usize) -> rusqlite::Result<usize> {
     let limit = i64::try_from(limit).unwrap_or(i64::MAX);
     let values = params![over_before.as_millisecond(), limit];
-    let loose = "DELETE FROM event WHERE id IN (SELECT id FROM event WHERE incident IS NULL AND received_at < ? LIMIT ?)";
+    let loose =
+        "DELETE FROM event WHERE id IN (SELECT id FROM event WHERE incident IS NULL AND received_at < ? LIMIT ?)";
     let events = connection.prepare_cached(loose)?.execute(values)?;
     let over = "DELETE FROM incident WHERE id IN (SELECT id FROM incident WHERE closed_at < ? \
                 AND NOT EXISTS (SELECT 1 FROM notification WHERE incident = incident.id AND state = 'pending') LIMIT ?)";
     Ok(events + connection.prepare_cached(over)?.execute(values)?)
 }
-

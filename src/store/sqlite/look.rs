@@ -31,14 +31,20 @@ pub(super) fn incident(connection: &Connection, id: i64) -> rusqlite::Result<Opt
     let Some(incident) = connection.prepare_cached(&query)?.query_row([id], incident_row).optional()? else {
         return Ok(None);
     };
-    let query = "SELECT id, kind, reason, error, at, received_at, change FROM event WHERE incident = ? ORDER BY id LIMIT ?";
-    let events = connection.prepare_cached(query)?.query_map(params![id, bounded(MOST)], event_row)?.collect::<Result<_, _>>()?;
+    let query =
+        "SELECT id, kind, reason, error, at, received_at, change FROM event WHERE incident = ? ORDER BY id LIMIT ?";
+    let events = connection
+        .prepare_cached(query)?
+        .query_map(params![id, bounded(MOST)], event_row)?
+        .collect::<Result<_, _>>()?;
     let query = format!(
         "SELECT {DELIVERY} FROM notification JOIN incident ON incident.id = incident WHERE incident = ? \
          ORDER BY notification.id LIMIT ?"
     );
-    let mut deliveries: Vec<Delivery> =
-        connection.prepare_cached(&query)?.query_map(params![id, bounded(MOST)], delivery_row)?.collect::<Result<_, _>>()?;
+    let mut deliveries: Vec<Delivery> = connection
+        .prepare_cached(&query)?
+        .query_map(params![id, bounded(MOST)], delivery_row)?
+        .collect::<Result<_, _>>()?;
     for delivery in &mut deliveries {
         delivery.attempts = attempts(connection, delivery.id)?;
     }

@@ -140,7 +140,8 @@ impl Store for Sqlite {
     }
 
     async fn writable(&self) -> Result<(), StoreError> {
-        let touch = "INSERT INTO meta (key, value) VALUES ('writable', '1') ON CONFLICT (key) DO UPDATE SET value = 1 - value";
+        let touch =
+            "INSERT INTO meta (key, value) VALUES ('writable', '1') ON CONFLICT (key) DO UPDATE SET value = 1 - value";
         self.writer.write(move |connection| connection.execute(touch, []).map(|_| ())).await
     }
 

@@ -10,8 +10,7 @@ use crate::clock::from_millis;
 use crate::rule::{Owed, State};
 
 /// The columns of an incident, for [`incident`].
-pub(super) const INCIDENT: &str =
-    "incident.id, incident.source, incident.instance, incident.name, incident.phone, incident.labels, \
+pub(super) const INCIDENT: &str = "incident.id, incident.source, incident.instance, incident.name, incident.phone, incident.labels, \
      incident.reason, incident.error, incident.opened_at, incident.closed_at";
 
 /// An incident from [`INCIDENT`]'s columns, which begin at `first`.
