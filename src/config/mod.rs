@@ -1,1 +1,151 @@
-//! x
+//! The user's config: layers → a checked [`Config`], or every problem at once, each with its place.
+//!
+//! Reading touches files and nothing else: no network, no store, no process-wide state. What a config needs of
+//! its process comes in as a [`Process`].
+
+mod file;
+mod inventory;
+mod layers;
+mod period;
+mod places;
+mod privacy;
+mod reader;
+mod report;
+mod rules;
+mod server;
+mod sinks;
+mod sources;
+mod store;
+mod tls;
+
+use std::collections::{BTreeMap, HashMap};
+use std::path::Path as FilePath;
+
+use jiff::Timestamp;
+use linedown_sinks::{Environment, Path, Problem, Secrets, SinkKind, TextKeys};
+use serde_json::{Map, Value};
+
+pub use inventory::Entry;
+pub use period::Period;
+pub use report::{Report, Row};
+pub use rules::{Rule, Step};
+pub use server::Server;
+pub use sinks::{Retry, Sink};
+pub use sources::Source;
+pub use store::Store;
+pub use tls::Tls;
+
+use layers::Layers;
+use reader::Reader;
+
+/// The tables a config has.
+const TABLES: [&str; 7] = ["server", "store", "sources", "instances", "messages", "sinks", "rules"];
+
+/// Everything that was configured, checked.
+pub struct Config {
+    /// Where webhooks come in.
+    pub server: Server,
+    /// Where state is kept.
+    pub store: Store,
+    /// The gateways, by the name that stands in their webhooks' address.
+    pub sources: BTreeMap<String, Source>,
+    /// What is known of each line, by the gateway's identifier.
+    pub inventory: HashMap<String, Entry>,
+    /// How messages are worded where a sink does not say otherwise.
+    pub messages: TextKeys,
+    /// Where notifications go, by name.
+    pub sinks: BTreeMap<String, Sink>,
+    /// Who hears of what, in their order.
+    pub rules: Vec<Rule>,
+    /// Some secret is a systemd credential and there are none here. Such a config is good for looking at; to
+    /// serve with it would mean empty secrets, and must be refused.
+    pub lacks_credentials: bool,
+}
+
+/// What a config needs to know of the process that reads it.
+#[derive(Clone, Debug)]
+pub struct Process {
+    /// The environment variables.
+    pub variables: Vec<(String, String)>,
+    /// Where secrets are looked up.
+    pub secrets: Secrets,
+    /// The time, for certificates that expire.
+    pub now: Timestamp,
+}
+
+impl Process {
+    /// This process.
+    pub fn this(now: Timestamp) -> Self {
+        let text = |text: std::ffi::OsString| text.to_string_lossy().into_owned();
+        let variables = std::env::vars_os().map(|(name, value)| (text(name), text(value))).collect();
+        Self { variables, secrets: Secrets::of_this_process(), now }
+    }
+
+    fn variable(&self, name: &str) -> Option<&str> {
+        let found = self.variables.iter().find(|(known, _)| known == name);
+        found.map(|(_, value)| value.as_str()).filter(|value| !value.is_empty())
+    }
+}
+
+/// What came of reading a config.
+pub struct Loaded {
+    /// The config, unless the report holds an error.
+    pub config: Option<Config>,
+    /// All problems.
+    pub report: Report,
+}
+
+/// Reads a config, its `conf.d` and the variables that belong to it, and checks all of it for the given kinds
+/// of sinks and sources.
+pub fn load(main: &FilePath, kinds: &[SinkKind], source_kinds: &[&str], process: &Process) -> Loaded {
+    let (layers, mut problems) = match Layers::read(main, &process.variables) {
+        Ok(read) => read,
+        Err(rows) => return Loaded { config: None, report: Report::new(rows) },
+    };
+    let textual = layers.variables.keys().cloned().collect();
+    let environment = Environment { secrets: process.secrets.clone(), textual };
+    let mut reader = Reader::new(&environment);
+    let config = check(&layers, kinds, source_kinds, process, &mut reader);
+    problems.append(&mut reader.into_problems());
+    problems.extend(privacy::warnings(&layers));
+    let report = places::report(&layers, problems);
+    Loaded { config: (report.errors() == 0).then_some(config), report }
+}
+
+fn check(layers: &Layers, kinds: &[SinkKind], source_kinds: &[&str], process: &Process, reader: &mut Reader) -> Config {
+    let empty = Map::new();
+    let tables = layers.tables.as_object().unwrap_or(&empty);
+    let none = Value::Object(Map::new());
+    let table = |name: &str| tables.get(name).unwrap_or(&none);
+    let at = |name: &str| Path(vec![name.into()]);
+    for key in tables.keys().filter(|key| !TABLES.contains(&key.as_str())) {
+        reader.note(reader::unknown_key(at(key), key, &TABLES));
+    }
+    if tables.contains_key("rules") {
+        reader.note(Problem::error(at("rules"), "rules are read from files only"));
+    }
+    let sources = sources::read(table("sources"), &at("sources"), source_kinds, reader);
+    let inventory = inventory::read(table("instances"), &at("instances"), reader);
+    let messages = sinks::messages(table("messages"), &at("messages"), reader);
+    let mut sinks = sinks::read(table("sinks"), &at("sinks"), kinds, &messages, reader);
+    let known = rules::Known {
+        sinks: table("sinks").as_object().unwrap_or(&empty).keys().map(String::as_str).collect(),
+        sources: table("sources").as_object().unwrap_or(&empty).keys().map(String::as_str).collect(),
+        labels: inventory.values().flat_map(|entry| entry.labels.keys()).map(String::as_str).collect(),
+    };
+    let rules = rules::read(layers.rules.iter().map(|(rule, _, index)| (rule, index.is_some())), &known, reader);
+    sinks::check_use(&mut sinks, &rules, reader);
+    Config {
+        server: server::read(table("server"), &at("server"), process.now, reader),
+        store: store::read(table("store"), &at("store"), process.variable("STATE_DIRECTORY"), reader),
+        sources,
+        inventory,
+        messages: messages.keys,
+        sinks,
+        rules,
+        lacks_credentials: process.secrets.credentials.is_none() && privacy::names_credentials(&layers.tables),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,170 @@
+//! One file of the config: read with bounds, its syntax checked, its values handed on for merging.
+
+use std::fs;
+use std::io::{self, Read};
+use std::ops::Range;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path as FilePath;
+
+use config::{ConfigError, Map, Value as Merged, ValueKind};
+use toml::Spanned;
+use toml::de::{DeTable, DeValue};
+
+use super::report::Row;
+
+/// Largest file, in bytes.
+const LARGEST: u64 = 16 * 1024 * 1024;
+
+/// Key under which a file's tables are handed to the merging: a key of the user's at the top would be taken
+/// for a path by the `config` crate, dots, brackets and all.
+pub(super) const ROOT: &str = "root";
+
+/// One file as it was read.
+#[derive(Clone, Debug)]
+pub(super) struct File {
+    /// As it is named in problems.
+    pub(super) name: String,
+    pub(super) text: String,
+    /// Whether every user of the machine can read it.
+    pub(super) public: bool,
+}
+
+/// A file's values on their way into the merging.
+#[derive(Clone, Debug)]
+pub(super) struct Values {
+    /// All but the rules.
+    tables: Map<String, Merged>,
+    /// Kept apart under a key of their own, since rules are appended and not replaced.
+    rules: Option<(String, Merged)>,
+}
+
+/// The key of a file's rules, which [`Values`] keeps apart.
+pub(super) fn rules_key(file: usize) -> String {
+    format!("rules_{file}")
+}
+
+impl config::Source for Values {
+    fn clone_into_box(&self) -> Box<dyn config::Source + Send + Sync> {
+        Box::new(self.clone())
+    }
+
+    fn collect(&self) -> Result<Map<String, Merged>, ConfigError> {
+        let root = (ROOT.to_owned(), self.tables.clone().into());
+        Ok(self.rules.iter().cloned().chain([root]).collect())
+    }
+}
+
+impl File {
+    /// Reads a file, at most [`LARGEST`] bytes of valid UTF-8.
+    pub(super) fn read(path: &FilePath) -> Result<Self, Row> {
+        let name = path.display().to_string();
+        let (bytes, public) = bytes(path).map_err(|error| {
+            let why = match error.kind() {
+                io::ErrorKind::NotFound => "there is no such file".to_owned(),
+                _ => format!("cannot be read: {error}"),
+            };
+            Row::error(&name, why)
+        })?;
+        if bytes.len() as u64 > LARGEST {
+            let row = Row::error(&name, "larger than 16 MiB, which is as much as is read of one file");
+            return Err(row.hint("split it: files in `conf.d` beside the main file are read as well"));
+        }
+        let text = String::from_utf8(bytes).map_err(|error| {
+            let valid = error.utf8_error().valid_up_to();
+            let before = String::from_utf8_lossy(&error.as_bytes()[..valid]).into_owned();
+            Row::error(&name, "not valid UTF-8").at(Lines::of(&before).position(valid)).hint("save the file as UTF-8")
+        })?;
+        // Windows' editors begin a file with a byte order mark; positions are better off without.
+        let text = text.strip_prefix('\u{feff}').map(str::to_owned).unwrap_or(text);
+        Ok(Self { name, text, public })
+    }
+
+    /// The file's values, or every mistake in its syntax.
+    pub(super) fn values(&self, number: usize) -> Result<Values, Vec<Row>> {
+        let (table, errors) = DeTable::parse_recoverable(&self.text);
+        let mut wrong: Vec<(Range<usize>, String)> =
+            errors.iter().map(|error| (error.span().unwrap_or(0..0), error.message().to_owned())).collect();
+        let mut tables = if wrong.is_empty() { merged_table(table.into_inner(), &mut wrong) } else { Map::new() };
+        if wrong.is_empty() {
+            let rules = tables.remove("rules").map(|rules| (rules_key(number), rules));
+            return Ok(Values { tables, rules });
+        }
+        wrong.sort_by_key(|(span, _)| span.start);
+        let lines = Lines::of(&self.text);
+        Err(wrong.into_iter().map(|(span, what)| self.syntax_error(&lines, &span, &what)).collect())
+    }
+
+    fn syntax_error(&self, lines: &Lines<'_>, span: &Range<usize>, what: &str) -> Row {
+        let (what, expected) = match what.split_once(", expected ") {
+            Some((what, expected)) => (what, Some(expected.to_owned())),
+            None => (what, None),
+        };
+        let row = Row::error(&self.name, what).at(lines.position(span.start));
+        let row = Row { expected, ..row };
+        match what {
+            "duplicate key" => row.hint("it is set before already; TOML allows a key and a `[table]` once only"),
+            _ => row,
+        }
+    }
+}
+
+fn bytes(path: &FilePath) -> io::Result<(Vec<u8>, bool)> {
+    let file = fs::File::open(path)?;
+    let metadata = file.metadata()?;
+    if metadata.is_dir() {
+        return Err(io::Error::from(io::ErrorKind::IsADirectory));
+    }
+    let mut bytes = Vec::new();
+    file.take(LARGEST + 1).read_to_end(&mut bytes)?;
+    Ok((bytes, metadata.permissions().mode() & 0o004 != 0))
+}
+
+fn merged_table(table: DeTable<'_>, wrong: &mut Vec<(Range<usize>, String)>) -> Map<String, Merged> {
+    table.into_iter().map(|(key, value)| (key.into_inner().into_owned(), merged(value, wrong))).collect()
+}
+
+fn merged(value: Spanned<DeValue<'_>>, wrong: &mut Vec<(Range<usize>, String)>) -> Merged {
+    let span = value.span();
+    let kind = match value.into_inner() {
+        DeValue::String(text) => ValueKind::String(text.into_owned()),
+        DeValue::Boolean(truth) => ValueKind::Boolean(truth),
+        DeValue::Datetime(datetime) => ValueKind::String(datetime.to_string()),
+        DeValue::Integer(number) => ValueKind::I64(
+            i64::from_str_radix(number.as_str(), number.radix())
+                .unwrap_or_else(|_| too_big(wrong, span, "this number is too big")),
+        ),
+        DeValue::Float(number) => ValueKind::Float(match number.as_str().parse::<f64>() {
+            Ok(number) if number.is_finite() => number,
+            _ => too_big(wrong, span, "this is no finite number"),
+        }),
+        DeValue::Array(values) => ValueKind::Array(values.into_iter().map(|value| merged(value, wrong)).collect()),
+        DeValue::Table(table) => ValueKind::Table(merged_table(table, wrong)),
+    };
+    Merged::new(None, kind)
+}
+
+fn too_big<N: Default>(wrong: &mut Vec<(Range<usize>, String)>, span: Range<usize>, what: &str) -> N {
+    wrong.push((span, what.to_owned()));
+    N::default()
+}
+
+/// Finds the line and the column of an offset.
+pub(super) struct Lines<'t> {
+    text: &'t str,
+    starts: Vec<usize>,
+}
+
+impl<'t> Lines<'t> {
+    pub(super) fn of(text: &'t str) -> Self {
+        let breaks = text.bytes().enumerate().filter(|(_, byte)| *byte == b'\n').map(|(offset, _)| offset + 1);
+        Self { text, starts: std::iter::once(0).chain(breaks).collect() }
+    }
+
+    /// Line and column, both from 1; the column in characters.
+    pub(super) fn position(&self, offset: usize) -> (usize, usize) {
+        let line = self.starts.partition_point(|start| *start <= offset);
+        let start = self.starts[line - 1];
+        let column = self.text.get(start..offset).map_or(offset - start, |before| before.chars().count());
+        (line, column + 1)
+    }
+}

@@ -1,0 +1,230 @@
+//! The layers of the config and their merging: the main file, `conf.d/*.toml` beside it, the environment.
+//!
+//! Tables merge; a scalar or a list is replaced by the later layer's. Rules alone are appended, since replacing
+//! them would silently drop alerts.
+
+use std::collections::BTreeMap;
+use std::path::{Path as FilePath, PathBuf};
+
+use config::{Config as Merging, Map, Value as Merged, ValueKind};
+use linedown_sinks::{Key, Path, Problem};
+use serde_json::Value;
+
+use super::file::{File, ROOT, rules_key};
+use super::report::Row;
+
+/// What variables that belong to the config begin with.
+pub(super) const PREFIX: &str = "LINEDOWN__";
+
+/// What stands between the keys in a variable's name.
+const SEPARATOR: &str = "__";
+
+/// Most files in `conf.d`.
+const MOST_FILES: usize = 1_000;
+
+/// Most bytes in all files together.
+const LARGEST_TOTAL: usize = 64 * 1024 * 1024;
+
+/// Most keys in a variable's name: as deep as the files can be.
+const DEEPEST: usize = 80;
+
+/// All layers, merged, and where each came from.
+pub(super) struct Layers {
+    /// From weak to strong.
+    pub(super) files: Vec<File>,
+    /// Variables that set a value, by the value's place.
+    pub(super) variables: BTreeMap<Path, String>,
+    /// All tables but the rules.
+    pub(super) tables: Value,
+    /// Every rule with the file it stands in and its index there. A `rules` that is no list counts as one.
+    pub(super) rules: Vec<(Value, usize, Option<usize>)>,
+}
+
+impl Layers {
+    /// Reads and merges all of them. Problems are those of the environment; rows are what makes reading on
+    /// pointless: a file that cannot be read or is no TOML.
+    pub(super) fn read(main: &FilePath, variables: &[(String, String)]) -> Result<(Self, Vec<Problem>), Vec<Row>> {
+        let files = files(main)?;
+        let mut builder = Merging::builder();
+        let mut wrong = Vec::new();
+        for (number, file) in files.iter().enumerate() {
+            match file.values(number) {
+                Ok(values) => builder = builder.add_source(values),
+                Err(rows) => wrong.extend(rows),
+            }
+        }
+        if !wrong.is_empty() {
+            return Err(wrong);
+        }
+        let cannot_merge = |error: config::ConfigError| vec![Row::error(&*main.to_string_lossy(), error.to_string())];
+        let mut merged = builder.build().map_err(cannot_merge)?;
+        let (overrides, problems) = Overrides::read(variables, &merged.cache);
+        if !overrides.variables.is_empty() {
+            merged = Merging::builder().add_source(merged).add_source(overrides.clone()).build().map_err(cannot_merge)?;
+        }
+        let mut all: Value = merged.try_deserialize().map_err(cannot_merge)?;
+        let rules = rules(&mut all, files.len());
+        let tables = all.get_mut(ROOT).map(Value::take).unwrap_or_default();
+        let variables = overrides.variables.into_iter().map(|(path, (name, _))| (path, name)).collect();
+        Ok((Self { files, variables, tables, rules }, problems))
+    }
+}
+
+fn files(main: &FilePath) -> Result<Vec<File>, Vec<Row>> {
+    let mut paths = vec![main.to_owned()];
+    let mut wrong = Vec::new();
+    match drop_ins(main) {
+        Ok(more) => paths.extend(more),
+        Err(row) => wrong.push(row),
+    }
+    let mut files = Vec::new();
+    let mut total = 0;
+    for (number, path) in paths.iter().enumerate() {
+        match File::read(path) {
+            Ok(file) => {
+                total += file.text.len();
+                files.push(file);
+            }
+            Err(row) if number == 0 && row.hint.is_none() => {
+                wrong.push(row.hint("name the config with --config FILE or in the variable LINEDOWN_CONFIG"));
+            }
+            Err(row) => wrong.push(row),
+        }
+        if total > LARGEST_TOTAL {
+            wrong.push(Row::error(path.to_string_lossy(), "with this file the config is larger than 64 MiB altogether"));
+            break;
+        }
+    }
+    if wrong.is_empty() { Ok(files) } else { Err(wrong) }
+}
+
+/// The files of `conf.d`, in the order of their names. Hidden ones are editors' leftovers.
+fn drop_ins(main: &FilePath) -> Result<Vec<PathBuf>, Row> {
+    let folder = main.parent().unwrap_or(FilePath::new("")).join("conf.d");
+    let failed = |error: std::io::Error| Row::error(folder.to_string_lossy(), format!("cannot be read: {error}"));
+    let entries = match std::fs::read_dir(&folder) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(error) => return Err(failed(error)),
+    };
+    let mut paths = Vec::new();
+    for entry in entries {
+        let path = entry.map_err(failed)?.path();
+        let hidden = path.file_name().is_some_and(|name| name.to_string_lossy().starts_with('.'));
+        if path.extension().is_some_and(|extension| extension == "toml") && !hidden {
+            paths.push(path);
+        }
+    }
+    if paths.len() > MOST_FILES {
+        let what = format!("{} files; at most {MOST_FILES} are read", paths.len());
+        return Err(Row::error(folder.to_string_lossy(), what));
+    }
+    paths.sort();
+    Ok(paths)
+}
+
+fn rules(all: &mut Value, files: usize) -> Vec<(Value, usize, Option<usize>)> {
+    let mut rules = Vec::new();
+    for file in 0..files {
+        match all.get_mut(rules_key(file)).map(Value::take) {
+            Some(Value::Array(list)) => {
+                rules.extend(list.into_iter().enumerate().map(|(index, rule)| (rule, file, Some(index))));
+            }
+            Some(other) => rules.push((other, file, None)),
+            None => {}
+        }
+    }
+    rules
+}
+
+/// Values from environment variables: `LINEDOWN__SERVER__LISTEN`.
+#[derive(Clone, Debug, Default)]
+struct Overrides {
+    /// By place: the variable's name and its value.
+    variables: BTreeMap<Path, (String, String)>,
+}
+
+impl Overrides {
+    fn read(variables: &[(String, String)], merged: &Merged) -> (Self, Vec<Problem>) {
+        let mut overrides = Self::default();
+        let mut problems = Vec::new();
+        let mut ours: Vec<&(String, String)> = variables.iter().filter(|(name, _)| name.starts_with(PREFIX)).collect();
+        ours.sort();
+        for (name, value) in ours {
+            match place(name, merged) {
+                Ok(keys) => {
+                    let path = Path(keys.iter().map(|key| key.as_str().into()).collect());
+                    overrides.variables.insert(path, (name.clone(), value.clone()));
+                }
+                Err(what) => problems.push(Problem::error(Path(vec![name.as_str().into()]), what)),
+            }
+        }
+        (overrides, problems)
+    }
+}
+
+/// Where a variable's value goes. Its keys are lower-cased, but a key that the files have already is meant
+/// whatever its case and its dashes, which variables cannot have.
+fn place(name: &str, merged: &Merged) -> Result<Vec<String>, String> {
+    let parts: Vec<&str> = name[PREFIX.len()..].split(SEPARATOR).collect();
+    if parts.iter().any(|part| part.is_empty()) || parts.len() > DEEPEST {
+        return Err("this variable names no key".to_owned());
+    }
+    if parts[0].eq_ignore_ascii_case("rules") {
+        return Err("rules are read from files only".to_owned());
+    }
+    let mut table = table(merged).and_then(|tables| tables.get(ROOT)).and_then(self::table);
+    let keys = parts.into_iter().map(|part| {
+        let lower = part.to_lowercase();
+        let found = table.and_then(|table| known(table, &lower));
+        let key = found.cloned().unwrap_or(lower);
+        table = table.and_then(|table| table.get(&key)).and_then(self::table);
+        key
+    });
+    Ok(keys.collect())
+}
+
+fn known<'m>(table: &'m Map<String, Merged>, lower: &str) -> Option<&'m String> {
+    let same = |key: &&String| key.to_lowercase().replace('-', "_") == lower.replace('-', "_");
+    match table.get_key_value(lower) {
+        Some((key, _)) => Some(key),
+        None => table.keys().filter(same).min(),
+    }
+}
+
+fn table(value: &Merged) -> Option<&Map<String, Merged>> {
+    match &value.kind {
+        ValueKind::Table(table) => Some(table),
+        _ => None,
+    }
+}
+
+impl config::Source for Overrides {
+    fn clone_into_box(&self) -> Box<dyn config::Source + Send + Sync> {
+        Box::new(self.clone())
+    }
+
+    fn collect(&self) -> Result<Map<String, Merged>, config::ConfigError> {
+        let mut root = Map::new();
+        // A place comes before the places below it, so that the more exact variable wins.
+        for (path, (_, value)) in &self.variables {
+            set(&mut root, &path.0, value);
+        }
+        Ok(Map::from([(ROOT.to_owned(), root.into())]))
+    }
+}
+
+fn set(table: &mut Map<String, Merged>, keys: &[Key], value: &str) {
+    let [Key::Name(key), rest @ ..] = keys else { return };
+    let at = table.entry(key.clone()).or_default();
+    if rest.is_empty() {
+        at.kind = ValueKind::String(value.to_owned());
+        return;
+    }
+    if !matches!(at.kind, ValueKind::Table(_)) {
+        at.kind = ValueKind::Table(Map::new());
+    }
+    if let ValueKind::Table(table) = &mut at.kind {
+        set(table, rest, value);
+    }
+}

@@ -1,0 +1,144 @@
+//! What every section is read with: sections one after the other, all their problems in one place.
+
+use std::fmt::Display;
+
+use linedown_sinks::{Environment, Key, Path, Problem, Section, Severity, closest, one_of};
+use serde::de::DeserializeOwned;
+use serde_json::{Map, Value};
+
+use super::period::NO_UNIT;
+
+/// Most problems noted; a config that has more is another file given by mistake.
+const MOST: usize = 1_000;
+
+/// Reads sections and collects their problems.
+pub(super) struct Reader<'e> {
+    pub(super) environment: &'e Environment,
+    problems: Vec<Problem>,
+}
+
+impl<'e> Reader<'e> {
+    pub(super) fn new(environment: &'e Environment) -> Self {
+        Self { environment, problems: Vec::new() }
+    }
+
+    pub(super) fn note(&mut self, problem: Problem) {
+        if self.problems.len() < MOST {
+            self.problems.push(reworded(problem));
+        } else if self.problems.len() == MOST {
+            self.problems.push(Problem::error(Path::default(), "there are more problems than these 1,000"));
+        }
+    }
+
+    /// How many errors there are so far.
+    pub(super) fn errors(&self) -> usize {
+        self.problems.iter().filter(|problem| problem.severity == Severity::Error).count()
+    }
+
+    /// Whether more problems would be lost.
+    pub(super) fn is_full(&self) -> bool {
+        self.problems.len() > MOST
+    }
+
+    pub(super) fn into_problems(self) -> Vec<Problem> {
+        self.problems
+    }
+
+    /// Takes over a section's problems.
+    pub(super) fn finish(&mut self, section: Section<'_>) {
+        for problem in section.problems {
+            self.note(problem);
+        }
+    }
+
+    /// The value as a table. `shown` is how to write it.
+    pub(super) fn table<'v>(&mut self, value: &'v Value, path: &Path, shown: &str) -> Option<&'v Map<String, Value>> {
+        if let Value::Object(table) = value {
+            return Some(table);
+        }
+        let problem = Problem::error(path.clone(), format!("wrong type: {}", type_of(value))).expected("a table");
+        self.note(problem.hint(format!("write `{shown}`")));
+        None
+    }
+
+    /// A table that is no more than its keys.
+    pub(super) fn read<T: Default + DeserializeOwned>(&mut self, value: &Value, path: &Path, shown: &str) -> T {
+        if self.table(value, path, shown).is_none() {
+            return T::default();
+        }
+        let mut section = Section::new(value, path.clone(), &[], self.environment);
+        let keys = section.read().unwrap_or_default();
+        self.finish(section);
+        keys
+    }
+
+    /// A list's elements one by one, so that each mistake in it is found.
+    pub(super) fn each<T: DeserializeOwned>(&mut self, values: &[Value], path: &Path) -> Vec<(usize, T)> {
+        let mut read = Vec::new();
+        for (index, value) in values.iter().enumerate() {
+            // A section of one key, since it is sections that know how to word a mistake.
+            let alone = Value::Object(Map::from_iter([("element".to_owned(), value.clone())]));
+            let mut section = Section::new(&alone, path.join(index), &[], self.environment);
+            match section.read::<std::collections::BTreeMap<String, T>>() {
+                Some(elements) => read.extend(elements.into_values().map(|element| (index, element))),
+                None => section.problems.push(Problem::error(path.clone(), "this element cannot be read")),
+            }
+            for mut problem in section.problems {
+                problem.path.0.retain(|key| *key != Key::from("element"));
+                self.note(problem);
+            }
+        }
+        read
+    }
+}
+
+/// A table that is there, but need not be read because its keys were noted as mistaken already.
+pub(super) fn is_missing(value: &Value, key: &str) -> bool {
+    value.as_object().is_some_and(|table| !table.contains_key(key))
+}
+
+/// An unknown key, with the one that was probably meant.
+pub(super) fn unknown_key(path: Path, key: &str, known: &[&str]) -> Problem {
+    let mut problem = Problem::error(path, format!("unknown key `{key}`")).expected(one_of(known));
+    problem.hint = did_you_mean(key, known.iter().copied());
+    problem
+}
+
+/// A hint at the name that was probably meant.
+pub(super) fn did_you_mean<'n>(wrong: &str, known: impl IntoIterator<Item = &'n str>) -> Option<String> {
+    closest(wrong, known).map(|near| format!("did you mean `{near}`?"))
+}
+
+/// A number out of bounds.
+pub(super) fn out_of_bounds(path: Path, number: impl Display, least: impl Display, most: impl Display) -> Problem {
+    Problem::error(path, format!("{number} is out of bounds")).expected(format!("{least} to {most}"))
+}
+
+fn type_of(value: &Value) -> &'static str {
+    match value {
+        Value::Null => "nothing",
+        Value::Bool(_) => "boolean",
+        Value::Number(_) => "number",
+        Value::String(_) => "string",
+        Value::Array(_) => "list",
+        Value::Object(_) => "table",
+    }
+}
+
+/// Says in the config's words what serde says in Rust's.
+fn reworded(mut problem: Problem) -> Problem {
+    let expected = problem.expected.take().map(|expected| match expected.as_str() {
+        "a sequence" => "a list".to_owned(),
+        "a map" => "a table".to_owned(),
+        "u16" | "u32" | "u64" | "usize" => "a whole number".to_owned(),
+        "a boolean" => "true or false".to_owned(),
+        "path string" => "a path in quotes".to_owned(),
+        rust if rust.starts_with("struct ") => "a table".to_owned(),
+        _ => expected,
+    });
+    problem.expected = expected;
+    if problem.what == NO_UNIT {
+        problem.hint = Some("add one of `ms`, `s`, `m`, `h`, `d`, in quotes: \"90s\"".into());
+    }
+    problem
+}

@@ -1,0 +1,277 @@
+//! `[[rules]]`: who hears of what.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use linedown_sinks::{Path, Problem, Section, one_of};
+use serde::Deserialize;
+use serde_json::Value;
+
+use super::period::Period;
+use super::reader::{Reader, did_you_mean, is_missing};
+use crate::rule::matcher::Matcher;
+
+/// Most rules: every incident is held against each.
+const MOST: usize = 1_000;
+
+/// Most sinks of one rule, reminders or steps.
+const MOST_ELEMENTS: usize = 100;
+
+/// Longest name of a rule, in characters.
+const LONGEST_NAME: usize = 100;
+
+/// Most names listed as those expected.
+const NAMED: usize = 20;
+
+/// Who hears of what.
+#[derive(Clone, Debug)]
+pub struct Rule {
+    /// What it is called in lists and messages: its own name or `rule 3`.
+    pub name: String,
+    /// Which incidents it is for.
+    pub matcher: Matcher,
+    /// The sinks that hear of them.
+    pub notify: Vec<String>,
+    /// Whether the rules after it are asked as well (`continue`).
+    pub goes_on: bool,
+    /// Whether they hear when the line is back.
+    pub resolved: bool,
+    /// How long a line must be down before anybody hears.
+    pub hold: Option<Duration>,
+    /// When they hear again; the last one repeats.
+    pub remind: Vec<Duration>,
+    /// Who else hears, and when.
+    pub escalate: Vec<Step>,
+}
+
+/// One step of an escalation.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Step {
+    /// How long after the line went down.
+    pub after: Duration,
+    /// The sinks that hear.
+    pub notify: Vec<String>,
+}
+
+impl Rule {
+    /// Every sink it may notify.
+    pub fn sinks(&self) -> impl Iterator<Item = &str> {
+        self.notify.iter().chain(self.escalate.iter().flat_map(|step| &step.notify)).map(String::as_str)
+    }
+}
+
+/// What rules may refer to.
+pub(super) struct Known<'c> {
+    pub(super) sinks: Vec<&'c str>,
+    pub(super) sources: Vec<&'c str>,
+    pub(super) labels: BTreeSet<&'c str>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct Keys {
+    name: Option<String>,
+    r#match: Option<Value>,
+    notify: Vec<Value>,
+    r#continue: bool,
+    resolved: Option<bool>,
+    hold: Option<Period>,
+    remind: Vec<Value>,
+    escalate: Vec<Value>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct StepKeys {
+    after: Option<Period>,
+    notify: Vec<Value>,
+}
+
+/// Reads every rule. One that comes from a `rules` which is no list says so with `false`.
+pub(super) fn read<'v>(
+    values: impl ExactSizeIterator<Item = (&'v Value, bool)>,
+    known: &Known<'_>,
+    reader: &mut Reader<'_>,
+) -> Vec<Rule> {
+    let path = Path(vec!["rules".into()]);
+    if values.len() == 0 {
+        let problem = Problem::error(path.clone(), "there is no rule: nobody would be told");
+        reader.note(problem.hint("add [[rules]] with `notify = [\"…\"]`; without `match` it is for every incident"));
+    }
+    if values.len() > MOST {
+        let what = format!("{} rules; there can be {MOST}", values.len());
+        reader.note(Problem::error(path, what).hint("give instances labels and match those"));
+        return Vec::new();
+    }
+    let errors = reader.errors();
+    let mut rules = Vec::new();
+    for (index, (value, in_list)) in values.enumerate() {
+        let path = path.join(index);
+        let single = || Problem::error(path.clone(), "`rules` must be a list").hint("write [[rules]], in double brackets");
+        if !in_list {
+            reader.note(single());
+        } else if reader.table(value, &path, "[[rules]]").is_some() {
+            rules.push((index, read_rule(value, index, &path, known, reader)));
+        }
+    }
+    // A rule with a mistake in it may look as if it took everything.
+    if reader.errors() == errors {
+        warn_of_order(&rules, reader);
+    }
+    rules.into_iter().map(|(_, rule)| rule).collect()
+}
+
+fn read_rule(value: &Value, index: usize, path: &Path, known: &Known<'_>, reader: &mut Reader<'_>) -> Rule {
+    let keys: Keys = reader.read(value, path, "[[rules]]");
+    if keys.name.as_ref().is_some_and(|name| name.is_empty() || name.chars().count() > LONGEST_NAME) {
+        let problem = Problem::error(path.join("name"), "this cannot be the name of a rule");
+        reader.note(problem.expected(format!("1 to {LONGEST_NAME} characters")));
+    }
+    let matcher = keys.r#match.map(|value| read_matcher(&value, &path.join("match"), known, reader));
+    let notify = sinks(value, &keys.notify, path, known, reader);
+    for key in ["hold", "remind", "escalate"].into_iter().filter(|key| !is_missing(value, key)) {
+        let what = format!("`{key}` is not carried out by this version yet");
+        reader.note(Problem::warning(path.join(key), what).hint("the rule works as if it were not there"));
+    }
+    Rule {
+        name: keys.name.unwrap_or_else(|| format!("rule {}", index + 1)),
+        matcher: matcher.unwrap_or_default(),
+        notify,
+        goes_on: keys.r#continue,
+        resolved: keys.resolved.unwrap_or(true),
+        hold: keys.hold.map(|hold| hold.0),
+        remind: reminders(&keys.remind, &path.join("remind"), reader),
+        escalate: steps(&keys.escalate, &path.join("escalate"), known, reader),
+    }
+}
+
+fn read_matcher(value: &Value, path: &Path, known: &Known<'_>, reader: &mut Reader<'_>) -> Matcher {
+    let (matcher, problems) = Matcher::read(value, path);
+    for problem in problems {
+        reader.note(problem);
+    }
+    let literal = |text: &&str| !text.contains(['*', '?', '[', '{']);
+    if let Some(source) = value.get("source").and_then(Value::as_str).filter(literal)
+        && !known.sources.contains(&source)
+    {
+        let mut problem = Problem::error(path.join("source"), format!("there is no source `{source}`"));
+        problem.expected = (!known.sources.is_empty()).then(|| some_of(&known.sources));
+        problem.hint = did_you_mean(source, known.sources.iter().copied());
+        reader.note(problem);
+    }
+    for key in value.get("labels").and_then(Value::as_object).into_iter().flat_map(|labels| labels.keys()) {
+        if !known.labels.contains(key.as_str()) {
+            let what = format!("no instance of the inventory has the label `{key}`");
+            let mut problem = Problem::warning(path.join("labels").join(key.as_str()), what);
+            problem.hint = did_you_mean(key, known.labels.iter().copied());
+            reader.note(problem);
+        }
+    }
+    matcher
+}
+
+fn some_of(names: &[&str]) -> String {
+    one_of(&names[..names.len().min(NAMED)])
+}
+
+/// The sinks of a rule or a step that stands at `path`.
+fn sinks(
+    value: &Value,
+    names: &[Value],
+    path: &Path,
+    known: &Known<'_>,
+    reader: &mut Reader<'_>,
+) -> Vec<String> {
+    let at = path.join("notify");
+    match value.get("notify") {
+        None => {
+            let problem = Problem::error(path.clone(), "`notify` is missing");
+            reader.note(problem.hint("name the sinks that hear: notify = [\"…\"]"));
+        }
+        Some(Value::Array(list)) if list.is_empty() => {
+            let hint = "to leave lines out on purpose, notify a sink of type `stdout`; for a while, `linedown silence`";
+            reader.note(Problem::error(at.clone(), "an empty list: nobody would be told").hint(hint));
+        }
+        Some(_) => {}
+    }
+    if is_too_long(names, &at, reader) {
+        return Vec::new();
+    }
+    let mut sinks: Vec<String> = Vec::new();
+    for (index, name) in reader.each::<String>(names, &at) {
+        let name_at = at.join(index);
+        if !known.sinks.contains(&name.as_str()) {
+            let mut problem = Problem::error(name_at, format!("there is no sink `{name}`"));
+            problem.expected = (!known.sinks.is_empty()).then(|| some_of(&known.sinks));
+            problem.hint = did_you_mean(&name, known.sinks.iter().copied());
+            reader.note(problem);
+        } else if sinks.contains(&name) {
+            reader.note(Problem::warning(name_at, format!("`{name}` is named twice; it hears once")));
+        } else {
+            sinks.push(name);
+        }
+    }
+    sinks
+}
+
+fn is_too_long(values: &[Value], path: &Path, reader: &mut Reader<'_>) -> bool {
+    let too_long = values.len() > MOST_ELEMENTS;
+    if too_long {
+        let what = format!("a list of {}; at most {MOST_ELEMENTS} are taken", values.len());
+        reader.note(Problem::error(path.clone(), what));
+    }
+    too_long
+}
+
+fn reminders(values: &[Value], path: &Path, reader: &mut Reader<'_>) -> Vec<Duration> {
+    if is_too_long(values, path, reader) {
+        return Vec::new();
+    }
+    let periods = reader.each::<Period>(values, path);
+    for (index, _) in periods.iter().filter(|(_, period)| period.0.is_zero()) {
+        reader.note(Problem::error(path.join(*index), "must be longer than nothing"));
+    }
+    periods.into_iter().map(|(_, period)| period.0).collect()
+}
+
+fn steps(values: &[Value], path: &Path, known: &Known<'_>, reader: &mut Reader<'_>) -> Vec<Step> {
+    if is_too_long(values, path, reader) {
+        return Vec::new();
+    }
+    let steps = values.iter().enumerate().filter_map(|(index, value)| {
+        let path = path.join(index);
+        reader.table(value, &path, "escalate = [{ after = \"15m\", notify = [\"…\"] }]")?;
+        let mut section = Section::new(value, path.clone(), &[], reader.environment);
+        let keys: StepKeys = section.read().unwrap_or_default();
+        if is_missing(value, "after") {
+            section.missing("after", "say how long after the line went down: after = \"15m\"");
+        }
+        reader.finish(section);
+        let notify = sinks(value, &keys.notify, &path, known, reader);
+        Some(Step { after: keys.after?.0, notify })
+    });
+    steps.collect()
+}
+
+/// Warns of names that stand for two rules, of rules that are never asked, and of incidents that none is for.
+fn warn_of_order(rules: &[(usize, Rule)], reader: &mut Reader<'_>) {
+    let path = |index: usize| Path(vec!["rules".into(), index.into()]);
+    let mut names = BTreeSet::new();
+    for (index, rule) in rules {
+        if !names.insert(&rule.name) {
+            let what = format!("another rule is called {:?} as well", rule.name);
+            reader.note(Problem::warning(path(*index).join("name"), what));
+        }
+    }
+    let last = rules.iter().position(|(_, rule)| !rule.goes_on && rule.matcher.takes_everything());
+    for (index, _) in last.map_or(&[][..], |last| &rules[last + 1..]) {
+        let taker = last.map(|last| rules[last].1.name.as_str()).unwrap_or_default();
+        let problem = Problem::warning(path(*index), format!("never asked: {taker:?} before it takes every incident"));
+        reader.note(problem.hint("move it up, or write `continue = true` into that rule"));
+    }
+    if let (Some((index, _)), false) = (rules.last(), rules.iter().any(|(_, rule)| rule.matcher.takes_everything())) {
+        let what = "of an incident that none of the rules is for, nobody is told";
+        let hint = "add a last rule without `match`, for everything else";
+        reader.note(Problem::warning(path(*index), what).hint(hint));
+    }
+}

@@ -1,0 +1,148 @@
+//! `[server]`: where webhooks come in.
+
+use std::net::SocketAddr;
+use std::ops::RangeInclusive;
+use std::path::PathBuf;
+
+use jiff::Timestamp;
+use linedown_sinks::{Path, Problem};
+use reqwest::Url;
+use serde::Deserialize;
+use serde_json::Value;
+
+use super::reader::{Reader, out_of_bounds};
+use super::tls::{self, Tls};
+
+const DEFAULT_LISTEN: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 8080);
+
+/// Connections at the same time.
+const MAX_CONNECTIONS: (usize, RangeInclusive<usize>) = (1024, 1..=100_000);
+
+/// Bytes of a webhook's body. Gateways' bodies are a few hundred.
+const MAX_BODY: (usize, RangeInclusive<usize>) = (64 * 1024, 1024..=16 * 1024 * 1024);
+
+/// How webhooks are taken.
+#[derive(Clone)]
+pub struct Server {
+    /// The address, unless systemd hands over a socket.
+    pub listen: SocketAddr,
+    /// What gateways and links in messages use, without a final slash.
+    pub public_url: Option<String>,
+    /// Ours to terminate, unless a proxy does.
+    pub tls: Option<Tls>,
+    /// The Unix socket of the local API, if not where the daemon puts it by itself.
+    pub api: Option<PathBuf>,
+    /// Most connections at the same time.
+    pub max_connections: usize,
+    /// Most bytes of a webhook's body.
+    pub max_body: usize,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct Keys {
+    listen: Option<String>,
+    public_url: Option<String>,
+    tls: Option<Value>,
+    api: Option<PathBuf>,
+    max_connections: Option<usize>,
+    max_body: Option<usize>,
+}
+
+pub(super) fn read(value: &Value, path: &Path, now: Timestamp, reader: &mut Reader<'_>) -> Server {
+    let keys: Keys = reader.read(value, path, "[server]");
+    let listen = keys.listen.map_or(Some(DEFAULT_LISTEN), |text| {
+        address(&text).map_err(|problem| reader.note(Problem { path: path.join("listen"), ..problem })).ok()
+    });
+    let public_url = keys.public_url.and_then(|text| {
+        public(&text).map_err(|problem| reader.note(Problem { path: path.join("public_url"), ..problem })).ok()
+    });
+    let wants_tls = keys.tls.is_some();
+    let tls = keys.tls.and_then(|value| tls::read(&value, &path.join("tls"), now, reader));
+    if let Some(listen) = listen.filter(|listen| !listen.ip().is_loopback() && !wants_tls) {
+        let what = format!("{listen} is open to the network and does without TLS: secrets can be read on their way");
+        let hint = "set `tls`, or listen on 127.0.0.1 behind a proxy that has it";
+        reader.note(Problem::warning(path.join("listen"), what).hint(hint));
+    }
+    Server {
+        listen: listen.unwrap_or(DEFAULT_LISTEN),
+        public_url,
+        tls,
+        api: keys.api,
+        max_connections: bounded(keys.max_connections, &MAX_CONNECTIONS, path.join("max_connections"), reader),
+        max_body: bounded(keys.max_body, &MAX_BODY, path.join("max_body"), reader),
+    }
+}
+
+fn bounded(
+    number: Option<usize>,
+    (default, bounds): &(usize, RangeInclusive<usize>),
+    path: Path,
+    reader: &mut Reader<'_>,
+) -> usize {
+    let number = number.unwrap_or(*default);
+    if !bounds.contains(&number) {
+        reader.note(out_of_bounds(path, number, bounds.start(), bounds.end()));
+    }
+    number
+}
+
+/// The problem is without its place.
+fn address(text: &str) -> Result<SocketAddr, Problem> {
+    text.parse().map_err(|_| {
+        let problem = Problem::error(Path::default(), format!("{text:?} is not an address to listen on"))
+            .expected("an IP address with a port, such as \"127.0.0.1:8080\" or \"[::1]:8080\"");
+        if let Some(port) = text.strip_prefix(':').or(text.strip_prefix("*:")) {
+            problem.hint(format!("write \"0.0.0.0:{port}\" to listen on every address"))
+        } else if let Some(port) = text.strip_prefix("localhost:") {
+            problem.hint(format!("write \"127.0.0.1:{port}\""))
+        } else if text.parse::<std::net::IpAddr>().is_ok() {
+            problem.hint("the port is missing")
+        } else if text.starts_with('/') || text.starts_with("unix:") {
+            problem.hint("to listen on a Unix socket, let systemd hand it over")
+        } else {
+            problem
+        }
+    })
+}
+
+/// The problem is without its place, and without the address: that may hold a password.
+fn public(text: &str) -> Result<String, Problem> {
+    let problem = |what: &str| Problem::error(Path::default(), what).expected("such as \"https://alerts.example.com\"");
+    let url = Url::parse(text).map_err(|error| problem(&format!("not an address: {error}")))?;
+    match url.scheme() {
+        "https" => {}
+        "http" if matches!(url.host_str(), Some("localhost" | "127.0.0.1" | "[::1]")) => {}
+        "http" => return Err(problem("gateways post to https:// addresses only")),
+        _ => return Err(problem("not an https:// address")),
+    }
+    if !url.username().is_empty() || url.password().is_some() {
+        return Err(problem("a public address holds no user name and no password"));
+    }
+    if url.query().is_some() || url.fragment().is_some() {
+        return Err(problem("an address that others are appended to ends before any `?` or `#`"));
+    }
+    Ok(url.as_str().trim_end_matches('/').to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn public_addresses() {
+        for (text, url) in [
+            ("https://a.example", Some("https://a.example")),
+            ("https://a.example/", Some("https://a.example")),
+            ("https://a.example:8443/x/", Some("https://a.example:8443/x")),
+            ("http://localhost:8080", Some("http://localhost:8080")),
+            ("http://a.example", None),
+            ("a.example", None),
+            ("ftp://a.example", None),
+            ("https://u:p@a.example", None),
+            ("https://a.example/?x", None),
+        ] {
+            assert_eq!(public(text).ok().as_deref(), url, "{text}");
+        }
+    }
+}

@@ -1,0 +1,267 @@
+//! `[messages]` and `[sinks]`: where notifications go and how they are worded.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use linedown_sinks::{Path, Problem, Section, Settings, SinkKind, TextKeys, Texts, one_of};
+use serde::Deserialize;
+use serde_json::{Map, Value};
+
+use super::period::Period;
+use super::reader::{Reader, did_you_mean, is_missing};
+use super::rules::Rule;
+
+/// Most sinks.
+const MOST: usize = 1_000;
+
+/// Longest name of a sink, in characters: it is a label of metrics and typed on command lines.
+const LONGEST_NAME: usize = 64;
+
+/// The keys every sink has, whatever its kind.
+const COMMON: [&str; 6] = ["type", "fallback", "retry", "language", "time_zone", "templates"];
+
+/// A kind that only writes to our own output: it does not give up, so nobody need hear that it did.
+const STDOUT: &str = "stdout";
+
+/// Where notifications go.
+#[derive(Clone)]
+pub struct Sink {
+    /// Its `type`.
+    pub kind: &'static str,
+    /// What its kind made of its keys.
+    pub settings: Arc<dyn Settings>,
+    /// How often it is tried.
+    pub retry: Retry,
+    /// The sink that hears when this one gives up.
+    pub fallback: Option<String>,
+}
+
+/// How often a sink is tried.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Retry {
+    /// The pause after the first failure; it doubles from there.
+    pub first: Duration,
+    /// The longest pause.
+    pub max: Duration,
+    /// After how long a notification is given up.
+    pub give_up_after: Duration,
+}
+
+impl Default for Retry {
+    fn default() -> Self {
+        Self {
+            first: Duration::from_secs(2),
+            max: Duration::from_secs(10 * 60),
+            give_up_after: Duration::from_secs(24 * 60 * 60),
+        }
+    }
+}
+
+/// `[messages]`, read and compiled.
+pub(super) struct Messages {
+    pub(super) keys: TextKeys,
+    /// None if its problems were noted.
+    texts: Option<Texts>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct Common {
+    r#type: Option<String>,
+    fallback: Option<String>,
+    retry: Option<Value>,
+    language: Option<String>,
+    time_zone: Option<String>,
+    templates: Option<std::path::PathBuf>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct RetryKeys {
+    first: Option<Period>,
+    max: Option<Period>,
+    give_up_after: Option<Period>,
+}
+
+/// Reads `[messages]`.
+pub(super) fn messages(value: &Value, path: &Path, reader: &mut Reader<'_>) -> Messages {
+    if reader.table(value, path, "[messages]").is_none() {
+        return Messages { keys: TextKeys::default(), texts: None };
+    }
+    let mut section = Section::new(value, path.clone(), &[], reader.environment);
+    let keys: TextKeys = section.read().unwrap_or_default();
+    let texts = Texts::check(&keys, &mut section);
+    reader.finish(section);
+    Messages { keys, texts }
+}
+
+/// Reads `[sinks]`.
+pub(super) fn read(
+    value: &Value,
+    path: &Path,
+    kinds: &[SinkKind],
+    messages: &Messages,
+    reader: &mut Reader<'_>,
+) -> BTreeMap<String, Sink> {
+    let mut sinks = BTreeMap::new();
+    let Some(table) = reader.table(value, path, "[sinks.NAME]") else { return sinks };
+    if table.is_empty() {
+        let problem = Problem::error(path.clone(), "there is no sink: nobody would be told");
+        reader.note(problem.hint("add [sinks.console] with `type = \"stdout\"` for a start"));
+    }
+    if table.len() > MOST {
+        let what = format!("{} sinks; there can be {MOST}", table.len());
+        reader.note(Problem::error(path.clone(), what).hint("one sink takes many recipients, also from labels"));
+        return sinks;
+    }
+    for (name, value) in table {
+        let path = path.join(name.as_str());
+        check_name(name, &path, reader);
+        let sink = read_sink(value, &path, kinds, messages, reader);
+        if let Some(fallback) = sink.as_ref().and_then(|sink| sink.fallback.as_deref()) {
+            check_fallback(name, fallback, &path, table, reader);
+        }
+        sinks.extend(sink.map(|sink| (name.clone(), sink)));
+    }
+    sinks
+}
+
+fn check_name(name: &str, path: &Path, reader: &mut Reader<'_>) {
+    if name.is_empty() || name.chars().count() > LONGEST_NAME || name.contains(char::is_control) {
+        let problem = Problem::error(path.clone(), "this cannot be the name of a sink");
+        reader.note(problem.expected(format!("1 to {LONGEST_NAME} characters")));
+    }
+}
+
+fn read_sink(
+    value: &Value,
+    path: &Path,
+    kinds: &[SinkKind],
+    messages: &Messages,
+    reader: &mut Reader<'_>,
+) -> Option<Sink> {
+    let table = reader.table(value, path, "[sinks.NAME]")?;
+    let common_part: Map<String, Value> =
+        COMMON.iter().filter_map(|key| Some(((*key).to_owned(), table.get(*key)?.clone()))).collect();
+    let common: Common = reader.read(&Value::Object(common_part), path, "[sinks.NAME]");
+    let kind = kind(&common, value, path, kinds, reader);
+    let retry = common.retry.as_ref().map_or_else(Retry::default, |retry| read_retry(retry, &path.join("retry"), reader));
+    let texts = texts(&common, value, path, messages, reader);
+    let kind = kind?;
+    let mut section = Section::new(value, path.clone(), &COMMON, reader.environment);
+    // With words of its own or none: the kind's keys are looked at in any case.
+    let settings = (kind.check)(&mut section, texts.unwrap_or_default());
+    if settings.is_none() && section.problems.is_empty() {
+        section.problems.push(Problem::error(path.clone(), "this sink cannot be used"));
+    }
+    reader.finish(section);
+    Some(Sink { kind: kind.name, settings: settings?, retry, fallback: common.fallback })
+}
+
+fn kind(common: &Common, value: &Value, path: &Path, kinds: &[SinkKind], reader: &mut Reader<'_>) -> Option<SinkKind> {
+    let names: Vec<&str> = kinds.iter().map(|kind| kind.name).collect();
+    let Some(name) = common.r#type.as_deref() else {
+        if is_missing(value, "type") {
+            let problem = Problem::error(path.clone(), "`type` is missing").expected(one_of_some(&names));
+            reader.note(problem.hint("the type says what sort of sink it is and which keys it has"));
+        }
+        return None;
+    };
+    let kind = kinds.iter().find(|kind| kind.name == name).copied();
+    if kind.is_none() {
+        let mut problem = Problem::error(path.join("type"), format!("unknown type of sink `{name}`"));
+        problem.hint = did_you_mean(name, names.iter().copied());
+        reader.note(problem.expected(one_of_some(&names)));
+    }
+    kind
+}
+
+fn one_of_some(names: &[&str]) -> String {
+    if names.is_empty() { "nothing: this build has no sinks".into() } else { one_of(names) }
+}
+
+/// The words of a sink: `[messages]` where it has no keys of its own.
+fn texts(
+    common: &Common,
+    value: &Value,
+    path: &Path,
+    messages: &Messages,
+    reader: &mut Reader<'_>,
+) -> Option<Texts> {
+    let TextKeys { language, time_zone, templates } = messages.keys.clone();
+    let keys = TextKeys {
+        language: common.language.clone().or(language),
+        time_zone: common.time_zone.clone().or(time_zone),
+        templates: common.templates.clone().or(templates),
+    };
+    if keys == messages.keys {
+        return messages.texts.clone();
+    }
+    let mut section = Section::new(value, path.clone(), &COMMON, reader.environment);
+    let texts = Texts::check(&keys, &mut section);
+    // What is wrong with a key of `[messages]` was noted there.
+    section.problems.retain(|problem| match problem.path.0.get(path.0.len()) {
+        Some(linedown_sinks::Key::Name(key)) => !is_missing(value, key) || messages.texts.is_some(),
+        _ => true,
+    });
+    reader.finish(section);
+    texts
+}
+
+fn read_retry(value: &Value, path: &Path, reader: &mut Reader<'_>) -> Retry {
+    let keys: RetryKeys = reader.read(value, path, "retry = { first = \"2s\" }");
+    let default = Retry::default();
+    // A default gives way to what was set: who gives up after a minute need not lower the pauses as well.
+    let give_up_after = keys.give_up_after.map_or(default.give_up_after, |period| period.0);
+    let max = keys.max.map_or(default.max.min(give_up_after), |period| period.0);
+    let first = keys.first.map_or(default.first.min(max), |period| period.0);
+    for (key, period) in [("first", first), ("max", max), ("give_up_after", give_up_after)] {
+        if period.is_zero() {
+            reader.note(Problem::error(path.join(key), "must be longer than nothing"));
+            return default;
+        }
+    }
+    if first > max {
+        let key = if keys.max.is_some() { "max" } else { "first" };
+        let what = format!("the longest pause, {}, is shorter than the first, {}", Period(max), Period(first));
+        reader.note(Problem::error(path.join(key), what).expected("`first` ≤ `max` ≤ `give_up_after`"));
+    }
+    if max > give_up_after {
+        let key = if keys.give_up_after.is_some() { "give_up_after" } else { "max" };
+        let what = format!("it gives up after {}, before a pause of {} ends", Period(give_up_after), Period(max));
+        reader.note(Problem::error(path.join(key), what).expected("`first` ≤ `max` ≤ `give_up_after`"));
+    }
+    Retry { first, max, give_up_after }
+}
+
+fn check_fallback(name: &str, fallback: &str, path: &Path, sinks: &Map<String, Value>, reader: &mut Reader<'_>) {
+    let path = path.join("fallback");
+    if fallback == name {
+        let problem = Problem::error(path, "a sink cannot be its own fallback");
+        reader.note(problem.hint("name a sink that goes another way: email for Slack, say"));
+    } else if !sinks.contains_key(fallback) {
+        let mut problem = Problem::error(path, format!("there is no sink `{fallback}`"));
+        let others = || sinks.keys().map(String::as_str).filter(|other| *other != name);
+        problem.hint = did_you_mean(fallback, others())
+            .or_else(|| Some(format!("add [sinks.{fallback}], or name one that is there")));
+        reader.note(problem);
+    }
+}
+
+/// Warns of sinks that nothing is sent to, and of those whose giving up nobody would hear of.
+pub(super) fn check_use(sinks: &BTreeMap<String, Sink>, rules: &[Rule], reader: &mut Reader<'_>) {
+    let fallbacks: BTreeSet<&str> = sinks.values().filter_map(|sink| sink.fallback.as_deref()).collect();
+    let notified: BTreeSet<&str> = rules.iter().flat_map(Rule::sinks).collect();
+    for (name, sink) in sinks {
+        let path = Path(vec!["sinks".into(), name.as_str().into()]);
+        let (is_fallback, is_notified) = (fallbacks.contains(name.as_str()), notified.contains(name.as_str()));
+        if !is_fallback && !is_notified {
+            let problem = Problem::warning(path, format!("nothing is ever sent to {name}"));
+            reader.note(problem.hint("name it in a rule's `notify`, or as another sink's `fallback`"));
+        } else if sink.fallback.is_none() && sink.kind != STDOUT && !is_fallback {
+            let problem = Problem::warning(path, "a notification that this sink gives up on is only logged");
+            reader.note(problem.hint("name a `fallback`: a sink that tells somebody"));
+        }
+    }
+}

@@ -1,0 +1,99 @@
+//! `[sources]`: the gateways whose webhooks are taken.
+
+use std::collections::BTreeMap;
+
+use linedown_sinks::{Path, Problem, Secret, Section, one_of};
+use secrecy::{ExposeSecret, SecretString};
+use serde::Deserialize;
+use serde_json::Value;
+
+use super::reader::{Reader, did_you_mean, is_missing};
+
+/// Shortest secret that is not warned about, in characters.
+const SHORTEST_SECRET: usize = 16;
+
+const MAKE_ONE: &str = "make one: openssl rand -hex 24";
+
+/// A gateway that sends webhooks.
+#[derive(Clone, Debug)]
+pub struct Source {
+    /// Which adapter reads its payloads.
+    pub kind: String,
+    /// The part of its webhooks' address that nobody can guess.
+    pub secret: SecretString,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct Keys {
+    r#type: Option<String>,
+    secret: Option<Secret>,
+}
+
+pub(super) fn read(value: &Value, path: &Path, kinds: &[&str], reader: &mut Reader<'_>) -> BTreeMap<String, Source> {
+    let Some(table) = reader.table(value, path, "[sources.NAME]") else { return BTreeMap::new() };
+    if table.is_empty() {
+        let problem = Problem::error(path.clone(), "there is no source: no webhook could ever come in");
+        reader.note(problem.hint("add [sources.z-api] with `type = \"z-api\"` and a `secret`"));
+    }
+    let mut sources = BTreeMap::new();
+    for (name, value) in table {
+        let path = path.join(name.as_str());
+        if reader.table(value, &path, "[sources.NAME]").is_none() {
+            continue;
+        }
+        let mut section = Section::new(value, path.clone(), &[], reader.environment);
+        check_name(name, &mut section);
+        let source = read_source(value, &mut section, kinds);
+        reader.finish(section);
+        sources.extend(source.map(|source| (name.clone(), source)));
+    }
+    sources
+}
+
+fn check_name(name: &str, section: &mut Section<'_>) {
+    let safe = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_' || c == '-';
+    if name.is_empty() || !name.chars().all(safe) {
+        let problem = Problem::error(section.path().clone(), format!("{name:?} cannot be the name of a source"));
+        let problem = problem.expected("lower-case letters, digits, `-` and `_`");
+        section.problems.push(problem.hint("the name is part of the webhook's address"));
+    }
+}
+
+fn read_source(value: &Value, section: &mut Section<'_>, kinds: &[&str]) -> Option<Source> {
+    let keys: Keys = section.read()?;
+    let kind = match keys.r#type {
+        Some(kind) if kinds.contains(&kind.as_str()) => Some(kind),
+        Some(kind) => {
+            let problem = section.error("type", format!("unknown type of source `{kind}`"));
+            problem.expected = Some(one_of(kinds));
+            problem.hint = did_you_mean(&kind, kinds.iter().copied());
+            None
+        }
+        None if is_missing(value, "type") => {
+            section.missing("type", format!("write `type = {:?}`", kinds.first().copied().unwrap_or_default()));
+            None
+        }
+        None => None,
+    };
+    if is_missing(value, "secret") {
+        section.missing("secret", MAKE_ONE);
+    }
+    let secret = section.secret("secret", &keys.secret?)?;
+    check_secret(secret.expose_secret(), section);
+    Some(Source { kind: kind?, secret })
+}
+
+fn check_secret(secret: &str, section: &mut Section<'_>) {
+    let length = secret.chars().count();
+    // An empty one is a credential that is not here to be looked at.
+    if (1..SHORTEST_SECRET).contains(&length) {
+        let what = format!("{length} characters can be guessed; whoever guesses them can raise false alarms");
+        section.warning("secret", what).hint = Some(MAKE_ONE.into());
+    }
+    if secret.contains(|c: char| !c.is_ascii_alphanumeric() && !"-._~".contains(c)) {
+        let problem = section.warning("secret", "some of its characters cannot stand in an address as they are");
+        problem.expected = Some("letters, digits, `-`, `.`, `_` and `~`".into());
+        problem.hint = Some(MAKE_ONE.into());
+    }
+}
