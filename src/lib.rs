@@ -9,6 +9,8 @@
 //! ```
 
 pub mod clock;
+pub mod config;
+pub mod daemon;
 pub mod delivery;
 pub mod incident;
 pub mod metrics;
@@ -16,4 +18,5 @@ pub mod rule;
 pub mod server;
 pub mod source;
 pub mod store;
+mod systemd;
 pub mod trial;
