@@ -221,11 +221,14 @@ impl Daemon {
         tracing::info!("stopping: no new webhooks, finishing what is in flight");
         self.stop.send_replace(true);
         let requests = async { while self.servers.join_next().await.is_some() {} };
-        let (requests, unfinished) =
-            tokio::join!(timeout(DRAIN, requests), self.hook.delivery.drain(DRAIN));
+        let (requests, unfinished) = tokio::join!(timeout(DRAIN, requests), self.hook.delivery.drain(DRAIN));
         if requests.is_err() || unfinished > 0 {
             let requests = requests.is_err();
-            tracing::warn!(sinks = unfinished, requests, "stopped before everything in flight was finished; it is in the store");
+            tracing::warn!(
+                sinks = unfinished,
+                requests,
+                "stopped before everything in flight was finished; it is in the store"
+            );
         }
         // The socket's file outlives its listener.
         let _ = std::fs::remove_file(&self.socket);

@@ -1,12 +1,13 @@
 //! `[instances]`: what is known of each line.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 
 use linedown_sinks::{Path, Problem, Section};
 use serde::Deserialize;
 use serde_json::Value;
 
 use super::reader::Reader;
+use crate::rule::Entry;
 
 /// Longest name, in characters.
 const LONGEST_NAME: usize = 100;
@@ -19,16 +20,6 @@ const LONGEST_KEY: usize = 64;
 
 /// Longest value of a label, in characters.
 const LONGEST_VALUE: usize = 200;
-
-/// What the inventory knows of one line.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct Entry {
-    /// What people call it.
-    pub name: Option<String>,
-    /// What rules and templates may look at.
-    pub labels: BTreeMap<String, String>,
-}
 
 /// Reads one instance after the other: there may be a hundred thousand of them.
 pub(super) fn read(value: &Value, path: &Path, reader: &mut Reader<'_>) -> HashMap<String, Entry> {
@@ -97,6 +88,7 @@ fn warn_of_duplicates(inventory: &HashMap<String, Entry>, path: &Path, reader: &
     for pair in named.windows(2).filter(|pair| pair[0].0 == pair[1].0) {
         let [(name, other), (_, id)] = [pair[0], pair[1]];
         let what = format!("the name {name:?} is that of instance {other} as well");
-        reader.note(Problem::warning(path.join(id).join("name"), what).hint("a message shows the name: make it unique"));
+        reader
+            .note(Problem::warning(path.join(id).join("name"), what).hint("a message shows the name: make it unique"));
     }
 }

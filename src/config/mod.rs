@@ -18,23 +18,22 @@ mod sources;
 mod store;
 mod tls;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::path::Path as FilePath;
+use std::sync::Arc;
 
 use jiff::Timestamp;
 use linedown_sinks::{Environment, Path, Problem, Secrets, SinkKind, TextKeys};
 use serde_json::{Map, Value};
 
-pub use inventory::Entry;
 pub use period::Period;
 pub use report::{Report, Row};
-pub use rules::{Rule, Step};
 pub use server::Server;
-pub use sinks::{Retry, Sink};
 pub use sources::Source;
 pub use store::Store;
 pub use tls::Tls;
 
+use crate::rule::Routing;
 use layers::Layers;
 use reader::Reader;
 
@@ -49,14 +48,10 @@ pub struct Config {
     pub store: Store,
     /// The gateways, by the name that stands in their webhooks' address.
     pub sources: BTreeMap<String, Source>,
-    /// What is known of each line, by the gateway's identifier.
-    pub inventory: HashMap<String, Entry>,
     /// How messages are worded where a sink does not say otherwise.
     pub messages: TextKeys,
-    /// Where notifications go, by name.
-    pub sinks: BTreeMap<String, Sink>,
-    /// Who hears of what, in their order.
-    pub rules: Vec<Rule>,
+    /// Who hears of what, and where.
+    pub routing: Arc<Routing>,
     /// Some secret is a systemd credential and there are none here. Such a config is good for looking at; to
     /// serve with it would mean empty secrets, and must be refused.
     pub lacks_credentials: bool,
@@ -139,10 +134,8 @@ fn check(layers: &Layers, kinds: &[SinkKind], source_kinds: &[&str], process: &P
         server: server::read(table("server"), &at("server"), process.now, reader),
         store: store::read(table("store"), &at("store"), process.variable("STATE_DIRECTORY"), reader),
         sources,
-        inventory,
         messages: messages.keys,
-        sinks,
-        rules,
+        routing: Arc::new(Routing { rules, sinks, inventory }),
         lacks_credentials: process.secrets.credentials.is_none() && privacy::names_credentials(&layers.tables),
     }
 }

@@ -10,6 +10,7 @@ use serde_json::Value;
 use super::period::Period;
 use super::reader::{Reader, did_you_mean, is_missing};
 use crate::rule::matcher::Matcher;
+use crate::rule::{Rule, Step};
 
 /// Most rules: every incident is held against each.
 const MOST: usize = 1_000;
@@ -22,43 +23,6 @@ const LONGEST_NAME: usize = 100;
 
 /// Most names listed as those expected.
 const NAMED: usize = 20;
-
-/// Who hears of what.
-#[derive(Clone, Debug)]
-pub struct Rule {
-    /// What it is called in lists and messages: its own name or `rule 3`.
-    pub name: String,
-    /// Which incidents it is for.
-    pub matcher: Matcher,
-    /// The sinks that hear of them.
-    pub notify: Vec<String>,
-    /// Whether the rules after it are asked as well (`continue`).
-    pub goes_on: bool,
-    /// Whether they hear when the line is back.
-    pub resolved: bool,
-    /// How long a line must be down before anybody hears.
-    pub hold: Option<Duration>,
-    /// When they hear again; the last one repeats.
-    pub remind: Vec<Duration>,
-    /// Who else hears, and when.
-    pub escalate: Vec<Step>,
-}
-
-/// One step of an escalation.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Step {
-    /// How long after the line went down.
-    pub after: Duration,
-    /// The sinks that hear.
-    pub notify: Vec<String>,
-}
-
-impl Rule {
-    /// Every sink it may notify.
-    pub fn sinks(&self) -> impl Iterator<Item = &str> {
-        self.notify.iter().chain(self.escalate.iter().flat_map(|step| &step.notify)).map(String::as_str)
-    }
-}
 
 /// What rules may refer to.
 pub(super) struct Known<'c> {
@@ -107,7 +71,8 @@ pub(super) fn read<'v>(
     let mut rules = Vec::new();
     for (index, (value, in_list)) in values.enumerate() {
         let path = path.join(index);
-        let single = || Problem::error(path.clone(), "`rules` must be a list").hint("write [[rules]], in double brackets");
+        let single =
+            || Problem::error(path.clone(), "`rules` must be a list").hint("write [[rules]], in double brackets");
         if !in_list {
             reader.note(single());
         } else if reader.table(value, &path, "[[rules]]").is_some() {
@@ -175,13 +140,7 @@ fn some_of(names: &[&str]) -> String {
 }
 
 /// The sinks of a rule or a step that stands at `path`.
-fn sinks(
-    value: &Value,
-    names: &[Value],
-    path: &Path,
-    known: &Known<'_>,
-    reader: &mut Reader<'_>,
-) -> Vec<String> {
+fn sinks(value: &Value, names: &[Value], path: &Path, known: &Known<'_>, reader: &mut Reader<'_>) -> Vec<String> {
     let at = path.join("notify");
     match value.get("notify") {
         None => {

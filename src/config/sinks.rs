@@ -10,7 +10,7 @@ use serde_json::{Map, Value};
 
 use super::period::Period;
 use super::reader::{Reader, did_you_mean, is_missing};
-use super::rules::Rule;
+use crate::rule::{Retry, Rule, Target};
 
 /// Most sinks.
 const MOST: usize = 1_000;
@@ -23,40 +23,6 @@ const COMMON: [&str; 6] = ["type", "fallback", "retry", "language", "time_zone",
 
 /// A kind that only writes to our own output: it does not give up, so nobody need hear that it did.
 const STDOUT: &str = "stdout";
-
-/// Where notifications go.
-#[derive(Clone)]
-pub struct Sink {
-    /// Its `type`.
-    pub kind: &'static str,
-    /// What its kind made of its keys.
-    pub settings: Arc<dyn Settings>,
-    /// How often it is tried.
-    pub retry: Retry,
-    /// The sink that hears when this one gives up.
-    pub fallback: Option<String>,
-}
-
-/// How often a sink is tried.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Retry {
-    /// The pause after the first failure; it doubles from there.
-    pub first: Duration,
-    /// The longest pause.
-    pub max: Duration,
-    /// After how long a notification is given up.
-    pub give_up_after: Duration,
-}
-
-impl Default for Retry {
-    fn default() -> Self {
-        Self {
-            first: Duration::from_secs(2),
-            max: Duration::from_secs(10 * 60),
-            give_up_after: Duration::from_secs(24 * 60 * 60),
-        }
-    }
-}
 
 /// `[messages]`, read and compiled.
 pub(super) struct Messages {
@@ -103,7 +69,7 @@ pub(super) fn read(
     kinds: &[SinkKind],
     messages: &Messages,
     reader: &mut Reader<'_>,
-) -> BTreeMap<String, Sink> {
+) -> BTreeMap<String, Target> {
     let mut sinks = BTreeMap::new();
     let Some(table) = reader.table(value, path, "[sinks.NAME]") else { return sinks };
     if table.is_empty() {
@@ -140,13 +106,14 @@ fn read_sink(
     kinds: &[SinkKind],
     messages: &Messages,
     reader: &mut Reader<'_>,
-) -> Option<Sink> {
+) -> Option<Target> {
     let table = reader.table(value, path, "[sinks.NAME]")?;
     let common_part: Map<String, Value> =
         COMMON.iter().filter_map(|key| Some(((*key).to_owned(), table.get(*key)?.clone()))).collect();
     let common: Common = reader.read(&Value::Object(common_part), path, "[sinks.NAME]");
     let kind = kind(&common, value, path, kinds, reader);
-    let retry = common.retry.as_ref().map_or_else(Retry::default, |retry| read_retry(retry, &path.join("retry"), reader));
+    let retry =
+        common.retry.as_ref().map_or_else(Retry::default, |retry| read_retry(retry, &path.join("retry"), reader));
     let texts = texts(&common, value, path, messages, reader);
     let kind = kind?;
     let mut section = Section::new(value, path.clone(), &COMMON, reader.environment);
@@ -156,7 +123,7 @@ fn read_sink(
         section.problems.push(Problem::error(path.clone(), "this sink cannot be used"));
     }
     reader.finish(section);
-    Some(Sink { kind: kind.name, settings: settings?, retry, fallback: common.fallback })
+    Some(Target { kind: kind.name, settings: settings?, retry, fallback: common.fallback })
 }
 
 fn kind(common: &Common, value: &Value, path: &Path, kinds: &[SinkKind], reader: &mut Reader<'_>) -> Option<SinkKind> {
@@ -182,13 +149,7 @@ fn one_of_some(names: &[&str]) -> String {
 }
 
 /// The words of a sink: `[messages]` where it has no keys of its own.
-fn texts(
-    common: &Common,
-    value: &Value,
-    path: &Path,
-    messages: &Messages,
-    reader: &mut Reader<'_>,
-) -> Option<Texts> {
+fn texts(common: &Common, value: &Value, path: &Path, messages: &Messages, reader: &mut Reader<'_>) -> Option<Texts> {
     let TextKeys { language, time_zone, templates } = messages.keys.clone();
     let keys = TextKeys {
         language: common.language.clone().or(language),
@@ -250,7 +211,7 @@ fn check_fallback(name: &str, fallback: &str, path: &Path, sinks: &Map<String, V
 }
 
 /// Warns of sinks that nothing is sent to, and of those whose giving up nobody would hear of.
-pub(super) fn check_use(sinks: &BTreeMap<String, Sink>, rules: &[Rule], reader: &mut Reader<'_>) {
+pub(super) fn check_use(sinks: &BTreeMap<String, Target>, rules: &[Rule], reader: &mut Reader<'_>) {
     let fallbacks: BTreeSet<&str> = sinks.values().filter_map(|sink| sink.fallback.as_deref()).collect();
     let notified: BTreeSet<&str> = rules.iter().flat_map(Rule::sinks).collect();
     for (name, sink) in sinks {

@@ -12,6 +12,8 @@ use std::time::Duration;
 
 use linedown_sinks::{Incident, Instance, Kind, Reason, Settings};
 
+use serde::Deserialize;
+
 use matcher::{Matcher, Mismatch, Subject};
 
 /// One rule of the config.
@@ -27,11 +29,35 @@ pub struct Rule {
     pub goes_on: bool,
     /// Whether those who were told are told that it is over.
     pub resolved: bool,
+    /// How long a line must be down before anybody hears.
+    pub hold: Option<Duration>,
+    /// When they hear again; the last one repeats.
+    pub remind: Vec<Duration>,
+    /// Who else hears, and when.
+    pub escalate: Vec<Step>,
+}
+
+/// One step of an escalation.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Step {
+    /// How long after the line went down.
+    pub after: Duration,
+    /// The sinks that hear.
+    pub notify: Vec<String>,
+}
+
+impl Rule {
+    /// Every sink it may notify.
+    pub fn sinks(&self) -> impl Iterator<Item = &str> {
+        self.notify.iter().chain(self.escalate.iter().flat_map(|step| &step.notify)).map(String::as_str)
+    }
 }
 
 /// What routing needs to know of a sink.
 #[derive(Clone)]
 pub struct Target {
+    /// Its `type`.
+    pub kind: &'static str,
     /// Its checked section.
     pub settings: Arc<dyn Settings>,
     /// The sink that hears when this one gives up.
@@ -51,8 +77,19 @@ pub struct Retry {
     pub give_up_after: Duration,
 }
 
+impl Default for Retry {
+    fn default() -> Self {
+        Self {
+            first: Duration::from_secs(2),
+            max: Duration::from_secs(10 * 60),
+            give_up_after: Duration::from_secs(24 * 60 * 60),
+        }
+    }
+}
+
 /// What the inventory says of one line.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
 pub struct Entry {
     /// Its name, for people.
     pub name: Option<String>,
