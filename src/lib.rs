@@ -8,6 +8,7 @@
 //! sinks ← delivery ← store.lease
 //! ```
 
+pub mod cli;
 pub mod clock;
 pub mod config;
 pub mod daemon;

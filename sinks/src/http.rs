@@ -18,10 +18,15 @@ const ANSWER: Duration = Duration::from_secs(20);
 /// Most bytes read of an answer.
 const LARGEST: usize = 4096;
 
-/// A client for one address.
-pub(crate) fn client(address: &Url) -> Result<Client, BuildError> {
+/// Makes ring the cryptography of this process's TLS, if nothing was chosen before. Every HTTP client needs it.
+pub fn use_ring() {
     // Fails if there is one already, which is then the only one in this program too.
     let _ = rustls::crypto::ring::default_provider().install_default();
+}
+
+/// A client for one address.
+pub(crate) fn client(address: &Url) -> Result<Client, BuildError> {
+    use_ring();
     let mut builder = Client::builder()
         .redirect(redirect::Policy::none())
         .connect_timeout(CONNECT)

@@ -1,7 +1,6 @@
 //! `[messages]` and `[sinks]`: where notifications go and how they are worded.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
 use std::time::Duration;
 
 use linedown_sinks::{Path, Problem, Section, Settings, SinkKind, TextKeys, Texts, one_of};

@@ -1,0 +1,69 @@
+//! Asks the running daemon, over its Unix socket.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use reqwest::{Client, RequestBuilder, StatusCode};
+use serde::de::DeserializeOwned;
+
+use super::{Code, CommandError, Place};
+use crate::server::api;
+
+/// How long the daemon may take to answer; a test message waits for its sink.
+const PATIENCE: Duration = Duration::from_secs(150);
+
+/// The running daemon.
+pub struct Daemon {
+    client: Client,
+}
+
+impl Daemon {
+    /// Finds the daemon of this config.
+    pub fn find(place: &Place) -> Result<Self, CommandError> {
+        let sockets = api::sockets(&place.config()?);
+        let Some(socket) = sockets.iter().find(|socket| socket.exists()) else {
+            return Err(not_running(&sockets));
+        };
+        linedown_sinks::use_ring();
+        let client = Client::builder().unix_socket(socket.clone()).no_proxy().timeout(PATIENCE).build();
+        let client =
+            client.map_err(|error| CommandError::new(Code::Failed, "cannot make a client").caused_by(&error))?;
+        Ok(Self { client })
+    }
+
+    /// Asks for something.
+    pub async fn get<T: DeserializeOwned>(&self, path: &str, query: &impl serde::Serialize) -> Result<T, CommandError> {
+        ask(self.client.get(format!("http://linedown/{path}")).query(query)).await
+    }
+
+    /// Asks to do something.
+    pub async fn post<T: DeserializeOwned>(&self, path: &str, body: &impl serde::Serialize) -> Result<T, CommandError> {
+        ask(self.client.post(format!("http://linedown/{path}")).json(body)).await
+    }
+}
+
+async fn ask<T: DeserializeOwned>(request: RequestBuilder) -> Result<T, CommandError> {
+    let failed = |error: reqwest::Error| {
+        let error = error.without_url();
+        CommandError::new(Code::Unavailable, "the daemon does not answer")
+            .caused_by(&error)
+            .hint("see `systemctl status linedown`; only root and the service's user may ask it")
+    };
+    let response = request.send().await.map_err(failed)?;
+    let status = response.status();
+    if status.is_success() {
+        return response.json().await.map_err(failed);
+    }
+    let body: serde_json::Value = response.json().await.unwrap_or_default();
+    let words = body["error"].as_str().unwrap_or("it gave no reason").to_owned();
+    Err(match status {
+        StatusCode::SERVICE_UNAVAILABLE => CommandError::new(Code::TryAgain, words),
+        _ => CommandError::new(Code::Failed, words),
+    })
+}
+
+fn not_running(sockets: &[PathBuf]) -> CommandError {
+    let looked: Vec<String> = sockets.iter().map(|socket| socket.display().to_string()).collect();
+    let error = CommandError::new(Code::Unavailable, "the daemon is not running, or not with this config");
+    error.hint(format!("start it with `linedown serve`; looked for its socket at {}", looked.join(", ")))
+}

@@ -1,0 +1,77 @@
+//! `linedown deliveries`: notifications and where they stand.
+
+use jiff::Timestamp;
+
+use super::client::Daemon;
+use super::{Code, CommandError, Place, output};
+use crate::clock;
+use crate::store::view::{Delivery, DeliveryQuery};
+
+/// Rows shown without `--limit`.
+const SHOWN: usize = 100;
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Arguments {
+    /// Only those in this state
+    #[arg(long, value_parser = ["pending", "delivered", "dead"])]
+    state: Option<String>,
+    /// Only those of this sink
+    #[arg(long, value_name = "NAME")]
+    sink: Option<String>,
+    /// At most so many, the latest first
+    #[arg(long, value_name = "N", default_value_t = SHOWN)]
+    limit: usize,
+    /// Print them as JSON
+    #[arg(long)]
+    json: bool,
+}
+
+pub(super) async fn run(place: &Place, arguments: &Arguments) -> Result<Code, CommandError> {
+    let query =
+        DeliveryQuery { state: arguments.state.clone(), sink: arguments.sink.clone(), limit: Some(arguments.limit) };
+    let deliveries: Vec<Delivery> = Daemon::find(place)?.get("deliveries", &query).await?;
+    if arguments.json {
+        output::print_json(&deliveries)?;
+    } else if deliveries.is_empty() {
+        output::print("no notifications\n")?;
+    } else {
+        let now = clock::now();
+        let heads = ["id", "state", "kind", "line", "incident", "to", "owed at", "tries", "detail"];
+        output::print(&output::table(&heads, deliveries.iter().map(|delivery| row(delivery, now))))?;
+        if deliveries.len() == arguments.limit {
+            output::print(&format!("the latest {}; more with --limit\n", arguments.limit))?;
+        }
+    }
+    Ok(Code::Done)
+}
+
+fn row(delivery: &Delivery, now: Timestamp) -> Vec<String> {
+    vec![
+        delivery.id.to_string(),
+        state(delivery, now),
+        delivery.kind.clone(),
+        delivery.name.clone().unwrap_or_else(|| delivery.instance.clone()),
+        delivery.incident.to_string(),
+        address(delivery),
+        output::moment(delivery.created_at),
+        delivery.tries.to_string(),
+        delivery.detail.clone().unwrap_or_default(),
+    ]
+}
+
+/// The sink, and whom there.
+pub(super) fn address(delivery: &Delivery) -> String {
+    match delivery.recipient.as_str() {
+        "" => delivery.sink.clone(),
+        recipient => format!("{} {recipient}", delivery.sink),
+    }
+}
+
+/// The state, and for a pending one what it waits for.
+pub(super) fn state(delivery: &Delivery, now: Timestamp) -> String {
+    match delivery.due_at {
+        _ if delivery.in_flight => "in flight".to_owned(),
+        Some(due_at) if due_at > now => format!("pending, next try in {}", output::span(now, due_at)),
+        _ => delivery.state.clone(),
+    }
+}

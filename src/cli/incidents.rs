@@ -1,0 +1,140 @@
+//! `linedown incidents` and `linedown incident`: outages, and all there is to know of one.
+
+use std::fmt::Write;
+
+use jiff::Timestamp;
+
+use super::client::Daemon;
+use super::deliveries::{address, state};
+use super::{Code, CommandError, Place, output};
+use crate::clock;
+use crate::server::api::IncidentQuery;
+use crate::store::view::{Delivery, Incident, IncidentStory};
+
+/// Rows shown without `--limit`.
+const SHOWN: usize = 100;
+
+#[derive(Debug, clap::Args)]
+pub(super) struct ListArguments {
+    /// Only lines that are down now
+    #[arg(long)]
+    open: bool,
+    /// At most so many, the latest first
+    #[arg(long, value_name = "N", default_value_t = SHOWN)]
+    limit: usize,
+    /// Print them as JSON
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Debug, clap::Args)]
+pub(super) struct ShowArguments {
+    /// The outage, by the number that messages and `linedown incidents` show
+    id: i64,
+    /// Print it as JSON
+    #[arg(long)]
+    json: bool,
+}
+
+pub(super) async fn list(place: &Place, arguments: &ListArguments) -> Result<Code, CommandError> {
+    let query = IncidentQuery { open: arguments.open, limit: Some(arguments.limit) };
+    let incidents: Vec<Incident> = Daemon::find(place)?.get("incidents", &query).await?;
+    if arguments.json {
+        output::print_json(&incidents)?;
+    } else if incidents.is_empty() {
+        output::print(if arguments.open { "no line is down\n" } else { "no outages\n" })?;
+    } else {
+        let now = clock::now();
+        let heads = ["id", "line", "instance", "reason", "down since", "down for", "told", "pending", "dead"];
+        output::print(&output::table(&heads, incidents.iter().map(|incident| row(incident, now))))?;
+        if incidents.len() == arguments.limit {
+            output::print(&format!("the latest {}; more with --limit\n", arguments.limit))?;
+        }
+    }
+    Ok(Code::Done)
+}
+
+fn row(incident: &Incident, now: Timestamp) -> Vec<String> {
+    let lasting = output::span(incident.opened_at, incident.closed_at.unwrap_or(now));
+    let over = if incident.closed_at.is_some() { ", over" } else { "" };
+    vec![
+        incident.id.to_string(),
+        incident.name.clone().unwrap_or_default(),
+        incident.instance.clone(),
+        incident.reason.clone(),
+        output::moment(incident.opened_at),
+        format!("{lasting}{over}"),
+        incident.notifications.delivered.to_string(),
+        incident.notifications.pending.to_string(),
+        incident.notifications.dead.to_string(),
+    ]
+}
+
+pub(super) async fn show(place: &Place, arguments: &ShowArguments) -> Result<Code, CommandError> {
+    let path = format!("incidents/{}", arguments.id);
+    let story: IncidentStory = Daemon::find(place)?.get(&path, &()).await?;
+    if arguments.json {
+        output::print_json(&story)?;
+    } else {
+        output::print(&told(&story, clock::now()))?;
+    }
+    Ok(Code::Done)
+}
+
+/// The story of an outage, for people.
+fn told(story: &IncidentStory, now: Timestamp) -> String {
+    let mut text = String::new();
+    head(&mut text, &story.incident, now);
+    let _ = writeln!(text, "\nwebhooks");
+    let events = story.events.iter().map(|event| {
+        vec![
+            output::moment(event.received_at),
+            event.kind.clone(),
+            event.change.clone(),
+            event.error.clone().unwrap_or_default(),
+        ]
+    });
+    text.push_str(&output::table(&["received", "kind", "changed", "gateway's words"], events));
+    if story.deliveries.is_empty() {
+        let _ = writeln!(text, "\nnobody was to be told: no rule matched");
+    }
+    for delivery in &story.deliveries {
+        let _ = writeln!(text);
+        text.push_str(&told_delivery(delivery, now));
+    }
+    text
+}
+
+fn head(text: &mut String, incident: &Incident, now: Timestamp) {
+    let name = incident.name.as_ref().map(|name| format!("{name}, ")).unwrap_or_default();
+    let phone = incident.phone.as_ref().map(|phone| format!(", {phone}")).unwrap_or_default();
+    let lasting = output::span(incident.opened_at, incident.closed_at.unwrap_or(now));
+    let until = match incident.closed_at {
+        Some(closed_at) => format!("to {} ({lasting})", output::moment(closed_at)),
+        None => format!("and still down ({lasting})"),
+    };
+    let line = format!("{name}{}{phone} at {}", incident.instance, incident.source);
+    let _ = writeln!(text, "incident {}: {}", incident.id, output::printable(&line));
+    let _ = writeln!(text, "  {} from {} {until}", incident.reason, output::moment(incident.opened_at));
+}
+
+fn told_delivery(delivery: &Delivery, now: Timestamp) -> String {
+    let mut text = String::new();
+    let lost = delivery.lost.map(|lost| format!(" instead of notification {lost}")).unwrap_or_default();
+    let to = output::printable(&address(delivery));
+    let _ = writeln!(
+        text,
+        "notification {} ({}) to {to}{lost}, by rule {:?}: {}",
+        delivery.id,
+        delivery.kind,
+        delivery.rule,
+        state(delivery, now)
+    );
+    for attempt in &delivery.attempts {
+        let outcome = attempt.outcome.as_deref().unwrap_or("under way");
+        let detail = output::printable(attempt.detail.as_deref().unwrap_or_default());
+        let started = output::moment(attempt.started_at);
+        let _ = writeln!(text, "  {started}  try {}: {outcome}  {detail}", attempt.number);
+    }
+    text
+}

@@ -1,0 +1,146 @@
+//! The command line: one file a subcommand.
+
+mod check;
+mod client;
+mod deliveries;
+mod explain;
+mod failure;
+mod generate;
+mod incidents;
+mod output;
+mod retry;
+mod send_test;
+mod serve;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{CommandFactory, Parser, Subcommand};
+use linedown_sinks::SinkKind;
+
+use crate::clock;
+use crate::config::{self, Config, Loaded, Process};
+use crate::daemon::Signals;
+use crate::source;
+
+pub use failure::{Code, CommandError};
+pub use output::colour_on_stderr;
+pub use serve::LogFormat;
+
+/// Know the moment a WhatsApp line drops, and that somebody was told.
+#[derive(Debug, Parser)]
+#[command(name = "linedown", version, max_term_width = 100)]
+struct Arguments {
+    /// The config; beside it, conf.d/*.toml is merged.
+    #[arg(
+        long,
+        global = true,
+        value_name = "FILE",
+        env = "LINEDOWN_CONFIG",
+        default_value = "/etc/linedown/linedown.toml"
+    )]
+    config: PathBuf,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run the daemon. SIGHUP reloads the config, SIGTERM drains and ends
+    Serve(serve::Arguments),
+    /// Read the whole config and print every problem in it
+    Check(check::Arguments),
+    /// Show what would be decided about a webhook's payload; sends nothing
+    Explain(explain::Arguments),
+    /// Send one marked test message through one sink
+    SendTest(send_test::Arguments),
+    /// List outages, open and past
+    Incidents(incidents::ListArguments),
+    /// Show one outage with its events, notifications and attempts
+    Incident(incidents::ShowArguments),
+    /// List notifications and where they stand
+    Deliveries(deliveries::Arguments),
+    /// Send notifications again
+    Retry(retry::Arguments),
+    /// Print completions for a shell
+    Completions(generate::CompletionArguments),
+    /// Print the manual page
+    Man,
+}
+
+/// What the process provides to a command.
+#[derive(Clone, Copy)]
+pub struct Surroundings {
+    /// The kinds of sinks that a config may name.
+    pub kinds: &'static [SinkKind],
+    /// Catches the process's signals; called once, within the runtime.
+    pub signals: fn() -> std::io::Result<Signals>,
+    /// Starts logging.
+    pub log: fn(LogFormat),
+}
+
+/// Runs the command that the process's arguments name.
+pub fn run(surroundings: Surroundings) -> ExitCode {
+    let arguments = match Arguments::try_parse() {
+        Ok(arguments) => arguments,
+        Err(error) => {
+            // Help and version are no mistakes, and a closed pipe is none of ours.
+            let _ = error.print();
+            return if error.use_stderr() { Code::Usage.into() } else { Code::Done.into() };
+        }
+    };
+    let done = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
+    let done = match done {
+        Ok(runtime) => {
+            let done = runtime.block_on(dispatch(arguments, surroundings));
+            // A write that hangs in a blocking thread must not keep us.
+            runtime.shutdown_background();
+            done
+        }
+        Err(error) => Err(CommandError::new(Code::Failed, "cannot start the runtime").caused_by(&error)),
+    };
+    match done {
+        Ok(code) => code.into(),
+        Err(error) => {
+            eprint!("{error}");
+            error.code().into()
+        }
+    }
+}
+
+async fn dispatch(arguments: Arguments, surroundings: Surroundings) -> Result<Code, CommandError> {
+    let place = Place { config: arguments.config, surroundings };
+    match arguments.command {
+        Command::Serve(arguments) => serve::run(place, arguments).await,
+        Command::Check(arguments) => check::run(&place, &arguments),
+        Command::Explain(arguments) => explain::run(&place, &arguments),
+        Command::SendTest(arguments) => send_test::run(&place, &arguments).await,
+        Command::Incidents(arguments) => incidents::list(&place, &arguments).await,
+        Command::Incident(arguments) => incidents::show(&place, &arguments).await,
+        Command::Deliveries(arguments) => deliveries::run(&place, &arguments).await,
+        Command::Retry(arguments) => retry::run(&place, &arguments).await,
+        Command::Completions(arguments) => generate::completions(&arguments, &mut Arguments::command()),
+        Command::Man => generate::manual(Arguments::command()),
+    }
+}
+
+/// Where a command finds its config, and what it is read with.
+#[derive(Clone)]
+struct Place {
+    config: PathBuf,
+    surroundings: Surroundings,
+}
+
+impl Place {
+    /// Reads the config, with its report.
+    fn load(&self) -> Loaded {
+        let kinds: Vec<&str> = source::KINDS.iter().map(|kind| kind.name).collect();
+        config::load(&self.config, self.surroundings.kinds, &kinds, &Process::this(clock::now()))
+    }
+
+    /// Reads a config that must be right.
+    fn config(&self) -> Result<Config, CommandError> {
+        let Loaded { config, report } = self.load();
+        config.ok_or_else(|| CommandError::report(report.render(output::colour_on_stderr())))
+    }
+}

@@ -1,0 +1,41 @@
+//! `linedown retry`: notifications are sent again.
+
+use super::client::Daemon;
+use super::{Code, CommandError, Place, output};
+use crate::server::api::{RetryAnswer, RetryRequest};
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Arguments {
+    /// Notifications, by the numbers that `linedown deliveries` shows
+    #[arg(required_unless_present = "dead", conflicts_with = "dead")]
+    ids: Vec<i64>,
+    /// All that were given up
+    #[arg(long)]
+    dead: bool,
+    /// Only those of this sink
+    #[arg(long, requires = "dead", value_name = "NAME")]
+    sink: Option<String>,
+    /// Print their numbers as JSON
+    #[arg(long)]
+    json: bool,
+}
+
+pub(super) async fn run(place: &Place, arguments: &Arguments) -> Result<Code, CommandError> {
+    let Arguments { ids, dead, sink, json } = arguments;
+    let request = RetryRequest { ids: ids.clone(), dead: *dead, sink: sink.clone() };
+    let answer: RetryAnswer = Daemon::find(place)?.post("retry", &request).await?;
+    let again = &answer.notifications;
+    if *json {
+        output::print_json(again)?;
+    } else if again.len() == 1 {
+        output::print("1 notification is sent again\n")?;
+    } else {
+        output::print(&format!("{} notifications are sent again\n", again.len()))?;
+    }
+    let left: Vec<String> = ids.iter().filter(|id| !again.contains(id)).map(i64::to_string).collect();
+    if left.is_empty() {
+        return Ok(Code::Done);
+    }
+    let error = CommandError::new(Code::Failed, format!("not sent again: {}", left.join(", ")));
+    Err(error.hint("they are delivered, in flight just now, or unknown; see `linedown deliveries`"))
+}
