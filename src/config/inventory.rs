@@ -6,7 +6,7 @@ use linedown_sinks::{Path, Problem, Section};
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::reader::Reader;
+use super::reader::{Reader, UNKNOWN_KEY};
 
 /// Longest name, in characters.
 const LONGEST_NAME: usize = 100;
@@ -58,7 +58,7 @@ fn read_entry(id: &str, value: &Value, path: &Path, reader: &mut Reader<'_>) -> 
     let entry = section.read();
     for problem in &mut section.problems {
         let [.., linedown_sinks::Key::Name(key)] = problem.path.0.as_slice() else { continue };
-        if problem.what.starts_with("unknown key") && table.get(key).is_some_and(Value::is_object) {
+        if problem.what.starts_with(UNKNOWN_KEY) && table.get(key).is_some_and(Value::is_object) {
             problem.hint = Some(format!("an identifier with a dot needs quotes: [instances.\"{id}.{key}\"]"));
         }
     }
@@ -97,6 +97,7 @@ fn warn_of_duplicates(inventory: &HashMap<String, Entry>, path: &Path, reader: &
     for pair in named.windows(2).filter(|pair| pair[0].0 == pair[1].0) {
         let [(name, other), (_, id)] = [pair[0], pair[1]];
         let what = format!("the name {name:?} is that of instance {other} as well");
-        reader.note(Problem::warning(path.join(id).join("name"), what).hint("a message shows the name: make it unique"));
+        reader
+            .note(Problem::warning(path.join(id).join("name"), what).hint("a message shows the name: make it unique"));
     }
 }

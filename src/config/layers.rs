@@ -60,7 +60,8 @@ impl Layers {
         let mut merged = builder.build().map_err(cannot_merge)?;
         let (overrides, problems) = Overrides::read(variables, &merged.cache);
         if !overrides.variables.is_empty() {
-            merged = Merging::builder().add_source(merged).add_source(overrides.clone()).build().map_err(cannot_merge)?;
+            merged =
+                Merging::builder().add_source(merged).add_source(overrides.clone()).build().map_err(cannot_merge)?;
         }
         let mut all: Value = merged.try_deserialize().map_err(cannot_merge)?;
         let rules = rules(&mut all, files.len());
@@ -91,7 +92,8 @@ fn files(main: &FilePath) -> Result<Vec<File>, Vec<Row>> {
             Err(row) => wrong.push(row),
         }
         if total > LARGEST_TOTAL {
-            wrong.push(Row::error(path.to_string_lossy(), "with this file the config is larger than 64 MiB altogether"));
+            wrong
+                .push(Row::error(path.to_string_lossy(), "with this file the config is larger than 64 MiB altogether"));
             break;
         }
     }

@@ -127,14 +127,18 @@ fn check(layers: &Layers, kinds: &[SinkKind], source_kinds: &[&str], process: &P
     let sources = sources::read(table("sources"), &at("sources"), source_kinds, reader);
     let inventory = inventory::read(table("instances"), &at("instances"), reader);
     let messages = sinks::messages(table("messages"), &at("messages"), reader);
-    let mut sinks = sinks::read(table("sinks"), &at("sinks"), kinds, &messages, reader);
+    let sinks = sinks::read(table("sinks"), &at("sinks"), kinds, &messages, reader);
     let known = rules::Known {
         sinks: table("sinks").as_object().unwrap_or(&empty).keys().map(String::as_str).collect(),
         sources: table("sources").as_object().unwrap_or(&empty).keys().map(String::as_str).collect(),
         labels: inventory.values().flat_map(|entry| entry.labels.keys()).map(String::as_str).collect(),
     };
+    let errors = reader.errors();
     let rules = rules::read(layers.rules.iter().map(|(rule, _, index)| (rule, index.is_some())), &known, reader);
-    sinks::check_use(&mut sinks, &rules, reader);
+    // A mistaken rule may be the one that uses a sink.
+    if reader.errors() == errors {
+        sinks::check_use(&sinks, &rules, reader);
+    }
     Config {
         server: server::read(table("server"), &at("server"), process.now, reader),
         store: store::read(table("store"), &at("store"), process.variable("STATE_DIRECTORY"), reader),

@@ -54,7 +54,9 @@ fn plain_secret(text: &str) -> Option<Path> {
             let secret = value.get_ref().as_table()?.iter().find(|(key, value)| {
                 value.get_ref().is_str() && SECRET_KEYS.iter().any(|secret| key.get_ref().ends_with(secret))
             });
-            secret.map(|(key, _)| Path(vec![name.into(), member.get_ref().as_ref().into(), key.get_ref().as_ref().into()]))
+            secret.map(|(key, _)| {
+                Path(vec![name.into(), member.get_ref().as_ref().into(), key.get_ref().as_ref().into()])
+            })
         })
     })
 }

@@ -107,7 +107,8 @@ pub(super) fn read<'v>(
     let mut rules = Vec::new();
     for (index, (value, in_list)) in values.enumerate() {
         let path = path.join(index);
-        let single = || Problem::error(path.clone(), "`rules` must be a list").hint("write [[rules]], in double brackets");
+        let single =
+            || Problem::error(path.clone(), "`rules` must be a list").hint("write [[rules]], in double brackets");
         if !in_list {
             reader.note(single());
         } else if reader.table(value, &path, "[[rules]]").is_some() {
@@ -175,13 +176,7 @@ fn some_of(names: &[&str]) -> String {
 }
 
 /// The sinks of a rule or a step that stands at `path`.
-fn sinks(
-    value: &Value,
-    names: &[Value],
-    path: &Path,
-    known: &Known<'_>,
-    reader: &mut Reader<'_>,
-) -> Vec<String> {
+fn sinks(value: &Value, names: &[Value], path: &Path, known: &Known<'_>, reader: &mut Reader<'_>) -> Vec<String> {
     let at = path.join("notify");
     match value.get("notify") {
         None => {

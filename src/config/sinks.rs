@@ -146,7 +146,8 @@ fn read_sink(
         COMMON.iter().filter_map(|key| Some(((*key).to_owned(), table.get(*key)?.clone()))).collect();
     let common: Common = reader.read(&Value::Object(common_part), path, "[sinks.NAME]");
     let kind = kind(&common, value, path, kinds, reader);
-    let retry = common.retry.as_ref().map_or_else(Retry::default, |retry| read_retry(retry, &path.join("retry"), reader));
+    let retry =
+        common.retry.as_ref().map_or_else(Retry::default, |retry| read_retry(retry, &path.join("retry"), reader));
     let texts = texts(&common, value, path, messages, reader);
     let kind = kind?;
     let mut section = Section::new(value, path.clone(), &COMMON, reader.environment);
@@ -182,13 +183,7 @@ fn one_of_some(names: &[&str]) -> String {
 }
 
 /// The words of a sink: `[messages]` where it has no keys of its own.
-fn texts(
-    common: &Common,
-    value: &Value,
-    path: &Path,
-    messages: &Messages,
-    reader: &mut Reader<'_>,
-) -> Option<Texts> {
+fn texts(common: &Common, value: &Value, path: &Path, messages: &Messages, reader: &mut Reader<'_>) -> Option<Texts> {
     let TextKeys { language, time_zone, templates } = messages.keys.clone();
     let keys = TextKeys {
         language: common.language.clone().or(language),

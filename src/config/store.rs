@@ -76,7 +76,9 @@ fn database(url: &str) -> Result<PathBuf, (&'static str, Option<&'static str>)> 
         "" | "/" => Err(("the address names no file", None)),
         ":memory:" => Err(("a store in memory forgets everything at a restart", None)),
         _ if file.ends_with('/') => Err(("the address names a folder, not a file", Some("add `linedown.db`"))),
-        _ if file.contains(['?', '#', '\0']) => Err(("an address of a store has no options", Some("leave out what begins with `?` or `#`"))),
+        _ if file.contains(['?', '#', '\0']) => {
+            Err(("an address of a store has no options", Some("leave out what begins with `?` or `#`")))
+        }
         _ => Ok(PathBuf::from(file)),
     }
 }
@@ -95,7 +97,9 @@ mod tests {
         ] {
             assert_eq!(database(url), Ok(PathBuf::from(path)), "{url}");
         }
-        for url in ["", "x.db", "sqlite:", "sqlite://", "sqlite:///", "sqlite::memory:", "sqlite:///x?mode=rwc", "mysql://h/x"] {
+        for url in
+            ["", "x.db", "sqlite:", "sqlite://", "sqlite:///", "sqlite::memory:", "sqlite:///x?mode=rwc", "mysql://h/x"]
+        {
             assert!(database(url).is_err(), "{url}");
         }
         assert_eq!(database("postgres://u:p@h/d").unwrap_err().0, "PostgreSQL is not available in this version");

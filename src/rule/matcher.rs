@@ -17,8 +17,7 @@ use serde_json::{Map, Value};
 const MOST_ALTERNATIVES: usize = 1_000;
 
 /// The fields besides `labels.*`.
-const FIELDS: [Field; 6] =
-    [Field::Source, Field::Instance, Field::Name, Field::Phone, Field::Reason, Field::Error];
+const FIELDS: [Field; 6] = [Field::Source, Field::Instance, Field::Name, Field::Phone, Field::Reason, Field::Error];
 
 /// A rule's tests, all of which an incident must pass.
 #[derive(Clone, Debug, Default)]
@@ -289,12 +288,7 @@ fn read_list(field: &Field, values: &[Value], path: &Path, problems: &mut Vec<Pr
     Some(Test::AnyOf(tests.filter_map(|(i, value)| read_test(field, value, &path.join(i), problems)).collect()))
 }
 
-fn read_operator(
-    field: &Field,
-    table: &Map<String, Value>,
-    path: &Path,
-    problems: &mut Vec<Problem>,
-) -> Option<Test> {
+fn read_operator(field: &Field, table: &Map<String, Value>, path: &Path, problems: &mut Vec<Problem>) -> Option<Test> {
     const OPERATORS: [&str; 2] = ["regex", "not"];
     let before = problems.len();
     for key in table.keys().filter(|key| !OPERATORS.contains(&key.as_str())) {

@@ -66,9 +66,15 @@ fn what_does_not_and_why() {
         (json!({ "instance": "39ecb202" }), r#"instance is "39ECB202", wanted "39ecb202""#),
         (json!({ "instance": "39ec*" }), r#"instance is "39ECB202", wanted something like "39ec*""#),
         (json!({ "phone": "5511" }), r#"phone is "5544*****9999", wanted "5511""#),
-        (json!({ "reason": ["other", "session-*"] }), r#"reason is "number-blocked", wanted one of "other" or something like "session-*""#),
+        (
+            json!({ "reason": ["other", "session-*"] }),
+            r#"reason is "number-blocked", wanted one of "other" or something like "session-*""#,
+        ),
         (json!({ "source": { "not": "z-api" } }), r#"source is "z-api", wanted not "z-api""#),
-        (json!({ "error": { "regex": "possible" } }), r#"error is "Possible Blocking [1]", wanted a match of /possible/"#),
+        (
+            json!({ "error": { "regex": "possible" } }),
+            r#"error is "Possible Blocking [1]", wanted a match of /possible/"#,
+        ),
         // Anchored: a part is not enough, nor one side of an alternative.
         (json!({ "source": { "regex": "z|x" } }), r#"source is "z-api", wanted a match of /z|x/"#),
     ] {
@@ -80,19 +86,79 @@ fn what_does_not_and_why() {
 fn mistakes_and_their_places() {
     for (value, place, what, hint) in [
         (json!({ "raeson": "other" }), "rules[0].match.raeson", "unknown key `raeson`", "did you mean `reason`?"),
-        (json!({ "tier": "gold" }), "rules[0].match.tier", "unknown key `tier`", "a label of the inventory is `labels.tier`"),
-        (json!({ "reason": "number-blockd" }), "rules[0].match.reason", "unknown reason `number-blockd`", "did you mean `number-blocked`?"),
-        (json!({ "reason": ["other", "othr"] }), "rules[0].match.reason[1]", "unknown reason `othr`", "did you mean `other`?"),
+        (
+            json!({ "tier": "gold" }),
+            "rules[0].match.tier",
+            "unknown key `tier`",
+            "a label of the inventory is `labels.tier`",
+        ),
+        (
+            json!({ "reason": "number-blockd" }),
+            "rules[0].match.reason",
+            "unknown reason `number-blockd`",
+            "did you mean `number-blocked`?",
+        ),
+        (
+            json!({ "reason": ["other", "othr"] }),
+            "rules[0].match.reason[1]",
+            "unknown reason `othr`",
+            "did you mean `other`?",
+        ),
         (json!({ "phone": 55 }), "rules[0].match.phone", "wrong type: integer", "write it in quotes: \"55\""),
-        (json!({ "phone": "+55" }), "rules[0].match.phone", "no phone is like that: gateways send digits only", "write country code, area code and number without `+`, spaces and dashes"),
-        (json!({ "name": "[a" }), "rules[0].match.name", "this glob cannot be read: `[` without `]`", r"a backslash takes `*`, `?`, `[` and `{` literally: '\['"),
-        (json!({ "name": "{a" }), "rules[0].match.name", "this glob cannot be read: `{` without `}`", r"a backslash takes `*`, `?`, `[` and `{` literally: '\['"),
-        (json!({ "name": { "regex": "(" } }), "rules[0].match.name.regex", "this regex cannot be read: unclosed group", ""),
-        (json!({ "name": { "regex": "a)|(b" } }), "rules[0].match.name.regex", "this regex cannot be read: unopened group", ""),
-        (json!({ "name": { "regex": "\\w{1000}{1000}" } }), "rules[0].match.name.regex", "this regex cannot be read: it grows too big", ""),
-        (json!({ "name": { "regexp": "x" } }), "rules[0].match.name.regexp", "unknown key `regexp`", "did you mean `regex`?"),
-        (json!({ "name": { "regex": "x", "not": "y" } }), "rules[0].match.name", "either `regex` or `not` is wanted here", "`{ not = { regex = … } }` is both"),
-        (json!({ "name": {} }), "rules[0].match.name", "either `regex` or `not` is wanted here", "`{ not = { regex = … } }` is both"),
+        (
+            json!({ "phone": "+55" }),
+            "rules[0].match.phone",
+            "no phone is like that: gateways send digits only",
+            "write country code, area code and number without `+`, spaces and dashes",
+        ),
+        (
+            json!({ "name": "[a" }),
+            "rules[0].match.name",
+            "this glob cannot be read: `[` without `]`",
+            r"a backslash takes `*`, `?`, `[` and `{` literally: '\['",
+        ),
+        (
+            json!({ "name": "{a" }),
+            "rules[0].match.name",
+            "this glob cannot be read: `{` without `}`",
+            r"a backslash takes `*`, `?`, `[` and `{` literally: '\['",
+        ),
+        (
+            json!({ "name": { "regex": "(" } }),
+            "rules[0].match.name.regex",
+            "this regex cannot be read: unclosed group",
+            "",
+        ),
+        (
+            json!({ "name": { "regex": "a)|(b" } }),
+            "rules[0].match.name.regex",
+            "this regex cannot be read: unopened group",
+            "",
+        ),
+        (
+            json!({ "name": { "regex": "\\w{1000}{1000}" } }),
+            "rules[0].match.name.regex",
+            "this regex cannot be read: it grows too big",
+            "",
+        ),
+        (
+            json!({ "name": { "regexp": "x" } }),
+            "rules[0].match.name.regexp",
+            "unknown key `regexp`",
+            "did you mean `regex`?",
+        ),
+        (
+            json!({ "name": { "regex": "x", "not": "y" } }),
+            "rules[0].match.name",
+            "either `regex` or `not` is wanted here",
+            "`{ not = { regex = … } }` is both",
+        ),
+        (
+            json!({ "name": {} }),
+            "rules[0].match.name",
+            "either `regex` or `not` is wanted here",
+            "`{ not = { regex = … } }` is both",
+        ),
         (json!({ "name": [] }), "rules[0].match.name", "an empty list matches nothing", ""),
         (json!({ "labels": "gold" }), "rules[0].match.labels", "wrong type: string", ""),
         (json!("gold"), "rules[0].match", "wrong type: string", ""),
@@ -124,7 +190,9 @@ fn test() -> impl Strategy<Value = Value> {
     let leaf = prop_oneof![
         "[abã]{0,3}".prop_map(Value::from),
         "[abã*?]{1,4}".prop_map(Value::from),
-        "[ab.*]{0,2}".prop_filter("a regex", |regex| Regex::new(regex).is_ok()).prop_map(|regex| json!({ "regex": regex })),
+        "[ab.*]{0,2}"
+            .prop_filter("a regex", |regex| Regex::new(regex).is_ok())
+            .prop_map(|regex| json!({ "regex": regex })),
     ];
     leaf.prop_recursive(3, 16, 3, |inner| {
         prop_oneof![
