@@ -31,17 +31,24 @@ pub struct Entry {
 }
 
 /// Reads one instance after the other: there may be a hundred thousand of them.
-pub(super) fn read(value: &Value, path: &Path, reader: &mut Reader<'_>) -> HashMap<String, Entry> {
-    let Some(instances) = reader.table(value, path, "[instances.ID]") else { return HashMap::new() };
+pub(super) fn read(value: Option<Value>, path: &Path, reader: &mut Reader<'_>) -> HashMap<String, Entry> {
+    let instances = match value {
+        None => return HashMap::new(),
+        Some(Value::Object(instances)) => instances,
+        Some(other) => {
+            reader.table(&other, path, "[instances.ID]");
+            return HashMap::new();
+        }
+    };
     let mut inventory = HashMap::with_capacity(instances.len());
     for (id, value) in instances {
         if reader.is_full() {
             break;
         }
         let path = path.join(id.as_str());
-        if let Some(entry) = read_entry(id, value, &path, reader) {
+        if let Some(entry) = read_entry(&id, &value, &path, reader) {
             check_bounds(&entry, &path, reader);
-            inventory.insert(id.clone(), entry);
+            inventory.insert(id, entry);
         }
     }
     warn_of_duplicates(&inventory, path, reader);
