@@ -125,7 +125,7 @@ mod tests {
         const JSON: (&str, &str) = ("content-type", "application/json");
         const GZIP: (&str, &str) = ("content-encoding", "gzip");
         let small = gzip(b"{}");
-        let bomb = gzip(&[b' '; 100_000]);
+        let bomb = gzip(&vec![b' '; 100_000]);
         assert!(bomb.len() > 100 && gzip(&[b' '; 5000]).len() < 100);
         for (headers, body, expected) in [
             (vec![JSON], &b"{}"[..], Ok("{}")),
