@@ -54,6 +54,8 @@ fn notification(recipient: String, now: Timestamp) -> Notification {
         last_failure: None,
         incident: incident(now),
         undelivered: None,
+        items: Vec::new(),
+        acknowledge_url: None,
     }
 }
 
@@ -71,5 +73,6 @@ fn incident(now: Timestamp) -> Incident {
         error: None,
         opened_at: now,
         closed_at: None,
+        acknowledged: None,
     }
 }

@@ -26,10 +26,14 @@ pub struct Notification {
     pub at: Timestamp,
     /// What the last try failed with, if there was one: why the reader hears late.
     pub last_failure: Option<String>,
-    /// The outage it is about.
+    /// The outage it is about; of a digest, the worst.
     pub incident: Incident,
     /// For [`Kind::Undelivered`]: what somebody else was to be told and was not.
     pub undelivered: Option<Undelivered>,
+    /// For [`Kind::Digest`]: everything it is about, worst first, [`Notification::incident`] included.
+    pub items: Vec<Item>,
+    /// Where the reader can say "mine"; none where nothing is to be acknowledged, or no address is configured.
+    pub acknowledge_url: Option<String>,
 }
 
 impl Notification {
@@ -55,6 +59,14 @@ pub enum Kind {
     Worse,
     /// The line is back.
     Resolved,
+    /// The line is still down, some time later.
+    Reminder,
+    /// The line is still down and nobody has said "mine": the next one is told.
+    Escalation,
+    /// Somebody said "mine": those who were told need not act.
+    Acknowledged,
+    /// Several outages of one group in one message.
+    Digest,
     /// Another sink gave up on a message; this one tells somebody.
     Undelivered,
     /// Somebody asked for a test message.
@@ -63,7 +75,17 @@ pub enum Kind {
 
 impl Kind {
     /// Every kind, for tables and tests.
-    pub const ALL: [Self; 5] = [Self::Down, Self::Worse, Self::Resolved, Self::Undelivered, Self::Test];
+    pub const ALL: [Self; 9] = [
+        Self::Down,
+        Self::Worse,
+        Self::Resolved,
+        Self::Reminder,
+        Self::Escalation,
+        Self::Acknowledged,
+        Self::Digest,
+        Self::Undelivered,
+        Self::Test,
+    ];
 
     /// As stored, shown and matched.
     pub fn as_str(self) -> &'static str {
@@ -71,6 +93,10 @@ impl Kind {
             Self::Down => "down",
             Self::Worse => "worse",
             Self::Resolved => "resolved",
+            Self::Reminder => "reminder",
+            Self::Escalation => "escalation",
+            Self::Acknowledged => "acknowledged",
+            Self::Digest => "digest",
             Self::Undelivered => "undelivered",
             Self::Test => "test",
         }
@@ -99,6 +125,28 @@ pub struct Incident {
     pub opened_at: Timestamp,
     /// Since when it is back; none while it is down.
     pub closed_at: Option<Timestamp>,
+    /// Who said "mine", if somebody did.
+    pub acknowledged: Option<Acknowledged>,
+}
+
+/// Somebody said "mine".
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Acknowledged {
+    /// Who: the name a person gave, or the recipient whose link was used.
+    pub by: String,
+    /// When.
+    pub at: Timestamp,
+}
+
+/// One part of a digest.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Item {
+    /// The number of the notification that the digest delivers.
+    pub notification: i64,
+    /// Why it would have been sent alone.
+    pub kind: Kind,
+    /// The outage.
+    pub incident: Incident,
 }
 
 /// One line at a source, with what the inventory knows of it.

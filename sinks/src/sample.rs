@@ -30,7 +30,10 @@ pub(crate) fn notification() -> Notification {
             error: Some("You are not connected.".into()),
             opened_at: at("2026-11-23T07:58:00Z"),
             closed_at: None,
+            acknowledged: None,
         },
         undelivered: None,
+        items: Vec::new(),
+        acknowledge_url: None,
     }
 }

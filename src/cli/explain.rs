@@ -136,6 +136,7 @@ fn incident(event: &Event, routing: &Routing) -> Incident {
         error: event.error.clone(),
         opened_at: event.at,
         closed_at: None,
+        acknowledged: None,
     }
 }
 
@@ -153,6 +154,8 @@ fn planned(owed: Owed, incident: &Incident, routing: &Routing) -> Planned {
         last_failure: None,
         incident: incident.clone(),
         undelivered: None,
+        items: Vec::new(),
+        acknowledge_url: None,
     };
     let target = routing.sinks.get(&owed.sink);
     let message = target.map(|target| target.settings.preview(&notification)).unwrap_or_default();

@@ -66,6 +66,7 @@ pub(crate) fn incident(reason: Reason) -> Incident {
         error: None,
         opened_at: from_millis(0),
         closed_at: None,
+        acknowledged: None,
     }
 }
 

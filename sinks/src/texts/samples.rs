@@ -38,6 +38,8 @@ pub(super) fn sample(kind: Kind, reason: Reason, full: bool, closed: bool) -> No
         last_failure: text(full, "unreachable: connection refused"),
         incident: incident(reason, full, closed.then_some(at)),
         undelivered: (kind == Kind::Undelivered).then(|| undelivered(full)),
+        items: Vec::new(),
+        acknowledge_url: None,
     }
 }
 
@@ -57,6 +59,7 @@ pub(super) fn incident(reason: Reason, full: bool, closed_at: Option<Timestamp>)
         error: text(full, "Something went wrong"),
         opened_at: OPENED,
         closed_at,
+        acknowledged: None,
     }
 }
 

@@ -65,6 +65,8 @@ fn read(row: &Row<'_>, store: &str, now: Timestamp) -> rusqlite::Result<(Due, Op
         last_failure: row.get(6)?,
         incident,
         undelivered: None,
+        items: Vec::new(),
+        acknowledge_url: None,
     };
     Ok((Due { notification, owed_at: from_millis(row.get(7)?) }, row.get(8)?))
 }
