@@ -6,7 +6,10 @@ mod http;
 mod payload;
 mod sections;
 
+mod commands;
 mod delivery;
 mod durability;
 mod intake;
+mod life;
+mod recovery;
 mod tls;
