@@ -4,8 +4,9 @@ use linedown_standins::{Command, Does, Smtp};
 use serde_json::Value;
 
 use crate::daemon::{Daemon, eventually};
+use crate::held::Held;
 use crate::payload::{blocked, down, down_since, up, up_since};
-use crate::sections::{CONSOLE, QUICK, email, tell};
+use crate::sections::{CONSOLE, QUICK, chat, email, tell};
 
 fn kinds(told: &[Value]) -> Vec<&str> {
     told.iter().filter_map(|line| line["kind"].as_str()).collect()
@@ -97,4 +98,57 @@ fn a_disconnect_that_was_held_up_until_the_line_was_back_is_still_told() {
     let told = &daemon.wait_for_told(1)[0];
     assert!(told["kind"] == "down" && told["closed_at"].is_string(), "{told}");
     assert_eq!(daemon.rows(&["incidents", "--open"]).len(), 0);
+}
+
+#[test]
+fn what_changes_while_a_message_is_on_its_way_is_told_after_it() {
+    let far_side = Held::new();
+    let sinks = format!("{}{CONSOLE}", chat("chat", &far_side.url()));
+    let daemon = Daemon::start(&format!("{sinks}{}", tell(&["chat", "console"])));
+    daemon.accept(&down_since("A", 60));
+    let in_flight = far_side.take();
+    daemon.accept(&blocked("A"));
+    daemon.wait_for_told(2);
+    in_flight.accept();
+    let in_flight = far_side.take();
+    daemon.accept(&up("A"));
+    daemon.wait_for_told(3);
+    in_flight.accept();
+    far_side.take().accept();
+    let delivered = daemon.wait_for_deliveries("delivered", 6);
+    for sink in ["chat", "console"] {
+        let of_sink = delivered.iter().rev().filter(|row| row["sink"] == sink);
+        let kinds: Vec<_> = of_sink.filter_map(|row| row["kind"].as_str()).collect();
+        assert_eq!(kinds, ["down", "worse", "resolved"], "{sink}");
+    }
+}
+
+#[test]
+fn a_gateway_whose_clock_stands_still_is_heard_every_time() {
+    let daemon = Daemon::start(&format!("{CONSOLE}{}", tell(&["console"])));
+    let still = |mut payload: Value| {
+        payload["momment"] = 1_580_163_342.into();
+        daemon.post(&payload).json()["duplicate"].clone()
+    };
+    for (count, kind) in [(1, "down"), (2, "resolved"), (3, "down"), (4, "resolved")] {
+        let payload = if kind == "down" { down("A") } else { up("A") };
+        assert_eq!(still(payload.clone()), false, "{count}");
+        assert_eq!(still(payload), true, "the same at once is a duplicate");
+        daemon.wait_for_deliveries("delivered", count);
+        assert_eq!(kinds(&daemon.wait_for_told(count)).last(), Some(&kind));
+    }
+    assert_eq!(daemon.told().len(), 4);
+}
+
+#[test]
+fn a_late_copy_of_a_disconnect_raises_no_alarm() {
+    let daemon = Daemon::start(&format!("{CONSOLE}{}", tell(&["console"])));
+    let first = down_since("A", 5);
+    daemon.accept(&first);
+    daemon.wait_for_deliveries("delivered", 1);
+    daemon.accept(&up("A"));
+    daemon.wait_for_deliveries("delivered", 2);
+    assert_eq!(daemon.post(&first).json()["duplicate"], true);
+    assert_eq!(daemon.rows(&["incidents", "--open"]).len(), 0);
+    assert_eq!(daemon.rows(&["deliveries"]).len(), 2);
 }
