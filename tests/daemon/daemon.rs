@@ -122,7 +122,7 @@ impl Daemon {
     fn launch_as(&mut self, mut command: Command) {
         let before = self.log.read(Vec::len);
         command.args(["--config", &self.path("linedown.toml"), "serve"]).env_clear();
-        command.envs([("LINEDOWN_LOG_FORMAT", "json"), ("LINEDOWN_LOG", "debug")]);
+        command.envs([("LINEDOWN_LOG_FORMAT", "json"), ("LINEDOWN_LOG", "trace")]);
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().expect("the binary can be started");
         self.readers.push(self.told.follow(child.stdout.take().expect("the output is piped")));

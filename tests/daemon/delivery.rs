@@ -160,3 +160,46 @@ fn one_bad_recipient_stops_no_other() {
     });
     assert_eq!(late["recipient"], to[2], "{late}");
 }
+
+#[test]
+fn sinks_that_are_each_others_fallback_do_not_tell_each_other_for_ever() {
+    let (first, second) = (Slack::new().without_rate_limit(), Slack::new().without_rate_limit());
+    for chat in [&first, &second] {
+        (0..10).for_each(|_| chat.script(Scripted::answer(404, "no_service")));
+    }
+    let sinks = [slack("a", &first), "fallback = \"b\"\n".into(), slack("b", &second), "fallback = \"a\"\n".into()];
+    let daemon = Daemon::start(&format!("{}{}", sinks.concat(), tell(&["a"])));
+    daemon.accept(&down("A"));
+    let dead = daemon.wait_for_deliveries("dead", 2);
+    let untold = eventually("the figure", || daemon.metric("linedown_notifications_untold_total").filter(|n| *n > 0));
+    assert_eq!((dead.len(), untold, first.posts().len(), second.posts().len()), (2, 1, 1, 1));
+}
+
+#[test]
+fn a_line_without_the_label_that_names_its_owner_is_told_elsewhere() {
+    let relay = Smtp::new();
+    let ops = email_to("ops", &relay, &["{{ instance.labels.owner }}"]);
+    let line = "[instances.A]\nlabels = { owner = \"dono@acme.example\" }\n";
+    let daemon = Daemon::start(&format!("{line}{ops}fallback = \"console\"\n{CONSOLE}{}", tell(&["ops"])));
+    daemon.accept(&down("A"));
+    assert_eq!(relay.wait_for(1)[0].to, ["dono@acme.example"]);
+    daemon.accept(&down("B"));
+    let told = &daemon.wait_for_told(1)[0];
+    assert!(told["instance"] == "B" && told["undelivered"]["why"].to_string().contains("no recipient"), "{told}");
+}
+
+#[test]
+fn retrying_by_hand_does_not_wait_for_the_next_probe() {
+    let relay = Smtp::new();
+    relay.go_away();
+    let patient = "retry = { first = \"10m\", max = \"10m\", give_up_after = \"1h\" }\n";
+    let daemon = Daemon::start(&format!("{}{patient}{}", email("ops", &relay), tell(&["ops"])));
+    daemon.accept(&down("A"));
+    eventually("a failure", || {
+        let row = daemon.rows(&["deliveries"]).remove(0);
+        (row["in_flight"] == false && row["tries"] == 1).then_some(())
+    });
+    relay.come_back();
+    assert_eq!(daemon.command(&["retry", "1"]).code, Some(0));
+    relay.wait_for(1);
+}

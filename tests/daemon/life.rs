@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use linedown_standins::{Command, Does, Smtp};
 use serde_json::json;
 
-use crate::daemon::{Daemon, HOOK, JSON, eventually};
+use crate::daemon::{CANARY, Daemon, HOOK, JSON, SECRET, eventually};
 use crate::held::Held;
 use crate::http::{exchange, read, request};
 use crate::payload::down;
@@ -220,4 +220,17 @@ fn an_idle_connection_does_not_hold_up_the_end() {
     daemon.term();
     assert_eq!(daemon.ended().code(), Some(0));
     assert!(started.elapsed() < Duration::from_secs(5), "{:?}", started.elapsed());
+}
+
+#[test]
+fn a_reload_takes_over_a_new_secret_and_forgets_the_old_one() {
+    let everybody = format!("{CONSOLE}{}", tell(&["console"]));
+    let daemon = Daemon::start(&everybody);
+    daemon.configure(&format!("[sources.z-api]\nsecret = \"{CANARY}-another-e81c\"\n{everybody}"));
+    daemon.reload();
+    let to = |secret: &str| {
+        let body = down("A").to_string();
+        daemon.send(&request("POST", &format!("/hooks/z-api/{secret}"), &[JSON], body.as_bytes())).status
+    };
+    assert_eq!((to(SECRET), to(&format!("{CANARY}-another-e81c"))), (404, 200));
 }

@@ -14,7 +14,9 @@ use crate::sections::{CONSOLE, tell};
 
 fn sections(certificates: &Certificates) -> String {
     let (certificate, key) = (certificates.certificate(), certificates.key());
-    format!("[server]\ntls = {{ certificate = {certificate:?}, key = {key:?} }}\n{CONSOLE}{}", tell(&["console"]))
+    let (certificate, key) = (certificate.display(), key.display());
+    let tls = format!("[server]\ntls = {{ certificate = \"{certificate}\", key = \"{key}\" }}\n");
+    format!("{tls}{CONSOLE}{}", tell(&["console"]))
 }
 
 /// Posts as a gateway that trusts one authority does.
