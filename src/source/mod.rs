@@ -7,6 +7,7 @@ use jiff::{SignedDuration, Timestamp};
 use linedown_sinks::Reason;
 use serde::Serialize;
 use serde_json::{Map, Value};
+use sha2::{Digest, Sha256};
 
 use crate::clock;
 
@@ -138,7 +139,7 @@ pub fn read(
     let gateway_at = report.stamp.map(clock::from_millis).filter(|at| believable(*at, received_at));
     let instance = url_instance.and_then(|name| tidy(name, INSTANCE)).or(report.instance);
     // Somebody must be told even if nobody can say which line it is.
-    let instance = instance.or_else(|| report.phone.clone()).unwrap_or_else(|| "unknown".to_owned());
+    let instance = instance.or_else(|| report.phone.as_deref().map(by_phone)).unwrap_or_else(|| "unknown".to_owned());
     Ok(Some(Event {
         source: source.to_owned(),
         instance,
@@ -151,6 +152,13 @@ pub fn read(
         stamp: report.stamp,
         received_at,
     }))
+}
+
+/// A name for a line of which only the phone is known. Instances stand in logs and phones must not, so it is a
+/// digest: always the same for one phone, and telling nothing of it.
+fn by_phone(phone: &str) -> String {
+    let digest = Sha256::digest(phone);
+    format!("phone-{:02x}{:02x}{:02x}{:02x}", digest[0], digest[1], digest[2], digest[3])
 }
 
 fn believable(at: Timestamp, received_at: Timestamp) -> bool {
@@ -183,7 +191,7 @@ fn phone(payload: &Map<String, Value>, key: &str) -> Option<String> {
 /// A time since 1970 in seconds or milliseconds, as a number or as text, in milliseconds.
 fn stamp(payload: &Map<String, Value>, key: &str) -> Option<i64> {
     /// Larger values are milliseconds: as seconds they would lie beyond the year 5000.
-    const SECONDS_END: i64 = 100_000_000_000;
+    const SECONDS_END: u64 = 100_000_000_000;
     let number: serde_json::Number = match payload.get(key)? {
         Value::Number(number) => number.clone(),
         Value::String(text) => text.trim().parse().ok()?,
@@ -191,7 +199,7 @@ fn stamp(payload: &Map<String, Value>, key: &str) -> Option<i64> {
     };
     #[expect(clippy::cast_possible_truncation, reason = "`as` saturates, and such values are never believed")]
     let value = number.as_i64().or_else(|| number.as_f64().map(|float| float as i64))?;
-    Some(if value.abs() < SECONDS_END { value * 1000 } else { value })
+    Some(if value.unsigned_abs() < SECONDS_END { value * 1000 } else { value })
 }
 
 #[cfg(test)]
@@ -271,7 +279,8 @@ mod tests {
         let full = r#"{"type":"DisconnectedCallback","instanceId":"A","phone":"5544"}"#;
         assert_eq!(name(Some("B"), full), "B");
         assert_eq!(name(None, full), "A");
-        assert_eq!(name(None, r#"{"type":"DisconnectedCallback","instanceId":null,"phone":5544}"#), "5544");
+        assert_eq!(name(None, r#"{"type":"DisconnectedCallback","instanceId":null,"phone":5544}"#), by_phone("5544"));
+        assert!(!by_phone("5544").contains("5544"));
         assert_eq!(name(None, r#"{"type":"DisconnectedCallback"}"#), "unknown");
         assert_eq!(name(None, r#"{"type":"DisconnectedCallback","instanceId":" \u0000 "}"#), "unknown");
     }
