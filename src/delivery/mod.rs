@@ -117,6 +117,15 @@ impl Delivery {
         self.bells.ring(sinks);
     }
 
+    /// Somebody says that these sinks are mended: they are tried now, although they were failing.
+    pub fn try_now(&self, sinks: &BTreeSet<String>) {
+        let workers = self.workers.lock().unwrap_or_else(PoisonError::into_inner);
+        for sender in sinks.iter().filter_map(|sink| workers.assignments.get(sink)) {
+            // The same settings anew: a worker forgives its sink then, and looks for what is due.
+            sender.send_modify(|_| {});
+        }
+    }
+
     /// Whether every worker lives.
     pub fn all_at_work(&self) -> bool {
         let workers = self.workers.lock().unwrap_or_else(PoisonError::into_inner);

@@ -129,7 +129,7 @@ async fn retry(request: RetryRequest, local: Arc<Local>) -> Response<String> {
     let which = if request.dead { Which::Dead { sink: request.sink } } else { Which::These(request.ids) };
     let retried = local.store.retry(which, clock::now()).await;
     if let Ok(retried) = &retried {
-        local.delivery.wake(&retried.sinks);
+        local.delivery.try_now(&retried.sinks);
     }
     answer(retried.map(|retried| RetryAnswer { notifications: retried.notifications }))
 }

@@ -41,7 +41,8 @@ CREATE TABLE event (
     change TEXT NOT NULL,
     payload TEXT NOT NULL
 ) STRICT;
-CREATE UNIQUE INDEX event_once ON event (source, instance, kind, stamp) WHERE stamp IS NOT NULL;
+CREATE INDEX event_same ON event (source, instance, kind, stamp) WHERE stamp IS NOT NULL;
+CREATE INDEX event_latest ON event (source, instance, id);
 CREATE INDEX event_incident ON event (incident) WHERE incident IS NOT NULL;
 CREATE INDEX event_loose ON event (received_at) WHERE incident IS NULL;
 

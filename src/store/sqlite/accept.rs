@@ -67,12 +67,18 @@ fn name(change: Change) -> &'static str {
     }
 }
 
-/// The same webhook, if it came before: same source, instance, kind and time value.
+/// The same webhook, if it came before: same source, instance, kind and time value. A time that cannot be believed
+/// may come from a clock that stands still; such a webhook is the same only if nothing else was heard of the line
+/// since, or else its next outage would be taken for a copy of the last one.
 fn seen_before(connection: &Connection, event: &Event) -> rusqlite::Result<Option<(i64, Option<i64>)>> {
     let Some(stamp) = event.stamp else { return Ok(None) };
-    let query = "SELECT id, incident FROM event WHERE source = ? AND instance = ? AND kind = ? AND stamp = ?";
+    let query = "SELECT id, incident FROM event \
+                 WHERE source = ?1 AND instance = ?2 AND kind = ?3 AND stamp = ?4 \
+                 AND (?5 OR id = (SELECT max(id) FROM event WHERE source = ?1 AND instance = ?2)) \
+                 ORDER BY id DESC LIMIT 1";
     let mut statement = connection.prepare_cached(query)?;
-    let same = params![event.source, event.instance, event.kind.as_str(), stamp];
+    let believed = event.gateway_at.is_some();
+    let same = params![event.source, event.instance, event.kind.as_str(), stamp, believed];
     statement.query_row(same, |row| Ok((row.get(0)?, row.get(1)?))).optional()
 }
 

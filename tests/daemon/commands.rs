@@ -1,0 +1,168 @@
+//! What a person types: output, exit codes, and what a script can rely on.
+
+use linedown_standins::{Scripted, Slack, Smtp};
+use serde_json::json;
+
+use crate::daemon::{CANARY, Daemon, eventually};
+use crate::payload::{down, up};
+use crate::sections::{CONSOLE, QUICK, email, slack, tell};
+
+#[test]
+fn exit_codes() {
+    let nobody = Daemon::prepare(&format!("{CONSOLE}{}", tell(&["console"])));
+    let somebody = Daemon::start(&format!("{CONSOLE}{}", tell(&["console"])));
+    let broken = Daemon::prepare("[sinks.console]\ntype = \"stdot\"\n");
+    for (daemon, arguments, code) in [
+        (&nobody, &["check"][..], 0),
+        (&nobody, &["--help"], 0),
+        (&nobody, &["--version"], 0),
+        (&nobody, &["completions", "bash"], 0),
+        (&nobody, &["man"], 0),
+        (&nobody, &["sevre"], 64),
+        (&nobody, &[], 64),
+        (&nobody, &["incident", "first"], 64),
+        (&nobody, &["retry"], 64),
+        (&nobody, &["send-test", "nobody"], 64),
+        (&nobody, &["incidents"], 69),
+        (&nobody, &["deliveries"], 69),
+        (&nobody, &["retry", "1"], 69),
+        (&somebody, &["incidents"], 0),
+        (&somebody, &["deliveries"], 0),
+        (&somebody, &["retry", "--dead"], 0),
+        (&somebody, &["incident", "999"], 1),
+        (&somebody, &["retry", "999"], 1),
+        (&broken, &["check"], 78),
+        (&broken, &["serve"], 78),
+        (&broken, &["incidents"], 78),
+        (&broken, &["explain", "-"], 78),
+    ] {
+        let ended = daemon.command(arguments);
+        assert_eq!(ended.code, Some(code), "{arguments:?}: {ended:?}");
+        // What the report of `check` is, is its result.
+        let silent = code == 0 || arguments == ["check"];
+        assert_eq!(ended.err.is_empty(), silent, "{arguments:?}: {ended:?}");
+        assert!(!ended.out.contains('\u{1b}') && !ended.err.contains('\u{1b}'), "no colour in a pipe: {ended:?}");
+    }
+}
+
+#[test]
+fn check_lists_every_problem_with_its_place() {
+    let daemon =
+        Daemon::prepare("[sinks.console]\ntype = \"stdout\"\nfromat = \"json\"\n[[rules]]\nnotify = [\"nobody\"]\n");
+    let ended = daemon.command(&["check"]);
+    assert_eq!(ended.code, Some(78), "{ended:?}");
+    let file = daemon.path("conf.d/test.toml");
+    for words in ["3:1: error: unknown key `fromat`", "hint: did you mean `format`?", "5:11: error: there is no sink"] {
+        assert!(ended.out.contains(words), "{words}: {}", ended.out);
+    }
+    assert!(ended.out.starts_with(&format!("{file}:")), "{}", ended.out);
+    let listed = daemon.command(&["check", "--json"]);
+    let rows: serde_json::Value = serde_json::from_str(&listed.out).expect("JSON");
+    assert_eq!((listed.code, &rows[1]["line"], &rows[1]["column"]), (Some(78), &json!(3), &json!(1)), "{rows}");
+    assert_eq!((&rows[0]["severity"], &rows[1]["severity"]), (&json!("warning"), &json!("error")), "{rows}");
+}
+
+#[test]
+fn a_secret_in_the_wrong_place_is_not_repeated() {
+    for wrong in [
+        format!("[sinks.x]\ntype = \"slack\"\nwebhook_url = \"htps://hooks.example.com/{CANARY}\"\n"),
+        format!("[sinks.x]\ntype = \"slack\"\nwebhook_url = \"http://hooks.example.com/{CANARY}\"\n"),
+        format!(
+            "[sinks.x]\ntype = \"email\"\nserver = \"smtp://me:{CANARY}@relay.example.com\"\nfrom = \"a@b.c\"\nto = \"a@b.c\"\n"
+        ),
+        format!("[store]\nurl = \"postgres://me:{CANARY}@db/linedown\"\n{CONSOLE}"),
+        format!("[server]\nmax_body = \"{CANARY}\"\n{CONSOLE}"),
+    ] {
+        let daemon = Daemon::prepare(&format!("{wrong}[[rules]]\nnotify = [\"x\"]\n"));
+        assert_eq!(daemon.command(&["check"]).code, Some(78), "{wrong}");
+        assert_eq!(daemon.command(&["serve"]).code, Some(78), "{wrong}");
+    }
+}
+
+#[test]
+fn explain_tells_the_decision_without_a_daemon() {
+    let rules = "[[rules]]\nname = \"banned\"\nmatch = { reason = \"number-blocked\" }\nnotify = [\"console\"]\n";
+    let daemon =
+        Daemon::prepare(&format!("[instances.A]\nname = \"Loja Centro\"\n{CONSOLE}{rules}{}", tell(&["console"])));
+    let ended = daemon.command_with_input(&["explain", "-"], &down("A").to_string());
+    assert_eq!(ended.code, Some(0), "{ended:?}");
+    for words in ["disconnected", "device-disconnected", "- \"banned\"", "+ \"all\"", "Loja Centro is down"] {
+        assert!(ended.out.contains(words), "{words}: {}", ended.out);
+    }
+    let file = daemon.path("payload.json");
+    std::fs::write(&file, down("A").to_string()).expect("a file can be written");
+    let explained = daemon.json(&["explain", &file]);
+    assert_eq!(explained["rules"][0]["matched"], false, "{explained}");
+    assert_eq!(explained["notifications"][0]["sink"], "console", "{explained}");
+    assert_eq!(daemon.command_with_input(&["explain", "-"], "[]").code, Some(1));
+    assert!(daemon.told().is_empty());
+}
+
+#[test]
+fn send_test_says_what_the_far_side_answered() {
+    let (relay, chat) = (Smtp::new(), Slack::new());
+    let sinks = format!("{}{}", email("ops", &relay), slack("chat", &chat));
+    let daemon = Daemon::prepare(&format!("{sinks}{}", tell(&["ops", "chat"])));
+    let ended = daemon.command(&["send-test", "ops"]);
+    assert_eq!(ended.code, Some(0), "{ended:?}");
+    assert!(ended.out.contains("ops to ops@example.com: delivered") && ended.out.contains("queued as"), "{ended:?}");
+    assert!(relay.wait_for(1)[0].header("Subject").expect("a subject").contains("linedown test"));
+
+    assert_eq!(daemon.json(&["send-test", "chat"])[0]["delivered"], true);
+    chat.script(Scripted::answer(403, "invalid_token"));
+    let refused = daemon.command(&["send-test", "chat"]);
+    assert_eq!(refused.code, Some(69), "{refused:?}");
+    assert!(refused.out.contains("NOT delivered") && refused.out.contains("invalid_token"), "{refused:?}");
+    relay.go_away();
+    assert_eq!(daemon.command(&["send-test", "ops"]).code, Some(69));
+}
+
+#[test]
+fn retry_sends_the_dead_again() {
+    let (relay, chat) = (Smtp::new(), Slack::new().without_rate_limit());
+    for _ in 0..3 {
+        chat.script(Scripted::answer(404, "no_service"));
+    }
+    let sinks = format!("{}{QUICK}fallback = \"ops\"\n{}", slack("chat", &chat), email("ops", &relay));
+    let daemon = Daemon::start(&format!("{sinks}{}", tell(&["chat"])));
+    for line in ["A", "B", "C"] {
+        daemon.accept(&down(line));
+    }
+    let dead = daemon.wait_for_deliveries("dead", 3);
+    assert_eq!(daemon.json(&["retry", "--dead", "--sink", "ops"]), json!([]));
+    let one = dead[2]["id"].to_string();
+    let ended = daemon.command(&["retry", &one]);
+    assert_eq!((ended.code, ended.out.as_str()), (Some(0), "1 notification is sent again\n"), "{ended:?}");
+    chat.wait_for(4);
+    assert_eq!(daemon.rows(&["retry", "--dead", "--sink", "chat"]).len(), 2);
+    let posts = chat.wait_for(6);
+    assert!(posts[3..].iter().all(|post| post.status == Some(200)), "{posts:?}");
+    eventually("no dead letter to be left", || {
+        daemon.rows(&["deliveries", "--state", "dead"]).is_empty().then_some(())
+    });
+    let again = daemon.command(&["retry", &one]);
+    assert!(again.code == Some(1) && again.err.contains("not sent again"), "what is delivered is not: {again:?}");
+}
+
+#[test]
+fn incidents_tell_their_story() {
+    let (relay, chat) = (Smtp::new(), Slack::new());
+    chat.script(Scripted::answer(503, "unavailable"));
+    let sinks = format!("{}{QUICK}{}", slack("chat", &chat), email("ops", &relay));
+    let daemon = Daemon::start(&format!("[instances.A]\nname = \"Loja Centro\"\n{sinks}{}", tell(&["chat", "ops"])));
+    daemon.accept(&down("A"));
+    daemon.wait_for_deliveries("delivered", 2);
+    let story = daemon.json(&["incident", "1"]);
+    let chat_delivery = story["deliveries"].as_array().expect("a list").iter().find(|row| row["sink"] == "chat");
+    let attempts = &chat_delivery.expect("it is owed")["attempts"];
+    assert_eq!((&attempts[0]["outcome"], &attempts[1]["outcome"]), (&json!("busy"), &json!("delivered")), "{story}");
+    assert_eq!(story["incident"]["phone"], "5544*****9999", "people's numbers are masked");
+    let shown = daemon.command(&["incident", "1"]).out;
+    for words in ["Loja Centro", "device-disconnected", "chat", "ops@example.com", "503", "queued as"] {
+        assert!(shown.contains(words), "{words}: {shown}");
+    }
+    daemon.accept(&up("A"));
+    assert_eq!(daemon.rows(&["incidents", "--open"]).len(), 0);
+    assert!(daemon.command(&["incidents"]).out.contains("Loja Centro"));
+    assert_eq!(daemon.command(&["incidents", "--open"]).out, "no line is down\n");
+}

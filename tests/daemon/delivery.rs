@@ -1,0 +1,205 @@
+//! From an accepted webhook to somebody who knows, whatever the far sides do.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use linedown_standins::{Certificates, Command, Does, Encryption, Scripted, Slack, Smtp};
+
+use crate::daemon::{Daemon, PASSWORD, eventually};
+use crate::payload::down;
+use crate::sections::{CONSOLE, QUICK, email, email_to, slack, tell};
+
+#[test]
+fn a_webhook_reaches_email_and_slack() {
+    let certificates = Certificates::new();
+    let relay = Smtp::with_login(Encryption::StartTls(&certificates), "linedown", PASSWORD);
+    let chat = Slack::new();
+    let login = format!("ca = {:?}\nusername = \"linedown\"\npassword = \"{PASSWORD}\"\n", certificates.ca());
+    let ops = email("ops", &relay).replace("tls = \"none\"\n", &login);
+    let line = "[instances.A]\nname = \"Loja Centro\"\n";
+    let daemon = Daemon::start(&format!("{line}{ops}{}{}", slack("chat", &chat), tell(&["ops", "chat"])));
+    daemon.accept(&down("A"));
+    let mail = &relay.wait_for(1)[0];
+    assert!(mail.encrypted && mail.account.as_deref() == Some("linedown") && mail.to == ["ops@example.com"]);
+    assert!(mail.header("Subject").expect("a subject").contains("Loja Centro is down"), "{mail:?}");
+    let post = &chat.wait_for(1)[0];
+    assert!(post.status == Some(200) && post.body["text"].to_string().contains("Loja Centro is down"), "{post:?}");
+    let delivered = daemon.wait_for_deliveries("delivered", 2);
+    assert!(delivered.iter().any(|row| row["detail"].to_string().contains("queued as STANDIN")), "{delivered:?}");
+}
+
+#[test]
+fn what_failed_for_now_is_tried_again_as_the_same_message() {
+    let (relay, chat) = (Smtp::new(), Slack::new().without_rate_limit());
+    relay.plan(Command::Dot, Does::Reply("451 4.3.0 later"), 2);
+    chat.script(Scripted::answer(500, "server_error"));
+    chat.script(Scripted::Cut);
+    let sinks = format!("{}{QUICK}{}{QUICK}", email("ops", &relay), slack("chat", &chat));
+    let daemon = Daemon::start(&format!("{sinks}{}", tell(&["ops", "chat"])));
+    daemon.accept(&down("A"));
+    let mails = relay.wait_for(3);
+    let names: BTreeSet<_> = mails.iter().map(|mail| mail.header("Message-ID").expect("a name")).collect();
+    assert_eq!(names.len(), 1, "{names:?}");
+    let posts = chat.wait_for(3);
+    assert_eq!(posts.iter().map(|post| post.status).collect::<Vec<_>>(), [Some(500), None, Some(200)]);
+    for row in daemon.wait_for_deliveries("delivered", 2) {
+        assert_eq!(row["tries"], 3, "{row}");
+    }
+}
+
+#[test]
+fn what_is_refused_for_good_is_dead_and_somebody_else_is_told() {
+    let (relay, chat) = (Smtp::new(), Slack::new());
+    chat.script(Scripted::answer(404, "no_service"));
+    let sinks = format!("{}fallback = \"ops\"\n{}", slack("chat", &chat), email("ops", &relay));
+    let daemon = Daemon::start(&format!("{sinks}{}", tell(&["chat"])));
+    daemon.accept(&down("A"));
+    let mail = &relay.wait_for(1)[0];
+    let dead = &daemon.rows(&["deliveries", "--state", "dead"])[0];
+    let (subject, text) = (mail.header("Subject").expect("a subject"), mail.text().expect("a text"));
+    assert!(subject.contains("chat was not told: A is down"), "{subject}");
+    assert!(text.contains("no_service") && text.contains(&format!("linedown retry {}", dead["id"])), "{text}");
+    assert!(dead["sink"] == "chat" && dead["detail"].to_string().contains("no_service"), "{dead}");
+    assert_eq!(chat.posts().len(), 1);
+}
+
+#[test]
+fn a_sink_that_hangs_delays_no_other() {
+    let (relay, chat) = (Smtp::new(), Slack::new());
+    chat.script(Scripted::Hang);
+    let sinks = format!("{}{}", email("ops", &relay), slack("chat", &chat));
+    let daemon = Daemon::start(&format!("{sinks}{}", tell(&["chat", "ops"])));
+    daemon.accept(&down("A"));
+    chat.wait_for(1);
+    daemon.accept(&down("B"));
+    relay.wait_for(2);
+    let pending = daemon.wait_for_deliveries("pending", 2);
+    assert!(pending.iter().all(|row| row["sink"] == "chat"), "{pending:?}");
+    assert_eq!(pending.iter().filter(|row| row["in_flight"] == true).count(), 1, "{pending:?}");
+}
+
+#[test]
+fn slack_is_left_alone_as_long_as_it_asks() {
+    let chat = Slack::new();
+    chat.script(Scripted::rate_limited("2"));
+    let daemon = Daemon::start(&format!("{}{QUICK}{}", slack("chat", &chat), tell(&["chat"])));
+    daemon.accept(&down("A"));
+    chat.wait_for(1);
+    daemon.accept(&down("B"));
+    let posts = chat.wait_for(3);
+    assert!(posts[1].at - posts[0].at >= Duration::from_secs(2), "{posts:?}");
+    assert_eq!(chat.too_fast(), 0);
+}
+
+#[test]
+fn slack_gets_at_most_one_message_a_second() {
+    let chat = Slack::new();
+    let daemon = Daemon::start(&format!("{}{QUICK}{}", slack("chat", &chat), tell(&["chat"])));
+    for line in 0..5 {
+        daemon.accept(&down(&format!("line-{line}")));
+    }
+    let posts = chat.wait_for(5);
+    assert!(posts.iter().all(|post| post.status == Some(200)) && chat.too_fast() == 0, "{posts:?}");
+}
+
+#[test]
+fn a_sink_that_is_down_is_probed_and_gets_everything_when_it_is_back() {
+    let relay = Smtp::new();
+    relay.plan(Command::Connect, Does::Reply("421 4.3.2 down for maintenance"), 1_000_000);
+    let daemon = Daemon::start(&format!("{}{QUICK}{}", email("ops", &relay), tell(&["ops"])));
+    for line in 0..100 {
+        daemon.accept(&down(&format!("line-{line}")));
+    }
+    let tries = || daemon.rows(&["deliveries"]).iter().filter_map(|row| row["tries"].as_u64()).sum::<u64>();
+    // First the four that it bears at once, then one at a time.
+    let probes = eventually("some probes", || Some(tries()).filter(|tries| *tries >= 8));
+    assert!(probes < 40, "{probes}");
+    relay.behave();
+    let mails = relay.wait_for(100);
+    let before = mails.iter().map(|mail| mail.connection).min().expect("a hundred mails") - 1;
+    assert!(before < 60, "{before} connections while it was down");
+    let told: BTreeSet<_> = mails.iter().filter_map(|mail| mail.header("Subject")).collect();
+    assert_eq!(told.len(), 100);
+    daemon.wait_for_log("the sink is back");
+}
+
+#[test]
+fn patience_with_a_sink_that_is_down_ends_with_somebody_else_told() {
+    let relay = Smtp::new();
+    relay.go_away();
+    let patience = "retry = { first = \"50ms\", max = \"100ms\", give_up_after = \"500ms\" }\nfallback = \"console\"\n";
+    let daemon = Daemon::start(&format!("{}{patience}{CONSOLE}{}", email("ops", &relay), tell(&["ops"])));
+    for line in ["A", "B", "C"] {
+        daemon.accept(&down(line));
+    }
+    let told = daemon.wait_for_told(3);
+    for line in &told {
+        let lost = &line["undelivered"];
+        assert_eq!((&line["kind"], &lost["sink"]), (&"undelivered".into(), &"ops".into()), "{line}");
+        assert!(lost["why"].to_string().contains("unreachable"), "{line}");
+    }
+    assert_eq!(daemon.wait_for_deliveries("dead", 3).len(), 3);
+    assert_eq!(told.iter().map(|line| line["instance"].to_string()).collect::<BTreeSet<_>>().len(), 3);
+}
+
+#[test]
+fn one_bad_recipient_stops_no_other() {
+    let relay = Smtp::new();
+    let to = ["550-5.1.1-gone@example.com", "ana@example.com", "451-late@example.com"];
+    let sinks = format!("{}{QUICK}fallback = \"console\"\n{CONSOLE}", email_to("ops", &relay, &to));
+    let daemon = Daemon::start(&format!("{sinks}{}", tell(&["ops"])));
+    daemon.accept(&down("A"));
+    assert_eq!(relay.wait_for(1)[0].to, ["ana@example.com"]);
+    let told = &daemon.wait_for_told(1)[0];
+    assert_eq!(told["undelivered"]["recipient"], to[0], "{told}");
+    daemon.accept(&down("B"));
+    relay.wait_for(2);
+    let late = eventually("retries of the late one", || {
+        let pending = daemon.rows(&["deliveries", "--state", "pending"]);
+        pending.into_iter().find(|row| row["tries"].as_u64() > Some(1))
+    });
+    assert_eq!(late["recipient"], to[2], "{late}");
+}
+
+#[test]
+fn sinks_that_are_each_others_fallback_do_not_tell_each_other_for_ever() {
+    let (first, second) = (Slack::new().without_rate_limit(), Slack::new().without_rate_limit());
+    for chat in [&first, &second] {
+        (0..10).for_each(|_| chat.script(Scripted::answer(404, "no_service")));
+    }
+    let sinks = [slack("a", &first), "fallback = \"b\"\n".into(), slack("b", &second), "fallback = \"a\"\n".into()];
+    let daemon = Daemon::start(&format!("{}{}", sinks.concat(), tell(&["a"])));
+    daemon.accept(&down("A"));
+    let dead = daemon.wait_for_deliveries("dead", 2);
+    let untold = eventually("the figure", || daemon.metric("linedown_notifications_untold_total").filter(|n| *n > 0));
+    assert_eq!((dead.len(), untold, first.posts().len(), second.posts().len()), (2, 1, 1, 1));
+}
+
+#[test]
+fn a_line_without_the_label_that_names_its_owner_is_told_elsewhere() {
+    let relay = Smtp::new();
+    let ops = email_to("ops", &relay, &["{{ instance.labels.owner }}"]);
+    let line = "[instances.A]\nlabels = { owner = \"dono@acme.example\" }\n";
+    let daemon = Daemon::start(&format!("{line}{ops}fallback = \"console\"\n{CONSOLE}{}", tell(&["ops"])));
+    daemon.accept(&down("A"));
+    assert_eq!(relay.wait_for(1)[0].to, ["dono@acme.example"]);
+    daemon.accept(&down("B"));
+    let told = &daemon.wait_for_told(1)[0];
+    assert!(told["instance"] == "B" && told["undelivered"]["why"].to_string().contains("no recipient"), "{told}");
+}
+
+#[test]
+fn retrying_by_hand_does_not_wait_for_the_next_probe() {
+    let relay = Smtp::new();
+    relay.go_away();
+    let patient = "retry = { first = \"10m\", max = \"10m\", give_up_after = \"1h\" }\n";
+    let daemon = Daemon::start(&format!("{}{patient}{}", email("ops", &relay), tell(&["ops"])));
+    daemon.accept(&down("A"));
+    eventually("a failure", || {
+        let row = daemon.rows(&["deliveries"]).remove(0);
+        (row["in_flight"] == false && row["tries"] == 1).then_some(())
+    });
+    relay.come_back();
+    assert_eq!(daemon.command(&["retry", "1"]).code, Some(0));
+    relay.wait_for(1);
+}

@@ -1,0 +1,236 @@
+//! Ready, finishing, ended; and what a reload changes and what it leaves alone.
+
+use std::collections::BTreeSet;
+use std::io::Write;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use linedown_standins::{Command, Does, Smtp};
+use serde_json::json;
+
+use crate::daemon::{CANARY, Daemon, HOOK, JSON, SECRET, eventually};
+use crate::held::Held;
+use crate::http::{exchange, read, request};
+use crate::payload::down;
+use crate::sections::{CONSOLE, QUICK, chat, email, tell};
+
+#[test]
+fn it_says_that_it_lives_and_that_it_is_ready() {
+    let daemon = Daemon::start(&format!("{CONSOLE}{}", tell(&["console"])));
+    for (path, status) in [("/healthz", 200), ("/readyz", 200), ("/metrics", 200), ("/", 404), ("/incidents", 404)] {
+        assert_eq!(daemon.get(path).status, status, "{path}");
+    }
+    daemon.accept(&down("A"));
+    daemon.wait_for_told(1);
+    assert_eq!(daemon.metric("linedown_webhooks_total{source=\"z-api\",result=\"accepted\"}"), Some(1));
+    let delivered = "linedown_notifications_total{sink=\"console\",kind=\"down\",state=\"delivered\"}";
+    eventually("the figure of what was delivered", || daemon.metric(delivered).filter(|count| *count == 1));
+}
+
+#[test]
+fn sigterm_finishes_what_is_in_flight_and_takes_nothing_new() {
+    let far_side = Held::new();
+    let mut daemon = Daemon::start(&format!("{}{}", chat("chat", &far_side.url()), tell(&["chat"])));
+    daemon.accept(&down("A"));
+    let delivery = far_side.take();
+    let body = down("B").to_string();
+    let (begin, end) = body.split_at(20);
+    let mut webhook = daemon.connect();
+    let head = request("POST", HOOK, &[JSON, ("content-length", &body.len().to_string())], begin.as_bytes());
+    webhook.write_all(&head).expect("it reads");
+    // An answer on a later connection: the earlier one has been accepted.
+    assert_eq!(daemon.get("/healthz").status, 200);
+
+    daemon.term();
+    eventually("the port to be closed", || daemon.refuses_connections().then_some(()));
+    webhook.write_all(end.as_bytes()).expect("it still reads");
+    assert_eq!(read(&webhook).expect("an answer").status, 200);
+    delivery.accept();
+    assert_eq!(daemon.ended().code(), Some(0));
+    assert!(far_side.is_quiet(), "nothing new was begun");
+
+    daemon.launch();
+    far_side.take().accept();
+    let delivered = daemon.wait_for_deliveries("delivered", 2);
+    assert!(delivered.iter().all(|row| row["tries"] == 1), "{delivered:?}");
+}
+
+#[test]
+fn a_second_daemon_on_the_same_store_is_refused() {
+    let daemon = Daemon::start(&format!("{CONSOLE}{}", tell(&["console"])));
+    let second = daemon.command(&["serve"]);
+    assert_eq!(second.code, Some(1), "{second:?}");
+    assert!(second.err.contains("in use by another linedown") && second.err.contains("hint:"), "{second:?}");
+    daemon.accept(&down("A"));
+    assert_eq!(daemon.rows(&["incidents"]).len(), 1, "the first one's socket is still there");
+}
+
+#[test]
+fn a_port_that_is_taken_is_an_error_in_words() {
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").expect("there is a free port");
+    let address = taken.local_addr().expect("a bound socket has an address");
+    let daemon = Daemon::prepare(&format!("[server]\nlisten = \"{address}\"\n{CONSOLE}{}", tell(&["console"])));
+    let ended = daemon.command(&["serve"]);
+    assert_eq!(ended.code, Some(1), "{ended:?}");
+    for words in [&format!("error: cannot listen on {address}"), "caused by:", "hint:"] {
+        assert!(ended.err.contains(words), "{ended:?}");
+    }
+}
+
+#[test]
+fn a_reload_brings_new_sinks_and_rules() {
+    let relay = Smtp::new();
+    let daemon = Daemon::start(&format!("{CONSOLE}{}", tell(&["console"])));
+    daemon.accept(&down("before"));
+    daemon.wait_for_told(1);
+    let line = "[instances.after]\nname = \"Loja Centro\"\n";
+    daemon.configure(&format!("{line}{CONSOLE}{}{}", email("ops", &relay), tell(&["ops"])));
+    daemon.reload();
+    daemon.accept(&down("after"));
+    assert!(relay.wait_for(1)[0].header("Subject").expect("a subject").contains("Loja Centro"));
+    assert_eq!(daemon.told().len(), 1);
+}
+
+#[test]
+fn reloads_under_load_lose_no_request() {
+    let daemon = Daemon::start(&format!("{CONSOLE}{}", tell(&["console"])));
+    let done = AtomicBool::new(false);
+    let posted = thread::scope(|scope| {
+        let clients: Vec<_> = (0..2)
+            .map(|client| {
+                let (daemon, done) = (&daemon, &done);
+                scope.spawn(move || {
+                    let mut count = 0;
+                    while !done.load(Ordering::SeqCst) {
+                        daemon.accept(&down(&format!("{client}-{count}")));
+                        count += 1;
+                    }
+                    count
+                })
+            })
+            .collect();
+        for number in 0..20 {
+            daemon.configure(&format!("{CONSOLE}[[rules]]\nname = \"rule {number}\"\nnotify = [\"console\"]\n"));
+            daemon.reload();
+        }
+        done.store(true, Ordering::SeqCst);
+        clients.into_iter().map(|client| client.join().expect("every post is taken")).sum::<usize>()
+    });
+    assert!(posted > 20, "{posted}");
+    let told = daemon.wait_for_told(posted);
+    let lines: BTreeSet<_> = told.iter().map(|line| line["instance"].to_string()).collect();
+    assert_eq!((told.len(), lines.len()), (posted, posted));
+    assert!(told.iter().any(|line| line["rule"] == "rule 3"));
+}
+
+#[test]
+fn a_reload_keeps_what_is_in_flight_and_what_waits_for_a_retry() {
+    let (far_side, relay) = (Held::new(), Smtp::new());
+    relay.plan(Command::Connect, Does::Reply("421 4.3.2 later"), 1_000_000);
+    let sinks = format!("{}{}{QUICK}", chat("chat", &far_side.url()), email("ops", &relay));
+    let daemon = Daemon::start(&format!("{sinks}{}", tell(&["chat", "ops"])));
+    daemon.accept(&down("A"));
+    let in_flight = far_side.take();
+    eventually("a retry", || {
+        let rows = daemon.rows(&["deliveries", "--sink", "ops"]);
+        (rows[0]["tries"].as_u64() > Some(1)).then_some(())
+    });
+    daemon.reload();
+    in_flight.accept();
+    relay.behave();
+    relay.wait_for(1);
+    let delivered = daemon.wait_for_deliveries("delivered", 2);
+    let tries = |sink| delivered.iter().find(|row| row["sink"] == sink).and_then(|row| row["tries"].as_u64());
+    assert_eq!(tries("chat"), Some(1));
+    assert!(tries("ops") > Some(2), "{delivered:?}");
+    assert!(far_side.is_quiet());
+}
+
+#[test]
+fn a_broken_config_changes_nothing_and_says_where_it_is_broken() {
+    let daemon = Daemon::start(&format!("{CONSOLE}{}", tell(&["console"])));
+    daemon.configure(&format!("{CONSOLE}{}", tell(&["consle"])));
+    daemon.hup();
+    let record = daemon.wait_for_log("the config was not reloaded");
+    let words = record["message"].as_str().expect("words");
+    assert!(words.contains("conf.d/test.toml:6:11: error: "), "{words}");
+    assert!(words.contains("did you mean `console`?"), "{words}");
+    assert_eq!(record["level"], "ERROR");
+    assert_eq!(daemon.metric("linedown_config_reload_ok"), None, "a figure with a fraction");
+    assert!(daemon.get("/metrics").body.contains("linedown_config_reload_ok 0"));
+    daemon.accept(&down("A"));
+    daemon.wait_for_told(1);
+}
+
+#[test]
+fn what_a_removed_sink_still_owed_is_told_elsewhere() {
+    let relay = Smtp::new();
+    relay.go_away();
+    let sections = format!("{}{QUICK}{CONSOLE}{}", email("ops", &relay), tell(&["ops"]));
+    let daemon = Daemon::start(&sections);
+    daemon.accept(&down("A"));
+    eventually("a try", || (daemon.rows(&["deliveries"])[0]["tries"].as_u64() > Some(0)).then_some(()));
+    daemon.configure(&format!("{CONSOLE}{}", tell(&["console"])));
+    daemon.reload();
+    let told = &daemon.wait_for_told(1)[0];
+    assert_eq!((&told["kind"], &told["undelivered"]["sink"]), (&"undelivered".into(), &"ops".into()), "{told}");
+    assert!(told["undelivered"]["why"].to_string().contains("no longer in the config"), "{told}");
+    let dead = daemon.wait_for_deliveries("dead", 1).remove(0);
+
+    relay.come_back();
+    daemon.configure(&sections);
+    daemon.reload();
+    assert_eq!(daemon.command(&["retry", &dead["id"].to_string()]).code, Some(0));
+    relay.wait_for(1);
+}
+
+#[test]
+fn a_second_sigterm_waits_for_nothing() {
+    let far_side = Held::new();
+    let mut daemon = Daemon::start(&format!("{}{}", chat("chat", &far_side.url()), tell(&["chat"])));
+    daemon.accept(&down("A"));
+    let hangs = far_side.take();
+    daemon.term();
+    daemon.wait_for_log("stopping");
+    daemon.term();
+    let started = Instant::now();
+    assert_eq!(daemon.ended().code(), Some(1));
+    assert!(started.elapsed() < Duration::from_secs(5), "{:?}", started.elapsed());
+    drop(hangs);
+
+    daemon.launch();
+    far_side.take().accept();
+    let delivered = daemon.wait_for_deliveries("delivered", 1);
+    let story = daemon.json(&["incident", "1"]);
+    assert_eq!(
+        (&delivered[0]["tries"], &story["deliveries"][0]["attempts"][0]["outcome"]),
+        (&json!(2), &json!("interrupted"))
+    );
+}
+
+#[test]
+fn an_idle_connection_does_not_hold_up_the_end() {
+    let mut daemon = Daemon::start(&format!("{CONSOLE}{}", tell(&["console"])));
+    let idle = daemon.connect();
+    let body = down("A").to_string();
+    let answer = exchange(&idle, &request("POST", HOOK, &[JSON], body.as_bytes())).expect("an answer");
+    assert_eq!(answer.status, 200);
+    let started = Instant::now();
+    daemon.term();
+    assert_eq!(daemon.ended().code(), Some(0));
+    assert!(started.elapsed() < Duration::from_secs(5), "{:?}", started.elapsed());
+}
+
+#[test]
+fn a_reload_takes_over_a_new_secret_and_forgets_the_old_one() {
+    let everybody = format!("{CONSOLE}{}", tell(&["console"]));
+    let daemon = Daemon::start(&everybody);
+    daemon.configure(&format!("[sources.z-api]\nsecret = \"{CANARY}-another-e81c\"\n{everybody}"));
+    daemon.reload();
+    let to = |secret: &str| {
+        let body = down("A").to_string();
+        daemon.send(&request("POST", &format!("/hooks/z-api/{secret}"), &[JSON], body.as_bytes())).status
+    };
+    assert_eq!((to(SECRET), to(&format!("{CANARY}-another-e81c"))), (404, 200));
+}

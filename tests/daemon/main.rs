@@ -1,0 +1,15 @@
+//! The daemon as a black box: webhooks in, messages out, and everything that may go wrong in between.
+
+mod daemon;
+mod held;
+mod http;
+mod payload;
+mod sections;
+
+mod commands;
+mod delivery;
+mod durability;
+mod intake;
+mod life;
+mod recovery;
+mod tls;
