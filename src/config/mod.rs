@@ -6,9 +6,10 @@
 mod file;
 mod inventory;
 mod layers;
-mod period;
+
 mod places;
 mod privacy;
+mod quiet;
 mod reader;
 mod report;
 mod rules;
@@ -26,7 +27,6 @@ use jiff::Timestamp;
 use linedown_sinks::{Environment, Path, Problem, Secrets, SinkKind, TextKeys};
 use serde_json::{Map, Value};
 
-pub use period::Period;
 pub use report::{Report, Row};
 pub use server::Server;
 pub use sources::Source;
@@ -38,7 +38,7 @@ use layers::Layers;
 use reader::Reader;
 
 /// The tables a config has.
-const TABLES: [&str; 7] = ["server", "store", "sources", "instances", "messages", "sinks", "rules"];
+const TABLES: [&str; 8] = ["server", "store", "sources", "instances", "messages", "sinks", "quiet", "rules"];
 
 /// Everything that was configured, checked.
 pub struct Config {
@@ -137,16 +137,22 @@ fn check(
     };
     let errors = reader.errors();
     let rules = rules::read(layers.rules.iter().map(|(rule, _, index)| (rule, index.is_some())), &known, reader);
+    let quiet = match tables.get("quiet") {
+        Some(windows) => quiet::read(windows, &at("quiet"), &known, reader),
+        None => Vec::new(),
+    };
     // A mistaken rule may be the one that uses a sink.
     if reader.errors() == errors {
         sinks::check_use(&sinks, &rules, reader);
     }
+    let server = server::read(table("server"), &at("server"), process.now, reader);
+    let public_url = server.public_url.clone();
     Config {
-        server: server::read(table("server"), &at("server"), process.now, reader),
+        server,
         store: store::read(table("store"), &at("store"), process.variable("STATE_DIRECTORY"), reader),
         sources,
         messages: messages.keys,
-        routing: Arc::new(Routing { rules, sinks, inventory }),
+        routing: Arc::new(Routing { rules, sinks, inventory, quiet, public_url }),
         lacks_credentials: process.secrets.credentials.is_none() && privacy::names_credentials(&layers.tables),
     }
 }

@@ -6,7 +6,7 @@ use linedown_sinks::{Environment, Key, Path, Problem, Section, Severity, closest
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
-use super::period::NO_UNIT;
+use crate::period::NO_UNIT;
 
 /// Most problems noted; a config that has more is another file given by mistake.
 const MOST: usize = 1_000;

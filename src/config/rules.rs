@@ -3,14 +3,14 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use linedown_sinks::{Path, Problem, Section, one_of};
+use linedown_sinks::{Path, Problem, Section, excerpt, one_of};
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::period::Period;
 use super::reader::{Reader, did_you_mean, is_missing};
-use crate::rule::matcher::Matcher;
-use crate::rule::{Rule, Step};
+use crate::period::Period;
+use crate::rule::matcher::{Field, Matcher};
+use crate::rule::{GROUP_INTERVAL, Rule, Step};
 
 /// Most rules: every incident is held against each.
 const MOST: usize = 1_000;
@@ -42,6 +42,18 @@ struct Keys {
     hold: Option<Period>,
     remind: Vec<Value>,
     escalate: Vec<Value>,
+    severity: Option<Severity>,
+    group_by: Vec<Value>,
+    group_interval: Option<Period>,
+}
+
+/// How much a rule's incidents matter.
+#[derive(Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+enum Severity {
+    Normal,
+    /// Heard in quiet hours as well.
+    Critical,
 }
 
 #[derive(Default, Deserialize)]
@@ -94,10 +106,6 @@ fn read_rule(value: &Value, index: usize, path: &Path, known: &Known<'_>, reader
     }
     let matcher = keys.r#match.map(|value| read_matcher(&value, &path.join("match"), known, reader));
     let notify = sinks(value, &keys.notify, path, known, reader);
-    for key in ["hold", "remind", "escalate"].into_iter().filter(|key| !is_missing(value, key)) {
-        let what = format!("`{key}` is not carried out by this version yet");
-        reader.note(Problem::warning(path.join(key), what).hint("the rule works as if it were not there"));
-    }
     Rule {
         name: keys.name.unwrap_or_else(|| format!("rule {}", index + 1)),
         matcher: matcher.unwrap_or_default(),
@@ -107,10 +115,32 @@ fn read_rule(value: &Value, index: usize, path: &Path, known: &Known<'_>, reader
         hold: keys.hold.map(|hold| hold.0),
         remind: reminders(&keys.remind, &path.join("remind"), reader),
         escalate: steps(&keys.escalate, &path.join("escalate"), known, reader),
+        critical: keys.severity == Some(Severity::Critical),
+        group_by: fields(&keys.group_by, &path.join("group_by"), reader),
+        group_interval: keys.group_interval.map_or(GROUP_INTERVAL, |interval| interval.0),
     }
 }
 
-fn read_matcher(value: &Value, path: &Path, known: &Known<'_>, reader: &mut Reader<'_>) -> Matcher {
+/// What a group's outages have in common.
+fn fields(names: &[Value], path: &Path, reader: &mut Reader<'_>) -> Vec<Field> {
+    if is_too_long(names, path, reader) {
+        return Vec::new();
+    }
+    let mut fields = Vec::new();
+    for (index, name) in reader.each::<String>(names, path) {
+        match Field::parse(&name) {
+            Some(field) => fields.push(field),
+            None => {
+                let problem = Problem::error(path.join(index), format!("there is nothing called `{}`", excerpt(&name)));
+                reader
+                    .note(problem.expected("`source`, `instance`, `name`, `phone`, `reason`, `error` or `labels.KEY`"));
+            }
+        }
+    }
+    fields
+}
+
+pub(super) fn read_matcher(value: &Value, path: &Path, known: &Known<'_>, reader: &mut Reader<'_>) -> Matcher {
     let (matcher, problems) = Matcher::read(value, path);
     for problem in problems {
         reader.note(problem);

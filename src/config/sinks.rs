@@ -6,8 +6,8 @@ use linedown_sinks::{Path, Problem, Section, SinkKind, TextKeys, Texts, one_of};
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
-use super::period::Period;
 use super::reader::{Reader, did_you_mean, is_missing};
+use crate::period::Period;
 use crate::rule::{Retry, Rule, Target};
 
 /// Most sinks.

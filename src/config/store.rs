@@ -7,8 +7,8 @@ use linedown_sinks::{Path, Problem};
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::period::Period;
 use super::reader::Reader;
+use crate::period::Period;
 
 /// Where systemd's `StateDirectory=linedown` is.
 const DEFAULT_FOLDER: &str = "/var/lib/linedown";

@@ -110,7 +110,7 @@ impl Worker {
         if room == 0 {
             return NAP;
         }
-        match self.store.lease(&self.name, room, now).await {
+        match self.store.lease(&self.name, room, now, self.routing.load_full()).await {
             Ok(leased) => {
                 let full = leased.due.len() == room;
                 for due in leased.due {
@@ -137,14 +137,14 @@ impl Worker {
         let (store, routing) = (Arc::clone(&self.store), Arc::clone(&self.routing));
         let (name, metrics) = (self.name.clone(), Arc::clone(&self.metrics));
         async move {
-            let Due { notification, owed_at } = due;
+            let Due { notification, covers, owed_at } = due;
             let result = deliver(sink.as_ref(), &notification, limits.timeout).await;
             let now = clock::now();
             metrics.attempt(&name, result.as_ref().err().map(|failure| failure.kind));
             let outcome = outcome(&result, &notification, owed_at, &retry, now);
             log(&name, &notification, &outcome, clock::between(notification.at, now));
             metrics.outcome(&name, notification.kind, &outcome, clock::between(notification.created_at, now));
-            let settlement = Settlement { notification: notification.id, at: now, outcome };
+            let settlement = Settlement { notifications: covers, at: now, outcome };
             let settled = record(store.as_ref(), &settlement, &routing).await;
             Ended { began: notification.at, failure: result.err(), settled }
         }
@@ -244,7 +244,7 @@ async fn record(store: &dyn Store, settlement: &Settlement, routing: &SharedRout
         match store.settle(settlement.clone(), routing.load_full()).await {
             Ok(settled) => return settled,
             Err(error) => {
-                tracing::error!(notification = settlement.notification, error = %error, "cannot record how an attempt ended; trying again");
+                tracing::error!(notifications = ?settlement.notifications, error = %error, "cannot record how an attempt ended; trying again");
                 sleep(STORE_REST).await;
             }
         }

@@ -27,13 +27,20 @@ pub struct Matcher {
 
 /// Something of an incident that a rule may look at.
 #[derive(Clone, Debug, PartialEq, Eq)]
-enum Field {
+pub enum Field {
+    /// The configured source that reported it.
     Source,
+    /// The gateway's identifier of the line.
     Instance,
+    /// The inventory's name of the line.
     Name,
+    /// The line's number.
     Phone,
+    /// Why it is down.
     Reason,
+    /// The gateway's own words.
     Error,
+    /// A label of the line.
     Label(String),
 }
 
@@ -145,7 +152,17 @@ impl fmt::Display for Field {
 }
 
 impl Field {
-    fn of<'s>(&self, subject: &Subject<'s>) -> &'s str {
+    /// The field that is written so, `labels.customer` for instance.
+    pub fn parse(text: &str) -> Option<Self> {
+        match text.strip_prefix("labels.") {
+            Some("") => None,
+            Some(key) => Some(Self::Label(key.to_owned())),
+            None => FIELDS.into_iter().find(|field| field.to_string() == text),
+        }
+    }
+
+    /// What it is in an incident; empty where it is missing.
+    pub fn of<'s>(&self, subject: &Subject<'s>) -> &'s str {
         match self {
             Self::Source => subject.source,
             Self::Instance => &subject.instance.id,

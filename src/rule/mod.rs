@@ -5,16 +5,21 @@
 //! hears when a sink gives up ([`Routing::fallback`]).
 
 pub mod matcher;
+pub mod timing;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
+use jiff::Timestamp;
 use linedown_sinks::{Incident, Instance, Kind, Reason, Settings};
 
 use serde::Deserialize;
 
-use matcher::{Matcher, Mismatch, Subject};
+use crate::clock::later;
+use crate::period::Period;
+use matcher::{Field, Matcher, Mismatch, Subject};
+use timing::Quiet;
 
 /// One rule of the config.
 #[derive(Clone, Debug)]
@@ -35,7 +40,16 @@ pub struct Rule {
     pub remind: Vec<Duration>,
     /// Who else hears, and when.
     pub escalate: Vec<Step>,
+    /// Whether it is heard in quiet hours.
+    pub critical: bool,
+    /// What outages must have in common, besides the rule, to be told in one message.
+    pub group_by: Vec<Field>,
+    /// How long what follows a group's message is gathered; zero tells each outage by itself.
+    pub group_interval: Duration,
 }
+
+/// How long what follows a message is gathered where the config does not say otherwise.
+pub const GROUP_INTERVAL: Duration = Duration::from_mins(1);
 
 /// One step of an escalation.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -47,6 +61,28 @@ pub struct Step {
 }
 
 impl Rule {
+    /// What it owes somebody some time after an incident began.
+    fn owes(&self, sink: &str, recipient: String, kind: Kind, after: Duration, incident: &Incident) -> Owed {
+        let waits_for = if kind == Kind::Escalation { "escalation" } else { "hold" };
+        Owed {
+            rule: self.name.clone(),
+            sink: sink.to_owned(),
+            recipient,
+            kind,
+            resolved: self.resolved,
+            group: self.group(incident),
+            due_at: later(incident.opened_at, after),
+            held_by: (!after.is_zero()).then(|| format!("{waits_for} of {}", Period(after))),
+        }
+    }
+
+    /// What an incident has in common with others of the rule that may go out in the same message.
+    fn group(&self, incident: &Incident) -> String {
+        let subject = Subject::from(incident);
+        let parts = self.group_by.iter().map(|field| field.of(&subject).to_owned());
+        std::iter::once(self.name.clone()).chain(parts).collect::<Vec<_>>().join("\u{1f}")
+    }
+
     /// Every sink it may notify.
     pub fn sinks(&self) -> impl Iterator<Item = &str> {
         self.notify.iter().chain(self.escalate.iter().flat_map(|step| &step.notify)).map(String::as_str)
@@ -102,6 +138,10 @@ pub struct Routing {
     pub sinks: BTreeMap<String, Target>,
     /// By instance.
     pub inventory: HashMap<String, Entry>,
+    /// Hours in which only critical rules are heard.
+    pub quiet: Vec<Quiet>,
+    /// Where people reach the daemon, for the links in messages.
+    pub public_url: Option<String>,
 }
 
 /// One notification that is owed.
@@ -117,9 +157,20 @@ pub struct Owed {
     pub kind: Kind,
     /// Whether they want to know when it is over.
     pub resolved: bool,
+    /// What it has in common with others that may go out in the same message.
+    pub group: String,
+    /// When it is to be sent; a moment that has passed means now.
+    pub due_at: Timestamp,
+    /// What it waits for until then, in words. Such a one is withdrawn if the line is back by then.
+    pub held_by: Option<String>,
 }
 
 impl Routing {
+    /// The rule of that name.
+    pub fn rule(&self, name: &str) -> Option<&Rule> {
+        self.rules.iter().find(|rule| rule.name == name)
+    }
+
     /// The line with what the inventory knows of it.
     pub fn instance(&self, id: &str, phone: Option<String>) -> Instance {
         let entry = self.inventory.get(id).cloned().unwrap_or_default();
@@ -140,7 +191,8 @@ impl Routing {
         verdicts
     }
 
-    /// Who is to be told of an incident: each recipient once, owed by the first rule that names it.
+    /// Who is to be told of an incident, and when: each recipient once by the first rule that names it, and those of
+    /// later steps by each of their steps.
     pub fn owed(&self, incident: &Incident) -> Vec<Owed> {
         let mut told = BTreeSet::new();
         let mut owed = Vec::new();
@@ -151,18 +203,29 @@ impl Routing {
             for sink in &rule.notify {
                 for recipient in self.recipients(sink, incident) {
                     if told.insert((sink.clone(), recipient.clone())) {
-                        owed.push(Owed {
-                            rule: rule.name.clone(),
-                            sink: sink.clone(),
-                            recipient,
-                            kind: Kind::Down,
-                            resolved: rule.resolved,
-                        });
+                        owed.push(rule.owes(sink, recipient, Kind::Down, rule.hold.unwrap_or_default(), incident));
+                    }
+                }
+            }
+            for step in &rule.escalate {
+                for sink in &step.notify {
+                    for recipient in self.recipients(sink, incident) {
+                        owed.push(rule.owes(sink, recipient, Kind::Escalation, step.after, incident));
                     }
                 }
             }
         }
         owed
+    }
+
+    /// When somebody who has just been told of an outage is reminded of it.
+    pub fn reminder(&self, told: &Owed, incident: &Incident, now: Timestamp) -> Option<Owed> {
+        let goes_on = incident.closed_at.is_none() && incident.acknowledged.is_none();
+        if !goes_on || !matches!(told.kind, Kind::Down | Kind::Reminder) {
+            return None;
+        }
+        let due_at = timing::next_reminder(&self.rule(&told.rule)?.remind, incident.opened_at, now)?;
+        Some(Owed { kind: Kind::Reminder, due_at, held_by: Some("reminder".to_owned()), ..told.clone() })
     }
 
     /// Who hears instead when a notification of `lost` is given up. `tried` are the sinks that were to carry the
@@ -171,7 +234,13 @@ impl Routing {
         let Some(sink) = self.next_sink(&lost.sink).filter(|sink| !tried.contains(sink)) else { return Vec::new() };
         let recipients = self.recipients(&sink, incident).into_iter();
         recipients
-            .map(|recipient| Owed { sink: sink.clone(), recipient, kind: Kind::Undelivered, ..lost.clone() })
+            .map(|recipient| Owed {
+                sink: sink.clone(),
+                recipient,
+                kind: Kind::Undelivered,
+                held_by: None,
+                ..lost.clone()
+            })
             .collect()
     }
 
@@ -208,10 +277,41 @@ pub fn news(told: State, now: State, wants_resolved: bool) -> Option<Kind> {
     }
 }
 
-/// What a notification is by the time it is sent: one that wanted to say "worse" of an outage that is over says
-/// that it is over. (A `down` that comes late stays one, and says both.)
+/// What a notification is by the time it is sent: one to somebody who knows of the outage says of one that is over
+/// that it is over. (A `down` or an escalation that comes late stays one, and says both.)
 pub fn kind_when_sent(kind: Kind, now: State) -> Kind {
-    if kind == Kind::Worse && now.closed { Kind::Resolved } else { kind }
+    if now.closed && matches!(kind, Kind::Worse | Kind::Reminder | Kind::Acknowledged) { Kind::Resolved } else { kind }
+}
+
+/// The sort of news a message is. Each is gathered apart from the others, so that good news never delays bad.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Class {
+    /// A line is down.
+    Bad,
+    /// A line is back, or somebody has taken it.
+    Good,
+    /// Somebody was not told.
+    Lost,
+}
+
+impl Class {
+    /// As stored.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Bad => "bad",
+            Self::Good => "good",
+            Self::Lost => "lost",
+        }
+    }
+}
+
+/// The sort of news that a kind of message is.
+pub fn class(kind: Kind) -> Class {
+    match kind {
+        Kind::Resolved | Kind::Acknowledged => Class::Good,
+        Kind::Undelivered => Class::Lost,
+        Kind::Down | Kind::Worse | Kind::Reminder | Kind::Escalation | Kind::Digest | Kind::Test => Class::Bad,
+    }
 }
 
 #[cfg(test)]

@@ -38,6 +38,9 @@ pub(crate) fn rule(name: &str, matcher: &str, notify: &[&str], goes_on: bool) ->
         hold: None,
         remind: Vec::new(),
         escalate: Vec::new(),
+        critical: false,
+        group_by: Vec::new(),
+        group_interval: Duration::ZERO,
     }
 }
 
@@ -54,7 +57,7 @@ pub(crate) fn routing(rules: Vec<Rule>) -> Routing {
         ("mail".to_owned(), target(vec!["ana", "bia"], Some("slack"))),
         ("log".to_owned(), target(vec![""], None)),
     ]);
-    Routing { rules, sinks, inventory: HashMap::new() }
+    Routing { rules, sinks, inventory: HashMap::new(), quiet: Vec::new(), public_url: None }
 }
 
 pub(crate) fn incident(reason: Reason) -> Incident {
@@ -103,6 +106,9 @@ fn bad_news_goes_round_the_fallbacks_once() {
         recipient: String::new(),
         kind: Kind::Down,
         resolved: true,
+        group: String::new(),
+        due_at: from_millis(0),
+        held_by: None,
     };
     let fallback = |sink: &str, tried: &[&str]| {
         let tried: Vec<String> = tried.iter().map(|sink| (*sink).to_owned()).collect();

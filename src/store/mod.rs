@@ -19,7 +19,7 @@ pub use sqlite::Sqlite;
 
 use crate::rule::Routing;
 use crate::source::Event;
-use view::{Delivery, DeliveryQuery, Incident, IncidentStory};
+use view::{Delivery, DeliveryQuery, Incident, IncidentStory, SilenceRow};
 
 /// The durable state of one daemon.
 #[async_trait]
@@ -28,9 +28,15 @@ pub trait Store: Send + Sync {
     /// [`StoreError::Busy`] at once when too many are waiting.
     async fn accept(&self, event: Event, payload: String, routing: Arc<Routing>) -> Result<Accepted, StoreError>;
 
-    /// Hands out what is due for a sink, oldest first. What is leased is not handed out again until it is
-    /// settled, or the daemon has been started anew.
-    async fn lease(&self, sink: &str, limit: usize, now: Timestamp) -> Result<Leased, StoreError>;
+    /// Hands out what is due for a sink, oldest first, what belongs together as one message. What is held back is
+    /// put off instead. What is leased is not handed out again until it is settled, or the daemon started anew.
+    async fn lease(
+        &self,
+        sink: &str,
+        limit: usize,
+        now: Timestamp,
+        routing: Arc<Routing>,
+    ) -> Result<Leased, StoreError>;
 
     /// Records how an attempt ended, with everything that is owed because of it.
     async fn settle(&self, settlement: Settlement, routing: Arc<Routing>) -> Result<Settled, StoreError>;
@@ -47,6 +53,21 @@ pub trait Store: Send + Sync {
 
     /// Makes notifications due again, as if they were owed from now on.
     async fn retry(&self, which: Which, now: Timestamp) -> Result<Retried, StoreError>;
+
+    /// Somebody takes an incident.
+    async fn acknowledge(&self, incident: i64, by: &str, now: Timestamp) -> Result<Acknowledgement, StoreError>;
+
+    /// The notification that a link in a message belongs to, if the link is ours and still good.
+    async fn linked(&self, token: &str, now: Timestamp) -> Result<Option<Delivery>, StoreError>;
+
+    /// Keeps a silence; answers its number.
+    async fn silence(&self, silence: SilenceRow) -> Result<i64, StoreError>;
+
+    /// Silences that end or ended after a moment, the latest first.
+    async fn silences(&self, ended_after: Timestamp) -> Result<Vec<SilenceRow>, StoreError>;
+
+    /// Ends a silence; answers the sinks that have something to do now, or nothing if it was over or never there.
+    async fn end_silence(&self, id: i64, now: Timestamp) -> Result<Option<BTreeSet<String>>, StoreError>;
 
     /// The sinks that something is owed to.
     async fn owing(&self) -> Result<BTreeSet<String>, StoreError>;
@@ -98,6 +119,8 @@ pub struct Leased {
 pub struct Due {
     /// What to deliver.
     pub notification: Notification,
+    /// The notifications that are settled by it: itself, or the parts of a digest.
+    pub covers: Vec<i64>,
     /// From when on patience counts.
     pub owed_at: Timestamp,
 }
@@ -105,8 +128,8 @@ pub struct Due {
 /// How an attempt ended, and whose.
 #[derive(Clone, Debug)]
 pub struct Settlement {
-    /// Whose attempt.
-    pub notification: i64,
+    /// Whose attempt: one notification, or the parts of a digest.
+    pub notifications: Vec<i64>,
     /// When it ended.
     pub at: Timestamp,
     /// How.
@@ -145,6 +168,27 @@ pub struct Settled {
     pub untold: usize,
     /// The sinks that have something to do now.
     pub sinks: BTreeSet<String>,
+}
+
+impl Settled {
+    fn add(&mut self, mut other: Self) {
+        self.dead += other.dead;
+        self.untold += other.untold;
+        self.sinks.append(&mut other.sinks);
+    }
+}
+
+/// What came of an acknowledgement.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Acknowledgement {
+    /// It is noted; these sinks tell those who knew of the outage.
+    Done(BTreeSet<String>),
+    /// Somebody took it before.
+    Already(String),
+    /// The line is back.
+    Over,
+    /// There is no such incident.
+    Unknown,
 }
 
 /// Which notifications to send again.

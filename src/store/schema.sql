@@ -21,7 +21,10 @@ CREATE TABLE incident (
     reason TEXT NOT NULL,
     error TEXT,
     opened_at INTEGER NOT NULL,
-    closed_at INTEGER
+    closed_at INTEGER,
+    -- Who said "mine", and when.
+    acknowledged_by TEXT,
+    acknowledged_at INTEGER
 ) STRICT;
 CREATE INDEX incident_open ON incident (opened_at) WHERE closed_at IS NULL;
 CREATE INDEX incident_closed ON incident (closed_at) WHERE closed_at IS NOT NULL;
@@ -57,11 +60,19 @@ CREATE TABLE notification (
     wants_resolved INTEGER NOT NULL,
     -- The notification that was given up, if this one tells of that.
     lost INTEGER REFERENCES notification (id) ON DELETE CASCADE,
-    state TEXT NOT NULL DEFAULT 'pending' CHECK (state IN ('pending', 'delivered', 'dead')),
+    -- Withdrawn is what was to be sent later and need not be any more.
+    state TEXT NOT NULL DEFAULT 'pending' CHECK (state IN ('pending', 'delivered', 'dead', 'withdrawn')),
     created_at INTEGER NOT NULL,
     -- From when on patience counts: its creation, or the moment a person said "try again".
     owed_at INTEGER NOT NULL,
     due_at INTEGER NOT NULL,
+    -- What it waits for until it is due, in words: a hold, a silence, the next reminder.
+    held_by TEXT,
+    -- What may go out with it in one message: the rule and what its outages have in common, and the sort of news.
+    grouping TEXT NOT NULL,
+    class TEXT NOT NULL,
+    -- The first notification of the message it goes out in, once it has been tried in one with others.
+    batch INTEGER,
     -- A worker has it in its hands.
     leased INTEGER NOT NULL DEFAULT 0,
     attempts INTEGER NOT NULL DEFAULT 0,
@@ -78,6 +89,32 @@ CREATE INDEX notification_state ON notification (state, id);
 CREATE INDEX notification_incident ON notification (incident);
 CREATE INDEX notification_lost ON notification (lost) WHERE lost IS NOT NULL;
 
+CREATE INDEX notification_group ON notification (sink, recipient, grouping, class, due_at) WHERE state = 'pending' AND leased = 0;
+CREATE INDEX notification_batch ON notification (batch) WHERE batch IS NOT NULL;
+
+-- Until when what follows a group's message is gathered.
+CREATE TABLE gathering (
+    sink TEXT NOT NULL,
+    recipient TEXT NOT NULL,
+    grouping TEXT NOT NULL,
+    class TEXT NOT NULL,
+    until INTEGER NOT NULL,
+    PRIMARY KEY (sink, recipient, grouping, class)
+) WITHOUT ROWID, STRICT;
+CREATE INDEX gathering_until ON gathering (until);
+
+-- Matchers and a period in which nothing is sent.
+CREATE TABLE silence (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    matcher TEXT NOT NULL,
+    starts_at INTEGER NOT NULL,
+    ends_at INTEGER NOT NULL,
+    comment TEXT NOT NULL,
+    made_by TEXT NOT NULL,
+    made_at INTEGER NOT NULL
+) STRICT;
+CREATE INDEX silence_end ON silence (ends_at);
+
 -- One try to hand a notification to its sink. Without an end it is under way, or a crash cut it short.
 CREATE TABLE attempt (
     notification INTEGER NOT NULL REFERENCES notification (id) ON DELETE CASCADE,
@@ -91,4 +128,4 @@ CREATE TABLE attempt (
 CREATE INDEX attempt_under_way ON attempt (notification) WHERE outcome IS NULL;
 
 CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID, STRICT;
-INSERT INTO meta (key, value) VALUES ('name', lower(hex(randomblob(4))));
+INSERT INTO meta (key, value) VALUES ('name', lower(hex(randomblob(4)))), ('link key', lower(hex(randomblob(32))));

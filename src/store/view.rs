@@ -31,6 +31,10 @@ pub struct Incident {
     pub opened_at: Timestamp,
     /// Until when; none while it goes on.
     pub closed_at: Option<Timestamp>,
+    /// Who said "mine".
+    pub acknowledged_by: Option<String>,
+    /// When.
+    pub acknowledged_at: Option<Timestamp>,
     /// How many notifications it owed, by state.
     pub notifications: Counts,
 }
@@ -44,6 +48,8 @@ pub struct Counts {
     pub delivered: u32,
     /// Given up.
     pub dead: u32,
+    /// Not needed any more before they were due.
+    pub withdrawn: u32,
 }
 
 /// One outage with everything about it.
@@ -95,7 +101,7 @@ pub struct Delivery {
     pub recipient: String,
     /// Why it is sent.
     pub kind: String,
-    /// `pending`, `delivered` or `dead`.
+    /// `pending`, `delivered`, `dead` or `withdrawn`.
     pub state: String,
     /// Whether it is in a worker's hands just now.
     pub in_flight: bool,
@@ -103,7 +109,11 @@ pub struct Delivery {
     pub created_at: Timestamp,
     /// When it is tried next, while it is pending.
     pub due_at: Option<Timestamp>,
-    /// When it was delivered or given up.
+    /// What it waits for until then.
+    pub held_by: Option<String>,
+    /// The first notification of the message it went out in with others.
+    pub batch: Option<i64>,
+    /// When it was delivered, given up or withdrawn.
     pub settled_at: Option<Timestamp>,
     /// The receipt, or the last failure.
     pub detail: Option<String>,
@@ -129,6 +139,25 @@ pub struct Attempt {
     pub outcome: Option<String>,
     /// What the far side said.
     pub detail: Option<String>,
+}
+
+/// Matchers and a period in which nothing is sent.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SilenceRow {
+    /// Its number; of a new one, anything.
+    pub id: i64,
+    /// What it holds back, as in a rule's `match`.
+    pub matcher: serde_json::Value,
+    /// From when on.
+    pub starts_at: Timestamp,
+    /// Until when.
+    pub ends_at: Timestamp,
+    /// Why.
+    pub comment: String,
+    /// Who made it.
+    pub made_by: String,
+    /// When.
+    pub made_at: Timestamp,
 }
 
 /// Which notifications to list.

@@ -1,9 +1,10 @@
 //! One event, in one transaction: the event, what it changes, and whom that concerns.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use jiff::Timestamp;
-use linedown_sinks::Incident;
+use linedown_sinks::{Incident, Kind};
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::super::Accepted;
@@ -37,7 +38,7 @@ pub(super) fn accept(
     let owed = match (&incident, change) {
         (Some(incident), Change::Opened | Change::Missed { .. }) => routing.owed(incident),
         (Some(incident), Change::Worsened | Change::Closed { .. }) => {
-            changed(connection, incident, matches!(change, Change::Worsened).then_some(routing))?
+            changed(connection, incident, matches!(change, Change::Worsened).then_some(routing), event.received_at)?
         }
         _ => Vec::new(),
     };
@@ -67,18 +68,22 @@ fn name(change: Change) -> &'static str {
     }
 }
 
+/// How long the copies of a webhook may be apart whose time value cannot be believed.
+const COPIES: Duration = Duration::from_hours(1);
+
 /// The same webhook, if it came before: same source, instance, kind and time value. A time that cannot be believed
-/// may come from a clock that stands still; such a webhook is the same only if nothing else was heard of the line
-/// since, or else its next outage would be taken for a copy of the last one.
+/// may come from a clock that stands still; such a webhook is the same only if it came just now, or nothing else was
+/// heard of the line since, or else a later outage would be taken for a copy of the last one.
 fn seen_before(connection: &Connection, event: &Event) -> rusqlite::Result<Option<(i64, Option<i64>)>> {
     let Some(stamp) = event.stamp else { return Ok(None) };
     let query = "SELECT id, incident FROM event \
                  WHERE source = ?1 AND instance = ?2 AND kind = ?3 AND stamp = ?4 \
-                 AND (?5 OR id = (SELECT max(id) FROM event WHERE source = ?1 AND instance = ?2)) \
+                 AND (?5 OR received_at > ?6 OR id = (SELECT max(id) FROM event WHERE source = ?1 AND instance = ?2)) \
                  ORDER BY id DESC LIMIT 1";
     let mut statement = connection.prepare_cached(query)?;
     let believed = event.gateway_at.is_some();
-    let same = params![event.source, event.instance, event.kind.as_str(), stamp, believed];
+    let just_now = event.received_at.checked_sub(COPIES).unwrap_or(Timestamp::MIN).as_millisecond();
+    let same = params![event.source, event.instance, event.kind.as_str(), stamp, believed, just_now];
     statement.query_row(same, |row| Ok((row.get(0)?, row.get(1)?))).optional()
 }
 
@@ -122,6 +127,7 @@ fn apply(
             id
         }
         (Change::Closed { closed_at }, Some(id)) => {
+            withdraw(connection, id, "the line was back before it was due", event.received_at)?;
             let update = "UPDATE incident SET closed_at = ?, phone = coalesce(phone, ?) WHERE id = ?";
             connection.prepare_cached(update)?.execute(params![closed_at.as_millisecond(), event.phone, id])?;
             id
@@ -161,6 +167,7 @@ fn insert(
         error: event.error.clone(),
         opened_at: event.at,
         closed_at,
+        acknowledged: None,
     })
 }
 
@@ -215,28 +222,61 @@ fn record(
     ])
 }
 
+/// What was to be sent later need not be any more. What is due, or was tried, is still owed.
+pub(super) fn withdraw(connection: &Connection, incident: i64, why: &str, now: Timestamp) -> rusqlite::Result<()> {
+    let update = "UPDATE notification SET state = 'withdrawn', settled_at = ?2, detail = ?3 \
+                  WHERE incident = ?1 AND state = 'pending' AND leased = 0 AND attempts = 0 \
+                  AND (kind = 'reminder' OR (held_by IS NOT NULL AND due_at > ?2))";
+    connection.prepare_cached(update)?.execute(params![incident, now.as_millisecond(), why])?;
+    Ok(())
+}
+
+/// Somebody who waits out a hold hears now if another rule wants them to.
+fn hasten(connection: &Connection, incident: i64, owed: &Owed, now: Timestamp) -> rusqlite::Result<()> {
+    let update = "UPDATE notification SET due_at = ?4, owed_at = ?4, held_by = NULL \
+                  WHERE incident = ?1 AND sink = ?2 AND recipient = ?3 AND state = 'pending' AND leased = 0 \
+                  AND kind = 'down' AND held_by IS NOT NULL AND due_at > ?4";
+    connection.prepare_cached(update)?.execute(params![incident, owed.sink, owed.recipient, now.as_millisecond()])?;
+    Ok(())
+}
+
 /// Who must hear of a change to an incident that some know of already. Whoever still waits for a message hears
 /// it from that one, or when that one is settled; whom a worse reason concerns for the first time (`routing`) is
 /// told like of a new incident.
-fn changed(connection: &Connection, incident: &Incident, routing: Option<&Routing>) -> rusqlite::Result<Vec<Owed>> {
+fn changed(
+    connection: &Connection,
+    incident: &Incident,
+    routing: Option<&Routing>,
+    now: Timestamp,
+) -> rusqlite::Result<Vec<Owed>> {
     let people = told_so_far(connection, incident.id)?;
-    let mut owed: Vec<Owed> = match routing {
-        Some(routing) => routing.owed(incident),
-        None => Vec::new(),
-    };
+    let mut owed: Vec<Owed> = routing.map(|routing| routing.owed(incident)).unwrap_or_default();
+    owed.retain(|owed| owed.kind == Kind::Down);
+    for owed in owed.iter().filter(|owed| owed.due_at <= now) {
+        hasten(connection, incident.id, owed, now)?;
+    }
     owed.retain(|owed| !people.contains_key(&(owed.sink.clone(), owed.recipient.clone())));
     for ((sink, recipient), person) in people {
         let Some(told) = person.told.filter(|_| !person.waits) else { continue };
         if let Some(kind) = news(told, row::state(incident), person.wants_resolved) {
-            owed.push(Owed { rule: person.rule, sink, recipient, kind, resolved: person.wants_resolved });
+            owed.push(person.owed(sink, recipient, kind));
         }
     }
     Ok(owed)
 }
 
+/// Those who know of an incident and wait for nothing, each with what they were owed.
+pub(super) fn people_told(connection: &Connection, incident: i64) -> rusqlite::Result<Vec<Owed>> {
+    let people = told_so_far(connection, incident)?.into_iter();
+    let told = people.filter(|(_, person)| person.told.is_some() && !person.waits);
+    let owed = told.map(|((sink, recipient), person)| person.owed(sink, recipient, Kind::Acknowledged));
+    Ok(owed.collect())
+}
+
 /// What one recipient knows of an incident.
 struct Person {
     rule: String,
+    group: String,
     wants_resolved: bool,
     /// Something is still on its way to them.
     waits: bool,
@@ -244,8 +284,25 @@ struct Person {
     told: Option<State>,
 }
 
+impl Person {
+    /// A message of a kind to them, now.
+    fn owed(self, sink: String, recipient: String, kind: Kind) -> Owed {
+        Owed {
+            rule: self.rule,
+            sink,
+            recipient,
+            kind,
+            resolved: self.wants_resolved,
+            group: self.group,
+            due_at: Timestamp::MIN,
+            held_by: None,
+        }
+    }
+}
+
 fn told_so_far(connection: &Connection, incident: i64) -> rusqlite::Result<BTreeMap<(String, String), Person>> {
-    let query = "SELECT sink, recipient, rule, wants_resolved, state, told_reason, told_closed \
+    let query = "SELECT sink, recipient, rule, wants_resolved, state, told_reason, told_closed, grouping, \
+                 leased OR attempts > 0 OR kind NOT IN ('reminder', 'escalation') \
                  FROM notification WHERE incident = ? ORDER BY id";
     let mut statement = connection.prepare_cached(query)?;
     let mut rows = statement.query([incident])?;
@@ -254,11 +311,12 @@ fn told_so_far(connection: &Connection, incident: i64) -> rusqlite::Result<BTree
         let person = people.entry((row.get(0)?, row.get(1)?)).or_insert(Person {
             rule: row.get(2)?,
             wants_resolved: row.get(3)?,
+            group: row.get(7)?,
             waits: false,
             told: None,
         });
         match row.get_ref(4)?.as_str()? {
-            "pending" => person.waits = true,
+            "pending" => person.waits |= row.get::<_, bool>(8)?,
             "delivered" => person.told = row::told(row, 5)?,
             _ => {}
         }

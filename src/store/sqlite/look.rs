@@ -10,10 +10,11 @@ use crate::clock::from_millis;
 
 const COUNTS: &str = "(SELECT count(*) FROM notification WHERE incident = incident.id AND state = 'pending'), \
                       (SELECT count(*) FROM notification WHERE incident = incident.id AND state = 'delivered'), \
-                      (SELECT count(*) FROM notification WHERE incident = incident.id AND state = 'dead')";
+                      (SELECT count(*) FROM notification WHERE incident = incident.id AND state = 'dead'), \
+                      (SELECT count(*) FROM notification WHERE incident = incident.id AND state = 'withdrawn')";
 
 const DELIVERY: &str = "notification.id, incident, incident.instance, incident.name, rule, sink, recipient, kind, state, \
-                        leased, created_at, due_at, settled_at, detail, lost, attempts";
+                        leased, created_at, due_at, settled_at, detail, lost, attempts, held_by, batch";
 
 pub(super) fn owing(connection: &Connection) -> rusqlite::Result<BTreeSet<String>> {
     let query = "SELECT DISTINCT sink FROM notification WHERE state = 'pending'";
@@ -63,6 +64,14 @@ pub(super) fn deliveries(connection: &Connection, query: &DeliveryQuery) -> rusq
     connection.prepare_cached(&statement)?.query_map(values, delivery_row)?.collect()
 }
 
+/// One notification, without its attempts.
+pub(super) fn delivery(connection: &Connection, id: i64) -> rusqlite::Result<Option<Delivery>> {
+    let query = format!(
+        "SELECT {DELIVERY} FROM notification JOIN incident ON incident.id = incident WHERE notification.id = ?"
+    );
+    connection.prepare_cached(&query)?.query_row([id], delivery_row).optional()
+}
+
 fn attempts(connection: &Connection, notification: i64) -> rusqlite::Result<Vec<Attempt>> {
     let query = "SELECT number, started_at, ended_at, outcome, detail FROM attempt WHERE notification = ? ORDER BY number DESC LIMIT 100";
     let mut attempts: Vec<Attempt> =
@@ -77,6 +86,7 @@ fn bounded(limit: usize) -> i64 {
 
 fn incident_row(row: &Row<'_>) -> rusqlite::Result<Incident> {
     let incident = row::incident(row, 0)?;
+    let first = row::INCIDENT_COLUMNS;
     Ok(Incident {
         id: incident.id,
         source: incident.source,
@@ -88,7 +98,14 @@ fn incident_row(row: &Row<'_>) -> rusqlite::Result<Incident> {
         error: incident.error,
         opened_at: incident.opened_at,
         closed_at: incident.closed_at,
-        notifications: Counts { pending: row.get(10)?, delivered: row.get(11)?, dead: row.get(12)? },
+        acknowledged_by: incident.acknowledged.as_ref().map(|acknowledged| acknowledged.by.clone()),
+        acknowledged_at: incident.acknowledged.map(|acknowledged| acknowledged.at),
+        notifications: Counts {
+            pending: row.get(first)?,
+            delivered: row.get(first + 1)?,
+            dead: row.get(first + 2)?,
+            withdrawn: row.get(first + 3)?,
+        },
     })
 }
 
@@ -124,6 +141,8 @@ fn delivery_row(row: &Row<'_>) -> rusqlite::Result<Delivery> {
         detail: row.get(13)?,
         lost: row.get(14)?,
         tries: row.get(15)?,
+        held_by: row.get(16)?,
+        batch: row.get(17)?,
         attempts: Vec::new(),
     })
 }

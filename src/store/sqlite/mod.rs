@@ -1,9 +1,12 @@
 //! SQLite: WAL, every commit synced (`synchronous = FULL`), one thread that writes, one connection that looks.
 
 mod accept;
-mod deliver;
+mod acknowledge;
+mod lease;
 mod look;
 mod row;
+mod settle;
+mod silence;
 mod writer;
 
 use std::collections::BTreeSet;
@@ -16,10 +19,12 @@ use async_trait::async_trait;
 use jiff::Timestamp;
 use rusqlite::{Connection, OpenFlags};
 
-use super::view::{Delivery, DeliveryQuery, Incident, IncidentStory};
-use super::{Accepted, Leased, Retried, Settled, Settlement, Store, StoreError, Which};
+use super::view::{Delivery, DeliveryQuery, Incident, IncidentStory, SilenceRow};
+use super::{Accepted, Acknowledgement, Leased, Retried, Settled, Settlement, Store, StoreError, Which};
+use crate::link;
 use crate::rule::Routing;
 use crate::source::Event;
+use lease::Lessor;
 use writer::{Writer, failure};
 
 /// The format of the tables, in `PRAGMA user_version`.
@@ -29,10 +34,17 @@ const FORMAT: i64 = 1;
 pub struct Sqlite {
     writer: Writer,
     reader: Arc<Mutex<Connection>>,
-    /// The random name that makes our numbers unique in the world.
-    name: String,
+    identity: Arc<Identity>,
     /// Held while we live: two daemons on one store would each lease what the other sends.
     _lock: File,
+}
+
+/// What a store was given when it was made.
+struct Identity {
+    /// A random name, which makes our numbers unique in the world.
+    name: String,
+    /// What signs the links in messages.
+    link_key: Vec<u8>,
 }
 
 impl Sqlite {
@@ -41,13 +53,13 @@ impl Sqlite {
     pub fn open(path: &Path) -> Result<Self, StoreError> {
         let lock = lock(path)?;
         let mut connection = Connection::open(path).map_err(failure)?;
-        let name = prepare(&mut connection).map_err(failure)??;
+        let identity = Arc::new(prepare(&mut connection).map_err(failure)??);
         let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let reader = Connection::open_with_flags(path, flags).map_err(failure)?;
         reader.busy_timeout(Duration::from_secs(5)).map_err(failure)?;
         let writer = Writer::start(connection)
             .map_err(|source| StoreError::Open { path: path.display().to_string(), source })?;
-        Ok(Self { writer, reader: Arc::new(Mutex::new(reader)), name, _lock: lock })
+        Ok(Self { writer, reader: Arc::new(Mutex::new(reader)), identity, _lock: lock })
     }
 
     /// Looks at the store away from the runtime's threads.
@@ -77,8 +89,8 @@ fn lock(path: &Path) -> Result<File, StoreError> {
     }
 }
 
-/// Brings a connection and its tables into shape; answers the store's name.
-fn prepare(connection: &mut Connection) -> rusqlite::Result<Result<String, StoreError>> {
+/// Brings a connection and its tables into shape.
+fn prepare(connection: &mut Connection) -> rusqlite::Result<Result<Identity, StoreError>> {
     connection.busy_timeout(Duration::from_secs(5))?;
     connection.pragma_update(None, "journal_mode", "WAL")?;
     connection.pragma_update(None, "synchronous", "FULL")?;
@@ -94,9 +106,11 @@ fn prepare(connection: &mut Connection) -> rusqlite::Result<Result<String, Store
         transaction.execute_batch(include_str!("../schema.sql"))?;
         transaction.pragma_update(None, "user_version", FORMAT)?;
     }
-    deliver::take_back(&transaction)?;
+    settle::take_back(&transaction)?;
     transaction.commit()?;
-    connection.query_row("SELECT value FROM meta WHERE key = 'name'", [], |row| row.get(0)).map(Ok)
+    let meta =
+        |key: &str| connection.query_row("SELECT value FROM meta WHERE key = ?", [key], |row| row.get::<_, String>(0));
+    Ok(Ok(Identity { name: meta("name")?, link_key: meta("link key")?.into_bytes() }))
 }
 
 #[async_trait]
@@ -105,13 +119,23 @@ impl Store for Sqlite {
         self.writer.write_or_refuse(move |connection| accept::accept(connection, &event, &payload, &routing)).await
     }
 
-    async fn lease(&self, sink: &str, limit: usize, now: Timestamp) -> Result<Leased, StoreError> {
-        let (sink, name) = (sink.to_owned(), self.name.clone());
-        self.writer.write(move |connection| deliver::lease(connection, &name, &sink, limit, now)).await
+    async fn lease(
+        &self,
+        sink: &str,
+        limit: usize,
+        now: Timestamp,
+        routing: Arc<Routing>,
+    ) -> Result<Leased, StoreError> {
+        let (sink, identity) = (sink.to_owned(), Arc::clone(&self.identity));
+        let work = move |connection: &Connection| {
+            let lessor = Lessor { store: &identity.name, link_key: &identity.link_key, routing: &routing, now };
+            lessor.lease(connection, &sink, limit)
+        };
+        self.writer.write(work).await
     }
 
     async fn settle(&self, settlement: Settlement, routing: Arc<Routing>) -> Result<Settled, StoreError> {
-        self.writer.write(move |connection| deliver::settle(connection, &settlement, &routing)).await
+        self.writer.write(move |connection| settle::settle(connection, &settlement, &routing)).await
     }
 
     async fn give_up(
@@ -123,12 +147,34 @@ impl Store for Sqlite {
         routing: Arc<Routing>,
     ) -> Result<Settled, StoreError> {
         let (sink, why) = (sink.to_owned(), why.to_owned());
-        let work = move |connection: &Connection| deliver::give_up(connection, &sink, owed_before, &why, now, &routing);
+        let work = move |connection: &Connection| settle::give_up(connection, &sink, owed_before, &why, now, &routing);
         self.writer.write(work).await
     }
 
     async fn retry(&self, which: Which, now: Timestamp) -> Result<Retried, StoreError> {
-        self.writer.write(move |connection| deliver::retry(connection, &which, now)).await
+        self.writer.write(move |connection| settle::retry(connection, &which, now)).await
+    }
+
+    async fn acknowledge(&self, incident: i64, by: &str, now: Timestamp) -> Result<Acknowledgement, StoreError> {
+        let by = by.to_owned();
+        self.writer.write(move |connection| acknowledge::acknowledge(connection, incident, &by, now)).await
+    }
+
+    async fn linked(&self, token: &str, now: Timestamp) -> Result<Option<Delivery>, StoreError> {
+        let Some(id) = link::read(token, &self.identity.link_key, now) else { return Ok(None) };
+        self.read(move |connection| look::delivery(connection, id)).await
+    }
+
+    async fn silence(&self, silence: SilenceRow) -> Result<i64, StoreError> {
+        self.writer.write(move |connection| silence::make(connection, &silence)).await
+    }
+
+    async fn silences(&self, ended_after: Timestamp) -> Result<Vec<SilenceRow>, StoreError> {
+        self.read(move |connection| silence::list(connection, ended_after)).await
+    }
+
+    async fn end_silence(&self, id: i64, now: Timestamp) -> Result<Option<BTreeSet<String>>, StoreError> {
+        self.writer.write(move |connection| silence::end(connection, id, now)).await
     }
 
     async fn owing(&self) -> Result<BTreeSet<String>, StoreError> {
@@ -136,7 +182,7 @@ impl Store for Sqlite {
     }
 
     async fn prune(&self, over_before: Timestamp, limit: usize) -> Result<usize, StoreError> {
-        self.writer.write(move |connection| deliver::prune(connection, over_before, limit)).await
+        self.writer.write(move |connection| settle::prune(connection, over_before, limit)).await
     }
 
     async fn writable(&self) -> Result<(), StoreError> {

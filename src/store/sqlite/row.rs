@@ -2,16 +2,18 @@
 //! its row, never a panic.
 
 use jiff::Timestamp;
-use linedown_sinks::{Incident, Instance, Kind, Reason};
+use linedown_sinks::{Acknowledged, Incident, Instance, Kind, Reason};
 use rusqlite::types::Type;
 use rusqlite::{Connection, Row, params};
 
 use crate::clock::from_millis;
-use crate::rule::{Owed, State};
+use crate::rule::{Owed, State, class};
 
 /// The columns of an incident, for [`incident`].
 pub(super) const INCIDENT: &str = "incident.id, incident.source, incident.instance, incident.name, incident.phone, incident.labels, \
-     incident.reason, incident.error, incident.opened_at, incident.closed_at";
+     incident.reason, incident.error, incident.opened_at, incident.closed_at, incident.acknowledged_by, incident.acknowledged_at";
+/// How many columns that are.
+pub(super) const INCIDENT_COLUMNS: usize = 12;
 
 /// An incident from [`INCIDENT`]'s columns, which begin at `first`.
 pub(super) fn incident(row: &Row<'_>, first: usize) -> rusqlite::Result<Incident> {
@@ -28,7 +30,14 @@ pub(super) fn incident(row: &Row<'_>, first: usize) -> rusqlite::Result<Incident
         error: row.get(first + 7)?,
         opened_at: from_millis(row.get(first + 8)?),
         closed_at: row.get::<_, Option<i64>>(first + 9)?.map(from_millis),
+        acknowledged: acknowledged(row, first + 10)?,
     })
+}
+
+fn acknowledged(row: &Row<'_>, first: usize) -> rusqlite::Result<Option<Acknowledged>> {
+    let by: Option<String> = row.get(first)?;
+    let at: Option<i64> = row.get(first + 1)?;
+    Ok(by.zip(at).map(|(by, at)| Acknowledged { by, at: from_millis(at) }))
 }
 
 /// An incident by its number.
@@ -63,8 +72,11 @@ pub(super) fn owe(
     lost: Option<i64>,
     now: Timestamp,
 ) -> rusqlite::Result<i64> {
-    let insert = "INSERT INTO notification (incident, rule, sink, recipient, kind, wants_resolved, lost, created_at, owed_at, due_at) \
-                  VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?8, ?8)";
+    let insert = "INSERT INTO notification \
+                  (incident, rule, sink, recipient, kind, wants_resolved, lost, created_at, owed_at, due_at, held_by, grouping, class) \
+                  VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?9, ?10, ?11, ?12)";
+    let due_at = owed.due_at.max(now);
+    let held_by = owed.held_by.as_ref().filter(|_| due_at > now);
     connection.prepare_cached(insert)?.insert(params![
         incident,
         owed.rule,
@@ -74,6 +86,10 @@ pub(super) fn owe(
         owed.resolved,
         lost,
         now.as_millisecond(),
+        due_at.as_millisecond(),
+        held_by,
+        owed.group,
+        class(owed.kind).as_str(),
     ])
 }
 

@@ -50,11 +50,11 @@ impl Life {
     }
 
     async fn lease(&self, sink: &str, second: i64) -> Vec<Due> {
-        self.store.lease(sink, 10, from_millis(second * 1000)).await.unwrap().due
+        self.store.lease(sink, 10, from_millis(second * 1000), Arc::clone(&self.routing)).await.unwrap().due
     }
 
     async fn settle(&self, due: &Due, second: i64, outcome: Outcome) -> Settled {
-        let settlement = Settlement { notification: due.notification.id, at: from_millis(second * 1000), outcome };
+        let settlement = Settlement { notifications: due.covers.clone(), at: from_millis(second * 1000), outcome };
         self.store.settle(settlement, Arc::clone(&self.routing)).await.unwrap()
     }
 

@@ -1,15 +1,13 @@
-//! The life of a notification: leased, settled, given up, tried again, forgotten.
+//! The life of a notification after its attempts: settled, given up, tried again, forgotten.
 
 use std::collections::BTreeSet;
 
 use jiff::Timestamp;
-use linedown_sinks::{Notification, Undelivered};
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
-use super::super::{Due, Leased, Outcome, Retried, Settled, Settlement, Which};
+use super::super::{Outcome, Retried, Settled, Settlement, Which};
 use super::row;
-use crate::clock::from_millis;
-use crate::rule::{Owed, Routing, State, kind_when_sent, news};
+use crate::rule::{Owed, Routing, State, news};
 
 /// Most notifications given up or made due in one go.
 const AT_ONCE: usize = 1000;
@@ -21,93 +19,30 @@ pub(super) fn take_back(connection: &Connection) -> rusqlite::Result<()> {
     Ok(())
 }
 
-pub(super) fn lease(
-    connection: &Connection,
-    store: &str,
-    sink: &str,
-    limit: usize,
-    now: Timestamp,
-) -> rusqlite::Result<Leased> {
-    let query = format!(
-        "SELECT notification.id, kind, recipient, rule, attempts, created_at, detail, owed_at, lost, {} \
-         FROM notification JOIN incident ON incident.id = notification.incident \
-         WHERE sink = ? AND state = 'pending' AND leased = 0 AND due_at <= ? ORDER BY due_at, notification.id LIMIT ?",
-        row::INCIDENT
-    );
-    let mut statement = connection.prepare_cached(&query)?;
-    let limit = i64::try_from(limit).unwrap_or(i64::MAX);
-    let due = statement.query_map(params![sink, now.as_millisecond(), limit], |row| read(row, store, now))?;
-    let mut leased = Vec::new();
-    for due in due {
-        let (mut due, lost): (Due, Option<i64>) = due?;
-        if let Some(lost) = lost {
-            due.notification.undelivered = undelivered(connection, lost)?;
-        }
-        begin(connection, &due.notification)?;
-        leased.push(due);
-    }
-    let next = "SELECT min(due_at) FROM notification WHERE sink = ? AND state = 'pending' AND leased = 0";
-    let next: Option<i64> = connection.prepare_cached(next)?.query_row([sink], |row| row.get(0))?;
-    Ok(Leased { due: leased, next: next.map(from_millis) })
-}
-
-fn read(row: &Row<'_>, store: &str, now: Timestamp) -> rusqlite::Result<(Due, Option<i64>)> {
-    let incident = row::incident(row, 9)?;
-    let notification = Notification {
-        id: row.get(0)?,
-        store: store.to_owned(),
-        kind: kind_when_sent(row::kind(row, 1)?, row::state(&incident)),
-        recipient: row.get(2)?,
-        rule: Some(row.get(3)?),
-        attempt: row.get::<_, u32>(4)? + 1,
-        created_at: from_millis(row.get(5)?),
-        at: now,
-        last_failure: row.get(6)?,
-        incident,
-        undelivered: None,
-        items: Vec::new(),
-        acknowledge_url: None,
-    };
-    Ok((Due { notification, owed_at: from_millis(row.get(7)?) }, row.get(8)?))
-}
-
-fn undelivered(connection: &Connection, lost: i64) -> rusqlite::Result<Option<Undelivered>> {
-    let query = "SELECT id, kind, sink, recipient, detail, attempts FROM notification WHERE id = ?";
-    let read = |row: &Row<'_>| {
-        Ok(Undelivered {
-            notification: row.get(0)?,
-            kind: row::kind(row, 1)?,
-            sink: row.get(2)?,
-            recipient: row.get(3)?,
-            why: row.get::<_, Option<String>>(4)?.unwrap_or_default(),
-            attempts: row.get(5)?,
-        })
-    };
-    connection.prepare_cached(query)?.query_row([lost], read).optional()
-}
-
-fn begin(connection: &Connection, notification: &Notification) -> rusqlite::Result<()> {
-    let told = row::state(&notification.incident);
-    let update = "UPDATE notification SET leased = 1, attempts = ?, told_reason = ?, told_closed = ? WHERE id = ?";
-    let values = params![notification.attempt, told.reason.as_str(), told.closed, notification.id];
-    connection.prepare_cached(update)?.execute(values)?;
-    let insert = "INSERT INTO attempt (notification, number, started_at) VALUES (?, ?, ?)";
-    let values = params![notification.id, notification.attempt, notification.at.as_millisecond()];
-    connection.prepare_cached(insert)?.execute(values)?;
-    Ok(())
-}
-
 pub(super) fn settle(connection: &Connection, settlement: &Settlement, routing: &Routing) -> rusqlite::Result<Settled> {
-    let (id, at) = (settlement.notification, settlement.at);
-    let (outcome, detail) = match &settlement.outcome {
+    let mut settled = Settled::default();
+    for id in &settlement.notifications {
+        settled.add(settle_one(connection, *id, settlement.at, &settlement.outcome, routing)?);
+    }
+    Ok(settled)
+}
+
+fn settle_one(
+    connection: &Connection,
+    id: i64,
+    at: Timestamp,
+    outcome: &Outcome,
+    routing: &Routing,
+) -> rusqlite::Result<Settled> {
+    let (label, detail) = match outcome {
         Outcome::Delivered(receipt) => ("delivered", receipt.clone()),
         Outcome::Again { kind, why, .. } | Outcome::Dead { kind, why } => {
             (kind.as_str(), format!("{}: {why}", kind.as_str()))
         }
     };
     let end = "UPDATE attempt SET ended_at = ?, outcome = ?, detail = ? WHERE notification = ? AND outcome IS NULL";
-    connection.prepare_cached(end)?.execute(params![at.as_millisecond(), outcome, detail, id])?;
-    match &settlement.outcome {
+    connection.prepare_cached(end)?.execute(params![at.as_millisecond(), label, detail, id])?;
+    match outcome {
         Outcome::Again { due_at, .. } => {
             let update =
                 "UPDATE notification SET leased = 0, due_at = ?, detail = ? WHERE id = ? AND state = 'pending'";
@@ -116,7 +51,7 @@ pub(super) fn settle(connection: &Connection, settlement: &Settlement, routing: 
         }
         Outcome::Delivered(_) => {
             finish(connection, id, "delivered", &detail, at)?;
-            after_delivery(connection, id, at)
+            after_delivery(connection, id, at, routing)
         }
         Outcome::Dead { .. } => {
             finish(connection, id, "dead", &detail, at)?;
@@ -131,16 +66,18 @@ fn finish(connection: &Connection, id: i64, state: &str, detail: &str, at: Times
     Ok(())
 }
 
-/// What changed while the message was on its way is news to whoever just got it.
-fn after_delivery(connection: &Connection, id: i64, now: Timestamp) -> rusqlite::Result<Settled> {
+/// What changed while the message was on its way is news to whoever just got it; and who was told of an outage that
+/// goes on is reminded of it.
+fn after_delivery(connection: &Connection, id: i64, now: Timestamp, routing: &Routing) -> rusqlite::Result<Settled> {
     let (incident, owed, told) = owed_by(connection, id)?;
     let incident = row::incident_by_id(connection, incident)?;
-    let told: Option<State> = told;
-    let Some(kind) = told.and_then(|told| news(told, row::state(&incident), owed.resolved)) else {
-        return Ok(Settled::default());
-    };
-    row::owe(connection, incident.id, &Owed { kind, ..owed.clone() }, None, now)?;
-    Ok(Settled { sinks: BTreeSet::from([owed.sink]), ..Settled::default() })
+    let news = told.and_then(|told| news(told, row::state(&incident), owed.resolved));
+    let reminder = routing.reminder(&owed, &incident, now);
+    let next: Vec<Owed> = news.map(|kind| Owed { kind, ..owed }).into_iter().chain(reminder).collect();
+    for owed in &next {
+        row::owe(connection, incident.id, owed, None, now)?;
+    }
+    Ok(Settled { sinks: next.into_iter().map(|owed| owed.sink).collect(), ..Settled::default() })
 }
 
 /// Somebody else is owed the news that this one was given up.
@@ -160,7 +97,7 @@ fn after_death(connection: &Connection, id: i64, now: Timestamp, routing: &Routi
 }
 
 fn owed_by(connection: &Connection, id: i64) -> rusqlite::Result<(i64, Owed, Option<State>)> {
-    let query = "SELECT incident, rule, sink, recipient, kind, wants_resolved, told_reason, told_closed \
+    let query = "SELECT incident, rule, sink, recipient, kind, wants_resolved, told_reason, told_closed, grouping \
                  FROM notification WHERE id = ?";
     connection.prepare_cached(query)?.query_row([id], |row| {
         let owed = Owed {
@@ -169,6 +106,9 @@ fn owed_by(connection: &Connection, id: i64) -> rusqlite::Result<(i64, Owed, Opt
             recipient: row.get(3)?,
             kind: row::kind(row, 4)?,
             resolved: row.get(5)?,
+            group: row.get(8)?,
+            due_at: Timestamp::MIN,
+            held_by: None,
         };
         Ok((row.get(0)?, owed, row::told(row, 6)?))
     })
@@ -201,10 +141,7 @@ pub(super) fn give_up(
     let mut settled = Settled::default();
     for id in ids {
         finish(connection, id, "dead", why, now)?;
-        let mut one = after_death(connection, id, now, routing)?;
-        settled.dead += one.dead;
-        settled.untold += one.untold;
-        settled.sinks.append(&mut one.sinks);
+        settled.add(after_death(connection, id, now, routing)?);
     }
     Ok(settled)
 }
@@ -212,7 +149,7 @@ pub(super) fn give_up(
 pub(super) fn retry(connection: &Connection, which: &Which, now: Timestamp) -> rusqlite::Result<Retried> {
     let update = |filter: &str| {
         format!(
-            "UPDATE notification SET state = 'pending', owed_at = ?1, due_at = ?1, settled_at = NULL \
+            "UPDATE notification SET state = 'pending', owed_at = ?1, due_at = ?1, settled_at = NULL, batch = NULL \
              WHERE {filter} AND leased = 0 RETURNING id, sink"
         )
     };
@@ -247,6 +184,8 @@ pub(super) fn prune(connection: &Connection, over_before: Timestamp, limit: usiz
     let loose =
         "DELETE FROM event WHERE id IN (SELECT id FROM event WHERE incident IS NULL AND received_at < ? LIMIT ?)";
     let events = connection.prepare_cached(loose)?.execute(values)?;
+    let stale = "DELETE FROM gathering WHERE until < ?";
+    connection.prepare_cached(stale)?.execute([over_before.as_millisecond()])?;
     let over = "DELETE FROM incident WHERE id IN (SELECT id FROM incident WHERE closed_at < ? \
                 AND NOT EXISTS (SELECT 1 FROM notification WHERE incident = incident.id AND state = 'pending') LIMIT ?)";
     Ok(events + connection.prepare_cached(over)?.execute(values)?)

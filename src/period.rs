@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde::{Deserialize, Deserializer, de};
 
 /// What is said of a number that might be seconds, minutes or milliseconds.
-pub(super) const NO_UNIT: &str = "a duration without a unit";
+pub(crate) const NO_UNIT: &str = "a duration without a unit";
 
 const EXPECTED: &str = r#"a duration such as "500ms", "90s", "10m", "1h30m", "24h" or "400d""#;
 

@@ -1,0 +1,121 @@
+//! `[[quiet]]`: hours in which only critical rules are heard.
+
+use jiff::civil::{Time, Weekday};
+use jiff::tz::TimeZone;
+use linedown_sinks::{Path, Problem, Section};
+use serde::Deserialize;
+use serde_json::Value;
+
+use super::reader::{Reader, is_missing};
+use super::rules::{Known, read_matcher};
+use crate::rule::timing::Quiet;
+
+/// Most windows.
+const MOST: usize = 100;
+
+/// The days, as they are written.
+const DAYS: [(&str, Weekday); 7] = [
+    ("mon", Weekday::Monday),
+    ("tue", Weekday::Tuesday),
+    ("wed", Weekday::Wednesday),
+    ("thu", Weekday::Thursday),
+    ("fri", Weekday::Friday),
+    ("sat", Weekday::Saturday),
+    ("sun", Weekday::Sunday),
+];
+
+#[derive(Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct Keys {
+    name: Option<String>,
+    r#match: Option<Value>,
+    days: Option<Vec<Value>>,
+    from: Option<String>,
+    to: Option<String>,
+    time_zone: Option<String>,
+}
+
+/// Reads every window.
+pub(super) fn read(value: &Value, path: &Path, known: &Known<'_>, reader: &mut Reader<'_>) -> Vec<Quiet> {
+    let Some(windows) = value.as_array() else {
+        reader.note(Problem::error(path.clone(), "`quiet` must be a list").hint("write [[quiet]], in double brackets"));
+        return Vec::new();
+    };
+    if windows.len() > MOST {
+        reader.note(Problem::error(path.clone(), format!("{} windows; there can be {MOST}", windows.len())));
+        return Vec::new();
+    }
+    let windows = windows.iter().enumerate();
+    windows.filter_map(|(index, value)| read_window(value, index, &path.join(index), known, reader)).collect()
+}
+
+fn read_window(value: &Value, index: usize, path: &Path, known: &Known<'_>, reader: &mut Reader<'_>) -> Option<Quiet> {
+    reader.table(value, path, "[[quiet]]")?;
+    let mut section = Section::new(value, path.clone(), &[], reader.environment);
+    let keys: Keys = section.read().unwrap_or_default();
+    for (key, hint) in [("from", "when it begins: from = \"22:00\""), ("to", "when it ends: to = \"07:00\"")] {
+        if is_missing(value, key) {
+            section.missing(key, hint);
+        }
+    }
+    let from = keys.from.and_then(|text| time(&mut section, "from", &text));
+    let to = keys.to.and_then(|text| time(&mut section, "to", &text));
+    if from.is_some() && from == to {
+        section.error("to", "the window ends when it begins").expected = Some("another time than `from`".to_owned());
+    }
+    let zone = match keys.time_zone {
+        None => Some(TimeZone::system()),
+        Some(name) => zone(&mut section, &name),
+    };
+    reader.finish(section);
+    let matcher = keys.r#match.map(|value| read_matcher(&value, &path.join("match"), known, reader));
+    let days = match keys.days {
+        None => DAYS.map(|(_, day)| day).to_vec(),
+        Some(names) => days(&names, &path.join("days"), reader),
+    };
+    Some(Quiet {
+        name: keys.name.unwrap_or_else(|| format!("quiet {}", index + 1)),
+        matcher: matcher.unwrap_or_default(),
+        days,
+        from: from?,
+        to: to?,
+        time_zone: zone?,
+    })
+}
+
+fn time(section: &mut Section<'_>, key: &str, text: &str) -> Option<Time> {
+    let time = text.parse::<Time>().ok();
+    if time.is_none() {
+        section.error(key, "this is not a time of day").expected =
+            Some("hours and minutes such as \"22:00\"".to_owned());
+    }
+    time
+}
+
+fn zone(section: &mut Section<'_>, name: &str) -> Option<TimeZone> {
+    let zone = TimeZone::get(name).ok();
+    if zone.is_none() {
+        let problem = section.error("time_zone", format!("there is no time zone `{}`", linedown_sinks::excerpt(name)));
+        problem.expected = Some("an IANA name such as `America/Sao_Paulo`".to_owned());
+    }
+    zone
+}
+
+fn days(names: &[Value], path: &Path, reader: &mut Reader<'_>) -> Vec<Weekday> {
+    let mut days = Vec::new();
+    for (index, name) in reader.each::<String>(names, path) {
+        match DAYS.iter().find(|(day, _)| name.eq_ignore_ascii_case(day)) {
+            Some((_, day)) => days.push(*day),
+            None => {
+                let known = DAYS.map(|(day, _)| day);
+                let problem =
+                    Problem::error(path.join(index), format!("`{}` is no day", linedown_sinks::excerpt(&name)));
+                reader.note(problem.expected(linedown_sinks::one_of(&known)));
+            }
+        }
+    }
+    if names.is_empty() {
+        reader.note(Problem::error(path.clone(), "an empty list: it would never be quiet"));
+    }
+    days
+}

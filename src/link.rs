@@ -1,0 +1,95 @@
+//! Pure: signed links in messages. A link is good for one notification's incident and for a limited time; only who
+//! knows the store's key can make one.
+
+use std::time::Duration;
+
+use hmac::{Hmac, KeyInit, Mac};
+use jiff::Timestamp;
+use sha2::Sha256;
+
+use crate::clock::later;
+
+/// How long a link is good.
+const GOOD_FOR: Duration = Duration::from_hours(7 * 24);
+/// How much of the signature stands in the link, in bytes. 16 cannot be guessed.
+const SIGNATURE: usize = 16;
+
+/// The link by which the reader of a notification says "mine".
+pub fn acknowledge(public_url: &str, key: &[u8], notification: i64, now: Timestamp) -> String {
+    let expires = later(now, GOOD_FOR).as_second();
+    let signed = format!("{notification}.{expires}");
+    format!("{}/ack/{signed}.{}", public_url.trim_end_matches('/'), hex(&signature(key, &signed)))
+}
+
+/// The notification that a link's last part was made for, if it is one of ours and still good.
+pub fn read(token: &str, key: &[u8], now: Timestamp) -> Option<i64> {
+    let (signed, given) = token.rsplit_once('.')?;
+    let (notification, expires) = signed.split_once('.')?;
+    let mut mac = mac(key);
+    mac.update(signed.as_bytes());
+    mac.verify_truncated_left(&unhex(given)?).ok()?;
+    let expires = expires.parse::<i64>().ok()?;
+    if now.as_second() > expires { None } else { notification.parse().ok() }
+}
+
+fn signature(key: &[u8], signed: &str) -> Vec<u8> {
+    let mut mac = mac(key);
+    mac.update(signed.as_bytes());
+    mac.finalize().into_bytes()[..SIGNATURE].to_vec()
+}
+
+fn mac(key: &[u8]) -> Hmac<Sha256> {
+    let mut padded = [0_u8; 64];
+    // HMAC pads a key to its hash's block of 64 bytes with zeros; ours is 32 bytes long.
+    for (place, byte) in padded.iter_mut().zip(key) {
+        *place = *byte;
+    }
+    Hmac::new(&padded.into())
+}
+
+fn hex(bytes: &[u8]) -> String {
+    use std::fmt::Write;
+    bytes.iter().fold(String::new(), |mut text, byte| {
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
+}
+
+/// Exactly a signature's length, or nothing: a shorter one would be easier to guess.
+pub(crate) fn unhex(text: &str) -> Option<Vec<u8>> {
+    let digits = text.as_bytes();
+    if digits.len() != SIGNATURE * 2 {
+        return None;
+    }
+    digits.chunks(2).map(|pair| u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::clock::from_millis;
+
+    fn token(link: &str) -> &str {
+        link.rsplit('/').next().unwrap()
+    }
+
+    #[test]
+    fn a_link_is_good_for_its_notification_for_a_week() {
+        let link = acknowledge("https://alerts.example.com/", b"key", 42, from_millis(0));
+        assert!(link.starts_with("https://alerts.example.com/ack/42.604800."), "{link}");
+        assert_eq!(read(token(&link), b"key", from_millis(604_800_000)), Some(42));
+        assert_eq!(read(token(&link), b"key", from_millis(604_801_000)), None, "a week later");
+        assert_eq!(read(token(&link), b"yek", from_millis(0)), None, "another store's");
+        assert_eq!(read(&token(&link).replacen("42", "43", 1), b"key", from_millis(0)), None, "another notification");
+        assert_eq!(read(&token(&link)[..token(&link).len() - 2], b"key", from_millis(0)), None, "a shorter signature");
+    }
+
+    proptest! {
+        #[test]
+        fn nothing_else_is_a_link(token in ".{0,80}") {
+            prop_assert_eq!(read(&token, b"key", from_millis(0)), None);
+        }
+    }
+}

@@ -1,0 +1,42 @@
+//! Somebody says "mine": what was to be sent later need not be, and those who were told hear of it.
+
+use std::collections::BTreeSet;
+
+use jiff::Timestamp;
+use rusqlite::{Connection, OptionalExtension, params};
+
+use super::super::Acknowledgement;
+use super::accept::people_told;
+use super::row;
+
+pub(super) fn acknowledge(
+    connection: &Connection,
+    incident: i64,
+    by: &str,
+    now: Timestamp,
+) -> rusqlite::Result<Acknowledgement> {
+    let Some(known) = row::incident_by_id(connection, incident).optional()? else {
+        return Ok(Acknowledgement::Unknown);
+    };
+    if known.closed_at.is_some() {
+        return Ok(Acknowledgement::Over);
+    }
+    if let Some(earlier) = known.acknowledged {
+        return Ok(Acknowledgement::Already(earlier.by));
+    }
+    let update = "UPDATE incident SET acknowledged_by = ?, acknowledged_at = ? WHERE id = ?";
+    connection.prepare_cached(update)?.execute(params![by, now.as_millisecond(), incident])?;
+    let stop = "UPDATE notification SET state = 'withdrawn', settled_at = ?2, detail = ?3 \
+                WHERE incident = ?1 AND state = 'pending' AND leased = 0 AND attempts = 0 AND kind IN ('reminder', 'escalation')";
+    connection.prepare_cached(stop)?.execute(params![
+        incident,
+        now.as_millisecond(),
+        format!("acknowledged by {by}")
+    ])?;
+    let mut sinks = BTreeSet::new();
+    for owed in people_told(connection, incident)? {
+        row::owe(connection, incident, &owed, None, now)?;
+        sinks.insert(owed.sink);
+    }
+    Ok(Acknowledgement::Done(sinks))
+}

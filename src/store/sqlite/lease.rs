@@ -1,0 +1,271 @@
+//! What is due is handed out: held back by silences and quiet hours, gathered into digests, marked as in hand.
+//!
+//! The first message of a group leaves at once and opens the group's window; what becomes due while it is open is
+//! put off to its end, and leaves then as one message. A message keeps its parts and its number over all attempts.
+
+use jiff::Timestamp;
+use linedown_sinks::{Item, Kind, Notification, Undelivered};
+use rusqlite::{Connection, OptionalExtension, Row, params};
+
+use super::super::{Due, Leased};
+use super::{row, silence};
+use crate::clock::{from_millis, later};
+use crate::link;
+use crate::rule::timing::{Silence, held};
+use crate::rule::{GROUP_INTERVAL, Routing, kind_when_sent};
+
+/// Most notifications in one message; the rest of a group leaves with its next one.
+const MOST_IN_ONE: i64 = 5_000;
+/// Most notifications looked at for one lease, so that a silenced storm does not keep intake waiting.
+const MOST_LOOKED_AT: usize = 500;
+
+/// Who leases: what the rows alone do not tell.
+pub(super) struct Lessor<'l> {
+    /// The store's name.
+    pub(super) store: &'l str,
+    /// What signs links in messages.
+    pub(super) link_key: &'l [u8],
+    pub(super) routing: &'l Routing,
+    pub(super) now: Timestamp,
+}
+
+/// One row that is due.
+struct Candidate {
+    notification: Notification,
+    lost: Option<i64>,
+    owed_at: Timestamp,
+    grouping: String,
+    class: String,
+    batch: Option<i64>,
+}
+
+impl Lessor<'_> {
+    pub(super) fn lease(&self, connection: &Connection, sink: &str, limit: usize) -> rusqlite::Result<Leased> {
+        let silences = silence::in_force(connection, self.now)?;
+        let mut due = Vec::new();
+        for _ in 0..MOST_LOOKED_AT {
+            if due.len() >= limit {
+                break;
+            }
+            let Some(first) = self.oldest(connection, sink)? else { break };
+            if self.is_put_off(connection, sink, &first, &silences)? {
+                continue;
+            }
+            due.push(self.take(connection, sink, first, &silences)?);
+        }
+        let next = "SELECT min(due_at) FROM notification WHERE sink = ? AND state = 'pending' AND leased = 0";
+        let next: Option<i64> = connection.prepare_cached(next)?.query_row([sink], |row| row.get(0))?;
+        Ok(Leased { due, next: next.map(from_millis) })
+    }
+
+    fn oldest(&self, connection: &Connection, sink: &str) -> rusqlite::Result<Option<Candidate>> {
+        let query = format!(
+            "{} WHERE sink = ? AND state = 'pending' AND leased = 0 AND due_at <= ? ORDER BY due_at, notification.id LIMIT 1",
+            columns()
+        );
+        let values = params![sink, self.now.as_millisecond()];
+        connection.prepare_cached(&query)?.query_row(values, |row| self.read(row)).optional()
+    }
+
+    /// Whether something holds it back, or its group's window is open; if so, it is due again when that ends. What
+    /// was tried before is not held back again.
+    fn is_put_off(
+        &self,
+        connection: &Connection,
+        sink: &str,
+        candidate: &Candidate,
+        silences: &[Silence],
+    ) -> rusqlite::Result<bool> {
+        let notification = &candidate.notification;
+        if notification.attempt > 1 {
+            return Ok(false);
+        }
+        if let Some(held) = self.held(notification, silences) {
+            let update = "UPDATE notification SET due_at = ?, owed_at = ?1, held_by = ? WHERE id = ?";
+            let values = params![held.until.as_millisecond(), held.by, notification.id];
+            connection.prepare_cached(update)?.execute(values)?;
+            return Ok(true);
+        }
+        let query =
+            "SELECT until FROM gathering WHERE sink = ? AND recipient = ? AND grouping = ? AND class = ? AND until > ?";
+        let now = self.now.as_millisecond();
+        let group = params![sink, notification.recipient, candidate.grouping, candidate.class, now];
+        let until: Option<i64> = connection.prepare_cached(query)?.query_row(group, |row| row.get(0)).optional()?;
+        let Some(until) = until else { return Ok(false) };
+        let update = "UPDATE notification SET due_at = ?6, held_by = NULL WHERE sink = ? AND recipient = ? AND grouping = ? \
+                      AND class = ? AND due_at <= ? AND state = 'pending' AND leased = 0 AND attempts = 0";
+        let group = params![sink, notification.recipient, candidate.grouping, candidate.class, now, until];
+        connection.prepare_cached(update)?.execute(group)?;
+        Ok(true)
+    }
+
+    fn held(&self, notification: &Notification, silences: &[Silence]) -> Option<crate::rule::timing::Held> {
+        let rule = notification.rule.as_deref().and_then(|name| self.routing.rule(name));
+        held(notification.kind, &notification.incident, rule, silences, &self.routing.quiet, self.now)
+    }
+
+    /// Takes a notification in hand, with everything of its group that is due.
+    fn take(
+        &self,
+        connection: &Connection,
+        sink: &str,
+        first: Candidate,
+        silences: &[Silence],
+    ) -> rusqlite::Result<Due> {
+        let together = match first.batch {
+            Some(batch) => self.batch(connection, batch)?,
+            None => self.group(connection, sink, &first, silences)?,
+        };
+        let (lost, owed_at) = (first.lost, first.owed_at);
+        let mut notification = first.notification;
+        if let Some(lost) = lost {
+            notification.undelivered = undelivered(connection, lost)?;
+        }
+        let covers: Vec<i64> = if together.is_empty() {
+            vec![notification.id]
+        } else {
+            let leader = first.batch.unwrap_or(notification.id);
+            let covers = together.iter().map(|part| part.notification.id).collect();
+            notification = digest(notification, leader, together);
+            covers
+        };
+        self.begin(connection, &notification, &covers)?;
+        notification.acknowledge_url = self.acknowledge_url(&notification);
+        Ok(Due { notification, covers, owed_at })
+    }
+
+    /// The parts of a message that was tried before.
+    fn batch(&self, connection: &Connection, batch: i64) -> rusqlite::Result<Vec<Candidate>> {
+        let query = format!("{} WHERE batch = ? AND state = 'pending' AND leased = 0 LIMIT ?", columns());
+        connection.prepare_cached(&query)?.query_map([batch, MOST_IN_ONE], |row| self.read(row))?.collect()
+    }
+
+    /// Everything that is due of a notification's group, itself included; nothing if it is alone. Opens the window.
+    fn group(
+        &self,
+        connection: &Connection,
+        sink: &str,
+        first: &Candidate,
+        silences: &[Silence],
+    ) -> rusqlite::Result<Vec<Candidate>> {
+        let rule = first.notification.rule.as_deref().and_then(|name| self.routing.rule(name));
+        let interval = rule.map_or(GROUP_INTERVAL, |rule| rule.group_interval);
+        if interval.is_zero() || first.notification.attempt > 1 {
+            return Ok(Vec::new());
+        }
+        let open = "INSERT INTO gathering (sink, recipient, grouping, class, until) VALUES (?1, ?2, ?3, ?4, ?5) \
+                    ON CONFLICT (sink, recipient, grouping, class) DO UPDATE SET until = ?5";
+        let until = later(self.now, interval).as_millisecond();
+        let group = params![sink, first.notification.recipient, first.grouping, first.class, until];
+        connection.prepare_cached(open)?.execute(group)?;
+        let query = format!(
+            "{} WHERE sink = ? AND recipient = ? AND grouping = ? AND class = ? AND due_at <= ? \
+             AND state = 'pending' AND leased = 0 AND attempts = 0 ORDER BY due_at, notification.id LIMIT ?",
+            columns()
+        );
+        let now = self.now.as_millisecond();
+        let values = params![sink, first.notification.recipient, first.grouping, first.class, now, MOST_IN_ONE];
+        let mut statement = connection.prepare_cached(&query)?;
+        let mut together: Vec<Candidate> =
+            statement.query_map(values, |row| self.read(row))?.collect::<rusqlite::Result<_>>()?;
+        together.retain(|part| self.held(&part.notification, silences).is_none());
+        Ok(if together.len() > 1 { together } else { Vec::new() })
+    }
+
+    /// Notes that an attempt is under way, and what it will tell.
+    fn begin(&self, connection: &Connection, notification: &Notification, covers: &[i64]) -> rusqlite::Result<()> {
+        let update = "UPDATE notification SET leased = 1, attempts = attempts + 1, held_by = NULL, batch = ?2, \
+                      told_reason = (SELECT reason FROM incident WHERE incident.id = notification.incident), \
+                      told_closed = (SELECT closed_at IS NOT NULL FROM incident WHERE incident.id = notification.incident) \
+                      WHERE id = ?1 RETURNING attempts";
+        let insert = "INSERT INTO attempt (notification, number, started_at) VALUES (?, ?, ?)";
+        let batch = (notification.kind == Kind::Digest).then_some(notification.id);
+        for id in covers {
+            let number: i64 = connection.prepare_cached(update)?.query_row(params![id, batch], |row| row.get(0))?;
+            connection.prepare_cached(insert)?.execute(params![id, number, self.now.as_millisecond()])?;
+        }
+        Ok(())
+    }
+
+    fn acknowledge_url(&self, notification: &Notification) -> Option<String> {
+        let to_do = matches!(
+            notification.kind,
+            Kind::Down | Kind::Worse | Kind::Reminder | Kind::Escalation | Kind::Undelivered
+        );
+        let incident = &notification.incident;
+        if !to_do || incident.closed_at.is_some() || incident.acknowledged.is_some() {
+            return None;
+        }
+        let public_url = self.routing.public_url.as_deref()?;
+        Some(link::acknowledge(public_url, self.link_key, notification.id, self.now))
+    }
+
+    fn read(&self, row: &Row<'_>) -> rusqlite::Result<Candidate> {
+        let incident = row::incident(row, 0)?;
+        let first = row::INCIDENT_COLUMNS;
+        let notification = Notification {
+            id: row.get(first)?,
+            store: self.store.to_owned(),
+            kind: kind_when_sent(row::kind(row, first + 1)?, row::state(&incident)),
+            recipient: row.get(first + 2)?,
+            rule: Some(row.get(first + 3)?),
+            attempt: row.get::<_, u32>(first + 4)? + 1,
+            created_at: from_millis(row.get(first + 7)?),
+            at: self.now,
+            last_failure: row.get(first + 6)?,
+            incident,
+            undelivered: None,
+            items: Vec::new(),
+            acknowledge_url: None,
+        };
+        Ok(Candidate {
+            notification,
+            owed_at: from_millis(row.get(first + 7)?),
+            lost: row.get(first + 8)?,
+            grouping: row.get(first + 9)?,
+            class: row.get(first + 10)?,
+            batch: row.get(first + 11)?,
+        })
+    }
+}
+
+fn columns() -> String {
+    format!(
+        "SELECT {}, notification.id, kind, recipient, rule, attempts, created_at, detail, owed_at, lost, grouping, class, batch \
+         FROM notification JOIN incident ON incident.id = notification.incident",
+        row::INCIDENT
+    )
+}
+
+/// One message about everything of a group, the worst first.
+fn digest(first: Notification, leader: i64, together: Vec<Candidate>) -> Notification {
+    let mut items: Vec<Item> = together
+        .into_iter()
+        .map(|part| Item {
+            notification: part.notification.id,
+            kind: part.notification.kind,
+            incident: part.notification.incident,
+        })
+        .collect();
+    items.sort_by_key(|item| {
+        let incident = &item.incident;
+        (incident.closed_at.is_some(), std::cmp::Reverse(incident.reason), incident.opened_at, item.notification)
+    });
+    let incident = items.first().map_or(first.incident, |item| item.incident.clone());
+    Notification { id: leader, kind: Kind::Digest, incident, items, undelivered: None, ..first }
+}
+
+fn undelivered(connection: &Connection, lost: i64) -> rusqlite::Result<Option<Undelivered>> {
+    let query = "SELECT id, kind, sink, recipient, detail, attempts FROM notification WHERE id = ?";
+    let read = |row: &Row<'_>| {
+        Ok(Undelivered {
+            notification: row.get(0)?,
+            kind: row::kind(row, 1)?,
+            sink: row.get(2)?,
+            recipient: row.get(3)?,
+            why: row.get::<_, Option<String>>(4)?.unwrap_or_default(),
+            attempts: row.get(5)?,
+        })
+    };
+    connection.prepare_cached(query)?.query_row([lost], read).optional()
+}

@@ -1,0 +1,81 @@
+//! Silences: made, listed, ended by people.
+
+use std::collections::BTreeSet;
+
+use jiff::Timestamp;
+use linedown_sinks::Path;
+use rusqlite::{Connection, Row, params};
+
+use super::super::view::{MOST, SilenceRow};
+use crate::clock::from_millis;
+use crate::rule::matcher::Matcher;
+use crate::rule::timing::Silence;
+
+/// Those that hold something back now.
+pub(super) fn in_force(connection: &Connection, now: Timestamp) -> rusqlite::Result<Vec<Silence>> {
+    let query = "SELECT id, matcher, starts_at, ends_at FROM silence WHERE ends_at > ?1 AND starts_at <= ?1";
+    let read = |row: &Row<'_>| {
+        Ok(Silence {
+            id: row.get(0)?,
+            matcher: matcher(row.get_ref(1)?.as_str()?),
+            starts_at: from_millis(row.get(2)?),
+            ends_at: from_millis(row.get(3)?),
+        })
+    };
+    connection.prepare_cached(query)?.query_map([now.as_millisecond()], read)?.collect()
+}
+
+/// It was checked when it was made.
+fn matcher(text: &str) -> Matcher {
+    let value = serde_json::from_str(text).unwrap_or_default();
+    Matcher::read(&value, &Path::default()).0
+}
+
+pub(super) fn make(connection: &Connection, silence: &SilenceRow) -> rusqlite::Result<i64> {
+    let insert =
+        "INSERT INTO silence (matcher, starts_at, ends_at, comment, made_by, made_at) VALUES (?, ?, ?, ?, ?, ?)";
+    connection.prepare_cached(insert)?.insert(params![
+        silence.matcher.to_string(),
+        silence.starts_at.as_millisecond(),
+        silence.ends_at.as_millisecond(),
+        silence.comment,
+        silence.made_by,
+        silence.made_at.as_millisecond(),
+    ])
+}
+
+pub(super) fn list(connection: &Connection, ended_after: Timestamp) -> rusqlite::Result<Vec<SilenceRow>> {
+    let query = "SELECT id, matcher, starts_at, ends_at, comment, made_by, made_at FROM silence \
+                 WHERE ends_at > ? ORDER BY id DESC LIMIT ?";
+    let read = |row: &Row<'_>| {
+        Ok(SilenceRow {
+            id: row.get(0)?,
+            matcher: serde_json::from_str(row.get_ref(1)?.as_str()?).unwrap_or_default(),
+            starts_at: from_millis(row.get(2)?),
+            ends_at: from_millis(row.get(3)?),
+            comment: row.get(4)?,
+            made_by: row.get(5)?,
+            made_at: from_millis(row.get(6)?),
+        })
+    };
+    let most = i64::try_from(MOST).unwrap_or(i64::MAX);
+    connection.prepare_cached(query)?.query_map(params![ended_after.as_millisecond(), most], read)?.collect()
+}
+
+/// Ends a silence now: what it held back is due. Answers the sinks that have something to do, or nothing if there is
+/// no such silence in force or to come.
+pub(super) fn end(connection: &Connection, id: i64, now: Timestamp) -> rusqlite::Result<Option<BTreeSet<String>>> {
+    let now = now.as_millisecond();
+    let end = "UPDATE silence SET ends_at = ?2, starts_at = min(starts_at, ?2) WHERE id = ?1 AND ends_at > ?2";
+    if connection.prepare_cached(end)?.execute([id, now])? == 0 {
+        return Ok(None);
+    }
+    let free =
+        "UPDATE notification SET due_at = ?1, owed_at = ?1 WHERE state = 'pending' AND held_by = ?2 RETURNING sink";
+    let held_by = format!("silence {id}");
+    let sinks = connection
+        .prepare_cached(free)?
+        .query_map(params![now, held_by], |row| row.get(0))?
+        .collect::<Result<_, _>>()?;
+    Ok(Some(sinks))
+}
