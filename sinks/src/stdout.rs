@@ -18,12 +18,19 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::Mutex;
 
 use crate::{
-    BuildError, Failure, FailureKind, Limits, Notification, Receipt, Section, Settings, Sink, SinkKind, Texts,
-    Undelivered,
+    Acknowledged, BuildError, Failure, FailureKind, Item, Kind, Limits, Notification, Receipt, Section, Settings, Sink,
+    SinkKind, Texts, Undelivered,
 };
 
 /// The line of this sink in [`crate::KINDS`].
 pub(crate) const KIND: SinkKind = SinkKind { name: "stdout", check };
+
+/// Most items of a digest on a line of JSON.
+const ITEMS: usize = 1000;
+/// Most lines of a digest named on a line of text.
+const NAMES: usize = 5;
+/// Most characters of each such name.
+const NAME: usize = 40;
 
 #[derive(Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -155,7 +162,7 @@ struct Line<'a> {
     notification: i64,
     /// A name no other notification has; the same over all attempts.
     key: String,
-    /// `down`, `worse`, `resolved`, `undelivered` or `test`.
+    /// `down`, `worse`, `resolved`, `reminder`, `escalation`, `acknowledged`, `digest`, `undelivered` or `test`.
     kind: &'a str,
     rule: Option<&'a str>,
     recipient: &'a str,
@@ -164,6 +171,7 @@ struct Line<'a> {
     at: Timestamp,
     /// What the try before this one failed with.
     last_failure: Option<&'a str>,
+    /// Of a digest, the worst; so all that follows down to `acknowledged`.
     incident: i64,
     source: &'a str,
     instance: &'a str,
@@ -179,13 +187,56 @@ struct Line<'a> {
     closed_at: Option<Timestamp>,
     /// For the kind `undelivered`: `notification`, `kind`, `sink`, `recipient`, `why`, `attempts`.
     undelivered: Option<&'a Undelivered>,
+    /// Who has it: `by` and `at`.
+    acknowledged: Option<&'a Acknowledged>,
+    /// Where the reader can say "mine".
+    acknowledge_url: Option<&'a str>,
+    /// For the kind `digest`: what it is about, worst first, a thousand at most.
+    items: Option<Vec<ItemLine<'a>>>,
+    /// For the kind `digest`: how many further items were left out.
+    more: Option<usize>,
     title: String,
     text: String,
+}
+
+/// An item of a digest.
+#[derive(Serialize)]
+struct ItemLine<'a> {
+    /// The number of the notification that the digest delivers.
+    notification: i64,
+    incident: i64,
+    kind: &'a str,
+    instance: &'a str,
+    name: Option<&'a str>,
+    reason: &'a str,
+    opened_at: Timestamp,
+    closed_at: Option<Timestamp>,
+}
+
+impl<'a> ItemLine<'a> {
+    fn new(item: &'a Item) -> Self {
+        let incident = &item.incident;
+        Self {
+            notification: item.notification,
+            incident: incident.id,
+            kind: item.kind.as_str(),
+            instance: &incident.instance.id,
+            name: incident.instance.name.as_deref(),
+            reason: incident.reason.as_str(),
+            opened_at: incident.opened_at,
+            closed_at: incident.closed_at,
+        }
+    }
+
+    fn title(&self) -> String {
+        self.name.unwrap_or(self.instance).chars().take(NAME).collect()
+    }
 }
 
 impl<'a> Line<'a> {
     fn new(notification: &'a Notification, texts: &Texts) -> Self {
         let incident = &notification.incident;
+        let items = (notification.kind == Kind::Digest).then_some(&notification.items);
         Self {
             notification: notification.id,
             key: notification.key(),
@@ -206,6 +257,10 @@ impl<'a> Line<'a> {
             opened_at: incident.opened_at,
             closed_at: incident.closed_at,
             undelivered: notification.undelivered.as_ref(),
+            acknowledged: incident.acknowledged.as_ref(),
+            acknowledge_url: notification.acknowledge_url.as_deref(),
+            items: items.map(|items| items.iter().take(ITEMS).map(ItemLine::new).collect()),
+            more: items.map(|items| items.len().saturating_sub(ITEMS)),
             title: texts.title(notification),
             text: texts.text(notification),
         }
@@ -214,6 +269,14 @@ impl<'a> Line<'a> {
     fn text(&self) -> String {
         let mut line = format!("{:.0} {} | {}", self.at, self.title, self.kind);
         let mut add = |name: &str, value: &str| line.extend([" ", name, "=", value]);
+        if let Some(items) = &self.items {
+            let named: Vec<String> = items.iter().take(NAMES).map(ItemLine::title).collect();
+            let rest = items.len() - named.len() + self.more.unwrap_or_default();
+            let rest = if rest == 0 { String::new() } else { format!(", +{rest}") };
+            add("instances", &format!("{}{rest}", named.join(", ")));
+            add("notification", &self.notification.to_string());
+            return one_line(&line);
+        }
         add("instance", self.instance);
         add("reason", self.reason);
         add("since", &format!("{:.0}", self.opened_at));
@@ -275,6 +338,42 @@ mod tests {
         drop(reader);
         let closed = File::from(std::os::fd::OwnedFd::from(writer));
         assert_eq!(sink(closed).deliver(&sample()).await.unwrap_err().kind, FailureKind::Unreachable);
+    }
+
+    /// So many copies of the sample under names of their own.
+    fn digest(items: usize) -> Notification {
+        let mut digest = Notification { kind: Kind::Digest, ..sample() };
+        for number in (1..).take(items) {
+            let mut incident = digest.incident.clone();
+            incident.id = number;
+            incident.instance.id = format!("i-{number}");
+            incident.instance.name = (number > 1).then(|| format!("Loja\n{number}"));
+            digest.items.push(Item { notification: 100 + number, kind: Kind::Reminder, incident });
+        }
+        digest
+    }
+
+    #[test]
+    fn a_digest_is_one_line() {
+        let line = |format, digest: &Notification| Lines { format, texts: Texts::default() }.line(digest);
+        let json = line(Format::Json, &digest(10_000));
+        assert_eq!(json.lines().count(), 1);
+        let json: serde_json::Value = serde_json::from_str(&json).unwrap();
+        assert_eq!((json["items"].as_array().unwrap().len(), &json["more"]), (1000, &9000.into()));
+        assert_eq!(
+            json["items"][1],
+            serde_json::json!({
+                "notification": 102, "incident": 2, "kind": "reminder", "instance": "i-2", "name": "Loja\n2",
+                "reason": "session-expired", "opened_at": "2026-11-23T07:58:00Z", "closed_at": null,
+            })
+        );
+        assert_eq!(
+            line(Format::Text, &digest(10_000)),
+            "2026-11-23T08:00:00Z 🔴 10000 lines are down: all need a new QR code | digest \
+             instances=i-1, Loja 2, Loja 3, Loja 4, Loja 5, +9995 notification=42"
+        );
+        let two = line(Format::Text, &digest(2));
+        assert!(two.ends_with("| digest instances=i-1, Loja 2 notification=42"), "{two}");
     }
 
     #[test]

@@ -6,7 +6,7 @@ use lettre::Message;
 use lettre::message::header::{HeaderName, HeaderValue};
 use lettre::message::{Mailbox, MultiPart};
 
-use crate::{Failure, FailureKind, Notification, Texts};
+use crate::{Failure, FailureKind, Kind, Notification, Texts};
 
 /// Longest subject, in characters: RFC 5322 allows 998 bytes a line, and mail readers show far less.
 const SUBJECT: usize = 200;
@@ -21,7 +21,6 @@ pub(super) struct Letterhead {
 impl Letterhead {
     /// The message as it goes over the wire.
     pub(super) fn message(&self, texts: &Texts, notification: &Notification, to: Mailbox) -> Result<Vec<u8>, Failure> {
-        let thread = self.identifier(&notification.thread());
         let mut builder = Message::builder()
             .from(self.from.clone())
             .to(to)
@@ -29,13 +28,18 @@ impl Letterhead {
             .date(SystemTime::from(notification.at))
             // The same over all attempts: a copy that a lost answer caused is recognisable (RFC 5321, 6.1).
             .message_id(Some(self.identifier(&notification.key())))
-            .in_reply_to(thread.clone())
-            .references(thread)
             // RFC 3834, 5: no vacation replies; the second is Exchange's word for it.
             .raw_header(header("Auto-Submitted", "auto-generated"))
             .raw_header(header("X-Auto-Response-Suppress", "All"))
-            .raw_header(header("X-Linedown-Incident", &notification.incident.id.to_string()))
             .raw_header(header("X-Linedown-Kind", notification.kind.as_str()));
+        // A digest belongs to no single incident.
+        if notification.kind != Kind::Digest {
+            let thread = self.identifier(&notification.thread());
+            builder = builder
+                .in_reply_to(thread.clone())
+                .references(thread)
+                .raw_header(header("X-Linedown-Incident", &notification.incident.id.to_string()));
+        }
         if let Some(reply_to) = &self.reply_to {
             builder = builder.reply_to(reply_to.clone());
         }

@@ -3,7 +3,7 @@
 
 use serde_json::{Value, json};
 
-use crate::{Incident, Notification, Texts};
+use crate::{Kind, Notification, Texts};
 
 /// Of a header, in characters after escaping.
 const HEADER: usize = 150;
@@ -19,26 +19,28 @@ const INSTANCE: usize = 100;
 
 /// The body of the request.
 pub(super) fn message(texts: &Texts, notification: &Notification) -> Value {
-    compose(&texts.title(notification), &texts.slack(notification), &notification.incident)
+    compose(&texts.title(notification), &texts.slack(notification), notification)
 }
 
 /// From a plain title and a body in mrkdwn.
-fn compose(title: &str, body: &str, incident: &Incident) -> Value {
+fn compose(title: &str, body: &str, notification: &Notification) -> Value {
     let (sections, cut) = sections(body);
     let mut blocks = vec![json!({ "type": "header", "text": { "type": "plain_text", "text": escape(title, HEADER) } })];
     blocks.extend(sections.iter().map(|text| json!({ "type": "section", "text": { "type": "mrkdwn", "text": text } })));
-    let mut context = format!(
-        "#{} · {} · {}",
-        incident.id,
-        escape(&incident.source, INSTANCE),
-        escape(&incident.instance.id, INSTANCE)
-    );
-    if cut {
-        // Understood in any language: here is where the rest can be read.
-        context = format!("{context} · […] `linedown incident {}`", incident.id);
-    }
+    let context = context(notification, cut);
     blocks.push(json!({ "type": "context", "elements": [{ "type": "mrkdwn", "text": context }] }));
     json!({ "text": escape(title, TEXT), "blocks": blocks })
+}
+
+/// What it is about, and, understood in any language: here is where the rest can be read.
+fn context(notification: &Notification, cut: bool) -> String {
+    let incident = &notification.incident;
+    if notification.kind == Kind::Digest {
+        return format!("{}`linedown incidents`", if cut { "[…] " } else { "" });
+    }
+    let (source, instance) = (escape(&incident.source, INSTANCE), escape(&incident.instance.id, INSTANCE));
+    let rest = if cut { format!(" · […] `linedown incident {}`", incident.id) } else { String::new() };
+    format!("#{} · {source} · {instance}{rest}", incident.id)
 }
 
 /// What is not ours, cut before escaping so that no escape is cut, to at most `room` characters after it.
@@ -135,10 +137,13 @@ mod tests {
 
     #[test]
     fn what_was_cut_says_where_the_rest_is() {
-        let incident = crate::sample::notification().incident;
-        let long = compose("title", &"a line\n".repeat(5_000), &incident).to_string();
+        let mut notification = crate::sample::notification();
+        let long = compose("title", &"a line\n".repeat(5_000), &notification).to_string();
         assert!(long.contains("linedown incident 7") && long.chars().count() < 13_000);
-        assert!(!compose("title", "a line", &incident).to_string().contains("linedown incident 7"));
+        assert!(!compose("title", "a line", &notification).to_string().contains("linedown incident 7"));
+        notification.kind = Kind::Digest;
+        let digest = compose("title", &"a line\n".repeat(5_000), &notification).to_string();
+        assert!(digest.contains("[…] `linedown incidents`"));
     }
 
     #[test]

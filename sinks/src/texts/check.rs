@@ -14,7 +14,7 @@ use super::reader::Reader;
 use super::samples;
 use super::templates::{Form, LARGEST, Templates, files};
 use super::variables;
-use crate::{EXCERPT, Kind, Reason, Section, closest, one_of};
+use crate::{EXCERPT, Section, closest, one_of};
 
 /// The key under which the folder stands.
 const KEY: &str = "templates";
@@ -78,7 +78,7 @@ pub(super) fn compile(own: &Own, reader: &Reader, folder: &Path, section: &mut S
             }
         }
     };
-    let known = variables::of_notification(&samples::sample(Kind::Undelivered, Reason::Other, true, true));
+    let known = variables::of_notification(&samples::everything(), 1);
     for file in good.keys() {
         for unknown in unknown_names(templates.environment(Form::Title), file, &known) {
             let problem =
@@ -95,8 +95,8 @@ pub(super) fn compile(own: &Own, reader: &Reader, folder: &Path, section: &mut S
 fn try_out(templates: &Templates, own: &Own, folder: &Path, section: &mut Section<'_>) {
     let mut seen = BTreeSet::new();
     for sample in samples::all() {
-        let variables = variables::of_notification(&sample);
         for form in Form::ALL {
+            let variables = variables::of_notification(&sample, form.items());
             let Err(error) = templates.render(form, &variables) else { continue };
             let what = describe(&error, own, folder);
             if seen.len() < MOST && seen.insert(what.clone()) {

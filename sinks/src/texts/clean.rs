@@ -1,5 +1,7 @@
 //! Making text fit to be shown: nothing invisible in what comes from outside, nothing ragged in what goes out.
 
+use std::fmt::Write as _;
+
 /// One line of at most `most` characters: white space and control characters become single spaces, and what
 /// cannot be seen but changes how the rest is read (bidirectional overrides, zero-width marks) goes.
 pub(super) fn one_line(text: &str, most: usize) -> String {
@@ -68,6 +70,27 @@ pub(super) fn mrkdwn(text: &str) -> String {
     escaped
 }
 
+/// Most bytes of an address that is shown: a longer one would break on its way through mail and chat.
+const URL: usize = 2_000;
+
+/// An address fit to stand in any message: what means something in text, HTML or mrkdwn is percent-encoded, which
+/// RFC 3986 (2.2, 2.4) lets the whole of a finished URL bear. None for what is no web address, or too long: a cut
+/// one would lead elsewhere.
+pub(super) fn address(url: &str) -> Option<String> {
+    if !(url.starts_with("https://") || url.starts_with("http://")) || url.len() > URL {
+        return None;
+    }
+    let mut clean = String::with_capacity(url.len());
+    for byte in url.bytes() {
+        match byte {
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' => clean.push(char::from(byte)),
+            _ if b"-._:/?#[]@!$&()+,;=%".contains(&byte) => clean.push(char::from(byte)),
+            other => _ = write!(clean, "%{other:02X}"),
+        }
+    }
+    Some(clean)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -99,5 +122,19 @@ mod tests {
     #[test]
     fn slack_shows_what_it_would_obey() {
         assert_eq!(mrkdwn("<!channel> & `*~x~*`"), "&lt;!channel&gt; &amp; '∗∼x∼∗'");
+    }
+
+    #[test]
+    fn addresses_are_whole_and_mean_nothing_else() {
+        for (url, clean) in [
+            ("https://a.example/ack/7?t=x_Y-9&u=%20", Some("https://a.example/ack/7?t=x_Y-9&u=%20")),
+            ("http://[::1]:8080/a|b> <!channel>", Some("http://[::1]:8080/a%7Cb%3E%20%3C!channel%3E")),
+            ("https://a.example/\"'*~`\r\n\u{202e}", Some("https://a.example/%22%27%2A%7E%60%0D%0A%E2%80%AE")),
+            ("javascript:alert(1)", None),
+            ("", None),
+        ] {
+            assert_eq!(address(url).as_deref(), clean, "{url:?}");
+        }
+        assert_eq!(address(&format!("https://{}", "x".repeat(URL))), None);
     }
 }

@@ -5,6 +5,7 @@
 
 mod check;
 mod clean;
+mod digest;
 mod inline;
 mod reader;
 mod samples;
@@ -109,7 +110,7 @@ impl Texts {
     }
 
     fn render(&self, form: Form, notification: &Notification) -> String {
-        let variables = variables::of_notification(notification);
+        let variables = variables::of_notification(notification, form.items());
         if let Some(own) = &self.own {
             match own.compiled.render(form, &variables) {
                 Ok(text) => return text,

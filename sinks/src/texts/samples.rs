@@ -1,16 +1,17 @@
 //! Notifications of every sort, to try templates on before a night depends on them.
 
+use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
 use jiff::{SignedDuration, Timestamp};
 
-use crate::{Incident, Instance, Kind, Notification, Reason, Undelivered};
+use crate::{Acknowledged, Incident, Instance, Item, Kind, Notification, Reason, Undelivered};
 
 /// When the samples' outages begin: Monday, 2026-11-23 14:02 UTC.
 const OPENED: Timestamp = Timestamp::constant(1_795_442_520, 0);
 
 /// Every kind, about every reason, with everything known and with the least that may be known, about a line that
-/// is down and about one that is back.
+/// is down and about one that is back; and digests of one line, of three, and of more than anybody reads.
 pub(super) fn all() -> Vec<Notification> {
     let mut samples = Vec::new();
     for kind in Kind::ALL {
@@ -20,12 +21,51 @@ pub(super) fn all() -> Vec<Notification> {
             }
         }
     }
+    samples.extend([1, 3, 1000].map(digest));
     samples
+}
+
+/// One that has all that any may have, so that every variable is defined.
+pub(super) fn everything() -> Notification {
+    let undelivered = Some(undelivered(true));
+    let mut everything = Notification { undelivered, ..digest(3) };
+    for item in &mut everything.items {
+        item.incident.acknowledged = Some(acknowledged());
+    }
+    everything
+}
+
+/// A digest of so many lines: of every reason in turn, every fourth taken, every fifth back.
+pub(super) fn digest(lines: usize) -> Notification {
+    let mut digest = sample(Kind::Digest, Reason::Other, true, false);
+    digest.items = (1..=lines).map(item).collect();
+    digest.items.sort_by_key(|item| (item.incident.closed_at.is_some(), Reverse(item.incident.reason)));
+    if let Some(worst) = digest.items.first() {
+        digest.incident = worst.incident.clone();
+    }
+    digest
+}
+
+fn item(number: usize) -> Item {
+    let back = number.is_multiple_of(5);
+    let closed = back.then_some(OPENED + SignedDuration::from_mins(5));
+    let mut incident = incident(Reason::ALL[3 - number % 4], !number.is_multiple_of(3), closed);
+    incident.id += i64::try_from(number).unwrap_or_default();
+    incident.instance.id = format!("i-{number}");
+    incident.instance.name = incident.instance.name.map(|name| format!("{name} {number}"));
+    incident.acknowledged = number.is_multiple_of(4).then(acknowledged);
+    Item { notification: 100 + incident.id, kind: if back { Kind::Resolved } else { Kind::Down }, incident }
+}
+
+fn acknowledged() -> Acknowledged {
+    Acknowledged { by: "Ana".to_owned(), at: OPENED + SignedDuration::from_mins(3) }
 }
 
 /// One of them. All are sent late, but those of which little is known about a line that is back.
 pub(super) fn sample(kind: Kind, reason: Reason, full: bool, closed: bool) -> Notification {
     let at = OPENED + SignedDuration::from_mins(if closed { 12 } else { 7 });
+    let mut incident = incident(reason, full, closed.then_some(at));
+    incident.acknowledged = (full && matches!(kind, Kind::Reminder | Kind::Acknowledged)).then(acknowledged);
     Notification {
         id: 12,
         store: "s4mpl3".to_owned(),
@@ -36,10 +76,10 @@ pub(super) fn sample(kind: Kind, reason: Reason, full: bool, closed: bool) -> No
         created_at: if closed && !full { at } else { OPENED },
         at,
         last_failure: text(full, "unreachable: connection refused"),
-        incident: incident(reason, full, closed.then_some(at)),
+        incident,
         undelivered: (kind == Kind::Undelivered).then(|| undelivered(full)),
         items: Vec::new(),
-        acknowledge_url: None,
+        acknowledge_url: text(full, "https://linedown.example/ack/7?by=dono&key=k3y"),
     }
 }
 

@@ -15,8 +15,9 @@ pub(super) const WORDS: &str = "words.txt";
 pub(super) const LARGEST: usize = 100 * 1024;
 /// Most characters of a title: Slack's limit for a header.
 pub(super) const TITLE: usize = 150;
-/// What a rendering may cost, in minijinja's units: an instruction each, or 64 bytes. Ours cost under a twentieth.
-pub(super) const FUEL: u64 = 50_000;
+/// What a rendering may cost, in minijinja's units: an instruction each, or 64 bytes. Ours cost a tenth,
+/// and that for a digest of a hundred lines.
+pub(super) const FUEL: u64 = 100_000;
 /// How deep templates may call each other; little, as they run on small stacks.
 const DEPTH: usize = 100;
 
@@ -39,6 +40,16 @@ impl Form {
             Self::Text => "text.txt",
             Self::Html => "html.html",
             Self::Slack => "slack.txt",
+        }
+    }
+
+    /// How many lines of a digest it names at most; of the rest it says how many there are.
+    pub(super) fn items(self) -> usize {
+        match self {
+            Self::Title => 1,
+            Self::Text | Self::Html => 100,
+            // As many as fit into a message of Slack's.
+            Self::Slack => 30,
         }
     }
 

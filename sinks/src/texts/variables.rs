@@ -9,8 +9,9 @@ use jiff::Timestamp;
 use minijinja::context;
 use minijinja::value::{Enumerator, Object, Value};
 
-use super::clean::one_line;
-use crate::{Incident, Instance, Notification};
+use super::clean::{address, one_line};
+use super::digest::{Digest, Line};
+use crate::{Acknowledged, Incident, Instance, Kind, Notification, Reason};
 
 /// Most characters of what is a name: longer ones would push the news out of a title.
 const NAME: usize = 80;
@@ -20,23 +21,32 @@ const IDENTIFIER: usize = 128;
 const WORDS: usize = 300;
 /// Most characters of an address: the longest that SMTP allows (RFC 5321, 4.5.3.1).
 pub(super) const ADDRESS: usize = 320;
+/// Most characters of a name in a digest: a hundred of the worst must fit into a message.
+const LISTED: usize = 40;
 /// From how many seconds on a message is late.
 const LATE: i64 = 120;
 
-/// All there is to say about a notification.
-pub(super) fn of_notification(notification: &Notification) -> Value {
+/// All there is to say about a notification, and of a digest's lines the first `most`.
+pub(super) fn of_notification(notification: &Notification, most: usize) -> Value {
+    let digest = Digest::of(notification);
+    let lines = digest.as_ref().map(|digest| digest.lines.as_slice()).unwrap_or_default();
+    let about = lines.first().map_or(&notification.incident, |line| line.incident);
+    let shown = &lines[..lines.len().min(most)];
+    context! {
+        notification => of_message(notification),
+        undelivered => undelivered(notification),
+        digest => digest.as_ref().map(|digest| counts(digest, shown.len())),
+        items => shown.iter().map(|line| item(line, notification.at)).collect::<Vec<_>>(),
+        acknowledge_url => acknowledge_url(notification),
+        incident => lasting(about, notification.at),
+        instance => instance(&about.instance),
+        source => one_line(&about.source, NAME),
+    }
+}
+
+fn of_message(notification: &Notification) -> Value {
     let delay = seconds(notification.created_at, notification.at);
-    let undelivered = notification.undelivered.as_ref().map(|other| {
-        context! {
-            notification => other.notification,
-            kind => other.kind.as_str(),
-            sink => one_line(&other.sink, NAME / 2),
-            recipient => one_line(&other.recipient, ADDRESS),
-            why => one_line(&other.why, WORDS),
-            attempts => other.attempts,
-        }
-    });
-    let about = context! {
+    context! {
         id => notification.id,
         kind => notification.kind.as_str(),
         attempt => notification.attempt,
@@ -47,20 +57,72 @@ pub(super) fn of_notification(notification: &Notification) -> Value {
         last_failure => optional(notification.last_failure.as_deref(), WORDS),
         rule => optional(notification.rule.as_deref(), NAME),
         recipient => one_line(&notification.recipient, ADDRESS),
-    };
-    let downtime = seconds(notification.incident.opened_at, notification.incident.closed_at.unwrap_or(notification.at));
-    context! {
-        notification => about,
-        undelivered => undelivered,
-        incident => context! { downtime => downtime, ..incident(&notification.incident) },
-        instance => instance(&notification.incident.instance),
-        source => one_line(&notification.incident.source, NAME),
     }
+}
+
+fn undelivered(notification: &Notification) -> Option<Value> {
+    let other = notification.undelivered.as_ref()?;
+    Some(context! {
+        notification => other.notification,
+        kind => other.kind.as_str(),
+        sink => one_line(&other.sink, NAME / 2),
+        recipient => one_line(&other.recipient, ADDRESS),
+        why => one_line(&other.why, WORDS),
+        attempts => other.attempts,
+    })
+}
+
+fn counts(digest: &Digest<'_>, shown: usize) -> Value {
+    let reasons: BTreeMap<_, _> = Reason::ALL.map(|reason| (reason.as_str(), digest.count(reason))).into();
+    context! {
+        total => digest.lines.len(),
+        more => digest.lines.len() - shown,
+        down => digest.down,
+        back => digest.lines.len() - digest.down,
+        taken => digest.taken,
+        reasons => reasons,
+        worst => digest.worst().map(Reason::as_str).unwrap_or_default(),
+        messages => digest.messages,
+        undelivered => digest.undelivered,
+    }
+}
+
+/// A line of a digest: as the one of any message, its names shorter.
+fn item(line: &Line<'_>, now: Timestamp) -> Value {
+    let of = &line.incident.instance;
+    let by = line.incident.acknowledged.as_ref().map(|by| acknowledged(by, LISTED));
+    context! {
+        notification => line.notification,
+        kind => line.kind.as_str(),
+        incident => context! { acknowledged => by, ..lasting(line.incident, now) },
+        instance => context! {
+            title => title(of, LISTED),
+            phone => optional(of.masked_phone().as_deref(), LISTED / 2),
+            ..instance(of)
+        },
+        source => one_line(&line.incident.source, NAME),
+    }
+}
+
+/// Where the reader can say "mine", as long as there is something to say it of.
+fn acknowledge_url(notification: &Notification) -> String {
+    let open = notification.incident.closed_at.is_none();
+    let asks = match notification.kind {
+        Kind::Down | Kind::Worse | Kind::Reminder | Kind::Escalation => open,
+        Kind::Undelivered => open && notification.undelivered.as_ref().is_none_or(|other| other.kind != Kind::Test),
+        Kind::Resolved | Kind::Acknowledged | Kind::Digest | Kind::Test => false,
+    };
+    let url = notification.acknowledge_url.as_deref().filter(|_| asks);
+    url.and_then(address).unwrap_or_default()
 }
 
 /// What there is to say about an incident before anybody is notified of it.
 pub(super) fn of_incident(of: &Incident) -> Value {
     context! { incident => incident(of), instance => instance(&of.instance), source => one_line(&of.source, NAME) }
+}
+
+fn lasting(of: &Incident, now: Timestamp) -> Value {
+    context! { downtime => seconds(of.opened_at, of.closed_at.unwrap_or(now)), ..incident(of) }
 }
 
 fn incident(incident: &Incident) -> Value {
@@ -71,21 +133,29 @@ fn incident(incident: &Incident) -> Value {
         opened_at => moment(incident.opened_at),
         closed_at => incident.closed_at.map(moment).unwrap_or_default(),
         is_closed => incident.closed_at.is_some(),
+        acknowledged => incident.acknowledged.as_ref().map(|by| acknowledged(by, NAME)),
     }
+}
+
+fn acknowledged(acknowledged: &Acknowledged, most: usize) -> Value {
+    context! { by => one_line(&acknowledged.by, most), at => moment(acknowledged.at) }
 }
 
 fn instance(instance: &Instance) -> Value {
     let labels = instance.labels.iter().map(|(key, value)| (one_line(key, NAME), one_line(value, ADDRESS)));
-    let named = |text: &str| one_line(text, NAME);
-    let title = Some(named(instance.title())).filter(|title| !title.is_empty());
     context! {
         id => one_line(&instance.id, IDENTIFIER),
         name => optional(instance.name.as_deref(), NAME),
-        // A line must be called something, or no sentence about it makes sense.
-        title => title.or_else(|| Some(named(&instance.id)).filter(|id| !id.is_empty())).unwrap_or_else(|| "?".to_owned()),
+        title => title(instance, NAME),
         phone => optional(instance.masked_phone().as_deref(), NAME / 2),
         labels => Value::from_object(Labels(labels.collect())),
     }
+}
+
+/// A line must be called something, or no sentence about it makes sense.
+fn title(instance: &Instance, most: usize) -> String {
+    let mut names = [instance.title(), &instance.id].into_iter().map(|name| one_line(name, most));
+    names.find(|name| !name.is_empty()).unwrap_or_else(|| "?".to_owned())
 }
 
 fn optional(text: Option<&str>, most: usize) -> String {

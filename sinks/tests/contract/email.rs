@@ -83,6 +83,19 @@ async fn attempts_share_a_message_id_and_incidents_a_thread() {
 }
 
 #[tokio::test]
+async fn a_digest_is_of_no_incidents_thread() {
+    let smtp = Smtp::new();
+    plain(&smtp).deliver(&digest("Loja Centro", 3)).await.unwrap();
+    let received = smtp.wait_for(1).remove(0);
+    for name in ["In-Reply-To", "References", "X-Linedown-Incident"] {
+        assert_eq!(received.header(name), None, "{name}");
+    }
+    assert_eq!(received.header("X-Linedown-Kind").unwrap(), "digest");
+    assert!(received.header("Subject").unwrap().contains("3 lines are down"));
+    assert!(received.text().unwrap().contains("3 Loja Centro") && received.html().unwrap().contains("3 Loja Centro"));
+}
+
+#[tokio::test]
 async fn answers_about_a_recipient_mean_what_they_say() {
     let smtp = Smtp::new();
     let sink = plain(&smtp);

@@ -9,8 +9,8 @@ use std::error::Error;
 use std::sync::Arc;
 
 use linedown_sinks::{
-    Environment, Failure, FailureKind, Incident, Instance, KINDS, Kind, Notification, Path, Problem, Reason, Secrets,
-    Section, Settings, Severity, Sink, TextKeys, Texts,
+    Environment, Failure, FailureKind, Incident, Instance, Item, KINDS, Kind, Notification, Path, Problem, Reason,
+    Secrets, Section, Settings, Severity, Sink, TextKeys, Texts,
 };
 
 /// What the contract needs to know about a kind.
@@ -63,6 +63,19 @@ fn to(recipient: &str) -> Notification {
     Notification { recipient: recipient.into(), ..sample::notification() }
 }
 
+/// So many lines that are down, under a name each.
+fn digest(name: &str, lines: i64) -> Notification {
+    let mut digest = Notification { kind: Kind::Digest, ..to("ana@example.com") };
+    for number in 1..=lines {
+        let mut incident = digest.incident.clone();
+        incident.id = number;
+        incident.instance.id = format!("i-{number}");
+        incident.instance.name = Some(format!("{number} {name}"));
+        digest.items.push(Item { notification: number, kind: Kind::Down, incident });
+    }
+    digest
+}
+
 /// Everything anybody could print of a failure.
 fn everything(failure: &Failure) -> String {
     let mut texts = format!("{failure} {failure:?} {}", failure.message);
@@ -112,7 +125,7 @@ fn limits_leave_room_and_have_an_end() {
 fn previews_say_what_it_is_about_and_hold_no_secret() {
     for kind in KINDS {
         let settings = settings(kind.name, entry(kind.name).documented);
-        for each in [Kind::Down, Kind::Worse, Kind::Resolved] {
+        for each in Kind::ALL.into_iter().filter(|kind| *kind != Kind::Test) {
             let preview = settings.preview(&Notification { kind: each, ..to("ops@example.com") });
             assert!(preview.contains("Loja Centro"), "{} {each:?}: {preview}", kind.name);
             assert!(!preview.contains("canary") && !preview.contains("5544999999999"), "{}: {preview}", kind.name);

@@ -180,6 +180,27 @@ async fn whatever_a_payload_holds_slack_takes_it() {
 }
 
 #[tokio::test]
+async fn a_digest_of_any_size_is_taken_and_hides_nothing() {
+    let slack = Slack::new().without_rate_limit();
+    let sink = posting_to(&slack);
+    sink.deliver(&digest("Loja Centro", 3)).await.unwrap();
+    for name in ["Confecções São João do Sertão Ltda", &"<&>".repeat(1000)] {
+        sink.deliver(&digest(name, 10_000)).await.unwrap();
+        let body = slack.posts().last().unwrap().body.to_string();
+        assert!(body.contains("and 9970 more: linedown incidents") && !body.contains("[…]"), "{body}");
+    }
+}
+
+#[tokio::test]
+async fn the_link_to_acknowledge_is_a_link() {
+    let slack = Slack::new();
+    let url = Some("https://linedown.example/ack/7?a=1&b=|<!channel>".into());
+    posting_to(&slack).deliver(&Notification { acknowledge_url: url, ..sample::notification() }).await.unwrap();
+    let body = slack.wait_for(1).remove(0).body.to_string();
+    assert!(body.contains("<https://linedown.example/ack/7?a=1&amp;b=%7C%3C!channel%3E|I am on it>"), "{body}");
+}
+
+#[tokio::test]
 async fn the_standin_notices_who_is_too_fast() {
     let slack = Slack::new();
     let sink = posting_to(&slack);

@@ -6,7 +6,7 @@ use super::super::Texts;
 use super::super::reader::Language;
 use super::super::samples::sample;
 use super::texts;
-use crate::{Kind, Notification, Reason};
+use crate::{Acknowledged, Item, Kind, Notification, Reason};
 
 /// A sample in which everything that somebody else wrote is this text.
 fn filled(kind: Kind, reason: Reason, closed: bool, text: &str) -> Notification {
@@ -24,7 +24,23 @@ fn filled(kind: Kind, reason: Reason, closed: bool, text: &str) -> Notification 
     if let Some(undelivered) = &mut notification.undelivered {
         (undelivered.sink, undelivered.recipient, undelivered.why) = (text(), text(), text());
     }
+    let by = text();
+    notification.incident.acknowledged =
+        notification.incident.acknowledged.map(|acknowledged| Acknowledged { by, ..acknowledged });
+    notification.acknowledge_url = Some(format!("https://linedown.example/{}", text()));
+    if kind == Kind::Digest {
+        notification.items = (1..=200).map(|number| item(&notification, number)).collect();
+    }
     notification
+}
+
+/// One more line like that of the notification.
+fn item(like: &Notification, number: i64) -> Item {
+    let mut incident = like.incident.clone();
+    incident.id = number;
+    incident.instance.id.push_str(&number.to_string());
+    incident.acknowledged = Some(Acknowledged { by: like.recipient.clone(), at: like.at });
+    Item { notification: number, kind: if number % 2 == 0 { Kind::Undelivered } else { Kind::Down }, incident }
 }
 
 fn count(text: &str, wanted: char) -> usize {
@@ -47,8 +63,9 @@ fn holds(texts: &Texts, hostile: &Notification, harmless: &Notification) {
         assert_eq!(count(&html, sign), count(&plain, sign), "{sign}: {html}");
     }
     let (slack, plain) = (texts.slack(hostile), texts.slack(harmless));
-    assert_eq!((count(&slack, '<'), count(&slack, '>')), (0, 0), "{slack}");
-    for sign in ['*', '`', '~', '\n'] {
+    // The one link is ours.
+    assert_eq!(count(&slack, '<'), slack.matches("<https://linedown.example/").count(), "{slack}");
+    for sign in ['<', '>', '*', '`', '~', '\n'] {
         assert_eq!(count(&slack, sign), count(&plain, sign), "{sign}: {slack}");
     }
 }
@@ -132,11 +149,25 @@ fn a_line_without_a_visible_name_is_called_something() {
 
 #[test]
 fn messages_stay_short_whatever_comes() {
-    for kind in Kind::ALL {
+    for kind in Kind::ALL.into_iter().filter(|kind| *kind != Kind::Digest) {
         let notification = filled(kind, Reason::Other, false, &"& <".repeat(100_000));
         let texts = texts(Language::BrazilianPortuguese, "UTC");
         assert!(texts.text(&notification).len() < 10_000);
         assert!(texts.html(&notification).len() < 20_000);
         assert!(texts.slack(&notification).len() < 13_000, "{}", texts.slack(&notification).len());
+    }
+}
+
+#[test]
+fn the_worst_digest_is_still_said_in_full() {
+    for language in Language::ALL {
+        let texts = texts(language, "America/Argentina/ComodRivadavia");
+        for hostile in ["& <", "''/", "👩\u{301}", "x"] {
+            let digest = filled(Kind::Digest, Reason::NumberBlocked, false, &hostile.repeat(1000));
+            let last = if language == Language::English { "and 100 more" } else { "e mais 100" };
+            assert!(texts.text(&digest).contains(last));
+            assert!(texts.html(&digest).contains(last), "{}", texts.html(&digest).len());
+            assert!(texts.slack(&digest).contains(&last.replace("100", "170")));
+        }
     }
 }

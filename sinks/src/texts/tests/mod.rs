@@ -1,9 +1,11 @@
 //! What people get to read.
 
+mod digests;
 mod hostile;
 mod inline;
 mod own;
 mod shown;
+mod timing;
 
 use jiff::tz::TimeZone;
 use serde_json::json;

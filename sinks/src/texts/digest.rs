@@ -1,0 +1,77 @@
+//! Several outages in one message: which lines it names, and how many there are of each sort.
+
+use std::collections::HashSet;
+
+use crate::{Incident, Item, Kind, Notification, Reason};
+
+/// A digest by its lines. A line is named once, however many messages there are about it.
+pub(super) struct Digest<'a> {
+    /// Those that are down before those that are back, otherwise in the order given: worst first.
+    pub(super) lines: Vec<Line<'a>>,
+    /// How many of them are down.
+    pub(super) down: usize,
+    /// How many of those that are down somebody has taken.
+    pub(super) taken: usize,
+    /// How many messages it stands for.
+    pub(super) messages: usize,
+    /// How many of these are about messages that other sinks were not told.
+    pub(super) undelivered: usize,
+}
+
+/// One line of a digest.
+#[derive(Clone, Copy)]
+pub(super) struct Line<'a> {
+    pub(super) notification: i64,
+    pub(super) kind: Kind,
+    pub(super) incident: &'a Incident,
+}
+
+impl<'a> Digest<'a> {
+    /// None for a notification of another kind.
+    pub(super) fn of(notification: &'a Notification) -> Option<Self> {
+        if notification.kind != Kind::Digest {
+            return None;
+        }
+        let mut all: Vec<Line<'a>> = notification.items.iter().map(Line::of).collect();
+        if all.is_empty() {
+            all.push(Line { notification: notification.id, kind: Kind::Down, incident: &notification.incident });
+        }
+        // The open ones first: of a line that went down twice, it matters that it is down now.
+        let mut named = HashSet::with_capacity(all.len());
+        let (open, closed): (Vec<Line<'a>>, Vec<Line<'a>>) = all.iter().partition(|line| line.is_down());
+        let lines = open.into_iter().chain(closed).filter(|line| named.insert(line.name()));
+        let lines: Vec<Line<'a>> = lines.collect();
+        let count = |wanted: fn(&&Line<'a>) -> bool| lines.iter().filter(wanted).count();
+        Some(Self {
+            down: count(|line| line.is_down()),
+            taken: count(|line| line.is_down() && line.incident.acknowledged.is_some()),
+            messages: all.len(),
+            undelivered: all.iter().filter(|line| line.kind == Kind::Undelivered).count(),
+            lines,
+        })
+    }
+
+    /// How many lines are down for this reason.
+    pub(super) fn count(&self, reason: Reason) -> usize {
+        self.lines.iter().filter(|line| line.is_down() && line.incident.reason == reason).count()
+    }
+
+    /// The worst reason for which a line is down.
+    pub(super) fn worst(&self) -> Option<Reason> {
+        self.lines.iter().filter(|line| line.is_down()).map(|line| line.incident.reason).max()
+    }
+}
+
+impl<'a> Line<'a> {
+    fn of(item: &'a Item) -> Self {
+        Self { notification: item.notification, kind: item.kind, incident: &item.incident }
+    }
+
+    fn is_down(&self) -> bool {
+        self.incident.closed_at.is_none()
+    }
+
+    fn name(&self) -> (&'a str, &'a str) {
+        (&self.incident.source, &self.incident.instance.id)
+    }
+}
