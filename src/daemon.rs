@@ -28,7 +28,7 @@ use crate::systemd;
 /// How long requests and deliveries that are under way may take to finish when the daemon stops.
 pub const DRAIN: Duration = Duration::from_secs(20);
 /// How often what is over and old is forgotten.
-const HOUSEKEEPING: Duration = Duration::from_secs(3600);
+const HOUSEKEEPING: Duration = Duration::from_hours(1);
 /// How many incidents are forgotten in one transaction, so that intake never waits for long.
 const PRUNED_AT_ONCE: usize = 200;
 

@@ -15,6 +15,7 @@ pub mod daemon;
 pub mod delivery;
 pub mod incident;
 pub mod metrics;
+mod process;
 pub mod rule;
 pub mod server;
 pub mod source;

@@ -5,27 +5,27 @@ use std::time::Duration;
 use systemd::daemon;
 
 /// We accept webhooks; `status` is what `systemctl status` shows.
-pub fn ready(status: &str) {
+pub(crate) fn ready(status: &str) {
     notify(&[("READY", "1"), ("STATUS", status)]);
 }
 
 /// One line for `systemctl status`.
-pub fn status(status: &str) {
+pub(crate) fn status(status: &str) {
     notify(&[("STATUS", status)]);
 }
 
 /// We are draining.
-pub fn stopping() {
+pub(crate) fn stopping() {
     notify(&[("STOPPING", "1"), ("STATUS", "finishing what is in flight")]);
 }
 
 /// The pipeline has made progress.
-pub fn alive() {
+pub(crate) fn alive() {
     notify(&[("WATCHDOG", "1")]);
 }
 
 /// How often [`alive`] is wanted, if at all: twice within systemd's patience.
-pub fn watchdog() -> Option<Duration> {
+pub(crate) fn watchdog() -> Option<Duration> {
     let patience = daemon::watchdog_enabled().ok().filter(|micros| *micros > 0)?;
     Some(Duration::from_micros(patience) / 2)
 }

@@ -13,13 +13,13 @@ use crate::server::api;
 const PATIENCE: Duration = Duration::from_secs(150);
 
 /// The running daemon.
-pub struct Daemon {
+pub(super) struct Daemon {
     client: Client,
 }
 
 impl Daemon {
     /// Finds the daemon of this config.
-    pub fn find(place: &Place) -> Result<Self, CommandError> {
+    pub(super) fn find(place: &Place) -> Result<Self, CommandError> {
         let sockets = api::sockets(&place.config()?);
         let Some(socket) = sockets.iter().find(|socket| socket.exists()) else {
             return Err(not_running(&sockets));
@@ -32,12 +32,20 @@ impl Daemon {
     }
 
     /// Asks for something.
-    pub async fn get<T: DeserializeOwned>(&self, path: &str, query: &impl serde::Serialize) -> Result<T, CommandError> {
+    pub(super) async fn get<T: DeserializeOwned>(
+        &self,
+        path: &str,
+        query: &impl serde::Serialize,
+    ) -> Result<T, CommandError> {
         ask(self.client.get(format!("http://linedown/{path}")).query(query)).await
     }
 
     /// Asks to do something.
-    pub async fn post<T: DeserializeOwned>(&self, path: &str, body: &impl serde::Serialize) -> Result<T, CommandError> {
+    pub(super) async fn post<T: DeserializeOwned>(
+        &self,
+        path: &str,
+        body: &impl serde::Serialize,
+    ) -> Result<T, CommandError> {
         ask(self.client.post(format!("http://linedown/{path}")).json(body)).await
     }
 }

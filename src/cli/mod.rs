@@ -21,12 +21,9 @@ use linedown_sinks::SinkKind;
 
 use crate::clock;
 use crate::config::{self, Config, Loaded, Process};
-use crate::daemon::Signals;
 use crate::source;
 
 pub use failure::{Code, CommandError};
-pub use output::colour_on_stderr;
-pub use serve::LogFormat;
 
 /// Know the moment a WhatsApp line drops, and that somebody was told.
 #[derive(Debug, Parser)]
@@ -71,19 +68,8 @@ enum Command {
     Man,
 }
 
-/// What the process provides to a command.
-#[derive(Clone, Copy)]
-pub struct Surroundings {
-    /// The kinds of sinks that a config may name.
-    pub kinds: &'static [SinkKind],
-    /// Catches the process's signals; called once, within the runtime.
-    pub signals: fn() -> std::io::Result<Signals>,
-    /// Starts logging.
-    pub log: fn(LogFormat),
-}
-
-/// Runs the command that the process's arguments name.
-pub fn run(surroundings: Surroundings) -> ExitCode {
+/// Runs the command that the process's arguments name, with the kinds of sinks that a config may use.
+pub fn run(kinds: &'static [SinkKind]) -> ExitCode {
     let arguments = match Arguments::try_parse() {
         Ok(arguments) => arguments,
         Err(error) => {
@@ -95,7 +81,7 @@ pub fn run(surroundings: Surroundings) -> ExitCode {
     let done = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
     let done = match done {
         Ok(runtime) => {
-            let done = runtime.block_on(dispatch(arguments, surroundings));
+            let done = runtime.block_on(dispatch(arguments, kinds));
             // A write that hangs in a blocking thread must not keep us.
             runtime.shutdown_background();
             done
@@ -111,8 +97,8 @@ pub fn run(surroundings: Surroundings) -> ExitCode {
     }
 }
 
-async fn dispatch(arguments: Arguments, surroundings: Surroundings) -> Result<Code, CommandError> {
-    let place = Place { config: arguments.config, surroundings };
+async fn dispatch(arguments: Arguments, kinds: &'static [SinkKind]) -> Result<Code, CommandError> {
+    let place = Place { config: arguments.config, kinds };
     match arguments.command {
         Command::Serve(arguments) => serve::run(place, arguments).await,
         Command::Check(arguments) => check::run(&place, &arguments),
@@ -132,14 +118,14 @@ async fn dispatch(arguments: Arguments, surroundings: Surroundings) -> Result<Co
 #[derive(Clone)]
 struct Place {
     config: PathBuf,
-    surroundings: Surroundings,
+    kinds: &'static [SinkKind],
 }
 
 impl Place {
     /// Reads the config, with its report.
     fn load(&self) -> Loaded {
-        let kinds: Vec<&str> = source::KINDS.iter().map(|kind| kind.name).collect();
-        config::load(&self.config, self.surroundings.kinds, &kinds, &Process::this(clock::now()))
+        let sources: Vec<&str> = source::KINDS.iter().map(|kind| kind.name).collect();
+        config::load(&self.config, self.kinds, &sources, &Process::this(clock::now()))
     }
 
     /// Reads a config that must be right.

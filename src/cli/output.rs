@@ -10,12 +10,12 @@ use serde::Serialize;
 use super::{Code, CommandError};
 
 /// Whether standard error shows colours.
-pub fn colour_on_stderr() -> bool {
+pub(super) fn colour_on_stderr() -> bool {
     io::stderr().is_terminal() && may_colour()
 }
 
 /// Whether standard output shows colours.
-pub fn colour_on_stdout() -> bool {
+pub(super) fn colour_on_stdout() -> bool {
     io::stdout().is_terminal() && may_colour()
 }
 
@@ -25,7 +25,7 @@ fn may_colour() -> bool {
 }
 
 /// Prints text. A reader that went away is no failure.
-pub fn print(text: &str) -> Result<(), CommandError> {
+pub(super) fn print(text: &str) -> Result<(), CommandError> {
     let mut out = io::stdout().lock();
     match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
@@ -36,14 +36,14 @@ pub fn print(text: &str) -> Result<(), CommandError> {
 }
 
 /// Prints a value as JSON, for programs.
-pub fn print_json<T: Serialize>(value: &T) -> Result<(), CommandError> {
+pub(super) fn print_json<T: Serialize>(value: &T) -> Result<(), CommandError> {
     let text = serde_json::to_string_pretty(value)
         .map_err(|error| CommandError::new(Code::Failed, "cannot write JSON").caused_by(&error))?;
     print(&format!("{text}\n"))
 }
 
 /// Columns under their heads, without ornament.
-pub fn table(heads: &[&str], rows: impl IntoIterator<Item = Vec<String>>) -> String {
+pub(super) fn table(heads: &[&str], rows: impl IntoIterator<Item = Vec<String>>) -> String {
     let mut table = Table::new();
     table.load_style(TableStyle::new()).set_content_arrangement(ContentArrangement::Disabled);
     table.set_header(heads.iter().map(|head| head.to_uppercase()));
@@ -57,22 +57,17 @@ pub fn table(heads: &[&str], rows: impl IntoIterator<Item = Vec<String>>) -> Str
 }
 
 /// A text from outside, harmless to a terminal.
-pub fn printable(text: &str) -> String {
+pub(super) fn printable(text: &str) -> String {
     text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
 }
 
 /// A moment on this machine's clock.
-pub fn moment(at: Timestamp) -> String {
+pub(super) fn moment(at: Timestamp) -> String {
     at.to_zoned(TimeZone::system()).strftime("%Y-%m-%d %H:%M:%S").to_string()
 }
 
-/// A moment on this machine's clock, if there is one.
-pub fn moment_or_dash(at: Option<Timestamp>) -> String {
-    at.map_or_else(|| "-".to_owned(), moment)
-}
-
 /// How long from one moment to another, in its two largest units: `2h 5m`.
-pub fn span(from: Timestamp, to: Timestamp) -> String {
+pub(super) fn span(from: Timestamp, to: Timestamp) -> String {
     let seconds = crate::clock::between(from, to).as_secs();
     let (days, hours, minutes) = (seconds / 86400, seconds / 3600 % 24, seconds / 60 % 60);
     match (days, hours, minutes) {

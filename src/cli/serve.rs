@@ -3,6 +3,7 @@
 use super::{Code, CommandError, Place, output};
 use crate::config::{Config, Loaded};
 use crate::daemon::{self, StartError};
+use crate::process::{self, LogFormat};
 use crate::store::StoreError;
 
 #[derive(Debug, clap::Args)]
@@ -12,19 +13,10 @@ pub(super) struct Arguments {
     log_format: LogFormat,
 }
 
-/// How log records are written.
-#[derive(Clone, Copy, Debug, clap::ValueEnum)]
-pub enum LogFormat {
-    /// A line a record, for people
-    Text,
-    /// A JSON object a line, for programs
-    Json,
-}
-
 pub(super) async fn run(place: Place, arguments: Arguments) -> Result<Code, CommandError> {
-    (place.surroundings.log)(arguments.log_format);
+    process::log(arguments.log_format, output::colour_on_stderr());
     let config = load(&place, output::colour_on_stderr()).map_err(CommandError::report)?;
-    let signals = (place.surroundings.signals)()
+    let signals = process::signals()
         .map_err(|error| CommandError::new(Code::Failed, "cannot catch signals").caused_by(&error))?;
     daemon::run(config, || load(&place, false), signals).await.map_err(|error| explained(&error))?;
     Ok(Code::Done)

@@ -7,8 +7,9 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path as FilePath;
 
 use config::{ConfigError, Map, Value as Merged, ValueKind};
+use serde_json::Value;
 use toml::Spanned;
-use toml::de::{DeTable, DeValue};
+use toml::de::{DeFloat, DeInteger, DeTable, DeValue};
 
 use super::report::Row;
 
@@ -32,11 +33,14 @@ pub(super) struct File {
 /// A file's values on their way into the merging.
 #[derive(Clone, Debug)]
 pub(super) struct Values {
-    /// All but the rules.
+    /// All but the rules and the inventory.
     tables: Map<String, Merged>,
     /// Kept apart under a key of their own, since rules are appended and not replaced.
     rules: Option<(String, Merged)>,
 }
+
+/// Mistakes in a file's syntax, each with its place.
+type Wrong = Vec<(Range<usize>, String)>;
 
 /// The key of a file's rules, which [`Values`] keeps apart.
 pub(super) fn rules_key(file: usize) -> String {
@@ -56,38 +60,45 @@ impl config::Source for Values {
 
 impl File {
     /// Reads a file, at most [`LARGEST`] bytes of valid UTF-8.
-    pub(super) fn read(path: &FilePath) -> Result<Self, Row> {
+    pub(super) fn read(path: &FilePath) -> Result<Self, Box<Row>> {
         let name = path.display().to_string();
         let (bytes, public) = bytes(path).map_err(|error| {
             let why = match error.kind() {
                 io::ErrorKind::NotFound => "there is no such file".to_owned(),
                 _ => format!("cannot be read: {error}"),
             };
-            Row::error(&name, why)
+            Box::new(Row::error(&name, why))
         })?;
         if bytes.len() as u64 > LARGEST {
             let row = Row::error(&name, "larger than 16 MiB, which is as much as is read of one file");
-            return Err(row.hint("split it: files in `conf.d` beside the main file are read as well"));
+            return Err(Box::new(row.hint("split it: files in `conf.d` beside the main file are read as well")));
         }
         let text = String::from_utf8(bytes).map_err(|error| {
             let valid = error.utf8_error().valid_up_to();
             let before = String::from_utf8_lossy(&error.as_bytes()[..valid]).into_owned();
-            Row::error(&name, "not valid UTF-8").at(Lines::of(&before).position(valid)).hint("save the file as UTF-8")
+            let row = Row::error(&name, "not valid UTF-8").at(Lines::of(&before).position(valid));
+            Box::new(row.hint("save the file as UTF-8"))
         })?;
         // Windows' editors begin a file with a byte order mark; positions are better off without.
         let text = text.strip_prefix('\u{feff}').map(str::to_owned).unwrap_or(text);
         Ok(Self { name, text, public })
     }
 
-    /// The file's values, or every mistake in its syntax.
-    pub(super) fn values(&self, number: usize) -> Result<Values, Vec<Row>> {
+    /// The file's values and its inventory, or every mistake in its syntax.
+    ///
+    /// The inventory goes another way: it may be large, and the `config` crate copies what it merges.
+    pub(super) fn values(&self, number: usize) -> Result<(Values, Option<Value>), Vec<Row>> {
         let (table, errors) = DeTable::parse_recoverable(&self.text);
-        let mut wrong: Vec<(Range<usize>, String)> =
+        let mut wrong: Wrong =
             errors.iter().map(|error| (error.span().unwrap_or(0..0), error.message().to_owned())).collect();
-        let mut tables = if wrong.is_empty() { merged_table(table.into_inner(), &mut wrong) } else { Map::new() };
         if wrong.is_empty() {
+            let mut table = table.into_inner();
+            let inventory = table.remove("instances").map(|instances| json(instances, &mut wrong));
+            let mut tables = merged_table(table, &mut wrong);
             let rules = tables.remove("rules").map(|rules| (rules_key(number), rules));
-            return Ok(Values { tables, rules });
+            if wrong.is_empty() {
+                return Ok((Values { tables, rules }, inventory));
+            }
         }
         wrong.sort_by_key(|(span, _)| span.start);
         let lines = Lines::of(&self.text);
@@ -119,33 +130,51 @@ fn bytes(path: &FilePath) -> io::Result<(Vec<u8>, bool)> {
     Ok((bytes, metadata.permissions().mode() & 0o004 != 0))
 }
 
-fn merged_table(table: DeTable<'_>, wrong: &mut Vec<(Range<usize>, String)>) -> Map<String, Merged> {
+fn merged_table(table: DeTable<'_>, wrong: &mut Wrong) -> Map<String, Merged> {
     table.into_iter().map(|(key, value)| (key.into_inner().into_owned(), merged(value, wrong))).collect()
 }
 
-fn merged(value: Spanned<DeValue<'_>>, wrong: &mut Vec<(Range<usize>, String)>) -> Merged {
+fn merged(value: Spanned<DeValue<'_>>, wrong: &mut Wrong) -> Merged {
     let span = value.span();
     let kind = match value.into_inner() {
         DeValue::String(text) => ValueKind::String(text.into_owned()),
         DeValue::Boolean(truth) => ValueKind::Boolean(truth),
         DeValue::Datetime(datetime) => ValueKind::String(datetime.to_string()),
-        DeValue::Integer(number) => ValueKind::I64(
-            i64::from_str_radix(number.as_str(), number.radix())
-                .unwrap_or_else(|_| too_big(wrong, span, "this number is too big")),
-        ),
-        DeValue::Float(number) => ValueKind::Float(match number.as_str().parse::<f64>() {
-            Ok(number) if number.is_finite() => number,
-            _ => too_big(wrong, span, "this is no finite number"),
-        }),
+        DeValue::Integer(number) => ValueKind::I64(integer(&number, span, wrong)),
+        DeValue::Float(number) => ValueKind::Float(float(&number, span, wrong)),
         DeValue::Array(values) => ValueKind::Array(values.into_iter().map(|value| merged(value, wrong)).collect()),
         DeValue::Table(table) => ValueKind::Table(merged_table(table, wrong)),
     };
     Merged::new(None, kind)
 }
 
-fn too_big<N: Default>(wrong: &mut Vec<(Range<usize>, String)>, span: Range<usize>, what: &str) -> N {
-    wrong.push((span, what.to_owned()));
-    N::default()
+fn json(value: Spanned<DeValue<'_>>, wrong: &mut Wrong) -> Value {
+    let span = value.span();
+    match value.into_inner() {
+        DeValue::String(text) => text.into_owned().into(),
+        DeValue::Boolean(truth) => truth.into(),
+        DeValue::Datetime(datetime) => datetime.to_string().into(),
+        DeValue::Integer(number) => integer(&number, span, wrong).into(),
+        DeValue::Float(number) => float(&number, span, wrong).into(),
+        DeValue::Array(values) => values.into_iter().map(|value| json(value, wrong)).collect(),
+        DeValue::Table(table) => {
+            table.into_iter().map(|(key, value)| (key.into_inner().into_owned(), json(value, wrong))).collect()
+        }
+    }
+}
+
+fn integer(number: &DeInteger<'_>, span: Range<usize>, wrong: &mut Wrong) -> i64 {
+    i64::from_str_radix(number.as_str(), number.radix()).unwrap_or_else(|_| {
+        wrong.push((span, "this number is too big".into()));
+        0
+    })
+}
+
+fn float(number: &DeFloat<'_>, span: Range<usize>, wrong: &mut Wrong) -> f64 {
+    number.as_str().parse().ok().filter(|number: &f64| number.is_finite()).unwrap_or_else(|| {
+        wrong.push((span, "this is no finite number".into()));
+        0.0
+    })
 }
 
 /// Finds the line and the column of an offset.

@@ -6,7 +6,7 @@ use linedown_sinks::{Path, Problem, Section};
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::reader::Reader;
+use super::reader::{Reader, UNKNOWN_KEY};
 use crate::rule::Entry;
 
 /// Longest name, in characters.
@@ -22,17 +22,24 @@ const LONGEST_KEY: usize = 64;
 const LONGEST_VALUE: usize = 200;
 
 /// Reads one instance after the other: there may be a hundred thousand of them.
-pub(super) fn read(value: &Value, path: &Path, reader: &mut Reader<'_>) -> HashMap<String, Entry> {
-    let Some(instances) = reader.table(value, path, "[instances.ID]") else { return HashMap::new() };
+pub(super) fn read(value: Option<Value>, path: &Path, reader: &mut Reader<'_>) -> HashMap<String, Entry> {
+    let instances = match value {
+        None => return HashMap::new(),
+        Some(Value::Object(instances)) => instances,
+        Some(other) => {
+            reader.table(&other, path, "[instances.ID]");
+            return HashMap::new();
+        }
+    };
     let mut inventory = HashMap::with_capacity(instances.len());
     for (id, value) in instances {
         if reader.is_full() {
             break;
         }
         let path = path.join(id.as_str());
-        if let Some(entry) = read_entry(id, value, &path, reader) {
+        if let Some(entry) = read_entry(&id, &value, &path, reader) {
             check_bounds(&entry, &path, reader);
-            inventory.insert(id.clone(), entry);
+            inventory.insert(id, entry);
         }
     }
     warn_of_duplicates(&inventory, path, reader);
@@ -49,7 +56,7 @@ fn read_entry(id: &str, value: &Value, path: &Path, reader: &mut Reader<'_>) -> 
     let entry = section.read();
     for problem in &mut section.problems {
         let [.., linedown_sinks::Key::Name(key)] = problem.path.0.as_slice() else { continue };
-        if problem.what.starts_with("unknown key") && table.get(key).is_some_and(Value::is_object) {
+        if problem.what.starts_with(UNKNOWN_KEY) && table.get(key).is_some_and(Value::is_object) {
             problem.hint = Some(format!("an identifier with a dot needs quotes: [instances.\"{id}.{key}\"]"));
         }
     }

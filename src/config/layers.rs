@@ -34,8 +34,10 @@ pub(super) struct Layers {
     pub(super) files: Vec<File>,
     /// Variables that set a value, by the value's place.
     pub(super) variables: BTreeMap<Path, String>,
-    /// All tables but the rules.
+    /// All tables but the rules and the inventory.
     pub(super) tables: Value,
+    /// The inventory, if there is one.
+    pub(super) inventory: Option<Value>,
     /// Every rule with the file it stands in and its index there. A `rules` that is no list counts as one.
     pub(super) rules: Vec<(Value, usize, Option<usize>)>,
 }
@@ -46,10 +48,14 @@ impl Layers {
     pub(super) fn read(main: &FilePath, variables: &[(String, String)]) -> Result<(Self, Vec<Problem>), Vec<Row>> {
         let files = files(main)?;
         let mut builder = Merging::builder();
+        let mut inventory = None;
         let mut wrong = Vec::new();
         for (number, file) in files.iter().enumerate() {
             match file.values(number) {
-                Ok(values) => builder = builder.add_source(values),
+                Ok((values, more)) => {
+                    builder = builder.add_source(values);
+                    lay_over(&mut inventory, more);
+                }
                 Err(rows) => wrong.extend(rows),
             }
         }
@@ -58,16 +64,39 @@ impl Layers {
         }
         let cannot_merge = |error: config::ConfigError| vec![Row::error(&*main.to_string_lossy(), error.to_string())];
         let mut merged = builder.build().map_err(cannot_merge)?;
-        let (overrides, problems) = Overrides::read(variables, &merged.cache);
+        let (overrides, problems) = Overrides::read(variables, &merged.cache, inventory.as_ref());
         if !overrides.variables.is_empty() {
             merged =
                 Merging::builder().add_source(merged).add_source(overrides.clone()).build().map_err(cannot_merge)?;
         }
         let mut all: Value = merged.try_deserialize().map_err(cannot_merge)?;
         let rules = rules(&mut all, files.len());
-        let tables = all.get_mut(ROOT).map(Value::take).unwrap_or_default();
+        let mut tables = all.get_mut(ROOT).map(Value::take).unwrap_or_default();
+        lay_over(&mut inventory, tables.as_object_mut().and_then(|tables| tables.remove("instances")));
         let variables = overrides.variables.into_iter().map(|(path, (name, _))| (path, name)).collect();
-        Ok((Self { files, variables, tables, rules }, problems))
+        Ok((Self { files, variables, tables, inventory, rules }, problems))
+    }
+}
+
+/// Lays one layer of the inventory over those before it, as the `config` crate does with tables.
+fn lay_over(below: &mut Option<Value>, above: Option<Value>) {
+    match (below, above) {
+        (_, None) => {}
+        (Some(Value::Object(below)), Some(Value::Object(above))) => {
+            for (key, value) in above {
+                match below.get_mut(&key) {
+                    Some(known) => {
+                        let mut merged = Some(known.take());
+                        lay_over(&mut merged, Some(value));
+                        *known = merged.unwrap_or_default();
+                    }
+                    None => {
+                        below.insert(key, value);
+                    }
+                }
+            }
+        }
+        (below, above) => *below = above,
     }
 }
 
@@ -76,7 +105,7 @@ fn files(main: &FilePath) -> Result<Vec<File>, Vec<Row>> {
     let mut wrong = Vec::new();
     match drop_ins(main) {
         Ok(more) => paths.extend(more),
-        Err(row) => wrong.push(row),
+        Err(row) => wrong.push(*row),
     }
     let mut files = Vec::new();
     let mut total = 0;
@@ -89,7 +118,7 @@ fn files(main: &FilePath) -> Result<Vec<File>, Vec<Row>> {
             Err(row) if number == 0 && row.hint.is_none() => {
                 wrong.push(row.hint("name the config with --config FILE or in the variable LINEDOWN_CONFIG"));
             }
-            Err(row) => wrong.push(row),
+            Err(row) => wrong.push(*row),
         }
         if total > LARGEST_TOTAL {
             wrong
@@ -101,9 +130,10 @@ fn files(main: &FilePath) -> Result<Vec<File>, Vec<Row>> {
 }
 
 /// The files of `conf.d`, in the order of their names. Hidden ones are editors' leftovers.
-fn drop_ins(main: &FilePath) -> Result<Vec<PathBuf>, Row> {
+fn drop_ins(main: &FilePath) -> Result<Vec<PathBuf>, Box<Row>> {
     let folder = main.parent().unwrap_or(FilePath::new("")).join("conf.d");
-    let failed = |error: std::io::Error| Row::error(folder.to_string_lossy(), format!("cannot be read: {error}"));
+    let failed =
+        |error: std::io::Error| Box::new(Row::error(folder.to_string_lossy(), format!("cannot be read: {error}")));
     let entries = match std::fs::read_dir(&folder) {
         Ok(entries) => entries,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
@@ -119,7 +149,7 @@ fn drop_ins(main: &FilePath) -> Result<Vec<PathBuf>, Row> {
     }
     if paths.len() > MOST_FILES {
         let what = format!("{} files; at most {MOST_FILES} are read", paths.len());
-        return Err(Row::error(folder.to_string_lossy(), what));
+        return Err(Box::new(Row::error(folder.to_string_lossy(), what)));
     }
     paths.sort();
     Ok(paths)
@@ -147,13 +177,13 @@ struct Overrides {
 }
 
 impl Overrides {
-    fn read(variables: &[(String, String)], merged: &Merged) -> (Self, Vec<Problem>) {
+    fn read(variables: &[(String, String)], merged: &Merged, inventory: Option<&Value>) -> (Self, Vec<Problem>) {
         let mut overrides = Self::default();
         let mut problems = Vec::new();
         let mut ours: Vec<&(String, String)> = variables.iter().filter(|(name, _)| name.starts_with(PREFIX)).collect();
         ours.sort();
         for (name, value) in ours {
-            match place(name, merged) {
+            match place(name, merged, inventory) {
                 Ok(keys) => {
                     let path = Path(keys.iter().map(|key| key.as_str().into()).collect());
                     overrides.variables.insert(path, (name.clone(), value.clone()));
@@ -167,7 +197,7 @@ impl Overrides {
 
 /// Where a variable's value goes. Its keys are lower-cased, but a key that the files have already is meant
 /// whatever its case and its dashes, which variables cannot have.
-fn place(name: &str, merged: &Merged) -> Result<Vec<String>, String> {
+fn place(name: &str, merged: &Merged, inventory: Option<&Value>) -> Result<Vec<String>, String> {
     let parts: Vec<&str> = name[PREFIX.len()..].split(SEPARATOR).collect();
     if parts.iter().any(|part| part.is_empty()) || parts.len() > DEEPEST {
         return Err("this variable names no key".to_owned());
@@ -175,29 +205,48 @@ fn place(name: &str, merged: &Merged) -> Result<Vec<String>, String> {
     if parts[0].eq_ignore_ascii_case("rules") {
         return Err("rules are read from files only".to_owned());
     }
-    let mut table = table(merged).and_then(|tables| tables.get(ROOT)).and_then(self::table);
-    let keys = parts.into_iter().map(|part| {
+    let tables = Table::Merged(merged).below(ROOT);
+    let in_inventory = parts[0].eq_ignore_ascii_case("instances");
+    let mut table = tables.filter(|_| !in_inventory);
+    let keys = parts.into_iter().enumerate().map(|(depth, part)| {
         let lower = part.to_lowercase();
-        let found = table.and_then(|table| known(table, &lower));
-        let key = found.cloned().unwrap_or(lower);
-        table = table.and_then(|table| table.get(&key)).and_then(self::table);
+        let key = table.and_then(|table| table.known(&lower)).unwrap_or(lower);
+        table = match depth {
+            0 if in_inventory => inventory.map(Table::Inventory),
+            _ => table.and_then(|table| table.below(&key)),
+        };
         key
     });
     Ok(keys.collect())
 }
 
-fn known<'m>(table: &'m Map<String, Merged>, lower: &str) -> Option<&'m String> {
-    let same = |key: &&String| key.to_lowercase().replace('-', "_") == lower.replace('-', "_");
-    match table.get_key_value(lower) {
-        Some((key, _)) => Some(key),
-        None => table.keys().filter(same).min(),
-    }
+/// A table that files have set already.
+#[derive(Clone, Copy)]
+enum Table<'l> {
+    Merged(&'l Merged),
+    Inventory(&'l Value),
 }
 
-fn table(value: &Merged) -> Option<&Map<String, Merged>> {
-    match &value.kind {
-        ValueKind::Table(table) => Some(table),
-        _ => None,
+impl Table<'_> {
+    fn below(self, key: &str) -> Option<Self> {
+        match self {
+            Self::Merged(Merged { kind: ValueKind::Table(table), .. }) => table.get(key).map(Self::Merged),
+            Self::Merged(_) => None,
+            Self::Inventory(value) => value.get(key).map(Self::Inventory),
+        }
+    }
+
+    /// The key that is written so, or else one that differs in case and dashes only.
+    fn known(self, lower: &str) -> Option<String> {
+        if self.below(lower).is_some() {
+            return Some(lower.to_owned());
+        }
+        let same = |key: &&String| key.to_lowercase().replace('-', "_") == lower.replace('-', "_");
+        match self {
+            Self::Merged(Merged { kind: ValueKind::Table(table), .. }) => table.keys().filter(same).min().cloned(),
+            Self::Merged(_) => None,
+            Self::Inventory(value) => value.as_object()?.keys().filter(same).min().cloned(),
+        }
     }
 }
 

@@ -18,7 +18,7 @@ mod sources;
 mod store;
 mod tls;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::path::Path as FilePath;
 use std::sync::Arc;
 
@@ -33,7 +33,7 @@ pub use sources::Source;
 pub use store::Store;
 pub use tls::Tls;
 
-use crate::rule::Routing;
+use crate::rule::{Entry, Routing};
 use layers::Layers;
 use reader::Reader;
 
@@ -93,21 +93,29 @@ pub struct Loaded {
 /// Reads a config, its `conf.d` and the variables that belong to it, and checks all of it for the given kinds
 /// of sinks and sources.
 pub fn load(main: &FilePath, kinds: &[SinkKind], source_kinds: &[&str], process: &Process) -> Loaded {
-    let (layers, mut problems) = match Layers::read(main, &process.variables) {
+    let (mut layers, mut problems) = match Layers::read(main, &process.variables) {
         Ok(read) => read,
         Err(rows) => return Loaded { config: None, report: Report::new(rows) },
     };
     let textual = layers.variables.keys().cloned().collect();
     let environment = Environment { secrets: process.secrets.clone(), textual };
     let mut reader = Reader::new(&environment);
-    let config = check(&layers, kinds, source_kinds, process, &mut reader);
+    let inventory = inventory::read(layers.inventory.take(), &Path(vec!["instances".into()]), &mut reader);
+    let config = check(&layers, inventory, kinds, source_kinds, process, &mut reader);
     problems.append(&mut reader.into_problems());
     problems.extend(privacy::warnings(&layers));
     let report = places::report(&layers, problems);
     Loaded { config: (report.errors() == 0).then_some(config), report }
 }
 
-fn check(layers: &Layers, kinds: &[SinkKind], source_kinds: &[&str], process: &Process, reader: &mut Reader) -> Config {
+fn check(
+    layers: &Layers,
+    inventory: HashMap<String, Entry>,
+    kinds: &[SinkKind],
+    source_kinds: &[&str],
+    process: &Process,
+    reader: &mut Reader,
+) -> Config {
     let empty = Map::new();
     let tables = layers.tables.as_object().unwrap_or(&empty);
     let none = Value::Object(Map::new());
@@ -120,16 +128,19 @@ fn check(layers: &Layers, kinds: &[SinkKind], source_kinds: &[&str], process: &P
         reader.note(Problem::error(at("rules"), "rules are read from files only"));
     }
     let sources = sources::read(table("sources"), &at("sources"), source_kinds, reader);
-    let inventory = inventory::read(table("instances"), &at("instances"), reader);
     let messages = sinks::messages(table("messages"), &at("messages"), reader);
-    let mut sinks = sinks::read(table("sinks"), &at("sinks"), kinds, &messages, reader);
+    let sinks = sinks::read(table("sinks"), &at("sinks"), kinds, &messages, reader);
     let known = rules::Known {
         sinks: table("sinks").as_object().unwrap_or(&empty).keys().map(String::as_str).collect(),
         sources: table("sources").as_object().unwrap_or(&empty).keys().map(String::as_str).collect(),
         labels: inventory.values().flat_map(|entry| entry.labels.keys()).map(String::as_str).collect(),
     };
+    let errors = reader.errors();
     let rules = rules::read(layers.rules.iter().map(|(rule, _, index)| (rule, index.is_some())), &known, reader);
-    sinks::check_use(&mut sinks, &rules, reader);
+    // A mistaken rule may be the one that uses a sink.
+    if reader.errors() == errors {
+        sinks::check_use(&sinks, &rules, reader);
+    }
     Config {
         server: server::read(table("server"), &at("server"), process.now, reader),
         store: store::read(table("store"), &at("store"), process.variable("STATE_DIRECTORY"), reader),

@@ -11,7 +11,7 @@ pub(super) const NO_UNIT: &str = "a duration without a unit";
 const EXPECTED: &str = r#"a duration such as "500ms", "90s", "10m", "1h30m", "24h" or "400d""#;
 
 /// Longest duration, so that adding one to a time never overflows: a hundred years.
-const LONGEST: Duration = Duration::from_secs(100 * 365 * 24 * 60 * 60);
+const LONGEST: Duration = Duration::from_hours(100 * 365 * 24);
 
 /// The units, longest first, with their milliseconds.
 const UNITS: [(&str, u64); 5] = [("d", 86_400_000), ("h", 3_600_000), ("m", 60_000), ("s", 1_000), ("ms", 1)];

@@ -11,6 +11,7 @@ use toml::de::{DeTable, DeValue};
 
 use super::file::Lines;
 use super::layers::{Layers, PREFIX};
+use super::reader::UNKNOWN_KEY;
 use super::report::{Report, Row};
 
 /// A problem's position in the order of the report: file, then offset.
@@ -61,7 +62,7 @@ fn place(layers: &Layers, parsed: &[Parsed<'_>], problem: Problem) -> (Order, Ro
         return (order, Row { file: format!("environment variable {name}"), ..row });
     }
     // An unknown key is the key's mistake; everything else the value's, which for a table is its header.
-    let about_key = problem.what.starts_with("unknown key");
+    let about_key = problem.what.starts_with(UNKNOWN_KEY);
     let start = found.key.filter(|_| about_key).unwrap_or(found.value).start;
     let row = Row { file: layers.files[file].name.clone(), ..row };
     ((file, start), row.at(parsed[file].lines.position(start)))

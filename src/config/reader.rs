@@ -11,6 +11,9 @@ use super::period::NO_UNIT;
 /// Most problems noted; a config that has more is another file given by mistake.
 const MOST: usize = 1_000;
 
+/// How problems begin that are about a key and not about its value.
+pub(super) const UNKNOWN_KEY: &str = "unknown key";
+
 /// Reads sections and collects their problems.
 pub(super) struct Reader<'e> {
     pub(super) environment: &'e Environment,
@@ -44,10 +47,21 @@ impl<'e> Reader<'e> {
         self.problems
     }
 
-    /// Takes over a section's problems.
+    /// Takes over a section's problems, but for those that only follow from a misspelt key: without it, what is
+    /// left of its table is mistaken as well.
     pub(super) fn finish(&mut self, section: Section<'_>) {
+        let depth = section.path().0.len();
+        let misspelt: Vec<Path> = section
+            .problems
+            .iter()
+            .filter(|problem| problem.what.starts_with(UNKNOWN_KEY))
+            .map(|problem| Path(problem.path.0[..problem.path.0.len() - 1].to_vec()))
+            .filter(|parent| parent.0.len() > depth)
+            .collect();
         for problem in section.problems {
-            self.note(problem);
+            if problem.what.starts_with(UNKNOWN_KEY) || !misspelt.contains(&problem.path) {
+                self.note(problem);
+            }
         }
     }
 
@@ -137,6 +151,9 @@ fn reworded(mut problem: Problem) -> Problem {
         _ => expected,
     });
     problem.expected = expected;
+    if problem.what == "wrong type: string" && problem.expected.as_deref() == Some("a list") {
+        problem.hint = Some("write a list, also of one: [\"…\"]".into());
+    }
     if problem.what == NO_UNIT {
         problem.hint = Some("add one of `ms`, `s`, `m`, `h`, `d`, in quotes: \"90s\"".into());
     }

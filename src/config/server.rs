@@ -92,12 +92,12 @@ fn address(text: &str) -> Result<SocketAddr, Problem> {
     text.parse().map_err(|_| {
         let problem = Problem::error(Path::default(), format!("{text:?} is not an address to listen on"))
             .expected("an IP address with a port, such as \"127.0.0.1:8080\" or \"[::1]:8080\"");
-        if let Some(port) = text.strip_prefix(':').or(text.strip_prefix("*:")) {
+        if text.parse::<std::net::IpAddr>().is_ok() {
+            problem.hint("the port is missing")
+        } else if let Some(port) = text.strip_prefix(':').or(text.strip_prefix("*:")) {
             problem.hint(format!("write \"0.0.0.0:{port}\" to listen on every address"))
         } else if let Some(port) = text.strip_prefix("localhost:") {
             problem.hint(format!("write \"127.0.0.1:{port}\""))
-        } else if text.parse::<std::net::IpAddr>().is_ok() {
-            problem.hint("the port is missing")
         } else if text.starts_with('/') || text.starts_with("unix:") {
             problem.hint("to listen on a Unix socket, let systemd hand it over")
         } else {

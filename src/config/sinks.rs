@@ -1,9 +1,8 @@
 //! `[messages]` and `[sinks]`: where notifications go and how they are worded.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::time::Duration;
 
-use linedown_sinks::{Path, Problem, Section, Settings, SinkKind, TextKeys, Texts, one_of};
+use linedown_sinks::{Path, Problem, Section, SinkKind, TextKeys, Texts, one_of};
 use serde::Deserialize;
 use serde_json::{Map, Value};
 

@@ -14,10 +14,10 @@ use super::reader::Reader;
 const DEFAULT_FOLDER: &str = "/var/lib/linedown";
 
 /// How long closed incidents are kept: a year, and the month in which the year is looked at.
-const DEFAULT_KEEP: Period = Period(Duration::from_secs(400 * 24 * 60 * 60));
+const DEFAULT_KEEP: Period = Period(Duration::from_hours(400 * 24));
 
 /// Keeping less than an hour would forget incidents while people look at them.
-const SHORTEST_KEEP: Period = Period(Duration::from_secs(60 * 60));
+const SHORTEST_KEEP: Period = Period(Duration::from_hours(1));
 
 const EXPECTED: &str = "sqlite:///absolute/path.db";
 

@@ -20,6 +20,9 @@ use super::reader::{Reader, is_missing};
 /// Largest file read; a long chain is a few kilobytes.
 const LARGEST: u64 = 1024 * 1024;
 
+/// Said of a file without quoting from it: it may be a key.
+const DAMAGED: &str = "its PEM is cut off or damaged";
+
 /// A certificate with its key.
 #[derive(Clone)]
 pub struct Tls {
@@ -95,8 +98,8 @@ fn chain(pem: &SecretString, now: Timestamp, section: &mut Section<'_>) -> Optio
                 Some("PEM: `-----BEGIN CERTIFICATE-----`".into());
             return None;
         }
-        Err(error) => {
-            section.error("certificate", format!("not in PEM: {error}"));
+        Err(_) => {
+            section.error("certificate", DAMAGED);
             return None;
         }
     };
@@ -115,8 +118,8 @@ fn private(pem: &SecretString, section: &mut Section<'_>) -> Option<PrivateKeyDe
                 Some("PEM: `-----BEGIN PRIVATE KEY-----`, without a passphrase".into());
             None
         }
-        Err(error) => {
-            section.error("key", format!("not in PEM: {error}"));
+        Err(_) => {
+            section.error("key", DAMAGED);
             None
         }
     }

@@ -9,7 +9,7 @@ use crate::clock::later;
 use crate::rule::Retry;
 
 /// The longest that a hint from outside is obeyed.
-pub const LONGEST_HINT: Duration = Duration::from_secs(3600);
+pub const LONGEST_HINT: Duration = Duration::from_hours(1);
 
 /// A failed attempt, as far as it matters for what comes next.
 #[derive(Clone, Copy, Debug)]
@@ -61,17 +61,11 @@ mod tests {
     use super::*;
     use crate::clock::from_millis;
 
-    const RETRY: Retry = Retry {
-        first: Duration::from_secs(2),
-        max: Duration::from_secs(600),
-        give_up_after: Duration::from_secs(86400),
-    };
-
     #[test]
     fn waits_double_up_to_the_longest() {
-        let seconds: Vec<u64> = (1..=11).map(|failures| wait(&RETRY, failures, 0.5).as_secs()).collect();
+        let seconds: Vec<u64> = (1..=11).map(|failures| wait(&Retry::default(), failures, 0.5).as_secs()).collect();
         assert_eq!(seconds, [2, 4, 8, 16, 32, 64, 128, 256, 512, 600, 600]);
-        assert_eq!(wait(&RETRY, u32::MAX, 0.5).as_secs(), 600);
+        assert_eq!(wait(&Retry::default(), u32::MAX, 0.5).as_secs(), 600);
     }
 
     #[test]
@@ -84,7 +78,11 @@ mod tests {
                 attempt: 1,
                 owed_at: now,
             };
-            assert_eq!(next(&failed, &RETRY, now, 0.5), Next::At(later(now, Duration::from_secs(seconds))), "{hint:?}");
+            assert_eq!(
+                next(&failed, &Retry::default(), now, 0.5),
+                Next::At(later(now, Duration::from_secs(seconds))),
+                "{hint:?}"
+            );
         }
     }
 
@@ -93,15 +91,15 @@ mod tests {
         let owed_at = from_millis(0);
         let at = |second: i64| from_millis(second * 1000);
         let failed = Failed { kind: FailureKind::Unreachable, hint: None, attempt: 20, owed_at };
-        assert_eq!(next(&failed, &RETRY, at(86_000), 0.5), Next::At(at(86_400)));
-        assert_eq!(next(&failed, &RETRY, at(86_400), 0.5), Next::GiveUp);
+        assert_eq!(next(&failed, &Retry::default(), at(86_000), 0.5), Next::At(at(86_400)));
+        assert_eq!(next(&failed, &Retry::default(), at(86_400), 0.5), Next::GiveUp);
     }
 
     #[test]
     fn each_kind_of_failure_is_retried_or_dead() {
         for kind in FailureKind::ALL {
             let failed = Failed { kind, hint: None, attempt: 1, owed_at: from_millis(0) };
-            let gives_up = next(&failed, &RETRY, from_millis(0), 0.0) == Next::GiveUp;
+            let gives_up = next(&failed, &Retry::default(), from_millis(0), 0.0) == Next::GiveUp;
             assert_eq!(gives_up, matches!(kind, FailureKind::Refused | FailureKind::Unauthorised), "{kind:?}");
         }
     }
@@ -113,7 +111,7 @@ mod tests {
         ) {
             let now = from_millis(now);
             let failed = Failed { kind: FailureKind::Busy, hint: hint.map(Duration::from_secs), attempt, owed_at: from_millis(0) };
-            if let Next::At(due) = next(&failed, &RETRY, now, dice) {
+            if let Next::At(due) = next(&failed, &Retry::default(), now, dice) {
                 prop_assert!(due > now);
                 prop_assert!(due <= later(now, LONGEST_HINT));
             }

@@ -10,13 +10,13 @@ use crate::rule::Retry;
 
 /// The health of one sink.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Breaker {
+pub(super) struct Breaker {
     trouble: Option<Trouble>,
 }
 
 /// A sink that is down.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Trouble {
+pub(super) struct Trouble {
     /// Since its first failure.
     pub since: Timestamp,
     /// When it may be tried again.
@@ -29,7 +29,7 @@ pub struct Trouble {
 
 /// How much may be started now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Leave {
+pub(super) enum Leave {
     /// As much as the sink bears.
     Full,
     /// One, if nothing else is under way.
@@ -40,7 +40,7 @@ pub enum Leave {
 
 impl Breaker {
     /// How much may be started now.
-    pub fn leave(&self, now: Timestamp) -> Leave {
+    pub(super) fn leave(&self, now: Timestamp) -> Leave {
         match &self.trouble {
             None => Leave::Full,
             Some(trouble) if now >= trouble.resume_at => Leave::Probe,
@@ -49,18 +49,18 @@ impl Breaker {
     }
 
     /// What is wrong with the sink, if something is.
-    pub fn trouble(&self) -> Option<&Trouble> {
+    pub(super) fn trouble(&self) -> Option<&Trouble> {
         self.trouble.as_ref()
     }
 
     /// An attempt reached the sink, whatever it said of that one message. Answers the trouble that is over.
-    pub fn well(&mut self) -> Option<Trouble> {
+    pub(super) fn well(&mut self) -> Option<Trouble> {
         self.trouble.take()
     }
 
     /// An attempt that began at `began` failed in a way that any other would have. Attempts that were under way
     /// together count as one. Answers whether the trouble is new.
-    pub fn failed(
+    pub(super) fn failed(
         &mut self,
         failure: (FailureKind, &str, Option<std::time::Duration>),
         began: Timestamp,
@@ -90,7 +90,7 @@ impl Breaker {
     }
 
     /// The clock went backwards or the sink was configured anew: it may be tried now, unless it asked us to wait.
-    pub fn forgive(&mut self, now: Timestamp) {
+    pub(super) fn forgive(&mut self, now: Timestamp) {
         if let Some(trouble) = &mut self.trouble
             && !trouble.why.starts_with(FailureKind::RateLimited.as_str())
         {
@@ -106,18 +106,12 @@ mod tests {
     use super::*;
     use crate::clock::from_millis;
 
-    const RETRY: Retry = Retry {
-        first: Duration::from_secs(2),
-        max: Duration::from_secs(600),
-        give_up_after: Duration::from_secs(86400),
-    };
-
     fn at(second: i64) -> Timestamp {
         from_millis(second * 1000)
     }
 
     fn fail(breaker: &mut Breaker, began: i64, now: i64) -> bool {
-        breaker.failed((FailureKind::Unreachable, "refused", None), at(began), at(now), &RETRY, 0.5)
+        breaker.failed((FailureKind::Unreachable, "refused", None), at(began), at(now), &Retry::default(), 0.5)
     }
 
     #[test]
@@ -148,7 +142,13 @@ mod tests {
         fail(&mut breaker, 0, 1);
         breaker.forgive(at(1));
         assert_eq!(breaker.leave(at(1)), Leave::Probe);
-        breaker.failed((FailureKind::RateLimited, "slow", Some(Duration::from_secs(60))), at(1), at(2), &RETRY, 0.5);
+        breaker.failed(
+            (FailureKind::RateLimited, "slow", Some(Duration::from_mins(1))),
+            at(1),
+            at(2),
+            &Retry::default(),
+            0.5,
+        );
         breaker.forgive(at(2));
         assert_eq!(breaker.leave(at(3)), Leave::NotBefore(at(62)));
     }

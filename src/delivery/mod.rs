@@ -139,7 +139,7 @@ impl Delivery {
 }
 
 fn missing(name: String) -> Assignment {
-    let patience = Duration::from_secs(3600);
+    let patience = Duration::from_hours(1);
     let retry = Retry { first: Duration::from_secs(2), max: patience, give_up_after: patience };
     let sink: Arc<dyn Sink> = Arc::new(Missing(name));
     Assignment { sink, limits: Limits::default(), retry }

@@ -193,7 +193,7 @@ impl Worker {
             }
             Ok(_) => {}
             Err(error) => {
-                tracing::error!(sink = self.name, error = %error, "cannot give up on what waited too long; trying again")
+                tracing::error!(sink = self.name, error = %error, "cannot give up on what waited too long; trying again");
             }
         }
     }

@@ -172,7 +172,7 @@ impl Test {
             Self::EqualIgnoringCase(wanted) => text.to_lowercase() == wanted.to_lowercase(),
             Self::Glob(_, pattern) | Self::Regex(_, pattern) => pattern.is_match(text),
             Self::AnyOf(tests) => tests.iter().any(|test| test.passes(text)),
-            Self::Not(test) => !test.passes(text),
+            Self::Not(inner) => !inner.passes(text),
         }
     }
 

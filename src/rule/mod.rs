@@ -79,11 +79,7 @@ pub struct Retry {
 
 impl Default for Retry {
     fn default() -> Self {
-        Self {
-            first: Duration::from_secs(2),
-            max: Duration::from_secs(10 * 60),
-            give_up_after: Duration::from_secs(24 * 60 * 60),
-        }
+        Self { first: Duration::from_secs(2), max: Duration::from_mins(10), give_up_after: Duration::from_hours(24) }
     }
 }
 

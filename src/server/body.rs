@@ -14,7 +14,7 @@ const PATIENCE: Duration = Duration::from_secs(15);
 
 /// Why a body is not taken.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum BodyError {
+pub(super) enum BodyError {
     /// Not JSON by its Content-Type.
     #[error("the Content-Type is not JSON; send application/json")]
     NotJson,
@@ -33,7 +33,7 @@ pub enum BodyError {
 }
 
 /// Reads a JSON body of at most `most` bytes, as sent and inflated.
-pub async fn read<S, B>(headers: &HeaderMap, body: S, most: usize) -> Result<Bytes, BodyError>
+pub(super) async fn read<S, B>(headers: &HeaderMap, body: S, most: usize) -> Result<Bytes, BodyError>
 where
     S: Stream<Item = Result<B, warp::Error>>,
     B: Buf,
@@ -125,7 +125,7 @@ mod tests {
         const JSON: (&str, &str) = ("content-type", "application/json");
         const GZIP: (&str, &str) = ("content-encoding", "gzip");
         let small = gzip(b"{}");
-        let bomb = gzip(&[b' '; 100_000]);
+        let bomb = gzip(&vec![b' '; 100_000]);
         assert!(bomb.len() > 100 && gzip(&[b' '; 5000]).len() < 100);
         for (headers, body, expected) in [
             (vec![JSON], &b"{}"[..], Ok("{}")),

@@ -68,6 +68,18 @@ impl HookSource {
     }
 }
 
+/// A request without its body.
+pub struct Request {
+    /// The path after `/hooks/`.
+    pub address: String,
+    /// How it was sent.
+    pub method: Method,
+    /// Its headers.
+    pub headers: HeaderMap,
+    /// Who sent it.
+    pub peer: Option<IpAddr>,
+}
+
 /// An answer and what it counts as.
 type Answer = (Response<String>, &'static str);
 
@@ -104,28 +116,21 @@ impl Hook {
         }
     }
 
-    /// Answers one request to `/hooks/…`, of which `address` is the rest of the path.
-    pub async fn answer<S, B>(
-        &self,
-        address: &str,
-        method: &Method,
-        headers: &HeaderMap,
-        peer: Option<IpAddr>,
-        body: S,
-    ) -> Response<String>
+    /// Answers one request to `/hooks/…`.
+    pub async fn answer<S, B>(&self, request: Request, body: S) -> Response<String>
     where
         S: Stream<Item = Result<B, warp::Error>>,
         B: Buf,
     {
         let settings = self.settings.load_full();
-        let Some((name, source, instance)) = find(&settings, address) else {
-            return self.wrong_address(peer.unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED)));
+        let Some((name, source, instance)) = find(&settings, &request.address) else {
+            return self.wrong_address(request.peer.unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED)));
         };
-        let (response, result) =
-            match self.take(name, source, instance.as_deref(), method, headers, body, settings.max_body).await {
-                Ok(answer) => answer,
-                Err(refused) => refused.answer(name),
-            };
+        let taken = self.take(name, source, instance.as_deref(), &request, body, settings.max_body).await;
+        let (response, result) = match taken {
+            Ok(answer) => answer,
+            Err(refused) => refused.answer(name),
+        };
         self.metrics.webhook(name, result);
         response
     }
@@ -135,8 +140,7 @@ impl Hook {
         name: &str,
         source: &HookSource,
         instance: Option<&str>,
-        method: &Method,
-        headers: &HeaderMap,
+        request: &Request,
         body: S,
         max_body: usize,
     ) -> Result<Answer, Refused>
@@ -144,10 +148,10 @@ impl Hook {
         S: Stream<Item = Result<B, warp::Error>>,
         B: Buf,
     {
-        if !matches!(*method, Method::POST | Method::PUT) {
+        if !matches!(request.method, Method::POST | Method::PUT) {
             return Err(Refused::Method);
         }
-        let body = body::read(headers, body, max_body).await.map_err(Refused::Body)?;
+        let body = body::read(&request.headers, body, max_body).await.map_err(Refused::Body)?;
         let Some(event) = source::read(source.kind, name, instance, &body, clock::now()).map_err(Refused::Unusable)?
         else {
             return Ok((accepted(None, false), "foreign"));

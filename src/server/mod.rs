@@ -14,7 +14,7 @@ use warp::http::header::CONTENT_TYPE;
 use warp::http::{HeaderMap, HeaderValue, Method, Response, StatusCode};
 use warp::{Filter, Reply};
 
-use hook::Hook;
+use hook::{Hook, Request};
 
 /// Who sent a request, handed in by the listener.
 #[derive(Clone, Copy, Debug)]
@@ -32,7 +32,8 @@ pub fn routes(hook: Arc<Hook>) -> impl Filter<Extract = (impl Reply,), Error = I
             .and(warp::body::stream())
             .then(move |tail: warp::path::Tail, method: Method, headers: HeaderMap, peer: Option<Peer>, body| {
                 let hook = Arc::clone(&hook);
-                async move { hook.answer(tail.as_str(), &method, &headers, peer.map(|peer| peer.0), body).await }
+                let (address, peer) = (tail.as_str().to_owned(), peer.map(|peer| peer.0));
+                async move { hook.answer(Request { address, method, headers, peer }, body).await }
             })
     };
     let healthy = warp::path!("healthz").map(|| json(StatusCode::OK, &serde_json::json!({ "status": "alive" })));

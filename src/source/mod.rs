@@ -183,7 +183,7 @@ fn phone(payload: &Map<String, Value>, key: &str) -> Option<String> {
 /// A time since 1970 in seconds or milliseconds, as a number or as text, in milliseconds.
 fn stamp(payload: &Map<String, Value>, key: &str) -> Option<i64> {
     /// Larger values are milliseconds: as seconds they would lie beyond the year 5000.
-    const SECONDS_END: i64 = 100_000_000_000;
+    const SECONDS_END: u64 = 100_000_000_000;
     let number: serde_json::Number = match payload.get(key)? {
         Value::Number(number) => number.clone(),
         Value::String(text) => text.trim().parse().ok()?,
@@ -191,7 +191,7 @@ fn stamp(payload: &Map<String, Value>, key: &str) -> Option<i64> {
     };
     #[expect(clippy::cast_possible_truncation, reason = "`as` saturates, and such values are never believed")]
     let value = number.as_i64().or_else(|| number.as_f64().map(|float| float as i64))?;
-    Some(if value.abs() < SECONDS_END { value * 1000 } else { value })
+    Some(if value.unsigned_abs() < SECONDS_END { value * 1000 } else { value })
 }
 
 #[cfg(test)]

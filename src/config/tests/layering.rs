@@ -1,0 +1,131 @@
+use super::*;
+
+#[test]
+fn later_layers_win() {
+    let folder = Folder::with(
+        "[server]\nlisten = '127.0.0.1:1'\nmax_body = 2000\napi = '/a'\n[sinks.t]\ntype = 'toy'\nto = ['a', 'b']",
+    )
+    .write("conf.d/20.toml", "[server]\nlisten = '127.0.0.1:3'")
+    .write("conf.d/10.toml", "[server]\nlisten = '127.0.0.1:2'\nmax_body = 3000")
+    .write("conf.d/ignored.txt", "x")
+    .write("conf.d/.hidden.toml", "x")
+    .variable("LINEDOWN__SERVER__MAX_CONNECTIONS", "7")
+    .variable("LINEDOWN_CONFIG", "/elsewhere")
+    .variable("SERVER__MAX_BODY", "1");
+    let server = folder.config().server;
+    assert_eq!(server.listen.port(), 3);
+    assert_eq!((server.max_body, server.max_connections), (3000, 7));
+    assert_eq!(server.api.as_deref(), Some(FilePath::new("/a")));
+}
+
+#[test]
+fn the_environment_wins_with_texts_numbers_truth_values_and_lists() {
+    let folder = Folder::with("[sinks.my-toy]\ntype = 'toy'\nurl = 'x'\nport = 1\n[instances.39ECB]\nname = 'x'")
+        .variable("LINEDOWN__STORE__KEEP", "3d")
+        .variable("LINEDOWN__SINKS__MY_TOY__PORT", "25")
+        .variable("LINEDOWN__SINKS__MY_TOY__LOUD", "true")
+        .variable("LINEDOWN__SINKS__MY_TOY__TO", r#"["a", "b"]"#)
+        .variable("LINEDOWN__INSTANCES__39ECB__LABELS__TIER", "gold");
+    let config = folder.config();
+    assert_eq!(config.store.keep.as_secs(), 3 * 24 * 60 * 60);
+    let entry = &config.routing.inventory["39ECB"];
+    assert_eq!((entry.name.as_deref(), entry.labels["tier"].as_str()), (Some("x"), "gold"));
+    assert!(config.routing.sinks.contains_key("my-toy") && config.routing.sinks.len() == 2);
+}
+
+#[test]
+fn mistakes_of_the_environment_name_the_variable() {
+    for (name, value, what) in [
+        (
+            "LINEDOWN__SERVER__LISTEN",
+            "x",
+            "environment variable LINEDOWN__SERVER__LISTEN: \"x\" is not an address to listen on",
+        ),
+        ("LINEDOWN__SEVER__LISTEN", "x", "environment variable LINEDOWN__SEVER__LISTEN: unknown key `sever`"),
+        ("LINEDOWN__SERVER__MAX_BODY", "much", "environment variable LINEDOWN__SERVER__MAX_BODY: wrong type: string"),
+        ("LINEDOWN__RULES", "[]", "environment variable LINEDOWN__RULES: rules are read from files only"),
+        (
+            "LINEDOWN__RULES__0__NOTIFY",
+            "x",
+            "environment variable LINEDOWN__RULES__0__NOTIFY: rules are read from files only",
+        ),
+        ("LINEDOWN__", "x", "environment variable LINEDOWN__: this variable names no key"),
+        ("LINEDOWN__STORE____KEEP", "x", "environment variable LINEDOWN__STORE____KEEP: this variable names no key"),
+        ("LINEDOWN__SERVER", "x", "environment variable LINEDOWN__SERVER: wrong type: string"),
+        ("LINEDOWN__SOURCES__W__TYPE", "waha", "environment variable LINEDOWN__SOURCES__W__TYPE: `secret` is missing"),
+    ] {
+        let problems = Folder::with("[server]\nlisten = '127.0.0.1:1'").variable(name, value).problems();
+        assert_eq!(problems.len(), 1, "{name}: {problems:?}");
+        assert_eq!(problems[0].0, what);
+    }
+}
+
+#[test]
+fn rules_are_appended() {
+    let folder = Folder::with("[[rules]]\nname = 'main'\ncontinue = true\nnotify = ['console']")
+        .write("conf.d/a.toml", "[[rules]]\nname = 'a1'\ncontinue = true\nnotify = ['console']\n[[rules]]\nname = 'a2'\ncontinue = true\nnotify = ['console']");
+    let names: Vec<String> = folder.config().routing.rules.iter().map(|rule| rule.name.clone()).collect();
+    assert_eq!(names, ["main", "a1", "a2", "base"]);
+    let folder = folder.write("conf.d/b.toml", "[[rules]]\nnotify = ['console']\nnmae = 1\n[[rules]]\nnotify = ['x']");
+    let what: Vec<String> = folder.problems().into_iter().map(|(what, _)| what).collect();
+    assert_eq!(what, ["conf.d/b.toml:3:1 unknown key `nmae`", "conf.d/b.toml:5:11 there is no sink `x`"]);
+}
+
+#[test]
+fn each_problem_is_in_the_file_its_value_came_from() {
+    let folder = Folder::with("[server]\nlisten = 'x'\n[store]\nkeep = 3\n[sinks.t]\ntype = 'toy'")
+        .write("conf.d/z.toml", "\n[server]\nlisten = 'y'\n[sinks.t]\nfallback = 'u'");
+    let what: Vec<String> = folder.problems().into_iter().map(|(what, _)| what).collect();
+    assert_eq!(
+        what,
+        [
+            "4:8 a duration without a unit",
+            "warning 5:1 nothing is ever sent to t",
+            "conf.d/z.toml:3:10 \"y\" is not an address to listen on",
+            "conf.d/z.toml:5:12 there is no sink `u`",
+        ]
+    );
+}
+
+#[test]
+fn syntax_errors_of_all_files() {
+    let folder = Folder::with("a = \n").write("conf.d/z.toml", "b = \n");
+    let files: Vec<String> = folder.load().report.rows().iter().map(|row| row.file.clone()).collect();
+    assert_eq!(files, [folder.path("l.toml"), folder.path("conf.d/z.toml")].map(|path| path.display().to_string()));
+}
+
+#[test]
+fn keys_keep_their_case() {
+    let folder = Folder::with(
+        "[instances.39ECB]\nname = 'A'\n[instances.\"instance.id\"]\nname = 'B'\n[instances.39ecb]\nname = 'C'",
+    );
+    let config = folder.config();
+    let name = |id: &str| config.routing.inventory[id].name.clone().unwrap();
+    assert_eq!([name("39ECB"), name("instance.id"), name("39ecb")], ["A", "B", "C"]);
+}
+
+/// A reseller's inventory. Its time in a release build is what counts; here it only must not be quadratic.
+#[test]
+fn a_hundred_thousand_instances() {
+    let text = (0..100_000).fold(String::new(), |mut text, n| {
+        use std::fmt::Write;
+        let _ = write!(
+            text,
+            "[instances.39ECB202B157D11E37905AE6{n:08}]\nname = \"Loja {n}\"\nlabels = {{ customer = \"acme{}\", tier = \"gold\" }}\n",
+            n / 10
+        );
+        text
+    });
+    let folder = Folder::with(&text);
+    let start = std::time::Instant::now();
+    let loaded = folder.load();
+    println!("{} MiB: {:?}", text.len() >> 20, start.elapsed());
+    assert_eq!(loaded.report.rows(), []);
+    assert_eq!(loaded.config.unwrap().routing.inventory.len(), 100_000);
+    let broken = folder.write("conf.d/z.toml", "[instances.39ECB202B157D11E37905AE600099999]\nnmae = 1");
+    assert_eq!(broken.problems()[0].0, "conf.d/z.toml:2:1 unknown key `nmae`");
+    let all_broken = broken.write("l.toml", text.replace("name", "nmae"));
+    let report = all_broken.load().report;
+    assert!(report.errors() == 1_001 && report.rows()[0].what.contains("more problems"), "{}", report.count());
+    println!("all: {:?}", start.elapsed());
+}

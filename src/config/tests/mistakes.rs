@@ -1,0 +1,363 @@
+use super::*;
+
+/// One mistake each: the config, the problem with its line and column, and (the beginning of) the hint.
+const MISTAKES: &[(&str, &str, &str)] = &[
+    // The whole.
+    ("sever = 1", "1:1 unknown key `sever`", "did you mean `server`?"),
+    ("[sinkz.a]\ntype = 'toy'", "1:2 unknown key `sinkz`", "did you mean `sinks`?"),
+    ("server = 7", "1:10 wrong type: number", "write `[server]`"),
+    ("[[server]]\nlisten = 'x'", "1:1 wrong type: list", "write `[server]`"),
+    // Syntax.
+    ("a = 1\na = 2", "2:1 duplicate key", "it is set before already"),
+    ("[server]\n[server]", "2:2 duplicate key", "it is set before already"),
+    ("[server\n", "1:8 unclosed table", ""),
+    ("x = \"a\0\"", "1:7 invalid basic string", ""),
+    ("x = 99999999999999999999", "1:5 this number is too big", ""),
+    ("x = nan", "1:5 this is no finite number", ""),
+    // Server.
+    (
+        "[server]\nlisten = 'localhost:80'",
+        "2:10 \"localhost:80\" is not an address to listen on",
+        "write \"127.0.0.1:80\"",
+    ),
+    (
+        "[server]\nlisten = ':80'",
+        "2:10 \":80\" is not an address to listen on",
+        "write \"0.0.0.0:80\" to listen on every address",
+    ),
+    ("[server]\nlisten = '::1'", "2:10 \"::1\" is not an address to listen on", "the port is missing"),
+    ("[server]\nlisten = 80", "2:10 wrong type: integer", ""),
+    (
+        "[server]\nlisten = '0.0.0.0:80'",
+        "warning 2:10 0.0.0.0:80 is open to the network and does without TLS: secrets can be read on their way",
+        "set `tls`",
+    ),
+    ("[server]\npublic_url = 'http://a.example'", "2:14 gateways post to https:// addresses only", ""),
+    ("[server]\nlisen = 'x'", "2:1 unknown key `lisen`", "did you mean `listen`?"),
+    ("[server]\nmax_body = 3", "2:12 3 is out of bounds", ""),
+    ("[server]\nmax_connections = -1", "2:19 invalid value: integer `-1`", ""),
+    ("server.tls = 'x'", "1:14 wrong type: string", "write `tls = {"),
+    // Store.
+    ("[store]\nkeep = 400", "2:8 a duration without a unit", "add one of `ms`"),
+    ("[store]\nkeep = '400'", "2:8 a duration without a unit", "add one of `ms`"),
+    ("[store]\nkeep = '4 weeks'", "2:8 \"4 weeks\" is not a duration", ""),
+    ("[store]\nkeep = '1s'", "2:8 1s is too short", ""),
+    (
+        "[store]\nurl = 'postgres://u:hunter2@h/d'",
+        "2:7 PostgreSQL is not available in this version",
+        "the embedded store",
+    ),
+    ("[store]\nurl = '/x.db'", "2:7 not the address of a store", "begin it with `sqlite://`"),
+    // Sources.
+    (
+        "[sources.Wa]\ntype = 'waha'\nsecret = '0123456789abcdef'",
+        "1:1 \"Wa\" cannot be the name of a source",
+        "the name is part of the webhook's address",
+    ),
+    ("[sources.w]\nsecret = '0123456789abcdef'", "1:1 `type` is missing", "write `type = \"z-api\"`"),
+    (
+        "[sources.w]\ntype = 'wahah'\nsecret = '0123456789abcdef'",
+        "2:8 unknown type of source `wahah`",
+        "did you mean `waha`?",
+    ),
+    ("[sources.w]\ntype = 'waha'", "1:1 `secret` is missing", "make one: openssl rand -hex 24"),
+    ("[sources.w]\ntype = 'waha'\nsecret = ''", "3:10 the secret is empty", ""),
+    (
+        "[sources.w]\ntype = 'waha'\nsecret = 'short'",
+        "warning 3:10 5 characters can be guessed; whoever guesses them can raise false alarms",
+        "make one",
+    ),
+    (
+        "[sources.w]\ntype = 'waha'\nsecret = '0123456789abcde/'",
+        "warning 3:10 some of its characters cannot stand in an address as they are",
+        "make one",
+    ),
+    ("[sources.w]\ntype = 'waha'\nsecret = 7", "3:10 wrong type: integer", ""),
+    ("[sources.w]\ntype = 'waha'\nsecret = { flie = 'x' }", "3:12 unknown key `flie`", "did you mean `file`?"),
+    // Inventory.
+    ("instances.A.labels.tier = 1", "1:27 wrong type: integer", ""),
+    ("[instances.A]\nnmae = 'x'", "2:1 unknown key `nmae`", "did you mean `name`?"),
+    (
+        "[instances.instance.id]\nname = 'x'",
+        "1:21 unknown key `id`",
+        "an identifier with a dot needs quotes: [instances.\"instance.id\"]",
+    ),
+    (
+        "[instances.A]\nname = 'x'\n[instances.B]\nname = 'x'",
+        "warning 4:8 the name \"x\" is that of instance A as well",
+        "a message shows the name",
+    ),
+    ("instances.A = 'Loja'", "1:15 wrong type: string", "write `[instances.ID]`"),
+    // Sinks.
+    ("[sinks.a]\nport = 1", "1:1 `type` is missing", "the type says"),
+    ("[sinks.a]\ntype = 'emial'", "2:8 unknown type of sink `emial`", "did you mean `email`?"),
+    ("[sinks.a]\ntype = 'toy'\nurll = 'x'\nfallback = 'console'", "3:1 unknown key `urll`", "did you mean `url`?"),
+    ("[sinks.a]\ntype = 'toy'\nretyr.first = '1s'", "3:1 unknown key `retyr`", "did you mean `retry`?"),
+    ("[sinks.a]\ntype = 'toy'\nto = ['x', 7]", "3:12 wrong type: integer", ""),
+    ("[sinks.a]\ntype = 'toy'\nport = 0", "3:8 no port", ""),
+    (
+        "[sinks.a]\ntype = 'toy'\nfallback = 'a'",
+        "3:12 a sink cannot be its own fallback",
+        "name a sink that goes another way",
+    ),
+    ("[sinks.a]\ntype = 'toy'\nfallback = 'consol'", "3:12 there is no sink `consol`", "did you mean `console`?"),
+    (
+        "[sinks.a]\ntype = 'toy'\nretry = { first = '1h', max = '1m' }",
+        "3:31 the longest pause, 1m, is shorter than the first, 1h",
+        "",
+    ),
+    ("[sinks.a.retry]\nfirst = '0s'\n[sinks.a]\ntype = 'toy'", "2:9 must be longer than nothing", ""),
+    ("[sinks.a.retry]\nmax = '2d'\n[sinks.a]\ntype = 'toy'", "2:7 it gives up after 1d, before a pause of 2d ends", ""),
+    ("[messages]\nlangauge = 'en'", "2:1 unknown key `langauge`", "did you mean `language`?"),
+    // Rules.
+    ("[rules]\nnotify = ['console']", "1:1 `rules` must be a list", "write [[rules]], in double brackets"),
+    ("rules = ['x']", "1:10 wrong type: string", "write `[[rules]]`"),
+    ("[[rules]]\nname = 'x'", "1:1 `notify` is missing", "name the sinks that hear"),
+    ("[[rules]]\nnotify = []\n", "2:10 an empty list: nobody would be told", "to leave lines out on purpose"),
+    ("[[rules]]\nnotify = 'console'", "2:10 wrong type: string", "write a list, also of one: [\"…\"]"),
+    ("[[rules]]\nnotify = ['consol']", "2:11 there is no sink `consol`", "did you mean `console`?"),
+    (
+        "[[rules]]\ncontinue = true\nnotify = ['console', 'console']",
+        "warning 3:22 `console` is named twice; it hears once",
+        "",
+    ),
+    ("[[rules]]\nnotify = ['console']\ncontinue = 'yes'", "3:12 wrong type: string", ""),
+    (
+        "[[rules]]\nnotify = ['console']\nmatch = { raeson = 'other' }",
+        "3:11 unknown key `raeson`",
+        "did you mean `reason`?",
+    ),
+    (
+        "[[rules]]\nnotify = ['console']\nmatch = { reason = ['other', 'othr'] }",
+        "3:30 unknown reason `othr`",
+        "did you mean `other`?",
+    ),
+    ("[[rules]]\nnotify = ['console']\nmatch.name.regex = '('", "3:20 this regex cannot be read: unclosed group", ""),
+    (
+        "[[rules]]\nnotify = ['console']\nmatch = { source = 'zapi' }",
+        "3:20 there is no source `zapi`",
+        "did you mean `z-api`?",
+    ),
+    (
+        "[[rules]]\nnotify = ['console']\nmatch = { labels.tier = 'x' }",
+        "warning 3:25 no instance of the inventory has the label `tier`",
+        "",
+    ),
+    (
+        "[[rules]]\nnotify = ['console']",
+        "warning conf.d/base.toml:4:1 never asked: \"rule 1\" before it takes every incident",
+        "move it up",
+    ),
+    (
+        "[[rules]]\nname = 'base'\ncontinue = true\nnotify = ['console']",
+        "warning conf.d/base.toml:5:8 another rule is called \"base\" as well",
+        "",
+    ),
+    (
+        "[[rules]]\ncontinue = true\nnotify = ['console']\nhold = '60s'",
+        "warning 4:8 `hold` is not carried out by this version yet",
+        "the rule works",
+    ),
+    ("[[rules]]\nnotify = ['console']\nhold = 60", "3:8 a duration without a unit", "add one of"),
+];
+
+#[test]
+fn each_mistake_at_its_place() {
+    for (text, what, hint) in MISTAKES {
+        let problems = Folder::with(text).problems();
+        let found = problems.iter().find(|(found, found_hint)| found == what && found_hint.starts_with(hint));
+        assert!(found.is_some(), "{text}\n  wanted {what:?} {hint:?}\n  found {problems:#?}");
+        // Besides what lies in the nature of an added sink, nothing else.
+        let noise = |(found, _): &&(String, String)| {
+            found.contains("nothing is ever sent") || found.contains("is not carried out")
+        };
+        let others: Vec<_> = problems.iter().filter(|problem| !noise(problem)).collect();
+        assert!(others.len() <= 1, "{text}\n  found {others:#?}");
+    }
+}
+
+#[test]
+fn all_mistakes_at_once() {
+    let text = r#"
+[server]
+listen = "localhost:80"
+pubic_url = "https://a.example"
+[store]
+keep = 3
+[sinks.a]
+type = "toy"
+port = "many"
+fallback = "b"
+[sinks.c]
+type = "tou"
+retry.first = 2
+[[rules]]
+match = { labels.tier = 3, nmae = "x" }
+notify = ["a", "d", 7]
+escalate = [{ notify = ["e"] }, { after = "soon", notify = [] }]
+remind = ["1h", "x", 3]
+"#;
+    let found: Vec<String> = Folder::with(text).problems().into_iter().map(|(what, _)| what).collect();
+    let expected = [
+        "3:10 \"localhost:80\" is not an address to listen on",
+        "4:1 unknown key `pubic_url`",
+        "6:8 a duration without a unit",
+        "9:8 wrong type: string",
+        "10:12 there is no sink `b`",
+        "12:8 unknown type of sink `tou`",
+        "13:15 a duration without a unit",
+        "warning 15:25 no instance of the inventory has the label `tier`",
+        "15:25 wrong type: integer",
+        "15:28 unknown key `nmae`",
+        "16:16 there is no sink `d`",
+        "16:21 wrong type: integer",
+        "warning 17:12 `escalate` is not carried out by this version yet",
+        "17:13 `after` is missing",
+        "17:25 there is no sink `e`",
+        "17:43 \"soon\" is not a duration",
+        "17:60 an empty list: nobody would be told",
+        "warning 18:10 `remind` is not carried out by this version yet",
+        "18:17 \"x\" is not a duration",
+        "18:22 a duration without a unit",
+    ];
+    assert_eq!(found, expected);
+}
+
+#[test]
+fn a_config_that_tells_nobody_is_refused() {
+    let found = Folder::empty().write("l.toml", "").problems();
+    let what: Vec<&str> = found.iter().map(|(what, _)| what.as_str()).collect();
+    assert_eq!(
+        what,
+        [
+            "1:1 there is no rule: nobody would be told",
+            "1:1 there is no sink: nobody would be told",
+            "1:1 there is no source: no webhook could ever come in",
+        ]
+    );
+}
+
+#[test]
+fn files_that_cannot_be_read() {
+    let folder = Folder::empty();
+    let hint = "name the config with --config FILE or in the variable LINEDOWN_CONFIG";
+    assert_eq!(folder.problems(), [(" there is no such file".to_owned(), hint.to_owned())]);
+    let big = Folder::empty().write("l.toml", vec![b'#'; 16 * 1024 * 1024 + 1]);
+    assert!(big.problems()[0].0.starts_with(" larger than 16 MiB"));
+    let latin = Folder::empty().write("l.toml", b"# \xe3\n");
+    assert_eq!(latin.problems(), [("1:3 not valid UTF-8".to_owned(), "save the file as UTF-8".to_owned())]);
+    let folder = Folder::empty();
+    std::fs::create_dir(folder.path("l.toml")).unwrap();
+    assert!(folder.problems()[0].0.contains("cannot be read: is a directory"), "{:?}", folder.problems());
+}
+
+#[test]
+fn bounds_are_said() {
+    let rules = "[[rules]]\ncontinue = true\nnotify = ['console']\n".repeat(1_000);
+    assert!(Folder::with(&rules).problems()[0].0.contains("1001 rules; there can be 1000"));
+    let sinks: String = (0..1_000).fold(String::new(), |text, n| text + &format!("sinks.s{n}.type = 'toy'\n"));
+    assert!(Folder::with(&sinks).problems()[0].0.contains("1001 sinks; there can be 1000"));
+    let labels: String = (0..33).fold(String::new(), |text, n| text + &format!("instances.a.labels.l{n} = 'x'\n"));
+    assert!(Folder::with(&labels).problems()[0].0.contains("33 labels; an instance has at most 32"));
+    for (text, what) in [
+        (format!("instances.a.name = '{}'", "x".repeat(101)), "longer than 100 characters"),
+        (format!("instances.a.labels.k = '{}'", "ã".repeat(201)), "longer than 200 characters"),
+        (format!("instances.a.labels.{} = ''", "k".repeat(65)), "a label's key of more than 64 characters"),
+    ] {
+        assert!(Folder::with(&text).problems()[0].0.contains(what));
+    }
+    assert_eq!(Folder::with(&format!("instances.a.name = '{}'", "ã".repeat(100))).problems(), []);
+}
+
+#[test]
+fn secrets_are_not_shown() {
+    let text = r#"
+sinks.a = { type = "toy", pasword = "hunter2", password = ["hunter2"], port = "hunter2", url = { x = "hunter2" } }
+sources.w = { type = "waha", secret = ["hunter2"] }
+store.url = "postgres://me:hunter2@db"
+server.public_url = "https://me:hunter2@a.example"
+server.tls = { certificate = "-----BEGIN hunter2", key = "-----BEGIN hunter2" }
+"#;
+    let report = Folder::with(text).load().report;
+    assert!(report.errors() >= 8, "{}", report.render(false));
+    assert!(!report.render(false).contains("hunter2"), "{}", report.render(false));
+    assert!(!serde_json::to_string(&report).unwrap().contains("hunter2"));
+}
+
+#[test]
+fn whoever_can_read_a_secret() {
+    let text =
+        "sinks.a = { type = 'toy', password = 'x', fallback = 'console' }\n[[rules]]\ncontinue = true\nnotify = ['a']";
+    assert_eq!(Folder::with(text).problems(), []);
+    let open = Folder::with(text).mode("l.toml", 0o644);
+    let hint = "chmod o-r l.toml; or write `{ credential = … }` or `{ file = … }`";
+    let what = "warning 1:38 a secret stands here, and every user of this machine can read l.toml";
+    assert_eq!(open.problems(), [(what.to_owned(), hint.to_owned())]);
+    let open = Folder::with(text).mode("secret", 0o604).mode("conf.d/base.toml", 0o644);
+    let what = "warning conf.d/base.toml:2:53 the secret in secret can be read by every user of this machine";
+    assert_eq!(open.problems(), [(what.to_owned(), "chmod o-r secret".to_owned())]);
+}
+
+#[test]
+fn sinks_that_nobody_hears_of() {
+    let text = "sinks.a.type = 'email'\nsinks.b = { type = 'slack', fallback = 'a' }\nsinks.c.type = 'toy'\n\
+                sinks.d.type = 'toy'\n[[rules]]\ncontinue = true\nnotify = ['b', 'c']";
+    assert_eq!(
+        Folder::with(text).problems(),
+        [
+            (
+                "warning 3:7 a notification that this sink gives up on is only logged".to_owned(),
+                "name a `fallback`: a sink that tells somebody".to_owned()
+            ),
+            (
+                "warning 4:7 nothing is ever sent to d".to_owned(),
+                "name it in a rule's `notify`, or as another sink's `fallback`".to_owned()
+            ),
+        ]
+    );
+}
+
+#[test]
+fn nothing_hostile_panics() {
+    let deep = |open: &str, close: &str, count: usize| format!("a = {}{}", open.repeat(count), close.repeat(count));
+    let huge_key = "k".repeat(1_000_000);
+    for text in [
+        deep("[", "]", 100_000),
+        deep("{a=", "}", 100_000),
+        format!("{}x = 1", "a.".repeat(100_000)),
+        format!("[{}x]", "a.".repeat(100_000)),
+        format!("[{}x]", "a.".repeat(70)),
+        format!("[[rules]]\nnotify=['console']\nmatch.name = {}'x'{}", "{not=".repeat(70), "}".repeat(70)),
+        format!("{huge_key} = 1\n[sinks.{huge_key}]\n[instances.{huge_key}]\nx = 1"),
+        "\"x[99999999999]\" = 1\n\"a.b\" = 2\n\"\" = 3".into(),
+        "\0".into(),
+        "\u{feff}".into(),
+        "\r\n\r\n[server]\r\nlisten = 1\r\n".into(),
+        "server = [[[]]]\nsinks = [{}]\nrules = {}\ninstances = 1\nsources = ''\nmessages = []".into(),
+        "sinks.'' = {}\nsources.'' = {}\ninstances.'' = {}".into(),
+        "\"\u{1b}[2J\" = 1".into(),
+    ] {
+        let report = Folder::with(&text).load().report;
+        assert!(report.render(false).len() < 100_000);
+        assert!(!report.render(false).contains('\u{1b}'));
+    }
+    let crlf = Folder::with("\u{feff}# ã\r\n[server]\r\nlisten = 1\r\n").problems();
+    assert_eq!(crlf[0].0, "3:10 wrong type: integer");
+    let bom = Folder::with("\u{feff}x = 1").problems();
+    assert_eq!(bom[0].0, "1:1 unknown key `x`");
+}
+
+proptest::proptest! {
+    #![proptest_config(proptest::prelude::ProptestConfig { cases: 64, ..Default::default() })]
+    #[test]
+    fn no_bytes_panic(bytes in proptest::collection::vec(proptest::prelude::any::<u8>(), 0..200)) {
+        Folder::empty().write("l.toml", bytes).load();
+    }
+
+    #[test]
+    fn no_broken_config_panics(cut in 0_usize..2_000, with in "[\\[\\]{}=.\"'a0,\n]{0,5}") {
+        let text = whole::EXAMPLE;
+        let cut = (0..=cut.min(text.len())).rev().find(|at| text.is_char_boundary(*at)).unwrap_or(0);
+        Folder::empty().write("l.toml", format!("{}{with}{}", &text[..cut], &text[cut..])).load();
+    }
+}

@@ -1,0 +1,79 @@
+use super::*;
+
+fn pair(until: i32) -> (String, String) {
+    let mut parameters = rcgen::CertificateParams::new(vec!["alerts.example".into()]).unwrap();
+    parameters.not_after = rcgen::date_time_ymd(until, 1, 1);
+    let key = rcgen::KeyPair::generate().unwrap();
+    let certificate = parameters.self_signed(&key).unwrap();
+    (certificate.pem(), key.serialize_pem())
+}
+
+fn with(certificate: &str, key: &str) -> Folder {
+    let folder = Folder::empty();
+    let text = format!(
+        "[server]\ntls.certificate = '{}'\ntls.key = '{}'\n",
+        folder.path("c.pem").display(),
+        folder.path("k.pem").display()
+    );
+    let base = Folder::with("");
+    let base_text = std::fs::read_to_string(base.path("conf.d/base.toml")).unwrap();
+    let folder = folder.write("secret", "0123456789abcdef0123");
+    let base_text =
+        base_text.replace(&base.path("secret").display().to_string(), &folder.path("secret").display().to_string());
+    folder.write("l.toml", &text).write("conf.d/base.toml", &base_text).write("c.pem", certificate).write("k.pem", key)
+}
+
+#[test]
+fn a_certificate_with_its_key_is_ready_to_serve() {
+    let (certificate, key) = pair(2040);
+    let folder = with(&certificate, &key);
+    assert_eq!(folder.problems(), []);
+    let server = folder.config().server.tls.unwrap().server.unwrap();
+    assert_eq!(server.alpn_protocols, [b"http/1.1"]);
+}
+
+#[test]
+fn what_would_fail_at_the_start_fails_here() {
+    let ((certificate, key), (_, other_key), (expired, expired_key)) = (pair(2040), pair(2040), pair(2026));
+    for (certificate, key, what) in [
+        ("", key.as_str(), "2:19 there is no certificate in it"),
+        (&certificate, "", "3:11 there is no private key in it"),
+        (&certificate, &other_key, "3:11 this key is not that of the certificate"),
+        (&expired, &expired_key, "warning 2:19 it expired on 2026-01-01"),
+        (&key, &certificate, "2:19 there is no certificate in it"),
+        (&certificate[..certificate.len() / 2], &key, "2:19 its PEM is cut off or damaged"),
+        (
+            "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----",
+            &key,
+            "2:1 certificate and key cannot be used",
+        ),
+    ] {
+        let problems = with(certificate, key).problems();
+        assert!(problems.iter().any(|(found, _)| found.starts_with(what)), "wanted {what}, found {problems:#?}");
+    }
+}
+
+#[test]
+fn unreadable_missing_and_public_files() {
+    let text = "[server]\ntls = { certificate = '/none.pem' }";
+    let problems = Folder::with(text).problems();
+    assert_eq!(problems[0].0, "2:7 `key` is missing");
+    assert!(problems[1].0.starts_with("2:23 cannot read /none.pem: No such file"), "{problems:?}");
+    let (certificate, key) = pair(2040);
+    let problems = with(&certificate, &key).mode("k.pem", 0o644).problems();
+    assert_eq!(
+        problems,
+        [("warning 3:11 k.pem can be read by every user of this machine".into(), "chmod o-r k.pem".into())]
+    );
+}
+
+#[test]
+fn credentials_are_only_there_under_systemd() {
+    let folder = Folder::with("[server]\ntls = { certificate = { credential = 'c' }, key = { credential = 'k' } }");
+    let config = folder.config();
+    assert!(config.lacks_credentials && config.server.tls.unwrap().server.is_none());
+    let (certificate, key) = pair(2040);
+    let folder = folder.write("credentials/c", certificate).write("credentials/k", key);
+    let config = folder.load_as(&folder.path("l.toml"), Some(folder.path("credentials"))).config.unwrap();
+    assert!(!config.lacks_credentials && config.server.tls.unwrap().server.is_some());
+}

@@ -1,0 +1,160 @@
+use super::*;
+use crate::rule::Retry;
+
+/// The complete example of the contract with users.
+pub(super) const EXAMPLE: &str = r#"
+[server]
+listen = "127.0.0.1:8080"                  # ignored when systemd hands over a socket
+public_url = "https://alerts.example.com"  # what gateways and links in messages use
+tls = { certificate = "/etc/linedown/tls/fullchain.pem", key = "/etc/linedown/tls/privkey.pem" }
+
+[store]
+url = "sqlite:///var/lib/linedown/linedown.db"   # default: linedown.db in $STATE_DIRECTORY
+keep = "400d"
+
+[sources.z-api]
+type = "z-api"
+secret = { credential = "z-api-secret" }   # a secret is { file = … }, { env = … }, { credential = … }, or a plain string
+
+[instances.39ECB202B157D11E37905AE607963117]
+name = "Loja Centro"
+labels = { customer = "acme", tier = "gold", owner = "dono@acme.example" }
+
+[sinks.ops-email]
+type = "email"
+server = "smtps://relay.example.com:465"   # smtp:// with STARTTLS required unless tls = "none" is written out; file:DIR writes .eml files
+username = "linedown"
+password = { credential = "smtp-password" }
+from = "linedown <alerts@example.com>"
+to = ["ops@example.com", "{{ instance.labels.owner }}"]
+
+[sinks.ops-slack]
+type = "slack"
+webhook_url = { credential = "slack-url" }
+fallback = "ops-email"                     # who hears when this sink gives up
+
+[sinks.console]
+type = "stdout"
+format = "json"                            # or "text"
+
+[sinks.ops-slack.retry]                    # any sink; these are the defaults
+first = "2s"
+max = "10m"
+give_up_after = "24h"
+
+[[rules]]
+name = "banned numbers"
+match = { reason = "number-blocked" }
+notify = ["ops-slack", "ops-email"]
+continue = true
+
+[[rules]]
+name = "gold customers"
+match = { labels.tier = "gold", instance = "39EC*" }   # equality, globs, lists (any of), or { regex = "…" }, { not = … }
+notify = ["ops-slack"]
+hold = "60s"                               # only if still down after this long
+remind = ["1h", "4h", "24h"]               # the last one repeats
+escalate = [{ after = "15m", notify = ["ops-email"] }]
+resolved = true
+
+[[rules]]
+name = "everything else"
+notify = ["console"]
+"#;
+
+#[test]
+fn the_example_of_the_contract_is_accepted() {
+    let key = rcgen::generate_simple_self_signed(vec!["alerts.example.com".into()]).unwrap();
+    let folder = Folder::empty()
+        .write("tls/fullchain.pem", key.cert.pem())
+        .write("tls/privkey.pem", key.signing_key.serialize_pem())
+        .write("credentials/z-api-secret", "0123456789abcdef0123");
+    let text = EXAMPLE.replace("/etc/linedown", &folder.folder.path().display().to_string());
+    let folder = folder.write("l.toml", text);
+    let loaded = folder.load_as(&folder.path("l.toml"), Some(folder.path("credentials")));
+    let warnings: Vec<&str> = loaded.report.rows().iter().map(|row| row.what.as_str()).collect();
+    let not_yet = ["hold", "remind", "escalate"].map(|key| format!("`{key}` is not carried out by this version yet"));
+    assert_eq!(warnings, not_yet);
+    let config = loaded.config.unwrap();
+    assert_eq!(config.server.public_url.as_deref(), Some("https://alerts.example.com"));
+    assert_eq!(config.store.path, FilePath::new("/var/lib/linedown/linedown.db"));
+    assert_eq!(config.routing.sinks["ops-slack"].retry, Retry::default());
+    assert_eq!(config.routing.sinks["ops-slack"].fallback.as_deref(), Some("ops-email"));
+    assert_eq!(config.routing.inventory["39ECB202B157D11E37905AE607963117"].labels["tier"], "gold");
+    let rules: Vec<(&str, bool, usize)> =
+        config.routing.rules.iter().map(|rule| (rule.name.as_str(), rule.goes_on, rule.sinks().count())).collect();
+    assert_eq!(rules, [("banned numbers", true, 2), ("gold customers", false, 2), ("everything else", false, 1)]);
+    assert!(!config.lacks_credentials);
+}
+
+#[test]
+fn without_systemd_the_example_is_accepted_but_not_served() {
+    let text = EXAMPLE.lines().filter(|line| !line.starts_with("tls")).collect::<Vec<_>>().join("\n");
+    let loaded = Folder::empty().write("l.toml", text).load();
+    assert!(loaded.config.is_some_and(|config| config.lacks_credentials), "{}", loaded.report.render(false));
+}
+
+#[test]
+fn defaults() {
+    let folder = Folder::with("");
+    let config = folder.config();
+    assert_eq!(folder.problems(), []);
+    assert_eq!(config.server.listen.to_string(), "127.0.0.1:8080");
+    assert_eq!((config.server.max_connections, config.server.max_body), (1024, 65_536));
+    assert!(config.server.tls.is_none() && config.server.public_url.is_none() && config.server.api.is_none());
+    assert_eq!(config.store.path, FilePath::new("/var/lib/linedown/linedown.db"));
+    assert_eq!(config.store.keep.as_secs(), 400 * 24 * 60 * 60);
+    assert!(
+        config.routing.rules[0].resolved
+            && !config.routing.rules[0].goes_on
+            && config.routing.rules[0].matcher.takes_everything()
+    );
+    let folder = folder.variable("STATE_DIRECTORY", "/x:/y");
+    assert_eq!(folder.config().store.path, FilePath::new("/x/linedown.db"));
+}
+
+#[test]
+fn a_shorter_patience_needs_no_other_keys() {
+    let config = Folder::with("[sinks.a]\ntype = 'toy'\nretry = { give_up_after = '1s' }").config();
+    let second = std::time::Duration::from_secs(1);
+    assert_eq!(config.routing.sinks["a"].retry, Retry { first: second, max: second, give_up_after: second });
+}
+
+/// The kinds that are there, or toys as long as there are none.
+fn kinds() -> &'static [SinkKind] {
+    if linedown_sinks::KINDS.is_empty() { TOYS } else { linedown_sinks::KINDS }
+}
+
+/// The shipped config, as it is or with all its examples: what is commented out without a space after the `#`.
+fn shipped(with_examples: bool) -> String {
+    let text = include_str!("../../../packaging/linedown.toml");
+    let example = |line: &str| {
+        line.strip_prefix('#').filter(|rest| !rest.starts_with([' ', '#']) && !rest.is_empty()).map(str::to_owned)
+    };
+    let lines = text.lines().map(|line| example(line).filter(|_| with_examples).unwrap_or_else(|| line.to_owned()));
+    lines.collect::<Vec<_>>().join("\n")
+}
+
+#[test]
+fn the_shipped_config_is_accepted_with_and_without_its_examples() {
+    let key = rcgen::generate_simple_self_signed(vec!["alerts.example.com".into()]).unwrap();
+    for with_examples in [false, true] {
+        let folder = Folder::empty()
+            .write("tls/fullchain.pem", key.cert.pem())
+            .write("tls/privkey.pem", key.signing_key.serialize_pem())
+            .write("credentials/z-api-secret", "0123456789abcdef0123")
+            .write("credentials/smtp-password", "hunter2")
+            .write("credentials/slack-url", "https://hooks.slack.com/services/T0/B0/x");
+        let here = folder.folder.path().display().to_string();
+        std::fs::create_dir(folder.path("templates")).unwrap();
+        let folder = folder.write("l.toml", shipped(with_examples).replace("/etc/linedown", &here));
+        let secrets = Secrets { credentials: Some(folder.path("credentials")) };
+        let process = Process { variables: Vec::new(), secrets, now: "2026-06-01T00:00:00Z".parse().unwrap() };
+        let loaded = load(&folder.path("l.toml"), kinds(), SOURCES, &process);
+        assert_eq!(loaded.report.errors(), 0, "{}", loaded.report.render(false));
+        let unexpected: Vec<_> =
+            loaded.report.rows().iter().filter(|row| !row.what.contains("is not carried out")).collect();
+        assert_eq!(unexpected, Vec::<&Row>::new());
+        assert_eq!(loaded.config.unwrap().routing.sinks.len() > 1, with_examples);
+    }
+}
