@@ -17,7 +17,7 @@ use tokio::sync::oneshot;
 use tokio::time::timeout;
 
 use super::super::{Code, CommandError};
-use super::{CONFIG_FILE, PATIENCE};
+use super::{CONFIG_FILE, PATIENCE, failed};
 
 /// Records of the daemon's log that are kept, for the case that something fails.
 const KEPT: usize = 5;
@@ -152,8 +152,4 @@ async fn follow(stderr: impl AsyncRead + Unpin, log: Log, ready: oneshot::Sender
 fn with_log(error: CommandError, log: &Log) -> CommandError {
     let lines = log.lock().unwrap_or_else(PoisonError::into_inner);
     lines.iter().fold(error, |error, line| error.caused_by(&io::Error::other(format!("the daemon's log: {line}"))))
-}
-
-fn failed(what: impl Into<String>, why: &dyn std::error::Error) -> CommandError {
-    CommandError::new(Code::Failed, what).caused_by(why)
 }

@@ -27,11 +27,8 @@ fn header(head: &str, name: &str) -> String {
 }
 
 fn plain_text(head: &str, body: &str) -> String {
-    let Some((_, boundary)) =
-        header(head, "Content-Type").split_once("boundary=").map(|(a, b)| (a.len(), b.to_owned()))
-    else {
-        return decoded_body(head, body);
-    };
+    let content_type = header(head, "Content-Type");
+    let Some((_, boundary)) = content_type.split_once("boundary=") else { return decoded_body(head, body) };
     let boundary = format!("--{}", boundary.split(';').next().unwrap_or_default().trim_matches('"'));
     let parts = body.split(boundary.as_str()).filter_map(|part| part.trim_start().split_once("\n\n"));
     let plain = parts.into_iter().find(|(head, _)| header(head, "Content-Type").starts_with("text/plain"));
@@ -59,7 +56,8 @@ fn decoded_words(value: &str) -> String {
             (Some("q" | "Q"), Some(word)) => Some(quoted_printable(&word.replace('_', " "))),
             _ => None,
         };
-        if !text.is_empty() && !(after_encoded && bytes.is_some()) {
+        let joins = text.is_empty() || (after_encoded && bytes.is_some());
+        if !joins {
             text.push(' ');
         }
         after_encoded = bytes.is_some();
@@ -92,16 +90,9 @@ fn quoted_printable(text: &str) -> Vec<u8> {
     let mut parts = text.split('=');
     let mut bytes = parts.next().unwrap_or_default().as_bytes().to_vec();
     for part in parts {
-        match part.get(..2).and_then(|digits| u8::from_str_radix(digits, 16).ok()) {
-            Some(byte) => {
-                bytes.push(byte);
-                bytes.extend(&part.as_bytes()[2..]);
-            }
-            None => {
-                bytes.push(b'=');
-                bytes.extend(part.as_bytes());
-            }
-        }
+        let decoded = part.get(..2).and_then(|digits| u8::from_str_radix(digits, 16).ok());
+        bytes.push(decoded.unwrap_or(b'='));
+        bytes.extend(&part.as_bytes()[if decoded.is_some() { 2 } else { 0 }..]);
     }
     bytes
 }

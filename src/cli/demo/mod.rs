@@ -12,9 +12,11 @@ mod screen;
 mod story;
 mod summary;
 
+use std::error::Error;
+use std::io;
 use std::time::Duration;
 
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::{Code, CommandError};
 use folder::Folder;
@@ -28,26 +30,31 @@ const PATIENCE: Duration = Duration::from_secs(20);
 
 /// Runs the demo in a folder of its own, which is gone afterwards, whatever happens.
 pub(super) async fn run() -> Result<Code, CommandError> {
+    // Before there is anything that could be left behind.
+    let mut end = signals().map_err(|error| failed("cannot catch signals", &error))?;
     let folder = Folder::new().map_err(|error| {
-        let temporary = std::env::temp_dir();
-        let what = format!("cannot make a folder in {}", temporary.display());
-        CommandError::new(Code::Failed, what).caused_by(&error).hint("name another place in the variable TMPDIR")
+        let what = format!("cannot make a folder in {}", std::env::temp_dir().display());
+        failed(what, &error).hint("name another place in the variable TMPDIR")
     })?;
+    let [interrupt, terminate, hangup] = &mut end;
     // Ended from outside, it leaves nothing behind either: dropping the story ends the daemon.
     tokio::select! {
-        told = story::tell(&folder) => told?,
-        () = told_to_end() => return Err(CommandError::new(Code::Failed, "the demo was interrupted")),
+        told = story::tell(&folder) => told.map(|()| Code::Done),
+        _ = interrupt.recv() => Err(interrupted()),
+        _ = terminate.recv() => Err(interrupted()),
+        _ = hangup.recv() => Err(interrupted()),
     }
-    Ok(Code::Done)
 }
 
-/// Comes back when somebody wants the demo to end.
-async fn told_to_end() {
-    let signals = [SignalKind::interrupt(), SignalKind::terminate(), SignalKind::hangup()].map(signal);
-    let [Ok(mut interrupt), Ok(mut terminate), Ok(mut hangup)] = signals else { return std::future::pending().await };
-    tokio::select! {
-        _ = interrupt.recv() => {}
-        _ = terminate.recv() => {}
-        _ = hangup.recv() => {}
-    }
+/// What ends the demo before its end.
+fn signals() -> io::Result<[Signal; 3]> {
+    Ok([signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?, signal(SignalKind::hangup())?])
+}
+
+fn interrupted() -> CommandError {
+    CommandError::new(Code::Failed, "the demo was interrupted")
+}
+
+fn failed(what: impl Into<String>, why: &dyn Error) -> CommandError {
+    CommandError::new(Code::Failed, what).caused_by(why)
 }

@@ -1,7 +1,5 @@
 //! The story: two lines go down, one comes back, and everything in between that goes wrong in life.
 
-use std::error::Error;
-use std::io;
 use std::time::Duration;
 
 use tokio::time::{Instant, MissedTickBehavior, interval_at, timeout_at};
@@ -14,7 +12,7 @@ use super::letter::Letter;
 use super::mailbox::Mailbox;
 use super::screen::{Look, Screen};
 use super::summary::{Seen, Summary, Webhooks};
-use super::{CONFIG, CONFIG_FILE, PATIENCE};
+use super::{CONFIG, CONFIG_FILE, PATIENCE, failed};
 use crate::clock;
 use crate::store::view::Delivery;
 
@@ -265,9 +263,4 @@ impl Story {
 /// JSON with room to break its lines.
 fn spaced(json: &str) -> String {
     json.replace("\":", "\": ").replace(",\"", ", \"")
-}
-
-fn failed(what: &str, why: &(dyn Error + 'static)) -> CommandError {
-    // Boxed errors of other threads are errors like any other.
-    CommandError::new(Code::Failed, what).caused_by(&io::Error::other(why.to_string()))
 }
