@@ -14,18 +14,20 @@ fn demo(temporary: &Path) -> Command {
 }
 
 fn run(command: &mut Command) -> (Option<i32>, String, String) {
-    let Output { status, stdout, stderr } = command.output().unwrap();
-    (status.code(), String::from_utf8(stdout).unwrap(), String::from_utf8(stderr).unwrap())
+    let Output { status, stdout, stderr } = command.output().expect("it runs");
+    (status.code(), String::from_utf8(stdout).expect("UTF-8"), String::from_utf8(stderr).expect("UTF-8"))
 }
 
 fn is_empty(folder: &Path) -> bool {
-    fs::read_dir(folder).unwrap().next().is_none()
+    fs::read_dir(folder).expect("a folder").next().is_none()
 }
 
 /// Whether a process is at home in the folder.
 fn lives_in(folder: &Path) -> bool {
-    let homes =
-        fs::read_dir("/proc").unwrap().flatten().filter_map(|entry| fs::read_link(entry.path().join("cwd")).ok());
+    let homes = fs::read_dir("/proc")
+        .expect("processes")
+        .flatten()
+        .filter_map(|entry| fs::read_link(entry.path().join("cwd")).ok());
     homes.into_iter().any(|home| home.starts_with(folder))
 }
 

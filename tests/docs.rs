@@ -31,7 +31,7 @@ const AROUND: &str = r#"
 const RULE: &str = "\n[[rules]]\nnotify = [\"console\", \"email\", \"slack\"]\n";
 
 fn document(name: &str) -> String {
-    fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(name)).unwrap()
+    fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(name)).expect(name)
 }
 
 /// The blocks of a language in a document.
@@ -43,11 +43,13 @@ fn blocks(name: &str, language: &str) -> Vec<String> {
 
 /// A machine with the files that documents name under /etc/linedown.
 fn machine() -> TempDir {
-    let folder = TempDir::new().unwrap();
-    let key = rcgen::KeyPair::generate().unwrap();
-    let certificate = rcgen::CertificateParams::new(["localhost".to_owned()]).unwrap().self_signed(&key).unwrap();
+    let folder = TempDir::new().expect("a temporary folder");
+    let key = rcgen::KeyPair::generate().expect("a key");
+    let certificate = rcgen::CertificateParams::new(["localhost".to_owned()])
+        .and_then(|params| params.self_signed(&key))
+        .expect("a certificate");
     for part in ["tls", "credentials", "conf.d"] {
-        fs::create_dir(folder.path().join(part)).unwrap();
+        fs::create_dir(folder.path().join(part)).expect("a folder can be made");
     }
     for (file, text) in [
         ("tls/fullchain.pem", certificate.pem()),
@@ -57,38 +59,38 @@ fn machine() -> TempDir {
         ("credentials/slack-url", "https://hooks.slack.com/services/x".to_owned()),
     ] {
         let path = folder.path().join(file);
-        fs::write(&path, text).unwrap();
-        fs::set_permissions(&path, std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();
+        fs::write(&path, text).expect("a file can be written");
+        fs::set_permissions(&path, std::os::unix::fs::PermissionsExt::from_mode(0o600)).expect("mode");
     }
     folder
 }
 
 fn assert_accepted(name: &str, block: &str) {
     let machine = machine();
-    let here = machine.path().to_str().unwrap();
+    let here = machine.path().to_str().expect("UTF-8");
     let block = block.replace("/etc/linedown", here);
     let (main, part) = (machine.path().join("linedown.toml"), machine.path().join("conf.d/part.toml"));
     if block.contains("[sources.") {
-        fs::write(&main, &block).unwrap();
+        fs::write(&main, &block).expect("a file can be written");
     } else {
-        fs::write(&main, AROUND).unwrap();
+        fs::write(&main, AROUND).expect("a file can be written");
         let rule = if block.contains("[[rules]]") { "" } else { RULE };
-        fs::write(&part, format!("{block}{rule}")).unwrap();
+        fs::write(&part, format!("{block}{rule}")).expect("a file can be written");
     }
     for file in [&main, &part].into_iter().filter(|file| file.exists()) {
-        fs::set_permissions(file, std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();
+        fs::set_permissions(file, std::os::unix::fs::PermissionsExt::from_mode(0o600)).expect("mode");
     }
     let mut command = Command::new(env!("CARGO_BIN_EXE_linedown"));
-    let output = command.arg("check").arg("--config").arg(&main).arg("--json").output().unwrap();
-    let report = String::from_utf8(output.stdout).unwrap();
+    let output = command.arg("check").arg("--config").arg(&main).arg("--json").output().expect("it runs");
+    let report = String::from_utf8(output.stdout).expect("UTF-8");
     assert_eq!(output.status.code(), Some(0), "{name}:\n{block}\n{report}");
-    let problems: serde_json::Value = serde_json::from_str(&report).unwrap();
+    let problems: serde_json::Value = serde_json::from_str(&report).expect("JSON");
     let told = |problem: &&serde_json::Value| {
         let what = problem["what"].as_str().unwrap_or_default();
         // Only systemd has credentials; and a part does not use all that stands around it.
         !what.contains("credential") && !what.contains("is ever sent to") && !what.contains("has the label")
     };
-    let told: Vec<_> = problems.as_array().unwrap().iter().filter(told).collect();
+    let told: Vec<_> = problems.as_array().expect("a list").iter().filter(told).collect();
     assert!(told.is_empty(), "{name}:\n{block}\n{told:#?}");
 }
 
