@@ -213,3 +213,6 @@ pub fn news(told: State, now: State, wants_resolved: bool) -> Option<Kind> {
 pub fn kind_when_sent(kind: Kind, now: State) -> Kind {
     if kind == Kind::Worse && now.closed { Kind::Resolved } else { kind }
 }
+
+#[cfg(test)]
+pub(crate) mod tests;

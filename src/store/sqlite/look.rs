@@ -52,9 +52,12 @@ pub(super) fn incident(connection: &Connection, id: i64) -> rusqlite::Result<Opt
 }
 
 pub(super) fn deliveries(connection: &Connection, query: &DeliveryQuery) -> rusqlite::Result<Vec<Delivery>> {
+    // Only what is asked for stands in the statement: a rare state is then found by its index.
+    let state = query.state.as_ref().map_or("?1 IS NULL", |_| "state = ?1");
+    let sink = query.sink.as_ref().map_or("?2 IS NULL", |_| "sink = ?2");
     let statement = format!(
         "SELECT {DELIVERY} FROM notification JOIN incident ON incident.id = incident \
-         WHERE (?1 IS NULL OR state = ?1) AND (?2 IS NULL OR sink = ?2) ORDER BY notification.id DESC LIMIT ?3"
+         WHERE {state} AND {sink} ORDER BY notification.id DESC LIMIT ?3"
     );
     let values = params![query.state, query.sink, bounded(query.limit.unwrap_or(MOST))];
     connection.prepare_cached(&statement)?.query_map(values, delivery_row)?.collect()

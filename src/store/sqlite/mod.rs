@@ -157,3 +157,6 @@ impl Store for Sqlite {
         self.read(move |connection| look::deliveries(connection, &query)).await
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,286 @@
+use std::sync::Arc;
+
+use linedown_sinks::{FailureKind, Kind, Reason};
+use tempfile::TempDir;
+
+use super::*;
+use crate::clock::from_millis;
+use crate::rule::tests::{routing, rule};
+use crate::source::EventKind;
+use crate::store::{Due, Outcome};
+
+/// A store with rules, lived through by hand. Times are in seconds.
+struct Life {
+    folder: TempDir,
+    store: Sqlite,
+    routing: Arc<Routing>,
+}
+
+impl Life {
+    /// Everything goes to `sinks`.
+    fn with(sinks: &[&str]) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Sqlite::open(&folder.path().join("x.db")).unwrap();
+        Self { folder, store, routing: Arc::new(routing(vec![rule("all", "{}", sinks, false)])) }
+    }
+
+    async fn webhook(&self, kind: EventKind, reason: Reason, second: i64) -> Accepted {
+        let at = from_millis(second * 1000);
+        let event = Event {
+            source: "z-api".into(),
+            instance: "A".into(),
+            kind,
+            reason,
+            phone: Some("5544999999999".into()),
+            error: None,
+            at,
+            gateway_at: Some(at),
+            stamp: Some(second * 1000),
+            received_at: at,
+        };
+        self.store.accept(event, "{}".into(), Arc::clone(&self.routing)).await.unwrap()
+    }
+
+    async fn down(&self, second: i64) -> Accepted {
+        self.webhook(EventKind::Disconnected, Reason::Other, second).await
+    }
+
+    async fn up(&self, second: i64) -> Accepted {
+        self.webhook(EventKind::Connected, Reason::Other, second).await
+    }
+
+    async fn lease(&self, sink: &str, second: i64) -> Vec<Due> {
+        self.store.lease(sink, 10, from_millis(second * 1000)).await.unwrap().due
+    }
+
+    async fn settle(&self, due: &Due, second: i64, outcome: Outcome) -> Settled {
+        let settlement = Settlement { notification: due.notification.id, at: from_millis(second * 1000), outcome };
+        self.store.settle(settlement, Arc::clone(&self.routing)).await.unwrap()
+    }
+
+    async fn deliver_all(&self, sink: &str, second: i64) -> Vec<Kind> {
+        let mut kinds = Vec::new();
+        for due in self.lease(sink, second).await {
+            self.settle(&due, second, Outcome::Delivered("ok".into())).await;
+            kinds.push(due.notification.kind);
+        }
+        kinds
+    }
+
+    fn reopened(self) -> Self {
+        let Self { folder, store, routing } = self;
+        // The writer's thread closes the file after its last request.
+        drop(store);
+        let store = Sqlite::open(&folder.path().join("x.db")).unwrap();
+        Self { folder, store, routing }
+    }
+}
+
+fn dead() -> Outcome {
+    Outcome::Dead { kind: FailureKind::Refused, why: "no such user".into() }
+}
+
+#[tokio::test]
+async fn an_outage_is_told_and_resolved() {
+    let life = Life::with(&["slack", "mail"]);
+    let accepted = life.down(1).await;
+    assert_eq!((accepted.change, accepted.owed, accepted.duplicate), ("opened", 3, false));
+    assert_eq!(life.deliver_all("slack", 2).await, [Kind::Down]);
+    assert_eq!(life.deliver_all("mail", 2).await, [Kind::Down, Kind::Down]);
+    assert_eq!(life.up(3).await.owed, 3);
+    assert_eq!(life.deliver_all("slack", 4).await, [Kind::Resolved]);
+    assert_eq!(life.deliver_all("mail", 4).await, [Kind::Resolved, Kind::Resolved]);
+}
+
+#[tokio::test]
+async fn the_same_webhook_again_tells_nobody() {
+    let life = Life::with(&["slack"]);
+    let first = life.down(1).await;
+    let again = life.down(1).await;
+    assert_eq!((again.event, again.duplicate, again.owed), (first.event, true, 0));
+    assert_eq!(life.down(2).await.change, "repeated");
+    assert_eq!(life.lease("slack", 3).await.len(), 1);
+}
+
+#[tokio::test]
+async fn back_before_anybody_was_told_is_one_message() {
+    let life = Life::with(&["slack"]);
+    life.down(1).await;
+    assert_eq!(life.up(2).await.owed, 0);
+    let due = life.lease("slack", 3).await;
+    assert_eq!(due.len(), 1);
+    assert_eq!(due[0].notification.kind, Kind::Down);
+    assert_eq!(due[0].notification.incident.closed_at, Some(from_millis(2000)));
+    assert_eq!(life.settle(&due[0], 3, Outcome::Delivered("ok".into())).await, Settled::default());
+    assert!(life.lease("slack", 9).await.is_empty());
+}
+
+#[tokio::test]
+async fn back_while_the_message_is_on_its_way_is_told_afterwards() {
+    let life = Life::with(&["slack"]);
+    life.down(1).await;
+    let due = life.lease("slack", 2).await;
+    assert_eq!(life.up(3).await.owed, 0, "nothing is added while it is unknown what they heard");
+    let settled = life.settle(&due[0], 4, Outcome::Delivered("ok".into())).await;
+    assert!(settled.sinks.contains("slack"));
+    assert_eq!(life.deliver_all("slack", 5).await, [Kind::Resolved]);
+}
+
+#[tokio::test]
+async fn what_fails_is_due_again_and_says_both_by_then() {
+    let life = Life::with(&["slack"]);
+    life.down(1).await;
+    let due = life.lease("slack", 2).await;
+    let again = Outcome::Again { kind: FailureKind::Busy, why: "503".into(), due_at: from_millis(10_000) };
+    life.settle(&due[0], 3, again).await;
+    life.up(4).await;
+    assert!(life.lease("slack", 9).await.is_empty());
+    let due = life.lease("slack", 10).await;
+    let notification = &due[0].notification;
+    assert_eq!((notification.attempt, notification.last_failure.as_deref()), (2, Some("busy: 503")));
+    assert!(notification.incident.closed_at.is_some());
+}
+
+#[tokio::test]
+async fn a_dead_letter_is_told_to_the_fallback_and_so_is_the_end() {
+    let life = Life::with(&["slack"]);
+    life.down(1).await;
+    let due = life.lease("slack", 2).await;
+    let settled = life.settle(&due[0], 3, dead()).await;
+    assert_eq!((settled.dead, settled.untold), (1, 0));
+    let instead = life.lease("mail", 4).await;
+    assert_eq!(instead.len(), 2);
+    let undelivered = instead[0].notification.undelivered.as_ref().unwrap();
+    assert_eq!((undelivered.sink.as_str(), undelivered.why.as_str()), ("slack", "refused: no such user"));
+    for due in &instead {
+        life.settle(due, 5, Outcome::Delivered("ok".into())).await;
+    }
+    life.up(6).await;
+    assert_eq!(life.deliver_all("mail", 7).await, [Kind::Resolved, Kind::Resolved]);
+    assert!(life.lease("slack", 7).await.is_empty(), "who was not told of the outage is not told of its end");
+}
+
+#[tokio::test]
+async fn when_every_fallback_fails_it_is_said_that_nobody_knows() {
+    let life = Life::with(&["slack"]);
+    life.down(1).await;
+    let due = life.lease("slack", 2).await;
+    life.settle(&due[0], 3, dead()).await;
+    let instead = life.lease("mail", 4).await;
+    let settled = life.settle(&instead[0], 5, dead()).await;
+    assert_eq!((settled.dead, settled.untold), (1, 1));
+    assert!(life.lease("slack", 6).await.is_empty());
+}
+
+#[tokio::test]
+async fn a_dead_letter_can_be_sent_again() {
+    let life = Life::with(&["slack"]);
+    life.down(1).await;
+    let due = life.lease("slack", 2).await;
+    life.settle(&due[0], 3, dead()).await;
+    let id = due[0].notification.id;
+    let retried = life.store.retry(Which::Dead { sink: Some("slack".into()) }, from_millis(50_000)).await.unwrap();
+    assert_eq!(retried.notifications, [id]);
+    let due = life.lease("slack", 50).await;
+    assert_eq!((due[0].notification.id, due[0].owed_at), (id, from_millis(50_000)));
+    assert_eq!(life.store.retry(Which::These(vec![id, 999]), from_millis(51_000)).await.unwrap(), Retried::default());
+}
+
+#[tokio::test]
+async fn a_worse_reason_is_news_to_those_who_were_told() {
+    let life = Life::with(&["slack"]);
+    life.down(1).await;
+    life.deliver_all("slack", 2).await;
+    assert_eq!(life.webhook(EventKind::Disconnected, Reason::NumberBlocked, 3).await.change, "worsened");
+    let due = life.lease("slack", 4).await;
+    assert_eq!((due[0].notification.kind, due[0].notification.incident.reason), (Kind::Worse, Reason::NumberBlocked));
+}
+
+#[tokio::test]
+async fn what_was_in_hand_at_the_end_is_handed_out_again() {
+    let life = Life::with(&["slack"]);
+    life.down(1).await;
+    let before = life.lease("slack", 2).await;
+    assert!(life.lease("slack", 3).await.is_empty());
+    let life = life.reopened();
+    let after = life.lease("slack", 4).await;
+    assert_eq!(after[0].notification.key(), before[0].notification.key());
+    assert_eq!(after[0].notification.attempt, 2);
+    let story = life.store.incident(1).await.unwrap().unwrap();
+    assert_eq!(story.deliveries[0].attempts[0].outcome.as_deref(), Some("interrupted"));
+}
+
+#[tokio::test]
+async fn patience_ends_for_what_was_never_tried() {
+    let life = Life::with(&["slack"]);
+    life.down(1).await;
+    let give_up = |second: i64| {
+        let before = from_millis(second * 1000);
+        life.store.give_up("slack", before, "unreachable", from_millis(9000), Arc::clone(&life.routing))
+    };
+    assert_eq!(give_up(0).await.unwrap(), Settled::default());
+    let settled = give_up(1).await.unwrap();
+    assert_eq!((settled.dead, settled.sinks.len()), (1, 1));
+    assert_eq!(life.lease("mail", 10).await.len(), 2);
+}
+
+#[tokio::test]
+async fn what_is_over_and_old_is_forgotten_but_nothing_that_is_owed() {
+    let life = Life::with(&["slack"]);
+    life.down(1).await;
+    life.up(2).await;
+    let prune = || life.store.prune(from_millis(100_000), 10);
+    assert_eq!(prune().await.unwrap(), 0, "somebody must still be told");
+    life.deliver_all("slack", 3).await;
+    assert_eq!(prune().await.unwrap(), 1);
+    assert_eq!(life.store.incident(1).await.unwrap(), None);
+    life.down(4).await;
+    assert_eq!(prune().await.unwrap(), 0, "it is still down");
+}
+
+#[tokio::test]
+async fn only_one_daemon_has_the_store() {
+    let life = Life::with(&[]);
+    let second = Sqlite::open(&life.folder.path().join("x.db"));
+    assert!(matches!(second, Err(StoreError::InUse(_))));
+}
+
+#[tokio::test]
+async fn a_store_of_a_later_version_is_left_alone() {
+    let life = Life::with(&[]);
+    life.store.writer.write(|connection| connection.pragma_update(None, "user_version", 99)).await.unwrap();
+    let Life { folder, store, .. } = life;
+    drop(store);
+    let reopened = Sqlite::open(&folder.path().join("x.db"));
+    assert!(matches!(reopened, Err(StoreError::TooNew { found: 99, .. })));
+}
+
+#[tokio::test]
+async fn requests_at_the_same_time_are_all_answered() {
+    let life = Arc::new(Life::with(&["slack"]));
+    let requests = (0..500).map(|number| {
+        let life = Arc::clone(&life);
+        tokio::spawn(async move {
+            let at = from_millis(number);
+            let event = Event {
+                source: "z-api".into(),
+                instance: format!("{}", number % 250),
+                kind: EventKind::Disconnected,
+                reason: Reason::Other,
+                phone: None,
+                error: None,
+                at,
+                gateway_at: None,
+                stamp: Some(number / 250),
+                received_at: at,
+            };
+            life.store.accept(event, String::new(), Arc::clone(&life.routing)).await.unwrap()
+        })
+    });
+    let mut opened = 0;
+    for request in futures_util::future::join_all(requests).await {
+        opened += usize::from(request.unwrap().change == "opened");
+    }
+    assert_eq!(opened, 250);
+    assert_eq!(life.store.incidents(true, 1000).await.unwrap().len(), 250);
+}
