@@ -67,7 +67,7 @@ impl Story {
     }
 
     async fn a_line_goes_down(&mut self) -> Result<(), CommandError> {
-        self.screen.step("Loja Centro was logged out 3 minutes ago")?;
+        self.screen.step("Loja Centro was logged out 3 min ago")?;
         let words = "It was not possible to restore a session with the current token, please login again";
         let at = clock::now().checked_sub(EARLIER).map_err(|error| failed("the clock is wrong", &error))?;
         let webhook = Webhook::disconnected(LOJA_CENTRO, "5544999999999", words, at);
