@@ -58,7 +58,7 @@ pub trait Settings: Send + Sync {
 pub struct Limits {
     /// How many deliveries at the same time, at least 1.
     pub in_flight: usize,
-    /// Least time between the starts of two deliveries.
+    /// Least time between the start or end of one delivery and the start of the next.
     pub interval: Duration,
     /// How long one delivery may take altogether.
     pub timeout: Duration,

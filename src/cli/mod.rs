@@ -3,6 +3,7 @@
 mod check;
 mod client;
 mod deliveries;
+mod demo;
 mod explain;
 mod failure;
 mod generate;
@@ -59,6 +60,8 @@ enum Command {
     Deliveries(deliveries::Arguments),
     /// Send notifications again
     Retry(retry::Arguments),
+    /// Show it all at work, on this machine only; leaves nothing behind
+    Demo,
     /// Print completions for a shell
     Completions(generate::CompletionArguments),
     /// Print the manual page
@@ -105,6 +108,7 @@ async fn dispatch(arguments: Arguments, kinds: &'static [SinkKind]) -> Result<Co
         Command::Incident(arguments) => incidents::show(&place, &arguments).await,
         Command::Deliveries(arguments) => deliveries::run(&place, &arguments).await,
         Command::Retry(arguments) => retry::run(&place, &arguments).await,
+        Command::Demo => demo::run().await,
         Command::Completions(arguments) => generate::completions(&arguments, &mut Arguments::command()),
         Command::Man => generate::manual(Arguments::command()),
     }

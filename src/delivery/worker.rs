@@ -60,11 +60,13 @@ impl Worker {
     pub(super) async fn run(mut self) {
         let mut breaker = Breaker::default();
         let mut under_way: JoinSet<Ended> = JoinSet::new();
-        let mut last_start = None;
+        let mut last = None;
         loop {
-            let nap = self.start_what_is_due(&breaker, &mut under_way, &mut last_start).await;
+            let nap = self.start_what_is_due(&breaker, &mut under_way, &mut last).await;
             tokio::select! {
                 Some(ended) = under_way.join_next(), if !under_way.is_empty() => {
+                    // The far side counts by when messages arrive, which may be well after they were sent.
+                    last = Some(clock::now());
                     if let Ok(ended) = ended {
                         self.learn(&mut breaker, ended).await;
                     }
@@ -87,7 +89,7 @@ impl Worker {
         &self,
         breaker: &Breaker,
         under_way: &mut JoinSet<Ended>,
-        last_start: &mut Option<Timestamp>,
+        last: &mut Option<Timestamp>,
     ) -> Duration {
         let now = clock::now();
         let assignment = self.assignment.borrow().clone();
@@ -99,7 +101,7 @@ impl Worker {
             Leave::NotBefore(then) => return clock::between(now, then).min(SWEEP).max(Duration::from_millis(1)),
         }
         if !limits.interval.is_zero() {
-            let open_at = last_start.map_or(now, |start| clock::later(start, limits.interval));
+            let open_at = last.map_or(now, |last| clock::later(last, limits.interval));
             // A clock that was set back must not silence the sink.
             let wait = clock::between(now, open_at).min(limits.interval);
             if !wait.is_zero() {
@@ -114,7 +116,7 @@ impl Worker {
             Ok(leased) => {
                 let full = leased.due.len() == room;
                 for due in leased.due {
-                    *last_start = Some(now);
+                    *last = Some(now);
                     under_way.spawn(self.attempt(due, &assignment));
                 }
                 let next = leased.next.map_or(NAP, |next| clock::between(now, next).min(NAP));

@@ -27,11 +27,15 @@ impl<T: Clone> Inbox<T> {
         self.lock().clone()
     }
 
-    /// All there is as soon as there are `count`.
+    /// All there is as soon as there are `count`. The deadline counts from the last one that came: a slow machine is
+    /// no failure as long as something moves.
     pub(crate) fn wait_for(&self, count: usize, what: &str) -> Vec<T> {
-        let deadline = Instant::now() + DEADLINE;
         let mut items = self.lock();
+        let (mut deadline, mut seen) = (Instant::now() + DEADLINE, items.len());
         while items.len() < count {
+            if items.len() > seen {
+                (deadline, seen) = (Instant::now() + DEADLINE, items.len());
+            }
             let left = deadline.saturating_duration_since(Instant::now());
             assert!(!left.is_zero(), "{} {what} came within {DEADLINE:?}, and {count} were waited for", items.len());
             items = self.grown.wait_timeout(items, left).unwrap_or_else(PoisonError::into_inner).0;

@@ -1,0 +1,48 @@
+# linedown's few commands. `make demo` and `make test` need a Rust toolchain and nothing else: they install what is
+# missing (packaging/setup says what).
+
+PREFIX ?= /usr/local
+SYSCONFDIR ?= /etc
+CARGO ?= cargo
+
+target = $(or $(CARGO_TARGET_DIR),target)
+binary = $(target)/release/linedown
+bin = $(DESTDIR)$(PREFIX)/bin
+unit = $(DESTDIR)$(PREFIX)/lib/systemd/system
+config = $(DESTDIR)$(SYSCONFDIR)/linedown
+
+.PHONY: help
+help:
+	@echo "make demo      see it work: builds linedown and plays through an outage, leaves nothing behind"
+	@echo "make test      run every test"
+	@echo "make build     build it for use, into $(binary)"
+	@echo "make install   install it: program, systemd unit and config (PREFIX=$(PREFIX), DESTDIR=)"
+
+.PHONY: demo
+demo:
+	@packaging/setup build
+	@$(CARGO) run --locked -- demo
+
+.PHONY: test
+test:
+	@packaging/setup build tests
+	$(CARGO) test --workspace --locked
+
+.PHONY: build
+build:
+	@packaging/setup build
+	$(CARGO) build --release --locked
+
+# Builds only what is not there yet, so that `sudo make install` needs no toolchain.
+$(binary):
+	$(MAKE) build
+
+# A config that is there already is left as it is.
+.PHONY: install
+install: $(binary)
+	install -d "$(bin)" "$(unit)" "$(config)"
+	install -m 755 "$(binary)" "$(bin)/linedown"
+	sed 's|/usr/local/bin/|$(PREFIX)/bin/|' packaging/linedown.service >"$(unit)/linedown.service"
+	chmod 644 "$(unit)/linedown.service"
+	test -e "$(config)/linedown.toml" || install -m 644 packaging/linedown.toml "$(config)/linedown.toml"
+	install -d -m 700 "$(config)/credentials"

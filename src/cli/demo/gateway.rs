@@ -1,0 +1,154 @@
+//! The demo's own gateway: what Z-API posts when a line drops, over HTTPS with a throw-away certificate.
+
+use std::error::Error;
+use std::io::Write;
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+
+use flate2::Compression;
+use flate2::write::GzEncoder;
+use jiff::Timestamp;
+use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair, KeyUsagePurpose};
+use reqwest::header::{CONTENT_ENCODING, CONTENT_TYPE};
+use reqwest::{Certificate, Client};
+use serde_json::{Value, json};
+
+use super::folder::Folder;
+
+/// How long the daemon may take to answer.
+const PATIENCE: Duration = Duration::from_secs(10);
+/// The secret in packaging/demo.toml.
+const SECRET: &str = "a-secret-that-only-the-demo-knows";
+
+/// The instances of packaging/demo.toml that have something to tell.
+pub(super) const LOJA_CENTRO: &str = "39ECB202B157D11E37905AE607963117";
+pub(super) const LOJA_NORTE: &str = "3A71F0C64D2E9B8812C5704BD93E6AF0";
+
+/// What the gateway posts.
+#[derive(Clone)]
+pub(super) struct Webhook {
+    /// The body before compression, as it is shown.
+    pub(super) body: String,
+    pub(super) gzip: bool,
+    secret: &'static str,
+}
+
+impl Webhook {
+    /// A line lost its connection.
+    pub(super) fn disconnected(instance: &str, phone: &str, error: &str, at: Timestamp) -> Self {
+        Self::of(&json!({
+            "type": "DisconnectedCallback",
+            "instanceId": instance,
+            "phone": phone,
+            "momment": at.as_millisecond(),
+            "disconnected": true,
+            "error": error,
+        }))
+    }
+
+    /// A line has its connection again.
+    pub(super) fn connected(instance: &str, phone: &str, at: Timestamp) -> Self {
+        Self::of(&json!({
+            "type": "ConnectedCallback",
+            "connected": true,
+            "momment": at.as_millisecond(),
+            "instanceId": instance,
+            "phone": phone,
+            "isBusiness": false,
+        }))
+    }
+
+    /// Something that is no webhook.
+    pub(super) fn garbage() -> Self {
+        Self { body: "<html>Bad Gateway</html>".to_owned(), gzip: false, secret: SECRET }
+    }
+
+    fn of(body: &Value) -> Self {
+        Self { body: body.to_string(), gzip: false, secret: SECRET }
+    }
+
+    /// The same, compressed on its way.
+    pub(super) fn gzipped(self) -> Self {
+        Self { gzip: true, ..self }
+    }
+
+    /// The same, from somebody who does not know the secret.
+    pub(super) fn with_wrong_secret(self) -> Self {
+        Self { secret: "let-me-in", ..self }
+    }
+
+    fn bytes(&self) -> std::io::Result<Vec<u8>> {
+        if !self.gzip {
+            return Ok(self.body.clone().into_bytes());
+        }
+        let mut encoder = GzEncoder::new(Vec::new(), Compression::default());
+        encoder.write_all(self.body.as_bytes())?;
+        encoder.finish()
+    }
+}
+
+/// What the daemon answered.
+pub(super) struct Answer {
+    pub(super) status: u16,
+    pub(super) body: String,
+    pub(super) took: Duration,
+}
+
+/// Who posts.
+pub(super) struct Gateway {
+    client: Client,
+}
+
+impl Gateway {
+    /// Makes an authority and the daemon's certificate, which it leaves in the folder; the gateway trusts that
+    /// authority and no other.
+    pub(super) fn new(folder: &Folder) -> Result<Self, Box<dyn Error>> {
+        let mut authority = CertificateParams::default();
+        authority.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        authority.key_usages = vec![KeyUsagePurpose::KeyCertSign];
+        authority.distinguished_name.push(DnType::CommonName, "linedown demo");
+        let key = KeyPair::generate()?;
+        let trusted = authority.self_signed(&key)?.pem();
+        let issuer = Issuer::new(authority, key);
+        let key = KeyPair::generate()?;
+        let certificate = CertificateParams::new(["127.0.0.1".to_owned()])?.signed_by(&key, &issuer)?;
+        folder.write("certificate.pem", &certificate.pem())?;
+        folder.write("key.pem", &key.serialize_pem())?;
+
+        linedown_sinks::use_ring();
+        let trusted = Certificate::from_pem(trusted.as_bytes())?;
+        let client = Client::builder().tls_certs_only([trusted]).no_proxy().timeout(PATIENCE).build()?;
+        Ok(Self { client })
+    }
+
+    /// Posts a webhook to the daemon.
+    pub(super) async fn post(&self, to: SocketAddr, webhook: &Webhook) -> Result<Answer, Box<dyn Error>> {
+        let request = self.client.post(format!("https://{to}/hooks/z-api/{}", webhook.secret));
+        let request = request.header(CONTENT_TYPE, "application/json").body(webhook.bytes()?);
+        let request = if webhook.gzip { request.header(CONTENT_ENCODING, "gzip") } else { request };
+        let began = Instant::now();
+        let response = request.send().await.map_err(reqwest::Error::without_url)?;
+        let took = began.elapsed();
+        let status = response.status().as_u16();
+        Ok(Answer { status, body: response.text().await?, took })
+    }
+
+    /// Fetches the daemon's metrics.
+    pub(super) async fn metrics(&self, from: SocketAddr) -> Result<String, Box<dyn Error>> {
+        Ok(self.client.get(format!("https://{from}/metrics")).send().await?.error_for_status()?.text().await?)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_gateway_knows_what_the_config_says() {
+        let config: toml::Table = super::super::CONFIG.parse().unwrap();
+        assert_eq!(config["sources"]["z-api"]["secret"].as_str(), Some(SECRET));
+        for instance in [LOJA_CENTRO, LOJA_NORTE] {
+            assert!(config["instances"].get(instance).is_some(), "{instance}");
+        }
+    }
+}

@@ -1,0 +1,99 @@
+//! `linedown demo` as a newcomer meets it: it tells its whole story, and leaves nothing behind.
+
+use std::fs;
+use std::path::Path;
+use std::process::{Command, Output, Stdio};
+use std::time::{Duration, Instant};
+
+use tempfile::TempDir;
+
+fn demo(temporary: &Path) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_linedown"));
+    command.arg("demo").env("TMPDIR", temporary).stdin(Stdio::null());
+    command
+}
+
+fn run(command: &mut Command) -> (Option<i32>, String, String) {
+    let Output { status, stdout, stderr } = command.output().expect("it runs");
+    (status.code(), String::from_utf8(stdout).expect("UTF-8"), String::from_utf8(stderr).expect("UTF-8"))
+}
+
+fn is_empty(folder: &Path) -> bool {
+    fs::read_dir(folder).expect("a folder").next().is_none()
+}
+
+/// Whether a process is at home in the folder.
+fn lives_in(folder: &Path) -> bool {
+    let homes = fs::read_dir("/proc")
+        .expect("processes")
+        .flatten()
+        .filter_map(|entry| fs::read_link(entry.path().join("cwd")).ok());
+    homes.into_iter().any(|home| home.starts_with(folder))
+}
+
+#[test]
+fn the_demo_tells_its_story_and_leaves_nothing() {
+    let temporary = TempDir::new().unwrap();
+    let (code, shown, errors) = run(&mut demo(temporary.path()));
+    assert_eq!((code, errors.as_str()), (Some(0), ""), "{shown}");
+    let mut rest = shown.as_str();
+    for said in [
+        "1. linedown serve",
+        "Loja Centro was logged out",
+        "linedown answers 200",
+        "on the console",
+        "email to ops@example.com",
+        "\"duplicate\": true",
+        "Loja Norte",
+        "on the console",
+        "cannot deliver and will try again",
+        "kill -9 linedown",
+        "Loja Norte is down",
+        "Loja Centro is connected again",
+        "Loja Centro is back after 3 min",
+        "linedown answers 400",
+        "linedown answers 404",
+        "webhooks  3 accepted, 1 repeated, 2 refused",
+        "email     6 told, 0 waiting, 0 given up",
+        "incidents 1 open, 1 over",
+        "Nothing is left running",
+    ] {
+        let (_, after) = rest.split_once(said).unwrap_or_else(|| panic!("{said:?} is not in its place:\n{shown}"));
+        rest = after;
+    }
+    assert!(!shown.contains('\u{1b}'), "colours only on a terminal");
+    assert!(shown.lines().all(|line| line.chars().count() <= 48), "too wide for a phone:\n{shown}");
+    assert!(is_empty(temporary.path()) && !lives_in(temporary.path()));
+}
+
+#[test]
+fn settings_of_another_daemon_do_not_disturb_it() {
+    let temporary = TempDir::new().unwrap();
+    let mut command = demo(temporary.path());
+    command.env("LINEDOWN_CONFIG", "/none").env("LINEDOWN__SERVER__LISTEN", "nonsense");
+    command.env("LINEDOWN_LOG", "off").env("RUNTIME_DIRECTORY", "/none").env("LISTEN_FDS", "1");
+    let (code, shown, errors) = run(&mut command);
+    assert_eq!((code, errors.as_str()), (Some(0), ""), "{shown}");
+}
+
+#[test]
+fn a_demo_that_cannot_begin_says_why() {
+    let temporary = TempDir::new().unwrap();
+    let (code, _, errors) = run(&mut demo(&temporary.path().join("missing")));
+    assert_eq!(code, Some(1));
+    assert!(errors.starts_with("error: cannot make a folder in "), "{errors}");
+    assert!(errors.contains("caused by: ") && errors.contains("hint: "), "{errors}");
+}
+
+#[test]
+fn an_interrupted_demo_leaves_nothing_either() {
+    let temporary = TempDir::new().unwrap();
+    let mut child = demo(temporary.path()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+    let deadline = Instant::now() + Duration::from_secs(20);
+    while !lives_in(temporary.path()) && Instant::now() < deadline {}
+    let id = rustix::process::Pid::from_child(&child);
+    rustix::process::kill_process(id, rustix::process::Signal::TERM).unwrap();
+    assert_eq!(child.wait().unwrap().code(), Some(1));
+    while lives_in(temporary.path()) && Instant::now() < deadline {}
+    assert!(is_empty(temporary.path()) && !lives_in(temporary.path()));
+}
