@@ -13,7 +13,7 @@ const SHOWN: usize = 100;
 #[derive(Debug, clap::Args)]
 pub(super) struct Arguments {
     /// Only those in this state
-    #[arg(long, value_parser = ["pending", "delivered", "dead"])]
+    #[arg(long, value_parser = ["pending", "delivered", "dead", "withdrawn"])]
     state: Option<String>,
     /// Only those of this sink
     #[arg(long, value_name = "NAME")]
@@ -71,7 +71,10 @@ pub(super) fn address(delivery: &Delivery) -> String {
 pub(super) fn state(delivery: &Delivery, now: Timestamp) -> String {
     match delivery.due_at {
         _ if delivery.in_flight => "in flight".to_owned(),
-        Some(due_at) if due_at > now => format!("pending, next try in {}", output::span(now, due_at)),
+        Some(due_at) if due_at > now => {
+            let waits_for = delivery.held_by.as_deref().unwrap_or("next try");
+            format!("pending, {waits_for}, in {}", output::span(now, due_at))
+        }
         _ => delivery.state.clone(),
     }
 }

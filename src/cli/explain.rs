@@ -4,13 +4,14 @@ use std::fmt::Write as _;
 use std::io::Read;
 
 use jiff::Timestamp;
-use linedown_sinks::{Incident, Kind, Notification};
+use linedown_sinks::{Incident, Notification};
 use serde::Serialize;
 
 use super::{Code, CommandError, Place, output};
 use crate::clock;
 use crate::incident::{Change, Line};
-use crate::rule::{Owed, Routing};
+use crate::period::Period;
+use crate::rule::{Owed, Routing, Rule};
 use crate::source::{self, Event};
 
 /// Largest payload read, in bytes.
@@ -52,7 +53,7 @@ struct Planned {
     rule: String,
     sink: String,
     recipient: String,
-    when: &'static str,
+    when: String,
     message: String,
 }
 
@@ -110,8 +111,8 @@ fn explain(event: Event, routing: &Routing) -> Explanation {
             rule: rule.name.clone(),
             matched: verdict.is_ok(),
             why: match verdict {
-                Ok(()) if rule.goes_on => "matches, and the next rules are read as well".to_owned(),
-                Ok(()) => "matches, and ends the reading".to_owned(),
+                Ok(()) if rule.goes_on => format!("matches, and the next rules are read as well{}", reminders(rule)),
+                Ok(()) => format!("matches, and ends the reading{}", reminders(rule)),
                 Err(mismatch) => mismatch.to_string(),
             },
         })
@@ -125,6 +126,15 @@ fn explain(event: Event, routing: &Routing) -> Explanation {
     }
     let notifications = routing.owed(&incident).into_iter().map(|owed| planned(owed, &incident, routing)).collect();
     Explanation { change: "opens an incident, unless the line is down already", event, rules, notifications }
+}
+
+/// When those whom a rule tells are told again.
+fn reminders(rule: &Rule) -> String {
+    let times: Vec<String> = rule.remind.iter().map(|after| Period(*after).to_string()).collect();
+    match times.last() {
+        None => String::new(),
+        Some(last) => format!("; reminders after {}, then every {last}", times.join(", ")),
+    }
 }
 
 fn incident(event: &Event, routing: &Routing) -> Incident {
@@ -145,7 +155,7 @@ fn planned(owed: Owed, incident: &Incident, routing: &Routing) -> Planned {
     let notification = Notification {
         id: 0,
         store: "explain".to_owned(),
-        kind: Kind::Down,
+        kind: owed.kind,
         recipient: owed.recipient.clone(),
         rule: Some(owed.rule.clone()),
         attempt: 1,
@@ -159,7 +169,11 @@ fn planned(owed: Owed, incident: &Incident, routing: &Routing) -> Planned {
     };
     let target = routing.sinks.get(&owed.sink);
     let message = target.map(|target| target.settings.preview(&notification)).unwrap_or_default();
-    Planned { rule: owed.rule, sink: owed.sink, recipient: owed.recipient, when: "now", message }
+    let when = match &owed.held_by {
+        Some(held_by) => format!("in {} ({held_by})", Period(clock::between(incident.opened_at, owed.due_at))),
+        None => "now".to_owned(),
+    };
+    Planned { rule: owed.rule, sink: owed.sink, recipient: owed.recipient, when, message }
 }
 
 fn told(explanation: &Explanation) -> String {

@@ -116,6 +116,9 @@ fn head(text: &mut String, incident: &Incident, now: Timestamp) {
     let line = format!("{name}{}{phone} at {}", incident.instance, incident.source);
     let _ = writeln!(text, "incident {}: {}", incident.id, output::printable(&line));
     let _ = writeln!(text, "  {} from {} {until}", incident.reason, output::moment(incident.opened_at));
+    if let (Some(by), Some(at)) = (&incident.acknowledged_by, incident.acknowledged_at) {
+        let _ = writeln!(text, "  taken by {} at {}", output::printable(by), output::moment(at));
+    }
 }
 
 fn told_delivery(delivery: &Delivery, now: Timestamp) -> String {
@@ -130,6 +133,13 @@ fn told_delivery(delivery: &Delivery, now: Timestamp) -> String {
         delivery.rule,
         state(delivery, now)
     );
+    if delivery.state == "withdrawn" {
+        let why = output::printable(delivery.detail.as_deref().unwrap_or_default());
+        let _ = writeln!(text, "  {}  {why}", output::moment_or_dash(delivery.settled_at));
+    }
+    if let Some(batch) = delivery.batch {
+        let _ = writeln!(text, "  in one message with others, number {batch}");
+    }
     for attempt in &delivery.attempts {
         let outcome = attempt.outcome.as_deref().unwrap_or("under way");
         let detail = output::printable(attempt.detail.as_deref().unwrap_or_default());

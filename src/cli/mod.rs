@@ -1,5 +1,6 @@
 //! The command line: one file a subcommand.
 
+mod ack;
 mod check;
 mod client;
 mod deliveries;
@@ -12,6 +13,7 @@ mod output;
 mod retry;
 mod send_test;
 mod serve;
+mod silence;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -60,6 +62,10 @@ enum Command {
     Deliveries(deliveries::Arguments),
     /// Send notifications again
     Retry(retry::Arguments),
+    /// Take an outage: reminders and escalation stop
+    Ack(ack::Arguments),
+    /// For a while, send nothing about some lines
+    Silence(silence::Arguments),
     /// Show it all at work, on this machine only; leaves nothing behind
     Demo,
     /// Print completions for a shell
@@ -108,10 +114,18 @@ async fn dispatch(arguments: Arguments, kinds: &'static [SinkKind]) -> Result<Co
         Command::Incident(arguments) => incidents::show(&place, &arguments).await,
         Command::Deliveries(arguments) => deliveries::run(&place, &arguments).await,
         Command::Retry(arguments) => retry::run(&place, &arguments).await,
+        Command::Ack(arguments) => ack::run(&place, &arguments).await,
+        Command::Silence(arguments) => silence::run(&place, &arguments).await,
         Command::Demo => demo::run().await,
         Command::Completions(arguments) => generate::completions(&arguments, &mut Arguments::command()),
         Command::Man => generate::manual(Arguments::command()),
     }
+}
+
+/// Who acts: the name given, or this machine's user.
+fn person(given: Option<&str>) -> String {
+    let user = || ["SUDO_USER", "USER", "LOGNAME"].into_iter().find_map(|name| std::env::var(name).ok());
+    given.map(str::to_owned).or_else(user).unwrap_or_else(|| "somebody".to_owned())
 }
 
 /// Where a command finds its config, and what it is read with.

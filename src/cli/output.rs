@@ -66,6 +66,11 @@ pub(super) fn moment(at: Timestamp) -> String {
     at.to_zoned(TimeZone::system()).strftime("%Y-%m-%d %H:%M:%S").to_string()
 }
 
+/// A moment on this machine's clock, if there is one.
+pub(super) fn moment_or_dash(at: Option<Timestamp>) -> String {
+    at.map_or_else(|| "-".to_owned(), moment)
+}
+
 /// How long from one moment to another, in its two largest units: `2h 5m`.
 pub(super) fn span(from: Timestamp, to: Timestamp) -> String {
     let seconds = crate::clock::between(from, to).as_secs();

@@ -12,8 +12,8 @@ use warp::{Filter, Reply};
 use crate::clock;
 use crate::config::Config;
 use crate::delivery::{Delivery, SharedRouting};
-use crate::store::view::{DeliveryQuery, MOST};
-use crate::store::{Store, StoreError, Which};
+use crate::store::view::{DeliveryQuery, MOST, SilenceRow};
+use crate::store::{Acknowledgement, Store, StoreError, Which};
 use crate::trial;
 
 /// Largest request, in bytes.
@@ -86,6 +86,38 @@ pub struct RetryAnswer {
     pub notifications: Vec<i64>,
 }
 
+/// Who takes which incident.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct AckRequest {
+    /// The incident.
+    pub incident: i64,
+    /// Who.
+    pub by: String,
+}
+
+/// What came of it.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct AckAnswer {
+    /// Whether it is theirs now.
+    pub acknowledged: bool,
+    /// In words.
+    pub said: String,
+}
+
+/// Which silences to list.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct SilenceQuery {
+    /// Those that end or ended after this.
+    pub ended_after: jiff::Timestamp,
+}
+
+/// A silence that was made or ended.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct SilenceAnswer {
+    /// Its number.
+    pub id: i64,
+}
+
 /// What a sink said to a test message.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct TrialAnswer {
@@ -120,9 +152,22 @@ pub fn routes(local: Arc<Local>) -> impl Filter<Extract = (impl Reply,), Error =
         .then(|query: DeliveryQuery, local: Arc<Local>| async move { answer(local.store.deliveries(query).await) });
     let body = warp::body::content_length_limit(LARGEST);
     let retry = warp::path!("retry").and(warp::post()).and(body).and(warp::body::json()).and(with.clone()).then(retry);
+    let ack =
+        warp::path!("ack").and(warp::post()).and(body).and(warp::body::json()).and(with.clone()).then(acknowledge);
+    let silences = warp::path!("silences").and(warp::get()).and(warp::query::<SilenceQuery>()).and(with.clone()).then(
+        |query: SilenceQuery, local: Arc<Local>| async move { answer(local.store.silences(query.ended_after).await) },
+    );
+    let silence = warp::path!("silences").and(warp::post()).and(body).and(warp::body::json()).and(with.clone()).then(
+        |row: SilenceRow, local: Arc<Local>| async move {
+            answer(local.store.silence(row).await.map(|id| SilenceAnswer { id }))
+        },
+    );
+    let expire = warp::path!("silences" / i64 / "expire").and(warp::post()).and(with.clone()).then(end_silence);
     let trial = warp::path!("send-test" / String).and(warp::post()).and(with).then(send_test);
+    let silences = silences.or(silence).unify().or(expire).unify();
     let nothing = warp::any().map(|| super::json(StatusCode::NOT_FOUND, &json!({ "error": "no such request" })));
-    incidents.or(incident).unify().or(deliveries).unify().or(retry).unify().or(trial).unify().or(nothing).unify()
+    let asked = incidents.or(incident).unify().or(deliveries).unify();
+    asked.or(retry).unify().or(ack).unify().or(silences).unify().or(trial).unify().or(nothing).unify()
 }
 
 async fn retry(request: RetryRequest, local: Arc<Local>) -> Response<String> {
@@ -132,6 +177,37 @@ async fn retry(request: RetryRequest, local: Arc<Local>) -> Response<String> {
         local.delivery.try_now(&retried.sinks);
     }
     answer(retried.map(|retried| RetryAnswer { notifications: retried.notifications }))
+}
+
+async fn acknowledge(request: AckRequest, local: Arc<Local>) -> Response<String> {
+    let outcome = local.store.acknowledge(request.incident, &request.by, clock::now()).await;
+    if let Ok(Acknowledgement::Done(sinks)) = &outcome {
+        tracing::info!(incident = request.incident, by = request.by, from = "command", "acknowledged");
+        local.delivery.wake(sinks);
+    }
+    answer(outcome.map(|outcome| match outcome {
+        Acknowledgement::Done(_) => {
+            let said = "it is yours: reminders and escalation stop, and those who were told hear of it".to_owned();
+            AckAnswer { acknowledged: true, said }
+        }
+        Acknowledgement::Already(by) => AckAnswer { acknowledged: false, said: format!("{by} has taken it already") },
+        Acknowledgement::Over => AckAnswer { acknowledged: false, said: "it is over: the line is back".to_owned() },
+        Acknowledgement::Unknown => AckAnswer { acknowledged: false, said: "there is no such incident".to_owned() },
+    }))
+}
+
+async fn end_silence(id: i64, local: Arc<Local>) -> Response<String> {
+    match local.store.end_silence(id, clock::now()).await {
+        Ok(None) => super::json(
+            StatusCode::NOT_FOUND,
+            &json!({ "error": format!("there is no silence {id} in force or to come") }),
+        ),
+        Ok(Some(sinks)) => {
+            local.delivery.wake(&sinks);
+            answer(Ok(SilenceAnswer { id }))
+        }
+        Err(error) => answer::<SilenceAnswer>(Err(error)),
+    }
 }
 
 async fn send_test(sink: String, local: Arc<Local>) -> Response<String> {

@@ -1,5 +1,6 @@
 //! warp: webhook intake, health, metrics, and the local API.
 
+mod ack;
 pub mod api;
 mod body;
 pub mod guard;
@@ -36,6 +37,12 @@ pub fn routes(hook: Arc<Hook>) -> impl Filter<Extract = (impl Reply,), Error = I
                 async move { hook.answer(Request { address, method, headers, peer }, body).await }
             })
     };
+    let acknowledge = {
+        let hook = Arc::clone(&hook);
+        warp::path!("ack" / String)
+            .and(warp::method())
+            .then(move |token, method| ack::answer(Arc::clone(&hook), token, method))
+    };
     let healthy = warp::path!("healthz").map(|| json(StatusCode::OK, &serde_json::json!({ "status": "alive" })));
     let ready = {
         let hook = Arc::clone(&hook);
@@ -50,7 +57,7 @@ pub fn routes(hook: Arc<Hook>) -> impl Filter<Extract = (impl Reply,), Error = I
         let words = "nothing here; webhooks go to /hooks/{source}/{secret}";
         json(StatusCode::NOT_FOUND, &serde_json::json!({ "error": words }))
     });
-    webhooks.or(lookups).unify().or(nothing).unify()
+    webhooks.or(acknowledge).unify().or(lookups).unify().or(nothing).unify()
 }
 
 /// Ready is who can accept.

@@ -33,5 +33,5 @@ pub(crate) fn chat(name: &str, url: &str) -> String {
 
 /// A rule for every incident.
 pub(crate) fn tell(sinks: &[&str]) -> String {
-    format!("[[rules]]\nname = \"all\"\nnotify = {sinks:?}\n")
+    format!("[[rules]]\nname = \"all\"\nnotify = {sinks:?}\ngroup_interval = \"0s\"\n")
 }

@@ -92,8 +92,8 @@ impl Lessor<'_> {
         let group = params![sink, notification.recipient, candidate.grouping, candidate.class, now];
         let until: Option<i64> = connection.prepare_cached(query)?.query_row(group, |row| row.get(0)).optional()?;
         let Some(until) = until else { return Ok(false) };
-        let update = "UPDATE notification SET due_at = ?6, held_by = NULL WHERE sink = ? AND recipient = ? AND grouping = ? \
-                      AND class = ? AND due_at <= ? AND state = 'pending' AND leased = 0 AND attempts = 0";
+        let update = "UPDATE notification SET due_at = ?6, held_by = NULL WHERE sink = ?1 AND recipient = ?2 AND grouping = ?3 \
+                      AND class = ?4 AND due_at <= ?5 AND state = 'pending' AND leased = 0 AND attempts = 0";
         let group = params![sink, notification.recipient, candidate.grouping, candidate.class, now, until];
         connection.prepare_cached(update)?.execute(group)?;
         Ok(true)

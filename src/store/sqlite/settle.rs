@@ -1,7 +1,5 @@
 //! The life of a notification after its attempts: settled, given up, tried again, forgotten.
 
-use std::collections::BTreeSet;
-
 use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension, Row, params};
 

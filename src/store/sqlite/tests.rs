@@ -3,6 +3,8 @@ use std::sync::Arc;
 use linedown_sinks::{FailureKind, Kind, Reason};
 use tempfile::TempDir;
 
+mod timing;
+
 use super::*;
 use crate::clock::from_millis;
 use crate::rule::tests::{routing, rule};
@@ -19,16 +21,25 @@ struct Life {
 impl Life {
     /// Everything goes to `sinks`.
     fn with(sinks: &[&str]) -> Self {
+        Self::by(rule("all", "{}", sinks, false))
+    }
+
+    /// Everything goes by one rule.
+    fn by(rule: crate::rule::Rule) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let store = Sqlite::open(&folder.path().join("x.db")).unwrap();
-        Self { folder, store, routing: Arc::new(routing(vec![rule("all", "{}", sinks, false)])) }
+        Self { folder, store, routing: Arc::new(routing(vec![rule])) }
     }
 
     async fn webhook(&self, kind: EventKind, reason: Reason, second: i64) -> Accepted {
+        self.webhook_of("A", kind, reason, second).await
+    }
+
+    async fn webhook_of(&self, line: &str, kind: EventKind, reason: Reason, second: i64) -> Accepted {
         let at = from_millis(second * 1000);
         let event = Event {
             source: "z-api".into(),
-            instance: "A".into(),
+            instance: line.into(),
             kind,
             reason,
             phone: Some("5544999999999".into()),
@@ -58,6 +69,7 @@ impl Life {
         self.store.settle(settlement, Arc::clone(&self.routing)).await.unwrap()
     }
 
+    /// Everything that is due now is taken by the sink, what that makes due as well.
     async fn deliver_all(&self, sink: &str, second: i64) -> Vec<Kind> {
         let mut kinds = Vec::new();
         for due in self.lease(sink, second).await {

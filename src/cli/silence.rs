@@ -1,0 +1,158 @@
+//! `linedown silence`: for a while, nothing is sent about some lines.
+
+use std::time::Duration;
+
+use linedown_sinks::{Path, Severity};
+use serde_json::{Map, Value};
+
+use super::client::Daemon;
+use super::{Code, CommandError, Place, output};
+use crate::clock;
+use crate::period::Period;
+use crate::rule::matcher::Matcher;
+use crate::server::api::{SilenceAnswer, SilenceQuery};
+use crate::store::view::SilenceRow;
+
+/// Silences that ended so long ago are not listed.
+const LISTED: Duration = Duration::from_hours(24);
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, clap::Subcommand)]
+enum Command {
+    /// Send nothing about the lines that match, for a while
+    Add(AddArguments),
+    /// List silences in force, to come, and of the last day
+    List(ListArguments),
+    /// End a silence now; what it held back is sent if the line is still down
+    Expire(ExpireArguments),
+}
+
+#[derive(Debug, clap::Args)]
+struct AddArguments {
+    /// What must match, as in a rule: `labels.customer=acme`, `instance=39EC*`, `reason=other`
+    #[arg(required = true, value_name = "FIELD=VALUE")]
+    matchers: Vec<String>,
+    /// For how long, such as 2h
+    #[arg(long = "for", value_name = "PERIOD")]
+    lasting: Period,
+    /// Why
+    #[arg(long, default_value = "")]
+    comment: String,
+    /// Who makes it; this machine's user by default
+    #[arg(long = "as", value_name = "NAME")]
+    by: Option<String>,
+    /// Print the silence as JSON
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Debug, clap::Args)]
+struct ListArguments {
+    /// Print them as JSON
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Debug, clap::Args)]
+struct ExpireArguments {
+    /// The silence, by its number
+    id: i64,
+}
+
+pub(super) async fn run(place: &Place, arguments: &Arguments) -> Result<Code, CommandError> {
+    match &arguments.command {
+        Command::Add(arguments) => add(place, arguments).await,
+        Command::List(arguments) => list(place, arguments).await,
+        Command::Expire(arguments) => expire(place, arguments).await,
+    }
+}
+
+async fn add(place: &Place, arguments: &AddArguments) -> Result<Code, CommandError> {
+    let now = clock::now();
+    let mut silence = SilenceRow {
+        id: 0,
+        matcher: matcher(&arguments.matchers)?,
+        starts_at: now,
+        ends_at: clock::later(now, arguments.lasting.0),
+        comment: arguments.comment.clone(),
+        made_by: super::person(arguments.by.as_deref()),
+        made_at: now,
+    };
+    let answer: SilenceAnswer = Daemon::find(place)?.post("silences", &silence).await?;
+    silence.id = answer.id;
+    if arguments.json {
+        output::print_json(&silence)?;
+    } else {
+        output::print(&format!("silence {} until {}\n", silence.id, output::moment(silence.ends_at)))?;
+    }
+    Ok(Code::Done)
+}
+
+/// The matchers as a rule's `match` table.
+fn matcher(pairs: &[String]) -> Result<Value, CommandError> {
+    let wrong = |what: String| CommandError::new(Code::Usage, what);
+    let (mut table, mut labels) = (Map::new(), Map::new());
+    for pair in pairs {
+        let Some((field, value)) = pair.split_once('=') else {
+            return Err(wrong(format!("{pair:?} is not of the form FIELD=VALUE")));
+        };
+        match field.strip_prefix("labels.") {
+            Some(key) => labels.insert(key.to_owned(), value.into()),
+            None => table.insert(field.to_owned(), value.into()),
+        };
+    }
+    if !labels.is_empty() {
+        table.insert("labels".to_owned(), labels.into());
+    }
+    let matcher = Value::Object(table);
+    let (_, problems) = Matcher::read(&matcher, &Path::default());
+    match problems.into_iter().find(|problem| problem.severity == Severity::Error) {
+        None => Ok(matcher),
+        Some(problem) => {
+            let error = wrong(format!("{}: {}", problem.path, problem.what));
+            Err(match problem.hint.or(problem.expected) {
+                Some(hint) => error.hint(hint),
+                None => error,
+            })
+        }
+    }
+}
+
+async fn list(place: &Place, arguments: &ListArguments) -> Result<Code, CommandError> {
+    let now = clock::now();
+    let query = SilenceQuery { ended_after: now.checked_sub(LISTED).unwrap_or(now) };
+    let silences: Vec<SilenceRow> = Daemon::find(place)?.get("silences", &query).await?;
+    if arguments.json {
+        output::print_json(&silences)?;
+    } else if silences.is_empty() {
+        output::print("no silences\n")?;
+    } else {
+        let heads = ["id", "state", "from", "until", "matches", "by", "comment"];
+        let rows = silences.into_iter().map(|silence| {
+            let state = if silence.ends_at <= now {
+                "over"
+            } else if silence.starts_at > now {
+                "to come"
+            } else {
+                "in force"
+            };
+            let matches = silence.matcher.to_string();
+            let (from, until) = (output::moment(silence.starts_at), output::moment(silence.ends_at));
+            vec![silence.id.to_string(), state.to_owned(), from, until, matches, silence.made_by, silence.comment]
+        });
+        output::print(&output::table(&heads, rows))?;
+    }
+    Ok(Code::Done)
+}
+
+async fn expire(place: &Place, arguments: &ExpireArguments) -> Result<Code, CommandError> {
+    let path = format!("silences/{}/expire", arguments.id);
+    let answer: SilenceAnswer = Daemon::find(place)?.post(&path, &()).await?;
+    output::print(&format!("silence {} is over\n", answer.id))?;
+    Ok(Code::Done)
+}

@@ -1,0 +1,111 @@
+//! The page behind the link in a message: GET shows one button, so that whatever follows links in mails acknowledges
+//! nothing; POST does it.
+
+use std::sync::Arc;
+
+use warp::http::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, REFERRER_POLICY};
+use warp::http::{HeaderValue, Method, Response, StatusCode};
+
+use super::hook::Hook;
+use crate::clock;
+use crate::store::view::Delivery;
+use crate::store::{Acknowledgement, StoreError};
+
+/// Answers a request to `/ack/{token}`.
+pub(super) async fn answer(hook: Arc<Hook>, token: String, method: Method) -> Response<String> {
+    let now = clock::now();
+    let delivery = match hook.store.linked(&token, now).await {
+        Ok(Some(delivery)) => delivery,
+        Ok(None) => {
+            let words = "This link is not good, or not any more. Take the incident with linedown ack.";
+            return page(StatusCode::NOT_FOUND, "No such link", words, false);
+        }
+        Err(error) => return unavailable(&error),
+    };
+    if matches!(method, Method::GET | Method::HEAD) {
+        let words = format!(
+            "{} is down: incident {}. Shall reminders and escalation stop because you are on it?",
+            title(&delivery),
+            delivery.incident
+        );
+        return page(StatusCode::OK, "Are you on it?", &words, true);
+    }
+    if method != Method::POST {
+        return page(
+            StatusCode::METHOD_NOT_ALLOWED,
+            "Not so",
+            "Open the link in a browser and press the button.",
+            false,
+        );
+    }
+    let by = if delivery.recipient.is_empty() { delivery.sink.clone() } else { delivery.recipient.clone() };
+    match hook.store.acknowledge(delivery.incident, &by, now).await {
+        Ok(outcome) => {
+            if let Acknowledgement::Done(sinks) = &outcome {
+                tracing::info!(incident = delivery.incident, by, from = "link", "acknowledged");
+                hook.delivery.wake(sinks);
+            }
+            told(&outcome, &delivery)
+        }
+        Err(error) => unavailable(&error),
+    }
+}
+
+fn told(outcome: &Acknowledgement, delivery: &Delivery) -> Response<String> {
+    let title = title(delivery);
+    match outcome {
+        Acknowledgement::Done(_) => page(
+            StatusCode::OK,
+            "It is yours",
+            &format!("{title}: reminders and escalation stop; the others are told."),
+            false,
+        ),
+        Acknowledgement::Already(by) => page(StatusCode::OK, "Taken already", &format!("{by} is on it."), false),
+        Acknowledgement::Over => {
+            page(StatusCode::OK, "It is over", &format!("{title} is back; there is nothing to do."), false)
+        }
+        Acknowledgement::Unknown => {
+            page(StatusCode::NOT_FOUND, "Forgotten", "There is no such incident any more.", false)
+        }
+    }
+}
+
+fn title(delivery: &Delivery) -> &str {
+    delivery.name.as_deref().unwrap_or(&delivery.instance)
+}
+
+fn unavailable(error: &StoreError) -> Response<String> {
+    let words = format!("It could not be noted: {error}. Try again in a moment.");
+    page(StatusCode::SERVICE_UNAVAILABLE, "Not just now", &words, false)
+}
+
+/// A page that needs nothing from anywhere.
+fn page(status: StatusCode, heading: &str, words: &str, button: bool) -> Response<String> {
+    let button = if button { "<form method=\"post\"><button>I am on it</button></form>" } else { "" };
+    let html = format!(
+        "<!doctype html><html lang=\"en\"><meta charset=\"utf-8\"><meta name=\"viewport\" content=\"width=device-width\">\
+         <meta name=\"robots\" content=\"noindex\"><title>{heading}</title><style>\
+         body{{font:1.2em/1.5 system-ui,sans-serif;max-width:30em;margin:3em auto;padding:0 1em;color-scheme:light dark}}\
+         button{{font:inherit;padding:.8em 1.6em;border:0;border-radius:.5em;background:#0a7d38;color:#fff}}\
+         </style><h1>{heading}</h1><p>{}</p>{button}</html>",
+        escaped(words)
+    );
+    let mut response = Response::new(html);
+    *response.status_mut() = status;
+    for (name, value) in [
+        (CONTENT_TYPE, "text/html; charset=utf-8"),
+        (CACHE_CONTROL, "no-store"),
+        (REFERRER_POLICY, "no-referrer"),
+        (
+            CONTENT_SECURITY_POLICY,
+            "default-src 'none'; style-src 'unsafe-inline'; form-action 'self'; frame-ancestors 'none'",
+        ),
+    ] {
+        response.headers_mut().insert(name, HeaderValue::from_static(value));
+    }
+    response
+}
+
+fn escaped(text: &str) -> String {
+    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
+}

@@ -1,0 +1,268 @@
+//! Stories: at so many seconds this happens, and exactly that is told.
+
+use std::time::Duration;
+
+use super::*;
+use crate::rule::Rule;
+use crate::store::Acknowledgement;
+use crate::store::view::SilenceRow;
+
+const MINUTE: i64 = 60;
+const HOUR: i64 = 3600;
+
+fn to_slack() -> Rule {
+    rule("all", "{}", &["slack"], false)
+}
+
+impl Life {
+    async fn states(&self, incident: i64) -> Vec<(String, String)> {
+        let story = self.store.incident(incident).await.unwrap().unwrap();
+        story.deliveries.into_iter().map(|delivery| (delivery.kind, delivery.state)).collect()
+    }
+
+    async fn silence(&self, matcher: &str, from: i64, to: i64) -> i64 {
+        let at = |second: i64| from_millis(second * 1000);
+        let row = SilenceRow {
+            id: 0,
+            matcher: serde_json::from_str(matcher).unwrap(),
+            starts_at: at(from),
+            ends_at: at(to),
+            comment: String::new(),
+            made_by: "ana".into(),
+            made_at: at(from),
+        };
+        self.store.silence(row).await.unwrap()
+    }
+
+    async fn storm(&self, lines: std::ops::Range<i64>, kind: EventKind, second: i64) {
+        for line in lines {
+            self.webhook_of(&format!("line {line}"), kind, Reason::Other, second).await;
+        }
+    }
+}
+
+fn pairs(states: &[(&str, &str)]) -> Vec<(String, String)> {
+    states.iter().map(|(kind, state)| ((*kind).to_owned(), (*state).to_owned())).collect()
+}
+
+#[tokio::test]
+async fn back_within_the_hold_tells_nobody() {
+    let life = Life::by(Rule { hold: Some(Duration::from_mins(1)), ..to_slack() });
+    life.down(1).await;
+    assert_eq!(life.deliver_all("slack", 60).await, []);
+    life.up(60).await;
+    assert_eq!(life.deliver_all("slack", HOUR).await, []);
+    assert_eq!(life.states(1).await, pairs(&[("down", "withdrawn")]));
+}
+
+#[tokio::test]
+async fn still_down_after_the_hold_is_told() {
+    let life = Life::by(Rule { hold: Some(Duration::from_mins(1)), ..to_slack() });
+    life.down(1).await;
+    let life = life.reopened();
+    assert_eq!(life.deliver_all("slack", 61).await, [Kind::Down]);
+    life.up(70).await;
+    assert_eq!(life.deliver_all("slack", 71).await, [Kind::Resolved]);
+}
+
+#[tokio::test]
+async fn a_ban_does_not_wait_for_the_hold_of_another_rule() {
+    let banned = rule("banned", r#"{"reason":"number-blocked"}"#, &["slack"], false);
+    let rest = Rule { hold: Some(Duration::from_mins(10)), ..to_slack() };
+    let mut life = Life::by(rest.clone());
+    life.routing = Arc::new(routing(vec![banned, rest]));
+    life.down(1).await;
+    life.webhook(EventKind::Disconnected, Reason::NumberBlocked, 5).await;
+    let due = life.lease("slack", 6).await;
+    assert_eq!((due.len(), due[0].notification.incident.reason), (1, Reason::NumberBlocked));
+}
+
+#[tokio::test]
+async fn reminders_until_it_is_over() {
+    let life = Life::by(Rule { remind: vec![Duration::from_hours(1), Duration::from_hours(4)], ..to_slack() });
+    life.down(0).await;
+    assert_eq!(life.deliver_all("slack", 1).await, [Kind::Down]);
+    for (second, expected) in [
+        (HOUR - 1, vec![]),
+        (HOUR, vec![Kind::Reminder]),
+        (4 * HOUR, vec![Kind::Reminder]),
+        (8 * HOUR, vec![Kind::Reminder]),
+    ] {
+        assert_eq!(life.deliver_all("slack", second).await, expected, "at {second}");
+    }
+    life.up(9 * HOUR).await;
+    assert_eq!(life.deliver_all("slack", 9 * HOUR).await, [Kind::Resolved]);
+    assert_eq!(life.deliver_all("slack", 100 * HOUR).await, []);
+}
+
+#[tokio::test]
+async fn a_daemon_that_was_away_reminds_once() {
+    let life = Life::by(Rule { remind: vec![Duration::from_hours(1)], ..to_slack() });
+    life.down(0).await;
+    life.deliver_all("slack", 1).await;
+    let life = life.reopened();
+    assert_eq!(life.deliver_all("slack", 50 * HOUR + 1).await, [Kind::Reminder]);
+    assert_eq!(life.deliver_all("slack", 50 * HOUR + 2).await, []);
+    assert_eq!(life.deliver_all("slack", 51 * HOUR).await, [Kind::Reminder]);
+}
+
+#[tokio::test]
+async fn escalation_runs_until_somebody_takes_it() {
+    let step =
+        |minutes, sink: &str| crate::rule::Step { after: Duration::from_mins(minutes), notify: vec![sink.to_owned()] };
+    let life = Life::by(Rule { escalate: vec![step(15, "mail"), step(30, "log")], ..to_slack() });
+    life.down(0).await;
+    assert_eq!(life.deliver_all("slack", 1).await, [Kind::Down]);
+    assert_eq!(life.deliver_all("mail", 15 * MINUTE - 1).await, []);
+    assert_eq!(life.deliver_all("mail", 15 * MINUTE).await, [Kind::Escalation, Kind::Escalation]);
+    let taken = life.store.acknowledge(1, "ana", from_millis(16 * MINUTE * 1000)).await.unwrap();
+    assert!(matches!(taken, Acknowledgement::Done(sinks) if sinks.len() == 2));
+    assert_eq!(life.deliver_all("log", HOUR).await, [], "the next step is withdrawn");
+    assert_eq!(life.deliver_all("slack", HOUR).await, [Kind::Acknowledged]);
+    let again = life.store.acknowledge(1, "bia", from_millis(HOUR * 1000)).await.unwrap();
+    assert_eq!(again, Acknowledgement::Already("ana".into()));
+    life.up(2 * HOUR).await;
+    assert_eq!(life.deliver_all("mail", 2 * HOUR).await.last(), Some(&Kind::Resolved));
+    assert_eq!(life.store.acknowledge(1, "bia", from_millis(0)).await.unwrap(), Acknowledgement::Over);
+    assert_eq!(life.store.acknowledge(9, "bia", from_millis(0)).await.unwrap(), Acknowledgement::Unknown);
+}
+
+#[tokio::test]
+async fn what_is_taken_is_not_mentioned_again() {
+    let life = Life::by(Rule { remind: vec![Duration::from_hours(1)], ..to_slack() });
+    life.down(0).await;
+    life.deliver_all("slack", 1).await;
+    life.store.acknowledge(1, "ana", from_millis(2000)).await.unwrap();
+    assert_eq!(life.deliver_all("slack", 3).await, [Kind::Acknowledged]);
+    assert_eq!(life.deliver_all("slack", 100 * HOUR).await, []);
+    assert_eq!(
+        life.states(1).await,
+        pairs(&[("down", "delivered"), ("reminder", "withdrawn"), ("acknowledged", "delivered")])
+    );
+}
+
+#[tokio::test]
+async fn a_storm_is_a_message_and_a_digest() {
+    let life = Life::by(Rule { group_interval: Duration::from_mins(1), ..to_slack() });
+    life.storm(0..1, EventKind::Disconnected, 1).await;
+    assert_eq!(life.deliver_all("slack", 1).await, [Kind::Down], "the first leaves at once");
+    life.storm(1..200, EventKind::Disconnected, 5).await;
+    assert_eq!(life.deliver_all("slack", 6).await, []);
+    assert_eq!(life.deliver_all("slack", 60).await, []);
+    let due = life.lease("slack", 61).await;
+    assert_eq!(due.len(), 1);
+    let digest = &due[0].notification;
+    assert_eq!((digest.kind, digest.items.len(), due[0].covers.len()), (Kind::Digest, 199, 199));
+    life.settle(&due[0], 62, Outcome::Delivered("ok".into())).await;
+    life.storm(0..200, EventKind::Connected, 63).await;
+    let due = life.lease("slack", 64).await;
+    assert_eq!((due.len(), due[0].notification.items.len()), (1, 200), "good news is not delayed by bad");
+    life.settle(&due[0], 65, Outcome::Delivered("ok".into())).await;
+    for incident in 1..=200 {
+        assert_eq!(life.states(incident).await, pairs(&[("down", "delivered"), ("resolved", "delivered")]));
+    }
+}
+
+#[tokio::test]
+async fn a_digest_that_fails_is_the_same_message_again() {
+    let life = Life::by(Rule { group_interval: Duration::from_mins(1), ..to_slack() });
+    life.storm(0..3, EventKind::Disconnected, 1).await;
+    let first = life.lease("slack", 2).await;
+    let again = Outcome::Again { kind: FailureKind::Busy, why: "503".into(), due_at: from_millis(10_000) };
+    life.settle(&first[0], 3, again).await;
+    life.storm(3..5, EventKind::Disconnected, 4).await;
+    life.webhook_of("line 1", EventKind::Connected, Reason::Other, 5).await;
+    let life = life.reopened();
+    let second = life.lease("slack", 10).await;
+    assert_eq!(second.len(), 1);
+    assert_eq!((second[0].notification.key(), second[0].notification.attempt), (first[0].notification.key(), 2));
+    assert_eq!(second[0].covers, first[0].covers);
+    life.settle(&second[0], 11, Outcome::Delivered("ok".into())).await;
+    assert_eq!(life.states(2).await, pairs(&[("down", "delivered")]), "it said that line 1 is back");
+    assert_eq!(life.lease("slack", 62).await[0].notification.items.len(), 2);
+}
+
+#[tokio::test]
+async fn each_part_of_a_dead_digest_is_told_elsewhere() {
+    let life = Life::by(Rule { group_interval: Duration::from_mins(1), ..to_slack() });
+    life.storm(0..3, EventKind::Disconnected, 1).await;
+    let due = life.lease("slack", 2).await;
+    let settled = life.settle(&due[0], 3, dead()).await;
+    assert_eq!((settled.dead, settled.untold), (3, 0));
+    let instead = life.lease("mail", 4).await;
+    assert_eq!(instead.len(), 2, "one message for each of the two people");
+    assert!(instead.iter().all(|due| due.notification.items.len() == 3));
+}
+
+#[tokio::test]
+async fn groups_are_told_apart() {
+    let by_instance = vec![crate::rule::matcher::Field::parse("instance").unwrap()];
+    let life = Life::by(Rule { group_interval: Duration::from_mins(1), group_by: by_instance, ..to_slack() });
+    life.storm(0..3, EventKind::Disconnected, 1).await;
+    assert_eq!(life.deliver_all("slack", 1).await, [Kind::Down; 3]);
+}
+
+#[tokio::test]
+async fn a_silence_holds_back_until_it_ends() {
+    let life = Life::with(&["slack"]);
+    life.silence(r#"{"instance":"A"}"#, 0, 100).await;
+    life.down(1).await;
+    life.webhook_of("B", EventKind::Disconnected, Reason::Other, 1).await;
+    let due = life.lease("slack", 2).await;
+    assert_eq!((due.len(), due[0].notification.incident.instance.id.as_str()), (1, "B"));
+    assert_eq!(life.deliver_all("slack", 99).await, []);
+    assert_eq!(life.deliver_all("slack", 100).await, [Kind::Down]);
+}
+
+#[tokio::test]
+async fn what_is_over_before_the_silence_ends_is_not_told_but_findable() {
+    let life = Life::with(&["slack"]);
+    life.silence("{}", 0, 100).await;
+    life.down(1).await;
+    assert_eq!(life.deliver_all("slack", 2).await, []);
+    life.up(50).await;
+    assert_eq!(life.deliver_all("slack", 200).await, []);
+    assert_eq!(life.states(1).await, pairs(&[("down", "withdrawn")]));
+}
+
+#[tokio::test]
+async fn a_silence_that_is_ended_gives_back_what_it_held() {
+    let life = Life::with(&["slack"]);
+    let id = life.silence("{}", 0, 1000).await;
+    life.down(1).await;
+    life.lease("slack", 2).await;
+    let sinks = life.store.end_silence(id, from_millis(10_000)).await.unwrap();
+    assert_eq!(sinks, Some(BTreeSet::from(["slack".to_owned()])));
+    assert_eq!(life.deliver_all("slack", 10).await, [Kind::Down]);
+    assert_eq!(life.store.end_silence(id, from_millis(11_000)).await.unwrap(), None);
+}
+
+#[tokio::test]
+async fn quiet_hours_hold_back_what_is_not_critical() {
+    let night = crate::rule::timing::Quiet {
+        name: "night".into(),
+        matcher: crate::rule::matcher::Matcher::default(),
+        days: vec![jiff::civil::Weekday::Thursday],
+        from: "00:00".parse().unwrap(),
+        to: "07:00".parse().unwrap(),
+        time_zone: jiff::tz::TimeZone::UTC,
+    };
+    // 1970 began on a Thursday.
+    for (critical, at_once) in [(false, vec![]), (true, vec![Kind::Down])] {
+        let mut life = Life::by(Rule { critical, ..to_slack() });
+        life.routing = Arc::new(Routing { quiet: vec![night.clone()], ..(*life.routing).clone() });
+        life.down(HOUR).await;
+        assert_eq!(life.deliver_all("slack", HOUR).await, at_once);
+        let rest = if critical { vec![] } else { vec![Kind::Down] };
+        assert_eq!(life.deliver_all("slack", 7 * HOUR).await, rest);
+    }
+}
+
+#[tokio::test]
+async fn a_backlog_leaves_as_one_digest() {
+    let life = Life::by(Rule { group_interval: Duration::from_mins(1), ..to_slack() });
+    life.storm(0..50, EventKind::Disconnected, 1).await;
+    life.storm(50..100, EventKind::Disconnected, HOUR).await;
+    let due = life.lease("slack", 2 * HOUR).await;
+    assert_eq!((due.len(), due[0].notification.items.len()), (1, 100));
+}
