@@ -2,6 +2,7 @@
 
 pub mod api;
 mod body;
+mod connections;
 pub mod guard;
 pub mod hook;
 pub mod listener;
