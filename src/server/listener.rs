@@ -12,12 +12,13 @@ use hyper_util::server::graceful::GracefulShutdown;
 use hyper_util::service::TowerToHyperService;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream, UnixListener};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+use tokio::sync::{Semaphore, watch};
 use tokio::time::{sleep, timeout};
 use tokio_rustls::TlsAcceptor;
 use warp::{Filter, Reply};
 
 use super::Peer;
+use super::connections::{Busy, Connections};
 
 /// How long a client may take for a TLS handshake, for a request's head, or idle between requests.
 const HEAD: Duration = Duration::from_secs(10);
@@ -60,11 +61,11 @@ pub async fn serve<F>(
     F::Extract: Reply,
     F::Future: Send,
 {
-    let room = Arc::new(Semaphore::new(most));
+    let connections = Connections::new(most);
     let graceful = GracefulShutdown::new();
     loop {
-        let (permit, accepted) = tokio::select! {
-            accepted = next(&listener, &room) => accepted,
+        let accepted = tokio::select! {
+            accepted = listener.accept() => accepted,
             _ = stop.changed() => break,
         };
         let (stream, peer) = match accepted {
@@ -75,33 +76,35 @@ pub async fn serve<F>(
                 continue;
             }
         };
-        let (routes, watcher, tls) = (routes.clone(), graceful.watcher(), tls.load_full());
-        tokio::spawn(async move {
-            let _permit = permit;
+        let place = tokio::select! {
+            place = connections.place() => place,
+            _ = stop.changed() => break,
+        };
+        let (number, routes, watcher, tls) = (place.number(), routes.clone(), graceful.watcher(), tls.load_full());
+        let task = tokio::spawn(async move {
             // Answers are small: nothing is won by holding them back.
             let _ = stream.set_nodelay(true);
+            let from = From { peer: Some(Peer(peer.ip())), busy: Arc::clone(&place.busy) };
             match tls {
-                None => converse(stream, Some(Peer(peer.ip())), routes, watcher).await,
+                None => converse(stream, from, routes, watcher).await,
                 Some(config) => {
                     if let Some(stream) = shake_hands(config, stream, peer).await {
-                        converse(stream, Some(Peer(peer.ip())), routes, watcher).await;
+                        converse(stream, from, routes, watcher).await;
                     }
                 }
             }
+            drop(place);
         });
+        connections.serves(number, task.abort_handle());
     }
     drop(listener);
     graceful.shutdown().await;
 }
 
-/// Waits for room before it accepts: clients beyond the bound wait in the kernel's queue.
-async fn next(
-    listener: &TcpListener,
-    room: &Arc<Semaphore>,
-) -> (Option<OwnedSemaphorePermit>, io::Result<(TcpStream, SocketAddr)>) {
-    // The semaphore is never closed, so there always is a permit in the end.
-    let permit = Arc::clone(room).acquire_owned().await.ok();
-    (permit, listener.accept().await)
+/// Who is at the other end of a connection.
+struct From {
+    peer: Option<Peer>,
+    busy: Arc<Busy>,
 }
 
 async fn shake_hands(
@@ -119,7 +122,7 @@ async fn shake_hands(
     }
 }
 
-async fn converse<S, F>(stream: S, peer: Option<Peer>, routes: F, watcher: hyper_util::server::graceful::Watcher)
+async fn converse<S, F>(stream: S, from: From, routes: F, watcher: hyper_util::server::graceful::Watcher)
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     F: Filter<Error = Infallible> + Clone + Send + Sync + 'static,
@@ -128,10 +131,16 @@ where
 {
     let service = TowerToHyperService::new(warp::service(routes));
     let service = hyper::service::service_fn(move |mut request: hyper::Request<hyper::body::Incoming>| {
-        if let Some(peer) = peer {
+        if let Some(peer) = from.peer {
             request.extensions_mut().insert(peer);
         }
-        hyper::service::Service::call(&service, request)
+        let working = from.busy.begin();
+        let answer = hyper::service::Service::call(&service, request);
+        async move {
+            let answer = answer.await;
+            drop(working);
+            answer
+        }
     });
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
@@ -165,7 +174,7 @@ where
         let (routes, watcher) = (routes.clone(), graceful.watcher());
         tokio::spawn(async move {
             let _permit = permit;
-            converse(stream, None, routes, watcher).await;
+            converse(stream, From { peer: None, busy: Arc::default() }, routes, watcher).await;
         });
     }
     graceful.shutdown().await;

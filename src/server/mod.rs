@@ -3,6 +3,7 @@
 mod ack;
 pub mod api;
 mod body;
+mod connections;
 pub mod guard;
 pub mod hook;
 pub mod listener;

@@ -198,11 +198,11 @@ fn slow_clients_are_left() {
 }
 
 #[test]
-fn a_crowd_of_silent_clients_delays_a_webhook_no_longer_than_the_patience_with_heads() {
+fn a_crowd_of_silent_clients_does_not_keep_webhooks_out() {
     let daemon = Daemon::start(&format!("[server]\nmax_connections = 4\n{CONSOLE}{}", tell(&["console"])));
-    let crowd: Vec<_> = (0..6).map(|_| daemon.connect()).collect();
-    let started = std::time::Instant::now();
+    let crowd: Vec<_> = (0..40).map(|_| daemon.connect()).collect();
     daemon.accept(&down("A"));
-    assert!(started.elapsed().as_secs() < 13, "{:?}", started.elapsed());
-    drop(crowd);
+    // The oldest made way; those that are left would have been waited for otherwise.
+    let cut = crowd.iter().take(36).filter(|silent| read(*silent).is_none()).count();
+    assert_eq!(cut, 36);
 }

@@ -23,4 +23,4 @@ pub use slack::{Post, Scripted, Slack};
 pub use smtp::{Command, Does, Encryption, Received, Smtp};
 
 /// How long is waited for what should happen at once, before the test fails.
-pub const DEADLINE: Duration = Duration::from_secs(20);
+pub const DEADLINE: Duration = Duration::from_mins(1);

@@ -1,0 +1,157 @@
+//! A bound on connections that silent ones cannot use up: where a new one finds no room, the oldest that has no
+//! request in progress makes way.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use tokio::sync::Notify;
+use tokio::task::AbortHandle;
+
+/// The connections of one listener.
+pub(super) struct Connections {
+    most: usize,
+    by_age: Mutex<BTreeMap<u64, Connection>>,
+    /// How many there have been: a number is never used again.
+    numbers: AtomicU64,
+    /// One has ended.
+    freed: Notify,
+}
+
+struct Connection {
+    busy: Arc<Busy>,
+    /// None until its task has been started.
+    task: Option<AbortHandle>,
+}
+
+/// Whether a connection has a request in progress.
+#[derive(Debug, Default)]
+pub(super) struct Busy(AtomicBool);
+
+/// A connection's place; gives it back when it is dropped.
+pub(super) struct Place {
+    connections: Arc<Connections>,
+    number: u64,
+    pub(super) busy: Arc<Busy>,
+}
+
+/// A request in progress, until it is dropped.
+pub(super) struct Working(Arc<Busy>);
+
+impl Busy {
+    pub(super) fn begin(self: &Arc<Self>) -> Working {
+        self.0.store(true, Ordering::Relaxed);
+        Working(Arc::clone(self))
+    }
+}
+
+impl Drop for Working {
+    fn drop(&mut self) {
+        self.0.0.store(false, Ordering::Relaxed);
+    }
+}
+
+impl Connections {
+    /// At most so many at the same time, at least one.
+    pub(super) fn new(most: usize) -> Arc<Self> {
+        Arc::new(Self {
+            most: most.max(1),
+            by_age: Mutex::default(),
+            numbers: AtomicU64::default(),
+            freed: Notify::new(),
+        })
+    }
+
+    /// A place for a new connection. Waits only while every connection has a request in progress.
+    pub(super) async fn place(self: &Arc<Self>) -> Place {
+        loop {
+            if let Some(place) = self.try_place() {
+                return place;
+            }
+            self.freed.notified().await;
+        }
+    }
+
+    fn try_place(self: &Arc<Self>) -> Option<Place> {
+        let mut by_age = self.lock();
+        if by_age.len() >= self.most {
+            let idle =
+                |connection: &Connection| connection.task.is_some() && !connection.busy.0.load(Ordering::Relaxed);
+            let oldest = by_age.iter().find(|(_, connection)| idle(connection)).map(|(number, _)| *number)?;
+            if let Some(task) = by_age.remove(&oldest).and_then(|connection| connection.task) {
+                task.abort();
+            }
+        }
+        let number = self.numbers.fetch_add(1, Ordering::Relaxed);
+        let busy = Arc::<Busy>::default();
+        by_age.insert(number, Connection { busy: Arc::clone(&busy), task: None });
+        drop(by_age);
+        Some(Place { connections: Arc::clone(self), number, busy })
+    }
+
+    /// Says which task serves the connection with that number, so that it can be made to end.
+    pub(super) fn serves(&self, number: u64, task: AbortHandle) {
+        if let Some(connection) = self.lock().get_mut(&number) {
+            connection.task = Some(task);
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<u64, Connection>> {
+        self.by_age.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Place {
+    pub(super) fn number(&self) -> u64 {
+        self.number
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.connections.lock().remove(&self.number);
+        self.connections.freed.notify_one();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A connection that stays until it is ended.
+    fn stay(connections: &Arc<Connections>, place: Place) -> tokio::task::JoinHandle<()> {
+        let number = place.number();
+        let task = tokio::spawn(async move {
+            let _place = place;
+            std::future::pending::<()>().await;
+        });
+        connections.serves(number, task.abort_handle());
+        task
+    }
+
+    #[tokio::test]
+    async fn the_oldest_silent_connection_makes_way() {
+        let connections = Connections::new(2);
+        let first = connections.place().await;
+        let working = first.busy.begin();
+        let first = stay(&connections, first);
+        let second = stay(&connections, connections.place().await);
+        let third = stay(&connections, connections.place().await);
+        assert!(second.await.unwrap_err().is_cancelled());
+        assert!(!first.is_finished() && !third.is_finished());
+        drop(working);
+        let _fourth = connections.place().await;
+        assert!(first.await.unwrap_err().is_cancelled());
+    }
+
+    #[tokio::test]
+    async fn while_all_are_busy_a_new_one_waits() {
+        let connections = Connections::new(1);
+        let first = connections.place().await;
+        let _working = first.busy.begin();
+        let mut second = std::pin::pin!(connections.place());
+        assert!(futures_util::FutureExt::now_or_never(second.as_mut()).is_none());
+        drop(first);
+        second.await;
+    }
+}
