@@ -104,14 +104,12 @@ fn zone(section: &mut Section<'_>, name: &str) -> Option<TimeZone> {
 fn days(names: &[Value], path: &Path, reader: &mut Reader<'_>) -> Vec<Weekday> {
     let mut days = Vec::new();
     for (index, name) in reader.each::<String>(names, path) {
-        match DAYS.iter().find(|(day, _)| name.eq_ignore_ascii_case(day)) {
-            Some((_, day)) => days.push(*day),
-            None => {
-                let known = DAYS.map(|(day, _)| day);
-                let problem =
-                    Problem::error(path.join(index), format!("`{}` is no day", linedown_sinks::excerpt(&name)));
-                reader.note(problem.expected(linedown_sinks::one_of(&known)));
-            }
+        if let Some((_, day)) = DAYS.iter().find(|(day, _)| name.eq_ignore_ascii_case(day)) {
+            days.push(*day);
+        } else {
+            let known = DAYS.map(|(day, _)| day);
+            let problem = Problem::error(path.join(index), format!("`{}` is no day", linedown_sinks::excerpt(&name)));
+            reader.note(problem.expected(linedown_sinks::one_of(&known)));
         }
     }
     if names.is_empty() {

@@ -128,13 +128,11 @@ fn fields(names: &[Value], path: &Path, reader: &mut Reader<'_>) -> Vec<Field> {
     }
     let mut fields = Vec::new();
     for (index, name) in reader.each::<String>(names, path) {
-        match Field::parse(&name) {
-            Some(field) => fields.push(field),
-            None => {
-                let problem = Problem::error(path.join(index), format!("there is nothing called `{}`", excerpt(&name)));
-                reader
-                    .note(problem.expected("`source`, `instance`, `name`, `phone`, `reason`, `error` or `labels.KEY`"));
-            }
+        if let Some(field) = Field::parse(&name) {
+            fields.push(field);
+        } else {
+            let problem = Problem::error(path.join(index), format!("there is nothing called `{}`", excerpt(&name)));
+            reader.note(problem.expected("`source`, `instance`, `name`, `phone`, `reason`, `error` or `labels.KEY`"));
         }
     }
     fields

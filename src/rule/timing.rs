@@ -94,18 +94,18 @@ pub fn held(
         return None;
     }
     let subject = Subject::from(incident);
-    let silenced = silences
+    let by_people = silences
         .iter()
         .filter(|silence| {
             silence.starts_at <= now && now < silence.ends_at && silence.matcher.matches(&subject).is_ok()
         })
         .map(|silence| Held { until: silence.ends_at, by: format!("silence {}", silence.id) });
     let critical = rule.is_some_and(|rule| rule.critical);
-    let quieted = quiet
+    let by_config = quiet
         .iter()
         .filter(|quiet| !critical && quiet.matcher.matches(&subject).is_ok())
         .filter_map(|quiet| Some(Held { until: quiet.ends(now)?, by: format!("quiet hours {:?}", quiet.name) }));
-    silenced.chain(quieted).max_by_key(|held| held.until)
+    by_people.chain(by_config).max_by_key(|held| held.until)
 }
 
 #[cfg(test)]

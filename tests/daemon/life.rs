@@ -111,7 +111,9 @@ fn reloads_under_load_lose_no_request() {
             })
             .collect();
         for number in 0..20 {
-            daemon.configure(&format!("{CONSOLE}[[rules]]\nname = \"rule {number}\"\nnotify = [\"console\"]\n"));
+            daemon.configure(&format!(
+                "{CONSOLE}[[rules]]\nname = \"rule {number}\"\nnotify = [\"console\"]\ngroup_interval = \"0s\"\n"
+            ));
             daemon.reload();
         }
         done.store(true, Ordering::SeqCst);

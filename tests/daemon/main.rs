@@ -12,4 +12,5 @@ mod durability;
 mod intake;
 mod life;
 mod recovery;
+mod timing;
 mod tls;

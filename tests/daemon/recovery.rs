@@ -124,23 +124,6 @@ fn what_changes_while_a_message_is_on_its_way_is_told_after_it() {
 }
 
 #[test]
-fn a_gateway_whose_clock_stands_still_is_heard_every_time() {
-    let daemon = Daemon::start(&format!("{CONSOLE}{}", tell(&["console"])));
-    let still = |mut payload: Value| {
-        payload["momment"] = 1_580_163_342.into();
-        daemon.post(&payload).json()["duplicate"].clone()
-    };
-    for (count, kind) in [(1, "down"), (2, "resolved"), (3, "down"), (4, "resolved")] {
-        let payload = if kind == "down" { down("A") } else { up("A") };
-        assert_eq!(still(payload.clone()), false, "{count}");
-        assert_eq!(still(payload), true, "the same at once is a duplicate");
-        daemon.wait_for_deliveries("delivered", count);
-        assert_eq!(kinds(&daemon.wait_for_told(count)).last(), Some(&kind));
-    }
-    assert_eq!(daemon.told().len(), 4);
-}
-
-#[test]
 fn a_late_copy_of_a_disconnect_raises_no_alarm() {
     let daemon = Daemon::start(&format!("{CONSOLE}{}", tell(&["console"])));
     let first = down_since("A", 5);

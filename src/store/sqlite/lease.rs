@@ -12,7 +12,7 @@ use super::{row, silence};
 use crate::clock::{from_millis, later};
 use crate::link;
 use crate::rule::timing::{Silence, held};
-use crate::rule::{GROUP_INTERVAL, Routing, kind_when_sent};
+use crate::rule::{Routing, kind_when_sent};
 
 /// Most notifications in one message; the rest of a group leaves with its next one.
 const MOST_IN_ONE: i64 = 5_000;
@@ -149,7 +149,8 @@ impl Lessor<'_> {
         silences: &[Silence],
     ) -> rusqlite::Result<Vec<Candidate>> {
         let rule = first.notification.rule.as_deref().and_then(|name| self.routing.rule(name));
-        let interval = rule.map_or(GROUP_INTERVAL, |rule| rule.group_interval);
+        // A rule that has left the config gathers nothing any more.
+        let interval = rule.map(|rule| rule.group_interval).unwrap_or_default();
         if interval.is_zero() || first.notification.attempt > 1 {
             return Ok(Vec::new());
         }

@@ -114,6 +114,32 @@ async fn the_same_webhook_again_tells_nobody() {
     assert_eq!(life.lease("slack", 3).await.len(), 1);
 }
 
+/// Copies come within minutes. A clock that stands still must not make every later outage a copy of the first.
+#[tokio::test]
+async fn a_time_that_cannot_be_believed_makes_copies_for_an_hour_only() {
+    let life = Life::with(&["slack"]);
+    let webhook = async |kind, second: i64| {
+        let at = from_millis(second * 1000);
+        let event = Event {
+            source: "z-api".into(),
+            instance: "A".into(),
+            kind,
+            reason: Reason::Other,
+            phone: None,
+            error: None,
+            at,
+            gateway_at: None,
+            stamp: Some(7),
+            received_at: at,
+        };
+        life.store.accept(event, "{}".into(), Arc::clone(&life.routing)).await.unwrap().change
+    };
+    assert_eq!(webhook(EventKind::Disconnected, 0).await, "opened");
+    assert_eq!(webhook(EventKind::Connected, 10).await, "closed");
+    assert_eq!(webhook(EventKind::Disconnected, 20).await, "duplicate");
+    assert_eq!(webhook(EventKind::Disconnected, 3700).await, "opened");
+}
+
 #[tokio::test]
 async fn back_before_anybody_was_told_is_one_message() {
     let life = Life::with(&["slack"]);

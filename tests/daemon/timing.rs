@@ -1,0 +1,114 @@
+//! When, as against whom: holds, digests, reminders, acknowledgement, silences, on the real clock.
+
+use serde_json::Value;
+
+use crate::daemon::{Daemon, eventually};
+use crate::http::request;
+use crate::payload::{down, up};
+use crate::sections::CONSOLE;
+
+/// One rule for everything, with these timings.
+fn timed(timings: &str) -> String {
+    format!("{CONSOLE}[[rules]]\nname = \"all\"\nnotify = [\"console\"]\n{timings}")
+}
+
+fn kinds(told: &[Value]) -> Vec<&str> {
+    told.iter().filter_map(|line| line["kind"].as_str()).collect()
+}
+
+#[test]
+fn a_flicker_within_the_hold_is_seen_but_not_told() {
+    let daemon = Daemon::start(&timed("hold = \"1h\"\n"));
+    daemon.accept(&down("A"));
+    let waiting = daemon.rows(&["deliveries", "--state", "pending"]);
+    assert_eq!(waiting[0]["held_by"], "hold of 1h");
+    daemon.accept(&up("A"));
+    assert_eq!(daemon.rows(&["deliveries", "--state", "withdrawn"]).len(), 1);
+    assert!(daemon.told().is_empty());
+}
+
+#[test]
+fn what_is_down_after_the_hold_is_told_even_after_a_crash() {
+    let mut daemon = Daemon::start(&timed("hold = \"1s\"\n"));
+    daemon.accept(&down("A"));
+    daemon.kill();
+    daemon.launch();
+    assert_eq!(kinds(&daemon.wait_for_told(1)), ["down"]);
+}
+
+#[test]
+fn a_storm_costs_two_messages_and_each_line_is_findable() {
+    let daemon = Daemon::start(&timed("group_interval = \"2s\"\n"));
+    daemon.accept(&down("first"));
+    daemon.wait_for_told(1);
+    for line in 0..100 {
+        daemon.accept(&down(&format!("line {line}")));
+    }
+    daemon.wait_for_deliveries("delivered", 101);
+    let told = daemon.wait_for_told(2);
+    assert_eq!(kinds(&told), ["down", "digest"]);
+    assert_eq!(told[1]["items"].as_array().map(Vec::len), Some(100));
+    assert_eq!(daemon.rows(&["incidents", "--open"]).len(), 100);
+}
+
+#[test]
+fn a_link_shows_a_button_and_only_the_button_acknowledges() {
+    let daemon = Daemon::start(&format!(
+        "[server]\npublic_url = \"https://alerts.example.com\"\n{}",
+        timed("remind = [\"1h\"]\ngroup_interval = \"0s\"\n")
+    ));
+    daemon.accept(&down("A"));
+    let told = daemon.wait_for_told(1);
+    let link = told[0]["acknowledge_url"].as_str().expect("the message has a link").to_owned();
+    let path = link.strip_prefix("https://alerts.example.com").expect("it leads to us");
+
+    let page = daemon.get(path);
+    assert_eq!(page.status, 200);
+    assert!(page.body.contains("<form method=\"post\">") && page.body.contains("I am on it"), "{}", page.body);
+    assert_eq!(daemon.json(&["incident", "1"])["incident"]["acknowledged_by"], Value::Null);
+
+    daemon.wait_for_deliveries("pending", 1);
+    assert_eq!(daemon.send(&request("POST", path, &[], b"")).status, 200);
+    assert_eq!(daemon.json(&["incident", "1"])["incident"]["acknowledged_by"], "console");
+    assert_eq!(kinds(&daemon.wait_for_told(2)), ["down", "acknowledged"]);
+    assert_eq!(daemon.rows(&["deliveries", "--state", "withdrawn"])[0]["kind"], "reminder");
+
+    for wrong in [path.replace("/ack/", "/ack/1"), "/ack/x".to_owned(), format!("{path}0")] {
+        assert_eq!(daemon.get(&wrong).status, 404, "{wrong}");
+    }
+}
+
+#[test]
+fn whoever_takes_it_by_command_is_named() {
+    let daemon = Daemon::start(&timed("group_interval = \"0s\"\n"));
+    daemon.accept(&down("A"));
+    daemon.wait_for_told(1);
+    daemon.wait_for_deliveries("delivered", 1);
+    assert_eq!(daemon.command(&["ack", "1", "--as", "Ana"]).code, Some(0));
+    let told = daemon.wait_for_told(2);
+    assert!(told[1]["title"].as_str().is_some_and(|title| title.contains("Ana")), "{}", told[1]["title"]);
+    let again = daemon.command(&["ack", "1", "--as", "Bia"]);
+    assert_eq!((again.code, again.out.contains("Ana has taken it already")), (Some(1), true));
+    assert_eq!(daemon.command(&["ack", "7"]).code, Some(1));
+}
+
+#[test]
+fn a_silence_is_made_listed_and_ended() {
+    let daemon = Daemon::start(&timed("group_interval = \"0s\"\n"));
+    let made =
+        daemon.command(&["silence", "add", "instance=A", "--for", "1h", "--comment", "moving house", "--as", "Ana"]);
+    assert_eq!(made.code, Some(0), "{}", made.err);
+    daemon.accept(&down("A"));
+    daemon.accept(&down("B"));
+    assert_eq!(daemon.wait_for_told(1)[0]["instance"], "B");
+    let held = eventually("the silence to hold it", || {
+        daemon.rows(&["deliveries", "--state", "pending"]).pop().filter(|row| !row["held_by"].is_null())
+    });
+    assert_eq!(held["held_by"], "silence 1");
+    assert!(daemon.command(&["silence", "list"]).out.contains("moving house"));
+    assert_eq!(daemon.command(&["silence", "expire", "1"]).code, Some(0));
+    assert_eq!(daemon.wait_for_told(2)[1]["instance"], "A");
+    assert_eq!(daemon.command(&["silence", "expire", "1"]).code, Some(1));
+    let wrong = daemon.command(&["silence", "add", "town=A", "--for", "1h"]);
+    assert_eq!(wrong.code, Some(64), "{}", wrong.err);
+}
