@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use linedown_sinks::{Incident, Notification};
 use serde::Serialize;
 
-use super::{Code, CommandError, Place, output};
+use super::{Code, CommandError, Place, incidents, output};
 use crate::clock;
 use crate::incident::{Change, Line};
 use crate::period::Period;
@@ -20,7 +20,11 @@ const LARGEST: u64 = 1024 * 1024;
 #[derive(Debug, clap::Args)]
 pub(super) struct Arguments {
     /// A webhook's body, or - for standard input
-    file: String,
+    #[arg(required_unless_present = "incident")]
+    file: Option<String>,
+    /// Tell the story of a past outage instead, with what would come next
+    #[arg(long, value_name = "ID", conflicts_with_all = ["file", "source", "instance"])]
+    incident: Option<i64>,
     /// The source it would come through; the only one by default
     #[arg(long, value_name = "NAME")]
     source: Option<String>,
@@ -57,9 +61,12 @@ struct Planned {
     message: String,
 }
 
-pub(super) fn run(place: &Place, arguments: &Arguments) -> Result<Code, CommandError> {
+pub(super) async fn run(place: &Place, arguments: &Arguments) -> Result<Code, CommandError> {
+    if let Some(id) = arguments.incident {
+        return incidents::show(place, &incidents::ShowArguments { id, json: arguments.json }).await;
+    }
     let config = place.config()?;
-    let body = read(&arguments.file)?;
+    let body = read(arguments.file.as_deref().unwrap_or("-"))?;
     let source = match &arguments.source {
         Some(name) => config.sources.get_key_value(name),
         None => config.sources.first_key_value(),

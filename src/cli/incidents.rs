@@ -30,10 +30,10 @@ pub(super) struct ListArguments {
 #[derive(Debug, clap::Args)]
 pub(super) struct ShowArguments {
     /// The outage, by the number that messages and `linedown incidents` show
-    id: i64,
+    pub(super) id: i64,
     /// Print it as JSON
     #[arg(long)]
-    json: bool,
+    pub(super) json: bool,
 }
 
 pub(super) async fn list(place: &Place, arguments: &ListArguments) -> Result<Code, CommandError> {
