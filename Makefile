@@ -15,6 +15,7 @@ config = $(DESTDIR)$(SYSCONFDIR)/linedown
 help:
 	@echo "make demo      see it work: builds linedown and plays through an outage, leaves nothing behind"
 	@echo "make test      run every test"
+	@echo "make bench     measure the bounds it keeps"
 	@echo "make build     build it for use, into $(binary)"
 	@echo "make install   install it: program, systemd unit and config (PREFIX=$(PREFIX), DESTDIR=)"
 
@@ -32,6 +33,12 @@ test:
 build:
 	@packaging/setup build
 	$(CARGO) build --release --locked
+
+# Figures beside their limits.
+.PHONY: bench
+bench:
+	@packaging/setup build tests
+	$(CARGO) bench --locked --bench bounds
 
 # Builds only what is not there yet, so that `sudo make install` needs no toolchain.
 $(binary):
