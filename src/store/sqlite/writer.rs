@@ -139,3 +139,40 @@ pub(super) fn failure(error: rusqlite::Error) -> StoreError {
         _ => StoreError::Failed(error),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc::channel;
+
+    use futures_util::FutureExt;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn beyond_the_bound_requests_are_refused_at_once_and_the_others_are_done() {
+        let writer = Writer::start(Connection::open_in_memory().expect("a store")).expect("a thread");
+        let (let_go, stuck) = channel::<()>();
+        let (begun, started) = oneshot::channel();
+        let mut first = Box::pin(writer.write(move |_| {
+            let _ = begun.send(());
+            let _ = stuck.recv();
+            Ok(0)
+        }));
+        assert!(first.as_mut().now_or_never().is_none());
+        started.await.expect("the thread is at work");
+
+        let mut waiting: Vec<_> =
+            (1..=WAITING).map(|number| Box::pin(writer.write_or_refuse(move |_| Ok(number)))).collect();
+        for request in &mut waiting {
+            assert!(request.as_mut().now_or_never().is_none());
+        }
+        let refused = writer.write_or_refuse(|_| Ok(0)).now_or_never().expect("an answer at once");
+        assert!(matches!(refused, Err(StoreError::Busy)), "{refused:?}");
+
+        let_go.send(()).expect("it waits");
+        assert_eq!(first.await.expect("committed"), 0);
+        for (number, request) in (1..).zip(waiting) {
+            assert_eq!(request.await.expect("committed"), number);
+        }
+    }
+}
