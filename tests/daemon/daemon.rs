@@ -11,7 +11,7 @@ use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 use std::{env, fs};
 
-use linedown_standins::DEADLINE;
+use linedown_standins::{Certificates, DEADLINE};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 use tempfile::TempDir;
@@ -110,6 +110,13 @@ impl Daemon {
     /// Starts it, and waits until it accepts.
     pub(crate) fn launch(&mut self) {
         self.launch_as(Command::new(BINARY));
+    }
+
+    /// Starts it where an authority of the test's own is the one that the system trusts.
+    pub(crate) fn launch_trusting(&mut self, certificates: &Certificates) {
+        let mut trusting = Command::new("/usr/bin/env");
+        trusting.arg(format!("SSL_CERT_FILE={}", certificates.ca().display())).arg(BINARY);
+        self.launch_as(trusting);
     }
 
     /// Starts it as a child of the shell's making, where writing beyond a limit fails instead of killing it.

@@ -29,6 +29,22 @@ fn a_webhook_reaches_email_and_slack() {
 }
 
 #[test]
+fn slack_is_told_over_https_and_only_if_it_is_trusted() {
+    let (trusted, stranger) = (Certificates::new(), Certificates::new());
+    let (chat, impostor) = (Slack::over_tls(&trusted), Slack::over_tls(&stranger));
+    let sinks = format!("{}{}", slack("chat", &chat), slack("impostor", &impostor));
+    let mut daemon = Daemon::prepare(&format!("{sinks}{}", tell(&["chat", "impostor"])));
+    daemon.launch_trusting(&trusted);
+    daemon.accept(&down("A"));
+    assert_eq!(chat.wait_for(1)[0].status, Some(200));
+    let why = eventually("a failure", || {
+        let pending = daemon.rows(&["deliveries", "--state", "pending"]);
+        pending.iter().map(|row| row["detail"].to_string()).find(|detail| detail.contains("certificate"))
+    });
+    assert!(impostor.posts().is_empty(), "nothing is sent to a stranger: {why}");
+}
+
+#[test]
 fn what_failed_for_now_is_tried_again_as_the_same_message() {
     let (relay, chat) = (Smtp::new(), Slack::new().without_rate_limit());
     relay.plan(Command::Dot, Does::Reply("451 4.3.0 later"), 2);

@@ -2,8 +2,12 @@
 
 use std::fs;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair, KeyUsagePurpose};
+use rustls::ServerConfig;
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use tempfile::TempDir;
 
 /// Files that live as long as this does.
@@ -34,6 +38,16 @@ impl Certificates {
         fs::write(self.certificate(), server.signed_by(&key, &issuer)?.pem())?;
         fs::write(self.key(), key.serialize_pem())?;
         Ok(())
+    }
+
+    /// What a server needs to use them.
+    pub(crate) fn server(&self) -> Arc<ServerConfig> {
+        let certificate = CertificateDer::from_pem_file(self.certificate()).expect("the certificate is in its file");
+        let key = PrivateKeyDer::from_pem_file(self.key()).expect("the key is in its file");
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let config = ServerConfig::builder_with_provider(provider).with_safe_default_protocol_versions();
+        let config = config.expect("ring has them").with_no_client_auth();
+        Arc::new(config.with_single_cert(vec![certificate], key).expect("they belong together"))
     }
 
     /// The authority's certificate, PEM.

@@ -1,7 +1,6 @@
 //! As much HTTP/1.1 as it takes: one request a connection, with a length.
 
 use std::io::{self, BufRead, BufReader, ErrorKind, Read, Write};
-use std::net::TcpStream;
 
 /// Largest body read.
 const LARGEST: usize = 1024 * 1024;
@@ -14,7 +13,7 @@ pub(super) struct Request {
     pub(super) body: Vec<u8>,
 }
 
-pub(super) fn read(stream: &TcpStream) -> io::Result<Request> {
+pub(super) fn read(stream: &mut dyn Read) -> io::Result<Request> {
     let mut input = BufReader::new(stream);
     let mut line = String::new();
     input.read_line(&mut line)?;
@@ -44,7 +43,7 @@ pub(super) fn read(stream: &TcpStream) -> io::Result<Request> {
 
 /// Sends an answer that says it is `length` long.
 pub(super) fn answer(
-    mut stream: &TcpStream,
+    stream: &mut dyn Write,
     status: u16,
     headers: &[(String, String)],
     body: &str,

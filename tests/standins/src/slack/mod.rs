@@ -4,13 +4,16 @@ mod http;
 mod rules;
 
 use std::collections::VecDeque;
+use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use rustls::{ServerConfig, ServerConnection, StreamOwned};
 use serde_json::Value;
 
+use crate::Certificates;
 use crate::inbox::Inbox;
 use http::Request;
 
@@ -60,8 +63,14 @@ impl Scripted {
 /// The stand-in; it stops listening with this value.
 pub struct Slack {
     port: u16,
+    scheme: &'static str,
     state: Arc<State>,
 }
+
+/// A client's connection, in the clear or not.
+trait Connection: Read + Write + Send {}
+
+impl<S: Read + Write + Send> Connection for S {}
 
 #[derive(Default)]
 struct State {
@@ -72,12 +81,22 @@ struct State {
     too_fast: AtomicUsize,
     ended: AtomicBool,
     /// Connections that hang.
-    held: Mutex<Vec<TcpStream>>,
+    held: Mutex<Vec<Box<dyn Connection>>>,
 }
 
 impl Slack {
     /// Listening on a port of its own.
     pub fn new() -> Self {
+        Self::listen(None)
+    }
+
+    /// As the real one is: over HTTPS only.
+    pub fn over_tls(certificates: &Certificates) -> Self {
+        Self::listen(Some(certificates.server()))
+    }
+
+    fn listen(tls: Option<Arc<ServerConfig>>) -> Self {
+        let scheme = if tls.is_some() { "https" } else { "http" };
         let listener = TcpListener::bind("127.0.0.1:0").expect("there is a free port");
         let port = listener.local_addr().expect("a bound socket has an address").port();
         let state = Arc::new(State::default());
@@ -87,11 +106,11 @@ impl Slack {
                 if shared.ended.load(Ordering::SeqCst) {
                     return;
                 }
-                let shared = Arc::clone(&shared);
-                std::thread::spawn(move || shared.serve(stream));
+                let (shared, tls) = (Arc::clone(&shared), tls.clone());
+                std::thread::spawn(move || shared.serve(connection(stream, tls)));
             }
         });
-        Self { port, state }
+        Self { port, scheme, state }
     }
 
     /// Takes any number of messages a second.
@@ -103,7 +122,7 @@ impl Slack {
 
     /// The address of the webhook, a secret.
     pub fn url(&self) -> String {
-        format!("http://127.0.0.1:{}{PATH}", self.port)
+        format!("{}://127.0.0.1:{}{PATH}", self.scheme, self.port)
     }
 
     /// What must not be seen anywhere: the secret part of the address.
@@ -149,10 +168,8 @@ impl Drop for Slack {
 
 impl State {
     /// One request a connection.
-    fn serve(&self, stream: TcpStream) {
-        // A client that sends nothing more is no concern of ours.
-        let _ = stream.set_read_timeout(Some(crate::DEADLINE));
-        let Ok(request) = http::read(&stream) else { return };
+    fn serve(&self, mut stream: Box<dyn Connection>) {
+        let Ok(request) = http::read(&mut stream) else { return };
         let scripted = lock(&self.scripted).pop_front();
         let answer = match scripted {
             None => self.usual(&request),
@@ -163,8 +180,8 @@ impl State {
         self.posts.push(Post { at: Instant::now(), body, status });
         // The client may be gone.
         let _ = match answer {
-            Scripted::Answer(status, headers, body) => http::answer(&stream, status, &headers, &body, body.len()),
-            Scripted::CutWithin => http::answer(&stream, 200, &[], "o", 2),
+            Scripted::Answer(status, headers, body) => http::answer(&mut stream, status, &headers, &body, body.len()),
+            Scripted::CutWithin => http::answer(&mut stream, 200, &[], "o", 2),
             Scripted::Cut => Ok(()),
             Scripted::Hang => {
                 lock(&self.held).push(stream);
@@ -199,6 +216,18 @@ impl State {
             *last = Some(now);
         }
         in_time
+    }
+}
+
+fn connection(stream: TcpStream, tls: Option<Arc<ServerConfig>>) -> Box<dyn Connection> {
+    // A client that sends nothing more is no concern of ours.
+    let _ = stream.set_read_timeout(Some(crate::DEADLINE));
+    match tls {
+        None => Box::new(stream),
+        Some(config) => {
+            let server = ServerConnection::new(config).expect("the settings are sound");
+            Box::new(StreamOwned::new(server, stream))
+        }
     }
 }
 
