@@ -117,7 +117,9 @@ fn head(text: &mut String, incident: &Incident, now: Timestamp) {
     let _ = writeln!(text, "incident {}: {}", incident.id, output::printable(&line));
     let _ = writeln!(text, "  {} from {} {until}", incident.reason, output::moment(incident.opened_at));
     if let (Some(by), Some(at)) = (&incident.acknowledged_by, incident.acknowledged_at) {
-        let _ = writeln!(text, "  taken by {} at {}", output::printable(by), output::moment(at));
+        let from = incident.acknowledged_from.as_ref().map(|from| format!(", from {from}")).unwrap_or_default();
+        let by = output::printable(&format!("{by}{from}"));
+        let _ = writeln!(text, "  taken by {by} at {}", output::moment(at));
     }
 }
 

@@ -1,6 +1,7 @@
 //! The page behind the link in a message: GET shows one button, so that whatever follows links in mails acknowledges
 //! nothing; POST does it.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use warp::http::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, REFERRER_POLICY};
@@ -12,7 +13,7 @@ use crate::store::view::Delivery;
 use crate::store::{Acknowledgement, StoreError};
 
 /// Answers a request to `/ack/{token}`.
-pub(super) async fn answer(hook: Arc<Hook>, token: String, method: Method) -> Response<String> {
+pub(super) async fn answer(hook: Arc<Hook>, token: String, method: Method, peer: Option<IpAddr>) -> Response<String> {
     let now = clock::now();
     let delivery = match hook.store.linked(&token, now).await {
         Ok(Some(delivery)) => delivery,
@@ -39,10 +40,11 @@ pub(super) async fn answer(hook: Arc<Hook>, token: String, method: Method) -> Re
         );
     }
     let by = if delivery.recipient.is_empty() { delivery.sink.clone() } else { delivery.recipient.clone() };
-    match hook.store.acknowledge(delivery.incident, &by, now).await {
+    let from = peer.map_or_else(|| "the link".to_owned(), |peer| format!("the link, opened at {peer}"));
+    match hook.store.acknowledge(delivery.incident, &by, &from, now).await {
         Ok(outcome) => {
             if let Acknowledgement::Done(sinks) = &outcome {
-                tracing::info!(incident = delivery.incident, by, from = "link", "acknowledged");
+                tracing::info!(incident = delivery.incident, by, from, "acknowledged");
                 hook.delivery.wake(sinks);
             }
             told(&outcome, &delivery)

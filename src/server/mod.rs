@@ -40,9 +40,11 @@ pub fn routes(hook: Arc<Hook>) -> impl Filter<Extract = (impl Reply,), Error = I
     };
     let acknowledge = {
         let hook = Arc::clone(&hook);
-        warp::path!("ack" / String)
-            .and(warp::method())
-            .then(move |token, method| ack::answer(Arc::clone(&hook), token, method))
+        warp::path!("ack" / String).and(warp::method()).and(warp::ext::optional::<Peer>()).then(
+            move |token, method, peer: Option<Peer>| {
+                ack::answer(Arc::clone(&hook), token, method, peer.map(|peer| peer.0))
+            },
+        )
     };
     let healthy = warp::path!("healthz").map(|| json(StatusCode::OK, &serde_json::json!({ "status": "alive" })));
     let ready = {

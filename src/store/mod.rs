@@ -54,8 +54,14 @@ pub trait Store: Send + Sync {
     /// Makes notifications due again, as if they were owed from now on.
     async fn retry(&self, which: Which, now: Timestamp) -> Result<Retried, StoreError>;
 
-    /// Somebody takes an incident.
-    async fn acknowledge(&self, incident: i64, by: &str, now: Timestamp) -> Result<Acknowledgement, StoreError>;
+    /// Somebody takes an incident, from somewhere: both in words.
+    async fn acknowledge(
+        &self,
+        incident: i64,
+        by: &str,
+        from: &str,
+        now: Timestamp,
+    ) -> Result<Acknowledgement, StoreError>;
 
     /// The notification that a link in a message belongs to, if the link is ours and still good.
     async fn linked(&self, token: &str, now: Timestamp) -> Result<Option<Delivery>, StoreError>;

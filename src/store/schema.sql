@@ -22,8 +22,9 @@ CREATE TABLE incident (
     error TEXT,
     opened_at INTEGER NOT NULL,
     closed_at INTEGER,
-    -- Who said "mine", and when.
+    -- Who said "mine", from where, and when.
     acknowledged_by TEXT,
+    acknowledged_from TEXT,
     acknowledged_at INTEGER
 ) STRICT;
 CREATE INDEX incident_open ON incident (opened_at) WHERE closed_at IS NULL;

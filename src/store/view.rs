@@ -33,6 +33,8 @@ pub struct Incident {
     pub closed_at: Option<Timestamp>,
     /// Who said "mine".
     pub acknowledged_by: Option<String>,
+    /// From where, in words.
+    pub acknowledged_from: Option<String>,
     /// When.
     pub acknowledged_at: Option<Timestamp>,
     /// How many notifications it owed, by state.

@@ -70,6 +70,7 @@ fn a_link_shows_a_button_and_only_the_button_acknowledges() {
     daemon.wait_for_deliveries("pending", 1);
     assert_eq!(daemon.send(&request("POST", path, &[], b"")).status, 200);
     assert_eq!(daemon.json(&["incident", "1"])["incident"]["acknowledged_by"], "console");
+    assert!(daemon.command(&["incident", "1"]).out.contains("taken by console, from the link, opened at 127.0.0.1"));
     assert_eq!(kinds(&daemon.wait_for_told(2)), ["down", "acknowledged"]);
     assert_eq!(daemon.rows(&["deliveries", "--state", "withdrawn"])[0]["kind"], "reminder");
 

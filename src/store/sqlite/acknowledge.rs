@@ -13,6 +13,7 @@ pub(super) fn acknowledge(
     connection: &Connection,
     incident: i64,
     by: &str,
+    from: &str,
     now: Timestamp,
 ) -> rusqlite::Result<Acknowledgement> {
     let Some(known) = row::incident_by_id(connection, incident).optional()? else {
@@ -24,8 +25,8 @@ pub(super) fn acknowledge(
     if let Some(earlier) = known.acknowledged {
         return Ok(Acknowledgement::Already(earlier.by));
     }
-    let update = "UPDATE incident SET acknowledged_by = ?, acknowledged_at = ? WHERE id = ?";
-    connection.prepare_cached(update)?.execute(params![by, now.as_millisecond(), incident])?;
+    let update = "UPDATE incident SET acknowledged_by = ?, acknowledged_from = ?, acknowledged_at = ? WHERE id = ?";
+    connection.prepare_cached(update)?.execute(params![by, from, now.as_millisecond(), incident])?;
     let stop = "UPDATE notification SET state = 'withdrawn', settled_at = ?2, detail = ?3 \
                 WHERE incident = ?1 AND state = 'pending' AND leased = 0 AND attempts = 0 AND kind IN ('reminder', 'escalation')";
     connection.prepare_cached(stop)?.execute(params![

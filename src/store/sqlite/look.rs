@@ -23,12 +23,15 @@ pub(super) fn owing(connection: &Connection) -> rusqlite::Result<BTreeSet<String
 
 pub(super) fn incidents(connection: &Connection, open_only: bool, limit: usize) -> rusqlite::Result<Vec<Incident>> {
     let filter = if open_only { "WHERE closed_at IS NULL" } else { "" };
-    let query = format!("SELECT {}, {COUNTS} FROM incident {filter} ORDER BY id DESC LIMIT ?", row::INCIDENT);
+    let query = format!(
+        "SELECT {}, {COUNTS}, acknowledged_from FROM incident {filter} ORDER BY id DESC LIMIT ?",
+        row::INCIDENT
+    );
     connection.prepare_cached(&query)?.query_map([bounded(limit)], incident_row)?.collect()
 }
 
 pub(super) fn incident(connection: &Connection, id: i64) -> rusqlite::Result<Option<IncidentStory>> {
-    let query = format!("SELECT {}, {COUNTS} FROM incident WHERE id = ?", row::INCIDENT);
+    let query = format!("SELECT {}, {COUNTS}, acknowledged_from FROM incident WHERE id = ?", row::INCIDENT);
     let Some(incident) = connection.prepare_cached(&query)?.query_row([id], incident_row).optional()? else {
         return Ok(None);
     };
@@ -106,6 +109,7 @@ fn incident_row(row: &Row<'_>) -> rusqlite::Result<Incident> {
             dead: row.get(first + 2)?,
             withdrawn: row.get(first + 3)?,
         },
+        acknowledged_from: row.get(first + 4)?,
     })
 }
 

@@ -155,9 +155,15 @@ impl Store for Sqlite {
         self.writer.write(move |connection| settle::retry(connection, &which, now)).await
     }
 
-    async fn acknowledge(&self, incident: i64, by: &str, now: Timestamp) -> Result<Acknowledgement, StoreError> {
-        let by = by.to_owned();
-        self.writer.write(move |connection| acknowledge::acknowledge(connection, incident, &by, now)).await
+    async fn acknowledge(
+        &self,
+        incident: i64,
+        by: &str,
+        from: &str,
+        now: Timestamp,
+    ) -> Result<Acknowledgement, StoreError> {
+        let (by, from) = (by.to_owned(), from.to_owned());
+        self.writer.write(move |connection| acknowledge::acknowledge(connection, incident, &by, &from, now)).await
     }
 
     async fn linked(&self, token: &str, now: Timestamp) -> Result<Option<Delivery>, StoreError> {

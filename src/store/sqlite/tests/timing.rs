@@ -115,16 +115,16 @@ async fn escalation_runs_until_somebody_takes_it() {
     assert_eq!(life.deliver_all("slack", 1).await, [Kind::Down]);
     assert_eq!(life.deliver_all("mail", 15 * MINUTE - 1).await, []);
     assert_eq!(life.deliver_all("mail", 15 * MINUTE).await, [Kind::Escalation, Kind::Escalation]);
-    let taken = life.store.acknowledge(1, "ana", from_millis(16 * MINUTE * 1000)).await.unwrap();
+    let taken = life.store.acknowledge(1, "ana", "a test", from_millis(16 * MINUTE * 1000)).await.unwrap();
     assert!(matches!(taken, Acknowledgement::Done(sinks) if sinks.len() == 2));
     assert_eq!(life.deliver_all("log", HOUR).await, [], "the next step is withdrawn");
     assert_eq!(life.deliver_all("slack", HOUR).await, [Kind::Acknowledged]);
-    let again = life.store.acknowledge(1, "bia", from_millis(HOUR * 1000)).await.unwrap();
+    let again = life.store.acknowledge(1, "bia", "a test", from_millis(HOUR * 1000)).await.unwrap();
     assert_eq!(again, Acknowledgement::Already("ana".into()));
     life.up(2 * HOUR).await;
     assert_eq!(life.deliver_all("mail", 2 * HOUR).await.last(), Some(&Kind::Resolved));
-    assert_eq!(life.store.acknowledge(1, "bia", from_millis(0)).await.unwrap(), Acknowledgement::Over);
-    assert_eq!(life.store.acknowledge(9, "bia", from_millis(0)).await.unwrap(), Acknowledgement::Unknown);
+    assert_eq!(life.store.acknowledge(1, "bia", "a test", from_millis(0)).await.unwrap(), Acknowledgement::Over);
+    assert_eq!(life.store.acknowledge(9, "bia", "a test", from_millis(0)).await.unwrap(), Acknowledgement::Unknown);
 }
 
 #[tokio::test]
@@ -132,7 +132,7 @@ async fn what_is_taken_is_not_mentioned_again() {
     let life = Life::by(Rule { remind: vec![Duration::from_hours(1)], ..to_slack() });
     life.down(0).await;
     life.deliver_all("slack", 1).await;
-    life.store.acknowledge(1, "ana", from_millis(2000)).await.unwrap();
+    life.store.acknowledge(1, "ana", "a test", from_millis(2000)).await.unwrap();
     assert_eq!(life.deliver_all("slack", 3).await, [Kind::Acknowledged]);
     assert_eq!(life.deliver_all("slack", 100 * HOUR).await, []);
     assert_eq!(
