@@ -246,7 +246,11 @@ fn hook_settings(config: &Config) -> HookSettings {
         let kind = source::kind(&configured.kind)?;
         Some((name.clone(), HookSource::new(kind, &configured.secret)))
     });
-    HookSettings { sources: sources.collect::<BTreeMap<_, _>>(), max_body: config.server.max_body }
+    HookSettings {
+        sources: sources.collect::<BTreeMap<_, _>>(),
+        max_body: config.server.max_body,
+        trusted_proxies: config.server.trusted_proxies.clone(),
+    }
 }
 
 /// Only we have the store open, so a socket that is there already is a dead daemon's.

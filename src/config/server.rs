@@ -1,9 +1,10 @@
 //! `[server]`: where webhooks come in.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::ops::RangeInclusive;
 use std::path::PathBuf;
 
+use ipnet::IpNet;
 use jiff::Timestamp;
 use linedown_sinks::{Path, Problem};
 use reqwest::Url;
@@ -36,6 +37,8 @@ pub struct Server {
     pub max_connections: usize,
     /// Most bytes of a webhook's body.
     pub max_body: usize,
+    /// The proxies whose `X-Forwarded-For` is believed.
+    pub trusted_proxies: Vec<IpNet>,
 }
 
 #[derive(Default, Deserialize)]
@@ -47,6 +50,7 @@ struct Keys {
     api: Option<PathBuf>,
     max_connections: Option<usize>,
     max_body: Option<usize>,
+    trusted_proxies: Vec<String>,
 }
 
 pub(super) fn read(value: &Value, path: &Path, now: Timestamp, reader: &mut Reader<'_>) -> Server {
@@ -71,7 +75,22 @@ pub(super) fn read(value: &Value, path: &Path, now: Timestamp, reader: &mut Read
         api: keys.api,
         max_connections: bounded(keys.max_connections, &MAX_CONNECTIONS, path.join("max_connections"), reader),
         max_body: bounded(keys.max_body, &MAX_BODY, path.join("max_body"), reader),
+        trusted_proxies: networks(&keys.trusted_proxies, &path.join("trusted_proxies"), reader),
     }
+}
+
+fn networks(texts: &[String], path: &Path, reader: &mut Reader<'_>) -> Vec<IpNet> {
+    let mut networks = Vec::new();
+    for (number, text) in texts.iter().enumerate() {
+        // An address alone is a network of one.
+        if let Ok(network) = text.parse().or_else(|_| text.parse::<IpAddr>().map(IpNet::from)) {
+            networks.push(network);
+        } else {
+            let problem = Problem::error(path.join(number), format!("{text:?} is no address and no network"));
+            reader.note(problem.expected("such as \"127.0.0.1\" or \"10.0.0.0/8\""));
+        }
+    }
+    networks
 }
 
 fn bounded(

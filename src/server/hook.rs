@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use bytes::Buf;
 use futures_util::Stream;
+use ipnet::IpNet;
 use jiff::Timestamp;
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::json;
@@ -17,6 +18,7 @@ use warp::http::{HeaderMap, HeaderValue, Method, Response, StatusCode};
 
 use super::body::{self, BodyError};
 use super::guard::Guard;
+use super::proxy;
 use crate::clock;
 use crate::delivery::{Delivery, SharedRouting};
 use crate::metrics::Metrics;
@@ -53,6 +55,8 @@ pub struct HookSettings {
     pub sources: BTreeMap<String, HookSource>,
     /// Largest body, as sent and inflated, in bytes.
     pub max_body: usize,
+    /// The proxies whose word for where a request came from is taken.
+    pub trusted_proxies: Vec<IpNet>,
 }
 
 /// A source that may send webhooks.
@@ -76,7 +80,7 @@ pub struct Request {
     pub method: Method,
     /// Its headers.
     pub headers: HeaderMap,
-    /// Who sent it.
+    /// Who is at the other end of its connection.
     pub peer: Option<IpAddr>,
 }
 
@@ -116,6 +120,11 @@ impl Hook {
         }
     }
 
+    /// Who sent a request, as far as the proxies that are trusted say.
+    pub(super) fn sender(&self, peer: IpAddr, headers: &HeaderMap) -> IpAddr {
+        proxy::sender(peer, headers, &self.settings.load().trusted_proxies)
+    }
+
     /// Answers one request to `/hooks/…`.
     pub async fn answer<S, B>(&self, request: Request, body: S) -> Response<String>
     where
@@ -124,7 +133,8 @@ impl Hook {
     {
         let settings = self.settings.load_full();
         let Some((name, source, instance)) = find(&settings, &request.address) else {
-            return self.wrong_address(request.peer.unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED)));
+            let peer = request.peer.unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED));
+            return self.wrong_address(proxy::sender(peer, &request.headers, &settings.trusted_proxies));
         };
         let taken = self.take(name, source, instance.as_deref(), &request, body, settings.max_body).await;
         let (response, result) = match taken {

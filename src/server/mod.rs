@@ -7,6 +7,7 @@ mod connections;
 pub mod guard;
 pub mod hook;
 pub mod listener;
+mod proxy;
 
 use std::convert::Infallible;
 use std::net::IpAddr;
@@ -40,11 +41,14 @@ pub fn routes(hook: Arc<Hook>) -> impl Filter<Extract = (impl Reply,), Error = I
     };
     let acknowledge = {
         let hook = Arc::clone(&hook);
-        warp::path!("ack" / String).and(warp::method()).and(warp::ext::optional::<Peer>()).then(
-            move |token, method, peer: Option<Peer>| {
-                ack::answer(Arc::clone(&hook), token, method, peer.map(|peer| peer.0))
-            },
-        )
+        warp::path!("ack" / String)
+            .and(warp::method())
+            .and(warp::header::headers_cloned())
+            .and(warp::ext::optional::<Peer>())
+            .then(move |token, method, headers: HeaderMap, peer: Option<Peer>| {
+                let peer = peer.map(|peer| hook.sender(peer.0, &headers));
+                ack::answer(Arc::clone(&hook), token, method, peer)
+            })
     };
     let healthy = warp::path!("healthz").map(|| json(StatusCode::OK, &serde_json::json!({ "status": "alive" })));
     let ready = {

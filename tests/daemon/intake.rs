@@ -126,6 +126,19 @@ fn a_guesser_learns_nothing_and_does_not_hinder_the_gateway() {
 }
 
 #[test]
+fn behind_a_proxy_each_guesser_has_patience_of_its_own() {
+    let proxied = "[server]\ntrusted_proxies = [\"127.0.0.1\"]\n";
+    let daemon = Daemon::start(&format!("{proxied}{CONSOLE}{}", tell(&["console"])));
+    let guess = |from: &str| {
+        let headers = [JSON, ("x-forwarded-for", from)];
+        daemon.send(&request("POST", "/hooks/z-api/guess", &headers, b"{}")).status
+    };
+    let refused = (0..20).any(|_| guess("192.0.2.1, 203.0.113.5") == 429);
+    assert!(refused, "a guesser's patience ends, whatever it wrote in front");
+    assert_eq!(guess("203.0.113.6"), 404, "another one's does not");
+}
+
+#[test]
 fn the_same_webhook_again_is_a_duplicate_and_tells_nobody() {
     let daemon = start();
     let payload = down("A");

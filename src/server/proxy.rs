@@ -1,0 +1,70 @@
+//! Pure: who really sent a request that came through a proxy.
+
+use std::net::IpAddr;
+
+use ipnet::IpNet;
+use warp::http::HeaderMap;
+
+/// Most addresses of a chain of proxies that are looked at.
+const MOST: usize = 32;
+
+/// The address that counts: the nearest one that is no proxy of ours. Each proxy appends whom it heard, so
+/// `X-Forwarded-For` is read from its end, and what a stranger wrote at its beginning is never believed.
+pub(super) fn sender(peer: IpAddr, headers: &HeaderMap, trusted: &[IpNet]) -> IpAddr {
+    let peer = peer.to_canonical();
+    let is_ours = |address: IpAddr| trusted.iter().any(|network| network.contains(&address));
+    if !is_ours(peer) {
+        return peer;
+    }
+    let values: Vec<&str> = headers.get_all("x-forwarded-for").iter().map_while(|value| value.to_str().ok()).collect();
+    let chain = values.iter().rev().flat_map(|value| value.rsplit(',')).take(MOST);
+    let mut sender = peer;
+    for text in chain {
+        let Some(address) = address(text.trim()) else { break };
+        sender = address;
+        if !is_ours(address) {
+            break;
+        }
+    }
+    sender
+}
+
+/// Some proxies add the port.
+fn address(text: &str) -> Option<IpAddr> {
+    let with_port = || text.parse::<std::net::SocketAddr>().ok().map(|address| address.ip());
+    let bracketed = || text.strip_prefix('[')?.strip_suffix(']')?.parse().ok();
+    text.parse::<IpAddr>().ok().or_else(with_port).or_else(bracketed).map(|address| address.to_canonical())
+}
+
+#[cfg(test)]
+mod tests {
+    use warp::http::HeaderValue;
+
+    use super::*;
+
+    #[test]
+    fn only_what_our_proxies_say_is_believed() {
+        let trusted: Vec<IpNet> = ["127.0.0.1/32", "10.0.0.0/8", "fd00::/8"].map(|text| text.parse().unwrap()).to_vec();
+        for (peer, chain, sender_is) in [
+            ("203.0.113.5", vec!["198.51.100.1"], "203.0.113.5"),
+            ("127.0.0.1", vec![], "127.0.0.1"),
+            ("127.0.0.1", vec!["203.0.113.5"], "203.0.113.5"),
+            ("::ffff:127.0.0.1", vec!["203.0.113.5"], "203.0.113.5"),
+            ("127.0.0.1", vec!["198.51.100.1, 203.0.113.5"], "203.0.113.5"),
+            ("127.0.0.1", vec!["198.51.100.1, 203.0.113.5, 10.1.2.3"], "203.0.113.5"),
+            ("127.0.0.1", vec!["198.51.100.1", "203.0.113.5", "10.1.2.3"], "203.0.113.5"),
+            ("127.0.0.1", vec!["10.1.2.3"], "10.1.2.3"),
+            ("127.0.0.1", vec!["198.51.100.1, nonsense, 10.1.2.3"], "10.1.2.3"),
+            ("127.0.0.1", vec!["203.0.113.5:4711"], "203.0.113.5"),
+            ("fd00::1", vec!["[2001:db8::1]:443"], "2001:db8::1"),
+            ("fd00::1", vec!["[2001:db8::1]"], "2001:db8::1"),
+            ("127.0.0.1", vec![""], "127.0.0.1"),
+        ] {
+            let mut headers = HeaderMap::new();
+            for value in &chain {
+                headers.append("x-forwarded-for", HeaderValue::from_str(value).unwrap());
+            }
+            assert_eq!(sender(peer.parse().unwrap(), &headers, &trusted).to_string(), sender_is, "{peer} {chain:?}");
+        }
+    }
+}
