@@ -57,6 +57,9 @@ pub enum StartError {
         /// Why.
         source: io::Error,
     },
+    /// The socket that systemd hands over is none that we can accept on.
+    #[error("cannot listen on what systemd hands over")]
+    Inherited(#[source] io::Error),
     /// The local API's socket cannot be bound.
     #[error("cannot open the socket {} for the local commands", path.display())]
     Local {
@@ -104,8 +107,7 @@ impl Daemon {
     async fn start(config: Config) -> Result<Self, StartError> {
         let store: Arc<dyn Store> = Arc::new(Sqlite::open(&config.store.path)?);
         let built = delivery::build(&config.routing)?;
-        let address = config.server.listen;
-        let listener = listener::bind(address).map_err(|source| StartError::Listen { address, source })?;
+        let listener = listen(config.server.listen)?;
         let socket = api::socket(&config);
         let local = bind_local(&socket).map_err(|source| StartError::Local { path: socket.clone(), source })?;
 
@@ -233,6 +235,14 @@ impl Daemon {
         // The socket's file outlives its listener.
         let _ = std::fs::remove_file(&self.socket);
         tracing::info!("stopped");
+    }
+}
+
+/// The socket that systemd hands over, else one of our own.
+fn listen(address: SocketAddr) -> Result<TcpListener, StartError> {
+    match listener::inherited().map_err(StartError::Inherited)? {
+        Some(listener) => Ok(listener),
+        None => listener::bind(address).map_err(|source| StartError::Listen { address, source }),
     }
 }
 
