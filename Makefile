@@ -17,7 +17,7 @@ help:
 	@echo "make test      run every test"
 	@echo "make bench     measure the bounds it keeps"
 	@echo "make build     build it for use, into $(binary)"
-	@echo "make install   install it: program, systemd unit and config (PREFIX=$(PREFIX), DESTDIR=)"
+	@echo "make install   install it: program, systemd units and config (PREFIX=$(PREFIX), DESTDIR=)"
 
 .PHONY: demo
 demo:
@@ -51,5 +51,6 @@ install: $(binary)
 	install -m 755 "$(binary)" "$(bin)/linedown"
 	sed 's|/usr/local/bin/|$(PREFIX)/bin/|' packaging/linedown.service >"$(unit)/linedown.service"
 	chmod 644 "$(unit)/linedown.service"
+	install -m 644 packaging/linedown.socket "$(unit)/linedown.socket"
 	test -e "$(config)/linedown.toml" || install -m 644 packaging/linedown.toml "$(config)/linedown.toml"
 	install -d -m 700 "$(config)/credentials"

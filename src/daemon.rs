@@ -6,12 +6,13 @@ use std::net::SocketAddr;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use tokio::net::{TcpListener, UnixListener};
 use tokio::sync::{mpsc, watch};
-use tokio::task::JoinSet;
-use tokio::time::{MissedTickBehavior, interval, timeout};
+use tokio::task::{AbortHandle, JoinSet};
+use tokio::time::{interval, timeout};
 
 use crate::clock;
 use crate::config::Config;
@@ -22,6 +23,7 @@ use crate::server::hook::{Hook, HookSettings, HookSource};
 use crate::server::listener::{self, SharedTls};
 use crate::server::{self};
 use crate::source;
+use crate::standing::Watch;
 use crate::store::{Sqlite, Store, StoreError};
 use crate::systemd;
 
@@ -57,6 +59,9 @@ pub enum StartError {
         /// Why.
         source: io::Error,
     },
+    /// The socket that systemd hands over is none that we can accept on.
+    #[error("cannot listen on what systemd hands over")]
+    Inherited(#[source] io::Error),
     /// The local API's socket cannot be bound.
     #[error("cannot open the socket {} for the local commands", path.display())]
     Local {
@@ -75,14 +80,11 @@ pub async fn run(
 ) -> Result<(), StartError> {
     let mut daemon = Daemon::start(config).await?;
     let mut housekeeping = interval(HOUSEKEEPING);
-    let mut watchdog = interval(systemd::watchdog().unwrap_or(HOUSEKEEPING));
-    watchdog.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         tokio::select! {
             _ = signals.stop.changed() => break,
             Some(()) = signals.reload.recv() => daemon.reload(&load).await,
             _ = housekeeping.tick() => daemon.forget_the_old().await,
-            _ = watchdog.tick() => daemon.prove_life().await,
         }
     }
     daemon.drain().await;
@@ -97,6 +99,9 @@ struct Daemon {
     tls: Arc<SharedTls>,
     stop: watch::Sender<bool>,
     servers: JoinSet<()>,
+    /// Tells systemd how things stand.
+    watch: Option<AbortHandle>,
+    reload_failed: Arc<AtomicBool>,
     socket: PathBuf,
 }
 
@@ -104,8 +109,7 @@ impl Daemon {
     async fn start(config: Config) -> Result<Self, StartError> {
         let store: Arc<dyn Store> = Arc::new(Sqlite::open(&config.store.path)?);
         let built = delivery::build(&config.routing)?;
-        let address = config.server.listen;
-        let listener = listener::bind(address).map_err(|source| StartError::Listen { address, source })?;
+        let listener = listen(config.server.listen)?;
         let socket = api::socket(&config);
         let local = bind_local(&socket).map_err(|source| StartError::Local { path: socket.clone(), source })?;
 
@@ -121,8 +125,17 @@ impl Daemon {
             metrics,
         ));
         let tls = Arc::new(SharedTls::new(config.server.tls.as_ref().and_then(|tls| tls.server.clone())));
-        let mut daemon =
-            Self { config, store, hook, tls, stop: watch::Sender::new(false), servers: JoinSet::new(), socket };
+        let mut daemon = Self {
+            config,
+            store,
+            hook,
+            tls,
+            stop: watch::Sender::new(false),
+            servers: JoinSet::new(),
+            watch: None,
+            reload_failed: Arc::default(),
+            socket,
+        };
         daemon.serve(listener, local);
         Ok(daemon)
     }
@@ -132,21 +145,33 @@ impl Daemon {
         let address = listener.local_addr().unwrap_or(self.config.server.listen);
         let (store, delivery) = (Arc::clone(&self.store), Arc::clone(&self.hook.delivery));
         let asked = Arc::new(Local { store, delivery, routing: Arc::clone(&self.hook.routing) });
-        self.servers.spawn(listener::serve(
+        let webhooks = self.servers.spawn(listener::serve(
             listener,
             Arc::clone(&self.tls),
             self.config.server.max_connections,
             server::routes(Arc::clone(&self.hook)),
             self.stop.subscribe(),
         ));
-        self.servers.spawn(listener::serve_local(local, api::routes(asked), self.stop.subscribe()));
+        let commands = self.servers.spawn(listener::serve_local(local, api::routes(asked), self.stop.subscribe()));
         let (sinks, rules) = (self.config.routing.sinks.len(), self.config.routing.rules.len());
         tracing::info!(%address, scheme, store = %self.config.store.path.display(), socket = %self.socket.display(), sinks, rules, "accepting webhooks");
-        systemd::ready(&format!("accepting webhooks on {scheme}://{address}"));
+        systemd::ready();
+        let reload_failed = Arc::clone(&self.reload_failed);
+        let watch = Watch { hook: Arc::clone(&self.hook), servers: vec![webhooks, commands], reload_failed };
+        self.watch = Some(tokio::spawn(watch.tell()).abort_handle());
     }
 
-    /// Everything that can fail first, then one swap. What is in flight goes on as it was.
     async fn reload(&mut self, load: impl Fn() -> Result<Config, String>) {
+        systemd::reloading();
+        let succeeded = self.swap(load).await;
+        self.hook.metrics.reloaded(succeeded);
+        self.reload_failed.store(!succeeded, Ordering::Relaxed);
+        systemd::ready();
+    }
+
+    /// Everything that can fail first, then one swap. What is in flight goes on as it was. Answers whether it
+    /// succeeded.
+    async fn swap(&mut self, load: impl Fn() -> Result<Config, String>) -> bool {
         let prepared = match load() {
             Err(report) => Err(report),
             Ok(config) => match (delivery::build(&config.routing), self.store.owing().await) {
@@ -155,13 +180,11 @@ impl Daemon {
                 (_, Err(error)) => Err(with_cause(&error)),
             },
         };
-        self.hook.metrics.reloaded(prepared.is_ok());
         let (config, built, owing) = match prepared {
             Ok(prepared) => prepared,
             Err(report) => {
                 tracing::error!("the config was not reloaded; everything goes on with the former one\n{report}");
-                systemd::status("the last reload failed; going on with the former config");
-                return;
+                return false;
             }
         };
         self.warn_of_what_needs_a_restart(&config);
@@ -171,8 +194,8 @@ impl Daemon {
         self.hook.delivery.assign(built, &owing);
         let (sinks, rules) = (config.routing.sinks.len(), config.routing.rules.len());
         tracing::info!(sinks, rules, "config reloaded");
-        systemd::status("accepting webhooks; config reloaded");
         self.config = config;
+        true
     }
 
     fn warn_of_what_needs_a_restart(&self, config: &Config) {
@@ -208,15 +231,10 @@ impl Daemon {
         }
     }
 
-    /// The watchdog follows the pipeline: the store writes and every worker lives.
-    async fn prove_life(&self) {
-        match self.hook.not_ready().await {
-            None => systemd::alive(),
-            Some(reason) => tracing::error!(reason, "not ready"),
-        }
-    }
-
     async fn drain(mut self) {
+        if let Some(watch) = self.watch.take() {
+            watch.abort();
+        }
         systemd::stopping();
         tracing::info!("stopping: no new webhooks, finishing what is in flight");
         self.stop.send_replace(true);
@@ -233,6 +251,14 @@ impl Daemon {
         // The socket's file outlives its listener.
         let _ = std::fs::remove_file(&self.socket);
         tracing::info!("stopped");
+    }
+}
+
+/// The socket that systemd hands over, else one of our own.
+fn listen(address: SocketAddr) -> Result<TcpListener, StartError> {
+    match listener::inherited().map_err(StartError::Inherited)? {
+        Some(listener) => Ok(listener),
+        None => listener::bind(address).map_err(|source| StartError::Listen { address, source }),
     }
 }
 

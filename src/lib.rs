@@ -21,6 +21,7 @@ mod process;
 pub mod rule;
 pub mod server;
 pub mod source;
+mod standing;
 pub mod store;
 mod systemd;
 pub mod trial;

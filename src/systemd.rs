@@ -2,11 +2,28 @@
 
 use std::time::Duration;
 
+use rustix::time::{ClockId, clock_gettime};
 use systemd::daemon;
 
-/// We accept webhooks; `status` is what `systemctl status` shows.
-pub(crate) fn ready(status: &str) {
-    notify(&[("READY", "1"), ("STATUS", status)]);
+/// How many signs of life fit into systemd's patience: one that comes late does no harm.
+const SIGNS: u32 = 4;
+
+/// Whether anybody wants to be told.
+pub(crate) fn listens() -> bool {
+    std::env::var_os("NOTIFY_SOCKET").is_some()
+}
+
+/// We accept webhooks, or do so again after [`reloading`].
+pub(crate) fn ready() {
+    notify(&[("READY", "1")]);
+}
+
+/// We read the config again; [`ready`] follows, whatever comes of it.
+pub(crate) fn reloading() {
+    let now = clock_gettime(ClockId::Monotonic);
+    let micros = now.tv_sec.saturating_mul(1_000_000).saturating_add(now.tv_nsec / 1000);
+    // In one datagram: sd_notify(3).
+    notify(&[("RELOADING", "1"), ("MONOTONIC_USEC", &micros.to_string())]);
 }
 
 /// One line for `systemctl status`.
@@ -24,13 +41,13 @@ pub(crate) fn alive() {
     notify(&[("WATCHDOG", "1")]);
 }
 
-/// How often [`alive`] is wanted, if at all: twice within systemd's patience.
+/// How often [`alive`] is wanted, if at all.
 pub(crate) fn watchdog() -> Option<Duration> {
     let patience = daemon::watchdog_enabled().ok().filter(|micros| *micros > 0)?;
-    Some(Duration::from_micros(patience) / 2)
+    Some(Duration::from_micros(patience) / SIGNS)
 }
 
-fn notify(state: &[(&str, &str)]) {
+fn notify<V: AsRef<str>>(state: &[(&str, V)]) {
     if let Err(error) = daemon::notify(state.iter()) {
         tracing::warn!(error = %error, "cannot notify systemd");
     }

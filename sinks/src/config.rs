@@ -214,7 +214,11 @@ impl<'a> Section<'a> {
             }
             Err(error) => {
                 let why = std::error::Error::source(&error).map(|source| format!(": {source}")).unwrap_or_default();
-                self.error(key, format!("{error}{why}"));
+                let problem = self.error(key, format!("{error}{why}"));
+                if matches!(secret, Secret::Credential(_)) {
+                    problem.hint =
+                        Some("for the service, write it to /etc/linedown/credentials and restart linedown".into());
+                }
                 None
             }
         }

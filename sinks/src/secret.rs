@@ -19,6 +19,8 @@ pub enum Secret {
     Credential(String),
 }
 
+/// What the unit calls the folder of credentials.
+const FOLDER_OF_CREDENTIALS: &str = "linedown";
 /// Largest secret read, in bytes.
 const LARGEST: u64 = 64 * 1024;
 
@@ -107,11 +109,19 @@ impl Secrets {
                     return Err(SecretError::Name(name.clone()));
                 }
                 let folder = self.credentials.as_ref().ok_or_else(|| SecretError::NoCredentials(name.clone()))?;
-                read(&folder.join(name))?
+                credential(folder, name)?
             }
         };
         if value.expose_secret().is_empty() { Err(SecretError::Empty) } else { Ok(value) }
     }
+}
+
+/// A credential by its own name, or as one of a folder that systemd loads as a whole: of
+/// `LoadCredential=linedown:FOLDER` each file appears as `linedown_NAME`.
+fn credential(folder: &std::path::Path, name: &str) -> Result<SecretString, SecretError> {
+    let of_folder = folder.join(format!("{FOLDER_OF_CREDENTIALS}_{name}"));
+    let own = folder.join(name);
+    read(if !own.exists() && of_folder.exists() { &of_folder } else { &own })
 }
 
 fn read(path: &std::path::Path) -> Result<SecretString, SecretError> {
@@ -158,6 +168,8 @@ mod tests {
         assert!(matches!(secrets.get(&Secret::Credential("../token".into())), Err(SecretError::Name(_))));
         std::fs::write(folder.path().join("empty"), "\n").unwrap();
         assert!(matches!(secrets.get(&Secret::Credential("empty".into())), Err(SecretError::Empty)));
+        std::fs::write(folder.path().join("linedown_of-folder"), "hunter2").unwrap();
+        assert_eq!(secrets.get(&Secret::Credential("of-folder".into())).unwrap().expose_secret(), "hunter2");
         assert!(matches!(
             Secrets::default().get(&Secret::Credential("token".into())),
             Err(SecretError::NoCredentials(_))

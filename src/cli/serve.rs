@@ -50,6 +50,8 @@ fn explained(error: &StartError) -> CommandError {
         StartError::Listen { .. } => {
             described.hint("another program may have the port; choose another `server.listen`")
         }
+        StartError::Inherited(_) => described
+            .hint("`systemctl cat linedown.socket` shows it; it needs exactly one `ListenStream=` with a TCP port"),
         StartError::Store(StoreError::InUse(_)) => {
             described.hint("a daemon is running already; look with `linedown incidents`")
         }

@@ -118,7 +118,7 @@ fn address(text: &str) -> Result<SocketAddr, Problem> {
         } else if let Some(port) = text.strip_prefix("localhost:") {
             problem.hint(format!("write \"127.0.0.1:{port}\""))
         } else if text.starts_with('/') || text.starts_with("unix:") {
-            problem.hint("to listen on a Unix socket, let systemd hand it over")
+            problem.hint("webhooks come in by TCP; behind a proxy on this machine, use a port of 127.0.0.1")
         } else {
             problem
         }

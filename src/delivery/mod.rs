@@ -4,21 +4,24 @@ pub mod backoff;
 mod bells;
 mod breaker;
 mod missing;
+mod pulse;
 mod worker;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use jiff::Timestamp;
 use linedown_sinks::{BuildError, Limits, Sink};
 use tokio::sync::watch;
-use tokio::task::JoinSet;
+use tokio::task::{AbortHandle, JoinSet};
 
 use crate::metrics::Metrics;
 use crate::rule::{Retry, Routing};
 use crate::store::Store;
 use bells::Bells;
 use missing::Missing;
+use pulse::Pulse;
 use worker::Worker;
 
 pub use worker::Assignment;
@@ -38,8 +41,16 @@ pub struct Delivery {
 
 #[derive(Default)]
 struct Workers {
-    assignments: BTreeMap<String, watch::Sender<Assignment>>,
+    /// By sink.
+    hired: BTreeMap<String, Hired>,
     tasks: JoinSet<()>,
+}
+
+/// A worker, from outside.
+struct Hired {
+    assignment: watch::Sender<Assignment>,
+    pulse: Arc<Pulse>,
+    task: AbortHandle,
 }
 
 /// Sinks that could be built, ready to be put to work. Everything that can fail on reload has happened.
@@ -82,14 +93,14 @@ impl Delivery {
     pub fn assign(&self, built: Built, owing: &BTreeSet<String>) {
         let Built(mut assignments) = built;
         let mut workers = self.workers.lock().unwrap_or_else(PoisonError::into_inner);
-        let gone: Vec<String> = workers.assignments.keys().chain(owing).cloned().collect();
+        let gone: Vec<String> = workers.hired.keys().chain(owing).cloned().collect();
         for name in gone {
             assignments.entry(name.clone()).or_insert_with(|| missing(name));
         }
         for (name, assignment) in assignments {
-            match workers.assignments.get(&name) {
-                Some(sender) => {
-                    sender.send_replace(assignment);
+            match workers.hired.get(&name) {
+                Some(hired) => {
+                    hired.assignment.send_replace(assignment);
                 }
                 None => self.hire(&mut workers, name, assignment),
             }
@@ -98,6 +109,7 @@ impl Delivery {
 
     fn hire(&self, workers: &mut Workers, name: String, assignment: Assignment) {
         let (sender, receiver) = watch::channel(assignment);
+        let pulse = Arc::<Pulse>::default();
         let worker = Worker {
             name: name.clone(),
             store: Arc::clone(&self.store),
@@ -106,10 +118,11 @@ impl Delivery {
             bell: self.bells.hang(&name),
             bells: Arc::clone(&self.bells),
             assignment: receiver,
+            pulse: Arc::clone(&pulse),
             stop: self.stop.subscribe(),
         };
-        workers.assignments.insert(name, sender);
-        workers.tasks.spawn(worker.run());
+        let task = workers.tasks.spawn(worker.run());
+        workers.hired.insert(name, Hired { assignment: sender, pulse, task });
     }
 
     /// Tells workers that something may be due.
@@ -120,16 +133,24 @@ impl Delivery {
     /// Somebody says that these sinks are mended: they are tried now, although they were failing.
     pub fn try_now(&self, sinks: &BTreeSet<String>) {
         let workers = self.workers.lock().unwrap_or_else(PoisonError::into_inner);
-        for sender in sinks.iter().filter_map(|sink| workers.assignments.get(sink)) {
+        for hired in sinks.iter().filter_map(|sink| workers.hired.get(sink)) {
             // The same settings anew: a worker forgives its sink then, and looks for what is due.
-            sender.send_modify(|_| {});
+            hired.assignment.send_modify(|_| {});
         }
     }
 
-    /// Whether every worker lives.
-    pub fn all_at_work(&self) -> bool {
+    /// A sink whose worker has ended or hangs, if there is one.
+    pub fn stuck(&self) -> Option<String> {
         let workers = self.workers.lock().unwrap_or_else(PoisonError::into_inner);
-        workers.tasks.len() == workers.assignments.len()
+        let stuck = workers.hired.iter().find(|(_, hired)| hired.task.is_finished() || hired.pulse.is_gone());
+        stuck.map(|(sink, _)| sink.clone())
+    }
+
+    /// The sinks that fail, each since when.
+    pub fn failing(&self) -> Vec<(String, Timestamp)> {
+        let workers = self.workers.lock().unwrap_or_else(PoisonError::into_inner);
+        let since = |(sink, hired): (&String, &Hired)| Some((sink.clone(), hired.pulse.failing_since()?));
+        workers.hired.iter().filter_map(since).collect()
     }
 
     /// Starts nothing new, waits for what is in flight until the deadline, and leaves the rest in the store.
@@ -138,7 +159,7 @@ impl Delivery {
         self.stop.send_replace(true);
         let mut tasks = {
             let mut workers = self.workers.lock().unwrap_or_else(PoisonError::into_inner);
-            workers.assignments.clear();
+            workers.hired.clear();
             std::mem::take(&mut workers.tasks)
         };
         let finish = async { while tasks.join_next().await.is_some() {} };

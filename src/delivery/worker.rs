@@ -15,6 +15,7 @@ use super::SharedRouting;
 use super::backoff::{self, Next};
 use super::bells::Bells;
 use super::breaker::{Breaker, Leave};
+use super::pulse::Pulse;
 use crate::clock;
 use crate::metrics::Metrics;
 use crate::rule::Retry;
@@ -46,6 +47,7 @@ pub(super) struct Worker {
     pub(super) bell: Arc<Notify>,
     pub(super) bells: Arc<Bells>,
     pub(super) assignment: watch::Receiver<Assignment>,
+    pub(super) pulse: Arc<Pulse>,
     pub(super) stop: watch::Receiver<bool>,
 }
 
@@ -62,6 +64,7 @@ impl Worker {
         let mut under_way: JoinSet<Ended> = JoinSet::new();
         let mut last = None;
         loop {
+            self.pulse.beat(breaker.trouble().map(|trouble| trouble.since));
             let nap = self.start_what_is_due(&breaker, &mut under_way, &mut last).await;
             tokio::select! {
                 Some(ended) = under_way.join_next(), if !under_way.is_empty() => {

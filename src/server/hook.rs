@@ -13,6 +13,7 @@ use secrecy::{ExposeSecret, SecretString};
 use serde_json::json;
 use sha2::{Digest, Sha256};
 use subtle::{Choice, ConstantTimeEq};
+use tokio::time::timeout;
 use warp::http::header::{ALLOW, RETRY_AFTER};
 use warp::http::{HeaderMap, HeaderValue, Method, Response, StatusCode};
 
@@ -29,6 +30,20 @@ use crate::store::{self, Accepted, Store, StoreError};
 const INSTANCE: usize = 256;
 /// How long a store that wrote is believed to be able to.
 const FRESH: Duration = Duration::from_secs(1);
+
+/// How long the store may take to show that it writes.
+const STORE_PATIENCE: Duration = Duration::from_secs(10);
+
+/// Why webhooks cannot be accepted now.
+#[derive(Debug, thiserror::Error)]
+pub enum NotReady {
+    /// A part of the daemon has stopped. Only a restart mends that.
+    #[error("{0}; restart linedown")]
+    Stuck(String),
+    /// The store refuses to write. A restart would not change that.
+    #[error("cannot write to the store: {0}")]
+    Store(String),
+}
 
 /// What a webhook goes through.
 pub struct Hook {
@@ -87,6 +102,10 @@ pub struct Request {
 /// An answer and what it counts as.
 type Answer = (Response<String>, &'static str);
 
+fn with_cause(error: &StoreError) -> String {
+    std::error::Error::source(error).map_or_else(|| error.to_string(), |cause| format!("{error}: {cause}"))
+}
+
 impl Hook {
     /// The way in.
     pub fn new(
@@ -102,21 +121,23 @@ impl Hook {
 
     /// Why webhooks cannot be accepted now, if they cannot: the store does not write, or a worker is gone. A
     /// store that wrote within the last second is believed, so that nobody can keep the disk busy by asking.
-    pub async fn not_ready(&self) -> Option<String> {
-        if !self.delivery.all_at_work() {
-            return Some("a sink's worker has stopped; restart linedown".to_owned());
+    pub async fn not_ready(&self) -> Option<NotReady> {
+        if let Some(sink) = self.delivery.stuck() {
+            return Some(NotReady::Stuck(format!("the worker of the sink {sink} has stopped")));
         }
         let now = clock::now();
         let wrote_at = *self.wrote_at.lock().unwrap_or_else(PoisonError::into_inner);
         if wrote_at.is_some_and(|at| clock::between(at, now) < FRESH && at <= now) {
             return None;
         }
-        match self.store.writable().await {
-            Ok(()) => {
+        match timeout(STORE_PATIENCE, self.store.writable()).await {
+            Ok(Ok(())) => {
                 *self.wrote_at.lock().unwrap_or_else(PoisonError::into_inner) = Some(now);
                 None
             }
-            Err(error) => Some(format!("cannot write to the store: {error}")),
+            Ok(Err(StoreError::Closed)) => Some(NotReady::Stuck("the store has stopped".to_owned())),
+            Ok(Err(error)) => Some(NotReady::Store(with_cause(&error))),
+            Err(_) => Some(NotReady::Stuck(format!("the store has not answered for {} s", STORE_PATIENCE.as_secs()))),
         }
     }
 

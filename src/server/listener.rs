@@ -30,23 +30,28 @@ const LOCAL_CONNECTIONS: usize = 32;
 /// TLS settings, swapped when the config is reloaded; connections that are open keep theirs.
 pub type SharedTls = arc_swap::ArcSwapOption<rustls::ServerConfig>;
 
-/// Binds the webhooks' port, or takes the socket that systemd hands over.
+/// Binds the webhooks' port.
 pub fn bind(address: SocketAddr) -> io::Result<TcpListener> {
-    let listener = match inherited()? {
-        Some(listener) => listener,
-        None => std::net::TcpListener::bind(address)?,
-    };
-    listener.set_nonblocking(true)?;
-    TcpListener::from_std(listener)
+    ready(std::net::TcpListener::bind(address)?)
 }
 
-fn inherited() -> io::Result<Option<std::net::TcpListener>> {
+/// The socket that systemd hands over, if it does. It stays open there when we end: who connects while nobody
+/// accepts waits in the kernel for our successor.
+pub fn inherited() -> io::Result<Option<TcpListener>> {
     let sockets = systemd::daemon::listen_fds()?;
-    if sockets.is_empty() {
-        return Ok(None);
+    let mut sockets = sockets.iter();
+    let Some(socket) = sockets.next() else { return Ok(None) };
+    if sockets.next().is_some() {
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, "there is more than one socket"));
     }
-    let first = sockets.iter().next();
-    first.map(|socket| systemd::daemon::tcp_listener(socket).map_err(io::Error::from)).transpose()
+    let listener = systemd::daemon::tcp_listener(socket)
+        .map_err(|_| io::Error::new(io::ErrorKind::InvalidInput, "it is no TCP socket that listens"))?;
+    ready(listener).map(Some)
+}
+
+fn ready(listener: std::net::TcpListener) -> io::Result<TcpListener> {
+    listener.set_nonblocking(true)?;
+    TcpListener::from_std(listener)
 }
 
 /// Serves webhooks until told to stop, then finishes the requests that are under way.

@@ -71,7 +71,7 @@ pub fn routes(hook: Arc<Hook>) -> impl Filter<Extract = (impl Reply,), Error = I
 async fn ready(hook: Arc<Hook>) -> Response<String> {
     match hook.not_ready().await {
         None => json(StatusCode::OK, &serde_json::json!({ "status": "ready" })),
-        Some(reason) => json(StatusCode::SERVICE_UNAVAILABLE, &serde_json::json!({ "error": reason })),
+        Some(reason) => json(StatusCode::SERVICE_UNAVAILABLE, &serde_json::json!({ "error": reason.to_string() })),
     }
 }
 

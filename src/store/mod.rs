@@ -78,6 +78,9 @@ pub trait Store: Send + Sync {
     /// The sinks that something is owed to.
     async fn owing(&self) -> Result<BTreeSet<String>, StoreError>;
 
+    /// How many lines are down, and how much is owed now.
+    async fn tally(&self) -> Result<Tally, StoreError>;
+
     /// Forgets up to `limit` incidents that were over before a moment. Answers how many.
     async fn prune(&self, over_before: Timestamp, limit: usize) -> Result<usize, StoreError>;
 
@@ -182,6 +185,15 @@ impl Settled {
         self.untold += other.untold;
         self.sinks.append(&mut other.sinks);
     }
+}
+
+/// How things stand.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Tally {
+    /// Open incidents.
+    pub down: u32,
+    /// Notifications that are owed and wait for nothing but their sink.
+    pub pending: u32,
 }
 
 /// What came of an acknowledgement.

@@ -3,7 +3,8 @@
 //! Every secret it is given holds [`CANARY`]; when a test ends, nothing that it or its commands printed may.
 
 use std::io::{BufRead, BufReader, Read, Write};
-use std::net::{SocketAddr, TcpStream};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::os::fd::OwnedFd;
 use std::os::unix::fs::PermissionsExt;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -109,7 +110,9 @@ impl Daemon {
 
     /// Starts it, and waits until it accepts.
     pub(crate) fn launch(&mut self) {
-        self.launch_as(Command::new(BINARY));
+        let mut command = Command::new(BINARY);
+        command.stdin(Stdio::null());
+        self.launch_as(command);
     }
 
     /// Starts it where an authority of the test's own is the one that the system trusts.
@@ -122,15 +125,33 @@ impl Daemon {
     /// Starts it as a child of the shell's making, where writing beyond a limit fails instead of killing it.
     pub(crate) fn launch_without_file_size_signal(&mut self) {
         let mut shell = Command::new("/bin/sh");
-        shell.args(["-c", "trap '' XFSZ; exec \"$@\"", "sh", BINARY]);
+        shell.args(["-c", "trap '' XFSZ; exec \"$@\" </dev/null", "sh", BINARY]);
         self.launch_as(shell);
+    }
+
+    /// Starts it as systemd does, with a socket that it did not open itself.
+    pub(crate) fn launch_on(&mut self, socket: &TcpListener) {
+        let socket = socket.try_clone().expect("a socket can be shared");
+        self.launch_as(handed(OwnedFd::from(socket)));
+    }
+
+    /// Starts it as systemd would with something that is no socket; answers how it ended.
+    pub(crate) fn ends_on(&self, handed_over: impl Into<Stdio>) -> Ended {
+        let mut shell = handed(handed_over);
+        shell.args(["--config", &self.path("linedown.toml"), "serve"]);
+        let output = shell.output().expect("the shell can be started");
+        Ended {
+            code: output.status.code(),
+            out: String::from_utf8_lossy(&output.stdout).into_owned(),
+            err: String::from_utf8_lossy(&output.stderr).into_owned(),
+        }
     }
 
     fn launch_as(&mut self, mut command: Command) {
         let before = self.log.read(Vec::len);
         command.args(["--config", &self.path("linedown.toml"), "serve"]).env_clear();
         command.envs([("LINEDOWN_LOG_FORMAT", "json"), ("LINEDOWN_LOG", "trace")]);
-        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        command.stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().expect("the binary can be started");
         self.readers.push(self.told.follow(child.stdout.take().expect("the output is piped")));
         self.readers.push(self.log.follow(child.stderr.take().expect("the log is piped")));
@@ -320,6 +341,14 @@ impl Drop for Daemon {
             assert_eq!(place, None, "a secret is in the {what}, at this line of:\n{text}");
         }
     }
+}
+
+/// The binary with something handed over as its third file, as systemd does with sockets.
+fn handed(what: impl Into<Stdio>) -> Command {
+    let mut shell = Command::new("/bin/sh");
+    let hand_over = "exec 3<&0 </dev/null; LISTEN_PID=$$ LISTEN_FDS=1 exec \"$@\"";
+    shell.args(["-c", hand_over, "sh", BINARY]).stdin(what);
+    shell
 }
 
 /// Lines that arrive.

@@ -12,5 +12,6 @@ mod durability;
 mod intake;
 mod life;
 mod recovery;
+mod socket;
 mod timing;
 mod tls;

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
+use super::super::Tally;
 use super::super::view::{Attempt, Counts, Delivery, DeliveryQuery, Event, Incident, IncidentStory, MOST};
 use super::row;
 use crate::clock::from_millis;
@@ -19,6 +20,13 @@ const DELIVERY: &str = "notification.id, incident, incident.instance, incident.n
 pub(super) fn owing(connection: &Connection) -> rusqlite::Result<BTreeSet<String>> {
     let query = "SELECT DISTINCT sink FROM notification WHERE state = 'pending'";
     connection.prepare_cached(query)?.query_map([], |row| row.get(0))?.collect()
+}
+
+pub(super) fn tally(connection: &Connection) -> rusqlite::Result<Tally> {
+    let query = "SELECT (SELECT count(*) FROM incident WHERE closed_at IS NULL), \
+                 (SELECT count(*) FROM notification WHERE state = 'pending' AND held_by IS NULL)";
+    let counts = |row: &Row<'_>| Ok(Tally { down: row.get(0)?, pending: row.get(1)? });
+    connection.prepare_cached(query)?.query_row([], counts)
 }
 
 pub(super) fn incidents(connection: &Connection, open_only: bool, limit: usize) -> rusqlite::Result<Vec<Incident>> {

@@ -20,7 +20,7 @@ use jiff::Timestamp;
 use rusqlite::{Connection, OpenFlags};
 
 use super::view::{Delivery, DeliveryQuery, Incident, IncidentStory, SilenceRow};
-use super::{Accepted, Acknowledgement, Leased, Retried, Settled, Settlement, Store, StoreError, Which};
+use super::{Accepted, Acknowledgement, Leased, Retried, Settled, Settlement, Store, StoreError, Tally, Which};
 use crate::link;
 use crate::rule::Routing;
 use crate::source::Event;
@@ -185,6 +185,10 @@ impl Store for Sqlite {
 
     async fn owing(&self) -> Result<BTreeSet<String>, StoreError> {
         self.read(look::owing).await
+    }
+
+    async fn tally(&self) -> Result<Tally, StoreError> {
+        self.read(look::tally).await
     }
 
     async fn prune(&self, over_before: Timestamp, limit: usize) -> Result<usize, StoreError> {

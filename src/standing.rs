@@ -1,0 +1,178 @@
+//! How the daemon stands, told to systemd: the line in `systemctl status`, and the watchdog's sign of life.
+//!
+//! The sign of life follows the pipeline: webhooks are listened for, every sink's worker goes round, the store
+//! answers. A store that answers "no space left" lives: to start anew would not make room, and would make the
+//! daemon go round in circles where it could still deliver.
+
+use std::fmt::Write;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+use tokio::task::AbortHandle;
+use tokio::time::{Instant, MissedTickBehavior, interval};
+
+use crate::clock;
+use crate::server::hook::{Hook, NotReady};
+use crate::store::Tally;
+use crate::systemd;
+
+/// How often the line is looked at. It is told only when it has changed.
+const LOOK: Duration = Duration::from_secs(5);
+/// Most failing sinks named in the line.
+const NAMED: usize = 5;
+
+/// What is looked at.
+pub(crate) struct Watch {
+    /// The way in, and through it the store and the workers.
+    pub(crate) hook: Arc<Hook>,
+    /// The tasks that listen.
+    pub(crate) servers: Vec<AbortHandle>,
+    /// Whether the last reload failed.
+    pub(crate) reload_failed: Arc<AtomicBool>,
+}
+
+impl Watch {
+    /// Tells how things stand, for as long as somebody wants to know.
+    pub(crate) async fn tell(self) {
+        if !systemd::listens() {
+            return;
+        }
+        let patience = systemd::watchdog();
+        let mut looks = interval(patience.map_or(LOOK, |patience| patience.min(LOOK)));
+        looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let (mut told, mut trouble) = (String::new(), None);
+        let mut proved: Option<Instant> = None;
+        loop {
+            looks.tick().await;
+            if proved.is_none_or(|at| at.elapsed() >= patience.unwrap_or(LOOK)) {
+                proved = Some(Instant::now());
+                let now = self.not_ready().await;
+                note(trouble.as_ref(), now.as_ref());
+                if !matches!(now, Some(NotReady::Stuck(_))) {
+                    systemd::alive();
+                }
+                trouble = now;
+            }
+            let line = self.line(trouble.as_ref()).await;
+            if line != told {
+                systemd::status(&line);
+                told = line;
+            }
+        }
+    }
+
+    async fn not_ready(&self) -> Option<NotReady> {
+        if self.servers.iter().any(AbortHandle::is_finished) {
+            return Some(NotReady::Stuck("webhooks are not listened for any more".to_owned()));
+        }
+        self.hook.not_ready().await
+    }
+
+    async fn line(&self, trouble: Option<&NotReady>) -> String {
+        let trouble = trouble.map(ToString::to_string);
+        let standing = Standing {
+            trouble: trouble.as_deref(),
+            reload_failed: self.reload_failed.load(Ordering::Relaxed),
+            tally: self.hook.store.tally().await.ok(),
+            failing: self.hook.delivery.failing(),
+        };
+        standing.line(clock::now(), &TimeZone::system())
+    }
+}
+
+/// The log hears of it when it begins, when it changes and when it ends.
+fn note(before: Option<&NotReady>, now: Option<&NotReady>) {
+    let [before, now] = [before, now].map(|trouble| trouble.map(ToString::to_string));
+    match now {
+        Some(reason) if before.as_deref() != Some(&*reason) => {
+            tracing::error!(reason, "not ready");
+        }
+        None if before.is_some() => tracing::info!("ready again"),
+        _ => {}
+    }
+}
+
+/// Everything that the line says.
+struct Standing<'a> {
+    trouble: Option<&'a str>,
+    reload_failed: bool,
+    tally: Option<Tally>,
+    failing: Vec<(String, Timestamp)>,
+}
+
+impl Standing<'_> {
+    fn line(&self, now: Timestamp, zone: &TimeZone) -> String {
+        let mut line = match self.trouble {
+            None => "accepting".to_owned(),
+            Some(trouble) => format!("not accepting: {trouble}"),
+        };
+        // Writing into a String cannot fail.
+        if let Some(Tally { down, pending }) = self.tally {
+            let (lines, deliveries) = (plural(down, "line"), plural(pending, "delivery"));
+            let _ = write!(line, "; {lines} down; {deliveries} pending");
+        }
+        for (sink, since) in self.failing.iter().take(NAMED) {
+            let _ = write!(line, "; {sink} failing since {}", clock_time(*since, now, zone));
+        }
+        if let Some(more) = self.failing.len().checked_sub(NAMED).filter(|more| *more > 0) {
+            let _ = write!(line, "; {more} more failing");
+        }
+        if self.reload_failed {
+            line.push_str("; the last reload failed, the former config is in force");
+        }
+        line
+    }
+}
+
+fn plural(count: u32, one: &str) -> String {
+    match (count, one.strip_suffix('y')) {
+        (1, _) => format!("1 {one}"),
+        (_, Some(stem)) => format!("{count} {stem}ies"),
+        _ => format!("{count} {one}s"),
+    }
+}
+
+/// A time on the wall's clock, with its day unless that is today.
+fn clock_time(at: Timestamp, now: Timestamp, zone: &TimeZone) -> String {
+    let [at, now] = [at, now].map(|moment| moment.to_zoned(zone.clone()));
+    let format = if at.date() == now.date() { "%H:%M" } else { "%Y-%m-%d %H:%M" };
+    at.strftime(format).to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn line(standing: &Standing<'_>) -> String {
+        standing.line("2026-11-24T15:00:00Z".parse().unwrap(), &TimeZone::UTC)
+    }
+
+    #[test]
+    fn the_line_says_what_an_administrator_asks() {
+        let since = |text: &str| text.parse().unwrap();
+        let mut standing = Standing {
+            trouble: None,
+            reload_failed: false,
+            tally: Some(Tally { down: 0, pending: 1 }),
+            failing: vec![],
+        };
+        assert_eq!(line(&standing), "accepting; 0 lines down; 1 delivery pending");
+
+        standing.tally = Some(Tally { down: 3, pending: 2 });
+        standing.failing = vec![("ops-slack".to_owned(), since("2026-11-24T12:03:59Z"))];
+        assert_eq!(line(&standing), "accepting; 3 lines down; 2 deliveries pending; ops-slack failing since 12:03");
+
+        standing.failing = vec![("ops".to_owned(), since("2026-11-23T12:03:00Z")); 7];
+        standing.trouble = Some("cannot write to the store: no space left for the store");
+        standing.reload_failed = true;
+        let said = line(&standing);
+        assert!(
+            said.starts_with("not accepting: cannot write to the store: no space left for the store; 3 lines down")
+        );
+        assert!(said.contains("; ops failing since 2026-11-23 12:03;"), "{said}");
+        assert!(said.ends_with("; 2 more failing; the last reload failed, the former config is in force"), "{said}");
+    }
+}

@@ -1,0 +1,49 @@
+//! The socket that systemd hands over: used instead of `server.listen`, and left open across a restart.
+
+use std::io::Write;
+use std::net::{TcpListener, TcpStream};
+
+use crate::daemon::{Daemon, HOOK, JSON, eventually};
+use crate::http::{exchange, read, request};
+use crate::payload::down;
+use crate::sections::{CONSOLE, tell};
+
+#[test]
+fn a_restart_on_a_socket_of_systemd_refuses_nobody() {
+    let socket = TcpListener::bind("127.0.0.1:0").expect("there is a free port");
+    let address = socket.local_addr().expect("a bound socket has an address");
+    let taken = format!("[server]\nlisten = \"{address}\"\n{CONSOLE}{}", tell(&["console"]));
+    let mut daemon = Daemon::prepare(&taken);
+    daemon.launch_on(&socket);
+    daemon.accept(&down("A"));
+
+    // Half a webhook before the end, the other half after it was told to end.
+    let body = down("B").to_string();
+    let (begin, end) = body.split_at(20);
+    let mut under_way = TcpStream::connect(address).expect("it listens");
+    let head = request("POST", HOOK, &[JSON, ("content-length", &body.len().to_string())], begin.as_bytes());
+    under_way.write_all(&head).expect("it reads");
+    assert_eq!(daemon.get("/healthz").status, 200);
+    daemon.term();
+    daemon.wait_for_log("stopping");
+    under_way.write_all(end.as_bytes()).expect("it still reads");
+    assert_eq!(read(&under_way).expect("an answer").status, 200);
+    assert_eq!(daemon.ended().code(), Some(0));
+
+    // Nobody is there; who comes now waits.
+    let waiting = TcpStream::connect(address).expect("systemd keeps the socket");
+    daemon.launch_on(&socket);
+    let webhook = request("POST", HOOK, &[JSON], down("C").to_string().as_bytes());
+    assert_eq!(exchange(waiting, &webhook).expect("an answer").status, 200);
+    eventually("what came before, meanwhile and after", || (daemon.rows(&["incidents"]).len() == 3).then_some(()));
+}
+
+#[test]
+fn a_socket_that_cannot_be_used_is_an_error_in_words() {
+    let daemon = Daemon::prepare(&format!("{CONSOLE}{}", tell(&["console"])));
+    let ended = daemon.ends_on(std::process::Stdio::null());
+    assert_eq!(ended.code, Some(1), "{ended:?}");
+    for words in ["error: cannot listen on what systemd hands over", "caused by: it is no TCP socket", "hint:"] {
+        assert!(ended.err.contains(words), "{ended:?}");
+    }
+}
