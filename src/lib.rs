@@ -18,6 +18,7 @@ pub mod link;
 pub mod metrics;
 pub mod period;
 mod process;
+pub mod replay;
 pub mod rule;
 pub mod server;
 pub mod source;

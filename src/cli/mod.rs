@@ -10,6 +10,7 @@ mod failure;
 mod generate;
 mod incidents;
 mod output;
+mod replay;
 mod retry;
 mod send_test;
 mod serve;
@@ -60,6 +61,8 @@ enum Command {
     Incident(incidents::ShowArguments),
     /// List notifications and where they stand
     Deliveries(deliveries::Arguments),
+    /// Show what the rules, or others, would have sent of what happened; sends nothing
+    Replay(replay::Arguments),
     /// Send notifications again
     Retry(retry::Arguments),
     /// Take an outage: reminders and escalation stop
@@ -76,7 +79,7 @@ enum Command {
 
 /// Runs the command that the process's arguments name, with the kinds of sinks that a config may use.
 pub fn run(kinds: &'static [SinkKind]) -> ExitCode {
-    let arguments = match Arguments::try_parse() {
+    let arguments = match Arguments::try_parse_from(replay::spelt_out(std::env::args_os())) {
         Ok(arguments) => arguments,
         Err(error) => {
             // Help and version are no mistakes, and a closed pipe is none of ours.
@@ -113,6 +116,7 @@ async fn dispatch(arguments: Arguments, kinds: &'static [SinkKind]) -> Result<Co
         Command::Incidents(arguments) => incidents::list(&place, &arguments).await,
         Command::Incident(arguments) => incidents::show(&place, &arguments).await,
         Command::Deliveries(arguments) => deliveries::run(&place, &arguments).await,
+        Command::Replay(arguments) => replay::run(&place, &arguments).await,
         Command::Retry(arguments) => retry::run(&place, &arguments).await,
         Command::Ack(arguments) => ack::run(&place, &arguments).await,
         Command::Silence(arguments) => silence::run(&place, &arguments).await,

@@ -104,6 +104,15 @@ pub struct AckAnswer {
     pub said: String,
 }
 
+/// Which webhooks to hand out.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct PastQuery {
+    /// Those received since then.
+    pub since: jiff::Timestamp,
+    /// After the one of this number.
+    pub after: i64,
+}
+
 /// Which silences to list.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct SilenceQuery {
@@ -150,6 +159,12 @@ pub fn routes(local: Arc<Local>) -> impl Filter<Extract = (impl Reply,), Error =
         .and(warp::query::<DeliveryQuery>())
         .and(with.clone())
         .then(|query: DeliveryQuery, local: Arc<Local>| async move { answer(local.store.deliveries(query).await) });
+    let past =
+        warp::path!("past").and(warp::get()).and(warp::query::<PastQuery>()).and(with.clone()).then(
+            |query: PastQuery, local: Arc<Local>| async move {
+                answer(local.store.past(query.since, query.after, MOST).await)
+            },
+        );
     let body = warp::body::content_length_limit(LARGEST);
     let retry = warp::path!("retry").and(warp::post()).and(body).and(warp::body::json()).and(with.clone()).then(retry);
     let ack =
@@ -166,7 +181,7 @@ pub fn routes(local: Arc<Local>) -> impl Filter<Extract = (impl Reply,), Error =
     let trial = warp::path!("send-test" / String).and(warp::post()).and(with).then(send_test);
     let silences = silences.or(silence).unify().or(expire).unify();
     let nothing = warp::any().map(|| super::json(StatusCode::NOT_FOUND, &json!({ "error": "no such request" })));
-    let asked = incidents.or(incident).unify().or(deliveries).unify();
+    let asked = incidents.or(incident).unify().or(deliveries).unify().or(past).unify();
     asked.or(retry).unify().or(ack).unify().or(silences).unify().or(trial).unify().or(nothing).unify()
 }
 

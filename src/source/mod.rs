@@ -5,7 +5,7 @@ mod z_api;
 
 use jiff::{SignedDuration, Timestamp};
 use linedown_sinks::Reason;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 
@@ -40,7 +40,7 @@ pub fn kind(name: &str) -> Option<&'static SourceKind> {
 }
 
 /// One webhook, normalised.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Event {
     /// The configured source it came through.
     pub source: String,
@@ -66,7 +66,7 @@ pub struct Event {
 }
 
 /// Up or down.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum EventKind {
     /// The line lost its connection.
@@ -82,6 +82,11 @@ impl EventKind {
             Self::Disconnected => "disconnected",
             Self::Connected => "connected",
         }
+    }
+
+    /// From [`EventKind::as_str`].
+    pub fn parse(text: &str) -> Option<Self> {
+        [Self::Disconnected, Self::Connected].into_iter().find(|kind| kind.as_str() == text)
     }
 }
 

@@ -19,7 +19,7 @@ pub use sqlite::Sqlite;
 
 use crate::rule::Routing;
 use crate::source::Event;
-use view::{Delivery, DeliveryQuery, Incident, IncidentStory, SilenceRow};
+use view::{Delivery, DeliveryQuery, Incident, IncidentStory, Past, SilenceRow};
 
 /// The durable state of one daemon.
 #[async_trait]
@@ -92,6 +92,9 @@ pub trait Store: Send + Sync {
 
     /// One outage with everything about it.
     async fn incident(&self, id: i64) -> Result<Option<IncidentStory>, StoreError>;
+
+    /// Webhooks received since a moment, in the order they came, after the one of that number.
+    async fn past(&self, since: Timestamp, after: i64, limit: usize) -> Result<Vec<Past>, StoreError>;
 
     /// Notifications, the latest first.
     async fn deliveries(&self, query: DeliveryQuery) -> Result<Vec<Delivery>, StoreError>;

@@ -5,6 +5,8 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use crate::source;
+
 /// Most rows a listing shows.
 pub const MOST: usize = 10_000;
 
@@ -160,6 +162,17 @@ pub struct SilenceRow {
     pub made_by: String,
     /// When.
     pub made_at: Timestamp,
+}
+
+/// A webhook as it is stored.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Past {
+    /// Its number.
+    pub id: i64,
+    /// What it reported; the phone is its outage's.
+    pub event: source::Event,
+    /// If it began an outage that somebody took: who and when.
+    pub acknowledged: Option<(String, Timestamp)>,
 }
 
 /// Which notifications to list.

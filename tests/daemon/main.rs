@@ -12,6 +12,7 @@ mod durability;
 mod intake;
 mod life;
 mod recovery;
+mod replay;
 mod socket;
 mod timing;
 mod tls;

@@ -2,12 +2,15 @@
 
 use std::collections::BTreeSet;
 
+use jiff::Timestamp;
+use linedown_sinks::Reason;
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::super::Tally;
-use super::super::view::{Attempt, Counts, Delivery, DeliveryQuery, Event, Incident, IncidentStory, MOST};
+use super::super::view::{Attempt, Counts, Delivery, DeliveryQuery, Event, Incident, IncidentStory, MOST, Past};
 use super::row;
 use crate::clock::from_millis;
+use crate::source::{self, EventKind};
 
 const COUNTS: &str = "(SELECT count(*) FROM notification WHERE incident = incident.id AND state = 'pending'), \
                       (SELECT count(*) FROM notification WHERE incident = incident.id AND state = 'delivered'), \
@@ -61,6 +64,38 @@ pub(super) fn incident(connection: &Connection, id: i64) -> rusqlite::Result<Opt
         delivery.attempts = attempts(connection, delivery.id)?;
     }
     Ok(Some(IncidentStory { incident, events, deliveries }))
+}
+
+/// The time value is in the gateway's clock only if it was believed, which the time kept tells.
+pub(super) fn past(connection: &Connection, since: Timestamp, after: i64, limit: usize) -> rusqlite::Result<Vec<Past>> {
+    let query = "SELECT event.id, event.source, event.instance, event.kind, event.reason, event.error, event.stamp, \
+                 event.at, event.received_at, incident.phone, event.change IN ('opened', 'missed'), \
+                 incident.acknowledged_by, incident.acknowledged_at \
+                 FROM event LEFT JOIN incident ON incident.id = event.incident \
+                 WHERE event.id > ?1 AND event.received_at >= ?2 ORDER BY event.id LIMIT ?3";
+    let values = params![after, since.as_millisecond(), bounded(limit)];
+    connection.prepare_cached(query)?.query_map(values, past_row)?.collect()
+}
+
+fn past_row(row: &Row<'_>) -> rusqlite::Result<Past> {
+    let (stamp, at): (Option<i64>, i64) = (row.get(6)?, row.get(7)?);
+    let taken: Option<(String, i64)> = row.get::<_, Option<String>>(11)?.zip(row.get(12)?);
+    Ok(Past {
+        id: row.get(0)?,
+        event: source::Event {
+            source: row.get(1)?,
+            instance: row.get(2)?,
+            kind: row::parse(row, 3, EventKind::parse)?,
+            reason: row::parse(row, 4, Reason::parse)?,
+            phone: row.get(9)?,
+            error: row.get(5)?,
+            at: from_millis(at),
+            gateway_at: stamp.filter(|stamp| *stamp == at).map(from_millis),
+            stamp,
+            received_at: from_millis(row.get(8)?),
+        },
+        acknowledged: taken.filter(|_| row.get(10) == Ok(true)).map(|(by, at)| (by, from_millis(at))),
+    })
 }
 
 pub(super) fn deliveries(connection: &Connection, query: &DeliveryQuery) -> rusqlite::Result<Vec<Delivery>> {

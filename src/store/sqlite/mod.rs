@@ -19,7 +19,7 @@ use async_trait::async_trait;
 use jiff::Timestamp;
 use rusqlite::{Connection, OpenFlags};
 
-use super::view::{Delivery, DeliveryQuery, Incident, IncidentStory, SilenceRow};
+use super::view::{Delivery, DeliveryQuery, Incident, IncidentStory, Past, SilenceRow};
 use super::{Accepted, Acknowledgement, Leased, Retried, Settled, Settlement, Store, StoreError, Tally, Which};
 use crate::link;
 use crate::rule::Routing;
@@ -36,7 +36,7 @@ pub struct Sqlite {
     reader: Arc<Mutex<Connection>>,
     identity: Arc<Identity>,
     /// Held while we live: two daemons on one store would each lease what the other sends.
-    _lock: File,
+    _lock: Option<File>,
 }
 
 /// What a store was given when it was made.
@@ -56,6 +56,25 @@ impl Sqlite {
         let identity = Arc::new(prepare(&mut connection).map_err(failure)??);
         let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let reader = Connection::open_with_flags(path, flags).map_err(failure)?;
+        Self::over(connection, reader, identity, Some(lock), path)
+    }
+
+    /// A store that is gone with this value, for what is only tried out.
+    pub fn in_memory() -> Result<Self, StoreError> {
+        let name = format!("file:linedown-{}?mode=memory&cache=shared", fastrand::u64(..));
+        let mut connection = Connection::open(&name).map_err(failure)?;
+        let identity = Arc::new(prepare(&mut connection).map_err(failure)??);
+        let reader = Connection::open(&name).map_err(failure)?;
+        Self::over(connection, reader, identity, None, Path::new(&name))
+    }
+
+    fn over(
+        connection: Connection,
+        reader: Connection,
+        identity: Arc<Identity>,
+        lock: Option<File>,
+        path: &Path,
+    ) -> Result<Self, StoreError> {
         reader.busy_timeout(Duration::from_secs(5)).map_err(failure)?;
         let writer = Writer::start(connection)
             .map_err(|source| StoreError::Open { path: path.display().to_string(), source })?;
@@ -207,6 +226,10 @@ impl Store for Sqlite {
 
     async fn incident(&self, id: i64) -> Result<Option<IncidentStory>, StoreError> {
         self.read(move |connection| look::incident(connection, id)).await
+    }
+
+    async fn past(&self, since: Timestamp, after: i64, limit: usize) -> Result<Vec<Past>, StoreError> {
+        self.read(move |connection| look::past(connection, since, after, limit)).await
     }
 
     async fn deliveries(&self, query: DeliveryQuery) -> Result<Vec<Delivery>, StoreError> {

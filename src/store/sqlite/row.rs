@@ -93,7 +93,7 @@ pub(super) fn owe(
     ])
 }
 
-fn parse<T>(row: &Row<'_>, column: usize, read: impl FnOnce(&str) -> Option<T>) -> rusqlite::Result<T> {
+pub(super) fn parse<T>(row: &Row<'_>, column: usize, read: impl FnOnce(&str) -> Option<T>) -> rusqlite::Result<T> {
     let value = row.get_ref(column)?.as_str()?;
     read(value).ok_or_else(|| {
         rusqlite::Error::FromSqlConversionFailure(column, Type::Text, format!("{value:?} is not ours").into())

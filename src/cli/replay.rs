@@ -1,0 +1,268 @@
+//! `linedown replay`: what the rules, or others, would have sent of what really happened. Sends nothing.
+
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::fmt::Write as _;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use serde::Serialize;
+
+use super::client::Daemon;
+use super::{Code, CommandError, Place, output};
+use crate::clock;
+use crate::period::Period;
+use crate::replay::{self, History, Lived, Outage, Sent};
+use crate::rule::Routing;
+use crate::server::api::{PastQuery, SilenceQuery};
+use crate::store::view::Past;
+
+/// Most webhooks replayed.
+const MOST: usize = 200_000;
+/// Most outages listed that nobody would hear of.
+const LISTED: usize = 20;
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Arguments {
+    /// How far back, such as 7d
+    #[arg(long, value_name = "PERIOD", default_value = "7d")]
+    since: Period,
+    /// Another config to compare with; `--config` after `replay` means the same
+    #[arg(long, value_name = "FILE")]
+    with: Option<PathBuf>,
+    /// Print the figures as JSON
+    #[arg(long)]
+    json: bool,
+}
+
+/// `replay --config NEW` names the other config, whereas `--config` before the command names the daemon's.
+pub(super) fn spelt_out(arguments: impl Iterator<Item = OsString>) -> Vec<OsString> {
+    let mut after_replay = false;
+    let spell = |argument: OsString| {
+        if !after_replay {
+            after_replay = argument == "replay";
+            return argument;
+        }
+        match argument.to_str().and_then(|text| text.strip_prefix("--config")) {
+            Some("") => "--with".into(),
+            Some(value) if value.starts_with('=') => format!("--with{value}").into(),
+            _ => argument,
+        }
+    };
+    arguments.map(spell).collect()
+}
+
+/// What a replay shows.
+#[derive(Debug, Serialize)]
+struct Comparison {
+    since: Timestamp,
+    until: Timestamp,
+    webhooks: usize,
+    outages: usize,
+    messages: Vec<Count>,
+    total: Pair,
+    /// Outages that nobody hears of.
+    unheard: Vec<Outage>,
+    /// Of those, the ones that somebody hears of by the present config. None without another one.
+    newly_unheard: Option<Vec<Outage>>,
+}
+
+/// Messages by the present config, and by the other one if there is one.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+struct Pair {
+    now: usize,
+    new: Option<usize>,
+}
+
+#[derive(Debug, Serialize)]
+struct Count {
+    rule: String,
+    sink: String,
+    recipient: String,
+    kind: &'static str,
+    #[serde(flatten)]
+    messages: Pair,
+}
+
+pub(super) async fn run(place: &Place, arguments: &Arguments) -> Result<Code, CommandError> {
+    let present = place.config()?;
+    let other = match &arguments.with {
+        Some(file) => Some(Place { config: file.clone(), ..place.clone() }.config()?),
+        None => None,
+    };
+    let until = clock::now();
+    let since = until.checked_sub(arguments.since.0).unwrap_or(Timestamp::MIN);
+    let history = fetch(&Daemon::find(place)?, since).await?;
+    let now = live(&history, &present.routing, until).await?;
+    let new = match &other {
+        Some(other) => Some(live(&history, &other.routing, until).await?),
+        None => None,
+    };
+    let comparison = compare(&history, &now, new.as_ref(), since, until);
+    if arguments.json {
+        output::print_json(&comparison)?;
+    } else {
+        output::print(&told(&comparison))?;
+    }
+    Ok(Code::Done)
+}
+
+async fn fetch(daemon: &Daemon, since: Timestamp) -> Result<History, CommandError> {
+    let mut events: Vec<Past> = Vec::new();
+    loop {
+        let query = PastQuery { since, after: events.last().map_or(0, |past| past.id) };
+        let mut page: Vec<Past> = daemon.get("past", &query).await?;
+        if page.is_empty() {
+            break;
+        }
+        events.append(&mut page);
+        if events.len() > MOST {
+            let error = CommandError::new(Code::Failed, format!("there are more than {MOST} webhooks since then"));
+            return Err(error.hint("replay a shorter period, such as --since 24h"));
+        }
+    }
+    let silences = daemon.get("silences", &SilenceQuery { ended_after: since }).await?;
+    Ok(History { events, silences })
+}
+
+async fn live(history: &History, routing: &Arc<Routing>, until: Timestamp) -> Result<Lived, CommandError> {
+    let lived = replay::live(history, Arc::clone(routing), until).await;
+    lived.map_err(|error| CommandError::new(Code::Failed, "cannot live through it again").caused_by(&error))
+}
+
+fn compare(history: &History, now: &Lived, new: Option<&Lived>, since: Timestamp, until: Timestamp) -> Comparison {
+    let mut counts: BTreeMap<_, Pair> = BTreeMap::new();
+    let fresh = || Pair { now: 0, new: new.is_some().then_some(0) };
+    for sent in &now.sent {
+        counts.entry(key(sent)).or_insert_with(fresh).now += 1;
+    }
+    for sent in new.iter().flat_map(|new| &new.sent) {
+        *counts.entry(key(sent)).or_insert_with(fresh).new.get_or_insert_default() += 1;
+    }
+    let told_now = now.told();
+    let told_last = new.map_or_else(|| told_now.clone(), Lived::told);
+    let unheard: Vec<i64> = now.outages.keys().copied().filter(|id| !told_last.contains(id)).collect();
+    let outages = |ids: &[i64]| ids.iter().filter_map(|id| now.outages.get(id).cloned()).collect();
+    let newly: Vec<i64> = unheard.iter().copied().filter(|id| told_now.contains(id)).collect();
+    Comparison {
+        since,
+        until,
+        webhooks: history.events.len(),
+        outages: now.outages.len(),
+        messages: counts
+            .into_iter()
+            .map(|((rule, sink, recipient, kind), messages)| Count {
+                rule: rule.to_owned(),
+                sink: sink.to_owned(),
+                recipient: recipient.to_owned(),
+                kind,
+                messages,
+            })
+            .collect(),
+        total: Pair { now: now.sent.len(), new: new.map(|new| new.sent.len()) },
+        unheard: outages(&unheard),
+        newly_unheard: new.map(|_| outages(&newly)),
+    }
+}
+
+fn key(sent: &Sent) -> (&str, &str, &str, &'static str) {
+    (&sent.rule, &sent.sink, &sent.recipient, sent.kind.as_str())
+}
+
+fn told(comparison: &Comparison) -> String {
+    let mut text = format!(
+        "{} webhooks from {} to {}: {} outages\n\n",
+        comparison.webhooks,
+        output::moment(comparison.since),
+        output::moment(comparison.until),
+        comparison.outages
+    );
+    let mut heads = vec!["rule", "sink", "to", "kind", "now"];
+    heads.extend(comparison.total.new.map(|_| "new"));
+    let row = |count: &Count| {
+        let Count { rule, sink, recipient, kind, messages } = count;
+        let mut row = vec![rule.clone(), sink.clone(), recipient.clone(), (*kind).to_owned(), messages.now.to_string()];
+        row.extend(messages.new.map(|new| new.to_string()));
+        row
+    };
+    if !comparison.messages.is_empty() {
+        let _ = writeln!(text, "{}", output::table(&heads, comparison.messages.iter().map(row)));
+    }
+    text.push_str(&verdict(comparison.total));
+    match &comparison.newly_unheard {
+        Some(newly) => {
+            list(&mut text, "Told now, and of which nobody would hear", newly);
+            let rest = comparison.unheard.len() - newly.len();
+            if rest > 0 {
+                let _ = writeln!(text, "Of {rest} more nobody hears either way.");
+            }
+        }
+        None => list(&mut text, "Of which nobody hears", &comparison.unheard),
+    }
+    text
+}
+
+#[expect(clippy::cast_precision_loss, reason = "a percentage for people")]
+fn verdict(Pair { now, new }: Pair) -> String {
+    let Some(new) = new else { return format!("{now} messages.\n") };
+    let change = match (now, new) {
+        (now, new) if now == new => "as many as now".to_owned(),
+        (0, _) => "now there are none".to_owned(),
+        (now, new) if new < now => format!("{:.0} % fewer", (now - new) as f64 / now as f64 * 100.0),
+        (now, new) => format!("{:.0} % more", (new - now) as f64 / now as f64 * 100.0),
+    };
+    format!("{new} messages instead of {now}: {change}.\n")
+}
+
+fn list(text: &mut String, what: &str, outages: &[Outage]) {
+    if outages.is_empty() {
+        return;
+    }
+    let _ = writeln!(text, "{what}: {} outages", outages.len());
+    for outage in outages.iter().take(LISTED) {
+        let lasting = match outage.closed_at {
+            Some(closed_at) => output::span(outage.opened_at, closed_at),
+            None => "still down".to_owned(),
+        };
+        let line = output::printable(outage.name.as_ref().unwrap_or(&outage.instance));
+        let _ = writeln!(text, "  {}  {line}: {lasting}", output::moment(outage.opened_at));
+    }
+    if let Some(more) = outages.len().checked_sub(LISTED).filter(|more| *more > 0) {
+        let _ = writeln!(text, "  and {more} more: --json lists them all");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_config_after_replay_is_the_other_one() {
+        let spelt = |text: &str| {
+            let spelt = spelt_out(text.split(' ').map(OsString::from));
+            spelt.iter().map(|word| word.to_str().unwrap()).collect::<Vec<_>>().join(" ")
+        };
+        for (typed, meant) in [
+            ("linedown --config a replay --config b", "linedown --config a replay --with b"),
+            ("linedown replay --since 7d --config=b", "linedown replay --since 7d --with=b"),
+            ("linedown --config a check", "linedown --config a check"),
+            ("linedown explain --config a", "linedown explain --config a"),
+        ] {
+            assert_eq!(spelt(typed), meant);
+        }
+    }
+
+    #[test]
+    fn verdicts() {
+        for (now, new, said) in [
+            (1930, Some(412), "412 messages instead of 1930: 79 % fewer.\n"),
+            (2, Some(3), "3 messages instead of 2: 50 % more.\n"),
+            (0, Some(3), "3 messages instead of 0: now there are none.\n"),
+            (2, Some(2), "2 messages instead of 2: as many as now.\n"),
+            (2, None, "2 messages.\n"),
+        ] {
+            assert_eq!(verdict(Pair { now, new }), said);
+        }
+    }
+}

@@ -1,0 +1,33 @@
+//! What other rules would have made of what happened.
+
+use crate::daemon::Daemon;
+use crate::payload::{down, up};
+use crate::sections::{CONSOLE, tell};
+
+#[test]
+fn another_config_is_tried_on_the_past_and_nothing_is_sent() {
+    let daemon = Daemon::start(&format!("{CONSOLE}{}", tell(&["console"])));
+    for line in ["A", "B"] {
+        daemon.accept(&down(line));
+    }
+    daemon.accept(&up("A"));
+    daemon.wait_for_told(3);
+    let before = daemon.rows(&["deliveries"]);
+    // In a folder of its own, without the daemon's conf.d.
+    std::fs::create_dir(daemon.path("other")).expect("a folder can be made");
+    let other = daemon.path("other/linedown.toml");
+    let only_b = "[[rules]]\nname = \"only b\"\nmatch = { instance = \"B\" }\nnotify = [\"console\"]\n";
+    let base = "[sources.z-api]\ntype = \"z-api\"\nsecret = \"0canary-of-the-other-config\"\n";
+    std::fs::write(&other, format!("{base}{CONSOLE}{only_b}")).expect("the config can be written");
+
+    let compared = daemon.json(&["replay", "--since", "1h", "--config", &other]);
+    assert_eq!((&compared["webhooks"], &compared["outages"]), (&3.into(), &2.into()));
+    assert_eq!(compared["total"], serde_json::json!({ "now": 3, "new": 1 }));
+    assert_eq!(compared["newly_unheard"][0]["instance"], "A");
+    let shown = daemon.command(&["replay", "--since", "1h", "--config", &other]);
+    assert!(shown.out.contains("1 messages instead of 3: 67 % fewer."), "{shown:?}");
+    assert!(shown.out.contains("Told now, and of which nobody would hear: 1 outages"), "{shown:?}");
+
+    assert_eq!(daemon.told().len(), 3, "nothing was sent");
+    assert_eq!(daemon.rows(&["deliveries"]), before, "nothing was kept");
+}
