@@ -42,7 +42,7 @@ pub(super) async fn answer(hook: Arc<Hook>, token: String, method: Method) -> Re
     match hook.store.acknowledge(delivery.incident, &by, now).await {
         Ok(outcome) => {
             if let Acknowledgement::Done(sinks) = &outcome {
-                tracing::info!(incident = delivery.incident, by, from = "link", "acknowledged");
+                tracing::info!(name: "acknowledged", incident = delivery.incident, by, from = "link", "acknowledged");
                 hook.delivery.wake(sinks);
             }
             told(&outcome, &delivery)
