@@ -13,5 +13,6 @@ mod intake;
 mod life;
 mod recovery;
 mod socket;
+mod standing;
 mod timing;
 mod tls;
