@@ -154,7 +154,7 @@ impl Daemon {
         ));
         let commands = self.servers.spawn(listener::serve_local(local, api::routes(asked), self.stop.subscribe()));
         let (sinks, rules) = (self.config.routing.sinks.len(), self.config.routing.rules.len());
-        tracing::info!(%address, scheme, store = %self.config.store.path.display(), socket = %self.socket.display(), sinks, rules, "accepting webhooks");
+        tracing::info!(name: "started", %address, scheme, store = %self.config.store.path.display(), socket = %self.socket.display(), sinks, rules, "accepting webhooks");
         systemd::ready();
         let reload_failed = Arc::clone(&self.reload_failed);
         let watch = Watch { hook: Arc::clone(&self.hook), servers: vec![webhooks, commands], reload_failed };
@@ -183,7 +183,7 @@ impl Daemon {
         let (config, built, owing) = match prepared {
             Ok(prepared) => prepared,
             Err(report) => {
-                tracing::error!("the config was not reloaded; everything goes on with the former one\n{report}");
+                tracing::error!(name: "not-reloaded", "the config was not reloaded; everything goes on with the former one\n{report}");
                 return false;
             }
         };
@@ -193,7 +193,7 @@ impl Daemon {
         self.tls.store(config.server.tls.as_ref().and_then(|tls| tls.server.clone()));
         self.hook.delivery.assign(built, &owing);
         let (sinks, rules) = (config.routing.sinks.len(), config.routing.rules.len());
-        tracing::info!(sinks, rules, "config reloaded");
+        tracing::info!(name: "reloaded", sinks, rules, "config reloaded");
         self.config = config;
         true
     }
@@ -250,7 +250,7 @@ impl Daemon {
         }
         // The socket's file outlives its listener.
         let _ = std::fs::remove_file(&self.socket);
-        tracing::info!("stopped");
+        tracing::info!(name: "stopped", "stopped");
     }
 }
 

@@ -14,6 +14,7 @@ pub mod config;
 pub mod daemon;
 pub mod delivery;
 pub mod incident;
+mod journal;
 pub mod link;
 pub mod metrics;
 pub mod period;

@@ -7,8 +7,11 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{mpsc, watch};
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::fmt;
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
 
 use crate::daemon::Signals;
+use crate::journal::{self, Journal};
 
 /// How log records are written.
 #[derive(Clone, Copy, Debug, ValueEnum)]
@@ -17,6 +20,8 @@ pub(crate) enum LogFormat {
     Text,
     /// A JSON object a line, for programs
     Json,
+    /// To journald, with fields to filter by
+    Journal,
 }
 
 /// SIGHUP reloads; SIGTERM and SIGINT drain, the second of them ends at once. To be called within the runtime.
@@ -45,15 +50,17 @@ pub(crate) fn signals() -> io::Result<Signals> {
     Ok(Signals { reload, stop })
 }
 
-/// Records go to standard error; `LINEDOWN_LOG` filters them (`info` by default).
-pub(crate) fn log(format: LogFormat, colour: bool) {
+/// Records go to journald where systemd started us, else to standard error; `LINEDOWN_LOG` filters them (`info` by
+/// default).
+pub(crate) fn log(format: Option<LogFormat>, colour: bool) {
     let filter = EnvFilter::try_from_env("LINEDOWN_LOG").unwrap_or_else(|_| EnvFilter::new("info"));
-    let builder = fmt().with_env_filter(filter).with_writer(io::stderr).with_target(false);
-    // The journal has its own clock.
-    let in_journal = std::env::var_os("JOURNAL_STREAM").is_some();
-    match format {
-        LogFormat::Json => builder.json().flatten_event(true).init(),
-        LogFormat::Text if in_journal => builder.with_ansi(false).without_time().init(),
-        LogFormat::Text => builder.with_ansi(colour).init(),
+    let by_itself = || if journal::has_stderr() { LogFormat::Journal } else { LogFormat::Text };
+    let written = |filter| fmt().with_env_filter(filter).with_writer(io::stderr).with_target(false);
+    match format.unwrap_or_else(by_itself) {
+        LogFormat::Journal => tracing_subscriber::registry().with(filter).with(Journal).init(),
+        LogFormat::Json => written(filter).json().flatten_event(true).init(),
+        // The journal has its own clock.
+        LogFormat::Text if journal::has_stderr() => written(filter).with_ansi(false).without_time().init(),
+        LogFormat::Text => written(filter).with_ansi(colour).init(),
     }
 }

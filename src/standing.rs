@@ -88,9 +88,9 @@ fn note(before: Option<&NotReady>, now: Option<&NotReady>) {
     let [before, now] = [before, now].map(|trouble| trouble.map(ToString::to_string));
     match now {
         Some(reason) if before.as_deref() != Some(&*reason) => {
-            tracing::error!(reason, "not ready");
+            tracing::error!(name: "not-ready", reason, "not ready");
         }
-        None if before.is_some() => tracing::info!("ready again"),
+        None if before.is_some() => tracing::info!(name: "ready-again", "ready again"),
         _ => {}
     }
 }

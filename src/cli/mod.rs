@@ -74,7 +74,7 @@ enum Command {
     /// Print completions for a shell
     Completions(generate::CompletionArguments),
     /// Print the manual page
-    Man,
+    Man(generate::ManualArguments),
 }
 
 /// Runs the command that the process's arguments name, with the kinds of sinks that a config may use.
@@ -122,7 +122,7 @@ async fn dispatch(arguments: Arguments, kinds: &'static [SinkKind]) -> Result<Co
         Command::Silence(arguments) => silence::run(&place, &arguments).await,
         Command::Demo => demo::run().await,
         Command::Completions(arguments) => generate::completions(&arguments, &mut Arguments::command()),
-        Command::Man => generate::manual(Arguments::command()),
+        Command::Man(arguments) => generate::manual(&arguments, Arguments::command()),
     }
 }
 

@@ -8,9 +8,9 @@ use crate::store::StoreError;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Arguments {
-    /// How records are written to standard error
-    #[arg(long, value_enum, default_value = "text", env = "LINEDOWN_LOG_FORMAT")]
-    log_format: LogFormat,
+    /// How records are written: to the journal where systemd started this, else as text to standard error
+    #[arg(long, value_enum, env = "LINEDOWN_LOG_FORMAT")]
+    log_format: Option<LogFormat>,
 }
 
 pub(super) async fn run(place: Place, arguments: Arguments) -> Result<Code, CommandError> {

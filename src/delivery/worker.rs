@@ -163,13 +163,13 @@ impl Worker {
                 let retry = self.assignment.borrow().retry;
                 let what = (failure.kind, failure.message.as_str(), failure.retry_after);
                 if breaker.failed(what, ended.began, now, &retry, fastrand::f64()) {
-                    tracing::warn!(sink = self.name, failure = %failure, "the sink is failing; it is probed until it is back");
+                    tracing::warn!(name: "sink-failing", sink = self.name, failure = %failure, "the sink is failing; it is probed until it is back");
                 }
                 self.give_up_what_waited_too_long(breaker).await;
             }
             _ => {
                 if let Some(trouble) = breaker.well() {
-                    tracing::info!(sink = self.name, since = %trouble.since, "the sink is back");
+                    tracing::info!(name: "sink-back", sink = self.name, since = %trouble.since, "the sink is back");
                 }
             }
         }
@@ -187,6 +187,7 @@ impl Worker {
         match given_up {
             Ok(settled) if settled.dead > 0 => {
                 tracing::error!(
+                    name: "given-up",
                     sink = self.name,
                     notifications = settled.dead,
                     untold = settled.untold,
@@ -257,17 +258,18 @@ async fn record(store: &dyn Store, settlement: &Settlement, routing: &SharedRout
 }
 
 fn log(sink: &str, notification: &Notification, outcome: &Outcome, took: Duration) {
-    let (id, incident, attempt) = (notification.id, notification.incident.id, notification.attempt);
+    let Notification { id, attempt, incident, rule, .. } = notification;
+    let (instance, incident, rule) = (incident.instance.id.as_str(), incident.id, rule.as_deref().unwrap_or_default());
     let (kind, took_ms) = (notification.kind.as_str(), u64::try_from(took.as_millis()).unwrap_or(u64::MAX));
     match outcome {
         Outcome::Delivered(receipt) => {
-            tracing::info!(sink, notification = id, incident, attempt, kind, took_ms, receipt, "delivered");
+            tracing::info!(name: "delivered", sink, notification = id, incident, instance, rule, attempt, kind, took_ms, receipt, "delivered");
         }
         Outcome::Again { why, due_at, .. } => {
-            tracing::warn!(sink, notification = id, incident, attempt, kind, took_ms, why, %due_at, "not delivered; will be tried again");
+            tracing::warn!(name: "put-off", sink, notification = id, incident, instance, rule, attempt, kind, took_ms, why, %due_at, "not delivered; will be tried again");
         }
         Outcome::Dead { why, .. } => {
-            tracing::error!(sink, notification = id, incident, attempt, kind, took_ms, why, "given up");
+            tracing::error!(name: "given-up", sink, notification = id, incident, instance, rule, attempt, kind, took_ms, why, "given up");
         }
     }
 }

@@ -44,7 +44,7 @@ pub(super) async fn answer(hook: Arc<Hook>, token: String, method: Method, peer:
     match hook.store.acknowledge(delivery.incident, &by, &from, now).await {
         Ok(outcome) => {
             if let Acknowledgement::Done(sinks) = &outcome {
-                tracing::info!(incident = delivery.incident, by, from, "acknowledged");
+                tracing::info!(name: "acknowledged", incident = delivery.incident, by, from, "acknowledged");
                 hook.delivery.wake(sinks);
             }
             told(&outcome, &delivery)

@@ -197,7 +197,7 @@ async fn retry(request: RetryRequest, local: Arc<Local>) -> Response<String> {
 async fn acknowledge(request: AckRequest, local: Arc<Local>) -> Response<String> {
     let outcome = local.store.acknowledge(request.incident, &request.by, "the command line", clock::now()).await;
     if let Ok(Acknowledgement::Done(sinks)) = &outcome {
-        tracing::info!(incident = request.incident, by = request.by, from = "command", "acknowledged");
+        tracing::info!(name: "acknowledged", incident = request.incident, by = request.by, from = "command", "acknowledged");
         local.delivery.wake(sinks);
     }
     answer(outcome.map(|outcome| match outcome {

@@ -198,10 +198,11 @@ impl Hook {
 
     fn note(&self, source: &str, instance: &str, accepted: &Accepted) {
         let Accepted { event, incident, change, owed, .. } = accepted;
-        tracing::info!(source, instance, event, incident, change, owed, "webhook accepted");
+        tracing::info!(name: "webhook-accepted", source, instance, event, incident, change, owed, "webhook accepted");
         if *change == "opened" && *owed == 0 {
             self.metrics.unrouted();
             tracing::warn!(
+                name: "unrouted",
                 source,
                 instance,
                 incident,
@@ -215,7 +216,7 @@ impl Hook {
         let wait = self.guard.lock().unwrap_or_else(PoisonError::into_inner).wrong(peer, clock::now());
         let (response, result) = match wait {
             None => {
-                tracing::warn!(%peer, "a webhook came with a wrong source or secret; compare the address registered at the gateway with the config");
+                tracing::warn!(name: "wrong-address", %peer, "a webhook came with a wrong source or secret; compare the address registered at the gateway with the config");
                 (
                     refusal(StatusCode::NOT_FOUND, "no such webhook address; check the source and the secret in it"),
                     "wrong-address",
@@ -283,7 +284,7 @@ impl Refused {
                 (StatusCode::SERVICE_UNAVAILABLE, words, "cannot-store")
             }
         };
-        tracing::warn!(source, status = status.as_u16(), why = words, "webhook refused");
+        tracing::warn!(name: "webhook-refused", source, status = status.as_u16(), why = words, "webhook refused");
         let response = refusal(status, &words);
         let response = match self {
             Self::Method => with_header(response, ALLOW, HeaderValue::from_static("POST, PUT")),

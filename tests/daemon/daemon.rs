@@ -37,6 +37,7 @@ const ACCEPTING: &str = "accepting webhooks";
 pub(crate) struct Daemon {
     folder: TempDir,
     child: Option<Child>,
+    environment: Vec<(String, String)>,
     address: SocketAddr,
     log: Arc<Lines>,
     told: Arc<Lines>,
@@ -79,6 +80,7 @@ impl Daemon {
         let daemon = Self {
             folder: tempfile::tempdir().expect("a temporary folder can be made"),
             child: None,
+            environment: Vec::new(),
             address: SocketAddr::from(([127, 0, 0, 1], 0)),
             log: Arc::default(),
             told: Arc::default(),
@@ -150,6 +152,7 @@ impl Daemon {
     fn launch_as(&mut self, mut command: Command) {
         let before = self.log.read(Vec::len);
         command.args(["--config", &self.path("linedown.toml"), "serve"]).env_clear();
+        command.envs(self.environment.iter().cloned());
         command.envs([("LINEDOWN_LOG_FORMAT", "json"), ("LINEDOWN_LOG", "trace")]);
         command.stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().expect("the binary can be started");
@@ -165,6 +168,11 @@ impl Daemon {
         });
         self.address = record["address"].as_str().and_then(|text| text.parse().ok()).expect("the address is logged");
         self.child = Some(child);
+    }
+
+    /// What systemd would put into its environment, from the next start on.
+    pub(crate) fn environment(&mut self, variables: &[(&str, &str)]) {
+        self.environment = variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
     }
 
     /// Its process.

@@ -14,5 +14,6 @@ mod life;
 mod recovery;
 mod replay;
 mod socket;
+mod standing;
 mod timing;
 mod tls;

@@ -1,0 +1,172 @@
+//! Records as journald keeps them: with fields to filter by, a priority, and an id for each message that matters.
+//!
+//! `MESSAGE=` is the record as people read it; every field stands beside it in capitals (`SINK=`, `INSTANCE=`),
+//! numbers of ours as `INCIDENT_ID=`, `NOTIFICATION_ID=` and `EVENT_ID=`. A record with a `name` has that name's
+//! `MESSAGE_ID=`, which `packaging/linedown.catalog` explains (systemd.journal-fields(7), `journalctl -x`).
+
+use std::fmt::{self, Write};
+
+use tracing::field::{Field, Visit};
+use tracing::{Event, Level, Subscriber};
+use tracing_subscriber::layer::{Context, Layer};
+
+/// Names of records and their ids, which never change.
+const MESSAGES: [(&str, &str); 16] = [
+    ("started", "88baa46360c64a4b8d8ba94e82e34250"),
+    ("stopped", "6fd8973c815a457ebc0782444e3ad9a9"),
+    ("reloaded", "346642febcc347f8a56380d6face6576"),
+    ("not-reloaded", "a29a4d5ad8454f9b9b31e84d53936743"),
+    ("not-ready", "5dc9e974d3ff4dbda56c95b45a7a6dd1"),
+    ("ready-again", "270c9878f4364939b81a3a73e56e74e5"),
+    ("webhook-accepted", "59f5e5dbcef1413882bf007912115638"),
+    ("webhook-refused", "ae2ec13d799e46c3b5ae576105fd2f63"),
+    ("wrong-address", "22bcf5ee68344a18aebf2d0804dde6ff"),
+    ("unrouted", "99b923d5fb6c4da48f1d578e00927a03"),
+    ("delivered", "e238d1becfb84faab56ee6008fac76c8"),
+    ("put-off", "3bc59c3e49794f0491386919ebb4407c"),
+    ("given-up", "8ce2668893114a56a16929330c6d1d48"),
+    ("sink-failing", "a9147961c44c469c81f240081a969df8"),
+    ("sink-back", "4df1ca2e4e604e4f9a7536b6be1e8d55"),
+    ("acknowledged", "8cad54b8d8904ed5860bb3c910dbbdd6"),
+];
+
+/// Sends every record to journald.
+pub(crate) struct Journal;
+
+/// Whether standard error is a stream to journald: systemd says which file that is (systemd.exec(5)).
+pub(crate) fn has_stderr() -> bool {
+    let Some(stream) = std::env::var("JOURNAL_STREAM").ok() else { return false };
+    let Ok(file) = rustix::fs::fstat(rustix::stdio::stderr()) else { return false };
+    stream == format!("{}:{}", file.st_dev, file.st_ino)
+}
+
+impl<S: Subscriber> Layer<S> for Journal {
+    fn on_event(&self, event: &Event<'_>, _: Context<'_, S>) {
+        let entry = entry(event);
+        let fields: Vec<&str> = entry.iter().map(String::as_str).collect();
+        // Where the log is gone, there is nobody to be told so.
+        let _ = systemd::journal::send(&fields);
+    }
+}
+
+/// A record as `FIELD=value` pairs.
+fn entry(event: &Event<'_>) -> Vec<String> {
+    let mut record = Record::default();
+    event.record(&mut record);
+    let metadata = event.metadata();
+    let mut entry = record.fields;
+    entry.push(format!("PRIORITY={}", priority(*metadata.level())));
+    entry.push(format!("MESSAGE={}{}", record.message, record.rest));
+    entry.push(format!("CODE_MODULE={}", metadata.target()));
+    let id = MESSAGES.iter().find(|(name, _)| *name == metadata.name());
+    entry.extend(id.map(|(_, id)| format!("MESSAGE_ID={id}")));
+    entry
+}
+
+/// As syslog(3) has them.
+fn priority(level: Level) -> u8 {
+    match level {
+        Level::ERROR => 3,
+        Level::WARN => 4,
+        Level::INFO => 6,
+        _ => 7,
+    }
+}
+
+/// What a record says.
+#[derive(Default)]
+struct Record {
+    message: String,
+    /// The fields as they follow the message.
+    rest: String,
+    fields: Vec<String>,
+}
+
+impl Record {
+    fn field(&mut self, field: &Field, value: &str, shown: fmt::Arguments<'_>) {
+        // Writing into a String cannot fail.
+        let _ = write!(self.rest, " {}={shown}", field.name());
+        self.fields.push(format!("{}={value}", name(field.name())));
+    }
+}
+
+impl Visit for Record {
+    fn record_str(&mut self, field: &Field, value: &str) {
+        if field.name() == "message" {
+            value.clone_into(&mut self.message);
+        } else {
+            self.field(field, value, format_args!("{value:?}"));
+        }
+    }
+
+    fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
+        let value = format!("{value:?}");
+        if field.name() == "message" {
+            self.message = value;
+        } else {
+            self.field(field, &value, format_args!("{value}"));
+        }
+    }
+}
+
+/// A field's name by journald's rules: capitals, digits, underscores. Numbers of ours are called ids.
+fn name(field: &str) -> String {
+    match field {
+        "incident" | "notification" | "event" => format!("{}_ID", field.to_ascii_uppercase()),
+        _ => field.chars().map(|c| if c.is_ascii_alphanumeric() { c.to_ascii_uppercase() } else { '_' }).collect(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::{Arc, Mutex};
+
+    use tracing_subscriber::prelude::*;
+
+    use super::*;
+
+    /// Keeps entries instead of sending them.
+    struct Kept(Arc<Mutex<Vec<Vec<String>>>>);
+
+    impl<S: Subscriber> Layer<S> for Kept {
+        fn on_event(&self, event: &Event<'_>, _: Context<'_, S>) {
+            self.0.lock().unwrap().push(entry(event));
+        }
+    }
+
+    fn entries(log: impl FnOnce()) -> Vec<Vec<String>> {
+        let kept = Arc::new(Mutex::default());
+        let subscriber = tracing_subscriber::registry().with(Kept(Arc::clone(&kept)));
+        tracing::subscriber::with_default(subscriber, log);
+        std::mem::take(&mut *kept.lock().unwrap())
+    }
+
+    #[test]
+    fn a_record_can_be_found_by_its_fields() {
+        let entries = entries(|| {
+            tracing::warn!(name: "put-off", sink = "ops", incident = 7, due_at = %"then", why = "no\nanswer", "not delivered");
+        });
+        let expected = [
+            "SINK=ops",
+            "INCIDENT_ID=7",
+            "DUE_AT=then",
+            "WHY=no\nanswer",
+            "PRIORITY=4",
+            "MESSAGE=not delivered sink=\"ops\" incident=7 due_at=then why=\"no\\nanswer\"",
+            "CODE_MODULE=linedown::journal::tests",
+            "MESSAGE_ID=3bc59c3e49794f0491386919ebb4407c",
+        ];
+        assert_eq!(entries, [expected.map(str::to_owned)]);
+    }
+
+    #[test]
+    fn information_is_information() {
+        let entries = entries(|| {
+            tracing::error!("a");
+            tracing::info!("b");
+            tracing::debug!("c");
+        });
+        let priorities = entries.iter().flatten().filter(|field| field.starts_with("PRIORITY="));
+        assert_eq!(priorities.collect::<Vec<_>>(), ["PRIORITY=3", "PRIORITY=6", "PRIORITY=7"]);
+    }
+}
