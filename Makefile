@@ -6,7 +6,9 @@ SYSCONFDIR ?= /etc
 CARGO ?= cargo
 
 target = $(or $(CARGO_TARGET_DIR),target)
-binary = $(target)/release/linedown
+# `make deb PROFILE=debug` packages a build for trying out.
+PROFILE ?= release
+binary = $(target)/$(PROFILE)/linedown
 bin = $(DESTDIR)$(PREFIX)/bin
 unit = $(DESTDIR)$(PREFIX)/lib/systemd/system
 config = $(DESTDIR)$(SYSCONFDIR)/linedown
@@ -17,6 +19,7 @@ help:
 	@echo "make test      run every test"
 	@echo "make bench     measure the bounds it keeps"
 	@echo "make build     build it for use, into $(binary)"
+	@echo "make deb       make a Debian package of it, in $(target)/debian"
 	@echo "make install   install it: program, systemd units and config (PREFIX=$(PREFIX), DESTDIR=)"
 
 .PHONY: demo
@@ -32,7 +35,15 @@ test:
 .PHONY: build
 build:
 	@packaging/setup build
-	$(CARGO) build --release --locked
+	$(CARGO) build --profile $(if $(filter debug,$(PROFILE)),dev,$(PROFILE)) --locked
+
+# The C in it is hardened as Debian hardens its own; the Rust in it is by itself.
+.PHONY: deb
+deb:
+	@packaging/setup build deb
+	@$(if $(filter release,$(PROFILE)),CFLAGS="$$(dpkg-buildflags --get CFLAGS) $$(dpkg-buildflags --get CPPFLAGS)") \
+		$(MAKE) --no-print-directory build
+	@packaging/deb/build "$(binary)" "$(target)/debian"
 
 # Figures beside their limits.
 .PHONY: bench

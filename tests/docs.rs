@@ -6,7 +6,7 @@ use std::process::Command;
 
 use tempfile::TempDir;
 
-const DOCUMENTS: [&str; 3] = ["README.md", "docs/handbook.md", "docs/writing-a-sink.md"];
+const DOCUMENTS: [&str; 4] = ["README.md", "docs/handbook.md", "docs/service.md", "docs/writing-a-sink.md"];
 
 /// What stands around a part of a config that a document shows.
 const AROUND: &str = r#"
