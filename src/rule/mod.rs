@@ -218,7 +218,8 @@ impl Routing {
         owed
     }
 
-    /// When somebody who has just been told of an outage is reminded of it.
+    /// When somebody who has just been told of an outage is reminded of it. (Or could not be told: perhaps they can
+    /// be by then.)
     pub fn reminder(&self, told: &Owed, incident: &Incident, now: Timestamp) -> Option<Owed> {
         let goes_on = incident.closed_at.is_none() && incident.acknowledged.is_none();
         if !goes_on || !matches!(told.kind, Kind::Down | Kind::Reminder) {
@@ -277,10 +278,33 @@ pub fn news(told: State, now: State, wants_resolved: bool) -> Option<Kind> {
     }
 }
 
-/// What a notification is by the time it is sent: one to somebody who knows of the outage says of one that is over
-/// that it is over. (A `down` or an escalation that comes late stays one, and says both.)
-pub fn kind_when_sent(kind: Kind, now: State) -> Kind {
-    if now.closed && matches!(kind, Kind::Worse | Kind::Reminder | Kind::Acknowledged) { Kind::Resolved } else { kind }
+/// What a recipient knows of an outage, before the message in question.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Knows {
+    /// They were not told.
+    Nothing,
+    /// They were told of it, not of its end.
+    Outage,
+    /// They were told that it is over, or are being told.
+    End,
+}
+
+/// What a notification is by the time it is sent, if there is still something to say: one to somebody who knows of
+/// the outage says of one that is over that it is over, and only to those who want to hear that, and once. (One to
+/// somebody who knows nothing stays what it is, and says both.)
+pub fn kind_when_sent(kind: Kind, now: State, wants_resolved: bool, knows: Knows) -> Option<Kind> {
+    let follows = matches!(kind, Kind::Worse | Kind::Reminder | Kind::Acknowledged);
+    if !now.closed || !(follows || kind == Kind::Escalation) {
+        return Some(kind);
+    }
+    match (kind, knows) {
+        (_, Knows::End) => None,
+        (Kind::Escalation, _) | (_, Knows::Nothing) => Some(kind),
+        (_, Knows::Outage) if wants_resolved => Some(Kind::Resolved),
+        // Nobody was told how bad it was.
+        (Kind::Worse, Knows::Outage) => Some(kind),
+        (_, Knows::Outage) => None,
+    }
 }
 
 /// The sort of news a message is. Each is gathered apart from the others, so that good news never delays bad.

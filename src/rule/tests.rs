@@ -135,8 +135,26 @@ fn news_is_what_somebody_does_not_know() {
     ] {
         assert_eq!(news(told, now, wants_resolved), expected, "{told:?} {now:?}");
     }
-    assert_eq!(kind_when_sent(Kind::Worse, state(Other, true)), Kind::Resolved);
-    assert_eq!(kind_when_sent(Kind::Down, state(Other, true)), Kind::Down);
+}
+
+#[test]
+fn what_is_over_by_the_time_is_said_once_and_to_whom_it_matters() {
+    let over = State { reason: Reason::Other, closed: true };
+    for (kind, wants_resolved, knows, expected) in [
+        (Kind::Worse, true, Knows::Outage, Some(Kind::Resolved)),
+        (Kind::Worse, false, Knows::Outage, Some(Kind::Worse)),
+        (Kind::Reminder, true, Knows::Outage, Some(Kind::Resolved)),
+        (Kind::Reminder, false, Knows::Outage, None),
+        (Kind::Reminder, false, Knows::Nothing, Some(Kind::Reminder)),
+        (Kind::Acknowledged, true, Knows::End, None),
+        (Kind::Escalation, false, Knows::Outage, Some(Kind::Escalation)),
+        (Kind::Escalation, true, Knows::End, None),
+        (Kind::Down, true, Knows::End, Some(Kind::Down)),
+    ] {
+        assert_eq!(kind_when_sent(kind, over, wants_resolved, knows), expected, "{kind:?}");
+    }
+    let on = State { closed: false, ..over };
+    assert_eq!(kind_when_sent(Kind::Reminder, on, false, Knows::Outage), Some(Kind::Reminder));
 }
 
 proptest! {

@@ -1,6 +1,6 @@
 //! One event, in one transaction: the event, what it changes, and whom that concerns.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -8,10 +8,10 @@ use linedown_sinks::{Incident, Kind};
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::super::Accepted;
-use super::row;
+use super::{people, row};
 use crate::clock::from_millis;
 use crate::incident::{Change, Line, Open};
-use crate::rule::{Owed, Routing, State, news};
+use crate::rule::{Owed, Routing};
 use crate::source::Event;
 
 pub(super) fn accept(
@@ -35,7 +35,7 @@ pub(super) fn accept(
     let incident = apply(connection, event, &line, change, routing)?;
     remember(connection, event, &line, change, incident.as_ref())?;
     let id = record(connection, event, payload, change, incident.as_ref().map(|incident| incident.id))?;
-    let owed = match (&incident, change) {
+    let mut owed = match (&incident, change) {
         (Some(incident), Change::Opened | Change::Missed { .. }) => routing.owed(incident),
         (Some(incident), Change::Worsened | Change::Closed { .. }) => {
             changed(connection, incident, matches!(change, Change::Worsened).then_some(routing), event.received_at)?
@@ -44,8 +44,12 @@ pub(super) fn accept(
     };
     if let Some(incident) = &incident {
         for owed in &owed {
-            row::owe(connection, incident.id, owed, None, event.received_at)?;
+            let id = row::owe(connection, incident.id, owed, None, event.received_at)?;
+            if came_to_nothing(owed, incident) {
+                row::withdraw(connection, id, BACK_IN_TIME, event.received_at)?;
+            }
         }
+        owed.retain(|owed| !came_to_nothing(owed, incident));
     }
     Ok(Accepted {
         event: id,
@@ -55,6 +59,14 @@ pub(super) fn accept(
         owed: owed.len(),
         sinks: owed.into_iter().map(|owed| owed.sink).collect(),
     })
+}
+
+/// What is withdrawn for this was to be told only of a line that is still down.
+const BACK_IN_TIME: &str = "the line was back before it was due";
+
+/// Whether an outage that is heard of when it is over already was over before it was to be told.
+fn came_to_nothing(owed: &Owed, incident: &Incident) -> bool {
+    owed.held_by.is_some() && incident.closed_at.is_some_and(|closed_at| closed_at < owed.due_at)
 }
 
 fn name(change: Change) -> &'static str {
@@ -127,7 +139,7 @@ fn apply(
             id
         }
         (Change::Closed { closed_at }, Some(id)) => {
-            withdraw(connection, id, "the line was back before it was due", event.received_at)?;
+            withdraw(connection, id, closed_at.min(event.received_at), event.received_at)?;
             let update = "UPDATE incident SET closed_at = ?, phone = coalesce(phone, ?) WHERE id = ?";
             connection.prepare_cached(update)?.execute(params![closed_at.as_millisecond(), event.phone, id])?;
             id
@@ -222,21 +234,26 @@ fn record(
     ])
 }
 
-/// What was to be sent later need not be any more. What is due, or was tried, is still owed.
-pub(super) fn withdraw(connection: &Connection, incident: i64, why: &str, now: Timestamp) -> rusqlite::Result<()> {
+/// What was to be sent later than the line was `back` need not be any more. What was due by then, or was tried, is
+/// still owed.
+fn withdraw(connection: &Connection, incident: i64, back: Timestamp, now: Timestamp) -> rusqlite::Result<()> {
     let update = "UPDATE notification SET state = 'withdrawn', settled_at = ?2, detail = ?3 \
                   WHERE incident = ?1 AND state = 'pending' AND leased = 0 AND attempts = 0 \
-                  AND (kind = 'reminder' OR (held_by IS NOT NULL AND due_at > ?2))";
-    connection.prepare_cached(update)?.execute(params![incident, now.as_millisecond(), why])?;
+                  AND (kind = 'reminder' OR (held_by IS NOT NULL AND due_at > ?4))";
+    let values = params![incident, now.as_millisecond(), BACK_IN_TIME, back.as_millisecond()];
+    connection.prepare_cached(update)?.execute(values)?;
     Ok(())
 }
 
-/// Somebody who waits out a hold hears now if another rule wants them to.
+/// Somebody who waits out a hold hears earlier if another rule wants them to.
 fn hasten(connection: &Connection, incident: i64, owed: &Owed, now: Timestamp) -> rusqlite::Result<()> {
-    let update = "UPDATE notification SET due_at = ?4, owed_at = ?4, held_by = NULL \
+    let update = "UPDATE notification SET due_at = ?4, owed_at = ?4, held_by = ?5 \
                   WHERE incident = ?1 AND sink = ?2 AND recipient = ?3 AND state = 'pending' AND leased = 0 \
-                  AND kind = 'down' AND held_by IS NOT NULL AND due_at > ?4";
-    connection.prepare_cached(update)?.execute(params![incident, owed.sink, owed.recipient, now.as_millisecond()])?;
+                  AND kind = 'down' AND attempts = 0 AND held_by IS NOT NULL AND due_at > ?4";
+    let due_at = owed.due_at.max(now);
+    let held_by = owed.held_by.as_ref().filter(|_| due_at > now);
+    let values = params![incident, owed.sink, owed.recipient, due_at.as_millisecond(), held_by];
+    connection.prepare_cached(update)?.execute(values)?;
     Ok(())
 }
 
@@ -249,77 +266,25 @@ fn changed(
     routing: Option<&Routing>,
     now: Timestamp,
 ) -> rusqlite::Result<Vec<Owed>> {
-    let people = told_so_far(connection, incident.id)?;
-    let mut owed: Vec<Owed> = routing.map(|routing| routing.owed(incident)).unwrap_or_default();
-    owed.retain(|owed| owed.kind == Kind::Down);
-    for owed in owed.iter().filter(|owed| owed.due_at <= now) {
-        hasten(connection, incident.id, owed, now)?;
+    let people = people::of(connection, incident.id)?;
+    let mut owed = Vec::new();
+    for new in routing.map(|routing| routing.owed(incident)).unwrap_or_default() {
+        if new.kind == Kind::Escalation {
+            if incident.acknowledged.is_none() && !people::has_owed(connection, incident.id, &new.rule)? {
+                owed.push(new);
+            }
+            continue;
+        }
+        hasten(connection, incident.id, &new, now)?;
+        let person = people.get(&(new.sink.clone(), new.recipient.clone()));
+        if person.is_none_or(|person| !person.concerned) {
+            owed.push(new);
+        }
     }
-    owed.retain(|owed| !people.contains_key(&(owed.sink.clone(), owed.recipient.clone())));
     for ((sink, recipient), person) in people {
-        let Some(told) = person.told.filter(|_| !person.waits) else { continue };
-        if let Some(kind) = news(told, row::state(incident), person.wants_resolved) {
+        if let Some(kind) = person.news(row::state(incident)) {
             owed.push(person.owed(sink, recipient, kind));
         }
     }
     Ok(owed)
-}
-
-/// Those who know of an incident and wait for nothing, each with what they were owed.
-pub(super) fn people_told(connection: &Connection, incident: i64) -> rusqlite::Result<Vec<Owed>> {
-    let people = told_so_far(connection, incident)?.into_iter();
-    let told = people.filter(|(_, person)| person.told.is_some() && !person.waits);
-    let owed = told.map(|((sink, recipient), person)| person.owed(sink, recipient, Kind::Acknowledged));
-    Ok(owed.collect())
-}
-
-/// What one recipient knows of an incident.
-struct Person {
-    rule: String,
-    group: String,
-    wants_resolved: bool,
-    /// Something is still on its way to them.
-    waits: bool,
-    /// What the last delivered message told.
-    told: Option<State>,
-}
-
-impl Person {
-    /// A message of a kind to them, now.
-    fn owed(self, sink: String, recipient: String, kind: Kind) -> Owed {
-        Owed {
-            rule: self.rule,
-            sink,
-            recipient,
-            kind,
-            resolved: self.wants_resolved,
-            group: self.group,
-            due_at: Timestamp::MIN,
-            held_by: None,
-        }
-    }
-}
-
-fn told_so_far(connection: &Connection, incident: i64) -> rusqlite::Result<BTreeMap<(String, String), Person>> {
-    let query = "SELECT sink, recipient, rule, wants_resolved, state, told_reason, told_closed, grouping, \
-                 leased OR attempts > 0 OR kind NOT IN ('reminder', 'escalation') \
-                 FROM notification WHERE incident = ? ORDER BY id";
-    let mut statement = connection.prepare_cached(query)?;
-    let mut rows = statement.query([incident])?;
-    let mut people = BTreeMap::new();
-    while let Some(row) = rows.next()? {
-        let person = people.entry((row.get(0)?, row.get(1)?)).or_insert(Person {
-            rule: row.get(2)?,
-            wants_resolved: row.get(3)?,
-            group: row.get(7)?,
-            waits: false,
-            told: None,
-        });
-        match row.get_ref(4)?.as_str()? {
-            "pending" => person.waits |= row.get::<_, bool>(8)?,
-            "delivered" => person.told = row::told(row, 5)?,
-            _ => {}
-        }
-    }
-    Ok(people)
 }

@@ -6,8 +6,7 @@ use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::super::Acknowledgement;
-use super::accept::people_told;
-use super::row;
+use super::{people, row};
 
 pub(super) fn acknowledge(
     connection: &Connection,
@@ -35,7 +34,7 @@ pub(super) fn acknowledge(
         format!("acknowledged by {by}")
     ])?;
     let mut sinks = BTreeSet::new();
-    for owed in people_told(connection, incident)? {
+    for owed in people::who_know(connection, incident)? {
         row::owe(connection, incident, &owed, None, now)?;
         sinks.insert(owed.sink);
     }

@@ -3,6 +3,8 @@
 //! The first message of a group leaves at once and opens the group's window; what becomes due while it is open is
 //! put off to its end, and leaves then as one message. A message keeps its parts and its number over all attempts.
 
+use std::time::Duration;
+
 use jiff::Timestamp;
 use linedown_sinks::{Item, Kind, Notification, Undelivered};
 use rusqlite::{Connection, OptionalExtension, Row, params};
@@ -12,7 +14,7 @@ use super::{row, silence};
 use crate::clock::{from_millis, later};
 use crate::link;
 use crate::rule::timing::{Silence, held};
-use crate::rule::{Routing, kind_when_sent};
+use crate::rule::{Knows, Routing, kind_when_sent};
 
 /// Most notifications in one message; the rest of a group leaves with its next one.
 const MOST_IN_ONE: i64 = 5_000;
@@ -37,6 +39,8 @@ struct Candidate {
     grouping: String,
     class: String,
     batch: Option<i64>,
+    /// Or else the line is back, and they know.
+    has_something_to_say: bool,
 }
 
 impl Lessor<'_> {
@@ -48,7 +52,7 @@ impl Lessor<'_> {
                 break;
             }
             let Some(first) = self.oldest(connection, sink)? else { break };
-            if self.is_put_off(connection, sink, &first, &silences)? {
+            if self.is_stale(connection, &first)? || self.is_put_off(connection, sink, &first, &silences)? {
                 continue;
             }
             due.push(self.take(connection, sink, first, &silences)?);
@@ -56,6 +60,15 @@ impl Lessor<'_> {
         let next = "SELECT min(due_at) FROM notification WHERE sink = ? AND state = 'pending' AND leased = 0";
         let next: Option<i64> = connection.prepare_cached(next)?.query_row([sink], |row| row.get(0))?;
         Ok(Leased { due, next: next.map(from_millis) })
+    }
+
+    /// Whether there is nothing left to say, now that the line is back; it is withdrawn then.
+    fn is_stale(&self, connection: &Connection, candidate: &Candidate) -> rusqlite::Result<bool> {
+        if candidate.has_something_to_say {
+            return Ok(false);
+        }
+        row::withdraw(connection, candidate.notification.id, "they know that it is over", self.now)?;
+        Ok(true)
     }
 
     fn oldest(&self, connection: &Connection, sink: &str) -> rusqlite::Result<Option<Candidate>> {
@@ -86,10 +99,12 @@ impl Lessor<'_> {
             connection.prepare_cached(update)?.execute(values)?;
             return Ok(true);
         }
-        let query =
-            "SELECT until FROM gathering WHERE sink = ? AND recipient = ? AND grouping = ? AND class = ? AND until > ?";
+        let query = "SELECT until FROM gathering WHERE sink = ? AND recipient = ? AND grouping = ? AND class = ? \
+                     AND until > ? AND until <= ?";
         let now = self.now.as_millisecond();
-        let group = params![sink, notification.recipient, candidate.grouping, candidate.class, now];
+        // A window that ends later than any that is opened now is left from a clock that was set back since.
+        let latest = later(self.now, self.interval(notification)).as_millisecond();
+        let group = params![sink, notification.recipient, candidate.grouping, candidate.class, now, latest];
         let until: Option<i64> = connection.prepare_cached(query)?.query_row(group, |row| row.get(0)).optional()?;
         let Some(until) = until else { return Ok(false) };
         let update = "UPDATE notification SET due_at = ?6, held_by = NULL WHERE sink = ?1 AND recipient = ?2 AND grouping = ?3 \
@@ -137,7 +152,16 @@ impl Lessor<'_> {
     /// The parts of a message that was tried before.
     fn batch(&self, connection: &Connection, batch: i64) -> rusqlite::Result<Vec<Candidate>> {
         let query = format!("{} WHERE batch = ? AND state = 'pending' AND leased = 0 LIMIT ?", columns());
-        connection.prepare_cached(&query)?.query_map([batch, MOST_IN_ONE], |row| self.read(row))?.collect()
+        let mut statement = connection.prepare_cached(&query)?;
+        let parts =
+            statement.query_map([batch, MOST_IN_ONE], |row| self.read(row))?.collect::<rusqlite::Result<_>>()?;
+        self.still_to_be_said(connection, parts)
+    }
+
+    /// How long its rule gathers. One that has left the config gathers nothing any more.
+    fn interval(&self, notification: &Notification) -> Duration {
+        let rule = notification.rule.as_deref().and_then(|name| self.routing.rule(name));
+        rule.map(|rule| rule.group_interval).unwrap_or_default()
     }
 
     /// Everything that is due of a notification's group, itself included; nothing if it is alone. Opens the window.
@@ -148,9 +172,7 @@ impl Lessor<'_> {
         first: &Candidate,
         silences: &[Silence],
     ) -> rusqlite::Result<Vec<Candidate>> {
-        let rule = first.notification.rule.as_deref().and_then(|name| self.routing.rule(name));
-        // A rule that has left the config gathers nothing any more.
-        let interval = rule.map(|rule| rule.group_interval).unwrap_or_default();
+        let interval = self.interval(&first.notification);
         if interval.is_zero() || first.notification.attempt > 1 {
             return Ok(Vec::new());
         }
@@ -167,10 +189,20 @@ impl Lessor<'_> {
         let now = self.now.as_millisecond();
         let values = params![sink, first.notification.recipient, first.grouping, first.class, now, MOST_IN_ONE];
         let mut statement = connection.prepare_cached(&query)?;
-        let mut together: Vec<Candidate> =
-            statement.query_map(values, |row| self.read(row))?.collect::<rusqlite::Result<_>>()?;
+        let together = statement.query_map(values, |row| self.read(row))?.collect::<rusqlite::Result<_>>()?;
+        let mut together = self.still_to_be_said(connection, together)?;
         together.retain(|part| self.held(&part.notification, silences).is_none());
         Ok(if together.len() > 1 { together } else { Vec::new() })
+    }
+
+    fn still_to_be_said(&self, connection: &Connection, parts: Vec<Candidate>) -> rusqlite::Result<Vec<Candidate>> {
+        let mut left = Vec::with_capacity(parts.len());
+        for part in parts {
+            if !self.is_stale(connection, &part)? {
+                left.push(part);
+            }
+        }
+        Ok(left)
     }
 
     /// Notes that an attempt is under way, and what it will tell.
@@ -204,10 +236,17 @@ impl Lessor<'_> {
     fn read(&self, row: &Row<'_>) -> rusqlite::Result<Candidate> {
         let incident = row::incident(row, 0)?;
         let first = row::INCIDENT_COLUMNS;
+        let owed = row::kind(row, first + 1)?;
+        let knows = match row.get(first + 13)? {
+            0 => Knows::Nothing,
+            1 => Knows::Outage,
+            _ => Knows::End,
+        };
+        let kind = kind_when_sent(owed, row::state(&incident), row.get(first + 12)?, knows);
         let notification = Notification {
             id: row.get(first)?,
             store: self.store.to_owned(),
-            kind: kind_when_sent(row::kind(row, first + 1)?, row::state(&incident)),
+            kind: kind.unwrap_or(owed),
             recipient: row.get(first + 2)?,
             rule: Some(row.get(first + 3)?),
             attempt: row.get::<_, u32>(first + 4)? + 1,
@@ -226,14 +265,21 @@ impl Lessor<'_> {
             grouping: row.get(first + 9)?,
             class: row.get(first + 10)?,
             batch: row.get(first + 11)?,
+            has_something_to_say: kind.is_some(),
         })
     }
 }
 
+/// What the recipient was told by other messages, or is being told: nothing, of the outage, of its end.
+const KNOWS: &str = "(SELECT coalesce(max(1 + (other.told_closed = 1)), 0) FROM notification AS other \
+    WHERE closed_at IS NOT NULL AND other.incident = notification.incident AND other.sink = notification.sink \
+    AND other.recipient = notification.recipient AND other.id <> notification.id \
+    AND (other.state = 'delivered' OR (other.leased = 1 AND other.told_closed = 1)))";
+
 fn columns() -> String {
     format!(
-        "SELECT {}, notification.id, kind, recipient, rule, attempts, created_at, detail, owed_at, lost, grouping, class, batch \
-         FROM notification JOIN incident ON incident.id = notification.incident",
+        "SELECT {}, notification.id, kind, recipient, rule, attempts, created_at, detail, owed_at, lost, grouping, class, batch, \
+         wants_resolved, {KNOWS} FROM notification JOIN incident ON incident.id = notification.incident",
         row::INCIDENT
     )
 }

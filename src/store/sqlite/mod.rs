@@ -4,6 +4,7 @@ mod accept;
 mod acknowledge;
 mod lease;
 mod look;
+mod people;
 mod row;
 mod settle;
 mod silence;

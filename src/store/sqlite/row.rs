@@ -93,6 +93,13 @@ pub(super) fn owe(
     ])
 }
 
+/// Takes back a notification that need not be sent any more.
+pub(super) fn withdraw(connection: &Connection, id: i64, why: &str, now: Timestamp) -> rusqlite::Result<()> {
+    let update = "UPDATE notification SET state = 'withdrawn', settled_at = ?2, detail = ?3 WHERE id = ?1";
+    connection.prepare_cached(update)?.execute(params![id, now.as_millisecond(), why])?;
+    Ok(())
+}
+
 pub(super) fn parse<T>(row: &Row<'_>, column: usize, read: impl FnOnce(&str) -> Option<T>) -> rusqlite::Result<T> {
     let value = row.get_ref(column)?.as_str()?;
     read(value).ok_or_else(|| {

@@ -1,11 +1,14 @@
 //! The life of a notification after its attempts: settled, given up, tried again, forgotten.
 
+use std::collections::BTreeSet;
+
 use jiff::Timestamp;
+use linedown_sinks::Incident;
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::super::{Outcome, Retried, Settled, Settlement, Which};
-use super::row;
-use crate::rule::{Owed, Routing, State, news};
+use super::{people, row};
+use crate::rule::{Owed, Routing};
 
 /// Most notifications given up or made due in one go.
 const AT_ONCE: usize = 1000;
@@ -67,35 +70,60 @@ fn finish(connection: &Connection, id: i64, state: &str, detail: &str, at: Times
 /// What changed while the message was on its way is news to whoever just got it; and who was told of an outage that
 /// goes on is reminded of it.
 fn after_delivery(connection: &Connection, id: i64, now: Timestamp, routing: &Routing) -> rusqlite::Result<Settled> {
-    let (incident, owed, told) = owed_by(connection, id)?;
+    let (incident, owed) = owed_by(connection, id)?;
     let incident = row::incident_by_id(connection, incident)?;
-    let news = told.and_then(|told| news(told, row::state(&incident), owed.resolved));
-    let reminder = routing.reminder(&owed, &incident, now);
-    let next: Vec<Owed> = news.map(|kind| Owed { kind, ..owed }).into_iter().chain(reminder).collect();
-    for owed in &next {
-        row::owe(connection, incident.id, owed, None, now)?;
-    }
-    Ok(Settled { sinks: next.into_iter().map(|owed| owed.sink).collect(), ..Settled::default() })
+    let sinks = go_on(connection, owed, &incident, now, routing)?;
+    Ok(Settled { sinks, ..Settled::default() })
 }
 
-/// Somebody else is owed the news that this one was given up.
+/// Somebody else is owed the news that this one was given up. Who was to hear it is not given up with it: they are
+/// reminded of what goes on, and who knew of the outage already hears of its end.
 fn after_death(connection: &Connection, id: i64, now: Timestamp, routing: &Routing) -> rusqlite::Result<Settled> {
-    let (incident, lost, _) = owed_by(connection, id)?;
+    let (incident, lost) = owed_by(connection, id)?;
     let incident = row::incident_by_id(connection, incident)?;
     let tried = sinks_tried(connection, id)?;
     let told_instead = routing.fallback(&lost, &tried, &incident);
     for owed in &told_instead {
         row::owe(connection, incident.id, owed, Some(id), now)?;
     }
-    Ok(Settled {
-        dead: 1,
-        untold: usize::from(told_instead.is_empty()),
-        sinks: told_instead.into_iter().map(|owed| owed.sink).collect(),
-    })
+    let mut sinks = go_on(connection, lost, &incident, now, routing)?;
+    let untold = usize::from(told_instead.is_empty());
+    sinks.extend(told_instead.into_iter().map(|owed| owed.sink));
+    Ok(Settled { dead: 1, untold, sinks })
 }
 
-fn owed_by(connection: &Connection, id: i64) -> rusqlite::Result<(i64, Owed, Option<State>)> {
-    let query = "SELECT incident, rule, sink, recipient, kind, wants_resolved, told_reason, told_closed, grouping \
+/// What somebody is owed after a message to them is settled: news of what changed meanwhile, and the next reminder.
+/// Answers the sinks that have something to do.
+fn go_on(
+    connection: &Connection,
+    settled: Owed,
+    incident: &Incident,
+    now: Timestamp,
+    routing: &Routing,
+) -> rusqlite::Result<BTreeSet<String>> {
+    let person = people::one(connection, incident.id, &settled.sink, &settled.recipient)?;
+    let news = person.and_then(|person| person.news(row::state(incident)));
+    let reminder = routing.reminder(&settled, incident, now);
+    let reminder = match reminder {
+        Some(_) if is_reminded(connection, incident.id, &settled)? => None,
+        reminder => reminder,
+    };
+    let next: Vec<Owed> = news.map(|kind| Owed { kind, ..settled }).into_iter().chain(reminder).collect();
+    for owed in &next {
+        row::owe(connection, incident.id, owed, None, now)?;
+    }
+    Ok(next.into_iter().map(|owed| owed.sink).collect())
+}
+
+/// Whether a reminder to them is on its way.
+fn is_reminded(connection: &Connection, incident: i64, owed: &Owed) -> rusqlite::Result<bool> {
+    let query = "SELECT EXISTS (SELECT 1 FROM notification WHERE incident = ? AND sink = ? AND recipient = ? \
+                 AND kind = 'reminder' AND state = 'pending')";
+    connection.prepare_cached(query)?.query_row(params![incident, owed.sink, owed.recipient], |row| row.get(0))
+}
+
+fn owed_by(connection: &Connection, id: i64) -> rusqlite::Result<(i64, Owed)> {
+    let query = "SELECT incident, rule, sink, recipient, kind, wants_resolved, grouping \
                  FROM notification WHERE id = ?";
     connection.prepare_cached(query)?.query_row([id], |row| {
         let owed = Owed {
@@ -104,11 +132,11 @@ fn owed_by(connection: &Connection, id: i64) -> rusqlite::Result<(i64, Owed, Opt
             recipient: row.get(3)?,
             kind: row::kind(row, 4)?,
             resolved: row.get(5)?,
-            group: row.get(8)?,
+            group: row.get(6)?,
             due_at: Timestamp::MIN,
             held_by: None,
         };
-        Ok((row.get(0)?, owed, row::told(row, 6)?))
+        Ok((row.get(0)?, owed))
     })
 }
 

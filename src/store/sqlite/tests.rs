@@ -3,6 +3,8 @@ use std::sync::Arc;
 use linedown_sinks::{FailureKind, Kind, Reason};
 use tempfile::TempDir;
 
+mod found;
+mod generated;
 mod timing;
 
 use super::*;
@@ -36,8 +38,14 @@ impl Life {
     }
 
     async fn webhook_of(&self, line: &str, kind: EventKind, reason: Reason, second: i64) -> Accepted {
+        let event = Self::event(line, kind, reason, second);
+        self.store.accept(event, "{}".into(), Arc::clone(&self.routing)).await.unwrap()
+    }
+
+    /// A webhook that comes at once, from a clock that can be believed.
+    fn event(line: &str, kind: EventKind, reason: Reason, second: i64) -> Event {
         let at = from_millis(second * 1000);
-        let event = Event {
+        Event {
             source: "z-api".into(),
             instance: line.into(),
             kind,
@@ -48,8 +56,7 @@ impl Life {
             gateway_at: Some(at),
             stamp: Some(second * 1000),
             received_at: at,
-        };
-        self.store.accept(event, "{}".into(), Arc::clone(&self.routing)).await.unwrap()
+        }
     }
 
     async fn down(&self, second: i64) -> Accepted {

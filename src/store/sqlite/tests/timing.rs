@@ -15,12 +15,12 @@ fn to_slack() -> Rule {
 }
 
 impl Life {
-    async fn states(&self, incident: i64) -> Vec<(String, String)> {
+    pub(super) async fn states(&self, incident: i64) -> Vec<(String, String)> {
         let story = self.store.incident(incident).await.unwrap().unwrap();
         story.deliveries.into_iter().map(|delivery| (delivery.kind, delivery.state)).collect()
     }
 
-    async fn silence(&self, matcher: &str, from: i64, to: i64) -> i64 {
+    pub(super) async fn silence(&self, matcher: &str, from: i64, to: i64) -> i64 {
         let at = |second: i64| from_millis(second * 1000);
         let row = SilenceRow {
             id: 0,

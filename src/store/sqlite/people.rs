@@ -1,0 +1,128 @@
+//! What each recipient knows of an incident, and what they must hear now.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use linedown_sinks::Kind;
+use rusqlite::{Connection, Params, params};
+
+use super::row;
+use crate::rule::{Owed, State, news};
+
+/// What one recipient knows of an incident.
+pub(super) struct Person {
+    rule: String,
+    group: String,
+    wants_resolved: bool,
+    /// They were owed more than what was to be sent later.
+    pub(super) concerned: bool,
+    /// Something is still on its way to them: they hear what changed from that, or when that is settled.
+    waits: bool,
+    /// What delivered messages told, taken together.
+    told: Option<State>,
+    /// What those told that were given up: who could not be told something is not told the same again.
+    given_up: Option<State>,
+}
+
+impl Person {
+    /// What they must hear, now that the incident is in this state.
+    pub(super) fn news(&self, now: State) -> Option<Kind> {
+        let told = self.told.filter(|_| !self.waits)?;
+        news(together(Some(told), self.given_up).unwrap_or(told), now, self.wants_resolved)
+    }
+
+    /// Whether they know of it, and wait for nothing.
+    fn knows(&self) -> bool {
+        self.told.is_some() && !self.waits
+    }
+
+    /// A message of a kind to them, now.
+    pub(super) fn owed(self, sink: String, recipient: String, kind: Kind) -> Owed {
+        Owed {
+            rule: self.rule,
+            sink,
+            recipient,
+            kind,
+            resolved: self.wants_resolved,
+            group: self.group,
+            due_at: Timestamp::MIN,
+            held_by: None,
+        }
+    }
+}
+
+/// Two states that somebody was told: what they know is the worse reason, and whether it is over.
+fn together(one: Option<State>, other: Option<State>) -> Option<State> {
+    let (Some(one), Some(other)) = (one, other) else { return one.or(other) };
+    Some(State { reason: one.reason.max(other.reason), closed: one.closed || other.closed })
+}
+
+type People = BTreeMap<(String, String), Person>;
+
+/// Everybody who was ever owed a message about an incident.
+pub(super) fn of(connection: &Connection, incident: i64) -> rusqlite::Result<People> {
+    read(connection, "", params![incident])
+}
+
+/// Whether a rule has owed somebody something about an incident.
+pub(super) fn has_owed(connection: &Connection, incident: i64, rule: &str) -> rusqlite::Result<bool> {
+    let query = "SELECT EXISTS (SELECT 1 FROM notification WHERE incident = ? AND rule = ?)";
+    connection.prepare_cached(query)?.query_row(params![incident, rule], |row| row.get(0))
+}
+
+/// One of them.
+pub(super) fn one(
+    connection: &Connection,
+    incident: i64,
+    sink: &str,
+    recipient: &str,
+) -> rusqlite::Result<Option<Person>> {
+    let values = params![incident, sink, recipient];
+    Ok(read(connection, "AND sink = ?2 AND recipient = ?3", values)?.into_values().next())
+}
+
+/// Those who know of an incident and wait for nothing, each with word that somebody has taken it.
+pub(super) fn who_know(connection: &Connection, incident: i64) -> rusqlite::Result<Vec<Owed>> {
+    let people = of(connection, incident)?.into_iter().filter(|(_, person)| person.knows());
+    Ok(people.map(|((sink, recipient), person)| person.owed(sink, recipient, Kind::Acknowledged)).collect())
+}
+
+/// A reminder or a step of an escalation that was not tried yet is nothing that anybody waits for; but what is left
+/// of them when the line is back was due before, and will be told.
+fn read(connection: &Connection, filter: &str, values: impl Params) -> rusqlite::Result<People> {
+    let query = format!(
+        "SELECT sink, recipient, rule, wants_resolved, state, told_reason, told_closed, grouping, \
+         leased OR attempts > 0 OR kind NOT IN ('reminder', 'escalation') \
+             OR (kind = 'escalation' AND (SELECT closed_at IS NOT NULL FROM incident WHERE id = ?1)), \
+         kind = 'resolved' FROM notification WHERE incident = ?1 {filter} ORDER BY id"
+    );
+    let mut statement = connection.prepare_cached(&query)?;
+    let mut rows = statement.query(values)?;
+    let mut people = BTreeMap::new();
+    while let Some(row) = rows.next()? {
+        let person = people.entry((row.get(0)?, row.get(1)?)).or_insert(Person {
+            rule: row.get(2)?,
+            wants_resolved: row.get(3)?,
+            group: row.get(7)?,
+            concerned: false,
+            waits: false,
+            told: None,
+            given_up: None,
+        });
+        let told = row::told(row, 5)?;
+        let state = row.get_ref(4)?.as_str()?;
+        let waits = state == "pending" && row.get(8)?;
+        person.concerned |= waits || matches!(state, "delivered" | "dead");
+        match state {
+            "pending" => person.waits |= waits,
+            "delivered" => person.told = together(person.told, told),
+            "dead" if row.get(9)? => {
+                let end = State { reason: linedown_sinks::Reason::Other, closed: true };
+                person.given_up = together(person.given_up, Some(end));
+            }
+            "dead" => person.given_up = together(person.given_up, told),
+            _ => {}
+        }
+    }
+    Ok(people)
+}

@@ -1,0 +1,371 @@
+//! Stories nobody thought of: any rules, any webhooks, any failures, restarts and jumps of the clock. Whatever
+//! happens, everything settles, everybody is told what they are owed and nobody anything else.
+//!
+//! `LINEDOWN_STORIES=20000` lives through more of them than the default.
+
+mod invariants;
+mod story;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+
+use proptest::prelude::*;
+use proptest::test_runner::TestCaseError;
+
+use super::*;
+use story::{Ending, LINES, Step, Story};
+
+const SINKS: [&str; 3] = ["slack", "mail", "log"];
+/// Most turns until everything has settled.
+const TURNS: usize = 500;
+
+/// One message that a sink took, or each part of a digest.
+#[derive(Clone, Debug)]
+struct Told {
+    at: i64,
+    sink: String,
+    recipient: String,
+    rule: String,
+    kind: Kind,
+    incident: i64,
+    closed: bool,
+    attempt: u32,
+    message: String,
+}
+
+/// What happened to an incident, by the daemon's clock.
+#[derive(Clone, Debug, Default)]
+struct Past {
+    line: String,
+    reasons: Vec<Reason>,
+    opened_at: i64,
+    closed_at: Option<i64>,
+    closed_heard: Option<i64>,
+    acknowledged: Option<i64>,
+    /// Whom the rules owe the bad news.
+    down: BTreeMap<(String, String), i64>,
+    /// The rules that had a say, and how many steps of escalations they owe to whom.
+    rules: BTreeSet<usize>,
+    steps: BTreeMap<(String, String), usize>,
+}
+
+/// A silence; of every line, if it names none.
+#[derive(Clone, Debug)]
+struct Silenced {
+    id: i64,
+    line: String,
+    from: i64,
+    to: i64,
+    /// Until when it was meant to last.
+    planned: i64,
+}
+
+impl Silenced {
+    fn is_about(&self, line: &str) -> bool {
+        self.line.is_empty() || self.line == line
+    }
+}
+
+/// A story while it is lived through. Times are in seconds.
+struct World<'s> {
+    story: &'s Story,
+    life: Option<Life>,
+    /// The gateways' clock, which only goes forward.
+    truth: i64,
+    /// The daemon's.
+    now: i64,
+    last: Option<Event>,
+    in_hand: Vec<(String, Due)>,
+    told: Vec<Told>,
+    past: BTreeMap<i64, Past>,
+    silences: Vec<Silenced>,
+}
+
+/// Memory is quick, and no test of whether a disk keeps what it is given.
+fn place() -> TempDir {
+    let memory = Path::new("/dev/shm");
+    if memory.is_dir() { tempfile::tempdir_in(memory).unwrap() } else { tempfile::tempdir().unwrap() }
+}
+
+impl<'s> World<'s> {
+    fn new(story: &'s Story) -> Self {
+        let folder = place();
+        let database = Sqlite::open(&folder.path().join("x.db")).unwrap();
+        let routing = Arc::new(story.routing());
+        Self {
+            story,
+            life: Some(Life { folder, store: database, routing }),
+            truth: 10_000_000,
+            now: 10_000_000,
+            last: None,
+            in_hand: Vec::new(),
+            told: Vec::new(),
+            past: BTreeMap::new(),
+            silences: Vec::new(),
+        }
+    }
+
+    fn life(&self) -> &Life {
+        self.life.as_ref().unwrap()
+    }
+
+    async fn live(&mut self, step: &Step) -> Result<(), TestCaseError> {
+        match step {
+            Step::Wait(seconds) => {
+                self.truth += seconds;
+                self.now += seconds;
+            }
+            Step::Jump(seconds) => self.now += seconds,
+            Step::Webhook { line, kind, reason, known, late } => {
+                let at = self.truth - late;
+                // As a source does: a clock that is too far off is not believed.
+                let known = *known && at <= self.now + 600;
+                self.webhook(*line, *kind, *reason, known.then_some(at)).await;
+            }
+            Step::Copy => {
+                if let Some(event) = self.last.clone() {
+                    let event = Event { received_at: from_millis(self.now * 1000), ..event };
+                    self.accept(event).await;
+                }
+            }
+            Step::Work(sinks, endings) => self.work(*sinks, endings).await?,
+            Step::Finish(ending) => {
+                for (sink, due) in std::mem::take(&mut self.in_hand) {
+                    self.settle(sink, due, *ending).await;
+                }
+            }
+            Step::Reopen => {
+                self.in_hand.clear();
+                self.life = self.life.take().map(Life::reopened);
+            }
+            Step::Acknowledge(number) => self.acknowledge(*number).await,
+            Step::Silence(line, seconds) => {
+                let line = line.map_or(String::new(), |line| LINES[line].to_owned());
+                let matcher = if line.is_empty() { "{}".to_owned() } else { format!(r#"{{"instance":"{line}"}}"#) };
+                let id = self.life().silence(&matcher, self.now, self.now + seconds).await;
+                let (from, to) = (self.now, self.now + seconds);
+                self.silences.push(Silenced { id, line, from, to, planned: to });
+            }
+            Step::EndSilence => {
+                if let Some(silence) = self.silences.last_mut() {
+                    let life = self.life.as_ref().unwrap();
+                    if life.store.end_silence(silence.id, from_millis(self.now * 1000)).await.unwrap().is_some() {
+                        (silence.from, silence.to) = (silence.from.min(self.now), self.now);
+                    }
+                }
+            }
+            Step::GiveUp(sink) => {
+                let now = from_millis(self.now * 1000);
+                let life = self.life();
+                life.store.give_up(SINKS[*sink], now, "unreachable", now, Arc::clone(&life.routing)).await.unwrap();
+            }
+        }
+        Ok(())
+    }
+
+    async fn webhook(&mut self, line: usize, kind: EventKind, reason: Reason, gateway_at: Option<i64>) {
+        let (now, gateway_at) = (from_millis(self.now * 1000), gateway_at.map(|at| from_millis(at * 1000)));
+        let event = Event {
+            source: "z-api".into(),
+            instance: LINES[line].into(),
+            kind,
+            reason,
+            phone: None,
+            error: None,
+            at: gateway_at.unwrap_or(now),
+            gateway_at,
+            stamp: gateway_at.map(jiff::Timestamp::as_millisecond),
+            received_at: now,
+        };
+        self.last = Some(event.clone());
+        self.accept(event).await;
+    }
+
+    async fn accept(&mut self, event: Event) {
+        let life = self.life();
+        let accepted = life.store.accept(event.clone(), "{}".into(), Arc::clone(&life.routing)).await.unwrap();
+        let (Some(id), false) = (accepted.incident, accepted.duplicate) else { return };
+        let incident = life.store.incident(id).await.unwrap().unwrap().incident;
+        let seconds = |at: jiff::Timestamp| at.as_second();
+        let (story, now) = (self.story, self.now);
+        let past = self.past.entry(id).or_default();
+        past.line = event.instance;
+        past.opened_at = seconds(incident.opened_at);
+        past.closed_at = incident.closed_at.map(seconds);
+        if past.acknowledged.is_none() && matches!(accepted.change, "opened" | "missed" | "worsened") {
+            for (number, person) in story.steps_owed(&past.line, event.reason) {
+                if !past.rules.contains(&number) {
+                    *past.steps.entry(person).or_default() += 1;
+                }
+            }
+            past.rules.extend(story.rules_for(&past.line, event.reason).map(|(number, _)| number));
+        }
+        match accepted.change {
+            "opened" | "missed" => {
+                past.reasons.push(event.reason);
+                past.down = story.owed_down(&past.line, event.reason, past.opened_at);
+                past.closed_heard = incident.closed_at.map(|_| now);
+            }
+            "worsened" => {
+                past.reasons.push(event.reason);
+                for (person, due_at) in story.owed_down(&past.line, event.reason, past.opened_at) {
+                    let before = past.down.entry(person).or_insert(due_at);
+                    *before = (*before).min(due_at);
+                }
+            }
+            "closed" => past.closed_heard = Some(now),
+            _ => {}
+        }
+    }
+
+    async fn acknowledge(&mut self, number: usize) {
+        let open: Vec<i64> = self.past.iter().filter(|(_, past)| past.closed_at.is_none()).map(|(id, _)| *id).collect();
+        let Some(id) = open.get(number % open.len().max(1)) else { return };
+        let now = from_millis(self.now * 1000);
+        if let crate::store::Acknowledgement::Done(_) = self.life().store.acknowledge(*id, "ana", now).await.unwrap() {
+            self.past.get_mut(id).unwrap().acknowledged = Some(self.now);
+        }
+    }
+
+    /// The workers of some sinks, as a bit set, take what is due.
+    async fn work(&mut self, sinks: u8, endings: &[Ending]) -> Result<(), TestCaseError> {
+        let mut endings = endings.iter().cycle();
+        for (_, sink) in SINKS.iter().enumerate().filter(|(number, _)| sinks & (1 << number) != 0) {
+            for due in self.life().lease(sink, self.now).await {
+                self.check_lease(&due)?;
+                match endings.next().copied().unwrap_or(Ending::Delivered) {
+                    Ending::Hang => self.in_hand.push(((*sink).to_owned(), due)),
+                    ending => self.settle((*sink).to_owned(), due, ending).await,
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Nothing that is tried for the first time is tried in hours in which it must not be.
+    fn check_lease(&self, due: &Due) -> Result<(), TestCaseError> {
+        if due.notification.attempt > 1 {
+            return Ok(());
+        }
+        for (kind, incident) in parts(&due.notification) {
+            if matches!(kind, Kind::Acknowledged | Kind::Undelivered) {
+                continue;
+            }
+            let line = &incident.instance.id;
+            let silenced = self
+                .silences
+                .iter()
+                .any(|silence| silence.is_about(line) && silence.from <= self.now && self.now < silence.to);
+            prop_assert!(!silenced, "{kind:?} about {line} at {} in spite of a silence", self.now);
+            let rule = due.notification.rule.as_deref().and_then(|name| self.life().routing.rule(name));
+            let quiet =
+                self.life().routing.quiet.iter().any(|quiet| quiet.ends(from_millis(self.now * 1000)).is_some());
+            prop_assert!(!quiet || rule.is_none_or(|rule| rule.critical), "{kind:?} at {} in quiet hours", self.now);
+        }
+        Ok(())
+    }
+
+    async fn settle(&mut self, sink: String, due: Due, ending: Ending) {
+        let outcome = match ending {
+            Ending::Delivered | Ending::Hang => Outcome::Delivered("ok".into()),
+            Ending::Again(after) => Outcome::Again {
+                kind: FailureKind::Busy,
+                why: "503".into(),
+                due_at: from_millis((self.now + after) * 1000),
+            },
+            Ending::Dead => dead(),
+        };
+        if matches!(outcome, Outcome::Delivered(_)) {
+            for (kind, incident) in parts(&due.notification) {
+                self.told.push(Told {
+                    at: due.notification.at.as_second(),
+                    sink: sink.clone(),
+                    recipient: due.notification.recipient.clone(),
+                    rule: due.notification.rule.clone().unwrap(),
+                    kind,
+                    incident: incident.id,
+                    closed: incident.closed_at.is_some(),
+                    attempt: due.notification.attempt,
+                    message: due.notification.key(),
+                });
+            }
+        }
+        self.life().settle(&due, self.now, outcome).await;
+    }
+
+    /// Every worker delivers what is due until nothing is; answers when something will be.
+    async fn settle_down(&mut self) -> Result<Option<i64>, TestCaseError> {
+        for _ in 0..TURNS {
+            let before = self.told.len();
+            self.work(7, &[Ending::Delivered]).await?;
+            if self.told.len() > before {
+                continue;
+            }
+            let mut next = Vec::new();
+            for sink in SINKS {
+                let life = self.life();
+                let now = from_millis(self.now * 1000);
+                let leased = life.store.lease(sink, 10, now, Arc::clone(&life.routing)).await.unwrap();
+                prop_assert!(leased.due.is_empty());
+                next.extend(leased.next.map(|next| (next.as_millisecond() + 999) / 1000));
+            }
+            let next = next.into_iter().min();
+            prop_assert!(
+                next.is_none_or(|next| next > self.now),
+                "a timer is lost: due at {next:?}, it is {}",
+                self.now
+            );
+            return Ok(next);
+        }
+        Err(TestCaseError::fail("workers are never idle"))
+    }
+
+    /// The story's end: every line comes back, every sink works, time passes.
+    async fn end(&mut self) -> Result<(), TestCaseError> {
+        self.live(&Step::Finish(Ending::Delivered)).await?;
+        self.settle_down().await?;
+        invariants::reminders_are_ahead(self).await?;
+        (self.truth, self.now) = (self.truth + 10, self.now + 10);
+        for line in 0..LINES.len() {
+            let known = self.truth <= self.now + 600;
+            self.webhook(line, EventKind::Connected, Reason::Other, known.then_some(self.truth)).await;
+        }
+        for _ in 0..TURNS {
+            match self.settle_down().await? {
+                None => return Ok(()),
+                Some(next) => self.now = next,
+            }
+        }
+        Err(TestCaseError::fail("it never settles"))
+    }
+}
+
+/// What a message tells: itself, or each part of a digest.
+fn parts(notification: &linedown_sinks::Notification) -> Vec<(Kind, &linedown_sinks::Incident)> {
+    if notification.items.is_empty() {
+        return vec![(notification.kind, &notification.incident)];
+    }
+    notification.items.iter().map(|item| (item.kind, &item.incident)).collect()
+}
+
+fn stories() -> ProptestConfig {
+    let cases = std::env::var("LINEDOWN_STORIES").ok().and_then(|cases| cases.parse().ok()).unwrap_or(150);
+    ProptestConfig { cases, max_shrink_iters: 3_000, ..ProptestConfig::default() }
+}
+
+proptest! {
+    #![proptest_config(stories())]
+
+    #[test]
+    fn whatever_happens_everybody_is_told_what_they_are_owed_once(story in story::any_story()) {
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        runtime.block_on(async {
+            let mut world = World::new(&story);
+            for step in &story.steps {
+                world.live(step).await?;
+            }
+            world.end().await?;
+            invariants::hold(&world).await
+        })?;
+    }
+}

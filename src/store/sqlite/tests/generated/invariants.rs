@@ -1,0 +1,188 @@
+//! What holds of any story.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use linedown_sinks::Kind;
+use proptest::prelude::*;
+use proptest::test_runner::TestCaseError;
+
+use super::{Past, SINKS, Told, World};
+use crate::store::Store as _;
+use crate::store::view::{Delivery, DeliveryQuery};
+
+type Person = (String, String);
+
+fn person(delivery: &Delivery) -> Person {
+    (delivery.sink.clone(), delivery.recipient.clone())
+}
+
+async fn rows(world: &World<'_>) -> Vec<Delivery> {
+    let mut rows = world.life().store.deliveries(DeliveryQuery::default()).await.unwrap();
+    rows.reverse();
+    rows
+}
+
+/// Whoever was told of an outage that goes on is reminded of it, where the rule says so, exactly once at a time.
+pub(super) async fn reminders_are_ahead(world: &World<'_>) -> Result<(), TestCaseError> {
+    let rows = rows(world).await;
+    for row in rows.iter().filter(|row| row.kind == "down" && row.state != "withdrawn" && row.state != "pending") {
+        let past = &world.past[&row.incident];
+        let rule = world.life().routing.rule(&row.rule).unwrap();
+        let goes_on = past.closed_heard.is_none() && past.acknowledged.is_none() && !rule.remind.is_empty();
+        // One that was tried already goes on, whoever took the outage meanwhile.
+        let ahead = rows.iter().filter(|other| {
+            other.kind == "reminder"
+                && (goes_on || other.tries == 0)
+                && other.state == "pending"
+                && other.incident == row.incident
+                && person(other) == person(row)
+        });
+        prop_assert_eq!(ahead.count(), usize::from(goes_on), "reminders of {:?}", row);
+    }
+    Ok(())
+}
+
+/// What must be true when the story has ended.
+pub(super) async fn hold(world: &World<'_>) -> Result<(), TestCaseError> {
+    let rows = rows(world).await;
+    for row in &rows {
+        prop_assert!(row.state != "pending", "not settled: {:?}", row);
+    }
+    for told in &world.told {
+        a_rule_names(world, told)?;
+        not_before_its_time(world, told)?;
+    }
+    for (id, past) in &world.past {
+        prop_assert!(past.closed_at.is_some());
+        let rows: Vec<&Delivery> = rows.iter().filter(|row| row.incident == *id).collect();
+        let told: Vec<&Told> = world.told.iter().filter(|told| told.incident == *id).collect();
+        the_beginning(world, past, &rows, &told)?;
+        steps_once(past, &rows)?;
+        let people: BTreeSet<Person> = rows.iter().copied().map(person).collect();
+        for person in people {
+            the_end(world, past, &person, &rows, &told)?;
+        }
+    }
+    Ok(())
+}
+
+fn a_rule_names(world: &World<'_>, told: &Told) -> Result<(), TestCaseError> {
+    let past = &world.past[&told.incident];
+    let plan = &world.story.rules[told.rule.parse::<usize>().unwrap()];
+    let matches = past.reasons.iter().any(|reason| plan.matches(&past.line, *reason));
+    prop_assert!(matches, "a rule that is not about it: {:?}", told);
+    let mut sinks: BTreeSet<&str> = plan.notify.iter().map(|sink| SINKS[*sink]).collect();
+    sinks.extend(plan.escalate.iter().flat_map(|(_, sinks)| sinks).map(|sink| SINKS[*sink]));
+    // Slack and mail stand in for each other.
+    if sinks.contains("slack") || sinks.contains("mail") {
+        sinks.extend(["slack", "mail"]);
+    }
+    prop_assert!(sinks.contains(told.sink.as_str()), "no rule names the sink: {:?}", told);
+    Ok(())
+}
+
+fn not_before_its_time(world: &World<'_>, told: &Told) -> Result<(), TestCaseError> {
+    let past = &world.past[&told.incident];
+    let plan = &world.story.rules[told.rule.parse::<usize>().unwrap()];
+    let seconds = |seconds: u64| i64::try_from(seconds).unwrap();
+    let earliest = match told.kind {
+        Kind::Down => past.down.get(&(told.sink.clone(), told.recipient.clone())).copied(),
+        Kind::Reminder => plan.remind.iter().min().map(|after| past.opened_at + seconds(*after)),
+        Kind::Escalation => plan.escalate.iter().map(|(after, _)| past.opened_at + seconds(*after)).min(),
+        _ => Some(i64::MIN),
+    };
+    let in_time = told.attempt > 1 || jumps(world) || earliest.is_some_and(|earliest| told.at >= earliest);
+    prop_assert!(in_time, "too early: {:?}, not before {:?}", told, earliest);
+    let later = matches!(told.kind, Kind::Reminder | Kind::Escalation) && told.attempt == 1;
+    if let (true, Some(taken)) = (later, past.acknowledged) {
+        prop_assert!(!told_after_it_was_taken(world, told, taken), "somebody had taken it: {:?}", told);
+    }
+    Ok(())
+}
+
+/// (A clock that was set back makes it look so where it is not so.)
+fn told_after_it_was_taken(world: &World<'_>, told: &Told, taken: i64) -> bool {
+    told.at > taken && !jumps(world) && !told.closed
+}
+
+/// Whether moments cannot be compared, because the daemon's clock jumps.
+fn jumps(world: &World<'_>) -> bool {
+    world.story.steps.iter().any(|step| matches!(step, super::Step::Jump(_)))
+}
+
+/// Everybody who is owed it hears once that it is down, unless it was over before they were to hear.
+fn the_beginning(world: &World<'_>, past: &Past, rows: &[&Delivery], told: &[&Told]) -> Result<(), TestCaseError> {
+    let mut by_person: BTreeMap<Person, Vec<&&Delivery>> = BTreeMap::new();
+    for row in rows.iter().filter(|row| row.kind == "down") {
+        by_person.entry(person(row)).or_default().push(row);
+    }
+    for (person, due_at) in &past.down {
+        let down = by_person.remove(person).unwrap_or_default();
+        // Who heard of it otherwise before it concerned them hears how bad it is.
+        let heard = rows.iter().any(|row| {
+            self::person(row) == *person && row.kind != "down" && row.kind != "reminder" && row.state != "withdrawn"
+        });
+        if down.is_empty() && past.reasons.len() > 1 && heard {
+            continue;
+        }
+        prop_assert_eq!(down.len(), 1, "{:?} of {:?}: {:?}", person, past, rows);
+        let is_them = |told: &&&Told| told.sink == person.0 && told.recipient == person.1;
+        let times = told.iter().filter(is_them).filter(|told| told.kind == Kind::Down).count();
+        prop_assert_eq!(times, usize::from(down[0].state == "delivered"), "{:?}: {:?}", person, told);
+        if down[0].state == "withdrawn" {
+            prop_assert_eq!(down[0].tries, 0);
+            let over_in_time = past.closed_heard < Some(*due_at) || past.closed_at < Some(*due_at);
+            let back = past.closed_heard.min(past.closed_at);
+            let held_back =
+                world.silences.iter().any(|silence| silence.is_about(&past.line) && back < Some(silence.planned));
+            prop_assert!(over_in_time || held_back || world.story.quiet, "withdrawn: {:?} {:?}", down[0], past);
+        } else if let (Some(closed_at), true) = (past.closed_at, past.closed_heard < Some(*due_at) && !jumps(world)) {
+            prop_assert!(closed_at >= *due_at, "over before it was to be told: {:?} {:?}", down[0], past);
+        }
+    }
+    prop_assert!(by_person.is_empty(), "owed to nobody: {:?}", by_person);
+    Ok(())
+}
+
+/// Each step of an escalation reaches each of its people once.
+fn steps_once(past: &Past, rows: &[&Delivery]) -> Result<(), TestCaseError> {
+    let mut owed = past.steps.clone();
+    for row in rows.iter().filter(|row| row.kind == "escalation") {
+        let left = owed.get_mut(&person(row)).filter(|left| **left > 0);
+        prop_assert!(left.is_some(), "a step too many: {:?}", row);
+        *left.unwrap() -= 1;
+    }
+    prop_assert!(owed.values().all(|left| *left == 0), "steps that are not owed: {:?}", owed);
+    Ok(())
+}
+
+/// Who knows that it was down hears once that it is over, if they want to.
+fn the_end(
+    world: &World<'_>,
+    past: &Past,
+    who: &Person,
+    rows: &[&Delivery],
+    told: &[&Told],
+) -> Result<(), TestCaseError> {
+    let mine: Vec<&&Told> = told.iter().filter(|told| told.sink == who.0 && told.recipient == who.1).collect();
+    let knew = mine.iter().any(|told| !told.closed);
+    let ends = mine.iter().filter(|told| told.closed).count();
+    let messages =
+        |of: fn(&&&&Told) -> bool| mine.iter().filter(of).map(|told| &told.message).collect::<BTreeSet<_>>().len();
+    let resolved = messages(|told| told.kind == Kind::Resolved);
+    let rules = || rows.iter().filter(|row| person(row) == *who);
+    let wanted = |row: &&Delivery| world.story.rules[row.rule.parse::<usize>().unwrap()].resolved;
+    let given_up =
+        rules().any(|row| row.state == "dead" && row.settled_at.map(|at| at.as_second()) >= past.closed_heard);
+    prop_assert!(resolved <= 1, "the end was told twice: {:?}", mine);
+    if resolved == 1 {
+        prop_assert!(knew, "the end of what they never heard of: {:?}", mine);
+        prop_assert!(rules().any(wanted), "the end was not wanted: {:?}", mine);
+        let other = messages(|told| told.closed && told.kind != Kind::Undelivered);
+        prop_assert_eq!(other, 1, "the end was told in two ways: {:?}", mine);
+    }
+    if knew && rules().all(wanted) && !given_up {
+        prop_assert!(ends >= 1, "the end was not told to {:?}: {:?} {:?}", who, mine, rows);
+    }
+    Ok(())
+}
