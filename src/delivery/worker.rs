@@ -25,6 +25,8 @@ use crate::store::{Due, Outcome, Settled, Settlement, Store};
 const NAP: Duration = Duration::from_secs(30);
 /// How long to leave a store alone that failed.
 const STORE_REST: Duration = Duration::from_secs(1);
+/// Most notifications whose end is recorded in one transaction.
+const RECORDED_AT_ONCE: usize = 250;
 /// How often a sink in trouble is looked through for what has waited too long.
 const SWEEP: Duration = Duration::from_secs(5);
 
@@ -245,7 +247,18 @@ fn outcome(
 
 /// Records the end of an attempt, however long the store takes: until then the notification is not handed out
 /// again, so nobody is told twice because of a full disk.
+/// Records an attempt's end for everything it was about, in steps that keep no webhook waiting. A crash in between
+/// sends the rest again, as the same message.
 async fn record(store: &dyn Store, settlement: &Settlement, routing: &SharedRouting) -> Settled {
+    let mut settled = Settled::default();
+    for notifications in settlement.notifications.chunks(RECORDED_AT_ONCE) {
+        let step = Settlement { notifications: notifications.to_vec(), ..settlement.clone() };
+        settled.add(record_step(store, &step, routing).await);
+    }
+    settled
+}
+
+async fn record_step(store: &dyn Store, settlement: &Settlement, routing: &SharedRouting) -> Settled {
     loop {
         match store.settle(settlement.clone(), routing.load_full()).await {
             Ok(settled) => return settled,

@@ -183,7 +183,7 @@ pub struct Settled {
 }
 
 impl Settled {
-    fn add(&mut self, mut other: Self) {
+    pub(crate) fn add(&mut self, mut other: Self) {
         self.dead += other.dead;
         self.untold += other.untold;
         self.sinks.append(&mut other.sinks);

@@ -210,13 +210,13 @@ impl Lessor<'_> {
         let update = "UPDATE notification SET leased = 1, attempts = attempts + 1, held_by = NULL, batch = ?2, \
                       told_reason = (SELECT reason FROM incident WHERE incident.id = notification.incident), \
                       told_closed = (SELECT closed_at IS NOT NULL FROM incident WHERE incident.id = notification.incident) \
-                      WHERE id = ?1 RETURNING attempts";
-        let insert = "INSERT INTO attempt (notification, number, started_at) VALUES (?, ?, ?)";
+                      WHERE id IN (SELECT value FROM json_each(?1))";
+        let insert = "INSERT INTO attempt (notification, number, started_at) \
+                      SELECT id, attempts, ?2 FROM notification WHERE id IN (SELECT value FROM json_each(?1))";
         let batch = (notification.kind == Kind::Digest).then_some(notification.id);
-        for id in covers {
-            let number: i64 = connection.prepare_cached(update)?.query_row(params![id, batch], |row| row.get(0))?;
-            connection.prepare_cached(insert)?.execute(params![id, number, self.now.as_millisecond()])?;
-        }
+        let covers = serde_json::json!(covers).to_string();
+        connection.prepare_cached(update)?.execute(params![covers, batch])?;
+        connection.prepare_cached(insert)?.execute(params![covers, self.now.as_millisecond()])?;
         Ok(())
     }
 

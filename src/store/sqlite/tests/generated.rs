@@ -222,7 +222,9 @@ impl<'s> World<'s> {
         let open: Vec<i64> = self.past.iter().filter(|(_, past)| past.closed_at.is_none()).map(|(id, _)| *id).collect();
         let Some(id) = open.get(number % open.len().max(1)) else { return };
         let now = from_millis(self.now * 1000);
-        if let crate::store::Acknowledgement::Done(_) = self.life().store.acknowledge(*id, "ana", now).await.unwrap() {
+        if let crate::store::Acknowledgement::Done(_) =
+            self.life().store.acknowledge(*id, "ana", "a test", now).await.unwrap()
+        {
             self.past.get_mut(id).unwrap().acknowledged = Some(self.now);
         }
     }

@@ -173,7 +173,7 @@ fn the_end(
     let rules = || rows.iter().filter(|row| person(row) == *who);
     let wanted = |row: &&Delivery| world.story.rules[row.rule.parse::<usize>().unwrap()].resolved;
     let given_up =
-        rules().any(|row| row.state == "dead" && row.settled_at.map(|at| at.as_second()) >= past.closed_heard);
+        rules().any(|row| row.state == "dead" && row.settled_at.map(jiff::Timestamp::as_second) >= past.closed_heard);
     prop_assert!(resolved <= 1, "the end was told twice: {:?}", mine);
     if resolved == 1 {
         prop_assert!(knew, "the end of what they never heard of: {:?}", mine);
