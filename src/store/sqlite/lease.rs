@@ -16,8 +16,9 @@ use crate::link;
 use crate::rule::timing::{Silence, held};
 use crate::rule::{Knows, Routing, kind_when_sent};
 
-/// Most notifications in one message; the rest of a group leaves with its next one.
-const MOST_IN_ONE: i64 = 5_000;
+/// Most notifications in one message, so that taking them in hand keeps no webhook waiting; the rest of a group leaves
+/// with its next one.
+const MOST_IN_ONE: i64 = 2_000;
 /// Most notifications looked at for one lease, so that a silenced storm does not keep intake waiting.
 const MOST_LOOKED_AT: usize = 500;
 

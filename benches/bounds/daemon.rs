@@ -1,0 +1,97 @@
+//! The daemon that is measured, and its clients.
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpStream;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use linedown_standins::Slack;
+
+use crate::{BINARY, SECRET};
+
+/// A daemon and its port.
+pub(crate) struct Daemon {
+    child: Child,
+    address: String,
+}
+
+impl Daemon {
+    pub(crate) fn start(config: &Path) -> Self {
+        let mut child = Command::new(BINARY)
+            .args(["--config".as_ref(), config.as_os_str()])
+            .args(["serve", "--log-format", "json"])
+            .env_clear()
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("the daemon starts");
+        let mut log = BufReader::new(child.stderr.take().expect("it is piped"));
+        let mut line = String::new();
+        let address = loop {
+            line.clear();
+            assert!(log.read_line(&mut line).expect("the log can be read") > 0, "the daemon ended");
+            let record: serde_json::Value = serde_json::from_str(&line).unwrap_or_default();
+            if record["message"] == "accepting webhooks" {
+                break record["address"].as_str().expect("it has one").to_owned();
+            }
+        };
+        std::thread::spawn(move || std::io::copy(&mut log, &mut std::io::sink()));
+        let daemon = Self { child, address };
+        assert!(daemon.ask("GET /readyz HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n").starts_with("HTTP/1.1 200"));
+        daemon
+    }
+
+    pub(crate) fn connect(&self) -> TcpStream {
+        let stream = TcpStream::connect(&self.address).expect("it accepts");
+        stream.set_nodelay(true).expect("it can be set");
+        stream
+    }
+
+    fn ask(&self, request: &str) -> String {
+        let mut stream = self.connect();
+        stream.write_all(request.as_bytes()).expect("it reads");
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).expect("it answers");
+        answer
+    }
+
+    pub(crate) fn post_on(&self, stream: &mut TcpStream, instance: &str) {
+        let body = format!("{{\"type\":\"DisconnectedCallback\",\"instanceId\":\"{instance}\"}}");
+        let head = format!(
+            "POST /hooks/z-api/{SECRET} HTTP/1.1\r\nhost: {}\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n",
+            self.address,
+            body.len()
+        );
+        stream.write_all((head + &body).as_bytes()).expect("it reads");
+        let mut answer = [0; 1024];
+        let length = stream.read(&mut answer).expect("it answers");
+        assert!(answer[..length].starts_with(b"HTTP/1.1 200"), "{}", String::from_utf8_lossy(&answer[..length]));
+    }
+
+    /// From the first byte of a webhook to its arrival at Slack.
+    pub(crate) fn follow(&self, number: usize, slack: &Slack) -> Duration {
+        let mut stream = self.connect();
+        let started = Instant::now();
+        self.post_on(&mut stream, &format!("followed {number}"));
+        let posts = slack.wait_for(number + 1);
+        let took = posts[number].at.saturating_duration_since(started);
+        // The next one must not wait for the sink's own pace.
+        std::thread::sleep(Duration::from_millis(1300));
+        took
+    }
+
+    /// Resident memory, in bytes.
+    pub(crate) fn resident(&self) -> u64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap_or_default();
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap_or_default();
+        line.split_whitespace().next().and_then(|kilobytes| kilobytes.parse::<u64>().ok()).unwrap_or_default() * 1024
+    }
+}
+
+impl Drop for Daemon {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
