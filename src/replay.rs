@@ -46,6 +46,8 @@ pub struct Sent {
 /// One outage, for people.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Outage {
+    /// The incident that it really was.
+    pub incident: Option<i64>,
     /// The line.
     pub instance: String,
     /// Its name in the inventory.
@@ -63,12 +65,19 @@ pub struct Lived {
     pub sent: Vec<Sent>,
     /// By number.
     pub outages: BTreeMap<i64, Outage>,
+    /// The outages that nobody has heard of so far, and somebody will: held, silenced, in quiet hours.
+    pub waiting: BTreeSet<i64>,
 }
 
 impl Lived {
     /// The outages that somebody would have heard of.
     pub fn told(&self) -> BTreeSet<i64> {
         self.sent.iter().flat_map(|sent| sent.incidents.iter().copied()).collect()
+    }
+
+    /// Those, and the ones that somebody will hear of.
+    pub fn heard(&self) -> BTreeSet<i64> {
+        &self.told() | &self.waiting
     }
 }
 
@@ -86,6 +95,7 @@ pub async fn live(history: &History, routing: Arc<Routing>, until: Timestamp) ->
         life.accept(past).await?;
     }
     life.pass(until).await?;
+    life.find_waiting().await?;
     Ok(life.lived)
 }
 
@@ -115,6 +125,7 @@ impl Life {
         let Some(incident) = accepted.incident.filter(|_| !accepted.duplicate) else { return };
         let event = &past.event;
         let opened = self.lived.outages.entry(incident).or_insert_with(|| Outage {
+            incident: past.incident,
             instance: event.instance.clone(),
             name: self.routing.instance(&event.instance, None).name,
             opened_at: event.at,
@@ -143,6 +154,17 @@ impl Life {
                 _ => return Ok(()),
             }
         }
+    }
+
+    async fn find_waiting(&mut self) -> Result<(), StoreError> {
+        let told = self.lived.told();
+        for id in self.lived.outages.keys().filter(|id| !told.contains(id)) {
+            let story = self.store.incident(*id).await?;
+            if story.is_some_and(|story| story.incident.notifications.pending > 0) {
+                self.lived.waiting.insert(*id);
+            }
+        }
+        Ok(())
     }
 
     fn wake(&mut self, sinks: BTreeSet<String>, at: Timestamp) {

@@ -38,19 +38,25 @@ pub(super) struct Arguments {
 
 /// `replay --config NEW` names the other config, whereas `--config` before the command names the daemon's.
 pub(super) fn spelt_out(arguments: impl Iterator<Item = OsString>) -> Vec<OsString> {
-    let mut after_replay = false;
-    let spell = |argument: OsString| {
-        if !after_replay {
-            after_replay = argument == "replay";
-            return argument;
-        }
-        match argument.to_str().and_then(|text| text.strip_prefix("--config")) {
-            Some("") => "--with".into(),
-            Some(value) if value.starts_with('=') => format!("--with{value}").into(),
-            _ => argument,
-        }
+    let mut command = Vec::new();
+    let mut named = false;
+    let mut arguments = arguments.peekable();
+    // The command is the first word after the program that is neither an option nor `--config`'s value.
+    while let Some(argument) = arguments.next_if(|_| !named) {
+        let before = command.last();
+        let is_value = before.is_some_and(|before| before == "--config");
+        named = before.is_some() && !is_value && !argument.to_string_lossy().starts_with('-');
+        command.push(argument);
+    }
+    if command.last().is_none_or(|command| command != "replay") {
+        return command.into_iter().chain(arguments).collect();
+    }
+    let spell = |argument: OsString| match argument.to_str().and_then(|text| text.strip_prefix("--config")) {
+        Some("") => "--with".into(),
+        Some(value) if value.starts_with('=') => format!("--with{value}").into(),
+        _ => argument,
     };
-    arguments.map(spell).collect()
+    command.into_iter().chain(arguments.map(spell)).collect()
 }
 
 /// What a replay shows.
@@ -62,6 +68,8 @@ struct Comparison {
     outages: usize,
     messages: Vec<Count>,
     total: Pair,
+    /// Outages that somebody will hear of, but has not so far: what tells of them is held back.
+    waiting: Vec<Outage>,
     /// Outages that nobody hears of.
     unheard: Vec<Outage>,
     /// Of those, the ones that somebody hears of by the present config. None without another one.
@@ -140,11 +148,12 @@ fn compare(history: &History, now: &Lived, new: Option<&Lived>, since: Timestamp
     for sent in new.iter().flat_map(|new| &new.sent) {
         *counts.entry(key(sent)).or_insert_with(fresh).new.get_or_insert_default() += 1;
     }
-    let told_now = now.told();
-    let told_last = new.map_or_else(|| told_now.clone(), Lived::told);
-    let unheard: Vec<i64> = now.outages.keys().copied().filter(|id| !told_last.contains(id)).collect();
+    let last = new.unwrap_or(now);
+    let (heard_now, heard_last) = (now.heard(), last.heard());
+    let unheard: Vec<i64> = now.outages.keys().copied().filter(|id| !heard_last.contains(id)).collect();
+    let waiting: Vec<i64> = last.waiting.iter().copied().collect();
     let outages = |ids: &[i64]| ids.iter().filter_map(|id| now.outages.get(id).cloned()).collect();
-    let newly: Vec<i64> = unheard.iter().copied().filter(|id| told_now.contains(id)).collect();
+    let newly: Vec<i64> = unheard.iter().copied().filter(|id| heard_now.contains(id)).collect();
     Comparison {
         since,
         until,
@@ -161,6 +170,7 @@ fn compare(history: &History, now: &Lived, new: Option<&Lived>, since: Timestamp
             })
             .collect(),
         total: Pair { now: now.sent.len(), new: new.map(|new| new.sent.len()) },
+        waiting: outages(&waiting),
         unheard: outages(&unheard),
         newly_unheard: new.map(|_| outages(&newly)),
     }
@@ -172,11 +182,11 @@ fn key(sent: &Sent) -> (&str, &str, &str, &'static str) {
 
 fn told(comparison: &Comparison) -> String {
     let mut text = format!(
-        "{} webhooks from {} to {}: {} outages\n\n",
-        comparison.webhooks,
+        "{} from {} to {}: {}\n\n",
+        counted(comparison.webhooks, "webhook"),
         output::moment(comparison.since),
         output::moment(comparison.until),
-        comparison.outages
+        counted(comparison.outages, "outage")
     );
     let mut heads = vec!["rule", "sink", "to", "kind", "now"];
     heads.extend(comparison.total.new.map(|_| "new"));
@@ -189,47 +199,67 @@ fn told(comparison: &Comparison) -> String {
     if !comparison.messages.is_empty() {
         let _ = writeln!(text, "{}", output::table(&heads, comparison.messages.iter().map(row)));
     }
-    text.push_str(&verdict(comparison.total));
+    if !comparison.waiting.is_empty() {
+        let _ = writeln!(text, "{}\n", waiting(comparison.waiting.len()));
+    }
     match &comparison.newly_unheard {
         Some(newly) => {
-            list(&mut text, "Told now, and of which nobody would hear", newly);
+            list(&mut text, "Told now, and nobody would hear of them:", newly);
             let rest = comparison.unheard.len() - newly.len();
             if rest > 0 {
-                let _ = writeln!(text, "Of {rest} more nobody hears either way.");
+                let _ = writeln!(text, "Nobody hears of {} more either way.\n", counted(rest, "outage"));
             }
         }
-        None => list(&mut text, "Of which nobody hears", &comparison.unheard),
+        None => list(&mut text, "Nobody hears of these:", &comparison.unheard),
     }
+    let unheard = comparison.newly_unheard.as_ref().unwrap_or(&comparison.unheard);
+    text.push_str(&verdict(comparison.total, unheard.len()));
     text
 }
 
+fn counted(count: usize, what: &str) -> String {
+    format!("{count} {what}{}", if count == 1 { "" } else { "s" })
+}
+
+fn waiting(count: usize) -> String {
+    format!("{} not told so far, but later: held, silenced or in quiet hours.", counted(count, "outage"))
+}
+
 #[expect(clippy::cast_precision_loss, reason = "a percentage for people")]
-fn verdict(Pair { now, new }: Pair) -> String {
-    let Some(new) = new else { return format!("{now} messages.\n") };
+fn verdict(Pair { now, new }: Pair, unheard: usize) -> String {
+    let Some(new) = new else {
+        return format!("{}; nobody hears of {}.\n", counted(now, "message"), counted(unheard, "outage"));
+    };
     let change = match (now, new) {
-        (now, new) if now == new => "as many as now".to_owned(),
-        (0, _) => "now there are none".to_owned(),
+        (now, new) if now == new => "as many".to_owned(),
+        (0, _) => "none now".to_owned(),
         (now, new) if new < now => format!("{:.0} % fewer", (now - new) as f64 / now as f64 * 100.0),
         (now, new) => format!("{:.0} % more", (new - now) as f64 / now as f64 * 100.0),
     };
-    format!("{new} messages instead of {now}: {change}.\n")
+    let lost = match unheard {
+        0 => "nothing that is told now goes untold".to_owned(),
+        _ => format!("nobody would hear of {} told now", counted(unheard, "outage")),
+    };
+    format!("{} instead of {now} ({change}); {lost}.\n", counted(new, "message"))
 }
 
-fn list(text: &mut String, what: &str, outages: &[Outage]) {
-    if outages.is_empty() {
+fn list(text: &mut String, what: &str, unheard: &[Outage]) {
+    if unheard.is_empty() {
         return;
     }
-    let _ = writeln!(text, "{what}: {} outages", outages.len());
-    for outage in outages.iter().take(LISTED) {
+    let rows = unheard.iter().take(LISTED).map(|outage| {
         let lasting = match outage.closed_at {
             Some(closed_at) => output::span(outage.opened_at, closed_at),
             None => "still down".to_owned(),
         };
-        let line = output::printable(outage.name.as_ref().unwrap_or(&outage.instance));
-        let _ = writeln!(text, "  {}  {line}: {lasting}", output::moment(outage.opened_at));
-    }
-    if let Some(more) = outages.len().checked_sub(LISTED).filter(|more| *more > 0) {
-        let _ = writeln!(text, "  and {more} more: --json lists them all");
+        let number = outage.incident.map(|id| id.to_string()).unwrap_or_default();
+        let name = outage.name.clone().unwrap_or_default();
+        vec![number, name, outage.instance.clone(), output::moment(outage.opened_at), lasting]
+    });
+    let heads = ["incident", "line", "instance", "down since", "down for"];
+    let _ = writeln!(text, "{what}\n{}", output::table(&heads, rows));
+    if let Some(more) = unheard.len().checked_sub(LISTED).filter(|more| *more > 0) {
+        let _ = writeln!(text, "and {more} more: --json lists them all\n");
     }
 }
 
@@ -248,6 +278,9 @@ mod tests {
             ("linedown replay --since 7d --config=b", "linedown replay --since 7d --with=b"),
             ("linedown --config a check", "linedown --config a check"),
             ("linedown explain --config a", "linedown explain --config a"),
+            ("linedown --config replay check --config a", "linedown --config replay check --config a"),
+            ("linedown ack 1 --as replay --config a", "linedown ack 1 --as replay --config a"),
+            ("linedown --config=a replay --config b", "linedown --config=a replay --with b"),
         ] {
             assert_eq!(spelt(typed), meant);
         }
@@ -255,14 +288,14 @@ mod tests {
 
     #[test]
     fn verdicts() {
-        for (now, new, said) in [
-            (1930, Some(412), "412 messages instead of 1930: 79 % fewer.\n"),
-            (2, Some(3), "3 messages instead of 2: 50 % more.\n"),
-            (0, Some(3), "3 messages instead of 0: now there are none.\n"),
-            (2, Some(2), "2 messages instead of 2: as many as now.\n"),
-            (2, None, "2 messages.\n"),
+        for (now, new, unheard, said) in [
+            (1930, Some(412), 0, "412 messages instead of 1930 (79 % fewer); nothing that is told now goes untold.\n"),
+            (2, Some(3), 1, "3 messages instead of 2 (50 % more); nobody would hear of 1 outage told now.\n"),
+            (0, Some(3), 0, "3 messages instead of 0 (none now); nothing that is told now goes untold.\n"),
+            (2, Some(2), 2, "2 messages instead of 2 (as many); nobody would hear of 2 outages told now.\n"),
+            (2, None, 3, "2 messages; nobody hears of 3 outages.\n"),
         ] {
-            assert_eq!(verdict(Pair { now, new }), said);
+            assert_eq!(verdict(Pair { now, new }, unheard), said);
         }
     }
 }

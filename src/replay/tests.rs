@@ -26,7 +26,7 @@ fn event(line: &str, kind: EventKind, second: i64) -> Past {
         stamp: Some(second * 1000),
         received_at: at,
     };
-    Past { id: second, event, acknowledged: None }
+    Past { id: second, event, incident: None, acknowledged: None }
 }
 
 /// Every hour a line is down for 30 seconds; at last another one stays down.
@@ -109,4 +109,16 @@ async fn a_storm_is_counted_by_messages_and_by_outages() {
     let lived = by(gathering, &history, HOUR).await;
     assert_eq!(kinds(&lived), [(10, Kind::Down), (70, Kind::Digest)]);
     assert_eq!(lived.told().len(), 1000);
+}
+
+#[tokio::test]
+async fn what_is_still_held_back_is_not_unheard() {
+    let history = History { events: vec![event("A", EventKind::Disconnected, HOUR)], silences: Vec::new() };
+    let held = Rule { hold: Some(Duration::from_mins(10)), ..all() };
+    let lived = by(held.clone(), &history, HOUR + 599).await;
+    assert_eq!((lived.sent.len(), lived.waiting), (0, [1].into()));
+    let lived = by(held, &history, HOUR + 600).await;
+    assert_eq!((lived.sent.len(), lived.waiting), (1, [].into()));
+    let other = rule("other", r#"{"instance":"B"}"#, &["slack"], false);
+    assert_eq!(by(other, &history, 2 * HOUR).await.waiting, [].into());
 }

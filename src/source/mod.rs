@@ -141,7 +141,7 @@ pub fn read(
         .map_err(|error| Unusable::NotJson { line: error.line(), column: error.column() })?;
     let Value::Object(payload) = body else { return Err(Unusable::NotAnObject) };
     let Reading::Report(report) = (kind.read)(&payload)? else { return Ok(None) };
-    let gateway_at = report.stamp.map(clock::from_millis).filter(|at| believable(*at, received_at));
+    let gateway_at = believed(report.stamp, received_at);
     let instance = url_instance.and_then(|name| tidy(name, INSTANCE)).or(report.instance);
     // Somebody must be told even if nobody can say which line it is.
     let instance = instance.or_else(|| report.phone.as_deref().map(by_phone)).unwrap_or_else(|| "unknown".to_owned());
@@ -164,6 +164,11 @@ pub fn read(
 fn by_phone(phone: &str) -> String {
     let digest = Sha256::digest(phone);
     format!("phone-{:02x}{:02x}{:02x}{:02x}", digest[0], digest[1], digest[2], digest[3])
+}
+
+/// A gateway's time value, in milliseconds, if it can be believed of a webhook that came then.
+pub(crate) fn believed(stamp: Option<i64>, received_at: Timestamp) -> Option<Timestamp> {
+    stamp.map(clock::from_millis).filter(|at| believable(*at, received_at))
 }
 
 fn believable(at: Timestamp, received_at: Timestamp) -> bool {

@@ -171,6 +171,8 @@ pub struct Past {
     pub id: i64,
     /// What it reported; the phone is its outage's.
     pub event: source::Event,
+    /// The outage it belongs to.
+    pub incident: Option<i64>,
     /// If it began an outage that somebody took: who and when.
     pub acknowledged: Option<(String, Timestamp)>,
 }

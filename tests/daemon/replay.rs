@@ -24,9 +24,11 @@ fn another_config_is_tried_on_the_past_and_nothing_is_sent() {
     assert_eq!((&compared["webhooks"], &compared["outages"]), (&3.into(), &2.into()));
     assert_eq!(compared["total"], serde_json::json!({ "now": 3, "new": 1 }));
     assert_eq!(compared["newly_unheard"][0]["instance"], "A");
+    assert_eq!(compared["newly_unheard"][0]["incident"], 1);
     let shown = daemon.command(&["replay", "--since", "1h", "--config", &other]);
-    assert!(shown.out.contains("1 messages instead of 3: 67 % fewer."), "{shown:?}");
-    assert!(shown.out.contains("Told now, and of which nobody would hear: 1 outages"), "{shown:?}");
+    assert!(shown.out.contains("Told now, and nobody would hear of them:"), "{shown:?}");
+    let verdict = "1 message instead of 3 (67 % fewer); nobody would hear of 1 outage told now.";
+    assert_eq!(shown.out.lines().last(), Some(verdict), "{shown:?}");
 
     assert_eq!(daemon.told().len(), 3, "nothing was sent");
     assert_eq!(daemon.rows(&["deliveries"]), before, "nothing was kept");

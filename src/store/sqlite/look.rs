@@ -66,11 +66,10 @@ pub(super) fn incident(connection: &Connection, id: i64) -> rusqlite::Result<Opt
     Ok(Some(IncidentStory { incident, events, deliveries }))
 }
 
-/// The time value is in the gateway's clock only if it was believed, which the time kept tells.
 pub(super) fn past(connection: &Connection, since: Timestamp, after: i64, limit: usize) -> rusqlite::Result<Vec<Past>> {
     let query = "SELECT event.id, event.source, event.instance, event.kind, event.reason, event.error, event.stamp, \
                  event.at, event.received_at, incident.phone, event.change IN ('opened', 'missed'), \
-                 incident.acknowledged_by, incident.acknowledged_at \
+                 incident.acknowledged_by, incident.acknowledged_at, event.incident \
                  FROM event LEFT JOIN incident ON incident.id = event.incident \
                  WHERE event.id > ?1 AND event.received_at >= ?2 ORDER BY event.id LIMIT ?3";
     let values = params![after, since.as_millisecond(), bounded(limit)];
@@ -78,7 +77,7 @@ pub(super) fn past(connection: &Connection, since: Timestamp, after: i64, limit:
 }
 
 fn past_row(row: &Row<'_>) -> rusqlite::Result<Past> {
-    let (stamp, at): (Option<i64>, i64) = (row.get(6)?, row.get(7)?);
+    let (stamp, received_at) = (row.get(6)?, from_millis(row.get(8)?));
     let taken: Option<(String, i64)> = row.get::<_, Option<String>>(11)?.zip(row.get(12)?);
     Ok(Past {
         id: row.get(0)?,
@@ -89,11 +88,12 @@ fn past_row(row: &Row<'_>) -> rusqlite::Result<Past> {
             reason: row::parse(row, 4, Reason::parse)?,
             phone: row.get(9)?,
             error: row.get(5)?,
-            at: from_millis(at),
-            gateway_at: stamp.filter(|stamp| *stamp == at).map(from_millis),
+            at: from_millis(row.get(7)?),
+            gateway_at: source::believed(stamp, received_at),
             stamp,
-            received_at: from_millis(row.get(8)?),
+            received_at,
         },
+        incident: row.get(13)?,
         acknowledged: taken.filter(|_| row.get(10) == Ok(true)).map(|(by, at)| (by, from_millis(at))),
     })
 }
