@@ -55,6 +55,7 @@ fn notification(recipient: String, now: Timestamp) -> Notification {
         incident: incident(now),
         undelivered: None,
         items: Vec::new(),
+        flapping: None,
         acknowledge_url: None,
     }
 }

@@ -32,6 +32,8 @@ pub struct Notification {
     pub undelivered: Option<Undelivered>,
     /// For [`Kind::Digest`]: everything it is about, worst first, [`Notification::incident`] included.
     pub items: Vec<Item>,
+    /// For [`Kind::Flapping`] and [`Kind::Steady`]: how often the line came and went.
+    pub flapping: Option<Flapping>,
     /// Where the reader can say "mine"; none where nothing is to be acknowledged, or no address is configured.
     pub acknowledge_url: Option<String>,
 }
@@ -65,6 +67,10 @@ pub enum Kind {
     Escalation,
     /// Somebody said "mine": those who were told need not act.
     Acknowledged,
+    /// The line comes and goes: single outages are not told any more until it is steady.
+    Flapping,
+    /// A line that flapped has been up, or down, for a while: the tally.
+    Steady,
     /// Several outages of one group in one message.
     Digest,
     /// Another sink gave up on a message; this one tells somebody.
@@ -75,13 +81,15 @@ pub enum Kind {
 
 impl Kind {
     /// Every kind, for tables and tests.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 11] = [
         Self::Down,
         Self::Worse,
         Self::Resolved,
         Self::Reminder,
         Self::Escalation,
         Self::Acknowledged,
+        Self::Flapping,
+        Self::Steady,
         Self::Digest,
         Self::Undelivered,
         Self::Test,
@@ -96,6 +104,8 @@ impl Kind {
             Self::Reminder => "reminder",
             Self::Escalation => "escalation",
             Self::Acknowledged => "acknowledged",
+            Self::Flapping => "flapping",
+            Self::Steady => "steady",
             Self::Digest => "digest",
             Self::Undelivered => "undelivered",
             Self::Test => "test",
@@ -147,6 +157,23 @@ pub struct Item {
     pub kind: Kind,
     /// The outage.
     pub incident: Incident,
+    /// As [`Notification::flapping`].
+    pub flapping: Option<Flapping>,
+}
+
+/// A line that comes and goes.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Flapping {
+    /// When the first of the outages began.
+    pub since: Timestamp,
+    /// How many there were.
+    pub outages: u32,
+    /// How long it was down altogether, in seconds.
+    pub downtime: u64,
+    /// When the latest of them began, in order.
+    pub times: Vec<Timestamp>,
+    /// How long it must not change to be taken for steady, in seconds, as the rule has it by now.
+    pub steady_for: Option<u64>,
 }
 
 /// One line at a source, with what the inventory knows of it.

@@ -34,6 +34,7 @@ pub(crate) fn notification() -> Notification {
         },
         undelivered: None,
         items: Vec::new(),
+        flapping: None,
         acknowledge_url: None,
     }
 }

@@ -348,7 +348,7 @@ mod tests {
             incident.id = number;
             incident.instance.id = format!("i-{number}");
             incident.instance.name = (number > 1).then(|| format!("Loja\n{number}"));
-            digest.items.push(Item { notification: 100 + number, kind: Kind::Reminder, incident });
+            digest.items.push(Item { notification: 100 + number, kind: Kind::Reminder, incident, flapping: None });
         }
         digest
     }

@@ -11,6 +11,7 @@ use super::{Code, CommandError, Place, incidents, output};
 use crate::clock;
 use crate::incident::{Change, Line};
 use crate::period::Period;
+use crate::rule::flapping::Flapping;
 use crate::rule::{Owed, Routing, Rule};
 use crate::source::{self, Event};
 
@@ -118,8 +119,10 @@ fn explain(event: Event, routing: &Routing) -> Explanation {
             rule: rule.name.clone(),
             matched: verdict.is_ok(),
             why: match verdict {
-                Ok(()) if rule.goes_on => format!("matches, and the next rules are read as well{}", reminders(rule)),
-                Ok(()) => format!("matches, and ends the reading{}", reminders(rule)),
+                Ok(()) if rule.goes_on => {
+                    format!("matches, and the next rules are read as well{}{}", reminders(rule), flapping(rule))
+                }
+                Ok(()) => format!("matches, and ends the reading{}{}", reminders(rule), flapping(rule)),
                 Err(mismatch) => mismatch.to_string(),
             },
         })
@@ -142,6 +145,14 @@ fn reminders(rule: &Rule) -> String {
         None => String::new(),
         Some(last) => format!("; reminders after {}, then every {last}", times.join(", ")),
     }
+}
+
+/// From when on a rule tells of a line no more each time.
+fn flapping(rule: &Rule) -> String {
+    let words = |Flapping { count, within }| {
+        format!("; after more than {count} outages within {} the line is flapping, and told of as such", Period(within))
+    };
+    rule.flapping.map(words).unwrap_or_default()
 }
 
 fn incident(event: &Event, routing: &Routing) -> Incident {
@@ -172,6 +183,7 @@ fn planned(owed: Owed, incident: &Incident, routing: &Routing) -> Planned {
         incident: incident.clone(),
         undelivered: None,
         items: Vec::new(),
+        flapping: None,
         acknowledge_url: None,
     };
     let target = routing.sinks.get(&owed.sink);

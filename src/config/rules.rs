@@ -9,6 +9,7 @@ use serde_json::Value;
 
 use super::reader::{Reader, did_you_mean, is_missing};
 use crate::period::Period;
+use crate::rule::flapping::Flapping;
 use crate::rule::matcher::{Field, Matcher};
 use crate::rule::{GROUP_INTERVAL, Rule, Step};
 
@@ -17,6 +18,12 @@ const MOST: usize = 1_000;
 
 /// Most sinks of one rule, reminders or steps.
 const MOST_ELEMENTS: usize = 100;
+
+/// Most outages that may be told singly before a line is taken to be flapping.
+const MOST_OUTAGES: u32 = 1_000;
+
+/// Longest time in which they are counted.
+const LONGEST_WITHIN: Duration = Duration::from_hours(24 * 7);
 
 /// Longest name of a rule, in characters.
 const LONGEST_NAME: usize = 100;
@@ -45,6 +52,14 @@ struct Keys {
     severity: Option<Severity>,
     group_by: Vec<Value>,
     group_interval: Option<Period>,
+    flapping: Option<Value>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct FlappingKeys {
+    count: Option<u32>,
+    within: Option<Period>,
 }
 
 /// How much a rule's incidents matter.
@@ -118,7 +133,34 @@ fn read_rule(value: &Value, index: usize, path: &Path, known: &Known<'_>, reader
         critical: keys.severity == Some(Severity::Critical),
         group_by: fields(&keys.group_by, &path.join("group_by"), reader),
         group_interval: keys.group_interval.map_or(GROUP_INTERVAL, |interval| interval.0),
+        flapping: flapping(keys.flapping.as_ref(), &path.join("flapping"), reader),
     }
+}
+
+/// Where the config is silent, lines flap by the defaults.
+fn flapping(value: Option<&Value>, path: &Path, reader: &mut Reader<'_>) -> Option<Flapping> {
+    let default = Flapping::default();
+    let value = match value {
+        None | Some(Value::Bool(true)) => return Some(default),
+        Some(Value::Bool(false)) => return None,
+        Some(value) => value,
+    };
+    reader.table(value, path, "flapping = { count = 4, within = \"30m\" }, or flapping = false")?;
+    let mut section = Section::new(value, path.clone(), &[], reader.environment);
+    let keys: FlappingKeys = section.read().unwrap_or_default();
+    reader.finish(section);
+    let count = keys.count.unwrap_or(default.count);
+    let within = keys.within.map_or(default.within, |within| within.0);
+    if count == 0 || count > MOST_OUTAGES {
+        let problem = Problem::error(path.join("count"), format!("{count} outages cannot be what is too many"));
+        reader.note(problem.expected(format!("1 to {MOST_OUTAGES}")).hint("to tell each outage: flapping = false"));
+    }
+    if within.is_zero() || within > LONGEST_WITHIN {
+        let problem = Problem::error(path.join("within"), "a line cannot be watched for so long");
+        let longest = Period(LONGEST_WITHIN);
+        reader.note(problem.expected(format!("more than nothing, at most {longest}")));
+    }
+    Some(Flapping { count, within })
 }
 
 /// What a group's outages have in common.

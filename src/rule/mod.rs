@@ -4,6 +4,7 @@
 //! concern ([`Routing::owed`]); what does somebody who was told something need to hear now ([`news`]); and who
 //! hears when a sink gives up ([`Routing::fallback`]).
 
+pub mod flapping;
 pub mod matcher;
 pub mod timing;
 
@@ -18,6 +19,7 @@ use serde::Deserialize;
 
 use crate::clock::later;
 use crate::period::Period;
+use flapping::Flapping;
 use matcher::{Field, Matcher, Mismatch, Subject};
 use timing::Quiet;
 
@@ -46,6 +48,8 @@ pub struct Rule {
     pub group_by: Vec<Field>,
     /// How long what follows a group's message is gathered; zero tells each outage by itself.
     pub group_interval: Duration,
+    /// How many outages are too many to be told of singly; none tells each.
+    pub flapping: Option<Flapping>,
 }
 
 /// How long what follows a message is gathered where the config does not say otherwise.
@@ -73,6 +77,7 @@ impl Rule {
             group: self.group(incident),
             due_at: later(incident.opened_at, after),
             held_by: (!after.is_zero()).then(|| format!("{waits_for} of {}", Period(after))),
+            since: None,
         }
     }
 
@@ -163,6 +168,8 @@ pub struct Owed {
     pub due_at: Timestamp,
     /// What it waits for until then, in words. Such a one is withdrawn if the line is back by then.
     pub held_by: Option<String>,
+    /// Of one about a line that flaps: when the first of the outages began.
+    pub since: Option<Timestamp>,
 }
 
 impl Routing {
@@ -222,7 +229,7 @@ impl Routing {
     /// be by then.)
     pub fn reminder(&self, told: &Owed, incident: &Incident, now: Timestamp) -> Option<Owed> {
         let goes_on = incident.closed_at.is_none() && incident.acknowledged.is_none();
-        if !goes_on || !matches!(told.kind, Kind::Down | Kind::Reminder) {
+        if !goes_on || !matches!(told.kind, Kind::Down | Kind::Reminder | Kind::Steady) {
             return None;
         }
         let due_at = timing::next_reminder(&self.rule(&told.rule)?.remind, incident.opened_at, now)?;
@@ -332,9 +339,11 @@ impl Class {
 /// The sort of news that a kind of message is.
 pub fn class(kind: Kind) -> Class {
     match kind {
-        Kind::Resolved | Kind::Acknowledged => Class::Good,
+        Kind::Resolved | Kind::Acknowledged | Kind::Steady => Class::Good,
         Kind::Undelivered => Class::Lost,
-        Kind::Down | Kind::Worse | Kind::Reminder | Kind::Escalation | Kind::Digest | Kind::Test => Class::Bad,
+        Kind::Down | Kind::Worse | Kind::Reminder | Kind::Escalation | Kind::Flapping | Kind::Digest | Kind::Test => {
+            Class::Bad
+        }
     }
 }
 

@@ -41,6 +41,7 @@ pub(crate) fn rule(name: &str, matcher: &str, notify: &[&str], goes_on: bool) ->
         critical: false,
         group_by: Vec::new(),
         group_interval: Duration::ZERO,
+        flapping: None,
     }
 }
 
@@ -109,6 +110,7 @@ fn bad_news_goes_round_the_fallbacks_once() {
         group: String::new(),
         due_at: from_millis(0),
         held_by: None,
+        since: None,
     };
     let fallback = |sink: &str, tried: &[&str]| {
         let tried: Vec<String> = tried.iter().map(|sink| (*sink).to_owned()).collect();

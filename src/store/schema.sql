@@ -27,6 +27,7 @@ CREATE TABLE incident (
     acknowledged_from TEXT,
     acknowledged_at INTEGER
 ) STRICT;
+CREATE INDEX incident_line ON incident (source, instance, opened_at);
 CREATE INDEX incident_open ON incident (opened_at) WHERE closed_at IS NULL;
 CREATE INDEX incident_closed ON incident (closed_at) WHERE closed_at IS NOT NULL;
 
@@ -72,6 +73,8 @@ CREATE TABLE notification (
     -- What may go out with it in one message: the rule and what its outages have in common, and the sort of news.
     grouping TEXT NOT NULL,
     class TEXT NOT NULL,
+    -- Of one about a line that flaps: when the first of the outages began.
+    since INTEGER,
     -- The first notification of the message it goes out in, once it has been tried in one with others.
     batch INTEGER,
     -- A worker has it in its hands.
@@ -103,6 +106,20 @@ CREATE TABLE gathering (
     PRIMARY KEY (sink, recipient, grouping, class)
 ) WITHOUT ROWID, STRICT;
 CREATE INDEX gathering_until ON gathering (until);
+
+-- A line that comes and goes, for one rule: until when it does unless it changes before, the worst reason that people
+-- know of, and the outage that its tally is about so far.
+CREATE TABLE flapping (
+    source TEXT NOT NULL,
+    instance TEXT NOT NULL,
+    rule TEXT NOT NULL,
+    since INTEGER NOT NULL,
+    until INTEGER NOT NULL,
+    reason TEXT NOT NULL,
+    incident INTEGER NOT NULL,
+    PRIMARY KEY (source, instance, rule)
+) WITHOUT ROWID, STRICT;
+CREATE INDEX flapping_until ON flapping (until);
 
 -- Matchers and a period in which nothing is sent.
 CREATE TABLE silence (

@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use crate::{Incident, Item, Kind, Notification, Reason};
+use crate::{Flapping, Incident, Item, Kind, Notification, Reason};
 
 /// A digest by its lines. A line is named once, however many messages there are about it.
 pub(super) struct Digest<'a> {
@@ -24,6 +24,7 @@ pub(super) struct Line<'a> {
     pub(super) notification: i64,
     pub(super) kind: Kind,
     pub(super) incident: &'a Incident,
+    pub(super) flapping: Option<&'a Flapping>,
 }
 
 impl<'a> Digest<'a> {
@@ -34,7 +35,12 @@ impl<'a> Digest<'a> {
         }
         let mut all: Vec<Line<'a>> = notification.items.iter().map(Line::of).collect();
         if all.is_empty() {
-            all.push(Line { notification: notification.id, kind: Kind::Down, incident: &notification.incident });
+            all.push(Line {
+                notification: notification.id,
+                kind: Kind::Down,
+                incident: &notification.incident,
+                flapping: None,
+            });
         }
         // The open ones first: of a line that went down twice, it matters that it is down now.
         let mut named = HashSet::with_capacity(all.len());
@@ -64,7 +70,12 @@ impl<'a> Digest<'a> {
 
 impl<'a> Line<'a> {
     fn of(item: &'a Item) -> Self {
-        Self { notification: item.notification, kind: item.kind, incident: &item.incident }
+        Self {
+            notification: item.notification,
+            kind: item.kind,
+            incident: &item.incident,
+            flapping: item.flapping.as_ref(),
+        }
     }
 
     fn is_down(&self) -> bool {

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use jiff::{SignedDuration, Timestamp};
 
-use crate::{Acknowledged, Incident, Instance, Item, Kind, Notification, Reason, Undelivered};
+use crate::{Acknowledged, Flapping, Incident, Instance, Item, Kind, Notification, Reason, Undelivered};
 
 /// When the samples' outages begin: Monday, 2026-11-23 14:02 UTC.
 const OPENED: Timestamp = Timestamp::constant(1_795_442_520, 0);
@@ -28,9 +28,10 @@ pub(super) fn all() -> Vec<Notification> {
 /// One that has all that any may have, so that every variable is defined.
 pub(super) fn everything() -> Notification {
     let undelivered = Some(undelivered(true));
-    let mut everything = Notification { undelivered, ..digest(3) };
+    let mut everything = Notification { undelivered, flapping: Some(flapping()), ..digest(3) };
     for item in &mut everything.items {
         item.incident.acknowledged = Some(acknowledged());
+        item.flapping = Some(flapping());
     }
     everything
 }
@@ -54,7 +55,17 @@ fn item(number: usize) -> Item {
     incident.instance.id = format!("i-{number}");
     incident.instance.name = incident.instance.name.map(|name| format!("{name} {number}"));
     incident.acknowledged = number.is_multiple_of(4).then(acknowledged);
-    Item { notification: 100 + incident.id, kind: if back { Kind::Resolved } else { Kind::Down }, incident }
+    Item {
+        notification: 100 + incident.id,
+        kind: if back { Kind::Resolved } else { Kind::Down },
+        incident,
+        flapping: None,
+    }
+}
+
+fn flapping() -> Flapping {
+    let times = [-18, -12, -9, -5, 0].map(|minute| OPENED + SignedDuration::from_mins(minute));
+    Flapping { since: times[0], outages: 5, downtime: 480, times: times.into(), steady_for: Some(1800) }
 }
 
 fn acknowledged() -> Acknowledged {
@@ -79,6 +90,7 @@ pub(super) fn sample(kind: Kind, reason: Reason, full: bool, closed: bool) -> No
         incident,
         undelivered: (kind == Kind::Undelivered).then(|| undelivered(full)),
         items: Vec::new(),
+        flapping: (full && matches!(kind, Kind::Flapping | Kind::Steady)).then(flapping),
         acknowledge_url: text(full, "https://linedown.example/ack/7?by=dono&key=k3y"),
     }
 }

@@ -11,7 +11,7 @@ use minijinja::value::{Enumerator, Object, Value};
 
 use super::clean::{address, one_line};
 use super::digest::{Digest, Line};
-use crate::{Acknowledged, Incident, Instance, Kind, Notification, Reason};
+use crate::{Acknowledged, Flapping, Incident, Instance, Kind, Notification, Reason};
 
 /// Most characters of what is a name: longer ones would push the news out of a title.
 const NAME: usize = 80;
@@ -31,10 +31,12 @@ pub(super) fn of_notification(notification: &Notification, most: usize) -> Value
     let digest = Digest::of(notification);
     let lines = digest.as_ref().map(|digest| digest.lines.as_slice()).unwrap_or_default();
     let about = lines.first().map_or(&notification.incident, |line| line.incident);
+    let flaps = lines.first().map_or(notification.flapping.as_ref(), |line| line.flapping);
     let shown = &lines[..lines.len().min(most)];
     context! {
         notification => of_message(notification),
         undelivered => undelivered(notification),
+        flapping => flaps.map(|flaps| flapping(flaps, notification.at)),
         digest => digest.as_ref().map(|digest| counts(digest, shown.len())),
         items => shown.iter().map(|line| item(line, notification.at)).collect::<Vec<_>>(),
         acknowledge_url => acknowledge_url(notification),
@@ -72,6 +74,18 @@ fn undelivered(notification: &Notification) -> Option<Value> {
     })
 }
 
+/// How often a line came and went.
+fn flapping(of: &Flapping, now: Timestamp) -> Value {
+    context! {
+        since => moment(of.since),
+        lasting => seconds(of.since, now),
+        outages => of.outages,
+        downtime => of.downtime,
+        times => of.times.iter().copied().map(moment).collect::<Vec<_>>(),
+        steady_for => of.steady_for.unwrap_or_default(),
+    }
+}
+
 fn counts(digest: &Digest<'_>, shown: usize) -> Value {
     let reasons: BTreeMap<_, _> = Reason::ALL.map(|reason| (reason.as_str(), digest.count(reason))).into();
     context! {
@@ -101,6 +115,7 @@ fn item(line: &Line<'_>, now: Timestamp) -> Value {
             ..instance(of)
         },
         source => one_line(&line.incident.source, NAME),
+        flapping => line.flapping.map(|flaps| flapping(flaps, now)),
     }
 }
 
@@ -108,7 +123,7 @@ fn item(line: &Line<'_>, now: Timestamp) -> Value {
 fn acknowledge_url(notification: &Notification) -> String {
     let open = notification.incident.closed_at.is_none();
     let asks = match notification.kind {
-        Kind::Down | Kind::Worse | Kind::Reminder | Kind::Escalation => open,
+        Kind::Down | Kind::Worse | Kind::Reminder | Kind::Escalation | Kind::Flapping | Kind::Steady => open,
         Kind::Undelivered => open && notification.undelivered.as_ref().is_none_or(|other| other.kind != Kind::Test),
         Kind::Resolved | Kind::Acknowledged | Kind::Digest | Kind::Test => false,
     };

@@ -8,9 +8,10 @@ use linedown_sinks::{Incident, Kind};
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::super::Accepted;
-use super::{people, row};
+use super::{flapping, people, row};
 use crate::clock::from_millis;
 use crate::incident::{Change, Line, Open};
+use crate::rule::flapping::Planned;
 use crate::rule::{Owed, Routing};
 use crate::source::Event;
 
@@ -35,22 +36,17 @@ pub(super) fn accept(
     let incident = apply(connection, event, &line, change, routing)?;
     remember(connection, event, &line, change, incident.as_ref())?;
     let id = record(connection, event, payload, change, incident.as_ref().map(|incident| incident.id))?;
-    let mut owed = match (&incident, change) {
+    let owed = match (&incident, change) {
         (Some(incident), Change::Opened | Change::Missed { .. }) => routing.owed(incident),
         (Some(incident), Change::Worsened | Change::Closed { .. }) => {
             changed(connection, incident, matches!(change, Change::Worsened).then_some(routing), event.received_at)?
         }
         _ => Vec::new(),
     };
-    if let Some(incident) = &incident {
-        for owed in &owed {
-            let id = row::owe(connection, incident.id, owed, None, event.received_at)?;
-            if came_to_nothing(owed, incident) {
-                row::withdraw(connection, id, BACK_IN_TIME, event.received_at)?;
-            }
-        }
-        owed.retain(|owed| !came_to_nothing(owed, incident));
-    }
+    let owed = match &incident {
+        Some(incident) => owe(connection, incident, change, owed, routing, event.received_at)?,
+        None => Vec::new(),
+    };
     Ok(Accepted {
         event: id,
         duplicate: false,
@@ -61,12 +57,52 @@ pub(super) fn accept(
     })
 }
 
+/// Writes down what is owed; answers what of it is not withdrawn at once.
+fn owe(
+    connection: &Connection,
+    incident: &Incident,
+    change: Change,
+    owed: Vec<Owed>,
+    routing: &Routing,
+    now: Timestamp,
+) -> rusqlite::Result<Vec<Owed>> {
+    let is_new = matches!(change, Change::Opened | Change::Missed { .. });
+    let planned = match change {
+        Change::Closed { .. } => owed.into_iter().map(Planned::Owed).collect(),
+        _ => flapping::plan(connection, incident, owed, is_new, routing, now)?,
+    };
+    if is_new || matches!(change, Change::Closed { .. }) {
+        flapping::extend(connection, incident, routing, now)?;
+    }
+    let mut left = Vec::with_capacity(planned.len());
+    for planned in planned {
+        let (owed, why) = match planned {
+            Planned::Quiet(owed) => (owed, Some(KEPT_QUIET)),
+            Planned::Owed(owed) => {
+                let nothing = came_to_nothing(&owed, incident);
+                (owed, nothing.then_some(BACK_IN_TIME))
+            }
+        };
+        let id = row::owe(connection, incident.id, &owed, None, now)?;
+        match why {
+            Some(why) => row::withdraw(connection, id, why, now)?,
+            None => left.push(owed),
+        }
+    }
+    Ok(left)
+}
+
+/// What is withdrawn for this is told in the tally of a line that flaps.
+const KEPT_QUIET: &str = "the line is flapping: this outage is told in the tally";
+
 /// What is withdrawn for this was to be told only of a line that is still down.
 const BACK_IN_TIME: &str = "the line was back before it was due";
 
 /// Whether an outage that is heard of when it is over already was over before it was to be told.
 fn came_to_nothing(owed: &Owed, incident: &Incident) -> bool {
-    owed.held_by.is_some() && incident.closed_at.is_some_and(|closed_at| closed_at < owed.due_at)
+    owed.kind != Kind::Steady
+        && owed.held_by.is_some()
+        && incident.closed_at.is_some_and(|closed_at| closed_at < owed.due_at)
 }
 
 fn name(change: Change) -> &'static str {
@@ -239,7 +275,7 @@ fn record(
 fn withdraw(connection: &Connection, incident: i64, back: Timestamp, now: Timestamp) -> rusqlite::Result<()> {
     let update = "UPDATE notification SET state = 'withdrawn', settled_at = ?2, detail = ?3 \
                   WHERE incident = ?1 AND state = 'pending' AND leased = 0 AND attempts = 0 \
-                  AND (kind = 'reminder' OR (held_by IS NOT NULL AND due_at > ?4))";
+                  AND kind NOT IN ('flapping', 'steady') AND (kind = 'reminder' OR (held_by IS NOT NULL AND due_at > ?4))";
     let values = params![incident, now.as_millisecond(), BACK_IN_TIME, back.as_millisecond()];
     connection.prepare_cached(update)?.execute(values)?;
     Ok(())

@@ -10,11 +10,11 @@ use linedown_sinks::{Item, Kind, Notification, Undelivered};
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::super::{Due, Leased};
-use super::{row, silence};
+use super::{flapping, row, silence};
 use crate::clock::{from_millis, later};
 use crate::link;
 use crate::rule::timing::{Silence, held};
-use crate::rule::{Knows, Routing, kind_when_sent};
+use crate::rule::{Knows, Routing, Rule, kind_when_sent};
 
 /// Most notifications in one message, so that taking them in hand keeps no webhook waiting; the rest of a group leaves
 /// with its next one.
@@ -40,6 +40,8 @@ struct Candidate {
     grouping: String,
     class: String,
     batch: Option<i64>,
+    /// Of one about a line that flaps: when the first of the outages began.
+    since: Option<Timestamp>,
     /// Or else the line is back, and they know.
     has_something_to_say: bool,
 }
@@ -65,10 +67,15 @@ impl Lessor<'_> {
 
     /// Whether there is nothing left to say, now that the line is back; it is withdrawn then.
     fn is_stale(&self, connection: &Connection, candidate: &Candidate) -> rusqlite::Result<bool> {
-        if candidate.has_something_to_say {
-            return Ok(false);
-        }
-        row::withdraw(connection, candidate.notification.id, "they know that it is over", self.now)?;
+        let notification = &candidate.notification;
+        let why = match (notification.kind, candidate.since) {
+            (Kind::Flapping, Some(since)) if !flapping::goes_on(connection, notification, since)? => {
+                "it is over: the tally says it all"
+            }
+            _ if candidate.has_something_to_say => return Ok(false),
+            _ => "they know that it is over",
+        };
+        row::withdraw(connection, notification.id, why, self.now)?;
         Ok(true)
     }
 
@@ -116,7 +123,7 @@ impl Lessor<'_> {
     }
 
     fn held(&self, notification: &Notification, silences: &[Silence]) -> Option<crate::rule::timing::Held> {
-        let rule = notification.rule.as_deref().and_then(|name| self.routing.rule(name));
+        let rule = self.rule(notification);
         held(notification.kind, &notification.incident, rule, silences, &self.routing.quiet, self.now)
     }
 
@@ -128,10 +135,14 @@ impl Lessor<'_> {
         first: Candidate,
         silences: &[Silence],
     ) -> rusqlite::Result<Due> {
-        let together = match first.batch {
+        let mut first = first;
+        let mut together = match first.batch {
             Some(batch) => self.batch(connection, batch)?,
             None => self.group(connection, sink, &first, silences)?,
         };
+        for part in together.iter_mut().chain([&mut first]) {
+            self.add_tally(connection, part)?;
+        }
         let (lost, owed_at) = (first.lost, first.owed_at);
         let mut notification = first.notification;
         if let Some(lost) = lost {
@@ -150,6 +161,16 @@ impl Lessor<'_> {
         Ok(Due { notification, covers, owed_at })
     }
 
+    /// Of one about a line that flaps, how often it came and went.
+    fn add_tally(&self, connection: &Connection, part: &mut Candidate) -> rusqlite::Result<()> {
+        let notification = &part.notification;
+        if let (Kind::Flapping | Kind::Steady, Some(since)) = (notification.kind, part.since) {
+            let within = self.rule(notification).and_then(|rule| rule.flapping).map(|flapping| flapping.within);
+            part.notification.flapping = Some(flapping::facts(connection, notification, since, within)?);
+        }
+        Ok(())
+    }
+
     /// The parts of a message that was tried before.
     fn batch(&self, connection: &Connection, batch: i64) -> rusqlite::Result<Vec<Candidate>> {
         let query = format!("{} WHERE batch = ? AND state = 'pending' AND leased = 0 LIMIT ?", columns());
@@ -161,8 +182,11 @@ impl Lessor<'_> {
 
     /// How long its rule gathers. One that has left the config gathers nothing any more.
     fn interval(&self, notification: &Notification) -> Duration {
-        let rule = notification.rule.as_deref().and_then(|name| self.routing.rule(name));
-        rule.map(|rule| rule.group_interval).unwrap_or_default()
+        self.rule(notification).map(|rule| rule.group_interval).unwrap_or_default()
+    }
+
+    fn rule(&self, notification: &Notification) -> Option<&Rule> {
+        notification.rule.as_deref().and_then(|name| self.routing.rule(name))
     }
 
     /// Everything that is due of a notification's group, itself included; nothing if it is alone. Opens the window.
@@ -224,7 +248,13 @@ impl Lessor<'_> {
     fn acknowledge_url(&self, notification: &Notification) -> Option<String> {
         let to_do = matches!(
             notification.kind,
-            Kind::Down | Kind::Worse | Kind::Reminder | Kind::Escalation | Kind::Undelivered
+            Kind::Down
+                | Kind::Worse
+                | Kind::Reminder
+                | Kind::Escalation
+                | Kind::Flapping
+                | Kind::Steady
+                | Kind::Undelivered
         );
         let incident = &notification.incident;
         if !to_do || incident.closed_at.is_some() || incident.acknowledged.is_some() {
@@ -257,6 +287,7 @@ impl Lessor<'_> {
             incident,
             undelivered: None,
             items: Vec::new(),
+            flapping: None,
             acknowledge_url: None,
         };
         Ok(Candidate {
@@ -266,6 +297,7 @@ impl Lessor<'_> {
             grouping: row.get(first + 9)?,
             class: row.get(first + 10)?,
             batch: row.get(first + 11)?,
+            since: row.get::<_, Option<i64>>(first + 14)?.map(from_millis),
             has_something_to_say: kind.is_some(),
         })
     }
@@ -274,13 +306,13 @@ impl Lessor<'_> {
 /// What the recipient was told by other messages, or is being told: nothing, of the outage, of its end.
 const KNOWS: &str = "(SELECT coalesce(max(1 + (other.told_closed = 1)), 0) FROM notification AS other \
     WHERE closed_at IS NOT NULL AND other.incident = notification.incident AND other.sink = notification.sink \
-    AND other.recipient = notification.recipient AND other.id <> notification.id \
+    AND other.recipient = notification.recipient AND other.id <> notification.id AND other.kind <> 'flapping' \
     AND (other.state = 'delivered' OR (other.leased = 1 AND other.told_closed = 1)))";
 
 fn columns() -> String {
     format!(
         "SELECT {}, notification.id, kind, recipient, rule, attempts, created_at, detail, owed_at, lost, grouping, class, batch, \
-         wants_resolved, {KNOWS} FROM notification JOIN incident ON incident.id = notification.incident",
+         wants_resolved, {KNOWS}, since FROM notification JOIN incident ON incident.id = notification.incident",
         row::INCIDENT
     )
 }
@@ -293,6 +325,7 @@ fn digest(first: Notification, leader: i64, together: Vec<Candidate>) -> Notific
             notification: part.notification.id,
             kind: part.notification.kind,
             incident: part.notification.incident,
+            flapping: part.notification.flapping,
         })
         .collect();
     items.sort_by_key(|item| {
@@ -300,7 +333,7 @@ fn digest(first: Notification, leader: i64, together: Vec<Candidate>) -> Notific
         (incident.closed_at.is_some(), std::cmp::Reverse(incident.reason), incident.opened_at, item.notification)
     });
     let incident = items.first().map_or(first.incident, |item| item.incident.clone());
-    Notification { id: leader, kind: Kind::Digest, incident, items, undelivered: None, ..first }
+    Notification { id: leader, kind: Kind::Digest, incident, items, undelivered: None, flapping: None, ..first }
 }
 
 fn undelivered(connection: &Connection, lost: i64) -> rusqlite::Result<Option<Undelivered>> {

@@ -2,6 +2,7 @@
 
 mod accept;
 mod acknowledge;
+mod flapping;
 mod lease;
 mod look;
 mod people;

@@ -10,12 +10,15 @@ use super::row;
 use crate::rule::{Owed, State, news};
 
 /// What one recipient knows of an incident.
+#[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own, read from the same rows")]
 pub(super) struct Person {
     rule: String,
     group: String,
     wants_resolved: bool,
     /// They were owed more than what was to be sent later.
     pub(super) concerned: bool,
+    /// They know that the line flaps: its end will be told in the tally.
+    flaps: bool,
     /// Something is still on its way to them: they hear what changed from that, or when that is settled.
     waits: bool,
     /// What delivered messages told, taken together.
@@ -33,7 +36,7 @@ impl Person {
 
     /// Whether they know of it, and wait for nothing.
     fn knows(&self) -> bool {
-        self.told.is_some() && !self.waits
+        (self.told.is_some() || self.flaps) && !self.waits
     }
 
     /// A message of a kind to them, now.
@@ -47,6 +50,7 @@ impl Person {
             group: self.group,
             due_at: Timestamp::MIN,
             held_by: None,
+            since: None,
         }
     }
 }
@@ -87,14 +91,14 @@ pub(super) fn who_know(connection: &Connection, incident: i64) -> rusqlite::Resu
     Ok(people.map(|((sink, recipient), person)| person.owed(sink, recipient, Kind::Acknowledged)).collect())
 }
 
-/// A reminder or a step of an escalation that was not tried yet is nothing that anybody waits for; but what is left
+/// That a line flaps tells of no outage in particular. A reminder or a step of an escalation that was not tried yet is nothing that anybody waits for; but what is left
 /// of them when the line is back was due before, and will be told.
 fn read(connection: &Connection, filter: &str, values: impl Params) -> rusqlite::Result<People> {
     let query = format!(
         "SELECT sink, recipient, rule, wants_resolved, state, told_reason, told_closed, grouping, \
-         leased OR attempts > 0 OR kind NOT IN ('reminder', 'escalation') \
+         leased OR attempts > 0 OR kind NOT IN ('reminder', 'escalation', 'steady') \
              OR (kind = 'escalation' AND (SELECT closed_at IS NOT NULL FROM incident WHERE id = ?1)), \
-         kind = 'resolved' FROM notification WHERE incident = ?1 {filter} ORDER BY id"
+         kind = 'resolved', kind = 'steady' FROM notification WHERE incident = ?1 AND kind <> 'flapping' {filter} ORDER BY id"
     );
     let mut statement = connection.prepare_cached(&query)?;
     let mut rows = statement.query(values)?;
@@ -105,6 +109,7 @@ fn read(connection: &Connection, filter: &str, values: impl Params) -> rusqlite:
             wants_resolved: row.get(3)?,
             group: row.get(7)?,
             concerned: false,
+            flaps: false,
             waits: false,
             told: None,
             given_up: None,
@@ -114,7 +119,10 @@ fn read(connection: &Connection, filter: &str, values: impl Params) -> rusqlite:
         let waits = state == "pending" && row.get(8)?;
         person.concerned |= waits || matches!(state, "delivered" | "dead");
         match state {
-            "pending" => person.waits |= waits,
+            "pending" => {
+                person.waits |= waits;
+                person.flaps |= !waits && row.get::<_, bool>(10)?;
+            }
             "delivered" => person.told = together(person.told, told),
             "dead" if row.get(9)? => {
                 let end = State { reason: linedown_sinks::Reason::Other, closed: true };

@@ -73,8 +73,8 @@ pub(super) fn owe(
     now: Timestamp,
 ) -> rusqlite::Result<i64> {
     let insert = "INSERT INTO notification \
-                  (incident, rule, sink, recipient, kind, wants_resolved, lost, created_at, owed_at, due_at, held_by, grouping, class) \
-                  VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?9, ?10, ?11, ?12)";
+                  (incident, rule, sink, recipient, kind, wants_resolved, lost, created_at, owed_at, due_at, held_by, grouping, class, since) \
+                  VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?9, ?10, ?11, ?12, ?13)";
     let due_at = owed.due_at.max(now);
     let held_by = owed.held_by.as_ref().filter(|_| due_at > now);
     connection.prepare_cached(insert)?.insert(params![
@@ -90,6 +90,7 @@ pub(super) fn owe(
         held_by,
         owed.group,
         class(owed.kind).as_str(),
+        owed.since.map(Timestamp::as_millisecond),
     ])
 }
 

@@ -135,6 +135,7 @@ fn owed_by(connection: &Connection, id: i64) -> rusqlite::Result<(i64, Owed)> {
             group: row.get(6)?,
             due_at: Timestamp::MIN,
             held_by: None,
+            since: None,
         };
         Ok((row.get(0)?, owed))
     })
@@ -210,8 +211,9 @@ pub(super) fn prune(connection: &Connection, over_before: Timestamp, limit: usiz
     let loose =
         "DELETE FROM event WHERE id IN (SELECT id FROM event WHERE incident IS NULL AND received_at < ? LIMIT ?)";
     let events = connection.prepare_cached(loose)?.execute(values)?;
-    let stale = "DELETE FROM gathering WHERE until < ?";
-    connection.prepare_cached(stale)?.execute([over_before.as_millisecond()])?;
+    for stale in ["DELETE FROM gathering WHERE until < ?", "DELETE FROM flapping WHERE until < ?"] {
+        connection.prepare_cached(stale)?.execute([over_before.as_millisecond()])?;
+    }
     let over = "DELETE FROM incident WHERE id IN (SELECT id FROM incident WHERE closed_at < ? \
                 AND NOT EXISTS (SELECT 1 FROM notification WHERE incident = incident.id AND state = 'pending') LIMIT ?)";
     Ok(events + connection.prepare_cached(over)?.execute(values)?)

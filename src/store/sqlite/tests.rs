@@ -3,6 +3,7 @@ use std::sync::Arc;
 use linedown_sinks::{FailureKind, Kind, Reason};
 use tempfile::TempDir;
 
+mod flapping;
 mod found;
 mod generated;
 mod timing;

@@ -40,7 +40,12 @@ fn item(like: &Notification, number: i64) -> Item {
     incident.id = number;
     incident.instance.id.push_str(&number.to_string());
     incident.acknowledged = Some(Acknowledged { by: like.recipient.clone(), at: like.at });
-    Item { notification: number, kind: if number % 2 == 0 { Kind::Undelivered } else { Kind::Down }, incident }
+    Item {
+        notification: number,
+        kind: if number % 2 == 0 { Kind::Undelivered } else { Kind::Down },
+        incident,
+        flapping: None,
+    }
 }
 
 fn count(text: &str, wanted: char) -> usize {

@@ -245,7 +245,7 @@ fn the_link_to_acknowledge_is_there_while_it_is_of_use() {
     let texts = texts(Language::English, "UTC");
     for kind in Kind::ALL {
         let mut notification = after_four_hours(kind, Reason::Other);
-        let asks = matches!(kind, Kind::Down | Kind::Worse | Kind::Reminder | Kind::Escalation | Kind::Undelivered);
+        let asks = !matches!(kind, Kind::Resolved | Kind::Acknowledged | Kind::Digest | Kind::Test);
         let shown = |notification: &Notification| {
             let forms = [texts.text(notification), texts.html(notification), texts.slack(notification)];
             forms.map(|text| text.contains("I am on it"))
@@ -271,4 +271,21 @@ fn an_undelivered_message_of_a_new_kind_is_named() {
         notification.undelivered.as_mut().unwrap().kind = kind;
         assert_eq!(texts.title(&notification), title);
     }
+}
+
+#[test]
+fn a_line_that_keeps_dropping_is_said_once_and_then_how_it_stands() {
+    let (english, portuguese) = (texts(Language::English, "UTC"), texts(Language::BrazilianPortuguese, "UTC"));
+    let mut sample = sample(Kind::Flapping, Reason::Other, true, false);
+    assert_eq!(english.title(&sample), "🔴 Loja Centro keeps dropping: 5 outages in 25 min");
+    assert_eq!(portuguese.title(&sample), "🔴 Loja Centro não para de cair: 5 quedas em 25 min");
+    assert!(english.text(&sample).contains("unless one is worse. The tally comes when"));
+    assert!(english.text(&sample).contains("without a change for 30 min.\n"));
+    sample.kind = Kind::Steady;
+    assert_eq!(english.title(&sample), "🔴 Loja Centro stays down after 5 outages: reason unknown");
+    assert_eq!(portuguese.title(&sample), "🔴 Loja Centro continua fora do ar depois de 5 quedas: motivo desconhecido");
+    sample.incident.closed_at = Some(sample.at);
+    assert_eq!(english.title(&sample), "🟢 Loja Centro is steady again after 5 outages");
+    assert_eq!(portuguese.title(&sample), "🟢 Loja Centro voltou a ficar estável depois de 5 quedas");
+    assert!(english.text(&sample).contains("has gone down 5 times since 2026-11-23 13:44 UTC, for 8 min altogether"));
 }

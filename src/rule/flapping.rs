@@ -1,0 +1,143 @@
+//! Pure: a line that comes and goes. One message says so, single outages are kept quiet, and one message gives the
+//! tally when the line has been steady, up or down, for long enough.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+use linedown_sinks::{Incident, Kind, Reason};
+
+use super::Owed;
+use crate::clock::{between, later};
+use crate::period::Period;
+
+/// From when on a rule takes a line to be flapping, and until when.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Flapping {
+    /// More outages than this,
+    pub count: u32,
+    /// within so long; and steady is what does not change for so long.
+    pub within: Duration,
+}
+
+impl Default for Flapping {
+    fn default() -> Self {
+        Self { count: 4, within: Duration::from_mins(30) }
+    }
+}
+
+/// A time in which a line flaps, for one rule.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Spell {
+    /// When the first of its outages began.
+    pub since: Timestamp,
+    /// When it is over, unless the line changes before.
+    pub until: Timestamp,
+    /// The worst reason that people know of.
+    pub reason: Reason,
+}
+
+/// The outages of a line that a rule had a say in lately.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Lately {
+    /// How many.
+    pub outages: u32,
+    /// When the first of them began.
+    pub first: Option<Timestamp>,
+}
+
+/// What an outage is, to a rule.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Course {
+    /// One by itself.
+    Alone,
+    /// The one that is too many.
+    Begins(Spell),
+    /// One more of a line that flaps.
+    GoesOn(Spell),
+    /// One for a worse reason than any that people know of: they hear at once.
+    Worse(Spell),
+}
+
+impl Flapping {
+    /// What an outage is that begins now, after those of the line `lately`.
+    pub fn course(&self, known: Option<Spell>, lately: Lately, incident: &Incident, now: Timestamp) -> Course {
+        match known {
+            Some(spell) if now < spell.until && incident.reason > spell.reason => {
+                Course::Worse(Spell { reason: incident.reason, ..spell })
+            }
+            Some(spell) if now < spell.until => Course::GoesOn(spell),
+            _ if lately.outages >= self.count => Course::Begins(Spell {
+                since: lately.first.unwrap_or(incident.opened_at).min(incident.opened_at),
+                until: later(now, self.within),
+                reason: incident.reason,
+            }),
+            _ => Course::Alone,
+        }
+    }
+
+    /// What a rule owes about an outage, given its course. Nothing is forgotten: what is kept quiet is
+    /// written down as such.
+    pub fn plan(&self, owed: Owed, course: Course, incident: &Incident, now: Timestamp) -> Vec<Planned> {
+        match (course, owed.kind) {
+            (Course::Alone | Course::Worse(_), _) => vec![Planned::Owed(owed)],
+            (_, Kind::Escalation) => vec![Planned::Owed(self.later_step(owed, incident, now))],
+            (Course::GoesOn(_), _) => vec![Planned::Quiet(owed)],
+            (Course::Begins(spell), _) => {
+                let said = Owed { kind: Kind::Flapping, due_at: now, held_by: None, since: Some(spell.since), ..owed };
+                let tally =
+                    Owed { kind: Kind::Steady, due_at: spell.until, held_by: Some(HELD_BY.to_owned()), ..said.clone() };
+                vec![Planned::Owed(said), Planned::Owed(tally)]
+            }
+        }
+    }
+
+    /// A step counts from when the line is known to stay down.
+    fn later_step(&self, owed: Owed, incident: &Incident, now: Timestamp) -> Owed {
+        let after = between(incident.opened_at, owed.due_at);
+        Owed {
+            due_at: later(later(now, self.within), after),
+            held_by: Some(format!("escalation of {} after {} of flapping", Period(after), Period(self.within))),
+            ..owed
+        }
+    }
+}
+
+/// What the tally waits for.
+pub const HELD_BY: &str = "flapping";
+
+/// What becomes of something that is owed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Planned {
+    /// It is owed.
+    Owed(Owed),
+    /// It is withdrawn: the tally will tell.
+    Quiet(Owed),
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock::from_millis;
+    use crate::rule::tests::incident;
+
+    fn at(minute: i64) -> Timestamp {
+        from_millis(minute * 60_000)
+    }
+
+    #[test]
+    fn one_outage_too_many_makes_a_line_flap() {
+        let flapping = Flapping::default();
+        let course = |spell, outages, reason, minute| {
+            let incident = Incident { opened_at: at(minute), ..incident(reason) };
+            flapping.course(spell, Lately { outages, first: Some(at(1)) }, &incident, at(minute))
+        };
+        let spell = Spell { since: at(1), until: at(50), reason: Reason::Other };
+        assert_eq!(course(None, 3, Reason::Other, 20), Course::Alone);
+        assert_eq!(course(None, 4, Reason::Other, 20), Course::Begins(spell));
+        assert_eq!(course(Some(spell), 5, Reason::Other, 49), Course::GoesOn(spell));
+        assert_eq!(course(Some(spell), 0, Reason::Other, 50), Course::Alone, "it was steady");
+        let worse = Spell { reason: Reason::NumberBlocked, ..spell };
+        assert_eq!(course(Some(spell), 5, Reason::NumberBlocked, 49), Course::Worse(worse));
+        assert_eq!(course(Some(worse), 5, Reason::NumberBlocked, 49), Course::GoesOn(worse), "they know");
+    }
+}

@@ -1,0 +1,175 @@
+//! Lines that flap: the spells, kept in rows, and the tallies, which are notifications that wait for them to end.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use linedown_sinks::{Flapping as Facts, Incident, Notification, Reason};
+use rusqlite::{Connection, OptionalExtension, params};
+
+use super::row;
+use crate::clock::{from_millis, later};
+use crate::rule::flapping::{Course, Flapping, HELD_BY, Lately, Planned, Spell};
+use crate::rule::{Owed, Routing};
+
+/// Most outages of which a message says when they began.
+const TIMES: i64 = 10;
+
+/// What is owed about an outage, given how many its line had lately. One that only got worse is none more.
+pub(super) fn plan(
+    connection: &Connection,
+    incident: &Incident,
+    owed: Vec<Owed>,
+    is_new: bool,
+    routing: &Routing,
+    now: Timestamp,
+) -> rusqlite::Result<Vec<Planned>> {
+    let mut courses: BTreeMap<String, Course> = BTreeMap::new();
+    let mut planned = Vec::with_capacity(owed.len());
+    for owed in owed {
+        let Some(setting) = routing.rule(&owed.rule).and_then(|rule| rule.flapping) else {
+            planned.push(Planned::Owed(owed));
+            continue;
+        };
+        let course = match courses.get(&owed.rule) {
+            Some(course) => *course,
+            None => course(connection, incident, &owed.rule, &setting, is_new, now)?,
+        };
+        courses.insert(owed.rule.clone(), course);
+        planned.extend(setting.plan(owed, course, incident, now));
+    }
+    for (rule, course) in courses {
+        if let Course::Begins(spell) | Course::Worse(spell) = course {
+            keep(connection, incident, &rule, &spell)?;
+        }
+    }
+    Ok(planned)
+}
+
+fn course(
+    connection: &Connection,
+    incident: &Incident,
+    rule: &str,
+    setting: &Flapping,
+    is_new: bool,
+    now: Timestamp,
+) -> rusqlite::Result<Course> {
+    let lately = if is_new { lately(connection, incident, rule, setting.within)? } else { Lately::default() };
+    let query = "SELECT since, until, reason FROM flapping WHERE source = ? AND instance = ? AND rule = ?";
+    let spell = connection
+        .prepare_cached(query)?
+        .query_row(params![incident.source, incident.instance.id, rule], |row| {
+            Ok(Spell {
+                since: from_millis(row.get(0)?),
+                until: from_millis(row.get(1)?),
+                reason: row::parse(row, 2, Reason::parse)?,
+            })
+        })
+        .optional()?;
+    Ok(setting.course(spell, lately, incident, now))
+}
+
+/// The line's outages before this one that the rule had a say in.
+fn lately(connection: &Connection, incident: &Incident, rule: &str, within: Duration) -> rusqlite::Result<Lately> {
+    let query = "SELECT count(*), min(opened_at) FROM incident \
+                 WHERE source = ? AND instance = ? AND opened_at > ? AND id < ? \
+                 AND EXISTS (SELECT 1 FROM notification WHERE incident = incident.id AND rule = ?)";
+    let after = incident.opened_at.checked_sub(within).unwrap_or(Timestamp::MIN).as_millisecond();
+    let values = params![incident.source, incident.instance.id, after, incident.id, rule];
+    connection.prepare_cached(query)?.query_row(values, |row| {
+        Ok(Lately { outages: row.get(0)?, first: row.get::<_, Option<i64>>(1)?.map(from_millis) })
+    })
+}
+
+fn keep(connection: &Connection, incident: &Incident, rule: &str, spell: &Spell) -> rusqlite::Result<()> {
+    let upsert = "INSERT INTO flapping (source, instance, rule, since, until, reason, incident) \
+                  VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7) ON CONFLICT (source, instance, rule) \
+                  DO UPDATE SET since = ?4, until = ?5, reason = ?6, \
+                  incident = CASE WHEN since = ?4 THEN incident ELSE ?7 END";
+    connection.prepare_cached(upsert)?.execute(params![
+        incident.source,
+        incident.instance.id,
+        rule,
+        spell.since.as_millisecond(),
+        spell.until.as_millisecond(),
+        spell.reason.as_str(),
+        incident.id,
+    ])?;
+    Ok(())
+}
+
+/// The line has changed: spells that go on go on for longer, and the tallies are about what is now.
+pub(super) fn extend(
+    connection: &Connection,
+    incident: &Incident,
+    routing: &Routing,
+    now: Timestamp,
+) -> rusqlite::Result<()> {
+    let query = "SELECT rule, incident FROM flapping WHERE source = ? AND instance = ? AND until > ?";
+    let mut statement = connection.prepare_cached(query)?;
+    let line = params![incident.source, incident.instance.id, now.as_millisecond()];
+    let spells: Vec<(String, i64)> =
+        statement.query_map(line, |row| Ok((row.get(0)?, row.get(1)?)))?.collect::<rusqlite::Result<_>>()?;
+    for (rule, about) in spells {
+        // Of a rule that is gone, or that looks for flapping no more, the tally comes when it was to come.
+        let Some(setting) = routing.rule(&rule).and_then(|rule| rule.flapping) else { continue };
+        let until = later(now, setting.within).as_millisecond();
+        let update = "UPDATE flapping SET until = ?, incident = ? WHERE source = ? AND instance = ? AND rule = ?";
+        let values = params![until, incident.id, incident.source, incident.instance.id, rule];
+        connection.prepare_cached(update)?.execute(values)?;
+        let put_off = "UPDATE notification SET due_at = ?1, owed_at = ?1, held_by = ?2, incident = ?3 \
+                       WHERE incident = ?4 AND rule = ?5 AND kind = 'steady' AND state = 'pending' \
+                       AND leased = 0 AND attempts = 0";
+        connection.prepare_cached(put_off)?.execute(params![until, HELD_BY, incident.id, about, rule])?;
+    }
+    Ok(())
+}
+
+/// Whether a line that a message says to be flapping still is. If not, its tally is due.
+pub(super) fn goes_on(
+    connection: &Connection,
+    notification: &Notification,
+    since: Timestamp,
+) -> rusqlite::Result<bool> {
+    let query = "SELECT EXISTS (SELECT 1 FROM flapping \
+                 WHERE source = ? AND instance = ? AND rule = ? AND since = ? AND until > ?)";
+    let incident = &notification.incident;
+    let (since, now) = (since.as_millisecond(), notification.at.as_millisecond());
+    let values = params![incident.source, incident.instance.id, notification.rule, since, now];
+    connection.prepare_cached(query)?.query_row(values, |row| row.get(0))
+}
+
+/// What there is to say of a line that flaps, or has flapped since a moment.
+pub(super) fn facts(
+    connection: &Connection,
+    notification: &Notification,
+    since: Timestamp,
+    within: Option<Duration>,
+) -> rusqlite::Result<Facts> {
+    let outages = "FROM incident WHERE source = ?1 AND instance = ?2 AND opened_at >= ?3 AND id <= ?4 \
+                   AND EXISTS (SELECT 1 FROM notification WHERE incident = incident.id AND rule = ?5)";
+    let incident = &notification.incident;
+    let (since_millis, now) = (since.as_millisecond(), notification.at.as_millisecond());
+    let (source, instance) = (&incident.source, &incident.instance.id);
+    let tally = format!("SELECT count(*), coalesce(sum(max(coalesce(closed_at, ?6) - opened_at, 0)), 0) {outages}");
+    let (outages_so_far, down): (u32, i64) = connection
+        .prepare_cached(&tally)?
+        .query_row(params![source, instance, since_millis, incident.id, notification.rule, now], |row| {
+            Ok((row.get(0)?, row.get(1)?))
+        })?;
+    let latest = format!("SELECT opened_at {outages} ORDER BY opened_at DESC LIMIT ?6");
+    let mut times: Vec<Timestamp> = connection
+        .prepare_cached(&latest)?
+        .query_map(params![source, instance, since_millis, incident.id, notification.rule, TIMES], |row| {
+            Ok(from_millis(row.get(0)?))
+        })?
+        .collect::<rusqlite::Result<_>>()?;
+    times.reverse();
+    Ok(Facts {
+        since,
+        outages: outages_so_far,
+        downtime: u64::try_from(down / 1000).unwrap_or_default(),
+        times,
+        steady_for: within.map(|within| within.as_secs()),
+    })
+}
