@@ -47,7 +47,7 @@ deb:
 	@packaging/deb/build "$(binary)" "$(target)/debian"
 
 # The package under a real systemd, on this Debian release and the next.
-SUITES ?= $(shell . /etc/os-release; case $$VERSION_CODENAME in bookworm) echo bookworm trixie ;; *) echo $$VERSION_CODENAME ;; esac)
+SUITES ?= $(shell . /etc/os-release; case $$VERSION_CODENAME in (bookworm) echo bookworm trixie ;; (*) echo $$VERSION_CODENAME ;; esac)
 .PHONY: test-systemd
 test-systemd: deb
 	@packaging/setup systemd
