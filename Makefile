@@ -17,6 +17,7 @@ config = $(DESTDIR)$(SYSCONFDIR)/linedown
 help:
 	@echo "make demo      see it work: builds linedown and plays through an outage, leaves nothing behind"
 	@echo "make test      run every test"
+	@echo "make test-systemd   try the Debian package under a real systemd; as root"
 	@echo "make bench     measure the bounds it keeps"
 	@echo "make build     build it for use, into $(binary)"
 	@echo "make deb       make a Debian package of it, in $(target)/debian"
@@ -44,6 +45,16 @@ deb:
 	@$(if $(filter release,$(PROFILE)),CFLAGS="$$(dpkg-buildflags --get CFLAGS) $$(dpkg-buildflags --get CPPFLAGS)") \
 		$(MAKE) --no-print-directory build
 	@packaging/deb/build "$(binary)" "$(target)/debian"
+
+# The package under a real systemd, on this Debian release and the next.
+SUITES ?= $(shell . /etc/os-release; case $$VERSION_CODENAME in (bookworm) echo bookworm trixie ;; (*) echo $$VERSION_CODENAME ;; esac)
+.PHONY: test-systemd
+test-systemd: deb
+	@packaging/setup systemd
+	lintian --allow-root --fail-on error $(target)/debian/linedown_*.deb
+	@for suite in $(SUITES); do \
+		LAB="$(abspath $(target))/systemd" tests/systemd/run $(target)/debian/linedown_*.deb $$suite || exit 1; \
+	done
 
 # Figures beside their limits.
 .PHONY: bench

@@ -95,7 +95,12 @@ pub enum SecretError {
 impl Secrets {
     /// Looks at this process's environment.
     pub fn of_this_process() -> Self {
-        Self { credentials: std::env::var_os("CREDENTIALS_DIRECTORY").map(PathBuf::from) }
+        // A command of ExecReload= is told where they are, but systemd does not let it look there.
+        let forbidden = |folder: &PathBuf| {
+            std::fs::read_dir(folder).is_err_and(|error| error.kind() == std::io::ErrorKind::PermissionDenied)
+        };
+        let folder = std::env::var_os("CREDENTIALS_DIRECTORY").map(PathBuf::from);
+        Self { credentials: folder.filter(|folder| !forbidden(folder)) }
     }
 
     /// Fetches a secret.

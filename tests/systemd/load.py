@@ -1,0 +1,48 @@
+"""Posts webhooks, each about another line and on a connection of its own, until its input ends. Prints what came of
+them: how many were taken, how many connections were refused, how many requests failed otherwise."""
+
+import collections
+import http.client
+import json
+import sys
+import threading
+import time
+
+ADDRESS, SECRET, NAME = sys.argv[1:]
+CLIENTS = 4
+came = collections.Counter(taken=0, refused=0, failed=0)
+done = threading.Event()
+
+
+def post(number):
+    body = json.dumps({"type": "DisconnectedCallback", "instanceId": f"load-{NAME}-{number}", "error": "gone"})
+    connection = http.client.HTTPConnection(ADDRESS, timeout=30)
+    try:
+        connection.request("POST", f"/hooks/z-api/{SECRET}", body, {"content-type": "application/json"})
+        return "taken" if connection.getresponse().status == 200 else "failed"
+    except ConnectionRefusedError:
+        return "refused"
+    except OSError:
+        return "failed"
+    except http.client.HTTPException:
+        return "failed"
+    finally:
+        connection.close()
+
+
+def client(first):
+    number = first
+    while not done.is_set():
+        came[post(number)] += 1
+        number += CLIENTS
+        time.sleep(0.01)
+
+
+clients = [threading.Thread(target=client, args=(first,)) for first in range(CLIENTS)]
+for one in clients:
+    one.start()
+sys.stdin.read()
+done.set()
+for one in clients:
+    one.join()
+print(f"{came['taken']} taken, {came['refused']} refused, {came['failed']} failed")

@@ -1,0 +1,21 @@
+"""A mail relay on 127.0.0.1:2525: appends the subject and the Message-ID of each message to the file named."""
+
+import email
+import email.policy
+import signal
+import sys
+
+from aiosmtpd.controller import Controller
+
+
+class Keep:
+    async def handle_DATA(self, server, session, envelope):
+        message = email.message_from_bytes(envelope.content, policy=email.policy.default)
+        with open(sys.argv[1], "a", encoding="utf-8") as kept:
+            kept.write(f"{message['Message-ID']} {message['Subject']}\n")
+        return "250 kept"
+
+
+Controller(Keep(), hostname="127.0.0.1", port=2525).start()
+signal.sigwait([signal.SIGTERM])
+sys.exit(0)
