@@ -18,7 +18,7 @@ help:
 	@echo "make demo      see it work: builds linedown and plays through an outage, leaves nothing behind"
 	@echo "make test      run every test"
 	@echo "make test-systemd   try the Debian package under a real systemd; as root"
-	@echo "make bench     measure the bounds it keeps"
+	@echo "make bench     measure the bounds it keeps (PARTS= names some of them)"
 	@echo "make build     build it for use, into $(binary)"
 	@echo "make deb       make a Debian package of it, in $(target)/debian"
 	@echo "make install   install it: program, systemd units and config (PREFIX=$(PREFIX), DESTDIR=)"
@@ -60,7 +60,7 @@ test-systemd: deb
 .PHONY: bench
 bench:
 	@packaging/setup build tests
-	$(CARGO) bench --locked --bench bounds
+	$(CARGO) bench --locked --bench bounds -- $(PARTS)
 
 # Builds only what is not there yet, so that `sudo make install` needs no toolchain.
 $(binary):

@@ -245,8 +245,6 @@ fn outcome(
     }
 }
 
-/// Records the end of an attempt, however long the store takes: until then the notification is not handed out
-/// again, so nobody is told twice because of a full disk.
 /// Records an attempt's end for everything it was about, in steps that keep no webhook waiting. A crash in between
 /// sends the rest again, as the same message.
 async fn record(store: &dyn Store, settlement: &Settlement, routing: &SharedRouting) -> Settled {
@@ -258,6 +256,8 @@ async fn record(store: &dyn Store, settlement: &Settlement, routing: &SharedRout
     settled
 }
 
+/// One step of it, however long the store takes: until then the notifications are not handed out again, so nobody is
+/// told twice because of a full disk.
 async fn record_step(store: &dyn Store, settlement: &Settlement, routing: &SharedRouting) -> Settled {
     loop {
         match store.settle(settlement.clone(), routing.load_full()).await {

@@ -20,7 +20,7 @@ use crate::rule::{Knows, Routing, Rule, kind_when_sent};
 /// with its next one.
 const MOST_IN_ONE: i64 = 2_000;
 /// Most notifications looked at for one lease, so that a silenced storm does not keep intake waiting.
-const MOST_LOOKED_AT: usize = 500;
+const MOST_LOOKED_AT: u16 = 500;
 
 /// Who leases: what the rows alone do not tell.
 pub(super) struct Lessor<'l> {
@@ -50,15 +50,21 @@ impl Lessor<'_> {
     pub(super) fn lease(&self, connection: &Connection, sink: &str, limit: usize) -> rusqlite::Result<Leased> {
         let silences = silence::in_force(connection, self.now)?;
         let mut due = Vec::new();
-        for _ in 0..MOST_LOOKED_AT {
-            if due.len() >= limit {
-                break;
-            }
+        let mut looked_at = 0;
+        while due.len() < limit && looked_at < usize::from(MOST_LOOKED_AT) {
             let Some(first) = self.oldest(connection, sink)? else { break };
-            if self.is_stale(connection, &first)? || self.is_put_off(connection, sink, &first, &silences)? {
+            looked_at += 1;
+            if self.is_stale(connection, &first)? {
                 continue;
             }
-            due.push(self.take(connection, sink, first, &silences)?);
+            match self.put_off(connection, sink, &first, &silences)? {
+                0 => {
+                    let taken = self.take(connection, sink, first, &silences)?;
+                    looked_at += taken.covers.len();
+                    due.push(taken);
+                }
+                put_off => looked_at += put_off,
+            }
         }
         let next = "SELECT min(due_at) FROM notification WHERE sink = ? AND state = 'pending' AND leased = 0";
         let next: Option<i64> = connection.prepare_cached(next)?.query_row([sink], |row| row.get(0))?;
@@ -88,24 +94,24 @@ impl Lessor<'_> {
         connection.prepare_cached(&query)?.query_row(values, |row| self.read(row)).optional()
     }
 
-    /// Whether something holds it back, or its group's window is open; if so, it is due again when that ends. What
-    /// was tried before is not held back again.
-    fn is_put_off(
+    /// If something holds it back, or its group's window is open, it is due again when that ends, and so are those of
+    /// its group that are due with it, as far as one lease looks. How many that are. What was tried before is not held
+    /// back again.
+    fn put_off(
         &self,
         connection: &Connection,
         sink: &str,
         candidate: &Candidate,
         silences: &[Silence],
-    ) -> rusqlite::Result<bool> {
+    ) -> rusqlite::Result<usize> {
         let notification = &candidate.notification;
         if notification.attempt > 1 {
-            return Ok(false);
+            return Ok(0);
         }
         if let Some(held) = self.held(notification, silences) {
             let update = "UPDATE notification SET due_at = ?, owed_at = ?1, held_by = ? WHERE id = ?";
             let values = params![held.until.as_millisecond(), held.by, notification.id];
-            connection.prepare_cached(update)?.execute(values)?;
-            return Ok(true);
+            return connection.prepare_cached(update)?.execute(values);
         }
         let query = "SELECT until FROM gathering WHERE sink = ? AND recipient = ? AND grouping = ? AND class = ? \
                      AND until > ? AND until <= ?";
@@ -114,12 +120,13 @@ impl Lessor<'_> {
         let latest = later(self.now, self.interval(notification)).as_millisecond();
         let group = params![sink, notification.recipient, candidate.grouping, candidate.class, now, latest];
         let until: Option<i64> = connection.prepare_cached(query)?.query_row(group, |row| row.get(0)).optional()?;
-        let Some(until) = until else { return Ok(false) };
-        let update = "UPDATE notification SET due_at = ?6, held_by = NULL WHERE sink = ?1 AND recipient = ?2 AND grouping = ?3 \
-                      AND class = ?4 AND due_at <= ?5 AND state = 'pending' AND leased = 0 AND attempts = 0";
-        let group = params![sink, notification.recipient, candidate.grouping, candidate.class, now, until];
-        connection.prepare_cached(update)?.execute(group)?;
-        Ok(true)
+        let Some(until) = until else { return Ok(0) };
+        let update = "UPDATE notification SET due_at = ?6, held_by = NULL WHERE id IN (SELECT id FROM notification \
+                      WHERE sink = ?1 AND recipient = ?2 AND grouping = ?3 AND class = ?4 AND due_at <= ?5 \
+                      AND state = 'pending' AND leased = 0 AND attempts = 0 LIMIT ?7)";
+        let group =
+            params![sink, notification.recipient, candidate.grouping, candidate.class, now, until, MOST_LOOKED_AT];
+        connection.prepare_cached(update)?.execute(group)
     }
 
     fn held(&self, notification: &Notification, silences: &[Silence]) -> Option<crate::rule::timing::Held> {
