@@ -33,18 +33,21 @@ pub(super) struct File {
 /// A file's values on their way into the merging.
 #[derive(Clone, Debug)]
 pub(super) struct Values {
-    /// All but the rules and the inventory.
+    /// All but the appended lists and the inventory.
     tables: Map<String, Merged>,
-    /// Kept apart under a key of their own, since rules are appended and not replaced.
-    rules: Option<(String, Merged)>,
+    /// Each kept apart under a key of its own.
+    appended: Map<String, Merged>,
 }
 
 /// Mistakes in a file's syntax, each with its place.
 type Wrong = Vec<(Range<usize>, String)>;
 
-/// The key of a file's rules, which [`Values`] keeps apart.
-pub(super) fn rules_key(file: usize) -> String {
-    format!("rules_{file}")
+/// Lists that a later file adds to. To replace them would silently drop alerts, or let them ring at night.
+pub(super) const APPENDED: [&str; 2] = ["rules", "quiet"];
+
+/// The key of a file's part of an appended list, which [`Values`] keeps apart.
+pub(super) fn appended_key(list: &str, file: usize) -> String {
+    format!("{list}_{file}")
 }
 
 impl config::Source for Values {
@@ -54,7 +57,7 @@ impl config::Source for Values {
 
     fn collect(&self) -> Result<Map<String, Merged>, ConfigError> {
         let root = (ROOT.to_owned(), self.tables.clone().into());
-        Ok(self.rules.iter().cloned().chain([root]).collect())
+        Ok(self.appended.clone().into_iter().chain([root]).collect())
     }
 }
 
@@ -95,9 +98,10 @@ impl File {
             let mut table = table.into_inner();
             let inventory = table.remove("instances").map(|instances| json(instances, &mut wrong));
             let mut tables = merged_table(table, &mut wrong);
-            let rules = tables.remove("rules").map(|rules| (rules_key(number), rules));
+            let lists = APPENDED.iter().filter_map(|list| Some((appended_key(list, number), tables.remove(*list)?)));
+            let appended = lists.collect();
             if wrong.is_empty() {
-                return Ok((Values { tables, rules }, inventory));
+                return Ok((Values { tables, appended }, inventory));
             }
         }
         wrong.sort_by_key(|(span, _)| span.start);

@@ -1,7 +1,6 @@
 //! The layers of the config and their merging: the main file, `conf.d/*.toml` beside it, the environment.
 //!
-//! Tables merge; a scalar or a list is replaced by the later layer's. Rules alone are appended, since replacing
-//! them would silently drop alerts.
+//! Tables merge; a scalar or a list is replaced by the later layer's. Rules and quiet hours are appended.
 
 use std::collections::BTreeMap;
 use std::path::{Path as FilePath, PathBuf};
@@ -10,7 +9,7 @@ use config::{Config as Merging, Map, Value as Merged, ValueKind};
 use linedown_sinks::{Key, Path, Problem};
 use serde_json::Value;
 
-use super::file::{File, ROOT, rules_key};
+use super::file::{APPENDED, File, ROOT, appended_key};
 use super::report::Row;
 
 /// What variables that belong to the config begin with.
@@ -34,12 +33,23 @@ pub(super) struct Layers {
     pub(super) files: Vec<File>,
     /// Variables that set a value, by the value's place.
     pub(super) variables: BTreeMap<Path, String>,
-    /// All tables but the rules and the inventory.
+    /// All but the appended lists and the inventory.
     pub(super) tables: Value,
     /// The inventory, if there is one.
     pub(super) inventory: Option<Value>,
-    /// Every rule with the file it stands in and its index there. A `rules` that is no list counts as one.
-    pub(super) rules: Vec<(Value, usize, Option<usize>)>,
+    /// What is in each appended list.
+    appended: BTreeMap<&'static str, Vec<Element>>,
+}
+
+/// One element of an appended list.
+pub(super) struct Element {
+    /// The list's name.
+    pub(super) list: &'static str,
+    pub(super) value: Value,
+    /// The number of the file that it stands in.
+    pub(super) file: usize,
+    /// Its place there; none, if what stands there is no list.
+    pub(super) index: Option<usize>,
 }
 
 impl Layers {
@@ -70,11 +80,16 @@ impl Layers {
                 Merging::builder().add_source(merged).add_source(overrides.clone()).build().map_err(cannot_merge)?;
         }
         let mut all: Value = merged.try_deserialize().map_err(cannot_merge)?;
-        let rules = rules(&mut all, files.len());
+        let appended = APPENDED.map(|list| (list, appended(list, &mut all, files.len()))).into();
         let mut tables = all.get_mut(ROOT).map(Value::take).unwrap_or_default();
         lay_over(&mut inventory, tables.as_object_mut().and_then(|tables| tables.remove("instances")));
         let variables = overrides.variables.into_iter().map(|(path, (name, _))| (path, name)).collect();
-        Ok((Self { files, variables, tables, inventory, rules }, problems))
+        Ok((Self { files, variables, tables, inventory, appended }, problems))
+    }
+
+    /// What all files together have in an appended list.
+    pub(super) fn appended(&self, list: &str) -> &[Element] {
+        self.appended.get(list).map(Vec::as_slice).unwrap_or_default()
     }
 }
 
@@ -155,18 +170,19 @@ fn drop_ins(main: &FilePath) -> Result<Vec<PathBuf>, Box<Row>> {
     Ok(paths)
 }
 
-fn rules(all: &mut Value, files: usize) -> Vec<(Value, usize, Option<usize>)> {
-    let mut rules = Vec::new();
+fn appended(list: &'static str, all: &mut Value, files: usize) -> Vec<Element> {
+    let mut elements = Vec::new();
     for file in 0..files {
-        match all.get_mut(rules_key(file)).map(Value::take) {
-            Some(Value::Array(list)) => {
-                rules.extend(list.into_iter().enumerate().map(|(index, rule)| (rule, file, Some(index))));
+        match all.get_mut(appended_key(list, file)).map(Value::take) {
+            Some(Value::Array(values)) => {
+                let values = values.into_iter().enumerate();
+                elements.extend(values.map(|(index, value)| Element { list, value, file, index: Some(index) }));
             }
-            Some(other) => rules.push((other, file, None)),
+            Some(value) => elements.push(Element { list, value, file, index: None }),
             None => {}
         }
     }
-    rules
+    elements
 }
 
 /// Values from environment variables: `LINEDOWN__SERVER__LISTEN`.
@@ -202,8 +218,8 @@ fn place(name: &str, merged: &Merged, inventory: Option<&Value>) -> Result<Vec<S
     if parts.iter().any(|part| part.is_empty()) || parts.len() > DEEPEST {
         return Err("this variable names no key".to_owned());
     }
-    if parts[0].eq_ignore_ascii_case("rules") {
-        return Err("rules are read from files only".to_owned());
+    if let Some(list) = APPENDED.into_iter().find(|list| parts[0].eq_ignore_ascii_case(list)) {
+        return Err(format!("`{list}` is read from files only"));
     }
     let tables = Table::Merged(merged).below(ROOT);
     let in_inventory = parts[0].eq_ignore_ascii_case("instances");

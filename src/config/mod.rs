@@ -24,7 +24,7 @@ use std::path::Path as FilePath;
 use std::sync::Arc;
 
 use jiff::Timestamp;
-use linedown_sinks::{Environment, Path, Problem, Secrets, SinkKind, TextKeys};
+use linedown_sinks::{Environment, Path, Secrets, SinkKind, TextKeys};
 use serde_json::{Map, Value};
 
 pub use report::{Report, Row};
@@ -124,9 +124,6 @@ fn check(
     for key in tables.keys().filter(|key| !TABLES.contains(&key.as_str())) {
         reader.note(reader::unknown_key(at(key), key, &TABLES));
     }
-    if tables.contains_key("rules") {
-        reader.note(Problem::error(at("rules"), "rules are read from files only"));
-    }
     let sources = sources::read(table("sources"), &at("sources"), source_kinds, reader);
     let messages = sinks::messages(table("messages"), &at("messages"), reader);
     let sinks = sinks::read(table("sinks"), &at("sinks"), kinds, &messages, reader);
@@ -136,11 +133,8 @@ fn check(
         labels: inventory.values().flat_map(|entry| entry.labels.keys()).map(String::as_str).collect(),
     };
     let errors = reader.errors();
-    let rules = rules::read(layers.rules.iter().map(|(rule, _, index)| (rule, index.is_some())), &known, reader);
-    let quiet = match tables.get("quiet") {
-        Some(windows) => quiet::read(windows, &at("quiet"), &known, reader),
-        None => Vec::new(),
-    };
+    let rules = rules::read(layers.appended("rules"), &known, reader);
+    let quiet = quiet::read(layers.appended("quiet"), &known, reader);
     // A mistaken rule may be the one that uses a sink.
     if reader.errors() == errors {
         sinks::check_use(&sinks, &rules, reader);

@@ -71,13 +71,12 @@ fn place(layers: &Layers, parsed: &[Parsed<'_>], problem: Problem) -> (Order, Ro
 /// The file that a value came from: of those in which its path can be followed furthest, the last one; but for
 /// a table, to which all of them contribute, the first.
 fn origin(layers: &Layers, parsed: &[Parsed<'_>], path: &Path) -> (usize, Found) {
-    if let [Key::Name(rules), Key::Index(rule), rest @ ..] = path.0.as_slice()
-        && rules == "rules"
-        && let Some((_, file, index)) = layers.rules.get(*rule)
+    if let [Key::Name(list), Key::Index(index), rest @ ..] = path.0.as_slice()
+        && let Some(element) = layers.appended(list).get(*index)
     {
-        let index = index.map(Key::Index);
+        let index = element.index.map(Key::Index);
         let keys: Vec<&Key> = path.0[..1].iter().chain(&index).chain(rest).collect();
-        return (*file, follow(&parsed[*file], &keys));
+        return (element.file, follow(&parsed[element.file], &keys));
     }
     let keys: Vec<&Key> = path.0.iter().collect();
     let mut best = (0, follow(&parsed[0], &keys));

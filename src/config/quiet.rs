@@ -6,6 +6,7 @@ use linedown_sinks::{Path, Problem, Section};
 use serde::Deserialize;
 use serde_json::Value;
 
+use super::layers::Element;
 use super::reader::{Reader, is_missing};
 use super::rules::{Known, read_matcher};
 use crate::rule::timing::Quiet;
@@ -36,21 +37,25 @@ struct Keys {
 }
 
 /// Reads every window.
-pub(super) fn read(value: &Value, path: &Path, known: &Known<'_>, reader: &mut Reader<'_>) -> Vec<Quiet> {
-    let Some(windows) = value.as_array() else {
-        reader.note(Problem::error(path.clone(), "`quiet` must be a list").hint("write [[quiet]], in double brackets"));
-        return Vec::new();
-    };
+pub(super) fn read(windows: &[Element], known: &Known<'_>, reader: &mut Reader<'_>) -> Vec<Quiet> {
+    let path = Path(vec!["quiet".into()]);
     if windows.len() > MOST {
-        reader.note(Problem::error(path.clone(), format!("{} windows; there can be {MOST}", windows.len())));
+        reader.note(Problem::error(path, format!("{} windows; there can be {MOST}", windows.len())));
         return Vec::new();
     }
     let windows = windows.iter().enumerate();
-    windows.filter_map(|(index, value)| read_window(value, index, &path.join(index), known, reader)).collect()
+    windows.filter_map(|(index, window)| read_window(window, index, &path.join(index), known, reader)).collect()
 }
 
-fn read_window(value: &Value, index: usize, path: &Path, known: &Known<'_>, reader: &mut Reader<'_>) -> Option<Quiet> {
-    reader.table(value, path, "[[quiet]]")?;
+fn read_window(
+    window: &Element,
+    index: usize,
+    path: &Path,
+    known: &Known<'_>,
+    reader: &mut Reader<'_>,
+) -> Option<Quiet> {
+    reader.element(window, path)?;
+    let value = &window.value;
     let mut section = Section::new(value, path.clone(), &[], reader.environment);
     let keys: Keys = section.read().unwrap_or_default();
     for (key, hint) in [("from", "when it begins: from = \"22:00\""), ("to", "when it ends: to = \"07:00\"")] {

@@ -2,6 +2,8 @@
 
 use std::fmt::Display;
 
+use super::layers::Element;
+
 use linedown_sinks::{Environment, Key, Path, Problem, Section, Severity, closest, one_of};
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
@@ -73,6 +75,18 @@ impl<'e> Reader<'e> {
         let problem = Problem::error(path.clone(), format!("wrong type: {}", type_of(value))).expected("a table");
         self.note(problem.hint(format!("write `{shown}`")));
         None
+    }
+
+    /// An element of a list that files add to, as the table that it must be.
+    pub(super) fn element<'v>(&mut self, element: &'v Element, path: &Path) -> Option<&'v Map<String, Value>> {
+        let Element { list, value, index, .. } = element;
+        let shown = format!("[[{list}]]");
+        if index.is_none() {
+            let problem = Problem::error(path.clone(), format!("`{list}` must be a list"));
+            self.note(problem.hint(format!("write {shown}, in double brackets")));
+            return None;
+        }
+        self.table(value, path, &shown)
     }
 
     /// A table that is no more than its keys.

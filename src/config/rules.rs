@@ -7,6 +7,7 @@ use linedown_sinks::{Path, Problem, Section, excerpt, one_of};
 use serde::Deserialize;
 use serde_json::Value;
 
+use super::layers::Element;
 use super::reader::{Reader, did_you_mean, is_missing};
 use crate::period::Period;
 use crate::rule::flapping::Flapping;
@@ -78,32 +79,24 @@ struct StepKeys {
     notify: Vec<Value>,
 }
 
-/// Reads every rule. One that comes from a `rules` which is no list says so with `false`.
-pub(super) fn read<'v>(
-    values: impl ExactSizeIterator<Item = (&'v Value, bool)>,
-    known: &Known<'_>,
-    reader: &mut Reader<'_>,
-) -> Vec<Rule> {
+/// Reads every rule.
+pub(super) fn read(elements: &[Element], known: &Known<'_>, reader: &mut Reader<'_>) -> Vec<Rule> {
     let path = Path(vec!["rules".into()]);
-    if values.len() == 0 {
+    if elements.is_empty() {
         let problem = Problem::error(path.clone(), "there is no rule: nobody would be told");
         reader.note(problem.hint("add [[rules]] with `notify = [\"…\"]`; without `match` it is for every incident"));
     }
-    if values.len() > MOST {
-        let what = format!("{} rules; there can be {MOST}", values.len());
+    if elements.len() > MOST {
+        let what = format!("{} rules; there can be {MOST}", elements.len());
         reader.note(Problem::error(path, what).hint("give instances labels and match those"));
         return Vec::new();
     }
     let errors = reader.errors();
     let mut rules = Vec::new();
-    for (index, (value, in_list)) in values.enumerate() {
+    for (index, element) in elements.iter().enumerate() {
         let path = path.join(index);
-        let single =
-            || Problem::error(path.clone(), "`rules` must be a list").hint("write [[rules]], in double brackets");
-        if !in_list {
-            reader.note(single());
-        } else if reader.table(value, &path, "[[rules]]").is_some() {
-            rules.push((index, read_rule(value, index, &path, known, reader)));
+        if reader.element(element, &path).is_some() {
+            rules.push((index, read_rule(&element.value, index, &path, known, reader)));
         }
     }
     // A rule with a mistake in it may look as if it took everything.

@@ -197,9 +197,9 @@ impl Hook {
     }
 
     fn note(&self, source: &str, instance: &str, accepted: &Accepted) {
-        let Accepted { event, incident, change, owed, .. } = accepted;
+        let Accepted { event, incident, change, owed, unrouted, .. } = accepted;
         tracing::info!(name: "webhook-accepted", source, instance, event, incident, change, owed, "webhook accepted");
-        if *change == "opened" && *owed == 0 {
+        if *unrouted {
             self.metrics.unrouted();
             tracing::warn!(
                 name: "unrouted",

@@ -113,6 +113,8 @@ pub struct Accepted {
     pub change: &'static str,
     /// How many notifications it made owed.
     pub owed: usize,
+    /// Whether no rule had anything to say about it.
+    pub unrouted: bool,
     /// The sinks that have something to do now.
     pub sinks: BTreeSet<String>,
 }

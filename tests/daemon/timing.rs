@@ -52,6 +52,32 @@ fn a_storm_costs_two_messages_and_each_line_is_findable() {
 }
 
 #[test]
+fn a_line_that_comes_and_goes_is_told_of_twice_however_often_it_does() {
+    let mut daemon = Daemon::start(&timed("flapping = { count = 2, within = \"2s\" }\ngroup_interval = \"0s\"\n"));
+    for told in [1, 3] {
+        daemon.accept(&down("A"));
+        daemon.wait_for_told(told);
+        daemon.accept(&up("A"));
+        daemon.wait_for_told(told + 1);
+    }
+    daemon.accept(&down("A"));
+    daemon.wait_for_told(5);
+    daemon.kill();
+    daemon.launch();
+    for _ in 0..3 {
+        daemon.accept(&up("A"));
+        daemon.accept(&down("A"));
+    }
+    let told = daemon.wait_for_told(6);
+    assert_eq!(kinds(&told), ["down", "resolved", "down", "resolved", "flapping", "steady"]);
+    assert_eq!(told[4]["flapping"]["outages"], 3);
+    assert_eq!(told[5]["flapping"]["outages"], 6);
+    assert_eq!(told[5]["incident"]["closed_at"], Value::Null, "it ended up down, and they know");
+    let quiet = daemon.rows(&["deliveries", "--state", "withdrawn"]);
+    assert_eq!(quiet.len(), 3, "each outage can be found: {quiet:?}");
+}
+
+#[test]
 fn a_link_shows_a_button_and_only_the_button_acknowledges() {
     let daemon = Daemon::start(&format!(
         "[server]\npublic_url = \"https://alerts.example.com\"\n{}",

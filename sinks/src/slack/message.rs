@@ -40,7 +40,9 @@ fn context(notification: &Notification, cut: bool) -> String {
     }
     let (source, instance) = (escape(&incident.source, INSTANCE), escape(&incident.instance.id, INSTANCE));
     let rest = if cut { format!(" · […] `linedown incident {}`", incident.id) } else { String::new() };
-    format!("#{} · {source} · {instance}{rest}", incident.id)
+    // What is only tried out is no incident yet.
+    let number = if incident.id > 0 { format!("#{} · ", incident.id) } else { String::new() };
+    format!("{number}{source} · {instance}{rest}")
 }
 
 /// What is not ours, cut before escaping so that no escape is cut, to at most `room` characters after it.

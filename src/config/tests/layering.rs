@@ -43,11 +43,11 @@ fn mistakes_of_the_environment_name_the_variable() {
         ),
         ("LINEDOWN__SEVER__LISTEN", "x", "environment variable LINEDOWN__SEVER__LISTEN: unknown key `sever`"),
         ("LINEDOWN__SERVER__MAX_BODY", "much", "environment variable LINEDOWN__SERVER__MAX_BODY: wrong type: string"),
-        ("LINEDOWN__RULES", "[]", "environment variable LINEDOWN__RULES: rules are read from files only"),
+        ("LINEDOWN__RULES", "[]", "environment variable LINEDOWN__RULES: `rules` is read from files only"),
         (
             "LINEDOWN__RULES__0__NOTIFY",
             "x",
-            "environment variable LINEDOWN__RULES__0__NOTIFY: rules are read from files only",
+            "environment variable LINEDOWN__RULES__0__NOTIFY: `rules` is read from files only",
         ),
         ("LINEDOWN__", "x", "environment variable LINEDOWN__: this variable names no key"),
         ("LINEDOWN__STORE____KEEP", "x", "environment variable LINEDOWN__STORE____KEEP: this variable names no key"),
@@ -58,6 +58,22 @@ fn mistakes_of_the_environment_name_the_variable() {
         assert_eq!(problems.len(), 1, "{name}: {problems:?}");
         assert_eq!(problems[0].0, what);
     }
+}
+
+#[test]
+fn quiet_hours_are_appended() {
+    let folder = Folder::with("[[quiet]]\nname = 'night'\nfrom = '22:00'\nto = '07:00'")
+        .write("conf.d/a.toml", "[[quiet]]\nname = 'siesta'\nfrom = '13:00'\nto = '15:00'");
+    let names: Vec<String> = folder.config().routing.quiet.iter().map(|quiet| quiet.name.clone()).collect();
+    assert_eq!(names, ["night", "siesta"]);
+    let folder =
+        folder.write("conf.d/b.toml", "[[quiet]]\nfrom = '22:00'\nto = '22:61'").variable("LINEDOWN__QUIET", "[]");
+    let what: Vec<String> = folder.problems().into_iter().map(|(what, _)| what).collect();
+    let expected = [
+        "conf.d/b.toml:3:6 this is not a time of day",
+        "environment variable LINEDOWN__QUIET: `quiet` is read from files only",
+    ];
+    assert_eq!(what, expected);
 }
 
 #[test]

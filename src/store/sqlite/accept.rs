@@ -28,6 +28,7 @@ pub(super) fn accept(
             incident,
             change: "duplicate",
             owed: 0,
+            unrouted: false,
             sinks: BTreeSet::new(),
         });
     }
@@ -43,6 +44,7 @@ pub(super) fn accept(
         }
         _ => Vec::new(),
     };
+    let unrouted = matches!(change, Change::Opened | Change::Missed { .. }) && owed.is_empty();
     let owed = match &incident {
         Some(incident) => owe(connection, incident, change, owed, routing, event.received_at)?,
         None => Vec::new(),
@@ -53,6 +55,7 @@ pub(super) fn accept(
         incident: incident.map(|incident| incident.id),
         change: name(change),
         owed: owed.len(),
+        unrouted,
         sinks: owed.into_iter().map(|owed| owed.sink).collect(),
     })
 }
@@ -71,9 +74,6 @@ fn owe(
         Change::Closed { .. } => owed.into_iter().map(Planned::Owed).collect(),
         _ => flapping::plan(connection, incident, owed, is_new, routing, now)?,
     };
-    if is_new || matches!(change, Change::Closed { .. }) {
-        flapping::extend(connection, incident, routing, now)?;
-    }
     let mut left = Vec::with_capacity(planned.len());
     for planned in planned {
         let (owed, why) = match planned {
@@ -88,6 +88,9 @@ fn owe(
             Some(why) => row::withdraw(connection, id, why, now)?,
             None => left.push(owed),
         }
+    }
+    if is_new || matches!(change, Change::Worsened | Change::Closed { .. }) {
+        flapping::extend(connection, incident, routing, now)?;
     }
     Ok(left)
 }

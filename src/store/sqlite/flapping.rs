@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use linedown_sinks::{Flapping as Facts, Incident, Notification, Reason};
+use linedown_sinks::{Flapping as Facts, Incident, Kind, Notification, Reason};
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::row;
@@ -36,6 +36,14 @@ pub(super) fn plan(
             None => course(connection, incident, &owed.rule, &setting, is_new, now)?,
         };
         courses.insert(owed.rule.clone(), course);
+        let course = match course {
+            // Only who waits for a tally already is told no more of single outages.
+            Course::GoesOn(spell) if !awaits_tally(connection, incident, &owed, &spell)? => match owed.kind {
+                Kind::Worse => Course::Alone,
+                _ => Course::Begins(Spell { until: later(now, setting.within), ..spell }),
+            },
+            course => course,
+        };
         planned.extend(setting.plan(owed, course, incident, now));
     }
     for (rule, course) in courses {
@@ -44,6 +52,16 @@ pub(super) fn plan(
         }
     }
     Ok(planned)
+}
+
+fn awaits_tally(connection: &Connection, incident: &Incident, owed: &Owed, spell: &Spell) -> rusqlite::Result<bool> {
+    let query = "SELECT EXISTS (SELECT 1 FROM flapping JOIN notification ON notification.incident = flapping.incident \
+                 WHERE flapping.source = ?1 AND flapping.instance = ?2 AND flapping.rule = ?3 \
+                 AND notification.rule = ?3 AND sink = ?4 AND recipient = ?5 AND notification.since = ?6 \
+                 AND kind = 'steady' AND state = 'pending' AND leased = 0 AND attempts = 0)";
+    let (source, instance) = (&incident.source, &incident.instance.id);
+    let values = params![source, instance, owed.rule, owed.sink, owed.recipient, spell.since.as_millisecond()];
+    connection.prepare_cached(query)?.query_row(values, |row| row.get(0))
 }
 
 fn course(
@@ -98,16 +116,18 @@ fn keep(connection: &Connection, incident: &Incident, rule: &str, spell: &Spell)
     Ok(())
 }
 
-/// The line has changed: spells that go on go on for longer, and the tallies are about what is now.
+/// The line has changed: for the rules that this concerns, spells that go on go on for longer, and the tallies are
+/// about what is now.
 pub(super) fn extend(
     connection: &Connection,
     incident: &Incident,
     routing: &Routing,
     now: Timestamp,
 ) -> rusqlite::Result<()> {
-    let query = "SELECT rule, incident FROM flapping WHERE source = ? AND instance = ? AND until > ?";
+    let query = "SELECT rule, incident FROM flapping WHERE source = ? AND instance = ? AND until > ? \
+                 AND EXISTS (SELECT 1 FROM notification WHERE incident = ? AND rule = flapping.rule)";
     let mut statement = connection.prepare_cached(query)?;
-    let line = params![incident.source, incident.instance.id, now.as_millisecond()];
+    let line = params![incident.source, incident.instance.id, now.as_millisecond(), incident.id];
     let spells: Vec<(String, i64)> =
         statement.query_map(line, |row| Ok((row.get(0)?, row.get(1)?)))?.collect::<rusqlite::Result<_>>()?;
     for (rule, about) in spells {

@@ -91,8 +91,8 @@ pub(super) fn who_know(connection: &Connection, incident: i64) -> rusqlite::Resu
     Ok(people.map(|((sink, recipient), person)| person.owed(sink, recipient, Kind::Acknowledged)).collect())
 }
 
-/// That a line flaps tells of no outage in particular. A reminder or a step of an escalation that was not tried yet is nothing that anybody waits for; but what is left
-/// of them when the line is back was due before, and will be told.
+/// That a line flaps tells of no outage in particular. A reminder or a step of an escalation that was not tried yet is
+/// nothing that anybody waits for; but what is left of them when the line is back was due before, and will be told.
 fn read(connection: &Connection, filter: &str, values: impl Params) -> rusqlite::Result<People> {
     let query = format!(
         "SELECT sink, recipient, rule, wants_resolved, state, told_reason, told_closed, grouping, \

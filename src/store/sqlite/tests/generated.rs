@@ -3,6 +3,7 @@
 //!
 //! `LINEDOWN_STORIES=20000` lives through more of them than the default.
 
+mod flapping;
 mod invariants;
 mod story;
 
@@ -18,6 +19,8 @@ use story::{Ending, LINES, Step, Story};
 const SINKS: [&str; 3] = ["slack", "mail", "log"];
 /// Most turns until everything has settled.
 const TURNS: usize = 500;
+/// Longer than anything is held back, in seconds: a jump of the clock, quiet hours and a silence.
+const CALM: i64 = 10_000;
 
 /// One message that a sink took, or each part of a digest.
 #[derive(Clone, Debug)]
@@ -127,6 +130,11 @@ impl<'s> World<'s> {
                     let event = Event { received_at: from_millis(self.now * 1000), ..event };
                     self.accept(event).await;
                 }
+            }
+            Step::Flicker(line, after) => {
+                self.webhook(*line, EventKind::Disconnected, Reason::Other, Some(self.truth)).await;
+                (self.truth, self.now) = (self.truth + after, self.now + after);
+                self.webhook(*line, EventKind::Connected, Reason::Other, Some(self.truth)).await;
             }
             Step::Work(sinks, endings) => self.work(*sinks, endings).await?,
             Step::Finish(ending) => {
@@ -322,11 +330,19 @@ impl<'s> World<'s> {
         Err(TestCaseError::fail("workers are never idle"))
     }
 
+    /// Every sink works, and nothing happens for so long that no hold, silence or spell of flapping is left.
+    async fn calm_down(&mut self) -> Result<(), TestCaseError> {
+        let calm = self.now + CALM;
+        self.live(&Step::Finish(Ending::Delivered)).await?;
+        while let Some(next) = self.settle_down().await?.filter(|next| *next <= calm) {
+            self.truth += next - self.now;
+            self.now = next;
+        }
+        Ok(())
+    }
+
     /// The story's end: every line comes back, every sink works, time passes.
     async fn end(&mut self) -> Result<(), TestCaseError> {
-        self.live(&Step::Finish(Ending::Delivered)).await?;
-        self.settle_down().await?;
-        invariants::reminders_are_ahead(self).await?;
         (self.truth, self.now) = (self.truth + 10, self.now + 10);
         for line in 0..LINES.len() {
             let known = self.truth <= self.now + 600;
@@ -366,8 +382,26 @@ proptest! {
             for step in &story.steps {
                 world.live(step).await?;
             }
+            world.live(&Step::Finish(Ending::Delivered)).await?;
+            world.settle_down().await?;
+            invariants::reminders_are_ahead(&world).await?;
             world.end().await?;
             invariants::hold(&world).await
+        })?;
+    }
+
+    #[test]
+    fn however_lines_come_and_go_nobody_is_left_in_the_dark(story in story::any_story_of_flapping()) {
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        runtime.block_on(async {
+            let mut world = World::new(&story);
+            for step in &story.steps {
+                world.live(step).await?;
+            }
+            world.calm_down().await?;
+            flapping::who_is_down_is_known(&world).await?;
+            world.end().await?;
+            flapping::hold(&world).await
         })?;
     }
 }

@@ -10,13 +10,13 @@ use super::{Past, SINKS, Told, World};
 use crate::store::Store as _;
 use crate::store::view::{Delivery, DeliveryQuery};
 
-type Person = (String, String);
+pub(super) type Person = (String, String);
 
-fn person(delivery: &Delivery) -> Person {
+pub(super) fn person(delivery: &Delivery) -> Person {
     (delivery.sink.clone(), delivery.recipient.clone())
 }
 
-async fn rows(world: &World<'_>) -> Vec<Delivery> {
+pub(super) async fn rows(world: &World<'_>) -> Vec<Delivery> {
     let mut rows = world.life().store.deliveries(DeliveryQuery::default()).await.unwrap();
     rows.reverse();
     rows
@@ -66,7 +66,7 @@ pub(super) async fn hold(world: &World<'_>) -> Result<(), TestCaseError> {
     Ok(())
 }
 
-fn a_rule_names(world: &World<'_>, told: &Told) -> Result<(), TestCaseError> {
+pub(super) fn a_rule_names(world: &World<'_>, told: &Told) -> Result<(), TestCaseError> {
     let past = &world.past[&told.incident];
     let plan = &world.story.rules[told.rule.parse::<usize>().unwrap()];
     let matches = past.reasons.iter().any(|reason| plan.matches(&past.line, *reason));
@@ -106,7 +106,7 @@ fn told_after_it_was_taken(world: &World<'_>, told: &Told, taken: i64) -> bool {
 }
 
 /// Whether moments cannot be compared, because the daemon's clock jumps.
-fn jumps(world: &World<'_>) -> bool {
+pub(super) fn jumps(world: &World<'_>) -> bool {
     world.story.steps.iter().any(|step| matches!(step, super::Step::Jump(_)))
 }
 

@@ -7,6 +7,7 @@ use linedown_sinks::Reason;
 use proptest::prelude::*;
 
 use super::SINKS;
+use crate::rule::flapping::Flapping;
 use crate::rule::matcher::{Field, Matcher};
 use crate::rule::tests::{routing, rule};
 use crate::rule::timing::Quiet;
@@ -37,6 +38,8 @@ pub(super) struct Plan {
     pub(super) critical: bool,
     pub(super) by_instance: bool,
     pub(super) interval: u64,
+    /// Outages that are too many, and the seconds they are too many in.
+    pub(super) flapping: Option<(u32, u64)>,
 }
 
 /// How an attempt ends.
@@ -62,6 +65,8 @@ pub(super) enum Step {
         late: i64,
     },
     Copy,
+    /// Down, and up after some seconds.
+    Flicker(usize, i64),
     Work(u8, Vec<Ending>),
     Finish(Ending),
     Reopen,
@@ -114,6 +119,7 @@ impl Plan {
             critical: self.critical,
             group_by: if self.by_instance { Field::parse("instance").into_iter().collect() } else { Vec::new() },
             group_interval: seconds(self.interval),
+            flapping: self.flapping.map(|(count, within)| Flapping { count, within: seconds(within) }),
             ..rule(&number.to_string(), self.about.matcher(), &[], self.goes_on)
         }
     }
@@ -194,8 +200,14 @@ fn plan() -> impl Strategy<Value = Plan> {
             critical,
             by_instance,
             interval,
+            flapping: None,
         },
     )
+}
+
+fn flapping_plan() -> impl Strategy<Value = Plan> {
+    let flapping = prop::option::weighted(0.8, (1_u32..=2, prop::sample::select(vec![60_u64, 300])));
+    (plan(), flapping).prop_map(|(plan, flapping)| Plan { flapping, ..plan })
 }
 
 fn ending() -> impl Strategy<Value = Ending> {
@@ -230,11 +242,19 @@ fn step() -> impl Strategy<Value = Step> {
     ]
 }
 
+/// With rules that tell each outage.
 pub(super) fn any_story() -> impl Strategy<Value = Story> {
-    let rules = prop::collection::vec(plan(), 1..=3);
-    (rules, prop::bool::weighted(0.2), prop::collection::vec(step(), 1..30)).prop_map(|(rules, quiet, steps)| Story {
-        rules,
-        quiet,
-        steps,
-    })
+    story(plan(), step())
+}
+
+/// With lines that come and go, and rules that look for that.
+pub(super) fn any_story_of_flapping() -> impl Strategy<Value = Story> {
+    let flicker = (0..LINES.len(), prop::sample::select(vec![1_i64, 20]));
+    story(flapping_plan(), prop_oneof![3 => step(), 1 => flicker.prop_map(|(line, after)| Step::Flicker(line, after))])
+}
+
+fn story(rule: impl Strategy<Value = Plan>, step: impl Strategy<Value = Step>) -> impl Strategy<Value = Story> {
+    let rules = prop::collection::vec(rule, 1..=3);
+    let steps = prop::collection::vec(step, 1..30);
+    (rules, prop::bool::weighted(0.2), steps).prop_map(|(rules, quiet, steps)| Story { rules, quiet, steps })
 }
