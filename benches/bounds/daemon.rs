@@ -42,6 +42,10 @@ impl Daemon {
         daemon
     }
 
+    pub(crate) fn address(&self) -> &str {
+        &self.address
+    }
+
     pub(crate) fn connect(&self) -> TcpStream {
         let stream = TcpStream::connect(&self.address).expect("it accepts");
         stream.set_nodelay(true).expect("it can be set");

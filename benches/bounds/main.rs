@@ -2,6 +2,8 @@
 //! the two. `make bench` runs it in a release build; `make bench PARTS="storm …"` only those parts.
 
 mod daemon;
+mod intake;
+mod load;
 mod one;
 mod storm;
 
@@ -11,9 +13,12 @@ const BINARY: &str = env!("CARGO_BIN_EXE_linedown");
 const SECRET: &str = "a-secret-for-measuring";
 
 /// What is measured, in this order.
-const PARTS: [(&str, fn()); 2] = [("one", one::measure), ("storm", storm::measure)];
+const PARTS: [(&str, fn()); 3] = [("one", one::measure), ("storm", storm::measure), ("intake", intake::measure)];
 
 fn main() {
+    if std::env::args().nth(1).as_deref() == Some(intake::SERVE) {
+        return intake::serve();
+    }
     // Cargo adds options of its own.
     let wanted: Vec<String> = std::env::args().skip(1).filter(|argument| !argument.starts_with('-')).collect();
     if let Some(unknown) = wanted.iter().find(|name| PARTS.iter().all(|(part, _)| part != name)) {
