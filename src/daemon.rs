@@ -26,6 +26,7 @@ use crate::source;
 use crate::standing::Watch;
 use crate::store::{Sqlite, Store, StoreError};
 use crate::systemd;
+use crate::timekeeper::{self, Timekeeper};
 
 /// How long requests and deliveries that are under way may take to finish when the daemon stops.
 pub const DRAIN: Duration = Duration::from_secs(20);
@@ -33,6 +34,8 @@ pub const DRAIN: Duration = Duration::from_secs(20);
 const HOUSEKEEPING: Duration = Duration::from_hours(1);
 /// How many incidents are forgotten in one transaction, so that intake never waits for long.
 const PRUNED_AT_ONCE: usize = 200;
+/// How many notifications are made due earlier in one transaction, after the clock was set back.
+const SET_BACK_AT_ONCE: usize = 1000;
 
 /// What the outside wants of a running daemon.
 pub struct Signals {
@@ -80,11 +83,16 @@ pub async fn run(
 ) -> Result<(), StartError> {
     let mut daemon = Daemon::start(config).await?;
     let mut housekeeping = interval(HOUSEKEEPING);
+    let (mut timekeeper, mut looks) = (Timekeeper::new(clock::now()), interval(timekeeper::LOOK));
     loop {
         tokio::select! {
             _ = signals.stop.changed() => break,
             Some(()) = signals.reload.recv() => daemon.reload(&load).await,
             _ = housekeeping.tick() => daemon.forget_the_old().await,
+            _ = looks.tick() => if let Some(by) = timekeeper.look(clock::now()) {
+                tracing::warn!(seconds = by.as_secs(), "the clock was set back; what waits is due by so much earlier");
+                daemon.set_back().await;
+            },
         }
     }
     daemon.drain().await;
@@ -116,6 +124,7 @@ impl Daemon {
         let metrics = Arc::new(Metrics::default());
         let routing = Arc::new(SharedRouting::new(Arc::clone(&config.routing)));
         let delivery = Arc::new(Delivery::new(Arc::clone(&store), Arc::clone(&routing), Arc::clone(&metrics)));
+        while store.set_back(clock::now(), SET_BACK_AT_ONCE).await? > 0 {}
         delivery.assign(built, &store.owing().await?);
         let hook = Arc::new(Hook::new(
             hook_settings(&config),
@@ -229,6 +238,21 @@ impl Daemon {
         if forgotten > 0 {
             tracing::info!(forgotten, "forgot what was over and old");
         }
+    }
+
+    /// What the clock wrote before it was set back is made to fit it.
+    async fn set_back(&self) {
+        loop {
+            match self.store.set_back(clock::now(), SET_BACK_AT_ONCE).await {
+                Ok(0) => break,
+                Ok(_) => {}
+                Err(error) => {
+                    tracing::error!(error = %error, "cannot make what waits due earlier; restart linedown once the store writes again");
+                    break;
+                }
+            }
+        }
+        self.hook.delivery.clock_was_set_back();
     }
 
     async fn drain(mut self) {

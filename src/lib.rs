@@ -26,4 +26,5 @@ pub mod source;
 mod standing;
 pub mod store;
 mod systemd;
+mod timekeeper;
 pub mod trial;

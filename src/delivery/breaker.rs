@@ -91,10 +91,12 @@ impl Breaker {
 
     /// The clock went backwards or the sink was configured anew: it may be tried now, unless it asked us to wait.
     pub(super) fn forgive(&mut self, now: Timestamp) {
-        if let Some(trouble) = &mut self.trouble
-            && !trouble.why.starts_with(FailureKind::RateLimited.as_str())
-        {
-            trouble.resume_at = now;
+        if let Some(trouble) = &mut self.trouble {
+            let asked = trouble.why.starts_with(FailureKind::RateLimited.as_str());
+            // Nobody can ask for longer: what is later is from a clock that was set back.
+            let latest = later(now, if asked { backoff::LONGEST_HINT } else { std::time::Duration::ZERO });
+            trouble.resume_at = trouble.resume_at.min(latest);
+            trouble.last_at = trouble.last_at.min(now);
         }
     }
 }
@@ -151,5 +153,7 @@ mod tests {
         );
         breaker.forgive(at(2));
         assert_eq!(breaker.leave(at(3)), Leave::NotBefore(at(62)));
+        breaker.forgive(at(-100_000));
+        assert_eq!(breaker.leave(at(-100_000)), Leave::NotBefore(at(-96_400)), "the clock was set back by a day");
     }
 }

@@ -139,6 +139,12 @@ impl Delivery {
         }
     }
 
+    /// The clock was set back: every sink is tried now, and what is due is looked for anew.
+    pub fn clock_was_set_back(&self) {
+        let workers = self.workers.lock().unwrap_or_else(PoisonError::into_inner);
+        workers.hired.values().for_each(|hired| hired.assignment.send_modify(|_| {}));
+    }
+
     /// A sink whose worker has ended or hangs, if there is one.
     pub fn stuck(&self) -> Option<String> {
         let workers = self.workers.lock().unwrap_or_else(PoisonError::into_inner);

@@ -84,6 +84,10 @@ pub trait Store: Send + Sync {
     /// Forgets up to `limit` incidents that were over before a moment. Answers how many.
     async fn prune(&self, over_before: Timestamp, limit: usize) -> Result<usize, StoreError>;
 
+    /// The clock was set back: up to `limit` notifications that wait and were written by it before are due by so
+    /// much earlier. Answers how many.
+    async fn set_back(&self, now: Timestamp, limit: usize) -> Result<usize, StoreError>;
+
     /// Whether it can write now.
     async fn writable(&self) -> Result<(), StoreError>;
 

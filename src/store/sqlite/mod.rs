@@ -7,6 +7,7 @@ mod lease;
 mod look;
 mod people;
 mod row;
+mod set_back;
 mod settle;
 mod silence;
 mod writer;
@@ -214,6 +215,10 @@ impl Store for Sqlite {
 
     async fn prune(&self, over_before: Timestamp, limit: usize) -> Result<usize, StoreError> {
         self.writer.write(move |connection| settle::prune(connection, over_before, limit)).await
+    }
+
+    async fn set_back(&self, now: Timestamp, limit: usize) -> Result<usize, StoreError> {
+        self.writer.write(move |connection| set_back::set_back(connection, now, limit)).await
     }
 
     async fn writable(&self) -> Result<(), StoreError> {

@@ -96,6 +96,24 @@ impl Life {
     }
 }
 
+#[tokio::test]
+async fn what_is_owed_does_not_wait_for_a_clock_that_was_set_back() {
+    let life = Life::with(&["slack"]);
+    let day = 86_400;
+    life.down(day).await;
+    let due = life.lease("slack", day).await.remove(0);
+    let due_at = from_millis((day + 60) * 1000);
+    life.settle(&due, day, Outcome::Again { kind: FailureKind::Busy, why: "later".into(), due_at }).await;
+    life.webhook_of("B", EventKind::Disconnected, Reason::Other, day).await;
+
+    let now = from_millis(1_000_000);
+    assert_eq!(life.store.set_back(now, 10).await.unwrap(), 2);
+    assert_eq!(life.store.set_back(now, 10).await.unwrap(), 0);
+    assert_eq!(life.lease("slack", 1000).await.len(), 1, "the one that was due at once");
+    assert_eq!(life.lease("slack", 1059).await.len(), 0, "a pause is as long as it was");
+    assert_eq!(life.lease("slack", 1060).await.len(), 1);
+}
+
 fn dead() -> Outcome {
     Outcome::Dead { kind: FailureKind::Refused, why: "no such user".into() }
 }

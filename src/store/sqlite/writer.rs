@@ -66,8 +66,14 @@ where
     let job: Job = Box::new(move |connection| {
         let done = connection.map(|connection| within_savepoint(connection, work).map_err(failure));
         Box::new(move |committed| {
+            let answer = match (committed, done) {
+                (Ok(()), done) => done.unwrap_or(Err(StoreError::Closed)),
+                // Its own failure says more than that of the whole.
+                (Err(_), Some(Err(own))) => Err(own),
+                (Err(error), _) => Err(error),
+            };
             // Nobody waits any more if the client went away; what is committed stays committed.
-            let _ = sender.send(committed.and(done.unwrap_or(Err(StoreError::Closed))));
+            let _ = sender.send(answer);
         })
     });
     (job, receiver)
@@ -81,6 +87,10 @@ fn within_savepoint<T>(
     connection.prepare_cached("SAVEPOINT request")?.execute([])?;
     let done = work(connection);
     if done.is_err() {
+        if connection.is_autocommit() {
+            // The whole transaction is gone already.
+            return done;
+        }
         connection.prepare_cached("ROLLBACK TO request")?.execute([])?;
     }
     connection.prepare_cached("RELEASE request")?.execute([])?;
@@ -103,7 +113,10 @@ fn run(connection: &Connection, mut waiting: mpsc::Receiver<Job>) {
 
 fn commit(connection: &Connection, batch: impl Iterator<Item = Job>) {
     let begun = connection.execute_batch("BEGIN IMMEDIATE");
-    let answers: Vec<Answer> = batch.map(|job| job(begun.is_ok().then_some(connection))).collect();
+    // A disk that fails makes SQLite roll back everything so far, and what is done then would be committed by itself:
+    // told that it failed, and there all the same.
+    let in_transaction = || begun.is_ok() && !connection.is_autocommit();
+    let answers: Vec<Answer> = batch.map(|job| job(in_transaction().then_some(connection))).collect();
     match begun.and_then(|()| connection.execute_batch("COMMIT")) {
         Ok(()) => answers.into_iter().for_each(|answer| answer(Ok(()))),
         Err(error) => refuse(connection, answers, &error),
@@ -147,6 +160,41 @@ mod tests {
     use futures_util::FutureExt;
 
     use super::*;
+
+    #[tokio::test]
+    async fn after_a_rollback_in_the_middle_of_a_batch_nothing_of_it_is_kept_and_all_are_told_so() {
+        let connection = Connection::open_in_memory().expect("a store");
+        connection.execute_batch("CREATE TABLE kept (number)").expect("a table");
+        let writer = Writer::start(connection).expect("a thread");
+        let (let_go, stuck) = channel::<()>();
+        let mut first = Box::pin(writer.write(move |_| {
+            let _ = stuck.recv();
+            Ok(())
+        }));
+        assert!(first.as_mut().now_or_never().is_none());
+        let keep = |number: i64| {
+            writer.write(move |connection| connection.execute("INSERT INTO kept VALUES (?)", [number]).map(|_| ()))
+        };
+        // As SQLite does by itself when the disk fails within a statement.
+        let broken = writer.write(|connection| {
+            connection.execute_batch("ROLLBACK")?;
+            Err::<(), _>(rusqlite::Error::SqliteFailure(rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_FULL), None))
+        });
+        let (mut before, mut broken, mut after) = (Box::pin(keep(1)), Box::pin(broken), Box::pin(keep(2)));
+        assert!(before.as_mut().now_or_never().is_none());
+        assert!(broken.as_mut().now_or_never().is_none());
+        assert!(after.as_mut().now_or_never().is_none());
+        let_go.send(()).expect("it waits");
+        assert!(before.await.is_err());
+        assert!(matches!(broken.await, Err(StoreError::Full)));
+        assert!(after.await.is_err());
+        keep(3).await.expect("it goes on");
+        let kept = writer.write(|connection| {
+            connection.query_row("SELECT group_concat(number) FROM kept", [], |row| row.get::<_, String>(0))
+        });
+        assert_eq!(kept.await.expect("it can be read"), "3".to_owned());
+        drop(first);
+    }
 
     #[tokio::test]
     async fn beyond_the_bound_requests_are_refused_at_once_and_the_others_are_done() {
