@@ -1,4 +1,4 @@
-//! SQLite: WAL, every commit synced (`synchronous = FULL`), one thread that writes, one connection that looks.
+//! SQLite: WAL, no answer before its sync (`synchronous = FULL`), one thread that writes, one connection that looks.
 
 mod accept;
 mod acknowledge;
@@ -115,7 +115,6 @@ fn lock(path: &Path) -> Result<File, StoreError> {
 fn prepare(connection: &mut Connection) -> rusqlite::Result<Result<Identity, StoreError>> {
     connection.busy_timeout(Duration::from_secs(5))?;
     connection.pragma_update(None, "journal_mode", "WAL")?;
-    connection.pragma_update(None, "synchronous", "FULL")?;
     connection.pragma_update(None, "foreign_keys", "ON")?;
     connection.pragma_update(None, "cache_size", -4096)?;
     connection.set_prepared_statement_cache_capacity(64);
@@ -153,11 +152,11 @@ impl Store for Sqlite {
             let lessor = Lessor { store: &identity.name, link_key: &identity.link_key, routing: &routing, now };
             lessor.lease(connection, &sink, limit)
         };
-        self.writer.write(work).await
+        self.writer.note(work).await
     }
 
     async fn settle(&self, settlement: Settlement, routing: Arc<Routing>) -> Result<Settled, StoreError> {
-        self.writer.write(move |connection| settle::settle(connection, &settlement, &routing)).await
+        self.writer.note(move |connection| settle::settle(connection, &settlement, &routing)).await
     }
 
     async fn give_up(
@@ -222,9 +221,7 @@ impl Store for Sqlite {
     }
 
     async fn writable(&self) -> Result<(), StoreError> {
-        let touch =
-            "INSERT INTO meta (key, value) VALUES ('writable', '1') ON CONFLICT (key) DO UPDATE SET value = 1 - value";
-        self.writer.write(move |connection| connection.execute(touch, []).map(|_| ())).await
+        self.writer.write(move |connection| connection.execute(writer::TOUCH, []).map(|_| ())).await
     }
 
     async fn incidents(&self, open_only: bool, limit: usize) -> Result<Vec<Incident>, StoreError> {

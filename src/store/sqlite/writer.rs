@@ -1,10 +1,16 @@
 //! The one thread that writes. Requests that wait at the same time share one transaction, so one sync serves
 //! them all; none is answered before its commit.
+//!
+//! What workers note about their own work is committed without a sync of its own: the next webhook's sync takes it
+//! along, or one that comes within [`UNSYNCED`]. A crash of the daemon loses none of it; a power failure may, and then
+//! a message that has just been sent is sent again, under the same name.
 
 use std::thread;
+use std::time::Duration;
 
 use rusqlite::{Connection, ErrorCode};
 use tokio::sync::{mpsc, oneshot};
+use tokio::time::timeout;
 
 use super::super::StoreError;
 
@@ -13,9 +19,19 @@ const BATCH: usize = 256;
 /// Most requests waiting.
 pub(super) const WAITING: usize = 4096;
 
-/// One request: does its work (unless there is no transaction to do it in), and leaves behind what to answer once
+/// How long a commit without a sync of its own may wait for one.
+pub(super) const UNSYNCED: Duration = Duration::from_millis(200);
+
+/// One request.
+struct Job {
+    work: Work,
+    /// Whether somebody relies on it once it is answered, so that it must be on disk by then.
+    synced: bool,
+}
+
+/// Does a request's work (unless there is no transaction to do it in), and leaves behind what to answer once
 /// it is committed.
-type Job = Box<dyn FnOnce(Option<&Connection>) -> Answer + Send>;
+type Work = Box<dyn FnOnce(Option<&Connection>) -> Answer + Send>;
 type Answer = Box<dyn FnOnce(Result<(), StoreError>) + Send>;
 
 /// The way to the writing thread.
@@ -27,7 +43,9 @@ impl Writer {
     /// Starts the thread. It ends, and closes the connection, when the last `Writer` is gone.
     pub(super) fn start(connection: Connection) -> std::io::Result<Self> {
         let (jobs, waiting) = mpsc::channel(WAITING);
-        thread::Builder::new().name("store".to_owned()).spawn(move || run(&connection, waiting))?;
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build()?;
+        let scribe = Scribe { connection, syncs: None, owes_sync: false };
+        thread::Builder::new().name("store".to_owned()).spawn(move || runtime.block_on(scribe.run(waiting)))?;
         Ok(Self { jobs })
     }
 
@@ -37,8 +55,19 @@ impl Writer {
         T: Send + 'static,
         F: FnOnce(&Connection) -> rusqlite::Result<T> + Send + 'static,
     {
-        let (job, answer) = job(work);
-        self.jobs.send(job).await.map_err(|_| StoreError::Closed)?;
+        let (work, answer) = prepared(work);
+        self.jobs.send(Job { work, synced: true }).await.map_err(|_| StoreError::Closed)?;
+        answer.await.map_err(|_| StoreError::Closed)?
+    }
+
+    /// Like [`Writer::write`], but answers before it is on disk, for what may be done again after a power failure.
+    pub(super) async fn note<T, F>(&self, work: F) -> Result<T, StoreError>
+    where
+        T: Send + 'static,
+        F: FnOnce(&Connection) -> rusqlite::Result<T> + Send + 'static,
+    {
+        let (work, answer) = prepared(work);
+        self.jobs.send(Job { work, synced: false }).await.map_err(|_| StoreError::Closed)?;
         answer.await.map_err(|_| StoreError::Closed)?
     }
 
@@ -48,8 +77,8 @@ impl Writer {
         T: Send + 'static,
         F: FnOnce(&Connection) -> rusqlite::Result<T> + Send + 'static,
     {
-        let (job, answer) = job(work);
-        self.jobs.try_send(job).map_err(|refused| match refused {
+        let (work, answer) = prepared(work);
+        self.jobs.try_send(Job { work, synced: true }).map_err(|refused| match refused {
             mpsc::error::TrySendError::Full(_) => StoreError::Busy,
             mpsc::error::TrySendError::Closed(_) => StoreError::Closed,
         })?;
@@ -57,13 +86,13 @@ impl Writer {
     }
 }
 
-fn job<T, F>(work: F) -> (Job, oneshot::Receiver<Result<T, StoreError>>)
+fn prepared<T, F>(work: F) -> (Work, oneshot::Receiver<Result<T, StoreError>>)
 where
     T: Send + 'static,
     F: FnOnce(&Connection) -> rusqlite::Result<T> + Send + 'static,
 {
     let (sender, receiver) = oneshot::channel();
-    let job: Job = Box::new(move |connection| {
+    let work: Work = Box::new(move |connection| {
         let done = connection.map(|connection| within_savepoint(connection, work).map_err(failure));
         Box::new(move |committed| {
             let answer = match (committed, done) {
@@ -76,7 +105,7 @@ where
             let _ = sender.send(answer);
         })
     });
-    (job, receiver)
+    (work, receiver)
 }
 
 /// One request's failure must not take the others of its batch with it.
@@ -97,31 +126,70 @@ fn within_savepoint<T>(
     done
 }
 
-fn run(connection: &Connection, mut waiting: mpsc::Receiver<Job>) {
-    let mut batch = Vec::with_capacity(BATCH);
-    while let Some(first) = waiting.blocking_recv() {
-        batch.push(first);
-        while batch.len() < BATCH {
-            match waiting.try_recv() {
-                Ok(job) => batch.push(job),
-                Err(_) => break,
+/// What the thread works with.
+struct Scribe {
+    connection: Connection,
+    /// How the connection commits now; `None` before it was first told.
+    syncs: Option<bool>,
+    /// Whether something is committed and not synced.
+    owes_sync: bool,
+}
+
+impl Scribe {
+    async fn run(mut self, mut waiting: mpsc::Receiver<Job>) {
+        let mut batch = Vec::with_capacity(BATCH);
+        loop {
+            let next = waiting.recv_many(&mut batch, BATCH);
+            let received = if self.owes_sync { timeout(UNSYNCED, next).await } else { Ok(next.await) };
+            match received {
+                Ok(0) => break,
+                Ok(_) => self.commit(&mut batch),
+                Err(_elapsed) => self.sync(),
             }
         }
-        commit(connection, batch.drain(..));
+        self.sync();
+    }
+
+    fn commit(&mut self, batch: &mut Vec<Job>) {
+        let synced = batch.iter().any(|job| job.synced);
+        let begun = self.set_synced(synced).and_then(|()| self.connection.execute_batch("BEGIN IMMEDIATE"));
+        // A disk that fails makes SQLite roll back everything so far, and what is done then would be committed by
+        // itself: told that it failed, and there all the same.
+        let in_transaction = || begun.is_ok() && !self.connection.is_autocommit();
+        let answers: Vec<Answer> =
+            batch.drain(..).map(|job| (job.work)(in_transaction().then_some(&self.connection))).collect();
+        match begun.and_then(|()| self.connection.execute_batch("COMMIT")) {
+            Ok(()) => {
+                self.owes_sync = !synced;
+                answers.into_iter().for_each(|answer| answer(Ok(())));
+            }
+            Err(error) => refuse(&self.connection, answers, &error),
+        }
+    }
+
+    fn set_synced(&mut self, synced: bool) -> rusqlite::Result<()> {
+        if self.syncs != Some(synced) {
+            self.connection.pragma_update(None, "synchronous", if synced { "FULL" } else { "NORMAL" })?;
+            self.syncs = Some(synced);
+        }
+        Ok(())
+    }
+
+    /// A commit of next to nothing, whose sync takes along what was committed without one.
+    fn sync(&mut self) {
+        if !std::mem::take(&mut self.owes_sync) {
+            return;
+        }
+        let touched = self.set_synced(true).and_then(|()| self.connection.execute(TOUCH, []));
+        if let Err(error) = touched {
+            tracing::error!(error = %error, "the store could not sync; what was just sent may be sent again after a power failure");
+        }
     }
 }
 
-fn commit(connection: &Connection, batch: impl Iterator<Item = Job>) {
-    let begun = connection.execute_batch("BEGIN IMMEDIATE");
-    // A disk that fails makes SQLite roll back everything so far, and what is done then would be committed by itself:
-    // told that it failed, and there all the same.
-    let in_transaction = || begun.is_ok() && !connection.is_autocommit();
-    let answers: Vec<Answer> = batch.map(|job| job(in_transaction().then_some(connection))).collect();
-    match begun.and_then(|()| connection.execute_batch("COMMIT")) {
-        Ok(()) => answers.into_iter().for_each(|answer| answer(Ok(()))),
-        Err(error) => refuse(connection, answers, &error),
-    }
-}
+/// The least that can be written.
+pub(super) const TOUCH: &str =
+    "INSERT INTO meta (key, value) VALUES ('writable', '1') ON CONFLICT (key) DO UPDATE SET value = 1 - value";
 
 /// Nothing of the batch is kept: every one of its requests is told so.
 fn refuse(connection: &Connection, answers: Vec<Answer>, error: &rusqlite::Error) {
