@@ -20,6 +20,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use jiff::Timestamp;
+use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags};
 
 use super::view::{Delivery, DeliveryQuery, Incident, IncidentStory, Past, SilenceRow};
@@ -32,6 +33,9 @@ use writer::{Writer, failure};
 
 /// The format of the tables, in `PRAGMA user_version`.
 const FORMAT: i64 = 1;
+
+/// How many prepared statements are kept: more than there are.
+const STATEMENTS: usize = 256;
 
 /// The embedded store, in one file (and SQLite's `-wal` and `-shm` beside it).
 pub struct Sqlite {
@@ -117,7 +121,12 @@ fn prepare(connection: &mut Connection) -> rusqlite::Result<Result<Identity, Sto
     connection.pragma_update(None, "journal_mode", "WAL")?;
     connection.pragma_update(None, "foreign_keys", "ON")?;
     connection.pragma_update(None, "cache_size", -4096)?;
-    connection.set_prepared_statement_cache_capacity(64);
+    // What a savepoint may have to take back is kept in memory: a request changes few pages.
+    connection.pragma_update(None, "temp_store", "MEMORY")?;
+    // Without this, SQLite plans a statement anew for each value bound to it where a partial index might do: a third
+    // of the time that a webhook takes.
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
+    connection.set_prepared_statement_cache_capacity(STATEMENTS);
     let found: i64 = connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
     if found > FORMAT {
         return Ok(Err(StoreError::TooNew { found, known: FORMAT }));
