@@ -146,20 +146,28 @@ impl Gateway {
 }
 
 /// Posts a webhook; answers the status if there was one.
-pub(crate) fn answer(address: SocketAddr, body: &str) -> Option<u16> {
+fn answer(address: SocketAddr, body: &str) -> Option<u16> {
     let mut stream = TcpStream::connect(address).ok()?;
     stream.set_read_timeout(Some(PATIENCE)).ok()?;
-    let head = format!(
-        "POST /hooks/z-api/{SECRET} HTTP/1.1\r\nhost: linedown.test\r\nconnection: close\r\n\
-         content-type: application/json\r\ncontent-length: {}\r\n\r\n",
-        body.len()
-    );
-    stream.write_all((head + body).as_bytes()).ok()?;
+    stream.write_all(request(body).as_bytes()).ok()?;
     let mut answer = Vec::new();
     // A daemon that is killed after its answer resets the connection.
     let _ = stream.read_to_end(&mut answer);
-    let answer = String::from_utf8_lossy(&answer);
-    answer.strip_prefix("HTTP/1.1 ")?.get(..3)?.parse().ok()
+    status(&answer)
+}
+
+/// A webhook as it goes over the wire.
+pub(crate) fn request(body: &str) -> String {
+    format!(
+        "POST /hooks/z-api/{SECRET} HTTP/1.1\r\nhost: linedown.test\r\nconnection: close\r\n\
+         content-type: application/json\r\ncontent-length: {}\r\n\r\n{body}",
+        body.len()
+    )
+}
+
+/// The status of an answer, if it is one.
+pub(crate) fn status(answer: &[u8]) -> Option<u16> {
+    String::from_utf8_lossy(answer).strip_prefix("HTTP/1.1 ")?.get(..3)?.parse().ok()
 }
 
 pub(crate) fn now_ms() -> i64 {

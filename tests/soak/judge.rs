@@ -5,8 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
-use crate::gateway::{Fate, Line};
-use crate::sides::{Told, about};
+use crate::gateway::{Fate, Gateway, Line};
+use crate::service::Service;
+use crate::sides::{Sides, Told, about};
 
 /// The whole case.
 pub(crate) struct Case {
@@ -17,6 +18,19 @@ pub(crate) struct Case {
     pub(crate) pending: Vec<Value>,
     /// `linedown incidents --open`
     pub(crate) open: Vec<Value>,
+}
+
+impl Case {
+    /// When all is over.
+    pub(crate) fn of(service: &Service, gateway: &Gateway, sides: &Sides) -> Self {
+        Self {
+            lines: gateway.lines(),
+            told: sides.told(service),
+            dead: service.rows(&["deliveries", "--state", "dead"]),
+            pending: service.rows(&["deliveries", "--state", "pending"]),
+            open: service.rows(&["incidents", "--open"]),
+        }
+    }
 }
 
 /// What became of the promises, for the table.

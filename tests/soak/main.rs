@@ -7,9 +7,11 @@
 
 mod gateway;
 mod judge;
+mod power;
 mod service;
 mod shim;
 mod sides;
+mod steps;
 mod storm;
 mod weather;
 mod wire;

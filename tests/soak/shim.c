@@ -42,7 +42,7 @@ struct control {
 };
 
 enum { WRITE = 1, TRUNCATE, SYNCED, NOT_SYNCED, UNLINK };
-enum { DATABASE = 0, WAL, ROLLBACK, SHARED, FOREIGN };
+enum { DATABASE = 0, WAL, ROLLBACK, FOLDER, SHARED, FOREIGN };
 
 struct record {
     uint32_t what, file;
@@ -79,7 +79,12 @@ __attribute__((constructor)) static void begin(void)
 
 static int by_name(const char *name)
 {
-    if (!control || strncmp(name, store, store_length) != 0)
+    if (!control)
+        return FOREIGN;
+    size_t folder = strrchr(store, '/') - store;
+    if (strlen(name) == folder && !strncmp(name, store, folder))
+        return FOLDER;
+    if (strncmp(name, store, store_length) != 0)
         return FOREIGN;
     const char *end = name + store_length;
     return !*end                       ? DATABASE

@@ -28,15 +28,21 @@ const PATIENCE: Duration = Duration::from_mins(1);
 /// Webhooks in calm weather.
 const FRESH: usize = 20;
 
-fn number(name: &str) -> Option<u64> {
+pub(crate) fn number(name: &str) -> Option<u64> {
     env::var(name).ok().map(|text| text.parse().unwrap_or_else(|_| panic!("{name} is a number, not {text:?}")))
+}
+
+/// Plays the same faults again; printed.
+pub(crate) fn seed() -> u64 {
+    let seed = number("SOAK_SEED").unwrap_or_else(|| fastrand::u64(..1_000_000_000));
+    println!("SOAK_SEED={seed}");
+    seed
 }
 
 #[test]
 fn every_promise_is_kept_through_kills_and_faults_of_every_sort() {
     let kills = number("SOAK_KILLS").map_or(KILLS, |kills| usize::try_from(kills).expect("it is small enough"));
-    let seed = number("SOAK_SEED").unwrap_or_else(|| fastrand::u64(..1_000_000_000));
-    println!("SOAK_SEED={seed} SOAK_KILLS={kills}");
+    let seed = seed();
     let begun = Instant::now();
     let sides = Sides::new();
     let mut service = Service::new();
@@ -66,14 +72,7 @@ fn every_promise_is_kept_through_kills_and_faults_of_every_sort() {
     shim.behave();
     sides.behave();
     calm(&mut service, &gateway, &sides);
-    let case = Case {
-        lines: gateway.lines(),
-        told: sides.told(&service),
-        dead: service.rows(&["deliveries", "--state", "dead"]),
-        pending: service.rows(&["deliveries", "--state", "pending"]),
-        open: service.rows(&["incidents", "--open"]),
-    };
-    let verdict = judge(&case);
+    let verdict = judge(&Case::of(&service, &gateway, &sides));
     assert!(!service.log().contains("panicked"), "the daemon panicked");
     for (what, number) in [("writes and syncs of the store", Number::Steps), ("of these, made to fail", Number::Failed)]
     {
@@ -86,7 +85,7 @@ fn every_promise_is_kept_through_kills_and_faults_of_every_sort() {
     assert!(verdict.broken.is_empty(), "SOAK_SEED={seed}: {} broken:\n{first}", verdict.broken.len());
 }
 
-struct StopOnDrop<'s>(&'s AtomicBool);
+pub(crate) struct StopOnDrop<'s>(pub(crate) &'s AtomicBool);
 
 impl Drop for StopOnDrop<'_> {
     fn drop(&mut self) {
@@ -145,7 +144,7 @@ fn live(service: &mut Service, weather: &mut Weather<'_>) {
 }
 
 /// Nothing fails any more: what is left is delivered, and what is new is delivered once.
-fn calm(service: &mut Service, gateway: &Gateway, sides: &Sides) {
+pub(crate) fn calm(service: &mut Service, gateway: &Gateway, sides: &Sides) {
     service.kill();
     service.start_and_wait();
     let mut rng = Rng::new();
