@@ -18,6 +18,7 @@ help:
 	@echo "make demo      see it work: builds linedown and plays through an outage, leaves nothing behind"
 	@echo "make test      run every test"
 	@echo "make test-systemd   try the Debian package under a real systemd; as root"
+	@echo "make soak      kill it a thousand times under load and faults, and judge (SOAK_KILLS=, SOAK_SEED=)"
 	@echo "make bench     measure the bounds it keeps (PARTS= names some of them)"
 	@echo "make build     build it for use, into $(binary)"
 	@echo "make deb       make a Debian package of it, in $(target)/debian"
@@ -55,6 +56,13 @@ test-systemd: deb
 	@for suite in $(SUITES); do \
 		LAB="$(abspath $(target))/systemd" tests/systemd/run $(target)/debian/linedown_*.deb $$suite || exit 1; \
 	done
+
+# Minutes: the long form of what `make test` does briefly. RELIABILITY.md says what it shows.
+SOAK_KILLS ?= 1000
+.PHONY: soak
+soak:
+	@packaging/setup build tests
+	SOAK_KILLS=$(SOAK_KILLS) $(CARGO) test --locked --test soak -- --nocapture --test-threads 1
 
 # Figures beside their limits.
 .PHONY: bench

@@ -192,6 +192,10 @@ pub(super) const TOUCH: &str =
     "INSERT INTO meta (key, value) VALUES ('writable', '1') ON CONFLICT (key) DO UPDATE SET value = 1 - value";
 
 /// Nothing of the batch is kept: every one of its requests is told so.
+///
+/// That holds for a sync that failed as well, after which the system takes for written what may not be: the next
+/// transaction writes its frames over those of this one and syncs them anew, and a checkpoint that failed is done
+/// anew as a whole. `tests/soak/steps.rs` loses the power after such failures.
 fn refuse(connection: &Connection, answers: Vec<Answer>, error: &rusqlite::Error) {
     if !connection.is_autocommit() {
         let _ = connection.execute_batch("ROLLBACK");

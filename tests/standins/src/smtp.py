@@ -106,6 +106,7 @@ class Server(SMTP):
 
     async def handle_DATA(self, server, session, envelope):
         transport = self.transport
+        plan = next_plan("DOT")
         report(
             received={
                 "from": envelope.mail_from,
@@ -114,9 +115,9 @@ class Server(SMTP):
                 "encrypted": transport.get_extra_info("sslcontext") is not None,
                 "account": getattr(session, "account", None),
                 "connection": self.number,
+                "taken": plan is None or plan["line"].startswith("2"),
             }
         )
-        plan = next_plan("DOT")
         if plan is None:
             return f"250 2.0.0 Ok: queued as STANDIN{self.number}"
         if plan["does"] == "hang":

@@ -78,6 +78,8 @@ pub struct Received {
     pub account: Option<String>,
     /// The number of the connection it came over.
     pub connection: u64,
+    /// Whether the client was told that it is taken.
+    pub taken: bool,
 }
 
 impl Received {

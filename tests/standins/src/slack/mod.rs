@@ -125,6 +125,11 @@ impl Slack {
         format!("{}://127.0.0.1:{}{PATH}", self.scheme, self.port)
     }
 
+    /// The port on 127.0.0.1.
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
     /// What must not be seen anywhere: the secret part of the address.
     pub fn canary(&self) -> &'static str {
         "0canary"
@@ -133,6 +138,12 @@ impl Slack {
     /// Plans the next answer, after those planned before.
     pub fn script(&self, scripted: Scripted) {
         lock(&self.state.scripted).push_back(scripted);
+    }
+
+    /// Forgets what was planned, and lets go of what hangs.
+    pub fn behave(&self) {
+        lock(&self.state.scripted).clear();
+        lock(&self.state.held).clear();
     }
 
     /// What arrived so far.

@@ -1,0 +1,181 @@
+//! The gateway: posts webhooks about lines of its own making, whatever becomes of the daemon, and keeps the ledger of
+//! what was promised to it.
+
+use std::collections::BTreeMap;
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::thread;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use fastrand::Rng;
+use serde_json::json;
+
+use crate::service::SECRET;
+
+/// Lines by who is told of them; the letter stands in their names.
+pub(crate) const CLASSES: [(char, &[&str]); 5] =
+    [('e', &["first"]), ('m', &["first", "second"]), ('g', &["console"]), ('s', &["slack"]), ('t', &["safe"])];
+
+/// The rules for them. The one of the console gathers.
+pub(crate) fn rules(name: &str) -> String {
+    let rule = |(class, sinks): &(char, &[&str])| {
+        let interval = if *class == 'g' { "300ms" } else { "0s" };
+        format!(
+            "[[rules]]\nname = \"{name} {class}\"\nmatch = {{ instance = \"soak-{class}-*\" }}\nnotify = {sinks:?}\n\
+             group_interval = \"{interval}\"\n"
+        )
+    };
+    CLASSES.iter().map(rule).collect()
+}
+
+/// Slack is paced by the daemon: what comes faster than that only waits.
+const PACE: Duration = Duration::from_millis(1500);
+/// How long an answer is waited for.
+const PATIENCE: Duration = Duration::from_secs(3);
+
+/// What became of a webhook.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Fate {
+    /// Not posted.
+    #[default]
+    Unsent,
+    /// No answer, or one that says no: it may have been taken.
+    Unknown,
+    /// 2xx: an obligation.
+    Promised,
+}
+
+/// A line and its webhooks.
+#[derive(Clone, Debug)]
+pub(crate) struct Line {
+    pub(crate) sinks: &'static [&'static str],
+    /// The gateway's words, which nobody else's webhook has.
+    pub(crate) words: String,
+    pub(crate) down: Fate,
+    pub(crate) up: Fate,
+}
+
+/// What was posted, and what was answered.
+#[derive(Default)]
+pub(crate) struct Gateway {
+    lines: Mutex<BTreeMap<String, Line>>,
+    next: AtomicUsize,
+    paced: Mutex<BTreeMap<char, Instant>>,
+    /// Answers by status; 0 is none.
+    answers: Mutex<BTreeMap<u16, usize>>,
+}
+
+impl Gateway {
+    /// Posts until told to stop.
+    pub(crate) fn run(&self, address: SocketAddr, seed: u64, stop: &AtomicBool) {
+        let mut rng = Rng::with_seed(seed);
+        while !stop.load(Ordering::SeqCst) {
+            let class = match rng.u8(..100) {
+                0..55 => 'e',
+                55..70 => 'm',
+                70..85 => 'g',
+                85..92 => 's',
+                _ => 't',
+            };
+            self.post_one(address, self.in_pace(class), &mut rng);
+            thread::sleep(Duration::from_millis(rng.u64(2..40)));
+        }
+    }
+
+    /// A line goes down, and perhaps comes back. Answers its name.
+    pub(crate) fn post_one(&self, address: SocketAddr, class: char, rng: &mut Rng) -> String {
+        let name = format!("soak-{class}-{}", self.next.fetch_add(1, Ordering::SeqCst));
+        let words = format!("Device has been disconnected ({:016x})", rng.u64(..));
+        let sinks = CLASSES.iter().find(|(known, _)| *known == class).map_or(&[][..], |(_, sinks)| sinks);
+        let line = Line { sinks, words: words.clone(), down: Fate::Unknown, up: Fate::Unsent };
+        lock(&self.lines).insert(name.clone(), line);
+        let stamp = now_ms();
+        let down = json!({ "type": "DisconnectedCallback", "disconnected": true, "instanceId": name,
+                           "phone": "5544999999999", "momment": stamp, "error": words });
+        // Most gateways post once; some try again.
+        let mut fate = self.post(address, &down.to_string());
+        if fate != Fate::Promised && rng.bool() {
+            thread::sleep(Duration::from_millis(rng.u64(..200)));
+            fate = self.post(address, &down.to_string());
+        }
+        self.change(&name, |line| line.down = fate);
+        if fate == Fate::Promised && matches!(class, 'e' | 'm') && rng.u8(..100) < 30 {
+            thread::sleep(Duration::from_millis(rng.u64(..300)));
+            let up = json!({ "type": "ConnectedCallback", "connected": true, "instanceId": name,
+                             "momment": now_ms().max(stamp + 1) });
+            let fate = self.post(address, &up.to_string());
+            self.change(&name, |line| line.up = fate);
+        }
+        name
+    }
+
+    /// The class, or one that is not paced.
+    fn in_pace(&self, class: char) -> char {
+        if !matches!(class, 's' | 't') {
+            return class;
+        }
+        let mut paced = lock(&self.paced);
+        if paced.get(&class).is_some_and(|last| last.elapsed() < PACE) {
+            return 'e';
+        }
+        paced.insert(class, Instant::now());
+        class
+    }
+
+    fn post(&self, address: SocketAddr, body: &str) -> Fate {
+        let status = answer(address, body).unwrap_or(0);
+        *lock(&self.answers).entry(status).or_default() += 1;
+        if (200..300).contains(&status) { Fate::Promised } else { Fate::Unknown }
+    }
+
+    fn change(&self, name: &str, change: impl FnOnce(&mut Line)) {
+        lock(&self.lines).get_mut(name).map(change).expect("it is there");
+    }
+
+    /// Every line by its name.
+    pub(crate) fn lines(&self) -> BTreeMap<String, Line> {
+        lock(&self.lines).clone()
+    }
+
+    /// Answers by status; 0 is none.
+    pub(crate) fn answers(&self) -> BTreeMap<u16, usize> {
+        lock(&self.answers).clone()
+    }
+}
+
+/// Posts a webhook; answers the status if there was one.
+fn answer(address: SocketAddr, body: &str) -> Option<u16> {
+    let mut stream = TcpStream::connect(address).ok()?;
+    stream.set_read_timeout(Some(PATIENCE)).ok()?;
+    stream.write_all(request(body).as_bytes()).ok()?;
+    let mut answer = Vec::new();
+    // A daemon that is killed after its answer resets the connection.
+    let _ = stream.read_to_end(&mut answer);
+    status(&answer)
+}
+
+/// A webhook as it goes over the wire.
+pub(crate) fn request(body: &str) -> String {
+    format!(
+        "POST /hooks/z-api/{SECRET} HTTP/1.1\r\nhost: linedown.test\r\nconnection: close\r\n\
+         content-type: application/json\r\ncontent-length: {}\r\n\r\n{body}",
+        body.len()
+    )
+}
+
+/// The status of an answer, if it is one.
+pub(crate) fn status(answer: &[u8]) -> Option<u16> {
+    String::from_utf8_lossy(answer).strip_prefix("HTTP/1.1 ")?.get(..3)?.parse().ok()
+}
+
+pub(crate) fn now_ms() -> i64 {
+    #[expect(clippy::disallowed_methods, reason = "a gateway has a clock of its own")]
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).expect("it is later than 1970");
+    i64::try_from(now.as_millis()).expect("it is earlier than the year 292278994")
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,148 @@
+//! Says whether every promise was kept, from what the gateway was answered, what people were told, and what the store
+//! lists.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde_json::Value;
+
+use crate::gateway::{Fate, Gateway, Line};
+use crate::service::Service;
+use crate::sides::{Sides, Told, about};
+
+/// The whole case.
+pub(crate) struct Case {
+    pub(crate) lines: BTreeMap<String, Line>,
+    pub(crate) told: Vec<Told>,
+    /// `linedown deliveries --state …`
+    pub(crate) dead: Vec<Value>,
+    pub(crate) pending: Vec<Value>,
+    /// `linedown incidents --open`
+    pub(crate) open: Vec<Value>,
+}
+
+impl Case {
+    /// When all is over.
+    pub(crate) fn of(service: &Service, gateway: &Gateway, sides: &Sides) -> Self {
+        Self {
+            lines: gateway.lines(),
+            told: sides.told(service),
+            dead: service.rows(&["deliveries", "--state", "dead"]),
+            pending: service.rows(&["deliveries", "--state", "pending"]),
+            open: service.rows(&["incidents", "--open"]),
+        }
+    }
+}
+
+/// What became of the promises, for the table.
+#[derive(Debug, Default)]
+pub(crate) struct Verdict {
+    /// Webhooks that got a 2xx.
+    pub(crate) promised: usize,
+    /// Messages that these made owed, by whether somebody was told or somebody else.
+    pub(crate) delivered: usize,
+    pub(crate) told_elsewhere: usize,
+    /// Messages that came more than once, under one id.
+    pub(crate) repeated: usize,
+    /// Everything that is wrong, in words.
+    pub(crate) broken: Vec<String>,
+}
+
+/// Judges.
+pub(crate) fn judge(case: &Case) -> Verdict {
+    let mut verdict = Verdict::default();
+    let mut by_line: BTreeMap<&str, Vec<&Told>> = BTreeMap::new();
+    for told in &case.told {
+        by_line.entry(&told.instance).or_default().push(told);
+    }
+    let mut dead: BTreeMap<(&str, &str), usize> = BTreeMap::new();
+    for row in &case.dead {
+        *dead.entry(about(row)).or_default() += 1;
+    }
+    for row in &case.pending {
+        verdict.broken.push(format!("still pending: {row}"));
+    }
+    for (name, line) in &case.lines {
+        let told = by_line.get(name.as_str()).map_or(&[][..], Vec::as_slice);
+        verdict.promised += usize::from(line.down == Fate::Promised) + usize::from(line.up == Fate::Promised);
+        for sink in line.sinks {
+            if line.down == Fate::Promised {
+                let there = told.iter().any(|told| told.sink == *sink && told.taken && is_alarm(told));
+                settle(&mut verdict, &format!("{name} is down"), sink, there, &dead, told, name);
+            }
+            if line.up == Fate::Promised {
+                let there = told.iter().any(|told| told.sink == *sink && told.taken && says_back(told));
+                settle(&mut verdict, &format!("{name} is back"), sink, there, &dead, told, name);
+            }
+        }
+    }
+    let open: BTreeSet<&str> = case.open.iter().filter_map(|row| row["instance"].as_str()).collect();
+    for (name, line) in &case.lines {
+        if line.up == Fate::Promised && open.contains(name.as_str()) {
+            verdict.broken.push(format!("{name} is back, and still listed as down"));
+        }
+        if line.down == Fate::Promised && line.up == Fate::Unsent && !open.contains(name.as_str()) {
+            verdict.broken.push(format!("{name} is down, and not listed"));
+        }
+    }
+    look_at_messages(case, &mut verdict);
+    verdict
+}
+
+/// Told, or given up with somebody else told.
+fn settle(
+    verdict: &mut Verdict,
+    what: &str,
+    sink: &str,
+    there: bool,
+    dead: &BTreeMap<(&str, &str), usize>,
+    told: &[&Told],
+    name: &str,
+) {
+    if there {
+        verdict.delivered += 1;
+    } else if !dead.contains_key(&(sink, name)) {
+        verdict.broken.push(format!("{what}: {sink} was not told, and nothing was given up"));
+    } else if told.iter().any(|told| told.taken && told.kind.as_deref() == Some("undelivered")) {
+        verdict.told_elsewhere += 1;
+    } else {
+        verdict.broken.push(format!("{what}: given up for {sink}, and nobody else was told"));
+    }
+}
+
+/// A message about the outage itself, whatever it says of its end.
+fn is_alarm(told: &Told) -> bool {
+    told.kind.as_deref() != Some("undelivered")
+}
+
+fn says_back(told: &Told) -> bool {
+    is_alarm(told) && (told.kind.as_deref() == Some("resolved") || told.text.contains(" is back"))
+}
+
+/// Nothing that was never posted, nothing garbled, nothing twice under two names.
+fn look_at_messages(case: &Case, verdict: &mut Verdict) {
+    let mut keys: BTreeMap<(&str, &str, &str), BTreeMap<&str, usize>> = BTreeMap::new();
+    for told in &case.told {
+        let Some(line) = case.lines.get(&told.instance) else {
+            verdict.broken.push(format!("{} was told of {}, which was never posted", told.sink, told.instance));
+            continue;
+        };
+        let shows_words =
+            matches!(told.kind.as_deref(), None | Some("down")) && !told.text.contains("\"notification\"");
+        if shows_words && !told.text.contains(&line.words) {
+            verdict
+                .broken
+                .push(format!("{}: a message of {} without its words: {}", told.sink, told.instance, told.text));
+        }
+        if let (Some(kind), Some(key)) = (told.kind.as_deref(), told.key.as_deref())
+            && matches!(kind, "down" | "resolved")
+        {
+            *keys.entry((told.sink, &told.instance, kind)).or_default().entry(key).or_default() += 1;
+        }
+    }
+    for ((sink, instance, kind), keys) in keys {
+        if keys.len() > 1 {
+            verdict.broken.push(format!("{sink} was told twice that {instance} is {kind}, as two messages: {keys:?}"));
+        }
+        verdict.repeated += keys.values().map(|count| count - 1).sum::<usize>();
+    }
+}

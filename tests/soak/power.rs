@@ -1,0 +1,200 @@
+//! The power fails: of what was written and not synced, anything may be there afterwards, or nothing, or parts.
+//!
+//! The shim writes down every change to the store's files and every sync. From that this makes what a disk could hold:
+//! all that was synced, and of the rest a random part, cut at sectors. What was written before a sync that failed is
+//! lost in the same way, whatever later syncs say: after such a failure the system takes it for written.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use fastrand::Rng;
+
+/// What a disk writes whole.
+const SECTOR: usize = 512;
+/// Of a record in the journal: two numbers of four bytes, two of eight.
+const HEAD: usize = 24;
+/// The store's files, by the numbers that the shim gives them.
+const FILES: [&str; 3] = ["", "-wal", "-journal"];
+
+/// The disk under a store.
+pub(crate) struct Disk {
+    store: PathBuf,
+    journal: PathBuf,
+    files: [File; 3],
+}
+
+/// One file: what is safe, and what may be.
+#[derive(Default)]
+struct File {
+    exists: bool,
+    safe: Vec<u8>,
+    unsure: Vec<Change>,
+    unlinked: bool,
+}
+
+enum Change {
+    Write { at: usize, bytes: Vec<u8> },
+    Truncate(usize),
+}
+
+impl Disk {
+    /// Empty, for a store that is not there yet.
+    pub(crate) fn new(store: &Path, journal: PathBuf) -> Self {
+        Self { store: store.to_owned(), journal, files: std::array::from_fn(|_| File::default()) }
+    }
+
+    /// What the daemon needs in its environment.
+    pub(crate) fn environment(&self) -> (&'static str, PathBuf) {
+        ("SOAK_JOURNAL", self.journal.clone())
+    }
+
+    /// The daemon is dead: puts its files into a state that they could be found in after a power loss.
+    pub(crate) fn lose_power(&mut self, rng: &mut Rng) {
+        self.follow(rng);
+        let beside = |end: &str| {
+            let mut path = self.store.as_os_str().to_owned();
+            path.push(end);
+            path
+        };
+        for (file, end) in self.files.iter_mut().zip(FILES) {
+            file.survive(rng);
+            if file.exists {
+                fs::write(beside(end), &file.safe).expect("a file can be written");
+            } else {
+                // It may not have been there.
+                let _ = fs::remove_file(beside(end));
+            }
+        }
+        let _ = fs::remove_file(beside("-shm"));
+    }
+
+    /// Reads what happened since the last time.
+    fn follow(&mut self, rng: &mut Rng) {
+        let journal = fs::read(&self.journal).unwrap_or_default();
+        // The shim makes a new one.
+        let _ = fs::remove_file(&self.journal);
+        let mut rest = journal.as_slice();
+        while let Some((head, after)) = rest.split_at_checked(HEAD) {
+            let half = |at: usize| u32::from_ne_bytes(head[at..at + 4].try_into().expect("four bytes"));
+            let whole = |at: usize| {
+                let number = u64::from_ne_bytes(head[at..at + 8].try_into().expect("eight bytes"));
+                usize::try_from(number).expect("it fits")
+            };
+            // What a kill cut short was not synced either.
+            let has_bytes = half(0) == 1;
+            let Some((bytes, after)) = after.split_at_checked(if has_bytes { whole(16) } else { 0 }) else { return };
+            rest = after;
+            let Some(file) = self.files.get_mut(half(4) as usize) else {
+                // The folder: what was removed from it stays so.
+                if half(0) == 3 {
+                    self.files.iter_mut().filter(|file| file.unlinked).for_each(|file| *file = File::default());
+                }
+                continue;
+            };
+            match half(0) {
+                1 => file.change(Change::Write { at: whole(8), bytes: bytes.to_vec() }),
+                2 => file.change(Change::Truncate(whole(8))),
+                3 => file.sync(),
+                4 => file.lose(rng),
+                5 => file.unlinked = true,
+                other => panic!("the journal has no {other}"),
+            }
+        }
+    }
+}
+
+impl File {
+    fn change(&mut self, change: Change) {
+        if self.unlinked {
+            *self = Self::default();
+        }
+        self.exists = true;
+        self.unsure.push(change);
+    }
+
+    fn sync(&mut self) {
+        for change in std::mem::take(&mut self.unsure) {
+            self.apply(&change, |_| true);
+        }
+    }
+
+    /// Of what is not synced, something gets through.
+    fn lose(&mut self, rng: &mut Rng) {
+        for change in std::mem::take(&mut self.unsure) {
+            match rng.u8(..3) {
+                0 => {}
+                1 => self.apply(&change, |_| true),
+                _ => self.apply(&change, |_| rng.bool()),
+            }
+        }
+    }
+
+    fn survive(&mut self, rng: &mut Rng) {
+        self.lose(rng);
+        // That it was removed may not be on the disk yet.
+        if self.unlinked && rng.bool() {
+            *self = Self::default();
+        }
+        self.unlinked = false;
+    }
+
+    fn apply(&mut self, change: &Change, mut kept: impl FnMut(usize) -> bool) {
+        match change {
+            Change::Truncate(length) => {
+                if kept(0) {
+                    self.safe.resize(*length, 0);
+                }
+            }
+            Change::Write { at, bytes } => {
+                let mut from = 0;
+                while from < bytes.len() {
+                    let to = bytes.len().min((at + from + SECTOR) / SECTOR * SECTOR - at);
+                    if kept(from) {
+                        self.safe.resize(self.safe.len().max(at + to), 0);
+                        self.safe[at + from..at + to].copy_from_slice(&bytes[from..to]);
+                    }
+                    from = to;
+                }
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn write(at: usize, length: usize) -> Change {
+        Change::Write { at, bytes: vec![b'x'; length] }
+    }
+
+    #[test]
+    fn what_was_synced_is_there_and_nothing_else_has_to_be() {
+        let mut rng = Rng::with_seed(7);
+        let lengths: std::collections::BTreeSet<usize> = (0..50)
+            .map(|_| {
+                let mut file = File::default();
+                file.change(write(0, 100));
+                file.sync();
+                file.change(write(100, 1000));
+                file.survive(&mut rng);
+                assert_eq!(file.safe[..100], [b'x'; 100]);
+                file.safe.len()
+            })
+            .collect();
+        assert!(lengths.contains(&100) && lengths.contains(&512) && lengths.contains(&1100), "{lengths:?}");
+    }
+
+    #[test]
+    fn what_a_failed_sync_lost_no_later_one_brings_back() {
+        let mut rng = Rng::with_seed(7);
+        let lost = (0..50).any(|_| {
+            let mut file = File::default();
+            file.change(write(0, 100));
+            file.lose(&mut rng);
+            file.sync();
+            file.safe.is_empty()
+        });
+        assert!(lost);
+    }
+}

@@ -1,0 +1,137 @@
+//! The people's side: relays, a Slack and a console, each behind a network that can fail, and what they were told.
+
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+use std::sync::LazyLock;
+
+use linedown_standins::{Certificates, Encryption, Slack, Smtp};
+use regex::Regex;
+use serde_json::Value;
+
+use crate::service::Service;
+use crate::wire::Wire;
+
+/// One message as it reached somebody.
+#[derive(Clone, Debug)]
+pub(crate) struct Told {
+    pub(crate) sink: &'static str,
+    pub(crate) instance: String,
+    /// Of the message: what a digest says of one line is of the digest's key. Slack shows none.
+    pub(crate) key: Option<String>,
+    /// Slack shows none.
+    pub(crate) kind: Option<String>,
+    /// Everything that it says.
+    pub(crate) text: String,
+    /// Whether the far side said yes.
+    pub(crate) taken: bool,
+}
+
+/// The far sides, by the names of their sinks.
+pub(crate) struct Sides {
+    certificates: Certificates,
+    pub(crate) first: Smtp,
+    pub(crate) second: Smtp,
+    pub(crate) slack: Slack,
+    pub(crate) safe: Slack,
+    /// Before each of the four, in this order.
+    pub(crate) wires: [Wire; 4],
+}
+
+/// The sinks with a network in between.
+pub(crate) const WIRED: [&str; 4] = ["first", "second", "slack", "safe"];
+
+static INSTANCE: LazyLock<Regex> = LazyLock::new(|| Regex::new("soak-[a-z]-[0-9]+").expect("it is one"));
+
+impl Sides {
+    pub(crate) fn new() -> Self {
+        let certificates = Certificates::new();
+        let first = Smtp::new();
+        let second = Smtp::with(Encryption::StartTls(&certificates));
+        let slack = Slack::new().without_rate_limit();
+        let safe = Slack::over_tls(&certificates).without_rate_limit();
+        let wires = [first.port(), second.port(), slack.port(), safe.port()].map(Wire::to);
+        Self { certificates, first, second, slack, safe, wires }
+    }
+
+    /// What the daemon needs in its environment to trust them.
+    pub(crate) fn environment(&self) -> (&'static str, PathBuf) {
+        ("SSL_CERT_FILE", self.certificates.ca())
+    }
+
+    /// The sinks and their fallbacks; each chain ends at the console.
+    pub(crate) fn config(&self, patience: &str) -> String {
+        let retry = format!("retry = {{ first = \"50ms\", max = \"500ms\", give_up_after = \"{patience}\" }}");
+        let [first, second, slack, safe] = &self.wires;
+        let email = "type = \"email\"\nfrom = \"linedown@example.com\"\nto = \"ops@example.com\"";
+        let path = |slack: &Slack| slack.url().splitn(4, '/').nth(3).unwrap_or_default().to_owned();
+        let ca = self.certificates.ca().display().to_string();
+        format!(
+            "[sinks.first]\n{email}\nserver = \"smtp://localhost:{}\"\ntls = \"none\"\nfallback = \"second\"\n{retry}\n\
+             [sinks.second]\n{email}\nserver = \"smtp://localhost:{}\"\nca = \"{ca}\"\nfallback = \"console\"\n{retry}\n\
+             [sinks.slack]\ntype = \"slack\"\nwebhook_url = \"http://localhost:{}/{}\"\nfallback = \"first\"\n{retry}\n\
+             [sinks.safe]\ntype = \"slack\"\nwebhook_url = \"https://localhost:{}/{}\"\nfallback = \"second\"\n{retry}\n\
+             [sinks.console]\ntype = \"stdout\"\nformat = \"json\"\n{retry}\n",
+            first.port(),
+            second.port(),
+            slack.port(),
+            path(&self.slack),
+            safe.port(),
+            path(&self.safe),
+        )
+    }
+
+    /// Nothing goes wrong any more.
+    pub(crate) fn behave(&self) {
+        self.wires.iter().for_each(|wire| wire.set(crate::wire::Does::Pass));
+        self.slack.behave();
+        self.safe.behave();
+        self.first.behave();
+        self.second.behave();
+    }
+
+    /// Everything that anybody was told.
+    pub(crate) fn told(&self, service: &Service) -> Vec<Told> {
+        let mut told = Vec::new();
+        for (sink, side) in [("first", &self.first), ("second", &self.second)] {
+            for mail in side.received() {
+                let (key, kind) = (mail.header("Message-ID"), mail.header("X-Linedown-Kind"));
+                let text = mail.text().unwrap_or_default();
+                spread(&mut told, sink, key.as_deref(), kind.as_deref(), &text, mail.taken);
+            }
+        }
+        for (sink, side) in [("slack", &self.slack), ("safe", &self.safe)] {
+            for post in side.posts() {
+                spread(&mut told, sink, None, None, &post.body.to_string(), post.status == Some(200));
+            }
+        }
+        for line in service.told() {
+            let text = |key: &str| line[key].as_str().map(str::to_owned);
+            let (key, kind) = (text("key"), text("kind"));
+            match line["items"].as_array() {
+                None => spread(&mut told, "console", key.as_deref(), kind.as_deref(), &line.to_string(), true),
+                Some(items) => {
+                    for item in items {
+                        let kind = item["kind"].as_str();
+                        spread(&mut told, "console", key.as_deref(), kind, &item.to_string(), true);
+                    }
+                }
+            }
+        }
+        told
+    }
+}
+
+/// A message about several lines counts for each.
+fn spread(told: &mut Vec<Told>, sink: &'static str, key: Option<&str>, kind: Option<&str>, text: &str, taken: bool) {
+    let instances: BTreeSet<&str> = INSTANCE.find_iter(text).map(|found| found.as_str()).collect();
+    assert!(!instances.is_empty(), "{sink} was told of no line: {text}");
+    for instance in instances {
+        let [key, kind] = [key, kind].map(|text| text.map(str::to_owned));
+        told.push(Told { sink, instance: instance.to_owned(), key, kind, text: text.to_owned(), taken });
+    }
+}
+
+/// A row that a command lists, by its sink and line.
+pub(crate) fn about(row: &Value) -> (&str, &str) {
+    (row["sink"].as_str().unwrap_or_default(), row["instance"].as_str().unwrap_or_default())
+}

@@ -1,0 +1,239 @@
+//! Every step of the disk fails once: with an error or for lack of space, and then the power fails as well. And again
+//! and again in one life after the other.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::io::{ErrorKind, Read, Write};
+use std::net::TcpStream;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use fastrand::Rng;
+use linedown_standins::DEADLINE;
+use serde_json::{Value, json};
+
+use crate::gateway::{Gateway, now_ms, request, rules, status};
+use crate::judge::{Case, judge};
+use crate::power::Disk;
+use crate::service::Service;
+use crate::shim::{Number, Shim};
+use crate::sides::Sides;
+use crate::storm::{calm, number, seed};
+
+/// The console and nothing else.
+const CONFIG: &str = "[sinks.console]\ntype = \"stdout\"\nformat = \"json\"\n\
+    retry = { first = \"50ms\", max = \"200ms\", give_up_after = \"1h\" }\n\
+    [[rules]]\nname = \"all\"\nnotify = [\"console\"]\ngroup_interval = \"0s\"\n";
+/// What a step fails with: an error of the device, and no space.
+const ERRORS: [i64; 2] = [5, 28];
+/// Steps that are left out after each that is tried, in the short form.
+const LEFT_OUT: usize = 11;
+/// Lives that a power loss ends, in the short form.
+const LIVES: u64 = 8;
+
+#[test]
+fn whichever_step_of_the_disk_fails_nothing_promised_is_lost_even_if_the_power_fails_too() {
+    let seed = seed();
+    let stride = if number("SOAK_KILLS").is_some() { 1 } else { LEFT_OUT };
+    let (next, steps, failed) = (AtomicUsize::new(0), AtomicUsize::new(usize::MAX), AtomicUsize::new(0));
+    let offset = usize::try_from(seed).expect("it is small") % stride;
+    let tried = AtomicUsize::new(0);
+    thread::scope(|scope| {
+        for _ in 0..2 {
+            scope.spawn(|| {
+                loop {
+                    let number = offset + 1 + stride * next.fetch_add(1, Ordering::SeqCst);
+                    if number > steps.load(Ordering::SeqCst) {
+                        return;
+                    }
+                    let mut reached = false;
+                    for (error, is_stopped) in
+                        [(ERRORS[0], false), (ERRORS[1], true), (ERRORS[0], true), (ERRORS[1], false)]
+                            .into_iter()
+                            .take(if stride == 1 { 4 } else { 2 })
+                    {
+                        let outcome = Trial::new(seed ^ number as u64).run(number, error, is_stopped);
+                        reached |= outcome.reached;
+                        tried.fetch_add(1, Ordering::SeqCst);
+                        failed.fetch_add(usize::from(outcome.refused), Ordering::SeqCst);
+                    }
+                    if !reached {
+                        steps.fetch_min(number, Ordering::SeqCst);
+                    }
+                }
+            });
+        }
+    });
+    let [tried, failed] = [tried, failed].map(AtomicUsize::into_inner);
+    println!("{tried} runs with one failing step of up to {}; in {failed} a webhook was refused", steps.into_inner());
+    assert!(failed > 0 && tried > 10, "{tried} {failed}");
+}
+
+/// One small life with one failing step.
+struct Trial {
+    service: Service,
+    shim: Shim,
+    disk: Disk,
+    rng: Rng,
+    starts: usize,
+}
+
+struct Outcome {
+    /// Whether there were so many steps.
+    reached: bool,
+    /// Whether a webhook was not promised.
+    refused: bool,
+}
+
+impl Trial {
+    fn new(seed: u64) -> Self {
+        let mut service = Service::new();
+        let shim = Shim::new(service.folder());
+        let disk = Disk::new(&service.store(), service.folder().join("journal"));
+        let mut environment = shim.environment(&service.store());
+        environment.push(disk.environment());
+        service.environment(environment);
+        service.configure(CONFIG);
+        Self { service, shim, disk, rng: Rng::with_seed(seed), starts: 0 }
+    }
+
+    fn run(mut self, step: usize, error: i64, is_stopped: bool) -> Outcome {
+        let what = format!("step {step} fails with {error}, then {}", if is_stopped { "SIGTERM" } else { "SIGKILL" });
+        self.shim.set(Number::FailError, error);
+        self.shim.set(Number::FailStep, i64::try_from(step).expect("it is small"));
+        let mut promised = BTreeMap::new();
+        for (kind, name) in [("down", "a"), ("down", "b"), ("up", "a"), ("down", "c")] {
+            let body = webhook(kind, name);
+            promised.insert((kind, name), (self.post(&body), body));
+            // So that leases and outcomes have their turn.
+            thread::sleep(Duration::from_millis(15));
+        }
+        if is_stopped {
+            self.service.term();
+            assert!(self.service.ended_within(Duration::from_secs(25)).is_some(), "{what}: it does not end");
+        }
+        self.service.kill();
+        let reached = self.shim.get(Number::Failed) > 0;
+        self.shim.behave();
+        self.disk.lose_power(&mut self.rng);
+
+        let refused = promised.values().any(|(status, _)| *status != Some(200));
+        for ((kind, name), (status, body)) in &promised {
+            if *status != Some(200) {
+                assert_eq!(self.post(body), Some(200), "{what}: {kind} {name}, again");
+            }
+        }
+        assert_eq!(self.post(&webhook("down", "d")), Some(200), "{what}: something new");
+        let expected = BTreeSet::from(["a down", "a back", "b down", "c down", "d down"].map(str::to_owned));
+        let deadline = Instant::now() + DEADLINE;
+        let mut told = BTreeMap::new();
+        while !expected.iter().all(|news| told.contains_key(news)) {
+            assert!(Instant::now() < deadline, "{what}: {told:?}\n{}", self.service.end_of_log());
+            thread::sleep(Duration::from_millis(5));
+            told = self.told();
+        }
+        for (news, keys) in &told {
+            assert!(expected.contains(news) && keys.len() == 1, "{what}: {told:?}");
+        }
+        Outcome { reached, refused }
+    }
+
+    /// What the console was told, and under which names.
+    fn told(&self) -> BTreeMap<String, BTreeSet<String>> {
+        let mut told: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+        for line in self.service.told() {
+            let (instance, key) = (text(&line, "instance"), text(&line, "key"));
+            // Of an outage that is over when it is told, one message tells both.
+            let is_over = !line["closed_at"].is_null();
+            let news = if line["kind"] == "resolved" { "back" } else { "down" };
+            if is_over && news == "down" {
+                told.entry(format!("{instance} back")).or_default().insert(key.clone());
+            }
+            if !(is_over && news == "back" && told.contains_key(&format!("{instance} back"))) {
+                told.entry(format!("{instance} {news}")).or_default().insert(key);
+            }
+        }
+        told
+    }
+
+    /// Posts to a daemon that is started anew whenever it ends, as systemd does.
+    fn post(&mut self, body: &str) -> Option<u16> {
+        let mut stream = TcpStream::connect(self.service.address()).expect("the socket is open");
+        stream.set_read_timeout(Some(Duration::from_millis(10))).expect("a timeout can be set");
+        stream.write_all(request(body).as_bytes()).ok()?;
+        let (mut answer, mut buffer) = (Vec::new(), [0; 1024]);
+        let deadline = Instant::now() + DEADLINE;
+        loop {
+            if self.service.ended().is_some() || self.service.pid().is_none() {
+                self.starts += 1;
+                assert!(self.starts < 10, "it does not start: {}", self.service.end_of_log());
+                self.service.start();
+            }
+            match stream.read(&mut buffer) {
+                Ok(0) => return status(&answer),
+                Ok(length) => answer.extend(&buffer[..length]),
+                Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => {
+                    assert!(Instant::now() < deadline, "no answer: {}", self.service.end_of_log());
+                }
+                Err(_) => return status(&answer),
+            }
+        }
+    }
+}
+
+fn webhook(kind: &str, name: &str) -> String {
+    // Far enough apart that their order is known, whenever they come.
+    let (kind, ago) = if kind == "up" { ("ConnectedCallback", 0) } else { ("DisconnectedCallback", 60_000) };
+    json!({ "type": kind, "instanceId": name, "momment": now_ms() - ago }).to_string()
+}
+
+fn text(line: &Value, key: &str) -> String {
+    line[key].as_str().unwrap_or_default().to_owned()
+}
+
+#[test]
+fn power_that_fails_again_and_again_takes_nothing_that_was_promised() {
+    let lives = number("SOAK_KILLS").map_or(LIVES, |kills| kills / 4);
+    let mut rng = Rng::with_seed(seed());
+    let sides = Sides::new();
+    let mut service = Service::new();
+    let shim = Shim::new(service.folder());
+    let mut disk = Disk::new(&service.store(), service.folder().join("journal"));
+    let with = |journal: Option<(&'static str, PathBuf)>, store: &std::path::Path| {
+        let mut environment = shim.environment(store);
+        environment.push(sides.environment());
+        environment.extend(journal);
+        environment
+    };
+    service.environment(with(Some(disk.environment()), &service.store()));
+    service.configure(&format!("{}{}", sides.config("1h"), rules("rule")));
+    let (gateway, stop, address) = (Gateway::default(), AtomicBool::new(false), service.address());
+    thread::scope(|scope| {
+        let _stop = crate::storm::StopOnDrop(&stop);
+        for number in 0..3 {
+            let (gateway, stop, seed) = (&gateway, &stop, rng.u64(..) ^ number);
+            scope.spawn(move || gateway.run(address, seed, stop));
+        }
+        for _ in 0..lives {
+            shim.set(Number::PerMille, rng.i64(1..100));
+            shim.set(Number::SyncError, if rng.bool() { ERRORS[0] } else { 0 });
+            shim.set(Number::WriteError, if rng.u8(..4) == 0 { ERRORS[rng.usize(..2)] } else { 0 });
+            service.start();
+            thread::sleep(Duration::from_millis(rng.u64(20..500)));
+            if rng.u8(..5) == 0 {
+                service.term();
+                let _ = service.ended_within(Duration::from_millis(rng.u64(..300)));
+            }
+            service.kill();
+            disk.lose_power(&mut rng);
+        }
+        shim.behave();
+        service.start();
+    });
+    calm(&mut service, &gateway, &sides);
+    let verdict = judge(&Case::of(&service, &gateway, &sides));
+    println!("{lives} power losses: {} webhooks promised, {} promises broken", verdict.promised, verdict.broken.len());
+    assert!(verdict.promised > 10, "{verdict:?}");
+    assert!(verdict.broken.is_empty(), "{:#?}", verdict.broken.iter().take(20).collect::<Vec<_>>());
+}

@@ -1,0 +1,123 @@
+//! The network between the daemon and a far side: passes everything on, or fails as told.
+
+use std::io::{Read, Write};
+use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread;
+use std::time::Duration;
+
+/// What the network does to a new connection.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Does {
+    /// Passes it on.
+    #[default]
+    Pass,
+    /// Resets it.
+    Refuse,
+    /// Takes it and says nothing.
+    Hang,
+    /// Says something that is no word of any protocol: to a client of TLS, a handshake that fails.
+    Garble,
+    /// Cuts it after this many bytes to the far side.
+    CutAfter(usize),
+    /// Passes everything on late.
+    Slow(Duration),
+}
+
+/// A port that leads to another one.
+pub(crate) struct Wire {
+    port: u16,
+    state: Arc<State>,
+}
+
+struct State {
+    to: u16,
+    does: Mutex<Does>,
+    ended: AtomicBool,
+    /// Connections that hang.
+    held: Mutex<Vec<TcpStream>>,
+}
+
+impl Wire {
+    /// To a port on this machine.
+    pub(crate) fn to(port: u16) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("there is a free port");
+        let own = listener.local_addr().expect("a bound socket has an address").port();
+        let state =
+            Arc::new(State { to: port, does: Mutex::default(), ended: AtomicBool::new(false), held: Mutex::default() });
+        let shared = Arc::clone(&state);
+        thread::spawn(move || {
+            for stream in listener.incoming().map_while(Result::ok) {
+                if shared.ended.load(Ordering::SeqCst) {
+                    return;
+                }
+                shared.take(stream);
+            }
+        });
+        Self { port: own, state }
+    }
+
+    pub(crate) fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// From the next connection on. What hangs is let go.
+    pub(crate) fn set(&self, does: Does) {
+        *lock(&self.state.does) = does;
+        lock(&self.state.held).clear();
+    }
+}
+
+impl Drop for Wire {
+    fn drop(&mut self) {
+        self.state.ended.store(true, Ordering::SeqCst);
+        // Wakes the thread that listens.
+        let _ = TcpStream::connect(("127.0.0.1", self.port));
+    }
+}
+
+impl State {
+    fn take(&self, mut from: TcpStream) {
+        match *lock(&self.does) {
+            Does::Pass => self.pass(from, usize::MAX, Duration::ZERO),
+            Does::CutAfter(bytes) => self.pass(from, bytes, Duration::ZERO),
+            Does::Slow(by) => self.pass(from, usize::MAX, by),
+            Does::Refuse => {}
+            Does::Hang => lock(&self.held).push(from),
+            Does::Garble => {
+                // The client may be gone.
+                let _ = from.write_all(b"\x00\xff\x13\x37 not a word\r\n");
+            }
+        }
+    }
+
+    fn pass(&self, from: TcpStream, bytes: usize, late: Duration) {
+        let Ok(to) = TcpStream::connect(SocketAddr::from(([127, 0, 0, 1], self.to))) else { return };
+        let (Ok(back_from), Ok(back_to)) = (to.try_clone(), from.try_clone()) else { return };
+        for stream in [&from, &to] {
+            let _ = stream.set_nodelay(true);
+        }
+        thread::spawn(move || copy(from, to, bytes, late));
+        thread::spawn(move || copy(back_from, back_to, usize::MAX, Duration::ZERO));
+    }
+}
+
+fn copy(mut from: TcpStream, mut to: TcpStream, mut left: usize, late: Duration) {
+    let mut buffer = [0; 16 * 1024];
+    while let Ok(length @ 1..) = from.read(&mut buffer) {
+        thread::sleep(late);
+        let passed = length.min(left);
+        left -= passed;
+        if to.write_all(&buffer[..passed]).is_err() || left == 0 {
+            let _ = from.shutdown(Shutdown::Both);
+            break;
+        }
+    }
+    let how = if left == 0 { Shutdown::Both } else { Shutdown::Write };
+    let _ = to.shutdown(how);
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
