@@ -70,10 +70,23 @@ impl Disk {
 
     /// Reads what happened since the last time.
     fn follow(&mut self, rng: &mut Rng) {
-        let journal = fs::read(&self.journal).unwrap_or_default();
-        // The shim makes a new one.
-        let _ = fs::remove_file(&self.journal);
-        let mut rest = journal.as_slice();
+        let folder = self.journal.parent().expect("it is in a folder");
+        let prefix = self.journal.display().to_string();
+        let mut journals: Vec<PathBuf> = fs::read_dir(folder)
+            .expect("the folder is there")
+            .map(|entry| entry.expect("it can be read").path())
+            .filter(|path| path.display().to_string().starts_with(&prefix))
+            .collect();
+        // One of each process, named by when it began.
+        journals.sort();
+        for path in journals {
+            let journal = fs::read(&path).expect("it can be read");
+            fs::remove_file(&path).expect("it can be removed");
+            self.read(&journal, rng);
+        }
+    }
+
+    fn read(&mut self, mut rest: &[u8], rng: &mut Rng) {
         while let Some((head, after)) = rest.split_at_checked(HEAD) {
             let half = |at: usize| u32::from_ne_bytes(head[at..at + 4].try_into().expect("four bytes"));
             let whole = |at: usize| {

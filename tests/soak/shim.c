@@ -4,8 +4,8 @@
  *
  *   SOAK_CONTROL  the file of numbers, struct control
  *   SOAK_STORE    the store's file; what is beside it with -wal, -shm or -journal at the end belongs to it
- *   SOAK_JOURNAL  if set: every change to these files is written down there, with what was synced, so that a power
- *                 loss can be played: see power.rs
+ *   SOAK_JOURNAL  if set: every change to these files, and every sync, is written down in a file whose name begins
+ *                 so, one for each process, so that a power loss can be played: see power.rs
  *
  * A sync never reaches the machine's disk: a process that is killed leaves its writes to the kernel, and what a power
  * loss would leave is told by the journal.
@@ -39,6 +39,8 @@ struct control {
     uint64_t fail_step;    /* this one fails, 0: none */
     uint64_t fail_errno;   /* with this */
     uint64_t failed;       /* how many were made to fail */
+    uint64_t syncs;        /* syncs so far */
+    uint64_t fail_sync;    /* this one fails with fail_errno, 0: none */
 };
 
 enum { WRITE = 1, TRUNCATE, SYNCED, NOT_SYNCED, UNLINK };
@@ -73,8 +75,14 @@ __attribute__((constructor)) static void begin(void)
     syscall(SYS_close, file);
     control = mapped;
     const char *log = getenv("SOAK_JOURNAL");
-    if (log)
-        journal = syscall(SYS_openat, AT_FDCWD, log, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
+    if (log) {
+        /* Each process has its own: one that is killed may leave the end of it torn. */
+        char name[4096];
+        struct timespec now;
+        syscall(SYS_clock_gettime, CLOCK_MONOTONIC, &now);
+        snprintf(name, sizeof name, "%s.%012lld.%09ld", log, (long long)now.tv_sec, now.tv_nsec);
+        journal = syscall(SYS_openat, AT_FDCWD, name, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
+    }
 }
 
 static int by_name(const char *name)
@@ -183,7 +191,12 @@ static int sync_it(int fd, int call)
     if (file == FOREIGN)
         return control ? 0 : syscall(call, fd);
     pthread_mutex_lock(&order);
+    uint64_t sync = __atomic_add_fetch(&control->syncs, 1, __ATOMIC_SEQ_CST);
     int error = trouble(control->sync_errno);
+    if (!error && control->fail_sync && sync == control->fail_sync) {
+        error = control->fail_errno;
+        __atomic_add_fetch(&control->failed, 1, __ATOMIC_SEQ_CST);
+    }
     note(error ? NOT_SYNCED : SYNCED, file, 0, NULL, 0);
     pthread_mutex_unlock(&order);
     errno = error;

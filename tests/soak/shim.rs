@@ -30,9 +30,11 @@ pub(crate) enum Number {
     FailError = 8,
     /// How many were made to fail.
     Failed = 9,
+    /// The sync that fails with the same, counted apart.
+    FailSync = 11,
 }
 
-const NUMBERS: usize = 10;
+const NUMBERS: usize = 12;
 
 /// A compiled shim and its numbers.
 pub(crate) struct Shim {
@@ -79,6 +81,7 @@ impl Shim {
             self.set(number, 0);
         }
         self.set(Number::FailStep, 0);
+        self.set(Number::FailSync, 0);
         self.set(Number::FailError, 0);
     }
 }

@@ -4,6 +4,7 @@ mod accept;
 mod acknowledge;
 mod flapping;
 mod lease;
+mod log;
 mod look;
 mod people;
 mod row;
@@ -59,6 +60,9 @@ impl Sqlite {
     /// pending again.
     pub fn open(path: &Path) -> Result<Self, StoreError> {
         let lock = lock(path)?;
+        // Whoever was here before may have ended because of a disk that did not sync.
+        log::rewrite(&log::beside(path))
+            .map_err(|source| StoreError::Open { path: path.display().to_string(), source })?;
         let mut connection = Connection::open(path).map_err(failure)?;
         let identity = Arc::new(prepare(&mut connection).map_err(failure)??);
         let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
@@ -83,7 +87,8 @@ impl Sqlite {
         path: &Path,
     ) -> Result<Self, StoreError> {
         reader.busy_timeout(Duration::from_secs(5)).map_err(failure)?;
-        let writer = Writer::start(connection)
+        let log = lock.is_some().then(|| log::beside(path));
+        let writer = Writer::start(connection, log)
             .map_err(|source| StoreError::Open { path: path.display().to_string(), source })?;
         Ok(Self { writer, reader: Arc::new(Mutex::new(reader)), identity, _lock: lock })
     }

@@ -5,6 +5,7 @@
 //! along, or one that comes within [`UNSYNCED`]. A crash of the daemon loses none of it; a power failure may, and then
 //! a message that has just been sent is sent again, under the same name.
 
+use std::path::PathBuf;
 use std::thread;
 use std::time::Duration;
 
@@ -13,11 +14,15 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::time::timeout;
 
 use super::super::StoreError;
+use super::log;
 
 /// Most requests in one transaction.
 const BATCH: usize = 256;
 /// Most requests waiting.
 pub(super) const WAITING: usize = 4096;
+
+/// How many pages of the log are copied into the database at the latest.
+const CHECKPOINT: i64 = 1000;
 
 /// How long a commit without a sync of its own may wait for one.
 pub(super) const UNSYNCED: Duration = Duration::from_millis(200);
@@ -41,10 +46,10 @@ pub(super) struct Writer {
 
 impl Writer {
     /// Starts the thread. It ends, and closes the connection, when the last `Writer` is gone.
-    pub(super) fn start(connection: Connection) -> std::io::Result<Self> {
+    pub(super) fn start(connection: Connection, log: Option<PathBuf>) -> std::io::Result<Self> {
         let (jobs, waiting) = mpsc::channel(WAITING);
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build()?;
-        let scribe = Scribe { connection, syncs: None, owes_sync: false };
+        let scribe = Scribe { connection, syncs: None, owes_sync: false, log, doubts_log: false };
         thread::Builder::new().name("store".to_owned()).spawn(move || runtime.block_on(scribe.run(waiting)))?;
         Ok(Self { jobs })
     }
@@ -133,6 +138,10 @@ struct Scribe {
     syncs: Option<bool>,
     /// Whether something is committed and not synced.
     owes_sync: bool,
+    /// The write-ahead log, if it is on a disk.
+    log: Option<PathBuf>,
+    /// Whether the log may not be on the disk as it reads.
+    doubts_log: bool,
 }
 
 impl Scribe {
@@ -152,7 +161,10 @@ impl Scribe {
 
     fn commit(&mut self, batch: &mut Vec<Job>) {
         let synced = batch.iter().any(|job| job.synced);
-        let begun = self.set_synced(synced).and_then(|()| self.connection.execute_batch("BEGIN IMMEDIATE"));
+        let begun = self
+            .mend_log()
+            .and_then(|()| self.set_synced(synced))
+            .and_then(|()| self.connection.execute_batch("BEGIN IMMEDIATE"));
         // A disk that fails makes SQLite roll back everything so far, and what is done then would be committed by
         // itself: told that it failed, and there all the same.
         let in_transaction = || begun.is_ok() && !self.connection.is_autocommit();
@@ -161,15 +173,37 @@ impl Scribe {
         match begun.and_then(|()| self.connection.execute_batch("COMMIT")) {
             Ok(()) => {
                 self.owes_sync = !synced;
-                answers.into_iter().for_each(|answer| answer(Ok(())));
+                for answer in answers {
+                    answer(Ok(()));
+                }
             }
-            Err(error) => refuse(&self.connection, answers, &error),
+            Err(error) => {
+                self.doubts_log |= is_doubtful(&error);
+                refuse(&self.connection, answers, &error);
+            }
         }
+    }
+
+    /// Before anything is built upon the log.
+    fn mend_log(&mut self) -> rusqlite::Result<()> {
+        if let Some(path) = self.log.as_deref().filter(|_| self.doubts_log) {
+            log::rewrite(path).map_err(|error| {
+                let words = format!("cannot write the log anew after a failure: {error}");
+                rusqlite::Error::SqliteFailure(
+                    rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_IOERR_FSYNC),
+                    Some(words),
+                )
+            })?;
+        }
+        self.doubts_log = false;
+        Ok(())
     }
 
     fn set_synced(&mut self, synced: bool) -> rusqlite::Result<()> {
         if self.syncs != Some(synced) {
             self.connection.pragma_update(None, "synchronous", if synced { "FULL" } else { "NORMAL" })?;
+            // A checkpoint syncs the log first and says nothing when that fails: it may only find what is synced.
+            self.connection.pragma_update(None, "wal_autocheckpoint", if synced { CHECKPOINT } else { 0 })?;
             self.syncs = Some(synced);
         }
         Ok(())
@@ -180,11 +214,18 @@ impl Scribe {
         if !std::mem::take(&mut self.owes_sync) {
             return;
         }
-        let touched = self.set_synced(true).and_then(|()| self.connection.execute(TOUCH, []));
+        let touched =
+            self.mend_log().and_then(|()| self.set_synced(true)).and_then(|()| self.connection.execute(TOUCH, []));
         if let Err(error) = touched {
+            self.doubts_log |= is_doubtful(&error);
             tracing::error!(error = %error, "the store could not sync; what was just sent may be sent again after a power failure");
         }
     }
+}
+
+/// Whether a sync may have failed. A disk without room fails before that.
+fn is_doubtful(error: &rusqlite::Error) -> bool {
+    error.sqlite_error_code() != Some(ErrorCode::DiskFull)
 }
 
 /// The least that can be written.
@@ -193,9 +234,8 @@ pub(super) const TOUCH: &str =
 
 /// Nothing of the batch is kept: every one of its requests is told so.
 ///
-/// That holds for a sync that failed as well, after which the system takes for written what may not be: the next
-/// transaction writes its frames over those of this one and syncs them anew, and a checkpoint that failed is done
-/// anew as a whole. `tests/soak/steps.rs` loses the power after such failures.
+/// That holds for a sync that failed as well: see [`log`]. A checkpoint that failed is done anew as a whole.
+/// `tests/soak/steps.rs` loses the power after such failures.
 fn refuse(connection: &Connection, answers: Vec<Answer>, error: &rusqlite::Error) {
     if !connection.is_autocommit() {
         let _ = connection.execute_batch("ROLLBACK");
@@ -237,7 +277,7 @@ mod tests {
     async fn after_a_rollback_in_the_middle_of_a_batch_nothing_of_it_is_kept_and_all_are_told_so() {
         let connection = Connection::open_in_memory().expect("a store");
         connection.execute_batch("CREATE TABLE kept (number)").expect("a table");
-        let writer = Writer::start(connection).expect("a thread");
+        let writer = Writer::start(connection, None).expect("a thread");
         let (let_go, stuck) = channel::<()>();
         let mut first = Box::pin(writer.write(move |_| {
             let _ = stuck.recv();
@@ -270,7 +310,7 @@ mod tests {
 
     #[tokio::test]
     async fn beyond_the_bound_requests_are_refused_at_once_and_the_others_are_done() {
-        let writer = Writer::start(Connection::open_in_memory().expect("a store")).expect("a thread");
+        let writer = Writer::start(Connection::open_in_memory().expect("a store"), None).expect("a thread");
         let (let_go, stuck) = channel::<()>();
         let (begun, started) = oneshot::channel();
         let mut first = Box::pin(writer.write(move |_| {
