@@ -45,12 +45,15 @@ pub struct Signals {
     pub stop: watch::Receiver<bool>,
 }
 
-/// Why the daemon cannot start.
+/// Why the daemon cannot start, or go on.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
     /// The store cannot be opened.
     #[error("cannot open the store")]
     Store(#[from] StoreError),
+    /// The store turned out to be damaged while it was in use.
+    #[error("the store is damaged; the next start takes over what can be read into a new one")]
+    Damaged,
     /// A sink cannot be set up.
     #[error(transparent)]
     Sink(#[from] NotBuilt),
@@ -84,9 +87,11 @@ pub async fn run(
     let mut daemon = Daemon::start(config).await?;
     let mut housekeeping = interval(HOUSEKEEPING);
     let (mut timekeeper, mut looks) = (Timekeeper::new(clock::now()), interval(timekeeper::LOOK));
+    let store = Arc::clone(&daemon.store);
     loop {
         tokio::select! {
             _ = signals.stop.changed() => break,
+            () = store.damaged() => return Err(StartError::Damaged),
             Some(()) = signals.reload.recv() => daemon.reload(&load).await,
             _ = housekeeping.tick() => daemon.forget_the_old().await,
             _ = looks.tick() => if let Some(by) = timekeeper.look(clock::now()) {

@@ -40,6 +40,7 @@ fn load(place: &Place, colour: bool) -> Result<Config, String> {
 fn explained(error: &StartError) -> CommandError {
     let code = match error {
         StartError::Sink(_) => Code::Config,
+        StartError::Damaged => Code::TryAgain,
         _ => Code::Failed,
     };
     let mut described = CommandError::new(code, error.to_string());
@@ -55,6 +56,7 @@ fn explained(error: &StartError) -> CommandError {
         StartError::Store(StoreError::InUse(_)) => {
             described.hint("a daemon is running already; look with `linedown incidents`")
         }
+        StartError::Damaged => described.hint("start it again, as systemd does by itself; then look after the disk"),
         StartError::Store(_) => described.hint("the folder must exist and be writable for the user that runs linedown"),
         StartError::Local { .. } => described.hint("set `server.api` to a path this user may write"),
         StartError::Sink(_) => described,

@@ -88,6 +88,9 @@ pub trait Store: Send + Sync {
     /// much earlier. Answers how many.
     async fn set_back(&self, now: Timestamp, limit: usize) -> Result<usize, StoreError>;
 
+    /// Waits until it turns out not to read as it was written. Only a new start mends that.
+    async fn damaged(&self);
+
     /// Whether it can write now.
     async fn writable(&self) -> Result<(), StoreError>;
 
@@ -270,6 +273,9 @@ pub enum StoreError {
         /// Why.
         source: std::io::Error,
     },
+    /// It does not read as it was written.
+    #[error("the store is damaged")]
+    Damaged,
     /// The database failed.
     #[error("the store failed")]
     Failed(#[source] rusqlite::Error),

@@ -125,7 +125,7 @@ impl Gateway {
     }
 
     fn post(&self, address: SocketAddr, body: &str) -> Fate {
-        let status = answer(address, body).unwrap_or(0);
+        let status = post(address, body).unwrap_or(0);
         *lock(&self.answers).entry(status).or_default() += 1;
         if (200..300).contains(&status) { Fate::Promised } else { Fate::Unknown }
     }
@@ -146,7 +146,7 @@ impl Gateway {
 }
 
 /// Posts a webhook; answers the status if there was one.
-fn answer(address: SocketAddr, body: &str) -> Option<u16> {
+pub(crate) fn post(address: SocketAddr, body: &str) -> Option<u16> {
     let mut stream = TcpStream::connect(address).ok()?;
     stream.set_read_timeout(Some(PATIENCE)).ok()?;
     stream.write_all(request(body).as_bytes()).ok()?;

@@ -114,8 +114,9 @@ fn is_alarm(told: &Told) -> bool {
     told.kind.as_deref() != Some("undelivered")
 }
 
+/// Whatever it is about: what was lost elsewhere may be heard of when the line is back.
 fn says_back(told: &Told) -> bool {
-    is_alarm(told) && (told.kind.as_deref() == Some("resolved") || told.text.contains(" is back"))
+    told.kind.as_deref() == Some("resolved") || told.text.contains(" is back")
 }
 
 /// Nothing that was never posted, nothing garbled, nothing twice under two names.

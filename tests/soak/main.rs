@@ -5,6 +5,7 @@
 //! `make test` runs a short form; `make soak` a long one (`SOAK_KILLS=…`, how many times the daemon is killed). The
 //! seed is printed; `SOAK_SEED=…` plays the same faults again.
 
+mod damage;
 mod gateway;
 mod judge;
 mod power;

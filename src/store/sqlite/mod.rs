@@ -2,6 +2,7 @@
 
 mod accept;
 mod acknowledge;
+mod damage;
 mod flapping;
 mod lease;
 mod log;
@@ -26,9 +27,10 @@ use rusqlite::{Connection, OpenFlags};
 
 use super::view::{Delivery, DeliveryQuery, Incident, IncidentStory, Past, SilenceRow};
 use super::{Accepted, Acknowledgement, Leased, Retried, Settled, Settlement, Store, StoreError, Tally, Which};
-use crate::link;
 use crate::rule::Routing;
 use crate::source::Event;
+use crate::{clock, link};
+use damage::Damage;
 use lease::Lessor;
 use writer::{Writer, failure};
 
@@ -43,6 +45,7 @@ pub struct Sqlite {
     writer: Writer,
     reader: Arc<Mutex<Connection>>,
     identity: Arc<Identity>,
+    damage: Damage,
     /// Held while we live: two daemons on one store would each lease what the other sends.
     _lock: Option<File>,
 }
@@ -60,14 +63,21 @@ impl Sqlite {
     /// pending again.
     pub fn open(path: &Path) -> Result<Self, StoreError> {
         let lock = lock(path)?;
+        let open = |source| StoreError::Open { path: path.display().to_string(), source };
+        damage::end_replacing(path).map_err(open)?;
         // Whoever was here before may have ended because of a disk that did not sync.
-        log::rewrite(&log::beside(path))
-            .map_err(|source| StoreError::Open { path: path.display().to_string(), source })?;
-        let mut connection = Connection::open(path).map_err(failure)?;
-        let identity = Arc::new(prepare(&mut connection).map_err(failure)??);
+        log::rewrite(&log::beside(path)).map_err(open)?;
+        let connected = if damage::is_marked(path) { Err(StoreError::Damaged) } else { connect(path) };
+        let (connection, identity) = match connected {
+            Err(StoreError::Damaged) => {
+                replace(path)?;
+                connect(path)?
+            }
+            connected => connected?,
+        };
         let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let reader = Connection::open_with_flags(path, flags).map_err(failure)?;
-        Self::over(connection, reader, identity, Some(lock), path)
+        Self::over(connection, reader, Arc::new(identity), Some(lock), path)
     }
 
     /// A store that is gone with this value, for what is only tried out.
@@ -87,10 +97,11 @@ impl Sqlite {
         path: &Path,
     ) -> Result<Self, StoreError> {
         reader.busy_timeout(Duration::from_secs(5)).map_err(failure)?;
-        let log = lock.is_some().then(|| log::beside(path));
-        let writer = Writer::start(connection, log)
+        let path_on_disk = lock.is_some().then_some(path);
+        let damage = Damage::of(path_on_disk);
+        let writer = Writer::start(connection, path_on_disk.map(log::beside), damage.clone())
             .map_err(|source| StoreError::Open { path: path.display().to_string(), source })?;
-        Ok(Self { writer, reader: Arc::new(Mutex::new(reader)), identity, _lock: lock })
+        Ok(Self { writer, reader: Arc::new(Mutex::new(reader)), identity, damage, _lock: lock })
     }
 
     /// Looks at the store away from the runtime's threads.
@@ -104,8 +115,35 @@ impl Sqlite {
             // A panic elsewhere leaves a read-only connection as good as it was.
             look(&reader.lock().unwrap_or_else(PoisonError::into_inner))
         });
-        looked.await.map_err(|_| StoreError::Closed)?.map_err(failure)
+        let looked = looked.await.map_err(|_| StoreError::Closed)?;
+        looked.inspect_err(|error| self.damage.look_at(error)).map_err(failure)
     }
+}
+
+/// Opens a store that reads as it was written, or a new one.
+fn connect(path: &Path) -> Result<(Connection, Identity), StoreError> {
+    let mut connection = Connection::open(path).map_err(failure)?;
+    match prepare(&mut connection) {
+        Ok(identity) => Ok((connection, identity?)),
+        Err(error) => {
+            // A damaged store is kept as it is.
+            let _ = connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true);
+            Err(failure(error))
+        }
+    }
+}
+
+/// Puts a new store into the place of a damaged one, with all that can be read of that.
+fn replace(path: &Path) -> Result<(), StoreError> {
+    let open = |source| StoreError::Open { path: path.display().to_string(), source };
+    damage::clear_successor(path).map_err(open)?;
+    let (mut connection, _) = connect(&damage::successor(path))?;
+    let rows = damage::take_over(&mut connection, path).map_err(failure)?;
+    connection.close().map_err(|(_, error)| failure(error))?;
+    let aside = damage::replace(path, clock::now()).map_err(open)?;
+    let aside = aside.display();
+    tracing::error!(%aside, rows, "the store was damaged: it is set aside, and what could be read of it is taken over into a new one; `sqlite3 {aside} .recover` may find more");
+    Ok(())
 }
 
 fn lock(path: &Path) -> Result<File, StoreError> {
@@ -232,6 +270,10 @@ impl Store for Sqlite {
 
     async fn set_back(&self, now: Timestamp, limit: usize) -> Result<usize, StoreError> {
         self.writer.write(move |connection| set_back::set_back(connection, now, limit)).await
+    }
+
+    async fn damaged(&self) {
+        self.damage.met().await;
     }
 
     async fn writable(&self) -> Result<(), StoreError> {

@@ -11,9 +11,10 @@ use std::time::Duration;
 
 use rusqlite::{Connection, ErrorCode};
 use tokio::sync::{mpsc, oneshot};
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout_at};
 
 use super::super::StoreError;
+use super::damage::{self, Damage};
 use super::log;
 
 /// Most requests in one transaction.
@@ -42,16 +43,18 @@ type Answer = Box<dyn FnOnce(Result<(), StoreError>) + Send>;
 /// The way to the writing thread.
 pub(super) struct Writer {
     jobs: mpsc::Sender<Job>,
+    damage: Damage,
 }
 
 impl Writer {
     /// Starts the thread. It ends, and closes the connection, when the last `Writer` is gone.
-    pub(super) fn start(connection: Connection, log: Option<PathBuf>) -> std::io::Result<Self> {
+    pub(super) fn start(connection: Connection, log: Option<PathBuf>, damage: Damage) -> std::io::Result<Self> {
         let (jobs, waiting) = mpsc::channel(WAITING);
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build()?;
-        let scribe = Scribe { connection, syncs: None, owes_sync: false, log, doubts_log: false };
+        let scribe =
+            Scribe { connection, syncs: None, unsynced_since: None, log, doubts_log: false, damage: damage.clone() };
         thread::Builder::new().name("store".to_owned()).spawn(move || runtime.block_on(scribe.run(waiting)))?;
-        Ok(Self { jobs })
+        Ok(Self { jobs, damage })
     }
 
     /// Does a piece of work within a transaction and answers after its commit. Waits for its turn.
@@ -60,7 +63,7 @@ impl Writer {
         T: Send + 'static,
         F: FnOnce(&Connection) -> rusqlite::Result<T> + Send + 'static,
     {
-        let (work, answer) = prepared(work);
+        let (work, answer) = prepared(work, self.damage.clone());
         self.jobs.send(Job { work, synced: true }).await.map_err(|_| StoreError::Closed)?;
         answer.await.map_err(|_| StoreError::Closed)?
     }
@@ -71,7 +74,7 @@ impl Writer {
         T: Send + 'static,
         F: FnOnce(&Connection) -> rusqlite::Result<T> + Send + 'static,
     {
-        let (work, answer) = prepared(work);
+        let (work, answer) = prepared(work, self.damage.clone());
         self.jobs.send(Job { work, synced: false }).await.map_err(|_| StoreError::Closed)?;
         answer.await.map_err(|_| StoreError::Closed)?
     }
@@ -82,7 +85,7 @@ impl Writer {
         T: Send + 'static,
         F: FnOnce(&Connection) -> rusqlite::Result<T> + Send + 'static,
     {
-        let (work, answer) = prepared(work);
+        let (work, answer) = prepared(work, self.damage.clone());
         self.jobs.try_send(Job { work, synced: true }).map_err(|refused| match refused {
             mpsc::error::TrySendError::Full(_) => StoreError::Busy,
             mpsc::error::TrySendError::Closed(_) => StoreError::Closed,
@@ -91,14 +94,16 @@ impl Writer {
     }
 }
 
-fn prepared<T, F>(work: F) -> (Work, oneshot::Receiver<Result<T, StoreError>>)
+fn prepared<T, F>(work: F, damage: Damage) -> (Work, oneshot::Receiver<Result<T, StoreError>>)
 where
     T: Send + 'static,
     F: FnOnce(&Connection) -> rusqlite::Result<T> + Send + 'static,
 {
     let (sender, receiver) = oneshot::channel();
     let work: Work = Box::new(move |connection| {
-        let done = connection.map(|connection| within_savepoint(connection, work).map_err(failure));
+        let done = connection.map(|connection| {
+            within_savepoint(connection, work).inspect_err(|error| damage.look_at(error)).map_err(failure)
+        });
         Box::new(move |committed| {
             let answer = match (committed, done) {
                 (Ok(()), done) => done.unwrap_or(Err(StoreError::Closed)),
@@ -136,12 +141,13 @@ struct Scribe {
     connection: Connection,
     /// How the connection commits now; `None` before it was first told.
     syncs: Option<bool>,
-    /// Whether something is committed and not synced.
-    owes_sync: bool,
+    /// Since when something is committed and not synced.
+    unsynced_since: Option<Instant>,
     /// The write-ahead log, if it is on a disk.
     log: Option<PathBuf>,
     /// Whether the log may not be on the disk as it reads.
     doubts_log: bool,
+    damage: Damage,
 }
 
 impl Scribe {
@@ -149,7 +155,10 @@ impl Scribe {
         let mut batch = Vec::with_capacity(BATCH);
         loop {
             let next = waiting.recv_many(&mut batch, BATCH);
-            let received = if self.owes_sync { timeout(UNSYNCED, next).await } else { Ok(next.await) };
+            let received = match self.unsynced_since {
+                Some(since) => timeout_at(since + UNSYNCED, next).await,
+                None => Ok(next.await),
+            };
             match received {
                 Ok(0) => break,
                 Ok(_) => self.commit(&mut batch),
@@ -160,7 +169,8 @@ impl Scribe {
     }
 
     fn commit(&mut self, batch: &mut Vec<Job>) {
-        let synced = batch.iter().any(|job| job.synced);
+        let is_late = self.unsynced_since.is_some_and(|since| since.elapsed() >= UNSYNCED);
+        let synced = is_late || batch.iter().any(|job| job.synced);
         let begun = self
             .mend_log()
             .and_then(|()| self.set_synced(synced))
@@ -172,13 +182,14 @@ impl Scribe {
             batch.drain(..).map(|job| (job.work)(in_transaction().then_some(&self.connection))).collect();
         match begun.and_then(|()| self.connection.execute_batch("COMMIT")) {
             Ok(()) => {
-                self.owes_sync = !synced;
+                self.unsynced_since = if synced { None } else { self.unsynced_since.or_else(|| Some(Instant::now())) };
                 for answer in answers {
                     answer(Ok(()));
                 }
             }
             Err(error) => {
                 self.doubts_log |= is_doubtful(&error);
+                self.damage.look_at(&error);
                 refuse(&self.connection, answers, &error);
             }
         }
@@ -211,7 +222,7 @@ impl Scribe {
 
     /// A commit of next to nothing, whose sync takes along what was committed without one.
     fn sync(&mut self) {
-        if !std::mem::take(&mut self.owes_sync) {
+        if self.unsynced_since.take().is_none() {
             return;
         }
         let touched =
@@ -261,6 +272,7 @@ fn copy(error: &rusqlite::Error) -> rusqlite::Error {
 pub(super) fn failure(error: rusqlite::Error) -> StoreError {
     match error.sqlite_error_code() {
         Some(ErrorCode::DiskFull) => StoreError::Full,
+        _ if damage::is_damage(&error) => StoreError::Damaged,
         _ => StoreError::Failed(error),
     }
 }
@@ -277,7 +289,7 @@ mod tests {
     async fn after_a_rollback_in_the_middle_of_a_batch_nothing_of_it_is_kept_and_all_are_told_so() {
         let connection = Connection::open_in_memory().expect("a store");
         connection.execute_batch("CREATE TABLE kept (number)").expect("a table");
-        let writer = Writer::start(connection, None).expect("a thread");
+        let writer = Writer::start(connection, None, Damage::of(None)).expect("a thread");
         let (let_go, stuck) = channel::<()>();
         let mut first = Box::pin(writer.write(move |_| {
             let _ = stuck.recv();
@@ -310,7 +322,8 @@ mod tests {
 
     #[tokio::test]
     async fn beyond_the_bound_requests_are_refused_at_once_and_the_others_are_done() {
-        let writer = Writer::start(Connection::open_in_memory().expect("a store"), None).expect("a thread");
+        let writer =
+            Writer::start(Connection::open_in_memory().expect("a store"), None, Damage::of(None)).expect("a thread");
         let (let_go, stuck) = channel::<()>();
         let (begun, started) = oneshot::channel();
         let mut first = Box::pin(writer.write(move |_| {

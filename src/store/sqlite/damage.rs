@@ -1,0 +1,191 @@
+//! A store that does not read as it was written: what is noticed of it, and what becomes of it.
+//!
+//! Whoever meets the damage leaves a mark beside the store, and the daemon ends. The next start makes a new store,
+//! takes over every row that can still be read, and only then sets the old one aside, under a name with the time in it.
+//! It is kept as it was, so that a person can have more of it: `sqlite3 FILE .recover`.
+
+use std::ffi::OsString;
+use std::fs::{self, File};
+use std::io;
+use std::path::{Path, PathBuf};
+
+use jiff::Timestamp;
+use rusqlite::config::DbConfig;
+use rusqlite::types::Value;
+use rusqlite::{Connection, ErrorCode, OpenFlags, params_from_iter};
+use tokio::sync::watch;
+
+/// Everything that is kept, what others refer to first. Each by its key.
+const TABLES: [(&str, &str); 9] = [
+    ("meta", "key"),
+    ("incident", "id"),
+    ("line", "source, instance"),
+    ("event", "id"),
+    ("notification", "id"),
+    ("attempt", "notification, number"),
+    ("gathering", "sink, recipient, grouping, class"),
+    ("flapping", "source, instance, rule"),
+    ("silence", "id"),
+];
+
+/// How far the numbers of a new store are from those of the old one, whose last ones may not be readable: no two
+/// messages may have the same.
+const GAP: i64 = 1_000_000;
+
+/// Whether an error means that the file does not read as it was written.
+pub(super) fn is_damage(error: &rusqlite::Error) -> bool {
+    matches!(error.sqlite_error_code(), Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase))
+}
+
+/// Damage that was met while the store was in use.
+#[derive(Clone)]
+pub(super) struct Damage {
+    mark: Option<PathBuf>,
+    met: watch::Sender<bool>,
+}
+
+impl Damage {
+    /// Of a store in this file, or in none.
+    pub(super) fn of(database: Option<&Path>) -> Self {
+        Self { mark: database.map(|path| beside(path, ".damaged")), met: watch::Sender::new(false) }
+    }
+
+    /// Whoever gets an error asks whether this is it. If so, the next start will know.
+    pub(super) fn look_at(&self, error: &rusqlite::Error) {
+        if !is_damage(error) || self.met.send_replace(true) {
+            return;
+        }
+        tracing::error!(error = %error, "the store is damaged; linedown ends, and its next start sets the store aside and takes over what can be read");
+        if let Some(mark) = &self.mark
+            && let Err(error) = File::create(mark)
+        {
+            tracing::error!(error = %error, mark = %mark.display(), "cannot leave a mark for the next start; create this file before you start linedown again");
+        }
+    }
+
+    /// Waits until somebody meets it.
+    pub(super) async fn met(&self) {
+        // We hold the other end ourselves, so it is never closed.
+        let _ = self.met.subscribe().wait_for(|met| *met).await;
+    }
+}
+
+/// Whether somebody left a mark.
+pub(super) fn is_marked(database: &Path) -> bool {
+    beside(database, ".damaged").exists()
+}
+
+/// Where a new store is made before it takes the place of a damaged one.
+pub(super) fn successor(database: &Path) -> PathBuf {
+    beside(database, ".new")
+}
+
+/// Begins anew: nothing is left of an attempt that was cut short.
+pub(super) fn clear_successor(database: &Path) -> io::Result<()> {
+    let new = successor(database);
+    ["", "-wal", "-shm", "-journal"].iter().try_for_each(|end| unless_missing(fs::remove_file(beside(&new, end))))
+}
+
+/// Puts the successor, which is closed, into the place of a store, which is kept. Answers where that is now.
+pub(super) fn replace(database: &Path, now: Timestamp) -> io::Result<PathBuf> {
+    let aside = beside(database, &now.strftime(".damaged-%Y%m%dT%H%M%SZ").to_string());
+    for end in ["", "-wal", "-journal"] {
+        unless_missing(fs::rename(beside(database, end), beside(&aside, end)))?;
+    }
+    unless_missing(fs::remove_file(beside(database, "-shm")))?;
+    take_place(database)?;
+    Ok(aside)
+}
+
+/// Ends what a crash cut short: the damaged store is out of the way, and its successor not in its place.
+pub(super) fn end_replacing(database: &Path) -> io::Result<()> {
+    if !database.exists() && successor(database).exists() { take_place(database) } else { Ok(()) }
+}
+
+fn take_place(database: &Path) -> io::Result<()> {
+    fs::rename(successor(database), database)?;
+    unless_missing(fs::remove_file(beside(database, ".damaged")))?;
+    match database.parent() {
+        Some(folder) if !folder.as_os_str().is_empty() => File::open(folder)?.sync_all(),
+        _ => Ok(()),
+    }
+}
+
+fn unless_missing(done: io::Result<()>) -> io::Result<()> {
+    match done {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        done => done,
+    }
+}
+
+/// Takes over what can be read of a damaged store into a new one. Answers the number of rows.
+pub(super) fn take_over(connection: &mut Connection, damaged: &Path) -> rusqlite::Result<usize> {
+    // Writable, for a log that has to be looked through first; but nothing is written.
+    let old = Connection::open_with_flags(damaged, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
+    old.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
+    connection.pragma_update(None, "foreign_keys", "OFF")?;
+    let transaction = connection.transaction()?;
+    let mut taken = 0;
+    for (table, key) in TABLES {
+        // From both ends: what lies between is what cannot be read.
+        let descending = key.replace(", ", " DESC, ");
+        for order in [key.to_owned(), format!("{descending} DESC")] {
+            let (rows, whole) = copy(&old, &transaction, table, &order)?;
+            taken += rows;
+            if whole {
+                break;
+            }
+        }
+    }
+    for orphans in [
+        "DELETE FROM notification WHERE incident NOT IN (SELECT id FROM incident)",
+        "DELETE FROM attempt WHERE notification NOT IN (SELECT id FROM notification)",
+        "UPDATE notification SET lost = NULL WHERE lost NOT IN (SELECT id FROM notification)",
+        "UPDATE event SET incident = NULL WHERE incident NOT IN (SELECT id FROM incident)",
+        "UPDATE line SET incident = NULL WHERE incident NOT IN (SELECT id FROM incident)",
+    ] {
+        transaction.execute(orphans, [])?;
+    }
+    let numbers = "INSERT INTO sqlite_sequence (name, seq) \
+                   SELECT value, 0 FROM json_each('[\"incident\",\"event\",\"notification\",\"silence\"]') \
+                   WHERE value NOT IN (SELECT name FROM sqlite_sequence)";
+    transaction.execute(numbers, [])?;
+    transaction.execute("UPDATE sqlite_sequence SET seq = seq + ?", [GAP])?;
+    transaction.commit()?;
+    connection.pragma_update(None, "foreign_keys", "ON")?;
+    Ok(taken)
+}
+
+/// Copies rows in an order until one cannot be read. Answers how many, and whether that was all.
+fn copy(old: &Connection, new: &Connection, table: &str, order: &str) -> rusqlite::Result<(usize, bool)> {
+    let Ok(mut select) = old.prepare(&format!("SELECT * FROM {table} ORDER BY {order}")) else {
+        return Ok((0, false));
+    };
+    let columns = select.column_count();
+    let places = vec!["?"; columns].join(", ");
+    let mut insert = new.prepare(&format!("INSERT OR REPLACE INTO {table} VALUES ({places})"))?;
+    let Ok(mut rows) = select.query([]) else { return Ok((0, false)) };
+    let mut copied = 0;
+    loop {
+        let row = match rows.next() {
+            Ok(Some(row)) => row,
+            Ok(None) => return Ok((copied, true)),
+            Err(_) => return Ok((copied, false)),
+        };
+        let Ok(values) = (0..columns).map(|column| row.get(column)).collect::<rusqlite::Result<Vec<Value>>>() else {
+            return Ok((copied, false));
+        };
+        match insert.execute(params_from_iter(values)) {
+            Ok(_) => copied += 1,
+            // What the tables do not allow is not what was written.
+            Err(error) if error.sqlite_error_code() == Some(ErrorCode::ConstraintViolation) => {}
+            Err(error) => return Err(error),
+        }
+    }
+}
+
+fn beside(database: &Path, end: &str) -> PathBuf {
+    let mut path = OsString::from(database);
+    path.push(end);
+    PathBuf::from(path)
+}

@@ -1,0 +1,172 @@
+//! The store itself: pages that do not read as they were written, and the old that is forgotten.
+
+use std::fs;
+use std::os::unix::fs::FileExt;
+use std::path::PathBuf;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use linedown_standins::DEADLINE;
+use rusqlite::Connection;
+use serde_json::json;
+
+use crate::gateway::{now_ms, post};
+use crate::service::Service;
+
+/// Lines that are down when the damage is done.
+const LINES: usize = 300;
+const RULE: &str = "[[rules]]\nname = \"all\"\nnotify = [\"people\"]\ngroup_interval = \"0s\"\n";
+/// Nobody listens there.
+const AWAY: &str = "[sinks.people]\ntype = \"slack\"\nwebhook_url = \"http://127.0.0.1:9/x\"\n";
+const THERE: &str = "[sinks.people]\ntype = \"stdout\"\nformat = \"json\"\n";
+
+fn down(service: &Service, line: &str) -> Option<u16> {
+    let body = json!({ "type": "DisconnectedCallback", "instanceId": line, "momment": now_ms() });
+    post(service.address(), &body.to_string())
+}
+
+/// A daemon that has stopped with all lines down and nobody told.
+fn with_lines_down() -> Service {
+    let mut service = Service::new();
+    service.configure(&format!("{AWAY}{RULE}"));
+    service.start_and_wait();
+    for number in 0..LINES {
+        assert_eq!(down(&service, &format!("line-{number}")), Some(200));
+    }
+    service.term();
+    assert!(service.ended_within(DEADLINE).is_some());
+    service.configure(&format!("{THERE}{RULE}"));
+    service
+}
+
+/// Started anew whenever it ends, as systemd does, until this many lines were told of.
+fn wait_for_told(service: &mut Service, count: usize) {
+    let deadline = Instant::now() + DEADLINE;
+    while service.told().len() < count {
+        if service.pid().is_none() || service.ended().is_some_and(|how| how.code() == Some(75)) {
+            service.start();
+        }
+        assert!(service.ended().is_none(), "it ended: {}", service.end_of_log());
+        assert!(Instant::now() < deadline, "{} told: {}", service.told().len(), service.end_of_log());
+        thread::sleep(Duration::from_millis(20));
+    }
+}
+
+/// What was set aside.
+fn aside(service: &Service) -> Vec<PathBuf> {
+    let folder = fs::read_dir(service.folder().join("store")).expect("the folder is there");
+    let paths = folder.map(|entry| entry.expect("it can be read").path());
+    let is_aside = |path: &PathBuf| path.extension().is_some_and(|end| end.to_string_lossy().starts_with("damaged-2"));
+    paths.filter(|path| is_aside(path) && !path.display().to_string().ends_with("-wal")).collect()
+}
+
+#[test]
+fn a_damaged_page_is_noticed_and_all_the_rest_is_taken_over() {
+    let mut service = with_lines_down();
+    damage(&service, "notification");
+    wait_for_told(&mut service, LINES - 80);
+    assert_eq!(aside(&service).len(), 1, "{:?}", aside(&service));
+    let log = service.log();
+    assert!(log.contains("the store was damaged: it is set aside") && log.contains(".recover"), "{log}");
+    assert_eq!(service.rows(&["incidents", "--open"]).len(), LINES, "only notifications were on that page");
+    assert_eq!(down(&service, "fresh"), Some(200));
+    let told = service.told().len();
+    wait_for_told(&mut service, told + 1);
+    let mut keys: Vec<String> = service.told().iter().map(|line| line["key"].to_string()).collect();
+    let count = keys.len();
+    keys.sort();
+    keys.dedup();
+    assert_eq!(keys.len(), count, "every message has a name of its own");
+}
+
+#[test]
+fn damage_that_is_met_later_ends_the_daemon_and_the_next_start_takes_over_the_rest() {
+    let mut service = with_lines_down();
+    damage(&service, "event");
+    wait_for_told(&mut service, LINES);
+    assert_eq!(aside(&service).len(), 0, "nobody has looked there");
+    let how = (1..=LINES).find_map(|number| {
+        service.command(&["incident", &number.to_string()]);
+        service.ended()
+    });
+    let how = how.or_else(|| service.ended_within(DEADLINE));
+    assert_eq!(how.and_then(|how| how.code()), Some(75), "{}", service.end_of_log());
+    service.start_and_wait();
+    assert_eq!((aside(&service).len(), service.rows(&["incidents", "--open"]).len()), (1, LINES));
+    assert_eq!(down(&service, "fresh"), Some(200));
+    wait_for_told(&mut service, LINES + 1);
+}
+
+#[test]
+fn a_store_that_is_no_store_is_set_aside() {
+    let mut service = with_lines_down();
+    let nonsense = vec![0xa5; 100_000];
+    fs::write(service.store(), &nonsense).expect("it can be written");
+    service.start_and_wait();
+    assert_eq!(down(&service, "fresh"), Some(200));
+    wait_for_told(&mut service, 1);
+    let kept = aside(&service);
+    assert_eq!(fs::read(&kept[0]).expect("it is kept"), nonsense, "{kept:?}");
+}
+
+/// Writes over a page in the middle of a table.
+fn damage(service: &Service, table: &str) {
+    let page = leaf(service, table);
+    let file = fs::File::options().write(true).open(service.store()).expect("it is there");
+    file.write_all_at(&[0x5a; 4096], (page - 1) * 4096).expect("it can be written");
+}
+
+/// A page in the middle of a table.
+fn leaf(service: &Service, table: &str) -> u64 {
+    let store = Connection::open(service.store()).expect("it opens");
+    let root = "SELECT rootpage FROM sqlite_schema WHERE name = ?";
+    let root: u32 = store.query_row(root, [table], |row| row.get(0)).expect("the table is there");
+    drop(store);
+    let bytes = fs::read(service.store()).expect("it can be read");
+    let page = &bytes[(root as usize - 1) * 4096..][..4096];
+    let number = |at: usize| usize::from(u16::from_be_bytes([page[at], page[at + 1]]));
+    assert_eq!(page[0], 5, "a page that leads to others");
+    let cell = number(12 + 2 * (number(3) / 2));
+    u64::from(u32::from_be_bytes(page[cell..cell + 4].try_into().expect("four bytes")))
+}
+
+#[test]
+fn the_old_is_forgotten_in_steps_that_keep_no_webhook_waiting() {
+    const OLD: usize = 20_000;
+    let mut service = Service::new();
+    service.configure(&format!("{THERE}{RULE}"));
+    service.start_and_wait();
+    service.term();
+    assert!(service.ended_within(DEADLINE).is_some());
+    let store = Connection::open(service.store()).expect("it opens");
+    let numbers = format!("WITH RECURSIVE n (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM n LIMIT {OLD})");
+    for rows in [
+        "INSERT INTO incident (source, instance, labels, reason, opened_at, closed_at) \
+         SELECT 'z-api', 'old-' || n, '{}', 'other', 1000, 2000 FROM n",
+        "INSERT INTO event (source, instance, kind, reason, at, received_at, incident, change, payload) \
+         SELECT 'z-api', 'old-' || n, 'disconnected', 'other', 1000, 1000, n, 'opened', '{}' FROM n",
+    ] {
+        let (table, values) = rows.split_once(" SELECT ").expect("it selects");
+        store.execute(&format!("{table} {numbers} SELECT {values}"), []).expect("rows can be inserted");
+    }
+    store.close().expect("it closes");
+
+    service.start();
+    let mut slowest = Duration::ZERO;
+    for number in 0.. {
+        let begun = Instant::now();
+        assert_eq!(down(&service, &format!("new-{number}")), Some(200));
+        // The first one waits for the start.
+        if number > 0 {
+            slowest = slowest.max(begun.elapsed());
+        }
+        if service.log().contains("forgot what was over and old") {
+            assert!(number > 1, "it was over before anything came");
+            break;
+        }
+    }
+    println!("the slowest webhook while {OLD} old incidents were forgotten took {slowest:?}");
+    assert!(slowest < Duration::from_secs(1), "{slowest:?}");
+    let left = service.rows(&["incidents"]);
+    assert!(left.iter().all(|row| row["opened_at"].as_str() > Some("2000")), "the old ones are gone");
+}
