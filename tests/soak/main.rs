@@ -8,6 +8,7 @@
 mod damage;
 mod gateway;
 mod judge;
+mod life;
 mod power;
 mod service;
 mod shim;
