@@ -6,7 +6,8 @@ use std::process::Command;
 
 use tempfile::TempDir;
 
-const DOCUMENTS: [&str; 4] = ["README.md", "docs/handbook.md", "docs/service.md", "docs/writing-a-sink.md"];
+const DOCUMENTS: [&str; 5] =
+    ["README.md", "docs/handbook.md", "docs/service.md", "docs/writing-a-sink.md", "RELIABILITY.md"];
 
 /// What stands around a part of a config that a document shows.
 const AROUND: &str = r#"
@@ -127,6 +128,22 @@ fn links_lead_somewhere() {
             assert!(there, "{name}: {link}");
         }
     }
+}
+
+#[test]
+fn every_promise_names_tests_that_exist() {
+    let text = document("RELIABILITY.md");
+    let promises: Vec<&str> =
+        text.lines().filter(|line| line.starts_with("| ") && !line.contains("| shown by")).collect();
+    for promise in &promises {
+        let tests: Vec<(&str, &str)> =
+            promise.split("[`").skip(1).filter_map(|link| link.split(')').next()?.split_once("`](")).collect();
+        assert!(!tests.is_empty(), "no test: {promise}");
+        for (test, file) in tests {
+            assert!(document(file).contains(&format!("fn {test}(")), "{file} has no {test}");
+        }
+    }
+    assert!(promises.len() > 15, "{} promises found", promises.len());
 }
 
 /// A heading as an anchor.
