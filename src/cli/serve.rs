@@ -57,6 +57,6 @@ fn explained(error: &StartError) -> CommandError {
         }
         StartError::Store(_) => described.hint("the folder must exist and be writable for the user that runs linedown"),
         StartError::Local { .. } => described.hint("set `server.api` to a path this user may write"),
-        StartError::Sink(_) => described,
+        StartError::Sink(_) | StartError::Tls(_) => described,
     }
 }
