@@ -9,18 +9,20 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use rustls::ServerConfig;
 use tokio::net::{TcpListener, UnixListener};
 use tokio::sync::{mpsc, watch};
 use tokio::task::{AbortHandle, JoinSet};
 use tokio::time::{interval, timeout};
 
+use crate::certificate::Served;
 use crate::clock;
 use crate::config::Config;
 use crate::delivery::{self, Delivery, NotBuilt, SharedRouting};
 use crate::metrics::Metrics;
 use crate::server::api::{self, Local};
 use crate::server::hook::{Hook, HookSettings, HookSource};
-use crate::server::listener::{self, SharedTls};
+use crate::server::listener;
 use crate::server::{self};
 use crate::source;
 use crate::standing::Watch;
@@ -57,6 +59,9 @@ pub enum StartError {
     /// A sink cannot be set up.
     #[error(transparent)]
     Sink(#[from] NotBuilt),
+    /// TLS cannot be set up.
+    #[error("cannot set up TLS")]
+    Tls(#[from] rustls::Error),
     /// The port cannot be bound.
     #[error("cannot listen on {address}")]
     Listen {
@@ -109,7 +114,8 @@ struct Daemon {
     config: Config,
     store: Arc<dyn Store>,
     hook: Arc<Hook>,
-    tls: Arc<SharedTls>,
+    /// What webhooks are served with, where TLS is ours to terminate.
+    tls: Option<Arc<Served>>,
     stop: watch::Sender<bool>,
     servers: JoinSet<()>,
     /// Tells systemd how things stand.
@@ -138,7 +144,8 @@ impl Daemon {
             Arc::clone(&delivery),
             metrics,
         ));
-        let tls = Arc::new(SharedTls::new(config.server.tls.as_ref().and_then(|tls| tls.server.clone())));
+        let tls = config.server.tls.is_some().then(Served::new);
+        let encryption = tls.as_ref().map(Served::server).transpose()?;
         let mut daemon = Self {
             config,
             store,
@@ -150,18 +157,27 @@ impl Daemon {
             reload_failed: Arc::default(),
             socket,
         };
-        daemon.serve(listener, local);
+        daemon.certify();
+        daemon.serve(listener, local, encryption);
         Ok(daemon)
     }
 
-    fn serve(&mut self, listener: TcpListener, local: UnixListener) {
-        let scheme = if self.tls.load().is_some() { "https" } else { "http" };
+    /// New connections are served with the certificate that the config names.
+    fn certify(&self) {
+        let certificate = self.config.server.tls.as_ref().and_then(|tls| tls.certificate.clone());
+        if let (Some(served), Some(certificate)) = (&self.tls, certificate) {
+            served.install(certificate);
+        }
+    }
+
+    fn serve(&mut self, listener: TcpListener, local: UnixListener, encryption: Option<Arc<ServerConfig>>) {
+        let scheme = if encryption.is_some() { "https" } else { "http" };
         let address = listener.local_addr().unwrap_or(self.config.server.listen);
         let (store, delivery) = (Arc::clone(&self.store), Arc::clone(&self.hook.delivery));
         let asked = Arc::new(Local { store, delivery, routing: Arc::clone(&self.hook.routing) });
         let webhooks = self.servers.spawn(listener::serve(
             listener,
-            Arc::clone(&self.tls),
+            encryption,
             self.config.server.max_connections,
             server::routes(Arc::clone(&self.hook)),
             self.stop.subscribe(),
@@ -204,11 +220,11 @@ impl Daemon {
         self.warn_of_what_needs_a_restart(&config);
         self.hook.settings.store(Arc::new(hook_settings(&config)));
         self.hook.routing.store(Arc::clone(&config.routing));
-        self.tls.store(config.server.tls.as_ref().and_then(|tls| tls.server.clone()));
         self.hook.delivery.assign(built, &owing);
         let (sinks, rules) = (config.routing.sinks.len(), config.routing.rules.len());
         tracing::info!(name: "reloaded", sinks, rules, "config reloaded");
         self.config = config;
+        self.certify();
         true
     }
 

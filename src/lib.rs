@@ -8,6 +8,7 @@
 //! sinks ← delivery ← store.lease
 //! ```
 
+pub mod certificate;
 pub mod cli;
 pub mod clock;
 pub mod config;

@@ -59,6 +59,6 @@ fn explained(error: &StartError) -> CommandError {
         StartError::Damaged => described.hint("start it again, as systemd does by itself; then look after the disk"),
         StartError::Store(_) => described.hint("the folder must exist and be writable for the user that runs linedown"),
         StartError::Local { .. } => described.hint("set `server.api` to a path this user may write"),
-        StartError::Sink(_) => described,
+        StartError::Sink(_) | StartError::Tls(_) => described,
     }
 }

@@ -4,18 +4,18 @@
 use std::fs::File;
 use std::io::Read;
 use std::os::unix::fs::PermissionsExt;
-use std::sync::Arc;
 
 use jiff::Timestamp;
 use linedown_sinks::{Path, Problem, Secret, Section};
+use rustls::InconsistentKeys;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
-use rustls::{InconsistentKeys, ServerConfig};
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 use serde_json::Value;
 
 use super::reader::{Reader, is_missing};
+use crate::certificate::{Certificate, Validity};
 
 /// Largest file read; a long chain is a few kilobytes.
 const LARGEST: u64 = 1024 * 1024;
@@ -26,12 +26,8 @@ const DAMAGED: &str = "its PEM is cut off or damaged";
 /// A certificate with its key.
 #[derive(Clone)]
 pub struct Tls {
-    /// Where the chain is, ours first.
-    pub certificate: Secret,
-    /// Where its key is.
-    pub key: Secret,
-    /// Both, ready to serve HTTP/1.1 with. None only for a config that lacks its credentials.
-    pub server: Option<Arc<ServerConfig>>,
+    /// Ready to serve with. None only for a config that lacks its credentials.
+    pub certificate: Option<Certificate>,
 }
 
 /// Files by their paths, or whatever a secret may be; a plain text is a path.
@@ -51,11 +47,17 @@ pub(super) fn read(value: &Value, path: &Path, now: Timestamp, reader: &mut Read
     }
     let certificate = keys.certificate.as_ref().and_then(|place| pem("certificate", place, &mut section));
     let key = keys.key.as_ref().and_then(|place| pem("key", place, &mut section));
-    let chain = certificate.as_ref().and_then(|pem| chain(pem, now, &mut section));
+    let chain = certificate.as_ref().and_then(|pem| chain(pem, &mut section));
     let private = key.as_ref().and_then(|pem| private(pem, &mut section));
-    let server = chain.zip(private).and_then(|(chain, key)| server(chain, key, &mut section));
+    let certificate = chain.zip(private).and_then(|(chain, key)| self::certificate(chain, key, &mut section));
+    if let Some(Validity { until, .. }) =
+        certificate.as_ref().and_then(|certificate| certificate.validity).filter(|validity| validity.until < now)
+    {
+        section.warning("certificate", format!("it expired on {}", until.strftime("%Y-%m-%d"))).hint =
+            Some("gateways will not post to it: renew it".into());
+    }
     reader.finish(section);
-    Some(Tls { certificate: keys.certificate?, key: keys.key?, server })
+    Some(Tls { certificate })
 }
 
 /// The content of a file or of a secret.
@@ -89,7 +91,7 @@ fn pem(name: &str, place: &Secret, section: &mut Section<'_>) -> Option<SecretSt
     Some(pem.into())
 }
 
-fn chain(pem: &SecretString, now: Timestamp, section: &mut Section<'_>) -> Option<Vec<CertificateDer<'static>>> {
+fn chain(pem: &SecretString, section: &mut Section<'_>) -> Option<Vec<CertificateDer<'static>>> {
     let chain: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(pem.expose_secret().as_bytes()).collect();
     let chain = match chain {
         Ok(chain) if !chain.is_empty() => chain,
@@ -103,10 +105,6 @@ fn chain(pem: &SecretString, now: Timestamp, section: &mut Section<'_>) -> Optio
             return None;
         }
     };
-    if let Some(end) = not_after(&chain[0]).filter(|end| *end < now) {
-        section.warning("certificate", format!("it expired on {}", end.strftime("%Y-%m-%d"))).hint =
-            Some("gateways will not post to it: renew it".into());
-    }
     Some(chain)
 }
 
@@ -125,20 +123,13 @@ fn private(pem: &SecretString, section: &mut Section<'_>) -> Option<PrivateKeyDe
     }
 }
 
-fn server(
+fn certificate(
     chain: Vec<CertificateDer<'static>>,
     key: PrivateKeyDer<'static>,
     section: &mut Section<'_>,
-) -> Option<Arc<ServerConfig>> {
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let config = ServerConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .and_then(|builder| builder.with_no_client_auth().with_single_cert(chain, key));
-    match config {
-        Ok(mut config) => {
-            config.alpn_protocols = vec![b"http/1.1".to_vec()];
-            Some(Arc::new(config))
-        }
+) -> Option<Certificate> {
+    match Certificate::new(chain, key) {
+        Ok(certificate) => Some(certificate),
         Err(rustls::Error::InconsistentKeys(InconsistentKeys::KeyMismatch)) => {
             section.error("key", "this key is not that of the certificate").hint =
                 Some("in the certificate's file, the server's own certificate comes first".into());
@@ -150,51 +141,4 @@ fn server(
             None
         }
     }
-}
-
-/// When a certificate expires (RFC 5280, 4.1.2.5); none if it is not written as it should be, which is for
-/// others to judge.
-fn not_after(certificate: &[u8]) -> Option<Timestamp> {
-    const SEQUENCE: u8 = 0x30;
-    const VERSION: u8 = 0xa0;
-    let (_, certificate, _) = element(certificate)?;
-    let (_, mut fields, _) = element(certificate)?;
-    if fields.first() == Some(&VERSION) {
-        fields = element(fields)?.2;
-    }
-    // Serial number, signature algorithm, issuer.
-    for _ in 0..3 {
-        fields = element(fields)?.2;
-    }
-    let (tag, validity, _) = element(fields)?;
-    let (_, _, end) = element(validity)?;
-    let (form, end, _) = element(end)?;
-    (tag == SEQUENCE).then(|| time(form, std::str::from_utf8(end).ok()?)).flatten()
-}
-
-/// The first element of DER: its tag, its content, and what follows it.
-fn element(der: &[u8]) -> Option<(u8, &[u8], &[u8])> {
-    let (tag, rest) = der.split_first()?;
-    let (first, rest) = rest.split_first()?;
-    let (length, rest) = if *first < 0x80 {
-        (usize::from(*first), rest)
-    } else {
-        let (bytes, rest) = rest.split_at_checked(usize::from(first & 0x7f))?;
-        let bytes = if bytes.len() <= 4 { bytes } else { return None };
-        (bytes.iter().fold(0, |length, byte| length << 8 | usize::from(*byte)), rest)
-    };
-    let (content, rest) = rest.split_at_checked(length)?;
-    Some((*tag, content, rest))
-}
-
-fn time(form: u8, text: &str) -> Option<Timestamp> {
-    const UTC_TIME: u8 = 0x17;
-    let full = match form {
-        UTC_TIME if text.get(..2)? < "50" => format!("20{text}"),
-        UTC_TIME => format!("19{text}"),
-        _ => text.to_owned(),
-    };
-    let part = |from: usize, to: usize| full.get(from..to);
-    let (date, clock) = ((part(0, 4)?, part(4, 6)?, part(6, 8)?), (part(8, 10)?, part(10, 12)?, part(12, 14)?));
-    format!("{}-{}-{}T{}:{}:{}Z", date.0, date.1, date.2, clock.0, clock.1, clock.2).parse().ok()
 }

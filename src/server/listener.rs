@@ -10,7 +10,7 @@ use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulShutdown;
 use hyper_util::service::TowerToHyperService;
-use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream, UnixListener};
 use tokio::sync::{Semaphore, watch};
 use tokio::time::{sleep, timeout};
@@ -19,6 +19,7 @@ use warp::{Filter, Reply};
 
 use super::Peer;
 use super::connections::{Busy, Connections};
+use crate::certificate::CHALLENGE_PROTOCOL;
 
 /// How long a client may take for a TLS handshake, for a request's head, or idle between requests.
 const HEAD: Duration = Duration::from_secs(10);
@@ -26,9 +27,6 @@ const HEAD: Duration = Duration::from_secs(10);
 const LARGEST_HEAD: usize = 16 * 1024;
 /// Most connections to the local API.
 const LOCAL_CONNECTIONS: usize = 32;
-
-/// TLS settings, swapped when the config is reloaded; connections that are open keep theirs.
-pub type SharedTls = arc_swap::ArcSwapOption<rustls::ServerConfig>;
 
 /// Binds the webhooks' port.
 pub fn bind(address: SocketAddr) -> io::Result<TcpListener> {
@@ -57,7 +55,7 @@ fn ready(listener: std::net::TcpListener) -> io::Result<TcpListener> {
 /// Serves webhooks until told to stop, then finishes the requests that are under way.
 pub async fn serve<F>(
     listener: TcpListener,
-    tls: Arc<SharedTls>,
+    tls: Option<Arc<rustls::ServerConfig>>,
     most: usize,
     routes: F,
     mut stop: watch::Receiver<bool>,
@@ -85,7 +83,7 @@ pub async fn serve<F>(
             place = connections.place() => place,
             _ = stop.changed() => break,
         };
-        let (number, routes, watcher, tls) = (place.number(), routes.clone(), graceful.watcher(), tls.load_full());
+        let (number, routes, watcher, tls) = (place.number(), routes.clone(), graceful.watcher(), tls.clone());
         let task = tokio::spawn(async move {
             // Answers are small: nothing is won by holding them back.
             let _ = stream.set_nodelay(true);
@@ -118,7 +116,14 @@ async fn shake_hands(
     peer: SocketAddr,
 ) -> Option<tokio_rustls::server::TlsStream<TcpStream>> {
     match timeout(HEAD, TlsAcceptor::from(config).accept(stream)).await {
-        Ok(Ok(stream)) => Some(stream),
+        Ok(Ok(mut stream)) => {
+            // Who validates a name has seen by now what there is to see.
+            if stream.get_ref().1.alpn_protocol() == Some(CHALLENGE_PROTOCOL) {
+                let _ = timeout(HEAD, stream.shutdown()).await;
+                return None;
+            }
+            Some(stream)
+        }
         Ok(Err(error)) => {
             tracing::debug!(%peer, error = %error, "TLS handshake failed");
             None

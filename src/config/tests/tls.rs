@@ -28,8 +28,8 @@ fn a_certificate_with_its_key_is_ready_to_serve() {
     let (certificate, key) = pair(2040);
     let folder = with(&certificate, &key);
     assert_eq!(folder.problems(), []);
-    let server = folder.config().server.tls.unwrap().server.unwrap();
-    assert_eq!(server.alpn_protocols, [b"http/1.1"]);
+    let certificate = folder.config().server.tls.unwrap().certificate.unwrap();
+    assert!(certificate.covers(&["alerts.example".to_owned()]));
 }
 
 #[test]
@@ -71,9 +71,9 @@ fn unreadable_missing_and_public_files() {
 fn credentials_are_only_there_under_systemd() {
     let folder = Folder::with("[server]\ntls = { certificate = { credential = 'c' }, key = { credential = 'k' } }");
     let config = folder.config();
-    assert!(config.lacks_credentials && config.server.tls.unwrap().server.is_none());
+    assert!(config.lacks_credentials && config.server.tls.unwrap().certificate.is_none());
     let (certificate, key) = pair(2040);
     let folder = folder.write("credentials/c", certificate).write("credentials/k", key);
     let config = folder.load_as(&folder.path("l.toml"), Some(folder.path("credentials"))).config.unwrap();
-    assert!(!config.lacks_credentials && config.server.tls.unwrap().server.is_some());
+    assert!(!config.lacks_credentials && config.server.tls.unwrap().certificate.is_some());
 }

@@ -1,0 +1,159 @@
+//! The certificate that webhooks are served with: who may be shown it, and until when it is good.
+//!
+//! ```no_run
+//! # fn main() -> Result<(), rustls::Error> {
+//! use linedown::certificate::Served;
+//!
+//! let served = Served::new();
+//! let server = served.server()?; // serves what is installed at the time of each handshake
+//! assert_eq!(served.expires(), None);
+//! # Ok(())
+//! # }
+//! ```
+
+mod validity;
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use arc_swap::{ArcSwap, ArcSwapOption};
+use jiff::Timestamp;
+use rustls::ServerConfig;
+use rustls::client::verify_server_name;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
+use rustls::server::{ClientHello, ParsedCertificate, ResolvesServerCert};
+use rustls::sign::CertifiedKey;
+
+pub use validity::Validity;
+
+/// What a client that validates a name for a certificate speaks (RFC 8737), and nobody else.
+pub const CHALLENGE_PROTOCOL: &[u8] = b"acme-tls/1";
+
+/// A chain of certificates, ours first, with its key.
+#[derive(Clone)]
+pub struct Certificate {
+    key: Arc<CertifiedKey>,
+    /// When it is good; none if that cannot be read, which is for others to judge.
+    pub validity: Option<Validity>,
+}
+
+impl Certificate {
+    /// Refuses a key that is not that of the chain's first certificate.
+    pub fn new(chain: Vec<CertificateDer<'static>>, key: PrivateKeyDer<'static>) -> Result<Self, rustls::Error> {
+        let validity = chain.first().and_then(|certificate| validity::read(certificate));
+        let key = CertifiedKey::from_der(chain, key, &rustls::crypto::ring::default_provider())?;
+        Ok(Self { key: Arc::new(key), validity })
+    }
+
+    /// Whether a client that asked for any of these names would take it for that name's.
+    pub fn covers(&self, names: &[String]) -> bool {
+        let Ok(certificate) = self.key.end_entity_cert().and_then(ParsedCertificate::try_from) else { return false };
+        let covers = |name: &String| {
+            ServerName::try_from(name.as_str()).is_ok_and(|name| verify_server_name(&certificate, &name).is_ok())
+        };
+        names.iter().all(covers)
+    }
+}
+
+/// What new connections are served with; connections that are open keep what they have.
+#[derive(Default)]
+pub struct Served {
+    current: ArcSwapOption<Certificate>,
+    /// What shows that a name is ours, while somebody wants to see that.
+    challenges: ArcSwap<HashMap<String, Arc<CertifiedKey>>>,
+}
+
+impl Served {
+    /// Nothing yet.
+    pub fn new() -> Arc<Self> {
+        Arc::default()
+    }
+
+    /// TLS 1.2 and 1.3, for HTTP/1.1, with whatever is installed when a client comes. Who comes while nothing is
+    /// installed is refused.
+    pub fn server(self: &Arc<Self>) -> Result<Arc<ServerConfig>, rustls::Error> {
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let builder = ServerConfig::builder_with_provider(provider).with_safe_default_protocol_versions()?;
+        let mut config = builder.with_no_client_auth().with_cert_resolver(Arc::<Self>::clone(self));
+        config.alpn_protocols = vec![b"http/1.1".to_vec(), CHALLENGE_PROTOCOL.to_vec()];
+        Ok(Arc::new(config))
+    }
+
+    /// From now on this one.
+    pub fn install(&self, certificate: Certificate) {
+        self.current.store(Some(Arc::new(certificate)));
+    }
+
+    /// What is served now, if anything is.
+    pub fn current(&self) -> Option<Arc<Certificate>> {
+        self.current.load_full()
+    }
+
+    /// When the certificate that is served now expires. None if there is none, or if it does not say.
+    pub fn expires(&self) -> Option<Timestamp> {
+        self.current().and_then(|certificate| certificate.validity).map(|validity| validity.until)
+    }
+
+    /// What shows that these names are ours, in place of what did so before.
+    pub fn challenge(&self, challenges: HashMap<String, Arc<CertifiedKey>>) {
+        self.challenges.store(Arc::new(challenges));
+    }
+}
+
+impl ResolvesServerCert for Served {
+    fn resolve(&self, hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
+        if hello.alpn().is_some_and(|protocols| protocols.eq([CHALLENGE_PROTOCOL])) {
+            // A name's case makes no difference.
+            let name = hello.server_name()?.to_ascii_lowercase();
+            return self.challenges.load().get(&name).cloned();
+        }
+        self.current().map(|certificate| Arc::clone(&certificate.key))
+    }
+}
+
+impl std::fmt::Debug for Served {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.debug_struct("Served").field("expires", &self.expires()).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn certificate(names: &[&str], (from, until): (i32, i32)) -> Certificate {
+        let names: Vec<String> = names.iter().map(ToString::to_string).collect();
+        let mut parameters = rcgen::CertificateParams::new(names).unwrap();
+        parameters.not_before = rcgen::date_time_ymd(from, 1, 1);
+        parameters.not_after = rcgen::date_time_ymd(until, 1, 1);
+        let key = rcgen::KeyPair::generate().unwrap();
+        let chain = vec![parameters.self_signed(&key).unwrap().der().clone()];
+        Certificate::new(chain, key.serialize_der().try_into().unwrap()).unwrap()
+    }
+
+    #[test]
+    fn what_is_served_says_when_it_expires() {
+        let served = Served::new();
+        assert_eq!(served.expires(), None);
+        // From 2050 on a time is written in another form.
+        for until in [2031, 2061] {
+            served.install(certificate(&["a.example"], (2026, until)));
+            assert_eq!(served.expires(), Some(format!("{until}-01-01T00:00:00Z").parse().unwrap()));
+        }
+    }
+
+    #[test]
+    fn a_certificate_covers_its_own_names_only() {
+        let certificate = certificate(&["a.example", "*.b.example"], (2026, 2031));
+        for (names, covered) in [
+            (vec!["a.example"], true),
+            (vec!["A.EXAMPLE", "x.b.example"], true),
+            (vec!["a.example", "c.example"], false),
+            (vec!["x.y.b.example"], false),
+            (vec!["not a name"], false),
+        ] {
+            let names: Vec<String> = names.into_iter().map(str::to_owned).collect();
+            assert_eq!(certificate.covers(&names), covered, "{names:?}");
+        }
+    }
+}
