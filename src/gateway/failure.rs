@@ -114,6 +114,12 @@ impl Failure {
         !matches!(self.kind, Kind::Unauthorised | Kind::NotFound | Kind::Refused | Kind::Unexpected | Kind::TooLarge)
     }
 
+    /// Whether the same call may succeed a little later.
+    pub fn may_pass(&self) -> bool {
+        use FailureKind as Kind;
+        matches!(self.kind, Kind::Unreachable | Kind::TimedOut | Kind::Broken | Kind::Busy | Kind::RateLimited)
+    }
+
     /// What to do.
     pub fn hint(&self) -> &'static str {
         use FailureKind as Kind;

@@ -5,8 +5,11 @@
 //! itself, and no text of an answer is kept before the secrets are taken out of it.
 
 mod answer;
+pub mod audit;
 mod client;
 mod failure;
+pub mod fleet;
+pub mod registration;
 
 use std::sync::Arc;
 
