@@ -14,6 +14,7 @@ pub mod clock;
 pub mod config;
 pub mod daemon;
 pub mod delivery;
+pub mod gateway;
 pub mod incident;
 mod journal;
 pub mod link;

@@ -6,8 +6,8 @@ use std::process::Command;
 
 use tempfile::TempDir;
 
-const DOCUMENTS: [&str; 5] =
-    ["README.md", "docs/handbook.md", "docs/service.md", "docs/writing-a-sink.md", "RELIABILITY.md"];
+const DOCUMENTS: [&str; 6] =
+    ["README.md", "RELIABILITY.md", "docs/handbook.md", "docs/service.md", "docs/writing-a-sink.md", "docs/z-api.md"];
 
 /// What stands around a part of a config that a document shows.
 const AROUND: &str = r#"

@@ -86,7 +86,9 @@ fn there_is_a_manual_page_for_every_command() {
     let mut command = Command::new(env!("CARGO_BIN_EXE_linedown"));
     let ended = command.args(["man", "--folder"]).arg(folder.path()).status().expect("it runs");
     assert!(ended.success());
-    for page in ["linedown.1", "linedown-serve.1", "linedown-check.1", "linedown-silence-add.1"] {
+    for page in
+        ["linedown.1", "linedown-serve.1", "linedown-check.1", "linedown-silence-add.1", "linedown-z-api-audit.1"]
+    {
         assert!(folder.path().join(page).exists(), "{page}");
     }
 }

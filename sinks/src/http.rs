@@ -1,4 +1,5 @@
-//! What sinks over HTTP share: a client that follows nowhere, bounded answers, and what their statuses mean.
+//! What everything shares that talks HTTP to others: a client that follows nowhere, bounded answers, and what can go
+//! wrong on the way.
 //!
 //! An address may be a credential, so no text here ever holds one.
 
@@ -11,12 +12,21 @@ use reqwest::{Client, Error, Response, Url, redirect};
 
 use crate::{BuildError, Failure, FailureKind};
 
-/// For the TCP connection and TLS.
-const CONNECT: Duration = Duration::from_secs(10);
-/// From sending to the end of the answer.
-const ANSWER: Duration = Duration::from_secs(20);
-/// Most bytes read of an answer.
-const LARGEST: usize = 4096;
+/// What a client keeps to.
+#[derive(Clone, Copy, Debug)]
+pub struct Manners {
+    /// For the TCP connection and TLS.
+    pub connect: Duration,
+    /// From sending to the end of the answer.
+    pub answer: Duration,
+    /// Connections that are kept for the next request.
+    pub kept: usize,
+}
+
+/// What sinks keep to.
+pub(crate) const SINK: Manners = Manners { connect: Duration::from_secs(10), answer: Duration::from_secs(20), kept: 1 };
+/// Most bytes that a sink reads of an answer.
+pub(crate) const LARGEST: usize = 4096;
 
 /// Makes ring the cryptography of this process's TLS, if nothing was chosen before. Every HTTP client needs it.
 pub fn use_ring() {
@@ -25,13 +35,13 @@ pub fn use_ring() {
 }
 
 /// A client for one address.
-pub(crate) fn client(address: &Url) -> Result<Client, BuildError> {
+pub fn client(address: &Url, manners: Manners) -> Result<Client, BuildError> {
     use_ring();
     let mut builder = Client::builder()
         .redirect(redirect::Policy::none())
-        .connect_timeout(CONNECT)
-        .timeout(ANSWER)
-        .pool_max_idle_per_host(1)
+        .connect_timeout(manners.connect)
+        .timeout(manners.answer)
+        .pool_max_idle_per_host(manners.kept)
         .user_agent(concat!("linedown/", env!("CARGO_PKG_VERSION")));
     if is_loopback(address) {
         builder = builder.no_proxy();
@@ -40,7 +50,7 @@ pub(crate) fn client(address: &Url) -> Result<Client, BuildError> {
 }
 
 /// Whether the address is this machine's own, which needs no encryption.
-pub(crate) fn is_loopback(address: &Url) -> bool {
+pub fn is_loopback(address: &Url) -> bool {
     address.host_str().is_some_and(|host| {
         let host = host.trim_start_matches('[').trim_end_matches(']');
         host == "localhost" || host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
@@ -48,19 +58,26 @@ pub(crate) fn is_loopback(address: &Url) -> bool {
 }
 
 /// An answer, as far as it is read.
-pub(crate) struct Answer {
-    pub(crate) status: u16,
-    pub(crate) retry_after: Option<Duration>,
-    pub(crate) body: String,
+pub struct Answer {
+    /// The status.
+    pub status: u16,
+    /// What it asks us to wait, unclamped.
+    pub retry_after: Option<Duration>,
+    /// The body; what is not UTF-8 is replaced.
+    pub body: String,
+    /// Whether that is all of it.
+    pub whole: bool,
 }
 
 impl Answer {
-    /// Reads an answer that came at `now`.
-    pub(crate) async fn read(mut response: Response, now: Timestamp) -> Result<Self, Error> {
-        let mut body = Vec::new();
+    /// Reads an answer that came at `now`, at most so many bytes of it.
+    pub async fn read(mut response: Response, largest: usize, now: Timestamp) -> Result<Self, Error> {
+        let (mut body, mut whole) = (Vec::new(), true);
         while let Some(chunk) = response.chunk().await? {
-            body.extend_from_slice(&chunk[..chunk.len().min(LARGEST - body.len())]);
-            if body.len() == LARGEST {
+            let read = chunk.len().min(largest - body.len());
+            body.extend_from_slice(&chunk[..read]);
+            whole = read == chunk.len();
+            if !whole {
                 break;
             }
         }
@@ -68,6 +85,7 @@ impl Answer {
             status: response.status().as_u16(),
             retry_after: retry_after(response.headers(), now),
             body: String::from_utf8_lossy(&body).into_owned(),
+            whole,
         })
     }
 }
@@ -77,7 +95,7 @@ pub(crate) fn failure(who: &str, error: &Error) -> Failure {
     if error.is_timeout() {
         return Failure::new(
             FailureKind::TimedOut,
-            format!("{who} did not answer within {} seconds", ANSWER.as_secs()),
+            format!("{who} did not answer within {} seconds", SINK.answer.as_secs()),
         );
     }
     let why = innermost(error);
@@ -92,7 +110,7 @@ pub(crate) fn failure(who: &str, error: &Error) -> Failure {
 }
 
 /// The cause without a further cause; only the outermost error of reqwest holds the address.
-fn innermost(error: &Error) -> String {
+pub fn innermost(error: &Error) -> String {
     let mut cause = std::error::Error::source(error);
     while let Some(next) = cause.and_then(std::error::Error::source) {
         cause = Some(next);

@@ -7,7 +7,7 @@
 mod config;
 mod email;
 mod failure;
-mod http;
+pub mod http;
 mod notification;
 #[cfg(test)]
 mod sample;

@@ -15,6 +15,7 @@ mod retry;
 mod send_test;
 mod serve;
 mod silence;
+mod z_api;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -69,6 +70,8 @@ enum Command {
     Ack(ack::Arguments),
     /// For a while, send nothing about some lines
     Silence(silence::Arguments),
+    /// Look after what is registered at Z-API, and ask how each line stands there
+    ZApi(z_api::Arguments),
     /// Show it all at work, on this machine only; leaves nothing behind
     Demo,
     /// Print completions for a shell
@@ -120,6 +123,7 @@ async fn dispatch(arguments: Arguments, kinds: &'static [SinkKind]) -> Result<Co
         Command::Retry(arguments) => retry::run(&place, &arguments).await,
         Command::Ack(arguments) => ack::run(&place, &arguments).await,
         Command::Silence(arguments) => silence::run(&place, &arguments).await,
+        Command::ZApi(arguments) => z_api::run(&place, &arguments).await,
         Command::Demo => demo::run().await,
         Command::Completions(arguments) => generate::completions(&arguments, &mut Arguments::command()),
         Command::Man(arguments) => generate::manual(&arguments, Arguments::command()),

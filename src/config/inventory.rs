@@ -1,11 +1,14 @@
 //! `[instances]`: what is known of each line.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
-use linedown_sinks::{Path, Problem, Section};
+use linedown_sinks::{Path, Problem, Secret, SecretError, Section};
+use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 use serde_json::Value;
 
+use super::gateway::{NO_TOKEN, is_token};
+use super::privacy::is_public;
 use super::reader::{Reader, UNKNOWN_KEY};
 use crate::rule::Entry;
 
@@ -21,39 +24,82 @@ const LONGEST_KEY: usize = 64;
 /// Longest value of a label, in characters.
 const LONGEST_VALUE: usize = 200;
 
+/// The lines, and what some of them can be asked for with.
+#[derive(Default)]
+pub(super) struct Inventory {
+    pub(super) entries: HashMap<String, Entry>,
+    /// By instance.
+    pub(super) tokens: BTreeMap<String, Token>,
+    /// Some token is a systemd credential, and there are none here.
+    pub(super) lacks_credentials: bool,
+}
+
+/// What a line is asked for with.
+pub(super) struct Token {
+    /// The source whose gateway it is for, if that is written.
+    pub(super) source: Option<String>,
+    pub(super) value: SecretString,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct Keys {
+    name: Option<String>,
+    labels: BTreeMap<String, String>,
+    source: Option<String>,
+    token: Option<Secret>,
+}
+
 /// Reads one instance after the other: there may be a hundred thousand of them.
-pub(super) fn read(value: Option<Value>, path: &Path, reader: &mut Reader<'_>) -> HashMap<String, Entry> {
+pub(super) fn read(value: Option<Value>, path: &Path, reader: &mut Reader<'_>) -> Inventory {
+    let mut inventory = Inventory::default();
     let instances = match value {
-        None => return HashMap::new(),
+        None => return inventory,
         Some(Value::Object(instances)) => instances,
         Some(other) => {
             reader.table(&other, path, "[instances.ID]");
-            return HashMap::new();
+            return inventory;
         }
     };
-    let mut inventory = HashMap::with_capacity(instances.len());
+    inventory.entries.reserve(instances.len());
+    let mut public = None;
     for (id, value) in instances {
         if reader.is_full() {
             break;
         }
         let path = path.join(id.as_str());
-        if let Some(entry) = read_entry(&id, &value, &path, reader) {
-            check_bounds(&entry, &path, reader);
-            inventory.insert(id, entry);
+        let Some(Keys { name, labels, source, token }) = read_keys(&id, &value, &path, reader) else { continue };
+        if let Some(secret) = token {
+            if let Secret::File(file) = &secret
+                && public.is_none()
+                && is_public(file)
+            {
+                public = Some((path.join("token").join("file"), file.clone()));
+            }
+            let value = read_token(&secret, &path, &mut inventory.lacks_credentials, reader);
+            inventory.tokens.extend(value.map(|value| (id.clone(), Token { source, value })));
         }
+        let entry = Entry { name, labels };
+        check_bounds(&entry, &path, reader);
+        inventory.entries.insert(id, entry);
     }
-    warn_of_duplicates(&inventory, path, reader);
+    if let Some((path, file)) = public {
+        // One stands for all of them: what made one file so made the others.
+        let what = format!("the secret in {} can be read by every user of this machine", file.display());
+        reader.note(Problem::warning(path, what).hint(format!("chmod o-r {}, and those beside it", file.display())));
+    }
+    warn_of_duplicates(&inventory.entries, path, reader);
     inventory
 }
 
-fn read_entry(id: &str, value: &Value, path: &Path, reader: &mut Reader<'_>) -> Option<Entry> {
+fn read_keys(id: &str, value: &Value, path: &Path, reader: &mut Reader<'_>) -> Option<Keys> {
     let table = reader.table(value, path, "[instances.ID]")?;
     // Most are right: those need no section, which would copy them.
-    if let Ok(entry) = Entry::deserialize(value) {
-        return Some(entry);
+    if let Ok(keys) = Keys::deserialize(value) {
+        return Some(keys);
     }
     let mut section = Section::new(value, path.clone(), &[], reader.environment);
-    let entry = section.read();
+    let keys = section.read();
     for problem in &mut section.problems {
         let [.., linedown_sinks::Key::Name(key)] = problem.path.0.as_slice() else { continue };
         if problem.what.starts_with(UNKNOWN_KEY) && table.get(key).is_some_and(Value::is_object) {
@@ -61,7 +107,30 @@ fn read_entry(id: &str, value: &Value, path: &Path, reader: &mut Reader<'_>) -> 
         }
     }
     reader.finish(section);
-    entry
+    keys
+}
+
+/// One line's token. That there are no credentials here is told once, not a hundred thousand times.
+fn read_token(secret: &Secret, path: &Path, lacks: &mut bool, reader: &mut Reader<'_>) -> Option<SecretString> {
+    match reader.environment.secrets.get(secret) {
+        Ok(token) if is_token(token.expose_secret()) => return Some(token),
+        Err(SecretError::NoCredentials(_)) if *lacks => return Some(SecretString::from("")),
+        Err(SecretError::NoCredentials(_)) => *lacks = true,
+        _ => {}
+    }
+    let none = Value::Null;
+    let mut section = Section::new(&none, path.clone(), &[], reader.environment);
+    let token = section.secret("token", secret);
+    let token = token.filter(|token| {
+        let good = is_token(token.expose_secret());
+        if !good {
+            section.error("token", NO_TOKEN).hint =
+                Some("copy it from the instance's page in the gateway's panel".into());
+        }
+        good
+    });
+    reader.finish(section);
+    token
 }
 
 fn check_bounds(entry: &Entry, path: &Path, reader: &mut Reader<'_>) {

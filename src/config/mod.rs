@@ -4,6 +4,7 @@
 //! its process comes in as a [`Process`].
 
 mod file;
+mod gateway;
 mod inventory;
 mod layers;
 
@@ -19,7 +20,7 @@ mod sources;
 mod store;
 mod tls;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::path::Path as FilePath;
 use std::sync::Arc;
 
@@ -33,7 +34,8 @@ pub use sources::Source;
 pub use store::Store;
 pub use tls::Tls;
 
-use crate::rule::{Entry, Routing};
+use crate::rule::Routing;
+use inventory::Inventory;
 use layers::Layers;
 use reader::Reader;
 
@@ -110,7 +112,7 @@ pub fn load(main: &FilePath, kinds: &[SinkKind], source_kinds: &[&str], process:
 
 fn check(
     layers: &Layers,
-    inventory: HashMap<String, Entry>,
+    inventory: Inventory,
     kinds: &[SinkKind],
     source_kinds: &[&str],
     process: &Process,
@@ -124,7 +126,9 @@ fn check(
     for key in tables.keys().filter(|key| !TABLES.contains(&key.as_str())) {
         reader.note(reader::unknown_key(at(key), key, &TABLES));
     }
-    let sources = sources::read(table("sources"), &at("sources"), source_kinds, reader);
+    let Inventory { entries: inventory, tokens, lacks_credentials } = inventory;
+    let mut sources = sources::read(table("sources"), &at("sources"), source_kinds, reader);
+    gateway::give_lines(&mut sources, tokens, &at("instances"), reader);
     let messages = sinks::messages(table("messages"), &at("messages"), reader);
     let sinks = sinks::read(table("sinks"), &at("sinks"), kinds, &messages, reader);
     let known = rules::Known {
@@ -147,7 +151,8 @@ fn check(
         sources,
         messages: messages.keys,
         routing: Arc::new(Routing { rules, sinks, inventory, quiet, public_url }),
-        lacks_credentials: process.secrets.credentials.is_none() && privacy::names_credentials(&layers.tables),
+        lacks_credentials: lacks_credentials
+            || (process.secrets.credentials.is_none() && privacy::names_credentials(&layers.tables)),
     }
 }
 

@@ -12,7 +12,7 @@ use super::layers::Layers;
 const SECRET_KEYS: [&str; 5] = ["password", "secret", "token", "webhook_url", "key"];
 
 /// Tables in which secrets stand.
-const TABLES: [&str; 2] = ["sources", "sinks"];
+const TABLES: [&str; 3] = ["sources", "sinks", "instances"];
 
 /// A warning for each file that others can read and that holds a secret: the config's own and those it names.
 pub(super) fn warnings(layers: &Layers) -> Vec<Problem> {
@@ -42,7 +42,7 @@ pub(super) fn names_credentials(tables: &Value) -> bool {
     found
 }
 
-fn is_public(file: &str) -> bool {
+pub(super) fn is_public(file: impl AsRef<std::path::Path>) -> bool {
     std::fs::metadata(file).is_ok_and(|metadata| metadata.permissions().mode() & 0o004 != 0)
 }
 

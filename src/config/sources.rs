@@ -7,7 +7,9 @@ use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 use serde_json::Value;
 
+use super::gateway;
 use super::reader::{Reader, did_you_mean, is_missing};
+use crate::gateway::Access;
 
 /// Shortest secret that is not warned about, in characters.
 const SHORTEST_SECRET: usize = 16;
@@ -21,6 +23,8 @@ pub struct Source {
     pub kind: String,
     /// The part of its webhooks' address that nobody can guess.
     pub secret: SecretString,
+    /// How the gateway's own API is asked; none where it is not known.
+    pub gateway: Option<Access>,
 }
 
 #[derive(Default, Deserialize)]
@@ -28,6 +32,9 @@ pub struct Source {
 struct Keys {
     r#type: Option<String>,
     secret: Option<Secret>,
+    api: Option<String>,
+    client_token: Option<Secret>,
+    partner_token: Option<Secret>,
 }
 
 pub(super) fn read(value: &Value, path: &Path, kinds: &[&str], reader: &mut Reader<'_>) -> BTreeMap<String, Source> {
@@ -62,12 +69,12 @@ fn check_name(name: &str, section: &mut Section<'_>) {
 
 fn read_source(value: &Value, section: &mut Section<'_>, kinds: &[&str]) -> Option<Source> {
     let keys: Keys = section.read()?;
-    let kind = match keys.r#type {
-        Some(kind) if kinds.contains(&kind.as_str()) => Some(kind),
+    let kind = match &keys.r#type {
+        Some(kind) if kinds.contains(&kind.as_str()) => Some(kind.clone()),
         Some(kind) => {
             let problem = section.error("type", format!("unknown type of source `{kind}`"));
             problem.expected = Some(one_of(kinds));
-            problem.hint = did_you_mean(&kind, kinds.iter().copied());
+            problem.hint = did_you_mean(kind, kinds.iter().copied());
             None
         }
         None if is_missing(value, "type") => {
@@ -79,9 +86,27 @@ fn read_source(value: &Value, section: &mut Section<'_>, kinds: &[&str]) -> Opti
     if is_missing(value, "secret") {
         section.missing("secret", MAKE_ONE);
     }
+    let gateway = kind.as_deref().and_then(|kind| gateway(kind, &keys, value, section));
     let secret = section.secret("secret", &keys.secret?)?;
     check_secret(secret.expose_secret(), section);
-    Some(Source { kind: kind?, secret })
+    Some(Source { kind: kind?, secret, gateway })
+}
+
+/// What is said of the gateway's own API, where it is one that has one.
+fn gateway(kind: &str, keys: &Keys, value: &Value, section: &mut Section<'_>) -> Option<Access> {
+    if kind == gateway::KIND {
+        let Keys { api, client_token, partner_token, .. } = keys;
+        let keys = gateway::Keys {
+            api: api.as_deref(),
+            client_token: client_token.as_ref(),
+            partner_token: partner_token.as_ref(),
+        };
+        return gateway::read(&keys, section);
+    }
+    for key in ["api", "client_token", "partner_token"].into_iter().filter(|key| !is_missing(value, key)) {
+        section.error(key, format!("only sources of type `{}` have this key", gateway::KIND));
+    }
+    None
 }
 
 fn check_secret(secret: &str, section: &mut Section<'_>) {

@@ -15,8 +15,6 @@ use std::time::Duration;
 use jiff::Timestamp;
 use linedown_sinks::{Incident, Instance, Kind, Reason, Settings};
 
-use serde::Deserialize;
-
 use crate::clock::later;
 use crate::period::Period;
 use flapping::Flapping;
@@ -125,8 +123,7 @@ impl Default for Retry {
 }
 
 /// What the inventory says of one line.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
-#[serde(default, deny_unknown_fields)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Entry {
     /// Its name, for people.
     pub name: Option<String>,

@@ -199,7 +199,7 @@ fn phone(payload: &Map<String, Value>, key: &str) -> Option<String> {
 }
 
 /// A time since 1970 in seconds or milliseconds, as a number or as text, in milliseconds.
-fn stamp(payload: &Map<String, Value>, key: &str) -> Option<i64> {
+pub(crate) fn stamp(payload: &Map<String, Value>, key: &str) -> Option<i64> {
     /// Larger values are milliseconds: as seconds they would lie beyond the year 5000.
     const SECONDS_END: u64 = 100_000_000_000;
     let number: serde_json::Number = match payload.get(key)? {

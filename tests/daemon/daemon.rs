@@ -38,6 +38,8 @@ pub(crate) struct Daemon {
     folder: TempDir,
     child: Option<Child>,
     environment: Vec<(String, String)>,
+    /// The authority that it and its commands trust instead of the system's.
+    trusted: Option<Certificates>,
     address: SocketAddr,
     log: Arc<Lines>,
     told: Arc<Lines>,
@@ -81,6 +83,7 @@ impl Daemon {
             folder: tempfile::tempdir().expect("a temporary folder can be made"),
             child: None,
             environment: Vec::new(),
+            trusted: None,
             address: SocketAddr::from(([127, 0, 0, 1], 0)),
             log: Arc::default(),
             told: Arc::default(),
@@ -153,6 +156,7 @@ impl Daemon {
         let before = self.log.read(Vec::len);
         command.args(["--config", &self.path("linedown.toml"), "serve"]).env_clear();
         command.envs(self.environment.iter().cloned());
+        command.envs(self.trusted.iter().map(|certificates| ("SSL_CERT_FILE", certificates.ca())));
         command.envs([("LINEDOWN_LOG_FORMAT", "json"), ("LINEDOWN_LOG", "trace")]);
         command.stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().expect("the binary can be started");
@@ -173,6 +177,11 @@ impl Daemon {
     /// What systemd would put into its environment, from the next start on.
     pub(crate) fn environment(&mut self, variables: &[(&str, &str)]) {
         self.environment = variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+    }
+
+    /// Trusts an authority of the test's own instead of the system's, from now on.
+    pub(crate) fn trust(&mut self, certificates: Certificates) {
+        self.trusted = Some(certificates);
     }
 
     /// Its process.
@@ -255,6 +264,7 @@ impl Daemon {
     pub(crate) fn command_with_input(&self, arguments: &[&str], input: &str) -> Ended {
         let mut command = Command::new(BINARY);
         command.args(["--config", &self.path("linedown.toml")]).args(arguments).env_clear();
+        command.envs(self.trusted.iter().map(|certificates| ("SSL_CERT_FILE", certificates.ca())));
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().expect("the binary can be started");
         // A command that does not read its input is as well.

@@ -9,6 +9,7 @@ mod sections;
 mod commands;
 mod delivery;
 mod durability;
+mod gateway;
 mod intake;
 mod life;
 mod recovery;

@@ -46,7 +46,7 @@ mod tests {
 
     #[test]
     fn only_ok_is_a_yes() {
-        let answer = |status, body: &str| Answer { status, retry_after: None, body: body.into() };
+        let answer = |status, body: &str| Answer { status, retry_after: None, body: body.into(), whole: true };
         assert_eq!(outcome(&answer(200, "ok")).unwrap(), Receipt("ok".into()));
         assert!(outcome(&answer(200, "<html>ok</html>")).is_err());
         assert!(outcome(&answer(202, "ok")).is_err());
@@ -54,7 +54,7 @@ mod tests {
 
     #[test]
     fn what_to_do_survives_a_long_answer() {
-        let answer = Answer { status: 404, retry_after: None, body: "x ".repeat(4000) };
+        let answer = Answer { status: 404, retry_after: None, body: "x ".repeat(4000), whole: true };
         assert!(outcome(&answer).unwrap_err().message.ends_with("set `webhook_url`"));
     }
 }

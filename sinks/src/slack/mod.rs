@@ -90,7 +90,7 @@ impl Settings for Checked {
         let Some(address) = self.address.clone() else {
             return Err(BuildError("`webhook_url` is a credential that is only there under systemd".into()));
         };
-        Ok(Arc::new(Slack { client: http::client(&address.0)?, address, texts: self.texts.clone() }))
+        Ok(Arc::new(Slack { client: http::client(&address.0, http::SINK)?, address, texts: self.texts.clone() }))
     }
 }
 
@@ -106,7 +106,8 @@ impl Sink for Slack {
         let body = message::message(&self.texts, notification).to_string();
         let request = self.client.post(self.address.0.clone()).header(CONTENT_TYPE, "application/json").body(body);
         let response = request.send().await.map_err(|error| http::failure("Slack", &error))?;
-        let answer = Answer::read(response, notification.at).await.map_err(|error| http::failure("Slack", &error))?;
+        let answer = Answer::read(response, http::LARGEST, notification.at).await;
+        let answer = answer.map_err(|error| http::failure("Slack", &error))?;
         answer::outcome(&Answer { body: self.without_address(&answer.body), ..answer })
     }
 }

@@ -142,3 +142,35 @@ fn a_large_inventory() {
     let report = all_broken.load().report;
     assert!(report.errors() == 1_001 && report.rows()[0].what.contains("more problems"), "{}", report.count());
 }
+
+#[test]
+fn tokens_of_a_large_inventory() {
+    let text = (0..5_000).fold(String::new(), |text, n| {
+        text + &format!("[instances.39ECB{n:08}]\ntoken = {{ credential = \"z-api-{n}\" }}\n")
+    });
+    let loaded = Folder::with(&text).load();
+    let told: Vec<&str> = loaded.report.rows().iter().map(|row| row.what.as_str()).collect();
+    assert_eq!(told, ["credential z-api-0 is only there when systemd starts linedown"], "once, not 5,000 times");
+    let config = loaded.config.unwrap();
+    assert!(config.lacks_credentials);
+    let gateway = config.sources["z-api"].gateway.as_ref().unwrap();
+    assert_eq!(gateway.lines.len(), 5_000);
+    assert!(gateway.line("39ECB00004999").is_some() && gateway.line("39ECB5000").is_none());
+
+    let text =
+        "[instances.B]\ntoken = { file = \"TOKEN\" }\n[instances.A]\ntoken = { file = \"TOKEN\" }\n[instances.C]\n";
+    let folder = Folder::empty().write("token", "F00D\n").mode("token", 0o644);
+    let token = folder.path("token").display().to_string();
+    let with_tokens = Folder::with(&text.replace("TOKEN", &token));
+    let problems = with_tokens.problems();
+    assert_eq!(problems.len(), 1, "one stands for all: {problems:?}");
+    assert!(
+        problems[0].0.starts_with("warning 4:") && problems[0].0.contains("every user of this machine"),
+        "{problems:?}"
+    );
+    let config = with_tokens.config();
+    let lines = &config.sources["z-api"].gateway.as_ref().unwrap().lines;
+    assert_eq!(lines.iter().map(|line| &*line.instance).collect::<Vec<_>>(), ["A", "B"]);
+    assert_eq!(secrecy::ExposeSecret::expose_secret(&lines[0].token), "F00D");
+    assert!(!format!("{:?}", config.sources).contains("F00D"));
+}

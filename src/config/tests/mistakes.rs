@@ -74,6 +74,43 @@ const MISTAKES: &[(&str, &str, &str)] = &[
     ),
     ("[sources.w]\ntype = 'waha'\nsecret = 7", "3:10 wrong type: integer", ""),
     ("[sources.w]\ntype = 'waha'\nsecret = { flie = 'x' }", "3:12 unknown key `flie`", "did you mean `file`?"),
+    // The gateway's API.
+    ("[sources.z-api]\napi = 'http://api.z-api.io'", "2:7 http:// would show every token on its way", ""),
+    (
+        "[sources.z-api]\nclient_token = 'a b'",
+        "2:16 this cannot be a token: a token has no spaces and no special characters",
+        "copy it anew",
+    ),
+    ("[sources.z-api]\nclient_token = 7", "2:16 wrong type: integer", ""),
+    ("[sources.z-api]\npartner_token = ''", "2:17 the secret is empty", ""),
+    ("[sources.z-api]\nclient_tokn = 'x'", "2:1 unknown key `client_tokn`", "did you mean `client_token`?"),
+    (
+        "[sources.w]\ntype = 'waha'\nsecret = '0123456789abcdef'\nclient_token = 'x'",
+        "4:16 only sources of type `z-api` have this key",
+        "",
+    ),
+    ("[instances.A]\ntoken = 7", "2:9 wrong type: integer", ""),
+    (
+        "[instances.A]\ntoken = 'a b'",
+        "2:9 this cannot be a token: a token has no spaces and no special characters",
+        "copy it from the instance's page",
+    ),
+    (
+        "[instances.A]\ntoken = { file = '/nowhere/x' }",
+        "2:9 cannot read /nowhere/x: No such file or directory (os error 2)",
+        "",
+    ),
+    ("[instances.A]\ntokn = 'x'", "2:1 unknown key `tokn`", "did you mean `token`?"),
+    (
+        "[instances.A]\ntoken = 'x'\nsource = 'z-apo'",
+        "3:10 there is no source `z-apo` of type `z-api`",
+        "did you mean `z-api`?",
+    ),
+    (
+        "[sources.other]\ntype = 'z-api'\nsecret = '0123456789abcdef'\n[instances.A]\ntoken = 'x'",
+        "4:1 which source is its token for?",
+        "write `source = \"other\"`",
+    ),
     // Inventory.
     ("instances.A.labels.tier = 1", "1:27 wrong type: integer", ""),
     ("[instances.A]\nnmae = 'x'", "2:1 unknown key `nmae`", "did you mean `name`?"),

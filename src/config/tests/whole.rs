@@ -142,6 +142,9 @@ fn the_shipped_config_is_accepted_with_and_without_its_examples() {
             .write("tls/fullchain.pem", key.cert.pem())
             .write("tls/privkey.pem", key.signing_key.serialize_pem())
             .write("credentials/z-api-secret", "0123456789abcdef0123")
+            .write("credentials/z-api-client-token", "F00D")
+            .write("credentials/z-api-partner-token", "F00D")
+            .write("credentials/z-api-token-39ECB202B157D11E37905AE607963117", "F00D")
             .write("credentials/smtp-password", "hunter2")
             .write("credentials/slack-url", "https://hooks.slack.com/services/T0/B0/x");
         let here = folder.folder.path().display().to_string();

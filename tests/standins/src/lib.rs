@@ -1,5 +1,5 @@
-//! Far sides for linedown's tests: a real SMTP server, a Slack that insists on its documented rules, and
-//! certificates for both. What cannot be set up panics with a sentence that says what to install.
+//! Far sides for linedown's tests: a real SMTP server, a Slack and a Z-API that insist on their documented
+//! rules, and certificates for all. What cannot be set up panics with a sentence that says what to install.
 //!
 //! ```no_run
 //! use linedown_standins::{Certificates, Encryption, Smtp};
@@ -12,15 +12,18 @@
 #![expect(clippy::missing_panics_doc, reason = "a far side that cannot be set up fails the test that wants it")]
 
 mod certificates;
+mod http;
 mod inbox;
 mod slack;
 mod smtp;
+mod z_api;
 
 use std::time::Duration;
 
 pub use certificates::Certificates;
 pub use slack::{Post, Scripted, Slack};
 pub use smtp::{Command, Does, Encryption, Received, Smtp};
+pub use z_api::{Call, Instance, Odd, ZApi};
 
 /// How long is waited for what should happen at once, before the test fails.
 pub const DEADLINE: Duration = Duration::from_mins(1);

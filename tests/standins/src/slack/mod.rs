@@ -1,21 +1,20 @@
 //! A Slack that insists on what Slack documents, and can be told to misbehave.
 
-mod http;
 mod rules;
 
 use std::collections::VecDeque;
-use std::io::{Read, Write};
+use std::io::BufReader;
 use std::net::{TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use rustls::{ServerConfig, ServerConnection, StreamOwned};
+use rustls::ServerConfig;
 use serde_json::Value;
 
 use crate::Certificates;
+use crate::http::{self, Connection, Request};
 use crate::inbox::Inbox;
-use http::Request;
 
 /// The secret part of the address: a test can look for it where it must not be.
 const PATH: &str = "/services/T0CANARY/B0CANARY/x0canaryx0canaryx0canary";
@@ -67,11 +66,6 @@ pub struct Slack {
     state: Arc<State>,
 }
 
-/// A client's connection, in the clear or not.
-trait Connection: Read + Write + Send {}
-
-impl<S: Read + Write + Send> Connection for S {}
-
 #[derive(Default)]
 struct State {
     posts: Inbox<Post>,
@@ -107,7 +101,7 @@ impl Slack {
                     return;
                 }
                 let (shared, tls) = (Arc::clone(&shared), tls.clone());
-                std::thread::spawn(move || shared.serve(connection(stream, tls)));
+                std::thread::spawn(move || shared.serve(http::connection(stream, tls)));
             }
         });
         Self { port, scheme, state }
@@ -180,7 +174,7 @@ impl Drop for Slack {
 impl State {
     /// One request a connection.
     fn serve(&self, mut stream: Box<dyn Connection>) {
-        let Ok(request) = http::read(&mut stream) else { return };
+        let Ok(request) = http::read(&mut BufReader::new(&mut stream)) else { return };
         let scripted = lock(&self.scripted).pop_front();
         let answer = match scripted {
             None => self.usual(&request),
@@ -189,10 +183,14 @@ impl State {
         let status = if let Scripted::Answer(status, ..) = answer { Some(status) } else { None };
         let body = serde_json::from_slice(&request.body).unwrap_or_default();
         self.posts.push(Post { at: Instant::now(), body, status });
+        let usual = [("Content-Type", "text/html"), ("Connection", "close")];
+        let usual = usual.map(|(name, value)| (name.to_owned(), value.to_owned()));
         // The client may be gone.
         let _ = match answer {
-            Scripted::Answer(status, headers, body) => http::answer(&mut stream, status, &headers, &body, body.len()),
-            Scripted::CutWithin => http::answer(&mut stream, 200, &[], "o", 2),
+            Scripted::Answer(status, headers, body) => {
+                http::answer(&mut stream, status, &[&usual[..], &headers].concat(), &body, body.len())
+            }
+            Scripted::CutWithin => http::answer(&mut stream, 200, &usual, "o", 2),
             Scripted::Cut => Ok(()),
             Scripted::Hang => {
                 lock(&self.held).push(stream);
@@ -227,18 +225,6 @@ impl State {
             *last = Some(now);
         }
         in_time
-    }
-}
-
-fn connection(stream: TcpStream, tls: Option<Arc<ServerConfig>>) -> Box<dyn Connection> {
-    // A client that sends nothing more is no concern of ours.
-    let _ = stream.set_read_timeout(Some(crate::DEADLINE));
-    match tls {
-        None => Box::new(stream),
-        Some(config) => {
-            let server = ServerConnection::new(config).expect("the settings are sound");
-            Box::new(StreamOwned::new(server, stream))
-        }
     }
 }
 

@@ -3,7 +3,7 @@
 
 use serde_json::{Map, Value};
 
-use super::http::Request;
+use crate::http::Request;
 
 const BLOCKS: usize = 50;
 const HEADER: usize = 150;

@@ -1,0 +1,178 @@
+//! `linedown z-api audit`: what is amiss at the gateway, before an alert is missed for it.
+
+use serde::Serialize;
+
+use super::progress::Progress;
+use super::{NO_LINES, NO_TOKEN, Source, Trouble, hints, register};
+use crate::cli::{Code, CommandError, output};
+use crate::clock;
+use crate::config::Config;
+use crate::gateway::audit::{DUE_WITHIN, Finding, findings};
+use crate::gateway::fleet::Fleet;
+use crate::gateway::registration::Addresses;
+use crate::gateway::{Failure, Line, Member, Webhook};
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Arguments {
+    /// Register what is registered wrongly
+    #[arg(long)]
+    fix: bool,
+    /// Only the instances of this source; all sources of the type z-api by default
+    #[arg(long, value_name = "NAME")]
+    source: Option<String>,
+    /// Print what is amiss as JSON
+    #[arg(long)]
+    json: bool,
+}
+
+/// Something amiss.
+#[derive(Debug, Serialize)]
+struct Row {
+    source: String,
+    /// None, if it is about the source itself.
+    instance: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    name: Option<String>,
+    #[serde(flatten)]
+    what: What,
+    /// Whether it was set right.
+    fixed: bool,
+}
+
+#[derive(Debug, Serialize)]
+#[serde(untagged)]
+enum What {
+    Found(Finding),
+    Other(Other),
+}
+
+#[derive(Debug, Serialize)]
+#[serde(tag = "finding", rename_all = "kebab-case")]
+enum Other {
+    /// The inventory has it, without a token.
+    NoToken,
+    /// The gateway has it, and the inventory does not.
+    NotInInventory { webhooks_arrive: bool },
+    /// It could not be asked.
+    Unknown { failure: Trouble },
+}
+
+pub(super) async fn run(config: &Config, arguments: &Arguments) -> Result<Code, CommandError> {
+    let sources = Source::chosen(config, arguments.source.as_deref())?;
+    let (mut rows, mut asked) = (Vec::new(), 0);
+    for source in &sources {
+        let (addresses, fleet) = (source.addresses()?, source.fleet()?);
+        let lines: Vec<&Line> = source.access.lines.iter().collect();
+        asked += lines.len();
+        let progress = Progress::new("asking about", lines.len());
+        let work = async |line: &Line| {
+            let found = one(&fleet, &addresses, line, arguments.fix).await;
+            found.into_iter().map(|(what, fixed)| source.row(&line.instance, what, fixed)).collect::<Vec<Row>>()
+        };
+        let found = fleet.each(&lines, work, |count| progress.done(count)).await;
+        drop(progress);
+        rows.extend(found.into_iter().flatten());
+        let without = source.without_token(&sources);
+        rows.extend(without.into_iter().map(|id| source.row(id, What::Other(Other::NoToken), false)));
+        if source.access.partner_token.is_some() {
+            rows.append(&mut strangers(source, &fleet, &addresses).await);
+        }
+    }
+    if arguments.json {
+        output::print_json(&rows)?;
+    } else if asked == 0 && rows.is_empty() {
+        output::print(NO_LINES)?;
+    } else {
+        output::print(&told(&rows, asked))?;
+    }
+    Ok(if rows.iter().all(|row| row.fixed) { Code::Done } else { Code::Failed })
+}
+
+/// What is amiss with one line, and whether that was set right.
+async fn one(fleet: &Fleet, addresses: &Addresses, line: &Line, fix: bool) -> Vec<(What, bool)> {
+    let unknown = |failure: &Failure| (What::Other(Other::Unknown { failure: failure.into() }), false);
+    let profile = match fleet.ask(async |client| client.profile(line).await).await {
+        Ok(profile) => profile,
+        Err(failure) => return vec![unknown(&failure)],
+    };
+    let mut rows = Vec::new();
+    for finding in findings(&line.instance, &profile, addresses, DUE_WITHIN, clock::now()) {
+        let mut fixed = false;
+        if let (true, Finding::WebhookDrift { webhook, .. }) = (fix, &finding) {
+            match register::register(fleet, addresses, line, *webhook).await {
+                Ok(()) => fixed = true,
+                Err(failure) => rows.push(unknown(&failure)),
+            }
+        }
+        rows.push((What::Found(finding), fixed));
+    }
+    rows
+}
+
+/// The partner's instances that the inventory lacks.
+async fn strangers(source: &Source<'_>, fleet: &Fleet, addresses: &Addresses) -> Vec<Row> {
+    let members = match fleet.members().await {
+        Ok(members) => members,
+        Err(failure) => {
+            let what = What::Other(Other::Unknown { failure: (&failure).into() });
+            return vec![Row { source: source.name.to_owned(), instance: None, name: None, what, fixed: false }];
+        }
+    };
+    let strange = |member: &Member| !source.config.routing.inventory.contains_key(&member.instance);
+    let row = |Member { instance, name, profile }| {
+        let arrives = |webhook| addresses.judge(&instance, profile.registered(webhook)).arrives();
+        let what = What::Other(Other::NotInInventory { webhooks_arrive: Webhook::ALL.into_iter().all(arrives) });
+        Row { source: source.name.to_owned(), instance: Some(instance), name, what, fixed: false }
+    };
+    members.into_iter().filter(strange).map(row).collect()
+}
+
+impl Source<'_> {
+    fn row(&self, instance: &str, what: What, fixed: bool) -> Row {
+        let name = self.title(instance).map(str::to_owned);
+        Row { source: self.name.to_owned(), instance: Some(instance.to_owned()), name, what, fixed }
+    }
+}
+
+impl What {
+    fn words(&self) -> String {
+        match self {
+            Self::Found(finding) => finding.to_string(),
+            Self::Other(Other::NoToken) => NO_TOKEN.to_owned(),
+            Self::Other(Other::NotInInventory { webhooks_arrive: true }) => "not in the inventory".to_owned(),
+            Self::Other(Other::NotInInventory { webhooks_arrive: false }) => {
+                "not in the inventory, and its webhooks do not arrive here".to_owned()
+            }
+            Self::Other(Other::Unknown { failure }) => failure.what.clone(),
+        }
+    }
+
+    fn hint(&self) -> &'static str {
+        match self {
+            Self::Found(Finding::WebhookDrift { .. }) => {
+                "linedown z-api audit --fix registers what is registered wrongly"
+            }
+            Self::Found(finding) => finding.hint(),
+            Self::Other(Other::NoToken) => "add `token` to [instances.ID]; Z-API's panel shows it",
+            Self::Other(Other::NotInInventory { .. }) => {
+                "add [instances.ID] with `token`, or delete the instance at the gateway"
+            }
+            Self::Other(Other::Unknown { failure }) => failure.hint,
+        }
+    }
+}
+
+fn told(rows: &[Row], asked: usize) -> String {
+    if rows.is_empty() {
+        return format!("{asked} asked, nothing amiss\n");
+    }
+    let cells = rows.iter().map(|row| {
+        let (name, instance) = (row.name.clone().unwrap_or_default(), row.instance.clone().unwrap_or_default());
+        let fixed = if row.fixed { "fixed" } else { "" };
+        vec![name, instance, row.what.words(), fixed.to_owned()]
+    });
+    let table = output::table(&["line", "instance", "amiss", ""], cells);
+    let left = rows.iter().filter(|row| !row.fixed).count();
+    let text = format!("{table}\n{asked} asked, {} amiss, {} fixed\n", rows.len(), rows.len() - left);
+    text + &hints(rows.iter().filter(|row| !row.fixed).map(|row| row.what.hint()))
+}

@@ -1,0 +1,151 @@
+//! `linedown z-api`: what is registered at the gateway and how each line stands by its word. Without the daemon,
+//! straight from the config.
+
+mod audit;
+mod progress;
+mod register;
+mod status;
+
+use std::sync::Arc;
+
+use linedown_sinks::closest;
+use secrecy::SecretString;
+use serde::Serialize;
+
+use super::{Code, CommandError, Place};
+use crate::config::Config;
+use crate::gateway::fleet::{AT_ONCE, Fleet};
+use crate::gateway::registration::Addresses;
+use crate::gateway::{Access, Client, Failure, FailureKind};
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, clap::Subcommand)]
+enum Command {
+    /// Set both webhooks of instances to this daemon's address; changes only what differs
+    Register(register::Arguments),
+    /// Compare what is registered with what should be, and look at what is paid for
+    Audit(audit::Arguments),
+    /// Ask each instance how it stands
+    Status(status::Arguments),
+}
+
+pub(super) async fn run(place: &Place, arguments: &Arguments) -> Result<Code, CommandError> {
+    let config = place.config()?;
+    if config.lacks_credentials {
+        let error = CommandError::new(Code::Config, "a token or secret is a systemd credential, which is not here");
+        let hint =
+            "name the folder they are in: sudo env CREDENTIALS_DIRECTORY=/etc/linedown/credentials linedown z-api …";
+        return Err(error.hint(hint));
+    }
+    match &arguments.command {
+        Command::Register(arguments) => register::run(&config, arguments).await,
+        Command::Audit(arguments) => audit::run(&config, arguments).await,
+        Command::Status(arguments) => status::run(&config, arguments).await,
+    }
+}
+
+/// One source of the type z-api.
+struct Source<'c> {
+    config: &'c Config,
+    name: &'c str,
+    secret: &'c SecretString,
+    access: &'c Access,
+}
+
+impl<'c> Source<'c> {
+    /// The sources to work on: the one that is named, or all.
+    fn chosen(config: &'c Config, name: Option<&str>) -> Result<Vec<Self>, CommandError> {
+        let all = config.sources.iter().filter_map(|(name, source)| {
+            let access = source.gateway.as_ref()?;
+            Some(Self { config, name, secret: &source.secret, access })
+        });
+        let all: Vec<Self> = all.collect();
+        let Some(wanted) = name else { return Ok(all) };
+        let names: Vec<&str> = all.iter().map(|source| source.name).collect();
+        let unknown = CommandError::new(Code::Usage, format!("there is no source {wanted:?} of the type z-api"));
+        let hint = match closest(wanted, names.iter().copied()) {
+            Some(near) => format!("did you mean {near}?"),
+            None => format!("there are: {}", names.join(", ")),
+        };
+        match all.into_iter().find(|source| source.name == wanted) {
+            Some(source) => Ok(vec![source]),
+            None => Err(unknown.hint(hint)),
+        }
+    }
+
+    fn fleet(&self) -> Result<Fleet, CommandError> {
+        let client = Client::new(Arc::new(self.access.clone()), AT_ONCE)
+            .map_err(|error| CommandError::new(Code::Failed, "cannot ask the gateway").caused_by(&error))?;
+        Ok(Fleet::new(client))
+    }
+
+    /// Where its instances shall post.
+    fn addresses(&self) -> Result<Addresses, CommandError> {
+        let wrong = |what: &str| {
+            let error = CommandError::new(Code::Config, what);
+            error.hint(
+                "set `public_url` in [server] to what gateways reach the daemon by: \"https://alerts.example.com\"",
+            )
+        };
+        let public_url = self.config.server.public_url.as_deref();
+        let public_url =
+            public_url.ok_or_else(|| wrong("`server.public_url` is not set, so there is no address to register"))?;
+        if !public_url.starts_with("https://") {
+            return Err(wrong("the gateway posts to https:// addresses only, and `server.public_url` is none"));
+        }
+        Ok(Addresses::new(public_url, self.name, self.secret))
+    }
+
+    /// What the inventory calls an instance.
+    fn title(&self, instance: &str) -> Option<&'c str> {
+        self.config.routing.inventory.get(instance)?.name.as_deref()
+    }
+
+    /// The instances that nothing can be asked about, in order. Of several sources nobody can say whose they are, so
+    /// the first has them.
+    fn without_token(&self, all: &[Self]) -> Vec<&'c str> {
+        if all.first().is_none_or(|first| first.name != self.name) {
+            return Vec::new();
+        }
+        let known = |id: &str| all.iter().any(|source| source.access.line(id).is_some());
+        let mut without: Vec<&str> =
+            self.config.routing.inventory.keys().map(String::as_str).filter(|id| !known(id)).collect();
+        without.sort_unstable();
+        without
+    }
+}
+
+/// Why nothing is known of an instance, for programs.
+#[derive(Clone, Debug, Serialize)]
+struct Trouble {
+    kind: FailureKind,
+    what: String,
+    hint: &'static str,
+}
+
+impl From<&Failure> for Trouble {
+    fn from(failure: &Failure) -> Self {
+        Self { kind: failure.kind, what: failure.to_string(), hint: failure.hint() }
+    }
+}
+
+/// Each hint once, below a table.
+fn hints<'f>(hints: impl Iterator<Item = &'f str>) -> String {
+    let mut each: Vec<&str> = Vec::new();
+    for hint in hints {
+        if !each.contains(&hint) {
+            each.push(hint);
+        }
+    }
+    each.into_iter().flat_map(|hint| ["hint: ", hint, "\n"]).collect()
+}
+
+/// What is said where there is nothing to ask about.
+const NO_LINES: &str = "no instance in the inventory has a token: add `token` to [instances.ID]\n";
+/// What is said of an instance without a token.
+const NO_TOKEN: &str = "no token, so nothing can be asked";

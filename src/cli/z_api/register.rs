@@ -1,0 +1,201 @@
+//! `linedown z-api register`: the webhooks of instances, set to this daemon's address.
+
+use serde::Serialize;
+
+use super::progress::Progress;
+use super::{NO_LINES, NO_TOKEN, Source, Trouble, hints};
+use crate::cli::{Code, CommandError, output};
+use crate::config::Config;
+use crate::gateway::fleet::Fleet;
+use crate::gateway::registration::{Addresses, Registration};
+use crate::gateway::{Failure, Line, Webhook};
+
+#[derive(Debug, clap::Args)]
+#[command(group = clap::ArgGroup::new("which").required(true).args(["instance", "all"]))]
+pub(super) struct Arguments {
+    /// These instances
+    #[arg(long, value_name = "ID", num_args = 1..)]
+    instance: Vec<String>,
+    /// All instances in the inventory
+    #[arg(long)]
+    all: bool,
+    /// Only those of this source; all sources of the type z-api by default
+    #[arg(long, value_name = "NAME")]
+    source: Option<String>,
+    /// Change nothing, and show what would be changed
+    #[arg(long)]
+    dry_run: bool,
+    /// Print what was done as JSON
+    #[arg(long)]
+    json: bool,
+}
+
+/// What was done for one instance.
+#[derive(Debug, Serialize)]
+struct Done {
+    source: String,
+    instance: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    name: Option<String>,
+    /// Of each webhook that is known.
+    webhooks: Vec<Step>,
+    /// Why not more was done.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    failure: Option<Trouble>,
+}
+
+#[derive(Debug, Serialize)]
+struct Step {
+    webhook: Webhook,
+    was: Registration,
+    was_address: String,
+    outcome: Outcome,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+enum Outcome {
+    Unchanged,
+    Registered,
+    WouldRegister,
+    Failed,
+}
+
+impl Outcome {
+    fn words(self) -> &'static str {
+        match self {
+            Self::Unchanged => "unchanged",
+            Self::Registered => "registered",
+            Self::WouldRegister => "would be registered",
+            Self::Failed => "FAILED",
+        }
+    }
+}
+
+pub(super) async fn run(config: &Config, arguments: &Arguments) -> Result<Code, CommandError> {
+    let sources = Source::chosen(config, arguments.source.as_deref())?;
+    for instance in &arguments.instance {
+        if !sources.iter().any(|source| source.access.line(instance).is_some()) {
+            let error =
+                CommandError::new(Code::Usage, format!("no token of the instance {instance:?} is in the config"));
+            return Err(error.hint(format!("add `token` to [instances.{instance}]; Z-API's panel shows it")));
+        }
+    }
+    let mut all = Vec::new();
+    for source in &sources {
+        let addresses = source.addresses()?;
+        let wanted = |line: &&Line| arguments.all || arguments.instance.iter().any(|id| **id == *line.instance);
+        let lines: Vec<&Line> = source.access.lines.iter().filter(wanted).collect();
+        let fleet = source.fleet()?;
+        let progress = Progress::new("registering", lines.len());
+        let work = async |line: &Line| one(source, &fleet, &addresses, line, arguments.dry_run).await;
+        all.append(&mut fleet.each(&lines, work, |count| progress.done(count)).await);
+        if arguments.all {
+            all.extend(source.without_token(&sources).into_iter().map(|instance| without_token(source, instance)));
+        }
+    }
+    if arguments.json {
+        output::print_json(&all)?;
+    } else {
+        output::print(&told(&all))?;
+    }
+    let good = |done: &Done| done.failure.is_none();
+    Ok(if all.iter().all(good) { Code::Done } else { Code::Failed })
+}
+
+async fn one(source: &Source<'_>, fleet: &Fleet, addresses: &Addresses, line: &Line, dry_run: bool) -> Done {
+    let (webhooks, failure) = match set(fleet, addresses, line, dry_run).await {
+        Ok(found) => found,
+        Err(failure) => (Vec::new(), Some(failure)),
+    };
+    Done {
+        source: source.name.to_owned(),
+        instance: line.instance.to_string(),
+        name: source.title(&line.instance).map(str::to_owned),
+        webhooks,
+        failure: failure.as_ref().map(Trouble::from),
+    }
+}
+
+/// Reads what is registered and changes what differs. An error is that nothing could be read.
+async fn set(
+    fleet: &Fleet,
+    addresses: &Addresses,
+    line: &Line,
+    dry_run: bool,
+) -> Result<(Vec<Step>, Option<Failure>), Failure> {
+    let profile = fleet.ask(async |client| client.profile(line).await).await?;
+    let (mut steps, mut first_failure) = (Vec::new(), None);
+    for webhook in Webhook::ALL {
+        let registered = profile.registered(webhook);
+        let was = addresses.judge(&line.instance, registered);
+        let outcome = match was {
+            Registration::Right => Outcome::Unchanged,
+            _ if dry_run => Outcome::WouldRegister,
+            _ => match register(fleet, addresses, line, webhook).await {
+                Ok(()) => Outcome::Registered,
+                Err(failure) => {
+                    first_failure = first_failure.or(Some(failure));
+                    Outcome::Failed
+                }
+            },
+        };
+        steps.push(Step { webhook, was, was_address: addresses.shown(registered), outcome });
+    }
+    Ok((steps, first_failure))
+}
+
+/// Registers one webhook of one line.
+pub(super) async fn register(
+    fleet: &Fleet,
+    addresses: &Addresses,
+    line: &Line,
+    webhook: Webhook,
+) -> Result<(), Failure> {
+    let address = addresses.of(&line.instance);
+    fleet.ask(async |client| client.register(line, webhook, &address).await).await
+}
+
+fn without_token(source: &Source<'_>, instance: &str) -> Done {
+    let hint = "add `token` to the instance in the inventory; Z-API's panel shows it";
+    let failure = Trouble { kind: crate::gateway::FailureKind::Unauthorised, what: NO_TOKEN.to_owned(), hint };
+    Done {
+        source: source.name.to_owned(),
+        instance: instance.to_owned(),
+        name: source.title(instance).map(str::to_owned),
+        webhooks: Vec::new(),
+        failure: Some(failure),
+    }
+}
+
+/// What changed and what failed; what is as it was is only counted.
+fn told(all: &[Done]) -> String {
+    if all.is_empty() {
+        return NO_LINES.to_owned();
+    }
+    let mut rows = Vec::new();
+    for done in all {
+        let row = |webhook: &str, outcome: &str, was: &str| {
+            let name = done.name.clone().unwrap_or_default();
+            vec![name, done.instance.clone(), webhook.to_owned(), outcome.to_owned(), was.to_owned()]
+        };
+        for step in done.webhooks.iter().filter(|step| step.outcome != Outcome::Unchanged) {
+            rows.push(row(step.webhook.as_str(), step.outcome.words(), &format!("{}: {}", step.was, step.was_address)));
+        }
+        if let Some(failure) = &done.failure {
+            rows.push(row("", "FAILED", &failure.what));
+        }
+    }
+    let unchanged = all.iter().filter(|done| done.failure.is_none());
+    let unchanged =
+        unchanged.filter(|done| done.webhooks.iter().all(|step| step.outcome == Outcome::Unchanged)).count();
+    let failed = all.iter().filter(|done| done.failure.is_some()).count();
+    let changed = all.len() - unchanged - failed;
+    let count = format!("{changed} changed, {unchanged} as they should be, {failed} failed\n");
+    let table = match rows.len() {
+        0 => String::new(),
+        _ => output::table(&["line", "instance", "webhook", "", "before"], rows) + "\n",
+    };
+    let hints = hints(all.iter().filter_map(|done| done.failure.as_ref()).map(|failure| failure.hint));
+    table + &count + &hints
+}

@@ -1,0 +1,90 @@
+//! `linedown z-api status`: how each line stands by the gateway's word, the worst first.
+
+use serde::Serialize;
+
+use super::progress::Progress;
+use super::{NO_LINES, Source, Trouble, hints};
+use crate::cli::{Code, CommandError, output};
+use crate::config::Config;
+use crate::gateway::{Line, Standing};
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Arguments {
+    /// Only the instances of this source; all sources of the type z-api by default
+    #[arg(long, value_name = "NAME")]
+    source: Option<String>,
+    /// Print the lines as JSON
+    #[arg(long)]
+    json: bool,
+}
+
+/// How one line stands.
+#[derive(Debug, Serialize)]
+struct Row {
+    source: String,
+    instance: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    name: Option<String>,
+    state: State,
+    /// The gateway's words, if it is down.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error: Option<String>,
+    /// Why it is unknown.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    failure: Option<Trouble>,
+}
+
+/// Worst first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "kebab-case")]
+enum State {
+    Down,
+    Unknown,
+    Up,
+}
+
+pub(super) async fn run(config: &Config, arguments: &Arguments) -> Result<Code, CommandError> {
+    let mut rows = Vec::new();
+    for source in Source::chosen(config, arguments.source.as_deref())? {
+        let (fleet, lines) = (source.fleet()?, source.access.lines.iter().collect::<Vec<_>>());
+        let progress = Progress::new("asking", lines.len());
+        let work = async |line: &Line| {
+            let standing = fleet.ask(async |client| client.status(line).await).await;
+            let (state, error, failure) = match standing {
+                Ok(Standing::Up) => (State::Up, None, None),
+                Ok(Standing::Down { error }) => (State::Down, error, None),
+                Err(failure) => (State::Unknown, None, Some(Trouble::from(&failure))),
+            };
+            let name = source.title(&line.instance).map(str::to_owned);
+            Row { source: source.name.to_owned(), instance: line.instance.to_string(), name, state, error, failure }
+        };
+        rows.append(&mut fleet.each(&lines, work, |count| progress.done(count)).await);
+    }
+    rows.sort_by_key(|row| row.state);
+    if arguments.json {
+        output::print_json(&rows)?;
+    } else {
+        output::print(&told(&rows))?;
+    }
+    Ok(if rows.iter().all(|row| row.state != State::Unknown) { Code::Done } else { Code::Failed })
+}
+
+fn told(rows: &[Row]) -> String {
+    if rows.is_empty() {
+        return NO_LINES.to_owned();
+    }
+    let cells = rows.iter().map(|row| {
+        let state = match row.state {
+            State::Down => "DOWN",
+            State::Unknown => "unknown",
+            State::Up => "up",
+        };
+        let says = row.failure.as_ref().map(|failure| failure.what.clone()).or_else(|| row.error.clone());
+        vec![row.name.clone().unwrap_or_default(), row.instance.clone(), state.to_owned(), says.unwrap_or_default()]
+    });
+    let table = output::table(&["line", "instance", "state", "the gateway says"], cells);
+    let count = |state| rows.iter().filter(|row| row.state == state).count();
+    let text =
+        format!("{table}\n{} down, {} unknown, {} up\n", count(State::Down), count(State::Unknown), count(State::Up));
+    text + &hints(rows.iter().filter_map(|row| row.failure.as_ref()).map(|failure| failure.hint))
+}

@@ -1,0 +1,139 @@
+//! What a source of type `z-api` says of the gateway's own API, and the tokens that stand with the instances.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use linedown_sinks::http::is_loopback;
+use linedown_sinks::{Path, Problem, Secret, Section};
+use reqwest::Url;
+use secrecy::{ExposeSecret, SecretString};
+
+use super::inventory::Token;
+use super::reader::{Reader, did_you_mean};
+use super::sources::Source;
+use crate::gateway::{API, Access, Line};
+
+/// The type of source whose API is known.
+pub(super) const KIND: &str = "z-api";
+
+/// What the source's section says.
+#[derive(Clone, Debug)]
+pub(super) struct Keys<'k> {
+    pub(super) api: Option<&'k str>,
+    pub(super) client_token: Option<&'k Secret>,
+    pub(super) partner_token: Option<&'k Secret>,
+}
+
+/// Reads what concerns the API; what was mistaken is left out. Its lines come later, with [`give_lines`].
+pub(super) fn read(keys: &Keys<'_>, section: &mut Section<'_>) -> Option<Access> {
+    let api = address(keys.api.unwrap_or(API), section);
+    let client_token = keys.client_token.and_then(|secret| token("client_token", secret, section));
+    let partner_token = keys.partner_token.and_then(|secret| token("partner_token", secret, section));
+    Some(Access { api: api?, client_token, partner_token, lines: Arc::default() })
+}
+
+fn token(key: &str, secret: &Secret, section: &mut Section<'_>) -> Option<SecretString> {
+    let token = section.secret(key, secret)?;
+    if is_token(token.expose_secret()) {
+        return Some(token);
+    }
+    section.error(key, NO_TOKEN).hint =
+        Some("copy it anew from the gateway's panel, nothing before or after it".into());
+    None
+}
+
+/// What is said of what cannot be a token.
+pub(super) const NO_TOKEN: &str = "this cannot be a token: a token has no spaces and no special characters";
+
+/// Whether it can stand in an address and in a header as it is. An empty one is a credential that is not here.
+pub(super) fn is_token(text: &str) -> bool {
+    text.chars().all(|c| c.is_ascii_alphanumeric() || "-._~+/=".contains(c)) && text.len() <= 4096
+}
+
+/// The words never repeat the address: a token may have been pasted with it.
+fn address(text: &str, section: &mut Section<'_>) -> Option<Url> {
+    let what = match Url::parse(text) {
+        Err(error) => format!("not an address: {error}"),
+        Ok(url) if !url.username().is_empty() || url.password().is_some() => {
+            "the address of an API holds no user name and no password".into()
+        }
+        Ok(url) if url.query().is_some() || url.fragment().is_some() => {
+            "an address that others are appended to ends before any `?` or `#`".into()
+        }
+        Ok(url) if url.path().contains("/instances") => "this is the address of an instance, not of the API".into(),
+        Ok(url) if url.scheme() == "https" || (url.scheme() == "http" && is_loopback(&url)) => return Some(url),
+        Ok(url) if url.scheme() == "http" => "http:// would show every token on its way".into(),
+        Ok(_) => "not an https:// address".into(),
+    };
+    section.error("api", what).expected = Some(format!("such as {API:?}"));
+    None
+}
+
+/// Gives each source the lines that can be asked for at it: those whose instance has a token.
+pub(super) fn give_lines(
+    sources: &mut BTreeMap<String, Source>,
+    tokens: BTreeMap<String, Token>,
+    path: &Path,
+    reader: &mut Reader<'_>,
+) {
+    let names: Vec<String> =
+        sources.iter().filter(|(_, source)| source.gateway.is_some()).map(|(name, _)| name.clone()).collect();
+    let mut lines: BTreeMap<String, Vec<Line>> = BTreeMap::new();
+    for (instance, Token { source, value }) in tokens {
+        let source = match (source, names.as_slice()) {
+            (Some(source), names) if names.contains(&source) => source,
+            (Some(source), names) => {
+                let place = path.join(instance.as_str()).join("source");
+                let mut problem = Problem::error(place, format!("there is no source `{source}` of type `{KIND}`"));
+                problem.hint = did_you_mean(&source, names.iter().map(String::as_str));
+                reader.note(problem);
+                continue;
+            }
+            (None, [only]) => only.clone(),
+            // A mistake in the source was noted there.
+            (None, []) => continue,
+            (None, names) => {
+                let problem = Problem::error(path.join(instance.as_str()), "which source is its token for?");
+                reader.note(problem.hint(format!("write `source = {:?}`, or another one of that type", names[0])));
+                continue;
+            }
+        };
+        // Ordered by instance, since they come so.
+        lines.entry(source).or_default().push(Line { instance: instance.into(), token: value });
+    }
+    for (name, lines) in lines {
+        if let Some(gateway) = sources.get_mut(&name).and_then(|source| source.gateway.as_mut()) {
+            gateway.lines = lines.into();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use linedown_sinks::Environment;
+    use serde_json::Value;
+
+    use super::*;
+
+    #[test]
+    fn addresses_of_the_api() {
+        for (text, good) in [
+            ("https://api.z-api.io", true),
+            ("https://api.z-api.io/", true),
+            ("https://gateway.example:8443/z", true),
+            ("http://127.0.0.1:9000", true),
+            ("http://[::1]:9000", true),
+            ("http://api.z-api.io", false),
+            ("ftp://api.z-api.io", false),
+            ("api.z-api.io", false),
+            ("https://u:p@api.z-api.io", false),
+            ("https://api.z-api.io/?x", false),
+            ("https://api.z-api.io/instances/A/token/T0KEN", false),
+        ] {
+            let (value, environment) = (Value::Null, Environment::default());
+            let mut section = Section::new(&value, Path::default(), &[], &environment);
+            assert_eq!(address(text, &mut section).is_some(), good, "{text}");
+            assert!(section.problems.iter().all(|problem| !problem.what.contains("T0KEN")), "{:?}", section.problems);
+        }
+    }
+}

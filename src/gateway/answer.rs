@@ -1,0 +1,235 @@
+//! Pure: the API's answers → what we want to know of them.
+
+use base64::Engine;
+use jiff::Timestamp;
+use linedown_sinks::excerpt;
+use secrecy::{ExposeSecret, SecretString};
+use serde_json::{Map, Value};
+
+use super::{Failure, FailureKind, Webhook};
+use crate::clock;
+use crate::source;
+
+/// Longest address of a webhook that is looked at, in bytes.
+const LONGEST_ADDRESS: usize = 4096;
+
+/// How a line stands by the gateway's word.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Standing {
+    /// Connected to WhatsApp.
+    Up,
+    /// Not connected.
+    Down {
+        /// The gateway's own words, untrusted.
+        error: Option<String>,
+    },
+}
+
+/// What an instance says of itself.
+#[derive(Clone, Debug, Default)]
+pub struct Profile {
+    /// Where it posts when the line loses its connection. The address may hold a secret.
+    pub disconnected: Option<SecretString>,
+    /// Where it posts when the line is back.
+    pub connected: Option<SecretString>,
+    /// When what was paid for ends.
+    pub due: Option<Timestamp>,
+    /// How the payment stands, in the gateway's words.
+    pub payment: Option<String>,
+}
+
+impl Profile {
+    /// The address that is registered for a webhook.
+    pub fn registered(&self, webhook: Webhook) -> Option<&str> {
+        let address = match webhook {
+            Webhook::Disconnected => &self.disconnected,
+            Webhook::Connected => &self.connected,
+        };
+        address.as_ref().map(ExposeSecret::expose_secret)
+    }
+}
+
+/// One instance of a partner's fleet.
+#[derive(Clone, Debug)]
+pub struct Member {
+    /// The gateway's identifier.
+    pub instance: String,
+    /// Its name at the gateway.
+    pub name: Option<String>,
+    /// What it says of itself.
+    pub profile: Profile,
+}
+
+/// One page of a partner's fleet.
+#[derive(Clone, Debug)]
+pub struct Page {
+    /// The instances.
+    pub members: Vec<Member>,
+    /// How many entries it had, those that cannot be read included.
+    pub entries: usize,
+}
+
+/// What to read with a phone.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum QrCode {
+    /// The image, PNG.
+    Png(Vec<u8>),
+    /// None: the line is connected.
+    Connected,
+}
+
+pub(super) fn standing(body: &str) -> Result<Standing, Failure> {
+    let body = object(body)?;
+    match body.get("connected") {
+        Some(Value::Bool(true)) => Ok(Standing::Up),
+        Some(Value::Bool(false)) => Ok(Standing::Down { error: text(&body, "error") }),
+        _ => Err(unexpected("`connected` is neither true nor false")),
+    }
+}
+
+pub(super) fn profile(body: &str) -> Result<Profile, Failure> {
+    let body = object(body)?;
+    // Everything may be missing of an instance that was never set up; but then it is at least an instance.
+    let known = ["id", "token", "name", "connected", "disconnectedCallbackUrl", "connectedCallbackUrl", "due"];
+    if !known.iter().any(|key| body.contains_key(*key)) {
+        return Err(unexpected("it describes no instance"));
+    }
+    Ok(read_profile(&body))
+}
+
+fn read_profile(body: &Map<String, Value>) -> Profile {
+    Profile {
+        disconnected: address(body, "disconnectedCallbackUrl"),
+        connected: address(body, "connectedCallbackUrl"),
+        due: source::stamp(body, "due").filter(|due| *due > 0).map(clock::from_millis),
+        payment: text(body, "paymentStatus"),
+    }
+}
+
+pub(super) fn page(body: &str) -> Result<Page, Failure> {
+    let body = object(body)?;
+    let Some(Value::Array(content)) = body.get("content") else { return Err(unexpected("it has no `content`")) };
+    let members = content.iter().filter_map(|entry| {
+        let entry = entry.as_object()?;
+        Some(Member { instance: text(entry, "id")?, name: text(entry, "name"), profile: read_profile(entry) })
+    });
+    Ok(Page { members: members.collect(), entries: content.len() })
+}
+
+pub(super) fn qr_code(body: &str) -> Result<QrCode, Failure> {
+    let body = object(body)?;
+    if body.get("connected") == Some(&Value::Bool(true)) {
+        return Ok(QrCode::Connected);
+    }
+    let image =
+        body.get("value").and_then(Value::as_str).and_then(|value| value.strip_prefix("data:image/png;base64,"));
+    let image = image.and_then(|image| base64::engine::general_purpose::STANDARD.decode(image.trim()).ok());
+    image.filter(|image| image.starts_with(PNG)).map(QrCode::Png).ok_or_else(|| unexpected("it holds no PNG image"))
+}
+
+/// How every PNG begins.
+const PNG: &[u8] = b"\x89PNG\r\n\x1a\n";
+
+fn object(body: &str) -> Result<Map<String, Value>, Failure> {
+    match serde_json::from_str(body) {
+        Ok(Value::Object(body)) => Ok(body),
+        Ok(_) => Err(unexpected("it is no object")),
+        Err(_) => Err(Failure::new(FailureKind::NotJson)),
+    }
+}
+
+fn unexpected(why: &str) -> Failure {
+    Failure::with(FailureKind::Unexpected, why)
+}
+
+fn text(body: &Map<String, Value>, key: &str) -> Option<String> {
+    body.get(key)?.as_str().map(excerpt).filter(|text| !text.is_empty())
+}
+
+fn address(body: &Map<String, Value>, key: &str) -> Option<SecretString> {
+    let address = body.get(key)?.as_str()?.trim();
+    (!address.is_empty() && address.len() <= LONGEST_ADDRESS).then(|| address.into())
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn only_true_is_up_and_only_false_is_down() {
+        for (body, expected) in [
+            (r#"{"connected":true,"error":"You are already connected","smartphoneConnected":true}"#, Ok(Standing::Up)),
+            (
+                r#"{"connected":false,"smartphoneConnected":true,"error":"You need to restore the session."}"#,
+                Ok(Standing::Down { error: Some("You need to restore the session.".into()) }),
+            ),
+            (r#"{"connected":false,"error":null}"#, Ok(Standing::Down { error: None })),
+            (r#"{"connected":"true"}"#, Err(FailureKind::Unexpected)),
+            (r#"{"connected":1}"#, Err(FailureKind::Unexpected)),
+            (r#"{"error":"x"}"#, Err(FailureKind::Unexpected)),
+            ("[]", Err(FailureKind::Unexpected)),
+            ("", Err(FailureKind::NotJson)),
+            ("<html>", Err(FailureKind::NotJson)),
+        ] {
+            assert_eq!(standing(body).map_err(|failure| failure.kind), expected, "{body}");
+        }
+    }
+
+    #[test]
+    fn what_was_paid_for_ends_in_seconds_or_milliseconds() {
+        for (due, expected) in [
+            ("1698691825", Some(1_698_691_825_000)),
+            ("1698691825296", Some(1_698_691_825_296)),
+            ("\"1698691825\"", Some(1_698_691_825_000)),
+            ("0", None),
+            ("-1", None),
+            ("null", None),
+            ("\"soon\"", None),
+        ] {
+            let profile = profile(&format!(r#"{{"id":"A","due":{due}}}"#)).expect(due);
+            assert_eq!(profile.due.map(Timestamp::as_millisecond), expected, "{due}");
+        }
+    }
+
+    #[test]
+    fn addresses_are_kept_and_do_not_print_themselves() {
+        let profile = profile(
+            r#"{"disconnectedCallbackUrl":" https://a.example/s3cret ","connectedCallbackUrl":"","token":"s3cret"}"#,
+        );
+        let profile = profile.expect("a profile");
+        assert_eq!(profile.registered(Webhook::Disconnected), Some("https://a.example/s3cret"));
+        assert_eq!(profile.registered(Webhook::Connected), None);
+        assert!(!format!("{profile:?}").contains("s3cret"));
+        assert_eq!(super::profile("{}").expect_err("no instance").kind, FailureKind::Unexpected);
+    }
+
+    #[test]
+    fn a_qr_code_is_a_png_or_not_needed() {
+        let png = base64::engine::general_purpose::STANDARD.encode([PNG, b"rest"].concat());
+        let body = |value: &str| format!(r#"{{"value":"{value}"}}"#);
+        assert_eq!(qr_code(&body(&format!("data:image/png;base64,{png}"))), Ok(QrCode::Png([PNG, b"rest"].concat())));
+        assert_eq!(qr_code(r#"{"connected":true}"#), Ok(QrCode::Connected));
+        for wrong in ["{}", &body("data:image/png;base64,AAAA"), &body("data:text/html,x"), r#"{"connected":false}"#] {
+            assert_eq!(qr_code(wrong).expect_err(wrong).kind, FailureKind::Unexpected, "{wrong}");
+        }
+    }
+
+    #[test]
+    fn a_page_leaves_out_what_is_no_instance() {
+        let body = r#"{"total":3,"content":[{"id":"A","name":"Loja","due":1698691825},{"name":"x"},7]}"#;
+        let page = page(body).expect("a page");
+        assert_eq!((page.entries, page.members.len(), page.members[0].instance.as_str()), (3, 1, "A"));
+    }
+
+    proptest! {
+        #[test]
+        fn no_answer_makes_them_panic(body in ".{0,200}", value in ".{0,100}", number in any::<f64>()) {
+            let made = serde_json::json!({"connected": number, "due": number, "value": value, "content": [{"id": value, "due": value}]});
+            for body in [body, made.to_string()] {
+                let _ = (standing(&body), profile(&body).is_ok(), page(&body).is_ok(), qr_code(&body).is_ok());
+            }
+        }
+    }
+}

@@ -1,0 +1,178 @@
+//! Pure: what an instance says of itself → what is amiss.
+
+use std::fmt;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use serde::Serialize;
+
+use super::registration::{Addresses, Registration};
+use super::{Profile, Webhook};
+use crate::clock;
+
+/// How long before what was paid for ends that is amiss, by default.
+pub const DUE_WITHIN: Duration = Duration::from_hours(3 * 24);
+
+/// Parts of what the gateway may say of a payment that is amiss. Its words are not documented: what is not known to be
+/// bad is taken to be good, and the date counts in any case.
+const UNPAID: [&str; 7] = ["unpaid", "overdue", "cancel", "expired", "suspend", "late", "refused"];
+
+/// Something amiss with one instance.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(tag = "finding", rename_all = "kebab-case")]
+pub enum Finding {
+    /// A webhook would not arrive here.
+    WebhookDrift {
+        /// Which.
+        webhook: Webhook,
+        /// How it stands.
+        registration: Registration,
+        /// What is registered, without secrets.
+        registered: String,
+    },
+    /// What was paid for ends soon, or has ended.
+    Expiring {
+        /// When.
+        due: Option<Timestamp>,
+        /// What the gateway says of the payment, if that is amiss.
+        payment: Option<String>,
+        /// Whether it has ended.
+        over: bool,
+    },
+}
+
+/// All that is amiss with an instance.
+pub fn findings(
+    instance: &str,
+    profile: &Profile,
+    addresses: &Addresses,
+    due_within: Duration,
+    now: Timestamp,
+) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    for webhook in Webhook::ALL {
+        let registered = profile.registered(webhook);
+        let registration = addresses.judge(instance, registered);
+        if !registration.arrives() {
+            let registered = addresses.shown(registered);
+            findings.push(Finding::WebhookDrift { webhook, registration, registered });
+        }
+    }
+    findings.extend(expiring(profile, due_within, now));
+    findings
+}
+
+fn expiring(profile: &Profile, due_within: Duration, now: Timestamp) -> Option<Finding> {
+    let due = profile.due.filter(|due| *due < clock::later(now, due_within));
+    let bad = |payment: &&String| {
+        let payment = payment.to_lowercase();
+        UNPAID.iter().any(|bad| payment.contains(bad))
+    };
+    let payment = profile.payment.as_ref().filter(bad).cloned();
+    let over = due.is_some_and(|due| due <= now);
+    (due.is_some() || payment.is_some()).then_some(Finding::Expiring { due, payment, over })
+}
+
+impl Finding {
+    /// What to do.
+    pub fn hint(&self) -> &'static str {
+        match self {
+            Self::WebhookDrift { .. } => "linedown z-api register",
+            Self::Expiring { .. } => "pay in the gateway's panel: an instance that is not paid for stops",
+        }
+    }
+}
+
+impl fmt::Display for Finding {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::WebhookDrift { webhook, registration: Registration::Missing, .. } => {
+                write!(f, "{} webhook not registered", webhook.as_str())
+            }
+            Self::WebhookDrift { webhook, registration, registered } => {
+                write!(f, "{} webhook {registration}: {registered}", webhook.as_str())
+            }
+            Self::Expiring { due, payment, over } => {
+                match due {
+                    Some(due) => {
+                        write!(
+                            f,
+                            "paid until {}{}",
+                            due.strftime("%Y-%m-%d %H:%M UTC"),
+                            if *over { ", which is over" } else { "" }
+                        )?;
+                    }
+                    None => f.write_str("payment amiss")?,
+                }
+                payment.as_ref().map_or(Ok(()), |payment| write!(f, ": the gateway says {payment:?}"))
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock::from_millis;
+
+    const DAY: i64 = 86_400_000;
+
+    fn found(profile: &Profile) -> Vec<String> {
+        let addresses = Addresses::new("https://a.example", "z", &"s3cret".into());
+        let found = findings("A", profile, &addresses, DUE_WITHIN, from_millis(10 * DAY));
+        assert!(found.iter().all(|finding| !finding.hint().is_empty()));
+        found.iter().map(ToString::to_string).collect()
+    }
+
+    fn right() -> Profile {
+        let address = || Some("https://a.example/hooks/z/s3cret/A".into());
+        Profile { disconnected: address(), connected: address(), due: None, payment: Some("PAID".into()) }
+    }
+
+    #[test]
+    fn what_is_amiss_is_found() {
+        let profile = |change: fn(&mut Profile)| {
+            let mut profile = right();
+            change(&mut profile);
+            profile
+        };
+        for (what, profile, expected) in [
+            ("all is right", right(), vec![]),
+            ("nothing registered", profile(|p| p.disconnected = None), vec!["disconnected webhook not registered"]),
+            (
+                "elsewhere",
+                profile(|p| p.connected = Some("https://crm.example/s3cret".into())),
+                vec!["connected webhook registered elsewhere: https://crm.example/…"],
+            ),
+            (
+                "an old secret",
+                profile(|p| p.connected = Some("https://a.example/hooks/z/old".into())),
+                vec!["connected webhook registered with a secret that is refused: https://a.example/hooks/z/…"],
+            ),
+            (
+                "without the instance",
+                profile(|p| p.connected = Some("https://a.example/hooks/z/s3cret".into())),
+                vec![],
+            ),
+            ("paid for long", profile(|p| p.due = Some(from_millis(14 * DAY))), vec![]),
+            (
+                "paid for two days",
+                profile(|p| p.due = Some(from_millis(12 * DAY))),
+                vec!["paid until 1970-01-13 00:00 UTC"],
+            ),
+            (
+                "paid for until yesterday",
+                profile(|p| p.due = Some(from_millis(9 * DAY))),
+                vec!["paid until 1970-01-10 00:00 UTC, which is over"],
+            ),
+            (
+                "not paid",
+                profile(|p| p.payment = Some("OVERDUE".into())),
+                vec!["payment amiss: the gateway says \"OVERDUE\""],
+            ),
+            ("words that nobody knows", profile(|p| p.payment = Some("EM DIA".into())), vec![]),
+        ] {
+            assert_eq!(found(&profile), expected, "{what}");
+        }
+    }
+}

@@ -1,0 +1,128 @@
+//! Asks the gateway's API: each call bounded in time and in what is read of its answer.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use linedown_sinks::BuildError;
+use linedown_sinks::http::{self, Answer, Manners};
+use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderValue};
+use reqwest::{Method, RequestBuilder, Url};
+use secrecy::{ExposeSecret, SecretString};
+
+use super::{Access, Failure, FailureKind, Line, Page, Profile, QrCode, Standing, Webhook, answer};
+use crate::clock;
+
+/// For the TCP connection and TLS.
+const CONNECT: Duration = Duration::from_secs(5);
+/// For one call, from the connection to the end of the answer.
+pub(super) const PATIENCE: Duration = Duration::from_secs(8);
+/// Most bytes read of an answer.
+const LARGEST: usize = 64 * 1024;
+/// Most bytes read of an answer that holds an image, or a page of the fleet.
+const LARGEST_IMAGE: usize = 1024 * 1024;
+/// The account's security token.
+const CLIENT_TOKEN: &str = "client-token";
+
+/// Asks the API of one source.
+pub struct Client {
+    http: reqwest::Client,
+    access: Arc<Access>,
+}
+
+impl Client {
+    /// Opens no connection yet; keeps at most `kept` open later.
+    pub fn new(access: Arc<Access>, kept: usize) -> Result<Self, BuildError> {
+        let manners = Manners { connect: CONNECT, answer: PATIENCE, kept };
+        Ok(Self { http: http::client(&access.api, manners)?, access })
+    }
+
+    /// What it asks, and for whom.
+    pub fn access(&self) -> &Arc<Access> {
+        &self.access
+    }
+
+    /// How a line stands.
+    pub async fn status(&self, line: &Line) -> Result<Standing, Failure> {
+        answer::standing(&self.ask(line, Method::GET, "status", None, LARGEST).await?)
+    }
+
+    /// What an instance says of itself.
+    pub async fn profile(&self, line: &Line) -> Result<Profile, Failure> {
+        answer::profile(&self.ask(line, Method::GET, "me", None, LARGEST).await?)
+    }
+
+    /// Sets where an instance posts.
+    pub async fn register(&self, line: &Line, webhook: Webhook, address: &SecretString) -> Result<(), Failure> {
+        let body = serde_json::json!({ "value": address.expose_secret() }).to_string();
+        // The answer's body is not documented; its status is what counts.
+        self.ask(line, Method::PUT, webhook.call(), Some(body), LARGEST).await.map(drop)
+    }
+
+    /// What to read with the line's phone.
+    pub async fn qr_code(&self, line: &Line) -> Result<QrCode, Failure> {
+        answer::qr_code(&self.ask(line, Method::GET, "qr-code/image", None, LARGEST_IMAGE).await?)
+    }
+
+    /// A page of a partner's fleet, from 1. Needs the partner's token.
+    pub async fn page(&self, page: usize, size: usize) -> Result<Page, Failure> {
+        let mut url = self.below(&["instances"]);
+        url.query_pairs_mut().append_pair("page", &page.to_string()).append_pair("pageSize", &size.to_string());
+        let request = self.http.get(url);
+        let token = self.access.partner_token.as_ref().map(ExposeSecret::expose_secret).unwrap_or_default();
+        let request = match secret_header(&format!("Bearer {token}")) {
+            Some(value) => request.header(AUTHORIZATION, value),
+            None => request,
+        };
+        answer::page(&self.send(request, &[token], LARGEST_IMAGE).await?)
+    }
+
+    async fn ask(
+        &self,
+        line: &Line,
+        method: Method,
+        call: &str,
+        body: Option<String>,
+        largest: usize,
+    ) -> Result<String, Failure> {
+        let token = line.token.expose_secret();
+        let parts = ["instances", &line.instance, "token", token].into_iter().chain(call.split('/'));
+        let mut request = self.http.request(method, self.below(&parts.collect::<Vec<_>>()));
+        if let Some(body) = body {
+            request = request.header(CONTENT_TYPE, "application/json").body(body);
+        }
+        self.send(request, &[token], largest).await
+    }
+
+    async fn send(&self, mut request: RequestBuilder, secrets: &[&str], largest: usize) -> Result<String, Failure> {
+        let client_token = self.access.client_token.as_ref().map(ExposeSecret::expose_secret).unwrap_or_default();
+        if let Some(value) = secret_header(client_token).filter(|_| !client_token.is_empty()) {
+            request = request.header(CLIENT_TOKEN, value);
+        }
+        let response = request.send().await.map_err(|error| Failure::of_request(&error))?;
+        let answer = Answer::read(response, largest, clock::now()).await;
+        let answer = answer.map_err(|error| Failure::of_request(&error))?;
+        let secrets: Vec<&str> = secrets.iter().copied().chain([client_token]).collect();
+        match Failure::of_answer(&answer, &secrets) {
+            Some(failure) => Err(failure),
+            None if !answer.whole => Err(Failure::new(FailureKind::TooLarge)),
+            None => Ok(answer.body),
+        }
+    }
+
+    /// An address of the API; each part is one, whatever is in it.
+    fn below(&self, parts: &[&str]) -> Url {
+        let mut url = self.access.api.clone();
+        // The config was checked: it is an address that others can be appended to.
+        if let Ok(mut path) = url.path_segments_mut() {
+            path.pop_if_empty().extend(parts);
+        }
+        url
+    }
+}
+
+/// A header that is not shown. None if no header can hold it; the config was checked for that.
+fn secret_header(text: &str) -> Option<HeaderValue> {
+    let mut value = HeaderValue::from_str(text).ok()?;
+    value.set_sensitive(true);
+    Some(value)
+}

@@ -1,0 +1,264 @@
+//! How a call to the gateway can end badly: what happened, and what to do about it.
+
+use std::error::Error;
+use std::fmt;
+use std::io;
+use std::time::Duration;
+
+use linedown_sinks::excerpt;
+use linedown_sinks::http::{self, Answer};
+
+/// One failed call.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Failure {
+    /// What sort of failure.
+    pub kind: FailureKind,
+    /// More about it, in the far side's words or the machine's: no secret, one line, bounded.
+    pub detail: Option<String>,
+    /// What the far side asked us to wait, unclamped.
+    pub retry_after: Option<Duration>,
+}
+
+/// What sort of failure.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum FailureKind {
+    /// No connection.
+    Unreachable,
+    /// A connection, but not to somebody whom a trusted authority vouches for.
+    NotTrusted,
+    /// No whole answer in time.
+    TimedOut,
+    /// The connection broke before the answer was complete.
+    Broken,
+    /// 5xx.
+    Busy,
+    /// 429.
+    RateLimited,
+    /// The account wants its security token, and there is none.
+    ClientTokenMissing,
+    /// The security token is not the account's.
+    ClientTokenWrong,
+    /// The account takes calls from other addresses only.
+    AddressNotAllowed,
+    /// 401 or 403: the token is not the instance's.
+    Unauthorised,
+    /// 404: no such instance.
+    NotFound,
+    /// 405.
+    WrongMethod,
+    /// 415.
+    WrongMediaType,
+    /// Any other status that is no success.
+    Refused,
+    /// More than is read of an answer.
+    TooLarge,
+    /// Not JSON.
+    NotJson,
+    /// JSON, but not what the documentation says.
+    Unexpected,
+}
+
+/// What the API answers to a call without the account's token; the word before is what it took for one.
+const NOT_ALLOWED: &str = "not allowed";
+
+impl Failure {
+    pub(super) fn new(kind: FailureKind) -> Self {
+        Self { kind, detail: None, retry_after: None }
+    }
+
+    pub(super) fn with(kind: FailureKind, detail: &str) -> Self {
+        Self { detail: Some(excerpt(detail)).filter(|detail| !detail.is_empty()), ..Self::new(kind) }
+    }
+
+    /// A request without a whole answer.
+    pub(super) fn of_request(error: &reqwest::Error) -> Self {
+        if error.is_timeout() {
+            return Self::new(FailureKind::TimedOut);
+        }
+        let why = http::innermost(error);
+        if is_certificate(error) {
+            return Self::with(FailureKind::NotTrusted, &why);
+        }
+        Self::with(if error.is_connect() { FailureKind::Unreachable } else { FailureKind::Broken }, &why)
+    }
+
+    /// An answer that is no success, or says that it is none. `secrets` are taken out of its words.
+    pub(super) fn of_answer(answer: &Answer, secrets: &[&str]) -> Option<Self> {
+        let said = words(&answer.body);
+        let refused = said.as_deref().filter(|said| said.trim_end_matches('.').ends_with(NOT_ALLOWED));
+        let kind = match (refused, answer.status) {
+            (Some(said), _) if said.starts_with("null") => FailureKind::ClientTokenMissing,
+            (Some(said), _) if said.to_lowercase().contains("token") || holds(said, secrets) => {
+                FailureKind::ClientTokenWrong
+            }
+            (Some(_), _) => FailureKind::AddressNotAllowed,
+            (None, 200..=299) => return None,
+            (None, 401 | 403) => FailureKind::Unauthorised,
+            (None, 404) => FailureKind::NotFound,
+            (None, 405) => FailureKind::WrongMethod,
+            (None, 408) => FailureKind::TimedOut,
+            (None, 415) => FailureKind::WrongMediaType,
+            (None, 429) => FailureKind::RateLimited,
+            (None, 500..) => FailureKind::Busy,
+            (None, _) => FailureKind::Refused,
+        };
+        let status = format!("status {}", answer.status);
+        let detail = said.map_or_else(|| status.clone(), |said| format!("{status}, {:?}", without(&said, secrets)));
+        Some(Self { retry_after: answer.retry_after, ..Self::with(kind, &detail) })
+    }
+
+    /// Whether it says something about the API as a whole, and nothing about the one instance.
+    pub fn is_general(&self) -> bool {
+        use FailureKind as Kind;
+        !matches!(self.kind, Kind::Unauthorised | Kind::NotFound | Kind::Refused | Kind::Unexpected | Kind::TooLarge)
+    }
+
+    /// Whether the same call may succeed a little later.
+    pub fn may_pass(&self) -> bool {
+        use FailureKind as Kind;
+        matches!(self.kind, Kind::Unreachable | Kind::TimedOut | Kind::Broken | Kind::Busy | Kind::RateLimited)
+    }
+
+    /// What to do.
+    pub fn hint(&self) -> &'static str {
+        use FailureKind as Kind;
+        match self.kind {
+            Kind::Unreachable => {
+                "is this machine online, and its name resolution and proxy right? `api` in the source says where it is looked for"
+            }
+            Kind::NotTrusted => {
+                "is the clock right? does a proxy open TLS? its authority must be one that the system trusts"
+            }
+            Kind::TimedOut | Kind::Broken | Kind::Busy => "try again; if it stays so, ask the gateway's support",
+            Kind::RateLimited => "ask less often, or wait",
+            Kind::ClientTokenMissing => {
+                "the account wants its security token: set `client_token` in the source; Z-API's panel shows it under Security"
+            }
+            Kind::ClientTokenWrong => "compare `client_token` in the source with Z-API's panel, under Security",
+            Kind::AddressNotAllowed => "allow this machine's public address in Z-API's panel, under Security",
+            Kind::Unauthorised | Kind::NotFound => {
+                "copy the instance's identifier and its token anew from Z-API's panel"
+            }
+            Kind::WrongMethod | Kind::WrongMediaType => {
+                "the API has changed, or `api` in the source is not Z-API's: look for a newer linedown"
+            }
+            Kind::Refused => "look at the instance in Z-API's panel: is it paid for, and does it still exist?",
+            Kind::TooLarge | Kind::NotJson | Kind::Unexpected => {
+                "something else may answer in its place: a proxy, a login page; or `api` in the source is not Z-API's"
+            }
+        }
+    }
+}
+
+impl FailureKind {
+    /// In words.
+    fn words(self) -> &'static str {
+        match self {
+            Self::Unreachable => "the gateway's API cannot be reached",
+            Self::NotTrusted => "the certificate of the gateway's API is not to be trusted",
+            Self::TimedOut => "the gateway's API did not answer in time",
+            Self::Broken => "the connection to the gateway's API broke",
+            Self::Busy => "the gateway's API has trouble of its own",
+            Self::RateLimited => "the gateway's API was asked too often",
+            Self::ClientTokenMissing => "the gateway's API wants the account's security token",
+            Self::ClientTokenWrong => "the gateway's API does not take the account's security token",
+            Self::AddressNotAllowed => "the account does not take calls from this machine's address",
+            Self::Unauthorised => "the gateway's API does not take the instance's token",
+            Self::NotFound => "the gateway's API knows no such instance, or its token is another one",
+            Self::WrongMethod => "the gateway's API does not take calls of this method",
+            Self::WrongMediaType => "the gateway's API does not take this type of content",
+            Self::Refused => "the gateway's API refused",
+            Self::TooLarge => "the answer of the gateway's API is larger than any it should give",
+            Self::NotJson => "the answer of the gateway's API is not JSON",
+            Self::Unexpected => "the answer of the gateway's API is none that its documentation knows",
+        }
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.kind.words())?;
+        self.detail.as_ref().map_or(Ok(()), |detail| write!(f, " ({detail})"))
+    }
+}
+
+impl Error for Failure {}
+
+/// What an answer gives as its reason.
+fn words(body: &str) -> Option<String> {
+    let body: serde_json::Value = serde_json::from_str(body).ok()?;
+    let said = ["error", "message"].iter().find_map(|key| body.get(key)?.as_str());
+    said.map(|said| said.trim().to_owned()).filter(|said| !said.is_empty())
+}
+
+fn holds(said: &str, secrets: &[&str]) -> bool {
+    secrets.iter().any(|secret| !secret.is_empty() && said.contains(secret))
+}
+
+/// The words without what must not be seen.
+fn without(said: &str, secrets: &[&str]) -> String {
+    let secrets = secrets.iter().filter(|secret| !secret.is_empty());
+    secrets.fold(said.to_owned(), |said, secret| said.replace(secret, "…"))
+}
+
+/// Whether TLS failed on who the far side is. An I/O error hides the error in it from those who follow sources.
+fn is_certificate(error: &(dyn Error + 'static)) -> bool {
+    if let Some(tls) = error.downcast_ref::<rustls::Error>() {
+        return matches!(tls, rustls::Error::InvalidCertificate(_));
+    }
+    let hidden = error.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
+    hidden.is_some_and(|hidden| is_certificate(hidden)) || error.source().is_some_and(is_certificate)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn failure(status: u16, body: &str) -> Option<Failure> {
+        let answer = Answer { status, retry_after: None, body: body.to_owned(), whole: true };
+        Failure::of_answer(&answer, &["T0KEN", "CL1ENT"])
+    }
+
+    #[test]
+    fn what_the_api_says_is_told_apart() {
+        use FailureKind as Kind;
+        for (status, body, kind) in [
+            (200, r#"{"connected":true,"error":"You are already connected"}"#, None),
+            (201, r#"{"content":[]}"#, None),
+            (200, "<html>", None),
+            (200, r#"{"error":"null not allowed"}"#, Some(Kind::ClientTokenMissing)),
+            (403, r#"{"error":"null not allowed"}"#, Some(Kind::ClientTokenMissing)),
+            (403, r#"{"error":"Client-Token CL1ENT not allowed"}"#, Some(Kind::ClientTokenWrong)),
+            (403, r#"{"error":"CL1ENT not allowed"}"#, Some(Kind::ClientTokenWrong)),
+            (403, r#"{"error":"[IP] not allowed"}"#, Some(Kind::AddressNotAllowed)),
+            (403, r#"{"error":"203.0.113.9 not allowed."}"#, Some(Kind::AddressNotAllowed)),
+            (401, "", Some(Kind::Unauthorised)),
+            (403, r#"{"error":7}"#, Some(Kind::Unauthorised)),
+            (404, "<html>", Some(Kind::NotFound)),
+            (405, "", Some(Kind::WrongMethod)),
+            (415, "", Some(Kind::WrongMediaType)),
+            (429, "", Some(Kind::RateLimited)),
+            (400, r#"{"error":"Instance not found"}"#, Some(Kind::Refused)),
+            (302, "", Some(Kind::Refused)),
+            (500, "", Some(Kind::Busy)),
+            (599, "", Some(Kind::Busy)),
+        ] {
+            assert_eq!(failure(status, body).map(|failure| failure.kind), kind, "{status} {body}");
+        }
+    }
+
+    #[test]
+    fn every_failure_says_what_happened_and_what_to_do_and_no_secret() {
+        for body in [r#"{"error":"token T0KEN of CL1ENT is wrong"}"#, r#"{"message":"/token/T0KEN/me CL1ENT"}"#] {
+            for status in [400, 401, 404, 405, 415, 429, 503] {
+                let failure = failure(status, body).expect("a failure");
+                let said = format!("{failure} {failure:?}");
+                assert!(!said.contains("T0KEN") && !said.contains("CL1ENT"), "{said}");
+                assert!(said.contains(&status.to_string()) && !failure.hint().is_empty(), "{said}");
+            }
+        }
+        let long = format!(r#"{{"error":"{}"}}"#, "x".repeat(10_000));
+        assert!(failure(400, &long).expect("a failure").to_string().len() < 600);
+    }
+}

@@ -1,0 +1,85 @@
+//! The gateway's own API: what is registered there, and how each line stands by its word.
+//!
+//! A webhook that was never registered, or never came, is an alert that nobody misses until it is missed. Z-API's
+//! calls are those of its documentation. Their address holds the instance's token, so an address here cannot print
+//! itself, and no text of an answer is kept before the secrets are taken out of it.
+
+mod answer;
+pub mod audit;
+mod client;
+mod failure;
+pub mod fleet;
+pub mod registration;
+
+use std::sync::Arc;
+
+use reqwest::Url;
+use secrecy::SecretString;
+
+pub use answer::{Member, Page, Profile, QrCode, Standing};
+pub use client::Client;
+pub use failure::{Failure, FailureKind};
+
+/// Where the API of Z-API is.
+pub const API: &str = "https://api.z-api.io";
+
+/// How the API of one source is asked.
+#[derive(Clone, Debug)]
+pub struct Access {
+    /// Where it is, without a final slash.
+    pub api: Url,
+    /// The account's security token, which each call carries.
+    pub client_token: Option<SecretString>,
+    /// The partner's token, by which the whole fleet is listed.
+    pub partner_token: Option<SecretString>,
+    /// The lines that can be asked for, by instance.
+    pub lines: Arc<[Line]>,
+}
+
+impl Access {
+    /// The line of that instance, if its token is known.
+    pub fn line(&self, instance: &str) -> Option<&Line> {
+        let found = self.lines.binary_search_by(|line| (*line.instance).cmp(instance)).ok()?;
+        self.lines.get(found)
+    }
+}
+
+/// One line and the token that it is asked for with. There may be a hundred thousand of them.
+#[derive(Clone, Debug)]
+pub struct Line {
+    /// The gateway's identifier.
+    pub instance: Box<str>,
+    /// The instance's token.
+    pub token: SecretString,
+}
+
+/// A webhook that can be registered. Others exist, for people's messages; those are never touched.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Webhook {
+    /// The line lost its connection.
+    Disconnected,
+    /// The line has its connection again.
+    Connected,
+}
+
+impl Webhook {
+    /// Both.
+    pub const ALL: [Self; 2] = [Self::Disconnected, Self::Connected];
+
+    /// As shown.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Disconnected => "disconnected",
+            Self::Connected => "connected",
+        }
+    }
+
+    /// The call that registers it.
+    fn call(self) -> &'static str {
+        match self {
+            Self::Disconnected => "update-webhook-disconnected",
+            Self::Connected => "update-webhook-connected",
+        }
+    }
+}

@@ -1,0 +1,157 @@
+//! Pure: where the gateway shall post, and what is to be thought of where it does.
+
+use std::fmt;
+
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use reqwest::Url;
+use secrecy::{ExposeSecret, SecretString};
+use serde::Serialize;
+
+/// What stands in an address as it is (RFC 3986, 2.3).
+const ENCODED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+
+/// What is shown instead of a secret.
+const MASK: &str = "…";
+
+/// The addresses at which one source of this daemon takes webhooks.
+pub struct Addresses {
+    /// Up to the secret, with a final slash.
+    base: String,
+    /// As it stands in an address.
+    secret: SecretString,
+}
+
+/// What is to be thought of an address that is registered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Registration {
+    /// As it should be.
+    Right,
+    /// Ours, without the instance: good as long as the gateway's payloads name it.
+    WithoutInstance,
+    /// None is registered.
+    Missing,
+    /// Ours, but another line would be taken to be down.
+    OtherInstance,
+    /// Ours, but with a secret that is refused.
+    OtherSecret,
+    /// Somebody else's.
+    Elsewhere,
+}
+
+impl Registration {
+    /// Whether a webhook would arrive, and be about the right line.
+    pub fn arrives(self) -> bool {
+        matches!(self, Self::Right | Self::WithoutInstance)
+    }
+}
+
+impl fmt::Display for Registration {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Right => "registered",
+            Self::WithoutInstance => "registered without the instance",
+            Self::Missing => "not registered",
+            Self::OtherInstance => "registered for another instance",
+            Self::OtherSecret => "registered with a secret that is refused",
+            Self::Elsewhere => "registered elsewhere",
+        })
+    }
+}
+
+impl Addresses {
+    /// Below the daemon's public address.
+    pub fn new(public_url: &str, source: &str, secret: &SecretString) -> Self {
+        let base = format!("{}/hooks/{}/", public_url.trim_end_matches('/'), encoded(source));
+        Self { base, secret: encoded(secret.expose_secret()).into() }
+    }
+
+    /// Where an instance shall post. It names the instance, since payloads may lack it.
+    pub fn of(&self, instance: &str) -> SecretString {
+        format!("{}{}/{}", self.base, self.secret.expose_secret(), encoded(instance)).into()
+    }
+
+    /// What is to be thought of what is registered for an instance.
+    pub fn judge(&self, instance: &str, registered: Option<&str>) -> Registration {
+        let Some(registered) = registered else { return Registration::Missing };
+        let Some(rest) = registered.trim_end_matches('/').strip_prefix(&self.base) else {
+            return Registration::Elsewhere;
+        };
+        let (secret, named) = rest.split_once('/').map_or((rest, None), |(secret, named)| (secret, Some(named)));
+        match named {
+            _ if secret != self.secret.expose_secret() => Registration::OtherSecret,
+            None => Registration::WithoutInstance,
+            Some(named) if named == encoded(instance) => Registration::Right,
+            Some(_) => Registration::OtherInstance,
+        }
+    }
+
+    /// A registered address for people: of ours without its secret, of others only whose it is, since their path is
+    /// theirs to keep.
+    pub fn shown(&self, registered: Option<&str>) -> String {
+        let Some(registered) = registered else { return "-".to_owned() };
+        if let Some(rest) = registered.strip_prefix(&self.base) {
+            let named = rest.split_once('/').map(|(_, named)| format!("/{named}")).unwrap_or_default();
+            return linedown_sinks::excerpt(&format!("{}{MASK}{named}", self.base));
+        }
+        match Url::parse(registered) {
+            Ok(url) if url.has_host() => {
+                let port = url.port().map(|port| format!(":{port}")).unwrap_or_default();
+                format!("{}://{}{port}/{MASK}", url.scheme(), url.host_str().unwrap_or_default())
+            }
+            _ => "not an address".to_owned(),
+        }
+    }
+}
+
+fn encoded(part: &str) -> String {
+    utf8_percent_encode(part, ENCODED).to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn addresses() -> Addresses {
+        Addresses::new("https://alerts.example.com/", "z-api", &"s3cret".into())
+    }
+
+    #[test]
+    fn what_is_registered_is_judged() {
+        use Registration as R;
+        for (registered, expected) in [
+            (None, R::Missing),
+            (Some("https://alerts.example.com/hooks/z-api/s3cret/A"), R::Right),
+            (Some("https://alerts.example.com/hooks/z-api/s3cret/A/"), R::Right),
+            (Some("https://alerts.example.com/hooks/z-api/s3cret"), R::WithoutInstance),
+            (Some("https://alerts.example.com/hooks/z-api/s3cret/"), R::WithoutInstance),
+            (Some("https://alerts.example.com/hooks/z-api/s3cret/B"), R::OtherInstance),
+            (Some("https://alerts.example.com/hooks/z-api/s3cret/A/x"), R::OtherInstance),
+            (Some("https://alerts.example.com/hooks/z-api/s3cre"), R::OtherSecret),
+            (Some("https://alerts.example.com/hooks/z-api/old/A"), R::OtherSecret),
+            (Some("https://alerts.example.com/hooks/other/s3cret/A"), R::Elsewhere),
+            (Some("http://alerts.example.com/hooks/z-api/s3cret/A"), R::Elsewhere),
+            (Some("https://crm.example.com/z"), R::Elsewhere),
+            (Some("nonsense"), R::Elsewhere),
+        ] {
+            assert_eq!(addresses().judge("A", registered), expected, "{registered:?}");
+            assert_eq!(expected.arrives(), matches!(expected, R::Right | R::WithoutInstance));
+        }
+        let odd = addresses().of("a/b ç");
+        assert_eq!(odd.expose_secret(), "https://alerts.example.com/hooks/z-api/s3cret/a%2Fb%20%C3%A7");
+        assert_eq!(addresses().judge("a/b ç", Some(odd.expose_secret())), R::Right);
+    }
+
+    #[test]
+    fn no_secret_is_shown() {
+        for (registered, shown) in [
+            (None, "-"),
+            (Some("https://alerts.example.com/hooks/z-api/s3cret/A"), "https://alerts.example.com/hooks/z-api/…/A"),
+            (Some("https://alerts.example.com/hooks/z-api/s3cret"), "https://alerts.example.com/hooks/z-api/…"),
+            (Some("https://u:s3cret@crm.example.com:8/s3cret?s3cret"), "https://crm.example.com:8/…"),
+            (Some("s3cret"), "not an address"),
+        ] {
+            assert_eq!(addresses().shown(registered), shown);
+        }
+    }
+}

@@ -1,0 +1,326 @@
+//! The API of Z-API, insisting on what is documented of it, and told to misbehave for all instances or for one.
+
+mod rules;
+
+use std::collections::{BTreeMap, VecDeque};
+use std::io::BufReader;
+use std::net::{TcpListener, TcpStream};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use rustls::ServerConfig;
+use serde_json::{Value, json};
+
+use crate::Certificates;
+use crate::http::{self, Request};
+use crate::inbox::Inbox;
+
+/// One instance, as it is. Whoever changes it plays the phone, or somebody at the panel.
+#[derive(Clone, Debug)]
+pub struct Instance {
+    /// The token that its calls need.
+    pub token: String,
+    /// Its name at the gateway.
+    pub name: String,
+    /// Whether it is connected: anything, since gateways answer anything.
+    pub connected: Value,
+    /// What `/status` says besides.
+    pub error: Value,
+    /// Where it posts when the line loses its connection.
+    pub disconnected_url: Value,
+    /// Where it posts when the line is back.
+    pub connected_url: Value,
+    /// Where it posts people's messages: nobody's business.
+    pub received_url: Value,
+    /// When what was paid for ends: seconds or milliseconds.
+    pub due: Value,
+    /// How the payment stands.
+    pub payment: Value,
+}
+
+impl Instance {
+    /// Connected, paid for, without webhooks.
+    fn new(token: &str) -> Self {
+        Self {
+            token: token.to_owned(),
+            name: "Loja".to_owned(),
+            connected: json!(true),
+            error: json!("You are already connected"),
+            disconnected_url: Value::Null,
+            connected_url: Value::Null,
+            received_url: json!("https://crm.example.com/messages"),
+            due: json!(4_102_444_800_000_u64),
+            payment: json!("PAID"),
+        }
+    }
+
+    /// The line loses its session.
+    pub fn drop_session(&mut self) {
+        self.connected = json!(false);
+        self.error = json!("You need to restore the session.");
+    }
+
+    /// Somebody reads the QR code.
+    pub fn log_in(&mut self) {
+        self.connected = json!(true);
+        self.error = json!("You are already connected");
+    }
+}
+
+/// A call that arrived, whatever was answered.
+#[derive(Clone, Debug)]
+pub struct Call {
+    /// When.
+    pub at: Instant,
+    /// GET, PUT, …
+    pub method: String,
+    /// Whose; none of the partner's calls.
+    pub instance: Option<String>,
+    /// What: `status`, `me`, `update-webhook-disconnected`, …
+    pub name: String,
+    /// The body; null if it was no JSON.
+    pub body: Value,
+    /// The status answered; none if there was no answer.
+    pub status: Option<u16>,
+}
+
+/// An odd answer.
+#[derive(Clone, Debug)]
+pub enum Odd {
+    /// A status and a body.
+    Answer(u16, String),
+    /// A status, one header, and a body.
+    WithHeader(u16, (String, String), String),
+    /// The usual answer, so much later.
+    Late(Duration),
+    /// No answer until the stand-in ends.
+    Hang,
+    /// The connection is cut before an answer.
+    Cut,
+}
+
+impl Odd {
+    /// A status and a body.
+    pub fn answer(status: u16, body: &str) -> Self {
+        Self::Answer(status, body.to_owned())
+    }
+}
+
+/// The stand-in; it stops listening with this value.
+pub struct ZApi {
+    port: u16,
+    scheme: &'static str,
+    state: Arc<State>,
+}
+
+#[derive(Default)]
+struct State {
+    account: Mutex<Account>,
+    calls: Inbox<Call>,
+    /// How many calls came, recorded or not.
+    count: AtomicUsize,
+    unrecorded: AtomicBool,
+    ended: AtomicBool,
+    /// How many calls are being answered, and the most there were.
+    at_once: Mutex<(usize, usize)>,
+}
+
+/// Everything there is at the gateway.
+#[derive(Default)]
+struct Account {
+    client_token: Option<String>,
+    partner_token: Option<String>,
+    instances: BTreeMap<String, Instance>,
+    /// Planned for one instance, each once.
+    odd: BTreeMap<String, VecDeque<Odd>>,
+    /// What every call is answered with until further notice.
+    always: Option<Odd>,
+}
+
+impl ZApi {
+    /// In the clear, for what is measured.
+    pub fn new() -> Self {
+        Self::listen(None)
+    }
+
+    /// As the real one is: over HTTPS only.
+    pub fn over_tls(certificates: &Certificates) -> Self {
+        Self::listen(Some(certificates.server()))
+    }
+
+    fn listen(tls: Option<Arc<ServerConfig>>) -> Self {
+        let scheme = if tls.is_some() { "https" } else { "http" };
+        let listener = TcpListener::bind("127.0.0.1:0").expect("there is a free port");
+        let port = listener.local_addr().expect("a bound socket has an address").port();
+        let state = Arc::new(State::default());
+        let shared = Arc::clone(&state);
+        std::thread::spawn(move || {
+            for stream in listener.incoming().map_while(Result::ok) {
+                if shared.ended.load(Ordering::SeqCst) {
+                    return;
+                }
+                let (shared, tls) = (Arc::clone(&shared), tls.clone());
+                let _ = stream.set_nodelay(true);
+                std::thread::spawn(move || shared.serve(stream, tls));
+            }
+        });
+        Self { port, scheme, state }
+    }
+
+    /// The account insists on its security token.
+    #[must_use]
+    pub fn with_client_token(self, token: &str) -> Self {
+        self.account().client_token = Some(token.to_owned());
+        self
+    }
+
+    /// There is a partner, who may list the fleet.
+    #[must_use]
+    pub fn with_partner_token(self, token: &str) -> Self {
+        self.account().partner_token = Some(token.to_owned());
+        self
+    }
+
+    /// Keeps no record of calls, only how many there were.
+    #[must_use]
+    pub fn without_record(self) -> Self {
+        self.state.unrecorded.store(true, Ordering::SeqCst);
+        self
+    }
+
+    /// The address of the API.
+    pub fn url(&self) -> String {
+        format!("{}://127.0.0.1:{}", self.scheme, self.port)
+    }
+
+    /// One more instance: connected, without webhooks.
+    pub fn add(&self, id: &str, token: &str) {
+        self.account().instances.insert(id.to_owned(), Instance::new(token));
+    }
+
+    /// Changes an instance.
+    pub fn change(&self, id: &str, change: impl FnOnce(&mut Instance)) {
+        change(self.account().instances.get_mut(id).expect("there is such an instance"));
+    }
+
+    /// An instance as it is.
+    pub fn instance(&self, id: &str) -> Instance {
+        self.account().instances.get(id).expect("there is such an instance").clone()
+    }
+
+    /// Plans the answer to an instance's next call, after those planned before.
+    pub fn plan(&self, id: &str, odd: Odd) {
+        self.account().odd.entry(id.to_owned()).or_default().push_back(odd);
+    }
+
+    /// Answers every call so from now on, or as usual again.
+    pub fn always(&self, odd: Option<Odd>) {
+        self.account().always = odd;
+    }
+
+    /// The calls so far.
+    pub fn calls(&self) -> Vec<Call> {
+        self.state.calls.all()
+    }
+
+    /// The calls, as soon as there are so many.
+    pub fn wait_for(&self, count: usize) -> Vec<Call> {
+        self.state.calls.wait_for(count, "calls")
+    }
+
+    /// How many calls came, recorded or not.
+    pub fn count(&self) -> usize {
+        self.state.count.load(Ordering::SeqCst)
+    }
+
+    /// The most calls that were being answered at the same time.
+    pub fn most_at_once(&self) -> usize {
+        lock(&self.state.at_once).1
+    }
+
+    fn account(&self) -> MutexGuard<'_, Account> {
+        lock(&self.state.account)
+    }
+}
+
+impl Default for ZApi {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Drop for ZApi {
+    fn drop(&mut self) {
+        self.state.ended.store(true, Ordering::SeqCst);
+        // Wakes the thread that listens.
+        let _ = TcpStream::connect(("127.0.0.1", self.port));
+    }
+}
+
+impl State {
+    fn serve(&self, stream: TcpStream, tls: Option<Arc<ServerConfig>>) {
+        let mut input = BufReader::new(http::connection(stream, tls));
+        while let Ok(request) = http::read(&mut input) {
+            if self.ended.load(Ordering::SeqCst) {
+                return;
+            }
+            self.enter();
+            let answer = self.answer(&request);
+            lock(&self.at_once).0 -= 1;
+            self.note(&request, answer.as_ref().map(|(status, ..)| *status));
+            let Some((status, headers, body)) = answer else { return };
+            if http::answer(input.get_mut(), status, &headers, &body, body.len()).is_err() {
+                return;
+            }
+        }
+    }
+
+    fn enter(&self) {
+        let mut at_once = lock(&self.at_once);
+        at_once.0 += 1;
+        at_once.1 = at_once.1.max(at_once.0);
+    }
+
+    fn note(&self, request: &Request, status: Option<u16>) {
+        self.count.fetch_add(1, Ordering::SeqCst);
+        if self.unrecorded.load(Ordering::SeqCst) {
+            return;
+        }
+        let (instance, name) = rules::parts(&request.path);
+        let body = serde_json::from_slice(&request.body).unwrap_or_default();
+        self.calls.push(Call { at: Instant::now(), method: request.method.clone(), instance, name, body, status });
+    }
+
+    /// None if there is none.
+    fn answer(&self, request: &Request) -> Option<Answer> {
+        let odd = {
+            let mut account = lock(&self.account);
+            let instance = rules::parts(&request.path).0.unwrap_or_default();
+            account.odd.get_mut(&instance).and_then(VecDeque::pop_front).or_else(|| account.always.clone())
+        };
+        let json = ("Content-Type".to_owned(), "application/json".to_owned());
+        match odd {
+            None => {}
+            Some(Odd::Answer(status, body)) => return Some((status, vec![json], body)),
+            Some(Odd::WithHeader(status, header, body)) => return Some((status, vec![json, header], body)),
+            Some(Odd::Late(by)) => std::thread::sleep(by),
+            Some(Odd::Cut) => return None,
+            Some(Odd::Hang) => {
+                while !self.ended.load(Ordering::SeqCst) {
+                    std::thread::sleep(Duration::from_millis(20));
+                }
+                return None;
+            }
+        }
+        let (status, body) = rules::answer(&mut lock(&self.account), request);
+        Some((status, vec![json], body))
+    }
+}
+
+/// A status, headers and a body.
+type Answer = (u16, Vec<(String, String)>, String);
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
