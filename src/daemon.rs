@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use linedown_sinks::BuildError;
 use rustls::ServerConfig;
 use tokio::net::{TcpListener, UnixListener};
 use tokio::sync::{mpsc, watch};
@@ -19,6 +20,7 @@ use crate::certificate::Served;
 use crate::clock;
 use crate::config::Config;
 use crate::delivery::{self, Delivery, NotBuilt, SharedRouting};
+use crate::gateway::counter::{Counter, SharedCounter};
 use crate::metrics::Metrics;
 use crate::server::api::{self, Local};
 use crate::server::hook::{Hook, HookSettings, HookSource};
@@ -59,6 +61,9 @@ pub enum StartError {
     /// A sink cannot be set up.
     #[error(transparent)]
     Sink(#[from] NotBuilt),
+    /// The gateways cannot be asked.
+    #[error("cannot set up what asks the gateways")]
+    Gateway(#[from] BuildError),
     /// TLS cannot be set up.
     #[error("cannot set up TLS")]
     Tls(#[from] rustls::Error),
@@ -134,7 +139,13 @@ impl Daemon {
 
         let metrics = Arc::new(Metrics::default());
         let routing = Arc::new(SharedRouting::new(Arc::clone(&config.routing)));
-        let delivery = Arc::new(Delivery::new(Arc::clone(&store), Arc::clone(&routing), Arc::clone(&metrics)));
+        let gateways = Arc::new(SharedCounter::from_pointee(counter(&config)?));
+        let delivery = Arc::new(Delivery::new(
+            Arc::clone(&store),
+            Arc::clone(&routing),
+            Arc::clone(&metrics),
+            Arc::clone(&gateways),
+        ));
         while store.set_back(clock::now(), SET_BACK_AT_ONCE).await? > 0 {}
         delivery.assign(built, &store.owing().await?);
         let hook = Arc::new(Hook::new(
@@ -143,6 +154,7 @@ impl Daemon {
             Arc::clone(&store),
             Arc::clone(&delivery),
             metrics,
+            gateways,
         ));
         let tls = config.server.tls.is_some().then(Served::new);
         let encryption = tls.as_ref().map(Served::server).transpose()?;
@@ -204,13 +216,14 @@ impl Daemon {
     async fn swap(&mut self, load: impl Fn() -> Result<Config, String>) -> bool {
         let prepared = match load() {
             Err(report) => Err(report),
-            Ok(config) => match (delivery::build(&config.routing), self.store.owing().await) {
-                (Ok(built), Ok(owing)) => Ok((config, built, owing)),
-                (Err(error), _) => Err(with_cause(&error)),
-                (_, Err(error)) => Err(with_cause(&error)),
+            Ok(config) => match (delivery::build(&config.routing), counter(&config), self.store.owing().await) {
+                (Ok(built), Ok(counter), Ok(owing)) => Ok((config, built, counter, owing)),
+                (Err(error), ..) => Err(with_cause(&error)),
+                (_, Err(error), _) => Err(with_cause(&error)),
+                (.., Err(error)) => Err(with_cause(&error)),
             },
         };
-        let (config, built, owing) = match prepared {
+        let (config, built, counter, owing) = match prepared {
             Ok(prepared) => prepared,
             Err(report) => {
                 tracing::error!(name: "not-reloaded", "the config was not reloaded; everything goes on with the former one\n{report}");
@@ -220,6 +233,7 @@ impl Daemon {
         self.warn_of_what_needs_a_restart(&config);
         self.hook.settings.store(Arc::new(hook_settings(&config)));
         self.hook.routing.store(Arc::clone(&config.routing));
+        self.hook.gateways.store(Arc::new(counter));
         self.hook.delivery.assign(built, &owing);
         let (sinks, rules) = (config.routing.sinks.len(), config.routing.rules.len());
         tracing::info!(name: "reloaded", sinks, rules, "config reloaded");
@@ -309,6 +323,12 @@ fn listen(address: SocketAddr) -> Result<TcpListener, StartError> {
 
 fn with_cause(error: &dyn std::error::Error) -> String {
     error.source().map_or_else(|| error.to_string(), |cause| format!("{error}: {cause}"))
+}
+
+/// Whom to ask about lines.
+fn counter(config: &Config) -> Result<Counter, BuildError> {
+    let gateways = config.sources.iter();
+    Counter::new(gateways.filter_map(|(name, source)| Some((name, source.gateway.as_ref()?))))
 }
 
 fn hook_settings(config: &Config) -> HookSettings {

@@ -9,33 +9,62 @@ use sha2::Sha256;
 
 use crate::clock::later;
 
-/// How long a link is good.
-const GOOD_FOR: Duration = Duration::from_hours(7 * 24);
+/// What a link is for. One made for a purpose is good for no other.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Purpose {
+    /// To say "mine".
+    Acknowledge,
+    /// To connect the line again.
+    Reconnect,
+}
+
+impl Purpose {
+    /// The first part of the link's path.
+    pub fn path(self) -> &'static str {
+        match self {
+            Self::Acknowledge => "ack",
+            Self::Reconnect => "reconnect",
+        }
+    }
+
+    /// How long the link is good.
+    fn good_for(self) -> Duration {
+        match self {
+            Self::Acknowledge => Duration::from_hours(7 * 24),
+            // What it shows lets a phone in; reminders bring new ones.
+            Self::Reconnect => Duration::from_hours(24),
+        }
+    }
+}
+
 /// How much of the signature stands in the link, in bytes. 16 cannot be guessed.
 const SIGNATURE: usize = 16;
 
-/// The link by which the reader of a notification says "mine".
-pub fn acknowledge(public_url: &str, key: &[u8], notification: i64, now: Timestamp) -> String {
-    let expires = later(now, GOOD_FOR).as_second();
-    let signed = format!("{notification}.{expires}");
-    format!("{}/ack/{signed}.{}", public_url.trim_end_matches('/'), hex(&signature(key, &signed)))
+/// A link for the reader of a notification.
+pub fn make(purpose: Purpose, public_url: &str, key: &[u8], notification: i64, now: Timestamp) -> String {
+    let expires = later(now, purpose.good_for()).as_second();
+    let (path, claim) = (purpose.path(), format!("{notification}.{expires}"));
+    format!("{}/{path}/{claim}.{}", public_url.trim_end_matches('/'), hex(&signature(purpose, key, &claim)))
 }
 
 /// The notification that a link's last part was made for, if it is one of ours and still good.
-pub fn read(token: &str, key: &[u8], now: Timestamp) -> Option<i64> {
-    let (signed, given) = token.rsplit_once('.')?;
-    let (notification, expires) = signed.split_once('.')?;
-    let mut mac = mac(key);
-    mac.update(signed.as_bytes());
+pub fn read(purpose: Purpose, token: &str, key: &[u8], now: Timestamp) -> Option<i64> {
+    let (claim, given) = token.rsplit_once('.')?;
+    let (notification, expires) = claim.split_once('.')?;
+    let mac = signed(purpose, key, claim);
     mac.verify_truncated_left(&unhex(given)?).ok()?;
     let expires = expires.parse::<i64>().ok()?;
     if now.as_second() > expires { None } else { notification.parse().ok() }
 }
 
-fn signature(key: &[u8], signed: &str) -> Vec<u8> {
+fn signature(purpose: Purpose, key: &[u8], claim: &str) -> Vec<u8> {
+    signed(purpose, key, claim).finalize().into_bytes()[..SIGNATURE].to_vec()
+}
+
+fn signed(purpose: Purpose, key: &[u8], claim: &str) -> Hmac<Sha256> {
     let mut mac = mac(key);
-    mac.update(signed.as_bytes());
-    mac.finalize().into_bytes()[..SIGNATURE].to_vec()
+    mac.update(format!("{}/{claim}", purpose.path()).as_bytes());
+    mac
 }
 
 fn mac(key: &[u8]) -> Hmac<Sha256> {
@@ -77,19 +106,23 @@ mod tests {
 
     #[test]
     fn a_link_is_good_for_its_notification_for_a_week() {
-        let link = acknowledge("https://alerts.example.com/", b"key", 42, from_millis(0));
+        let read = |token: &str, key: &[u8], now| read(Purpose::Acknowledge, token, key, now);
+        let link = make(Purpose::Acknowledge, "https://alerts.example.com/", b"key", 42, from_millis(0));
         assert!(link.starts_with("https://alerts.example.com/ack/42.604800."), "{link}");
         assert_eq!(read(token(&link), b"key", from_millis(604_800_000)), Some(42));
         assert_eq!(read(token(&link), b"key", from_millis(604_801_000)), None, "a week later");
         assert_eq!(read(token(&link), b"yek", from_millis(0)), None, "another store's");
         assert_eq!(read(&token(&link).replacen("42", "43", 1), b"key", from_millis(0)), None, "another notification");
         assert_eq!(read(&token(&link)[..token(&link).len() - 2], b"key", from_millis(0)), None, "a shorter signature");
+        assert_eq!(super::read(Purpose::Reconnect, token(&link), b"key", from_millis(0)), None, "another purpose");
     }
 
     proptest! {
         #[test]
         fn nothing_else_is_a_link(token in ".{0,80}") {
-            prop_assert_eq!(read(&token, b"key", from_millis(0)), None);
+            for purpose in [Purpose::Acknowledge, Purpose::Reconnect] {
+                prop_assert_eq!(read(purpose, &token, b"key", from_millis(0)), None);
+            }
         }
     }
 }

@@ -57,6 +57,8 @@ fn notification(recipient: String, now: Timestamp) -> Notification {
         items: Vec::new(),
         flapping: None,
         acknowledge_url: None,
+        reconnect_url: None,
+        standing: None,
     }
 }
 

@@ -24,7 +24,9 @@ use async_trait::async_trait;
 pub use config::{Environment, Key, Path, Problem, Section, Severity, closest, one_of};
 pub use failure::{EXCERPT, Failure, FailureKind, excerpt};
 pub use http::use_ring;
-pub use notification::{Acknowledged, Flapping, Incident, Instance, Item, Kind, Notification, Reason, Undelivered};
+pub use notification::{
+    Acknowledged, Flapping, Incident, Instance, Item, Kind, Notification, Reason, Standing, Undelivered,
+};
 pub use secret::{Secret, SecretError, Secrets};
 pub use texts::{Inline, TextKeys, Texts};
 

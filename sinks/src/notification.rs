@@ -36,6 +36,11 @@ pub struct Notification {
     pub flapping: Option<Flapping>,
     /// Where the reader can say "mine"; none where nothing is to be acknowledged, or no address is configured.
     pub acknowledge_url: Option<String>,
+    /// Where the reader can connect the line again with its phone; none where that needs no login, or the gateway
+    /// cannot be asked for one.
+    pub reconnect_url: Option<String>,
+    /// How the line stands by the gateway's word, asked when this try began; none if it was not, or did not answer.
+    pub standing: Option<Standing>,
 }
 
 impl Notification {
@@ -159,6 +164,15 @@ pub struct Item {
     pub incident: Incident,
     /// As [`Notification::flapping`].
     pub flapping: Option<Flapping>,
+}
+
+/// How a line stands, by its gateway's word.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Standing {
+    /// Whether it is connected.
+    pub connected: bool,
+    /// The gateway's own words, untrusted.
+    pub said: Option<String>,
 }
 
 /// A line that comes and goes.

@@ -36,5 +36,7 @@ pub(crate) fn notification() -> Notification {
         items: Vec::new(),
         flapping: None,
         acknowledge_url: None,
+        reconnect_url: None,
+        standing: None,
     }
 }

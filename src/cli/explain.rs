@@ -185,6 +185,8 @@ fn planned(owed: Owed, incident: &Incident, routing: &Routing) -> Planned {
         items: Vec::new(),
         flapping: None,
         acknowledge_url: None,
+        reconnect_url: None,
+        standing: None,
     };
     let target = routing.sinks.get(&owed.sink);
     let message = target.map(|target| target.settings.preview(&notification)).unwrap_or_default();

@@ -39,7 +39,7 @@ fn load(place: &Place, colour: bool) -> Result<Config, String> {
 
 fn explained(error: &StartError) -> CommandError {
     let code = match error {
-        StartError::Sink(_) => Code::Config,
+        StartError::Sink(_) | StartError::Gateway(_) => Code::Config,
         StartError::Damaged => Code::TryAgain,
         _ => Code::Failed,
     };
@@ -59,6 +59,6 @@ fn explained(error: &StartError) -> CommandError {
         StartError::Damaged => described.hint("start it again, as systemd does by itself; then look after the disk"),
         StartError::Store(_) => described.hint("the folder must exist and be writable for the user that runs linedown"),
         StartError::Local { .. } => described.hint("set `server.api` to a path this user may write"),
-        StartError::Sink(_) | StartError::Tls(_) => described,
+        StartError::Sink(_) | StartError::Gateway(_) | StartError::Tls(_) => described,
     }
 }

@@ -79,7 +79,7 @@ pub(super) fn read(value: Option<Value>, path: &Path, reader: &mut Reader<'_>) -
             let value = read_token(&secret, &path, &mut inventory.lacks_credentials, reader);
             inventory.tokens.extend(value.map(|value| (id.clone(), Token { source, value })));
         }
-        let entry = Entry { name, labels };
+        let entry = Entry { name, labels, is_asked: false };
         check_bounds(&entry, &path, reader);
         inventory.entries.insert(id, entry);
     }

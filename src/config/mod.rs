@@ -126,9 +126,14 @@ fn check(
     for key in tables.keys().filter(|key| !TABLES.contains(&key.as_str())) {
         reader.note(reader::unknown_key(at(key), key, &TABLES));
     }
-    let Inventory { entries: inventory, tokens, lacks_credentials } = inventory;
+    let Inventory { entries: mut inventory, tokens, lacks_credentials } = inventory;
     let mut sources = sources::read(table("sources"), &at("sources"), source_kinds, reader);
     gateway::give_lines(&mut sources, tokens, &at("instances"), reader);
+    for line in sources.values().filter_map(|source| source.gateway.as_ref()).flat_map(|access| access.lines.iter()) {
+        if let Some(entry) = inventory.get_mut(&*line.instance) {
+            entry.is_asked = true;
+        }
+    }
     let messages = sinks::messages(table("messages"), &at("messages"), reader);
     let sinks = sinks::read(table("sinks"), &at("sinks"), kinds, &messages, reader);
     let known = rules::Known {

@@ -16,6 +16,7 @@ use linedown_sinks::{BuildError, Limits, Sink};
 use tokio::sync::watch;
 use tokio::task::{AbortHandle, JoinSet};
 
+use crate::gateway::counter::SharedCounter;
 use crate::metrics::Metrics;
 use crate::rule::{Retry, Routing};
 use crate::store::Store;
@@ -34,6 +35,7 @@ pub struct Delivery {
     store: Arc<dyn Store>,
     routing: Arc<SharedRouting>,
     metrics: Arc<Metrics>,
+    gateways: Arc<SharedCounter>,
     stop: watch::Sender<bool>,
     bells: Arc<Bells>,
     workers: Mutex<Workers>,
@@ -77,11 +79,17 @@ pub fn build(routing: &Routing) -> Result<Built, NotBuilt> {
 
 impl Delivery {
     /// No workers yet; [`Delivery::assign`] starts them.
-    pub fn new(store: Arc<dyn Store>, routing: Arc<SharedRouting>, metrics: Arc<Metrics>) -> Self {
+    pub fn new(
+        store: Arc<dyn Store>,
+        routing: Arc<SharedRouting>,
+        metrics: Arc<Metrics>,
+        gateways: Arc<SharedCounter>,
+    ) -> Self {
         Self {
             store,
             routing,
             metrics,
+            gateways,
             stop: watch::Sender::new(false),
             bells: Arc::default(),
             workers: Mutex::default(),
@@ -115,6 +123,7 @@ impl Delivery {
             store: Arc::clone(&self.store),
             routing: Arc::clone(&self.routing),
             metrics: Arc::clone(&self.metrics),
+            gateways: Arc::clone(&self.gateways),
             bell: self.bells.hang(&name),
             bells: Arc::clone(&self.bells),
             assignment: receiver,

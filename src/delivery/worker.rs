@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use futures_util::FutureExt;
 use jiff::Timestamp;
-use linedown_sinks::{Failure, FailureKind, Limits, Notification, Receipt, Sink};
+use linedown_sinks::{Failure, FailureKind, Kind, Limits, Notification, Receipt, Sink};
 use tokio::sync::{Notify, watch};
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
@@ -17,6 +17,8 @@ use super::bells::Bells;
 use super::breaker::{Breaker, Leave};
 use super::pulse::Pulse;
 use crate::clock;
+use crate::gateway::Standing;
+use crate::gateway::counter::{Counter, SharedCounter};
 use crate::metrics::Metrics;
 use crate::rule::Retry;
 use crate::store::{Due, Outcome, Settled, Settlement, Store};
@@ -46,6 +48,7 @@ pub(super) struct Worker {
     pub(super) store: Arc<dyn Store>,
     pub(super) routing: Arc<SharedRouting>,
     pub(super) metrics: Arc<Metrics>,
+    pub(super) gateways: Arc<SharedCounter>,
     pub(super) bell: Arc<Notify>,
     pub(super) bells: Arc<Bells>,
     pub(super) assignment: watch::Receiver<Assignment>,
@@ -143,8 +146,10 @@ impl Worker {
         let Assignment { sink, limits, retry } = assignment.clone();
         let (store, routing) = (Arc::clone(&self.store), Arc::clone(&self.routing));
         let (name, metrics) = (self.name.clone(), Arc::clone(&self.metrics));
+        let gateways = self.gateways.load_full();
         async move {
-            let Due { notification, covers, owed_at } = due;
+            let Due { mut notification, covers, owed_at } = due;
+            notification.standing = standing(&gateways, &notification).await;
             let result = deliver(sink.as_ref(), &notification, limits.timeout).await;
             let now = clock::now();
             metrics.attempt(&name, result.as_ref().err().map(|failure| failure.kind));
@@ -210,6 +215,18 @@ impl Worker {
     fn tell_others(&self, settled: &Settled) {
         self.metrics.untold(settled.untold);
         self.bells.ring(&settled.sinks);
+    }
+}
+
+/// How the line of a first message about an outage stands by its gateway's word.
+async fn standing(gateways: &Counter, notification: &Notification) -> Option<linedown_sinks::Standing> {
+    let Notification { kind, incident, attempt, .. } = notification;
+    if !matches!(kind, Kind::Down | Kind::Worse) || incident.closed_at.is_some() || *attempt > 1 {
+        return None;
+    }
+    match gateways.standing(&incident.source, &incident.instance.id).await? {
+        Standing::Up => Some(linedown_sinks::Standing { connected: true, said: None }),
+        Standing::Down { error } => Some(linedown_sinks::Standing { connected: false, said: error }),
     }
 }
 

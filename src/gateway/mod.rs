@@ -7,6 +7,7 @@
 mod answer;
 pub mod audit;
 mod client;
+pub mod counter;
 mod failure;
 pub mod fleet;
 pub mod registration;

@@ -129,6 +129,8 @@ pub struct Entry {
     pub name: Option<String>,
     /// Its labels, for rules and templates.
     pub labels: BTreeMap<String, String>,
+    /// Whether its gateway can be asked about it.
+    pub is_asked: bool,
 }
 
 /// Rules, sinks and inventory: everything that decides who is told.
@@ -179,6 +181,16 @@ impl Routing {
     pub fn instance(&self, id: &str, phone: Option<String>) -> Instance {
         let entry = self.inventory.get(id).cloned().unwrap_or_default();
         Instance { id: id.to_owned(), name: entry.name, phone, labels: entry.labels }
+    }
+
+    /// Whether somebody must log in with the line's phone, and the gateway can be asked for the code that this takes.
+    pub fn needs_login(&self, incident: &Incident) -> bool {
+        matches!(incident.reason, Reason::SessionExpired | Reason::DeviceDisconnected) && self.is_asked(incident)
+    }
+
+    /// Whether an incident's gateway can be asked about its line.
+    pub fn is_asked(&self, incident: &Incident) -> bool {
+        self.inventory.get(&incident.instance.id).is_some_and(|entry| entry.is_asked)
     }
 
     /// What each rule says to an incident, in order, down to the one that ends the reading.

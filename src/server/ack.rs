@@ -4,18 +4,19 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use warp::http::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, REFERRER_POLICY};
-use warp::http::{HeaderValue, Method, Response, StatusCode};
+use warp::http::{Method, Response, StatusCode};
 
 use super::hook::Hook;
+use super::page::Page;
 use crate::clock;
+use crate::link::Purpose;
 use crate::store::view::Delivery;
 use crate::store::{Acknowledgement, StoreError};
 
 /// Answers a request to `/ack/{token}`.
 pub(super) async fn answer(hook: Arc<Hook>, token: String, method: Method, peer: Option<IpAddr>) -> Response<String> {
     let now = clock::now();
-    let delivery = match hook.store.linked(&token, now).await {
+    let delivery = match hook.store.linked(Purpose::Acknowledge, &token, now).await {
         Ok(Some(delivery)) => delivery,
         Ok(None) => {
             let words = "This link is not good, or not any more. Take the incident with linedown ack.";
@@ -81,33 +82,7 @@ fn unavailable(error: &StoreError) -> Response<String> {
     page(StatusCode::SERVICE_UNAVAILABLE, "Not just now", &words, false)
 }
 
-/// A page that needs nothing from anywhere.
 fn page(status: StatusCode, heading: &str, words: &str, button: bool) -> Response<String> {
-    let button = if button { "<form method=\"post\"><button>I am on it</button></form>" } else { "" };
-    let html = format!(
-        "<!doctype html><html lang=\"en\"><meta charset=\"utf-8\"><meta name=\"viewport\" content=\"width=device-width\">\
-         <meta name=\"robots\" content=\"noindex\"><title>{heading}</title><style>\
-         body{{font:1.2em/1.5 system-ui,sans-serif;max-width:30em;margin:3em auto;padding:0 1em;color-scheme:light dark}}\
-         button{{font:inherit;padding:.8em 1.6em;border:0;border-radius:.5em;background:#0a7d38;color:#fff}}\
-         </style><h1>{heading}</h1><p>{}</p>{button}</html>",
-        escaped(words)
-    );
-    let mut response = Response::new(html);
-    *response.status_mut() = status;
-    for (name, value) in [
-        (CONTENT_TYPE, "text/html; charset=utf-8"),
-        (CACHE_CONTROL, "no-store"),
-        (REFERRER_POLICY, "no-referrer"),
-        (
-            CONTENT_SECURITY_POLICY,
-            "default-src 'none'; style-src 'unsafe-inline'; form-action 'self'; frame-ancestors 'none'",
-        ),
-    ] {
-        response.headers_mut().insert(name, HeaderValue::from_static(value));
-    }
-    response
-}
-
-fn escaped(text: &str) -> String {
-    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
+    let below = if button { "<form method=\"post\"><button>I am on it</button></form>" } else { "" };
+    Page { status, heading, words, below, next: None }.answer()
 }

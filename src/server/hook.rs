@@ -22,6 +22,7 @@ use super::guard::Guard;
 use super::proxy;
 use crate::clock;
 use crate::delivery::{Delivery, SharedRouting};
+use crate::gateway::counter::SharedCounter;
 use crate::metrics::Metrics;
 use crate::source::{self, SourceKind, Unusable};
 use crate::store::{self, Accepted, Store, StoreError};
@@ -57,6 +58,8 @@ pub struct Hook {
     pub delivery: Arc<Delivery>,
     /// What is counted.
     pub metrics: Arc<Metrics>,
+    /// Whom to ask about lines. Swapped on reload.
+    pub gateways: Arc<SharedCounter>,
     /// Who guesses secrets.
     guard: Mutex<Guard>,
     /// When the store was last seen writing.
@@ -114,9 +117,19 @@ impl Hook {
         store: Arc<dyn Store>,
         delivery: Arc<Delivery>,
         metrics: Arc<Metrics>,
+        gateways: Arc<SharedCounter>,
     ) -> Self {
         let settings = arc_swap::ArcSwap::from_pointee(settings);
-        Self { settings, routing, store, delivery, metrics, guard: Mutex::default(), wrote_at: Mutex::default() }
+        Self {
+            settings,
+            routing,
+            store,
+            delivery,
+            metrics,
+            gateways,
+            guard: Mutex::default(),
+            wrote_at: Mutex::default(),
+        }
     }
 
     /// Why webhooks cannot be accepted now, if they cannot: the store does not write, or a worker is gone. A

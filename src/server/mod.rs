@@ -7,7 +7,9 @@ mod connections;
 pub mod guard;
 pub mod hook;
 pub mod listener;
+mod page;
 mod proxy;
+mod reconnect;
 
 use std::convert::Infallible;
 use std::net::IpAddr;
@@ -50,6 +52,14 @@ pub fn routes(hook: Arc<Hook>) -> impl Filter<Extract = (impl Reply,), Error = I
                 ack::answer(Arc::clone(&hook), token, method, peer)
             })
     };
+    let reconnect = {
+        let hook = Arc::clone(&hook);
+        let code = warp::query::raw().or(warp::any().map(String::new)).unify();
+        warp::path!("reconnect" / String).and(warp::method()).and(code).then(move |token, method, query: String| {
+            let code = query.strip_prefix("code=").and_then(|code| code.parse().ok());
+            reconnect::answer(Arc::clone(&hook), token, method, code)
+        })
+    };
     let healthy = warp::path!("healthz").map(|| json(StatusCode::OK, &serde_json::json!({ "status": "alive" })));
     let ready = {
         let hook = Arc::clone(&hook);
@@ -64,7 +74,7 @@ pub fn routes(hook: Arc<Hook>) -> impl Filter<Extract = (impl Reply,), Error = I
         let words = "nothing here; webhooks go to /hooks/{source}/{secret}";
         json(StatusCode::NOT_FOUND, &serde_json::json!({ "error": words }))
     });
-    webhooks.or(acknowledge).unify().or(lookups).unify().or(nothing).unify()
+    webhooks.or(acknowledge).unify().or(reconnect).unify().or(lookups).unify().or(nothing).unify()
 }
 
 /// Ready is who can accept.

@@ -17,6 +17,7 @@ use linedown_sinks::{FailureKind, Notification};
 
 pub use sqlite::Sqlite;
 
+use crate::link::Purpose;
 use crate::rule::Routing;
 use crate::source::Event;
 use view::{Delivery, DeliveryQuery, Incident, IncidentStory, Past, SilenceRow};
@@ -64,7 +65,7 @@ pub trait Store: Send + Sync {
     ) -> Result<Acknowledgement, StoreError>;
 
     /// The notification that a link in a message belongs to, if the link is ours and still good.
-    async fn linked(&self, token: &str, now: Timestamp) -> Result<Option<Delivery>, StoreError>;
+    async fn linked(&self, purpose: Purpose, token: &str, now: Timestamp) -> Result<Option<Delivery>, StoreError>;
 
     /// Keeps a silence; answers its number.
     async fn silence(&self, silence: SilenceRow) -> Result<i64, StoreError>;

@@ -228,6 +228,11 @@ impl Daemon {
     }
 
     /// Whether it refuses new connections.
+    /// Where it listens.
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.address
+    }
+
     pub(crate) fn refuses_connections(&self) -> bool {
         TcpStream::connect(self.address).is_err()
     }

@@ -54,8 +54,8 @@ pub(crate) fn read(stream: impl Read) -> Option<Answer> {
         match line(&mut lines)? {
             end if end.is_empty() => break,
             header => {
-                let (name, value) = header.split_once(": ")?;
-                headers.push((name.to_owned(), value.to_owned()));
+                let (name, value) = header.split_once(':')?;
+                headers.push((name.to_owned(), value.trim().to_owned()));
             }
         }
     }

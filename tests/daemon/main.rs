@@ -1,5 +1,6 @@
 //! The daemon as a black box: webhooks in, messages out, and everything that may go wrong in between.
 
+mod browser;
 mod daemon;
 mod held;
 mod http;
@@ -12,6 +13,7 @@ mod durability;
 mod gateway;
 mod intake;
 mod life;
+mod reconnect;
 mod recovery;
 mod replay;
 mod socket;

@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::{Acknowledged, Flapping, Item, Kind, Notification, Texts, Undelivered};
+use crate::{Acknowledged, Flapping, Item, Kind, Notification, Standing, Texts, Undelivered};
 
 /// Most items of a digest on a line of JSON.
 const ITEMS: usize = 1000;
@@ -78,6 +78,10 @@ struct Line<'a> {
     acknowledged: Option<&'a Acknowledged>,
     /// Where the reader can say "mine".
     acknowledge_url: Option<&'a str>,
+    /// Where the reader can connect the line again.
+    reconnect_url: Option<&'a str>,
+    /// How the line stands by the gateway's word: `connected` and `said`.
+    standing: Option<&'a Standing>,
     /// For the kind `digest`: what it is about, worst first, a thousand at most.
     items: Option<Vec<ItemLine<'a>>>,
     /// For the kind `digest`: how many further items were left out.
@@ -147,6 +151,8 @@ impl<'a> Line<'a> {
             flapping: notification.flapping.as_ref(),
             acknowledged: incident.acknowledged.as_ref(),
             acknowledge_url: notification.acknowledge_url.as_deref(),
+            reconnect_url: notification.reconnect_url.as_deref(),
+            standing: notification.standing.as_ref(),
             items: items.map(|items| items.iter().take(ITEMS).map(ItemLine::new).collect()),
             more: items.map(|items| items.len().saturating_sub(ITEMS)),
             title: texts.title(notification),

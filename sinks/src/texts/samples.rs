@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use jiff::{SignedDuration, Timestamp};
 
-use crate::{Acknowledged, Flapping, Incident, Instance, Item, Kind, Notification, Reason, Undelivered};
+use crate::{Acknowledged, Flapping, Incident, Instance, Item, Kind, Notification, Reason, Standing, Undelivered};
 
 /// When the samples' outages begin: Monday, 2026-11-23 14:02 UTC.
 const OPENED: Timestamp = Timestamp::constant(1_795_442_520, 0);
@@ -22,18 +22,26 @@ pub(super) fn all() -> Vec<Notification> {
         }
     }
     samples.extend([1, 3, 1000].map(digest));
+    samples.extend(Reason::ALL.map(|reason| asked(sample(Kind::Down, reason, true, false))));
     samples
 }
 
 /// One that has all that any may have, so that every variable is defined.
 pub(super) fn everything() -> Notification {
     let undelivered = Some(undelivered(true));
-    let mut everything = Notification { undelivered, flapping: Some(flapping()), ..digest(3) };
+    let mut everything = asked(Notification { undelivered, flapping: Some(flapping()), ..digest(3) });
     for item in &mut everything.items {
         item.incident.acknowledged = Some(acknowledged());
         item.flapping = Some(flapping());
     }
     everything
+}
+
+/// With what the gateway said, and the way to a new login.
+pub(super) fn asked(notification: Notification) -> Notification {
+    let standing = Standing { connected: false, said: text(true, "You need to restore the session.") };
+    let reconnect_url = text(true, "https://linedown.example/reconnect/7");
+    Notification { standing: Some(standing), reconnect_url, ..notification }
 }
 
 /// A digest of so many lines: of every reason in turn, every fourth taken, every fifth back.
@@ -92,6 +100,8 @@ pub(super) fn sample(kind: Kind, reason: Reason, full: bool, closed: bool) -> No
         items: Vec::new(),
         flapping: (full && matches!(kind, Kind::Flapping | Kind::Steady)).then(flapping),
         acknowledge_url: text(full, "https://linedown.example/ack/7?by=dono&key=k3y"),
+        reconnect_url: None,
+        standing: None,
     }
 }
 

@@ -11,7 +11,7 @@ use minijinja::value::{Enumerator, Object, Value};
 
 use super::clean::{address, one_line};
 use super::digest::{Digest, Line};
-use crate::{Acknowledged, Flapping, Incident, Instance, Kind, Notification, Reason};
+use crate::{Acknowledged, Flapping, Incident, Instance, Kind, Notification, Reason, Standing};
 
 /// Most characters of what is a name: longer ones would push the news out of a title.
 const NAME: usize = 80;
@@ -39,7 +39,9 @@ pub(super) fn of_notification(notification: &Notification, most: usize) -> Value
         flapping => flaps.map(|flaps| flapping(flaps, notification.at)),
         digest => digest.as_ref().map(|digest| counts(digest, shown.len())),
         items => shown.iter().map(|line| item(line, notification.at)).collect::<Vec<_>>(),
-        acknowledge_url => acknowledge_url(notification),
+        acknowledge_url => asked_url(notification, notification.acknowledge_url.as_deref()),
+        reconnect_url => asked_url(notification, notification.reconnect_url.as_deref()),
+        standing => notification.standing.as_ref().map(standing),
         incident => lasting(about, notification.at),
         instance => instance(&about.instance),
         source => one_line(&about.source, NAME),
@@ -119,16 +121,20 @@ fn item(line: &Line<'_>, now: Timestamp) -> Value {
     }
 }
 
-/// Where the reader can say "mine", as long as there is something to say it of.
-fn acknowledge_url(notification: &Notification) -> String {
+/// How the line stands by the gateway's word.
+fn standing(standing: &Standing) -> Value {
+    context! { connected => standing.connected, said => optional(standing.said.as_deref(), WORDS) }
+}
+
+/// Where the reader can do something about the line, as long as there is something to do.
+fn asked_url(notification: &Notification, url: Option<&str>) -> String {
     let open = notification.incident.closed_at.is_none();
     let asks = match notification.kind {
         Kind::Down | Kind::Worse | Kind::Reminder | Kind::Escalation | Kind::Flapping | Kind::Steady => open,
         Kind::Undelivered => open && notification.undelivered.as_ref().is_none_or(|other| other.kind != Kind::Test),
         Kind::Resolved | Kind::Acknowledged | Kind::Digest | Kind::Test => false,
     };
-    let url = notification.acknowledge_url.as_deref().filter(|_| asks);
-    url.and_then(address).unwrap_or_default()
+    url.filter(|_| asks).and_then(address).unwrap_or_default()
 }
 
 /// What there is to say about an incident before anybody is notified of it.

@@ -12,7 +12,7 @@ use rusqlite::{Connection, OptionalExtension, Row, params};
 use super::super::{Due, Leased};
 use super::{flapping, row, silence};
 use crate::clock::{from_millis, later};
-use crate::link;
+use crate::link::{self, Purpose};
 use crate::rule::timing::{Silence, held};
 use crate::rule::{Knows, Routing, Rule, kind_when_sent};
 
@@ -164,7 +164,10 @@ impl Lessor<'_> {
             covers
         };
         self.begin(connection, &notification, &covers)?;
-        notification.acknowledge_url = self.acknowledge_url(&notification);
+        if asks_to_act(&notification) {
+            notification.acknowledge_url = self.acknowledge_url(&notification);
+            notification.reconnect_url = self.reconnect_url(&notification);
+        }
         Ok(Due { notification, covers, owed_at })
     }
 
@@ -253,22 +256,22 @@ impl Lessor<'_> {
     }
 
     fn acknowledge_url(&self, notification: &Notification) -> Option<String> {
-        let to_do = matches!(
-            notification.kind,
-            Kind::Down
-                | Kind::Worse
-                | Kind::Reminder
-                | Kind::Escalation
-                | Kind::Flapping
-                | Kind::Steady
-                | Kind::Undelivered
-        );
-        let incident = &notification.incident;
-        if !to_do || incident.closed_at.is_some() || incident.acknowledged.is_some() {
+        if notification.incident.acknowledged.is_some() {
             return None;
         }
+        self.link(Purpose::Acknowledge, notification)
+    }
+
+    fn reconnect_url(&self, notification: &Notification) -> Option<String> {
+        if !self.routing.needs_login(&notification.incident) {
+            return None;
+        }
+        self.link(Purpose::Reconnect, notification)
+    }
+
+    fn link(&self, purpose: Purpose, notification: &Notification) -> Option<String> {
         let public_url = self.routing.public_url.as_deref()?;
-        Some(link::acknowledge(public_url, self.link_key, notification.id, self.now))
+        Some(link::make(purpose, public_url, self.link_key, notification.id, self.now))
     }
 
     fn read(&self, row: &Row<'_>) -> rusqlite::Result<Candidate> {
@@ -296,6 +299,8 @@ impl Lessor<'_> {
             items: Vec::new(),
             flapping: None,
             acknowledge_url: None,
+            reconnect_url: None,
+            standing: None,
         };
         Ok(Candidate {
             notification,
@@ -308,6 +313,21 @@ impl Lessor<'_> {
             has_something_to_say: kind.is_some(),
         })
     }
+}
+
+/// Whether it asks somebody to do something about the line.
+fn asks_to_act(notification: &Notification) -> bool {
+    let asks = matches!(
+        notification.kind,
+        Kind::Down
+            | Kind::Worse
+            | Kind::Reminder
+            | Kind::Escalation
+            | Kind::Flapping
+            | Kind::Steady
+            | Kind::Undelivered
+    );
+    asks && notification.incident.closed_at.is_none()
 }
 
 /// What the recipient was told by other messages, or is being told: nothing, of the outage, of its end.

@@ -27,9 +27,10 @@ use rusqlite::{Connection, OpenFlags};
 
 use super::view::{Delivery, DeliveryQuery, Incident, IncidentStory, Past, SilenceRow};
 use super::{Accepted, Acknowledgement, Leased, Retried, Settled, Settlement, Store, StoreError, Tally, Which};
+use crate::clock;
+use crate::link::{self, Purpose};
 use crate::rule::Routing;
 use crate::source::Event;
-use crate::{clock, link};
 use damage::Damage;
 use lease::Lessor;
 use writer::{Writer, failure};
@@ -239,8 +240,8 @@ impl Store for Sqlite {
         self.writer.write(move |connection| acknowledge::acknowledge(connection, incident, &by, &from, now)).await
     }
 
-    async fn linked(&self, token: &str, now: Timestamp) -> Result<Option<Delivery>, StoreError> {
-        let Some(id) = link::read(token, &self.identity.link_key, now) else { return Ok(None) };
+    async fn linked(&self, purpose: Purpose, token: &str, now: Timestamp) -> Result<Option<Delivery>, StoreError> {
+        let Some(id) = link::read(purpose, token, &self.identity.link_key, now) else { return Ok(None) };
         self.read(move |connection| look::delivery(connection, id)).await
     }
 

@@ -42,7 +42,7 @@ fn a_file_replaces_the_built_in_one_of_its_name() {
 fn an_own_template_may_add_to_a_built_in_one() {
     let words =
         "{% from 'built-in/words.txt' import title, language, paragraphs, quote_label, quote, steps_label, facts,
-            acknowledge, list_label, entry, more %}
+            acknowledge, reconnect, list_label, entry, more %}
         {% set steps = ['Call the manager on duty.'] %}";
     let texts = accepted(&[
         ("text.txt", "{% include 'built-in/text.txt' %}\n\nSee https://wiki.example/lines"),

@@ -145,6 +145,24 @@ fn a_message_is_late_after_two_minutes() {
 }
 
 #[test]
+fn who_can_connect_the_line_again_is_told_how_and_what_the_gateway_says() {
+    let notification = samples::asked(timely(Kind::Down, Reason::SessionExpired, false));
+    let text = texts(Language::English, "America/Sao_Paulo").text(&notification);
+    for said in [
+        "\n\nConnect this line again: https://linedown.example/reconnect/7\n\n",
+        "\n2. Open the link “Connect this line again” above on another screen, and read the code there with the phone.\n",
+        "\nGateway asked just now: not connected: “You need to restore the session.”\n",
+    ] {
+        assert!(text.contains(said), "{said:?} is not in\n{text}");
+    }
+    let portuguese = texts(Language::BrazilianPortuguese, "America/Sao_Paulo").text(&notification);
+    assert!(portuguese.contains("Reconectar esta linha: https://linedown.example/reconnect/7"), "{portuguese}");
+    assert!(portuguese.contains("Gateway consultado agora: não conectada"), "{portuguese}");
+    let over = samples::asked(timely(Kind::Resolved, Reason::SessionExpired, true));
+    assert!(!texts(Language::English, "UTC").text(&over).contains("reconnect/7"));
+}
+
+#[test]
 fn down_in_english() {
     assert_eq!(
         texts(Language::English, "America/Sao_Paulo").text(&timely(Kind::Down, Reason::SessionExpired, false)),

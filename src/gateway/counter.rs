@@ -1,0 +1,107 @@
+//! What the daemon asks the gateways for at the moment that somebody needs it: how a line stands, for the message that
+//! says it is down, and the code that brings it back.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use linedown_sinks::BuildError;
+use tokio::sync::Semaphore;
+use tokio::time::{Instant, timeout};
+
+use super::{Client, Failure, FailureKind, QrCode, Standing};
+
+/// How long a message waits for the gateway's word.
+const PATIENCE: Duration = Duration::from_secs(2);
+/// Most messages that wait for it at the same time; others leave without.
+const ASKING: usize = 4;
+/// How long nobody waits for a gateway that did not answer.
+const REST: Duration = Duration::from_mins(1);
+/// How long a line's code is shown before another is asked for. One lives for 20 seconds.
+const SHOWN: Duration = Duration::from_secs(10);
+/// Most lines whose codes are shown at the same time.
+const LINES: usize = 64;
+/// Connections that are kept open to one gateway.
+const CONNECTIONS: usize = 4;
+
+/// The gateways that can be asked, by source.
+pub struct Counter {
+    clients: BTreeMap<String, Client>,
+    asking: Semaphore,
+    /// By source, when one did not answer.
+    silent: Mutex<BTreeMap<String, Instant>>,
+    codes: Mutex<HashMap<(String, String), Arc<Kept>>>,
+}
+
+/// The one that is in force, swapped on reload.
+pub type SharedCounter = arc_swap::ArcSwap<Counter>;
+
+/// The latest code of a line.
+type Kept = tokio::sync::Mutex<Option<(Instant, Result<QrCode, Failure>)>>;
+
+impl Counter {
+    /// Opens no connection yet.
+    pub fn new<'a>(gateways: impl IntoIterator<Item = (&'a String, &'a super::Access)>) -> Result<Self, BuildError> {
+        let clients = gateways.into_iter().filter(|(_, access)| !access.lines.is_empty());
+        let clients = clients
+            .map(|(name, access)| Ok((name.clone(), Client::new(Arc::new(access.clone()), CONNECTIONS)?)))
+            .collect::<Result<_, _>>()?;
+        Ok(Self { clients, asking: Semaphore::new(ASKING), silent: Mutex::default(), codes: Mutex::default() })
+    }
+
+    /// How a line stands, if the gateway says so in time.
+    pub async fn standing(&self, source: &str, instance: &str) -> Option<Standing> {
+        let client = self.clients.get(source)?;
+        let line = client.access().line(instance)?;
+        let _turn = self.asking.try_acquire().ok()?;
+        let silent = |known: &Mutex<BTreeMap<_, Instant>>| {
+            known.lock().unwrap_or_else(PoisonError::into_inner).get(source).is_some_and(|at| at.elapsed() < REST)
+        };
+        if silent(&self.silent) {
+            return None;
+        }
+        match timeout(PATIENCE, client.status(line)).await {
+            Ok(Ok(standing)) => Some(standing),
+            Ok(Err(failure)) => {
+                tracing::debug!(source, instance, %failure, "the gateway did not say how the line stands");
+                None
+            }
+            Err(_elapsed) => {
+                tracing::debug!(source, instance, "the gateway did not say in time how the line stands");
+                self.silent.lock().unwrap_or_else(PoisonError::into_inner).insert(source.to_owned(), Instant::now());
+                None
+            }
+        }
+    }
+
+    /// A line's code, and how old it is: however many look, the gateway is asked every ten seconds at most. None if it
+    /// cannot be asked about this line.
+    pub async fn qr_code(&self, source: &str, instance: &str) -> Option<(Result<QrCode, Failure>, Duration)> {
+        let client = self.clients.get(source)?;
+        let line = client.access().line(instance)?;
+        let Some(kept) = self.kept(source, instance) else {
+            return Some((Err(Failure::new(FailureKind::Busy)), Duration::ZERO));
+        };
+        let mut latest = kept.lock().await;
+        if let Some((at, code)) = latest.as_ref().filter(|(at, _)| at.elapsed() < SHOWN) {
+            return Some((code.clone(), at.elapsed()));
+        }
+        let code = client.qr_code(line).await;
+        *latest = Some((Instant::now(), code.clone()));
+        Some((code, Duration::ZERO))
+    }
+
+    fn kept(&self, source: &str, instance: &str) -> Option<Arc<Kept>> {
+        let mut codes = self.codes.lock().unwrap_or_else(PoisonError::into_inner);
+        // One that is being filled or looked at is kept, whatever its age.
+        codes.retain(|_, kept| {
+            Arc::strong_count(kept) > 1
+                || kept.try_lock().is_ok_and(|kept| kept.as_ref().is_some_and(|(at, _)| at.elapsed() < SHOWN))
+        });
+        let key = (source.to_owned(), instance.to_owned());
+        if codes.len() >= LINES && !codes.contains_key(&key) {
+            return None;
+        }
+        Some(Arc::clone(codes.entry(key).or_default()))
+    }
+}

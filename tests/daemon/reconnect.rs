@@ -1,0 +1,105 @@
+//! From the alert back to a line that works: what the gateway says in the message, and the page with the QR code.
+
+use std::time::Duration;
+
+use linedown_standins::{Certificates, Instance, Odd, ZApi};
+
+use crate::browser::Browser;
+use crate::daemon::{Daemon, eventually};
+use crate::payload::{down, up};
+use crate::sections::{CONSOLE, tell};
+
+const TOKEN: &str = "0canary-token-of-A";
+
+/// A daemon that knows a line which is down, and its gateway.
+fn start() -> (ZApi, Daemon) {
+    let certificates = Certificates::new();
+    let gateway = ZApi::over_tls(&certificates);
+    gateway.add("A", TOKEN);
+    gateway.change("A", Instance::drop_session);
+    let mut daemon = Daemon::prepare(&format!(
+        "[server]\npublic_url = \"https://alerts.example.com\"\n[sources.z-api]\napi = \"{}\"\n\
+         [instances.A]\nname = \"Loja <Centro>\"\ntoken = \"{TOKEN}\"\n{CONSOLE}{}",
+        gateway.url(),
+        tell(&["console"])
+    ));
+    daemon.trust(certificates);
+    daemon.launch();
+    (gateway, daemon)
+}
+
+/// The path that a message's link leads to.
+fn path(daemon: &Daemon, key: &str) -> String {
+    let told = daemon.wait_for_told(1);
+    let link = told[0][key].as_str().unwrap_or_else(|| panic!("no {key} in {}", told[0])).to_owned();
+    link.strip_prefix("https://alerts.example.com").expect("it leads to us").to_owned()
+}
+
+fn codes(gateway: &ZApi) -> Vec<std::time::Instant> {
+    gateway.calls().iter().filter(|call| call.name == "qr-code/image").map(|call| call.at).collect()
+}
+
+#[test]
+fn a_line_is_connected_again_from_its_alert() {
+    let (gateway, daemon) = start();
+    daemon.accept(&down("A"));
+    let told = daemon.wait_for_told(1);
+    assert_eq!(told[0]["standing"]["connected"], false);
+    assert_eq!(told[0]["standing"]["said"], "You need to restore the session.");
+    assert!(told[0]["text"].as_str().is_some_and(|text| text.contains("Connect this line again: https://")));
+
+    let browser = Browser::open();
+    let link = format!("http://{}{}", daemon.address(), path(&daemon, "reconnect_url"));
+    browser.visit(&link);
+    assert_eq!(browser.heading(), "Connect the line again");
+    assert!(browser.ask("document.body.textContent").as_str().is_some_and(|text| text.contains("Loja <Centro>")));
+    assert_eq!(codes(&gateway).len(), 0, "who only looks is shown no code");
+
+    browser.press("button");
+    eventually("the code", || (browser.heading() == "Read this code").then_some(()));
+    assert_eq!(browser.ask("document.querySelector('img').naturalWidth"), 29, "the browser draws it");
+    assert_eq!(browser.ask("document.documentElement.scrollWidth <= window.innerWidth"), true, "it fits a phone");
+    for _ in 0..3 {
+        daemon.get(&format!("{}?code=1", path(&daemon, "reconnect_url")));
+    }
+    assert_eq!(codes(&gateway).len(), 1, "however many look");
+
+    gateway.change("A", Instance::log_in);
+    eventually("the page to turn", || (browser.heading() == "Connected").then_some(()));
+    let codes = codes(&gateway);
+    assert_eq!(codes.len(), 2);
+    assert!(codes[1] - codes[0] >= Duration::from_secs(10), "asked no more often than the gateway allows");
+    assert!(!daemon.stores("iVBOR"), "nothing is stored");
+}
+
+#[test]
+fn without_a_good_link_there_is_no_page() {
+    let (gateway, daemon) = start();
+    daemon.accept(&down("A"));
+    let (reconnect, acknowledge) = (path(&daemon, "reconnect_url"), path(&daemon, "acknowledge_url"));
+    for wrong in [format!("{reconnect}0"), acknowledge.replace("/ack/", "/reconnect/"), "/reconnect/x".to_owned()] {
+        let answer = daemon.get(&format!("{wrong}?code=1"));
+        assert!(answer.status == 404 && !answer.body.contains("Loja"), "{wrong}: {answer:?}");
+    }
+    assert_eq!(daemon.get(&reconnect.replace("/reconnect/", "/ack/")).status, 404);
+    for odd in ["?code=0", "?code=4", "?code=x", "?x", ""] {
+        let page = daemon.get(&format!("{reconnect}{odd}"));
+        assert!(page.status == 200 && page.body.contains("Show the code"), "{odd}: {page:?}");
+    }
+    daemon.accept(&up("A"));
+    let page = daemon.get(&format!("{reconnect}?code=1"));
+    assert!(page.status == 200 && page.body.contains("<h1>Connected</h1>"), "{page:?}");
+    assert_eq!(codes(&gateway).len(), 0);
+}
+
+#[test]
+fn a_gateway_that_does_not_answer_holds_no_alert_up() {
+    let (gateway, daemon) = start();
+    gateway.plan("A", Odd::Hang);
+    gateway.plan("A", Odd::answer(500, "{}"));
+    daemon.accept(&down("A"));
+    let told = daemon.wait_for_told(1);
+    assert!(told[0]["standing"].is_null(), "{}", told[0]);
+    let page = daemon.get(&format!("{}?code=1", path(&daemon, "reconnect_url")));
+    assert!(page.status == 502 && page.body.contains("The gateway gives no code for Loja &lt;Centro&gt;"), "{page:?}");
+}
