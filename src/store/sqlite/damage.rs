@@ -163,7 +163,9 @@ fn copy(old: &Connection, new: &Connection, table: &str, order: &str) -> rusqlit
     };
     let columns = select.column_count();
     let places = vec!["?"; columns].join(", ");
-    let mut insert = new.prepare(&format!("INSERT OR REPLACE INTO {table} VALUES ({places})"))?;
+    // By name: a store of a former format lacks the latest columns, which have defaults.
+    let names = select.column_names().collect::<Vec<_>>().join(", ");
+    let mut insert = new.prepare(&format!("INSERT OR REPLACE INTO {table} ({names}) VALUES ({places})"))?;
     let Ok(mut rows) = select.query([]) else { return Ok((0, false)) };
     let mut copied = 0;
     loop {
