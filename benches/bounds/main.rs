@@ -6,6 +6,7 @@ mod intake;
 mod load;
 mod one;
 mod storm;
+mod watch;
 
 use std::time::{Duration, Instant};
 
@@ -13,7 +14,8 @@ const BINARY: &str = env!("CARGO_BIN_EXE_linedown");
 const SECRET: &str = "a-secret-for-measuring";
 
 /// What is measured, in this order.
-const PARTS: [(&str, fn()); 3] = [("one", one::measure), ("storm", storm::measure), ("intake", intake::measure)];
+const PARTS: [(&str, fn()); 4] =
+    [("one", one::measure), ("storm", storm::measure), ("watch", watch::measure), ("intake", intake::measure)];
 
 fn main() {
     if std::env::args().nth(1).as_deref() == Some(intake::SERVE) {

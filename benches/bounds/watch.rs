@@ -1,0 +1,57 @@
+//! Ten thousand lines are watched, each asked about every minute: what that costs while nothing happens.
+
+use std::fmt::Write as _;
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+use linedown_standins::ZApi;
+
+use crate::daemon::Daemon;
+use crate::{SECRET, megabytes, row};
+
+/// Lines that are watched.
+const LINES: usize = 10_000;
+/// How often each is asked about.
+const EVERY: Duration = Duration::from_mins(1);
+/// Rounds that are watched, after one that is not.
+const ROUNDS: u32 = 3;
+
+pub(crate) fn measure() {
+    let folder = tempfile::tempdir().expect("a temporary folder can be made");
+    let gateway = ZApi::new().without_record();
+    let config = folder.path().join("linedown.toml");
+    let mut text = format!(
+        "[server]\nlisten = \"127.0.0.1:0\"\n[store]\nurl = \"sqlite://{}/linedown.db\"\n\
+         [sources.z-api]\ntype = \"z-api\"\nsecret = \"{SECRET}\"\napi = \"{}\"\n\
+         watch = {{ every = \"{}s\" }}\naudit = {{ on = false }}\n\
+         [sinks.console]\ntype = \"stdout\"\n[[rules]]\nname = \"all\"\nnotify = [\"console\"]\n",
+        folder.path().display(),
+        gateway.url(),
+        EVERY.as_secs()
+    );
+    for line in 0..LINES {
+        let (id, token) = (format!("39ECB{line:08}"), format!("F00D{line:08}"));
+        gateway.add(&id, &token);
+        let _ = write!(text, "[instances.{id}]\nname = \"Loja {line}\"\ntoken = \"{token}\"\n");
+    }
+    std::fs::write(&config, text).expect("the config can be written");
+    let daemon = Daemon::start(&config);
+    let at_first = daemon.resident();
+    sleep(EVERY);
+    let (begun, busy, asked, before) = (Instant::now(), daemon.busy(), gateway.count(), daemon.resident());
+    sleep(EVERY * ROUNDS);
+    let (took, busy) = (begun.elapsed(), daemon.busy().saturating_sub(busy));
+    let (asked, after) = (gateway.count() - asked, daemon.resident());
+    row("watching 10,000 lines at 60 s, % of a core", busy.as_secs_f64() / took.as_secs_f64() * 100.0, 5.0);
+    row("memory meanwhile, MB", megabytes(after), 100.0);
+    println!(
+        "{asked} questions in {:.0} s, {} at once at most; memory at the start {:.1} MB, after a round {:.1} MB, \
+         after {} rounds {:.1} MB",
+        took.as_secs_f64(),
+        gateway.most_at_once(),
+        megabytes(at_first),
+        megabytes(before),
+        ROUNDS + 1,
+        megabytes(after)
+    );
+}
