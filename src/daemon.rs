@@ -20,7 +20,9 @@ use crate::certificate::Served;
 use crate::clock;
 use crate::config::Config;
 use crate::delivery::{self, Delivery, NotBuilt, SharedRouting};
+use crate::gateway::auditor::{self, Auditor};
 use crate::gateway::counter::{Counter, SharedCounter};
+use crate::gateway::patrol::{Orders, Patrol};
 use crate::metrics::Metrics;
 use crate::server::api::{self, Local};
 use crate::server::hook::{Hook, HookSettings, HookSource};
@@ -127,6 +129,8 @@ struct Daemon {
     watch: Option<AbortHandle>,
     reload_failed: Arc<AtomicBool>,
     socket: PathBuf,
+    /// Those who ask gateways, by source.
+    patrols: BTreeMap<String, watch::Sender<Orders>>,
 }
 
 impl Daemon {
@@ -168,6 +172,7 @@ impl Daemon {
             watch: None,
             reload_failed: Arc::default(),
             socket,
+            patrols: BTreeMap::new(),
         };
         daemon.certify();
         daemon.serve(listener, local, encryption);
@@ -201,6 +206,30 @@ impl Daemon {
         let reload_failed = Arc::clone(&self.reload_failed);
         let watch = Watch { hook: Arc::clone(&self.hook), servers: vec![webhooks, commands], reload_failed };
         self.watch = Some(tokio::spawn(watch.tell()).abort_handle());
+        self.send_patrols();
+    }
+
+    /// Those who ask gateways go on by the config in force. A source that is gone is asked no more.
+    fn send_patrols(&mut self) {
+        let mut patrols = std::mem::take(&mut self.patrols);
+        for (name, source) in &self.config.sources {
+            let Some(access) = &source.gateway else { continue };
+            let addresses = auditor::addresses(self.config.server.public_url.as_deref(), name, &source.secret);
+            let orders = Orders { access: Arc::new(access.clone()), addresses };
+            let sender = if let Some(sender) = patrols.remove(name) {
+                sender.send_replace(orders);
+                sender
+            } else {
+                let (sender, receiver) = watch::channel(orders);
+                let (hook, stop) = (&self.hook, || self.stop.subscribe());
+                let auditor = Auditor::new(name.clone(), Arc::clone(hook), receiver.clone(), stop());
+                let patrol = Patrol::new(name.clone(), Arc::clone(hook), receiver, stop());
+                self.servers.spawn(patrol.run());
+                self.servers.spawn(auditor.run());
+                sender
+            };
+            self.patrols.insert(name.clone(), sender);
+        }
     }
 
     async fn reload(&mut self, load: impl Fn() -> Result<Config, String>) {
@@ -239,6 +268,7 @@ impl Daemon {
         tracing::info!(name: "reloaded", sinks, rules, "config reloaded");
         self.config = config;
         self.certify();
+        self.send_patrols();
         true
     }
 

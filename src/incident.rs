@@ -21,6 +21,8 @@ pub struct Line {
     pub down_at: Option<Timestamp>,
     /// The latest believable gateway time at which it was reported up.
     pub up_at: Option<Timestamp>,
+    /// When the latest webhook about it came. Only looked up for what was found by asking.
+    pub heard_at: Option<Timestamp>,
 }
 
 /// An outage that goes on.
@@ -60,6 +62,9 @@ pub enum Change {
 impl Line {
     /// What the event changes.
     pub fn step(&self, event: &Event) -> Change {
+        if event.asked_at.is_some_and(|asked_at| self.knows_better(event, asked_at)) {
+            return Change::Nothing;
+        }
         match (event.kind, &self.open) {
             (EventKind::Disconnected, None) => match self.up_at.filter(|up_at| older(event.gateway_at, Some(*up_at))) {
                 Some(closed_at) => Change::Missed { closed_at },
@@ -72,6 +77,12 @@ impl Line {
             }
             (EventKind::Connected, _) => Change::Nothing,
         }
+    }
+
+    /// Whether an answer of the gateway is no news: a webhook came after it was asked, or says the same already.
+    fn knows_better(&self, event: &Event, asked_at: Timestamp) -> bool {
+        let overtaken = self.heard_at.is_some_and(|heard_at| heard_at >= asked_at);
+        overtaken || self.open.is_some() == (event.kind == EventKind::Disconnected)
     }
 
     /// What is known of the line's clock after the event: its `(down_at, up_at)`.
@@ -126,6 +137,7 @@ mod tests {
             gateway_at,
             stamp: None,
             received_at: from_millis(received * 1000),
+            asked_at: None,
         }
     }
 
@@ -166,6 +178,25 @@ mod tests {
             ),
         ] {
             assert_eq!(live(&story).1, changes, "{what}");
+        }
+    }
+
+    #[test]
+    fn what_asking_finds_gives_way_to_webhooks() {
+        use Change::{Closed, Nothing, Opened};
+        let open = Open { incident: 1, opened_at: from_millis(90_000), reason: Reason::Other };
+        for (what, letter, open, heard, change) in [
+            ("down, and no webhook came", 'D', None, None, Opened),
+            ("down, and the latest webhook is older", 'D', None, Some(99), Opened),
+            ("down, but a webhook has come since it was asked", 'D', None, Some(100), Nothing),
+            ("down, as is known", 'B', Some(open.clone()), Some(90), Nothing),
+            ("up, as is known", 'C', None, Some(90), Nothing),
+            ("up after an outage", 'C', Some(open.clone()), Some(90), Closed { closed_at: from_millis(101_000) }),
+            ("up, but a webhook has come since it was asked", 'C', Some(open), Some(101), Nothing),
+        ] {
+            let line = Line { open, heard_at: heard.map(|second| from_millis(second * 1000)), ..Line::default() };
+            let event = Event { asked_at: Some(from_millis(100_000)), ..event(letter, 0, 101) };
+            assert_eq!(line.step(&event), change, "{what}");
         }
     }
 

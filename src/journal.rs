@@ -11,7 +11,7 @@ use tracing::{Event, Level, Subscriber};
 use tracing_subscriber::layer::{Context, Layer};
 
 /// Names of records and their ids, which never change.
-const MESSAGES: [(&str, &str); 16] = [
+const MESSAGES: [(&str, &str); 17] = [
     ("started", "88baa46360c64a4b8d8ba94e82e34250"),
     ("stopped", "6fd8973c815a457ebc0782444e3ad9a9"),
     ("reloaded", "346642febcc347f8a56380d6face6576"),
@@ -19,6 +19,7 @@ const MESSAGES: [(&str, &str); 16] = [
     ("not-ready", "5dc9e974d3ff4dbda56c95b45a7a6dd1"),
     ("ready-again", "270c9878f4364939b81a3a73e56e74e5"),
     ("webhook-accepted", "59f5e5dbcef1413882bf007912115638"),
+    ("found", "6e1f3c5a4b7d4e0f9a2c8d5b1e6f7a30"),
     ("webhook-refused", "ae2ec13d799e46c3b5ae576105fd2f63"),
     ("wrong-address", "22bcf5ee68344a18aebf2d0804dde6ff"),
     ("unrouted", "99b923d5fb6c4da48f1d578e00927a03"),

@@ -12,12 +12,14 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::{Registry, Unit};
 
+use crate::gateway::{Failure, Standing};
 use crate::store::Outcome;
 
 /// Every figure the daemon keeps.
 pub struct Metrics {
     registry: Registry,
     webhooks: Family<Webhook, Counter>,
+    checks: Family<Webhook, Counter>,
     unrouted: Counter,
     attempts: Family<Attempt, Counter>,
     notifications: Family<Settled, Counter>,
@@ -56,6 +58,8 @@ impl Default for Metrics {
         let mut registry = Registry::with_prefix("linedown");
         let webhooks = Family::default();
         registry.register("webhooks", "Webhooks by what was answered", webhooks.clone());
+        let checks = Family::default();
+        registry.register("checks", "Questions to gateways how a line stands, by answer", checks.clone());
         let unrouted = Counter::default();
         registry.register("incidents_unrouted", "Incidents that no rule matched", unrouted.clone());
         let attempts = Family::default();
@@ -69,7 +73,7 @@ impl Default for Metrics {
         let reload_ok = Gauge::default();
         reload_ok.set(1.0);
         registry.register("config_reload_ok", "Whether the last (re)load of the config succeeded", reload_ok.clone());
-        Self { registry, webhooks, unrouted, attempts, notifications, untold, delay, reload_ok }
+        Self { registry, webhooks, checks, unrouted, attempts, notifications, untold, delay, reload_ok }
     }
 }
 
@@ -81,6 +85,16 @@ impl Metrics {
     /// A webhook was answered. `source` is a configured one, or empty.
     pub fn webhook(&self, source: &str, result: &'static str) {
         self.webhooks.get_or_create(&Webhook { source: source.to_owned(), result }).inc();
+    }
+
+    /// A gateway was asked how a line stands.
+    pub fn checked(&self, source: &str, answer: &Result<Standing, Failure>) {
+        let result = match answer {
+            Ok(Standing::Up) => "up",
+            Ok(Standing::Down { .. }) => "down",
+            Err(_) => "unknown",
+        };
+        self.checks.get_or_create(&Webhook { source: source.to_owned(), result }).inc();
     }
 
     /// An incident matched no rule.

@@ -77,5 +77,6 @@ fn incident(now: Timestamp) -> Incident {
         opened_at: now,
         closed_at: None,
         acknowledged: None,
+        found: false,
     }
 }

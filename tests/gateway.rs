@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use linedown::gateway::{Access, Client, Failure, FailureKind, Line, QrCode, Standing, Webhook};
+use linedown::gateway::{Access, Audit, Client, Failure, FailureKind, Line, QrCode, Standing, Webhook};
 use linedown_standins::{Certificates, Odd, ZApi};
 use secrecy::{ExposeSecret, SecretString};
 
@@ -17,6 +17,8 @@ fn client(api: &str, client_token: Option<&str>) -> Client {
         client_token: client_token.map(SecretString::from),
         partner_token: Some("0canary-partner".into()),
         lines: Arc::from([line("A"), line("B")]),
+        watch: None,
+        audit: Audit::default(),
     };
     Client::new(Arc::new(access), 4).expect("a client")
 }

@@ -142,6 +142,8 @@ pub struct Incident {
     pub closed_at: Option<Timestamp>,
     /// Who said "mine", if somebody did.
     pub acknowledged: Option<Acknowledged>,
+    /// Whether it was found by asking the gateway: no webhook came.
+    pub found: bool,
 }
 
 /// Somebody said "mine".
@@ -229,7 +231,14 @@ fn mask(phone: &str) -> String {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Reason {
-    /// None of the known reasons. (The order is from mild to severe: a later report may only worsen it.)
+    /// Not an outage: what was paid for at the gateway ends, or has ended. (The order is from mild to severe: a later
+    /// report may only worsen it.)
+    Expiring,
+    /// Not an outage: a webhook of the line would not arrive.
+    WebhookDrift,
+    /// Not an outage, as far as anybody knows: the gateway could not be asked for long.
+    GatewayUnreachable,
+    /// None of the known reasons.
     Other,
     /// The device was unlinked, or the phone is gone.
     DeviceDisconnected,
@@ -241,11 +250,27 @@ pub enum Reason {
 
 impl Reason {
     /// Every reason, from mild to severe.
-    pub const ALL: [Self; 4] = [Self::Other, Self::DeviceDisconnected, Self::SessionExpired, Self::NumberBlocked];
+    pub const ALL: [Self; 7] = [
+        Self::Expiring,
+        Self::WebhookDrift,
+        Self::GatewayUnreachable,
+        Self::Other,
+        Self::DeviceDisconnected,
+        Self::SessionExpired,
+        Self::NumberBlocked,
+    ];
+
+    /// Whether the line itself is down. What is not has incidents of its own, one a reason, beside the line's outage.
+    pub fn is_outage(self) -> bool {
+        !matches!(self, Self::Expiring | Self::WebhookDrift | Self::GatewayUnreachable)
+    }
 
     /// As stored, shown and matched.
     pub fn as_str(self) -> &'static str {
         match self {
+            Self::Expiring => "expiring",
+            Self::WebhookDrift => "webhook-drift",
+            Self::GatewayUnreachable => "gateway-unreachable",
             Self::Other => "other",
             Self::DeviceDisconnected => "device-disconnected",
             Self::SessionExpired => "session-expired",

@@ -31,6 +31,7 @@ pub(crate) fn notification() -> Notification {
             opened_at: at("2026-11-23T07:58:00Z"),
             closed_at: None,
             acknowledged: None,
+            found: false,
         },
         undelivered: None,
         items: Vec::new(),

@@ -165,6 +165,7 @@ fn incident(event: &Event, routing: &Routing) -> Incident {
         opened_at: event.at,
         closed_at: None,
         acknowledged: None,
+        found: false,
     }
 }
 

@@ -90,7 +90,7 @@ fn told(story: &IncidentStory, now: Timestamp) -> String {
         vec![
             output::moment(event.received_at),
             event.kind.clone(),
-            event.change.clone(),
+            if event.found { format!("{}, found by asking", event.change) } else { event.change.clone() },
             event.error.clone().unwrap_or_default(),
         ]
     });

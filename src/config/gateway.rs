@@ -2,16 +2,19 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use linedown_sinks::http::is_loopback;
 use linedown_sinks::{Path, Problem, Secret, Section};
 use reqwest::Url;
 use secrecy::{ExposeSecret, SecretString};
+use serde::Deserialize;
 
 use super::inventory::Token;
-use super::reader::{Reader, did_you_mean};
+use super::reader::{Reader, did_you_mean, out_of_bounds};
 use super::sources::Source;
-use crate::gateway::{API, Access, Line};
+use crate::gateway::{API, Access, Audit, Line};
+use crate::period::Period;
 
 /// The type of source whose API is known.
 pub(super) const KIND: &str = "z-api";
@@ -22,14 +25,66 @@ pub(super) struct Keys<'k> {
     pub(super) api: Option<&'k str>,
     pub(super) client_token: Option<&'k Secret>,
     pub(super) partner_token: Option<&'k Secret>,
+    pub(super) watch: Option<&'k WatchKeys>,
+    pub(super) audit: Option<&'k AuditKeys>,
 }
+
+/// `[sources.NAME.audit]`.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct AuditKeys {
+    on: Option<bool>,
+    every: Option<Period>,
+    due_within: Option<Period>,
+}
+
+/// How often the gateway is audited at the outside, and how long before its end a payment may be amiss.
+const AUDIT_BOUNDS: (Period, Period) = (Period(Duration::from_secs(1)), Period(Duration::from_hours(30 * 24)));
+const DUE_BOUNDS: (Period, Period) = (Period(Duration::ZERO), Period(Duration::from_hours(90 * 24)));
+
+/// `[sources.NAME.watch]`: it is on where the table is.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct WatchKeys {
+    every: Option<Period>,
+}
+
+/// How often a line is asked about, by default and at the outside.
+const WATCH: Period = Period(Duration::from_mins(1));
+const WATCH_BOUNDS: (Period, Period) = (Period(Duration::from_secs(1)), Period(Duration::from_hours(24)));
 
 /// Reads what concerns the API; what was mistaken is left out. Its lines come later, with [`give_lines`].
 pub(super) fn read(keys: &Keys<'_>, section: &mut Section<'_>) -> Option<Access> {
     let api = address(keys.api.unwrap_or(API), section);
     let client_token = keys.client_token.and_then(|secret| token("client_token", secret, section));
     let partner_token = keys.partner_token.and_then(|secret| token("partner_token", secret, section));
-    Some(Access { api: api?, client_token, partner_token, lines: Arc::default() })
+    let watch = keys.watch.map(|keys| period(keys.every, WATCH, WATCH_BOUNDS, &["watch", "every"], section));
+    let audit = keys.audit.map_or_else(Audit::default, |keys| audit(keys, section));
+    Some(Access { api: api?, client_token, partner_token, lines: Arc::default(), watch, audit })
+}
+
+fn audit(keys: &AuditKeys, section: &mut Section<'_>) -> Audit {
+    let default = Audit::default();
+    let every = Period(default.every.unwrap_or_default());
+    let every = period(keys.every, every, AUDIT_BOUNDS, &["audit", "every"], section);
+    let due_within = Period(default.due_within);
+    let due_within = period(keys.due_within, due_within, DUE_BOUNDS, &["audit", "due_within"], section);
+    Audit { every: Some(every).filter(|_| keys.on != Some(false)), due_within }
+}
+
+fn period(
+    written: Option<Period>,
+    default: Period,
+    (least, most): (Period, Period),
+    place: &[&str],
+    section: &mut Section<'_>,
+) -> Duration {
+    let period = written.unwrap_or(default);
+    if !(least..=most).contains(&period) {
+        let path = place.iter().fold(section.path().clone(), |path, key| path.join(*key));
+        section.problems.push(out_of_bounds(path, period, least, most));
+    }
+    period.0
 }
 
 fn token(key: &str, secret: &Secret, section: &mut Section<'_>) -> Option<SecretString> {
@@ -100,6 +155,14 @@ pub(super) fn give_lines(
         };
         // Ordered by instance, since they come so.
         lines.entry(source).or_default().push(Line { instance: instance.into(), token: value });
+    }
+    let path = Path(vec!["sources".into()]);
+    for (name, source) in sources.iter().filter(|(name, _)| !lines.contains_key(*name)) {
+        if source.gateway.as_ref().is_some_and(|gateway| gateway.watch.is_some()) {
+            let problem =
+                Problem::warning(path.join(name.as_str()).join("watch"), "nothing is watched: no instance has a token");
+            reader.note(problem.hint("add `token` to [instances.ID]"));
+        }
     }
     for (name, lines) in lines {
         if let Some(gateway) = sources.get_mut(&name).and_then(|source| source.gateway.as_mut()) {

@@ -35,6 +35,8 @@ struct Keys {
     api: Option<String>,
     client_token: Option<Secret>,
     partner_token: Option<Secret>,
+    watch: Option<gateway::WatchKeys>,
+    audit: Option<gateway::AuditKeys>,
 }
 
 pub(super) fn read(value: &Value, path: &Path, kinds: &[&str], reader: &mut Reader<'_>) -> BTreeMap<String, Source> {
@@ -95,15 +97,19 @@ fn read_source(value: &Value, section: &mut Section<'_>, kinds: &[&str]) -> Opti
 /// What is said of the gateway's own API, where it is one that has one.
 fn gateway(kind: &str, keys: &Keys, value: &Value, section: &mut Section<'_>) -> Option<Access> {
     if kind == gateway::KIND {
-        let Keys { api, client_token, partner_token, .. } = keys;
+        let Keys { api, client_token, partner_token, watch, audit, .. } = keys;
         let keys = gateway::Keys {
             api: api.as_deref(),
             client_token: client_token.as_ref(),
             partner_token: partner_token.as_ref(),
+            watch: watch.as_ref(),
+            audit: audit.as_ref(),
         };
         return gateway::read(&keys, section);
     }
-    for key in ["api", "client_token", "partner_token"].into_iter().filter(|key| !is_missing(value, key)) {
+    for key in
+        ["api", "client_token", "partner_token", "watch", "audit"].into_iter().filter(|key| !is_missing(value, key))
+    {
         section.error(key, format!("only sources of type `{}` have this key", gateway::KIND));
     }
     None

@@ -4,14 +4,12 @@ use std::fmt;
 use std::time::Duration;
 
 use jiff::Timestamp;
+use linedown_sinks::Reason;
 use serde::Serialize;
 
 use super::registration::{Addresses, Registration};
 use super::{Profile, Webhook};
 use crate::clock;
-
-/// How long before what was paid for ends that is amiss, by default.
-pub const DUE_WITHIN: Duration = Duration::from_hours(3 * 24);
 
 /// Parts of what the gateway may say of a payment that is amiss. Its words are not documented: what is not known to be
 /// bad is taken to be good, and the date counts in any case.
@@ -41,16 +39,16 @@ pub enum Finding {
     },
 }
 
-/// All that is amiss with an instance.
+/// All that is amiss with an instance. Without addresses, nothing is said of its webhooks.
 pub fn findings(
     instance: &str,
     profile: &Profile,
-    addresses: &Addresses,
+    addresses: Option<&Addresses>,
     due_within: Duration,
     now: Timestamp,
 ) -> Vec<Finding> {
     let mut findings = Vec::new();
-    for webhook in Webhook::ALL {
+    for (webhook, addresses) in Webhook::ALL.into_iter().filter_map(|webhook| Some((webhook, addresses?))) {
         let registered = profile.registered(webhook);
         let registration = addresses.judge(instance, registered);
         if !registration.arrives() {
@@ -74,6 +72,14 @@ fn expiring(profile: &Profile, due_within: Duration, now: Timestamp) -> Option<F
 }
 
 impl Finding {
+    /// The reason of its incident.
+    pub fn reason(&self) -> Reason {
+        match self {
+            Self::WebhookDrift { .. } => Reason::WebhookDrift,
+            Self::Expiring { .. } => Reason::Expiring,
+        }
+    }
+
     /// What to do.
     pub fn hint(&self) -> &'static str {
         match self {
@@ -112,6 +118,7 @@ impl fmt::Display for Finding {
 
 #[cfg(test)]
 mod tests {
+    use super::super::Audit;
     use super::*;
     use crate::clock::from_millis;
 
@@ -119,7 +126,7 @@ mod tests {
 
     fn found(profile: &Profile) -> Vec<String> {
         let addresses = Addresses::new("https://a.example", "z", &"s3cret".into());
-        let found = findings("A", profile, &addresses, DUE_WITHIN, from_millis(10 * DAY));
+        let found = findings("A", profile, Some(&addresses), Audit::default().due_within, from_millis(10 * DAY));
         assert!(found.iter().all(|finding| !finding.hint().is_empty()));
         found.iter().map(ToString::to_string).collect()
     }

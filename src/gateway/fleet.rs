@@ -7,11 +7,11 @@ use futures_util::StreamExt;
 use futures_util::stream;
 use tokio::time::{Instant, sleep, sleep_until};
 
-use super::{Client, Failure, Line, Member};
+use super::{Client, Failure, Member};
 
 /// Most calls under way.
 pub const AT_ONCE: usize = 16;
-/// Most calls begun a second. The gateway documents no limit; this is far below what one account's lines make.
+/// Most calls that a command begins a second. The gateway documents no limit; this is far below what one account's lines make.
 pub const A_SECOND: u32 = 50;
 /// How often a call is tried that failed for what may pass.
 const TRIES: usize = 3;
@@ -28,6 +28,7 @@ const PAGES: usize = 1000;
 /// The lines of one source.
 pub struct Fleet {
     client: Client,
+    gap: Duration,
     /// When the next call may begin.
     next: Mutex<Instant>,
     hopeless: Mutex<Hopeless>,
@@ -41,9 +42,14 @@ struct Hopeless {
 }
 
 impl Fleet {
-    /// Asks through a client.
-    pub fn new(client: Client) -> Self {
-        Self { client, next: Mutex::new(Instant::now()), hopeless: Mutex::default() }
+    /// Asks through a client, so many times a second at most.
+    pub fn new(client: Client, a_second: u32) -> Self {
+        Self {
+            client,
+            gap: Duration::from_secs(1) / a_second.max(1),
+            next: Mutex::new(Instant::now()),
+            hopeless: Mutex::default(),
+        }
     }
 
     /// The client, for calls in [`Fleet::ask`].
@@ -51,17 +57,20 @@ impl Fleet {
         &self.client
     }
 
-    /// Does something for each line, and answers in the lines' order. `done` hears how many are done.
-    pub async fn each<'l, T>(
+    /// Does something for each of so many lines, by their place, and answers in that order. `done` hears how many are
+    /// done.
+    pub async fn each<T, W: Future<Output = T>>(
         &self,
-        lines: &[&'l Line],
-        work: impl AsyncFn(&'l Line) -> T,
+        count: usize,
+        work: impl Fn(usize) -> W,
         mut done: impl FnMut(usize),
     ) -> Vec<T> {
-        let work = &work;
-        let working = lines.iter().enumerate().map(|(place, line)| async move { (place, work(line).await) });
+        let working = (0..count).map(|place| {
+            let work = work(place);
+            async move { (place, work.await) }
+        });
         let mut working = stream::iter(working).buffer_unordered(AT_ONCE);
-        let mut answers = Vec::with_capacity(lines.len());
+        let mut answers = Vec::with_capacity(count);
         while let Some(answer) = working.next().await {
             answers.push(answer);
             done(answers.len());
@@ -71,14 +80,14 @@ impl Fleet {
     }
 
     /// One call in its turn, tried again if it failed for what may pass. What is asked must be safe to repeat.
-    pub async fn ask<T>(&self, call: impl AsyncFn(&Client) -> Result<T, Failure>) -> Result<T, Failure> {
+    pub async fn ask<T, C: Future<Output = Result<T, Failure>>>(&self, call: impl Fn() -> C) -> Result<T, Failure> {
         let mut tries = 0;
         loop {
             if let Some(failure) = self.hopeless() {
                 return Err(failure);
             }
             self.turn().await;
-            let failure = match call(&self.client).await {
+            let failure = match call().await {
                 Ok(answer) => {
                     *self.lock() = Hopeless::default();
                     return Ok(answer);
@@ -111,7 +120,7 @@ impl Fleet {
     pub async fn members(&self) -> Result<Vec<Member>, Failure> {
         let mut members = Vec::new();
         for page in 1..=PAGES {
-            let mut read = self.ask(async |client| client.page(page, PAGE).await).await?;
+            let mut read = self.ask(|| self.client.page(page, PAGE)).await?;
             members.append(&mut read.members);
             if read.entries < PAGE {
                 break;
@@ -125,7 +134,7 @@ impl Fleet {
         let turn = {
             let mut next = self.next.lock().unwrap_or_else(PoisonError::into_inner);
             let turn = (*next).max(Instant::now());
-            *next = turn + Duration::from_secs(1) / A_SECOND;
+            *next = turn + self.gap;
             turn
         };
         sleep_until(turn).await;

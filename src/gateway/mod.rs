@@ -6,13 +6,17 @@
 
 mod answer;
 pub mod audit;
+pub(crate) mod auditor;
 mod client;
 pub mod counter;
 mod failure;
 pub mod fleet;
+pub(crate) mod patrol;
 pub mod registration;
+mod watch;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use reqwest::Url;
 use secrecy::SecretString;
@@ -35,6 +39,25 @@ pub struct Access {
     pub partner_token: Option<SecretString>,
     /// The lines that can be asked for, by instance.
     pub lines: Arc<[Line]>,
+    /// How often the daemon asks how each line stands; none if it does not.
+    pub watch: Option<Duration>,
+    /// How it is audited.
+    pub audit: Audit,
+}
+
+/// How what is registered and paid for is looked at.
+#[derive(Clone, Copy, Debug)]
+pub struct Audit {
+    /// How often the daemon does; none if it does not.
+    pub every: Option<Duration>,
+    /// How long before what was paid for ends that is amiss.
+    pub due_within: Duration,
+}
+
+impl Default for Audit {
+    fn default() -> Self {
+        Self { every: Some(Duration::from_hours(6)), due_within: Duration::from_hours(3 * 24) }
+    }
 }
 
 impl Access {

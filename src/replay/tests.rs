@@ -25,6 +25,7 @@ fn event(line: &str, kind: EventKind, second: i64) -> Past {
         gateway_at: Some(at),
         stamp: Some(second * 1000),
         received_at: at,
+        asked_at: None,
     };
     Past { id: second, event, incident: None, acknowledged: None }
 }

@@ -83,7 +83,9 @@ impl Rule {
     fn group(&self, incident: &Incident) -> String {
         let subject = Subject::from(incident);
         let parts = self.group_by.iter().map(|field| field.of(&subject).to_owned());
-        std::iter::once(self.name.clone()).chain(parts).collect::<Vec<_>>().join("\u{1f}")
+        // A message about several says one sort of thing of all of them.
+        let notice = (!incident.reason.is_outage()).then(|| incident.reason.as_str().to_owned());
+        std::iter::once(self.name.clone()).chain(parts).chain(notice).collect::<Vec<_>>().join("\u{1f}")
     }
 
     /// Every sink it may notify.

@@ -71,6 +71,7 @@ pub(crate) fn incident(reason: Reason) -> Incident {
         opened_at: from_millis(0),
         closed_at: None,
         acknowledged: None,
+        found: false,
     }
 }
 

@@ -24,7 +24,7 @@ use crate::clock;
 use crate::delivery::{Delivery, SharedRouting};
 use crate::gateway::counter::SharedCounter;
 use crate::metrics::Metrics;
-use crate::source::{self, SourceKind, Unusable};
+use crate::source::{self, Event, SourceKind, Unusable};
 use crate::store::{self, Accepted, Store, StoreError};
 
 /// Longest instance in an address, in bytes.
@@ -209,10 +209,28 @@ impl Hook {
         Ok((accepted(Some(accepted_as.event), accepted_as.duplicate), result))
     }
 
+    /// Takes what was found by asking a gateway, on the way that webhooks go.
+    pub(crate) async fn found(&self, event: Event) -> Result<Accepted, StoreError> {
+        let (source, instance, reason) = (event.source.clone(), event.instance.clone(), event.reason.as_str());
+        let payload = json!({ "found": event.kind.as_str(), "reason": reason, "error": event.error }).to_string();
+        let accepted = self.store.accept(event, payload, self.routing.load_full()).await?;
+        if accepted.event > 0 {
+            self.delivery.wake(&accepted.sinks);
+            let Accepted { event, incident, change, owed, .. } = &accepted;
+            tracing::info!(name: "found", source, instance, event, incident, change, owed, reason, "found by asking the gateway; no webhook came");
+            self.note_unrouted(&source, &instance, &accepted);
+        }
+        Ok(accepted)
+    }
+
     fn note(&self, source: &str, instance: &str, accepted: &Accepted) {
-        let Accepted { event, incident, change, owed, unrouted, .. } = accepted;
+        let Accepted { event, incident, change, owed, .. } = accepted;
         tracing::info!(name: "webhook-accepted", source, instance, event, incident, change, owed, "webhook accepted");
-        if *unrouted {
+        self.note_unrouted(source, instance, accepted);
+    }
+
+    fn note_unrouted(&self, source: &str, instance: &str, accepted: &Accepted) {
+        if let Accepted { unrouted: true, incident, .. } = accepted {
             self.metrics.unrouted();
             tracing::warn!(
                 name: "unrouted",

@@ -3,6 +3,8 @@
 
 mod z_api;
 
+pub(crate) use z_api::reason as z_api_reason;
+
 use jiff::{SignedDuration, Timestamp};
 use linedown_sinks::Reason;
 use serde::{Deserialize, Serialize};
@@ -63,9 +65,37 @@ pub struct Event {
     pub stamp: Option<i64>,
     /// When we received it.
     pub received_at: Timestamp,
+    /// When the gateway was asked, if this was found by asking; none of a webhook.
+    #[serde(default)]
+    pub asked_at: Option<Timestamp>,
 }
 
-/// Up or down.
+impl Event {
+    /// What was found by asking the gateway, or about it: no webhook came.
+    pub fn found(
+        (source, instance): (&str, &str),
+        kind: EventKind,
+        reason: Reason,
+        error: Option<&str>,
+        (asked_at, now): (Timestamp, Timestamp),
+    ) -> Self {
+        Self {
+            source: source.to_owned(),
+            instance: instance.to_owned(),
+            kind,
+            reason,
+            phone: None,
+            error: error.and_then(|error| tidy(error, ERROR)),
+            at: now,
+            gateway_at: None,
+            stamp: None,
+            received_at: now,
+            asked_at: Some(asked_at),
+        }
+    }
+}
+
+/// Up or down; of a reason that is no outage, right or amiss.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum EventKind {
@@ -156,6 +186,7 @@ pub fn read(
         gateway_at,
         stamp: report.stamp,
         received_at,
+        asked_at: None,
     }))
 }
 

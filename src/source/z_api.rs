@@ -35,7 +35,8 @@ fn says_down(payload: &Map<String, Value>) -> bool {
     payload.get("disconnected") == Some(&Value::Bool(true)) || payload.get("connected") == Some(&Value::Bool(false))
 }
 
-fn reason(error: Option<&str>) -> Reason {
+/// Why a line is down, by the gateway's words.
+pub(crate) fn reason(error: Option<&str>) -> Reason {
     let Some(error) = error.map(str::to_lowercase) else { return Reason::Other };
     let says = |parts: &[&str]| parts.iter().any(|part| error.contains(part));
     if says(&["number blocking", "blocked", "banned"]) {

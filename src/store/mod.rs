@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use jiff::Timestamp;
-use linedown_sinks::{FailureKind, Notification};
+use linedown_sinks::{FailureKind, Notification, Reason};
 
 pub use sqlite::Sqlite;
 
@@ -28,6 +28,15 @@ pub trait Store: Send + Sync {
     /// Writes an event, what it changes and whom that concerns; returns once that is on disk. Answers
     /// [`StoreError::Busy`] at once when too many are waiting.
     async fn accept(&self, event: Event, payload: String, routing: Arc<Routing>) -> Result<Accepted, StoreError>;
+
+    /// The instances of a source that have an open incident of a reason, of all outages together if the reason is one;
+    /// all of them, or those among some.
+    async fn open(
+        &self,
+        source: &str,
+        reason: Reason,
+        among: Option<Vec<String>>,
+    ) -> Result<BTreeSet<String>, StoreError>;
 
     /// Hands out what is due for a sink, oldest first, what belongs together as one message. What is held back is
     /// put off instead. What is leased is not handed out again until it is settled, or the daemon started anew.
@@ -111,7 +120,8 @@ pub trait Store: Send + Sync {
 /// What became of an event.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Accepted {
-    /// The event's number; of a repeated one, the first one's.
+    /// The event's number; of a repeated one, the first one's; 0 of one that was found by asking, is no news, and was
+    /// not kept.
     pub event: i64,
     /// Whether the same webhook had been accepted before.
     pub duplicate: bool,

@@ -1,6 +1,7 @@
 -- The durable state. Times are milliseconds since 1970; every timer is a due time in a row.
 
--- What is known of each line besides its incidents: the open one, and the gateway's clock at its last reports.
+-- What is known of each line besides its incidents: the open one, and the gateway's clock at its last reports. What is
+-- amiss with a line and is no outage stands beside it, under a source of its own: `z-api#webhook-drift`.
 CREATE TABLE line (
     source TEXT NOT NULL,
     instance TEXT NOT NULL,
@@ -25,13 +26,15 @@ CREATE TABLE incident (
     -- Who said "mine", from where, and when.
     acknowledged_by TEXT,
     acknowledged_from TEXT,
-    acknowledged_at INTEGER
+    acknowledged_at INTEGER,
+    -- Whether it was found by asking the gateway: no webhook came.
+    found INTEGER NOT NULL DEFAULT 0
 ) STRICT;
 CREATE INDEX incident_line ON incident (source, instance, opened_at);
 CREATE INDEX incident_open ON incident (opened_at) WHERE closed_at IS NULL;
 CREATE INDEX incident_closed ON incident (closed_at) WHERE closed_at IS NOT NULL;
 
--- One webhook.
+-- One webhook, or what asking the gateway found.
 CREATE TABLE event (
     id INTEGER PRIMARY KEY AUTOINCREMENT,
     source TEXT NOT NULL,
@@ -44,7 +47,9 @@ CREATE TABLE event (
     received_at INTEGER NOT NULL,
     incident INTEGER REFERENCES incident (id) ON DELETE CASCADE,
     change TEXT NOT NULL,
-    payload TEXT NOT NULL
+    payload TEXT NOT NULL,
+    -- When the gateway was asked, if that is how it was found.
+    asked_at INTEGER
 ) STRICT;
 CREATE INDEX event_same ON event (source, instance, kind, stamp) WHERE stamp IS NOT NULL;
 CREATE INDEX event_latest ON event (source, instance, id);

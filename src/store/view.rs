@@ -41,6 +41,9 @@ pub struct Incident {
     pub acknowledged_at: Option<Timestamp>,
     /// How many notifications it owed, by state.
     pub notifications: Counts,
+    /// Whether it was found by asking the gateway: no webhook came.
+    #[serde(default)]
+    pub found: bool,
 }
 
 /// Notifications by state.
@@ -84,6 +87,9 @@ pub struct Event {
     pub received_at: Timestamp,
     /// What it changed.
     pub change: String,
+    /// Whether it is no webhook, but what asking the gateway found.
+    #[serde(default)]
+    pub found: bool,
 }
 
 /// One notification and where it stands.

@@ -3,7 +3,8 @@
 use linedown_standins::{Call, Certificates, Instance, Odd, ZApi};
 use serde_json::{Value, json};
 
-use crate::daemon::{CANARY, Daemon, SECRET};
+use crate::daemon::{CANARY, Daemon, SECRET, eventually};
+use crate::payload::{down, up};
 use crate::sections::{CONSOLE, tell};
 
 /// The account's security token.
@@ -191,4 +192,127 @@ fn a_fleet_is_asked_a_few_at_once_and_not_for_ever_in_vain() {
     assert_eq!(ended.code, Some(1), "{ended:?}");
     assert!(ended.out.contains("60 unknown") && ended.out.matches("hint:").count() == 1, "{}", ended.out);
     assert!(gateway.count() < 60 + 40, "{} calls", gateway.count());
+}
+
+#[test]
+fn what_is_amiss_is_told_beside_an_outage_until_it_is_right_again() {
+    let Place { gateway, mut daemon } = place(&["A", "B"]);
+    for id in ["A", "B"] {
+        gateway.change(id, |instance| {
+            instance.disconnected_url = json!(ours(id));
+            instance.connected_url = json!(format!("https://alerts.example.com/hooks/z-api/{SECRET}"));
+        });
+    }
+    gateway.change("A", |instance| instance.disconnected_url = json!("https://crm.example.com/x"));
+    gateway.change("B", |instance| instance.due = json!(1_700_000_000));
+    daemon.configure(&sections(&gateway, &["A", "B"], "audit = { every = \"1s\" }\n"));
+    daemon.launch();
+    let mut told = daemon.wait_for_told(2);
+    told.sort_by_key(|told| told["instance"].to_string());
+    let reasons: Vec<&Value> = told.iter().map(|told| &told["reason"]).collect();
+    assert_eq!(reasons, ["webhook-drift", "expiring"]);
+    let text = told[0]["text"].as_str().unwrap_or_default();
+    assert!(text.contains("registered elsewhere: https://crm.example.com/…") && !text.contains("is down"), "{text}");
+
+    daemon.accept(&down("A"));
+    assert_eq!(daemon.wait_for_told(3)[2]["reason"], "device-disconnected", "an outage is not swallowed");
+    daemon.accept(&up("A"));
+    assert_eq!(daemon.wait_for_told(4)[3]["kind"], "resolved");
+    let open = daemon.rows(&["incidents", "--open"]);
+    assert_eq!(open.len(), 2, "a connect does not mend what is registered: {open:?}");
+
+    assert_eq!(daemon.command(&["z-api", "audit", "--fix"]).code, Some(1), "nobody has paid yet");
+    let told = daemon.wait_for_told(5);
+    assert_eq!((&told[4]["kind"], &told[4]["reason"]), (&json!("resolved"), &json!("webhook-drift")));
+    wait_for_questions(&gateway, "B", 3);
+    assert_eq!((daemon.told().len(), daemon.rows(&["incidents"]).len()), (5, 3), "each is told once");
+    // Who does not audit any more cannot say that it is right again.
+    daemon.configure(&sections(&gateway, &["A", "B"], "audit = { on = false }\n"));
+    daemon.reload();
+    assert_eq!(daemon.wait_for_told(6)[5]["reason"], "expiring");
+}
+
+/// Watched every second, with a rule that tells at once.
+fn watched(instances: &[&str]) -> Place {
+    let Place { gateway, mut daemon } = place(instances);
+    daemon.configure(&sections(&gateway, instances, WATCH));
+    daemon.launch();
+    Place { gateway, daemon }
+}
+
+const WATCH: &str = "watch = { every = \"1s\" }\n";
+
+/// So many more questions about an instance.
+fn wait_for_questions(gateway: &ZApi, id: &str, more: usize) {
+    let asked = || gateway.calls().iter().filter(|call| call.instance.as_deref() == Some(id)).count();
+    let before = asked();
+    eventually("the next questions", || (asked() >= before + more).then_some(()));
+}
+
+#[test]
+fn an_outage_of_which_no_webhook_came_is_found_and_so_is_its_end() {
+    let Place { gateway, daemon } = watched(&["A", "B"]);
+    wait_for_questions(&gateway, "A", 3);
+    assert_eq!(daemon.rows(&["incidents"]).len(), 0);
+    gateway.change("A", Instance::drop_session);
+    let told = daemon.wait_for_told(1);
+    assert_eq!((&told[0]["instance"], &told[0]["reason"]), (&json!("A"), &json!("session-expired")));
+    assert!(told[0]["text"].as_str().is_some_and(|text| text.contains("No webhook came")), "{told:?}");
+    let story = daemon.command(&["incident", "1"]).out;
+    assert!(story.contains("found by asking"), "{story}");
+
+    // The webhook comes late; asking goes on.
+    daemon.accept(&down("A"));
+    wait_for_questions(&gateway, "A", 3);
+    assert_eq!(daemon.rows(&["incidents"]).len(), 1);
+    assert_eq!(daemon.json(&["incident", "1"])["events"].as_array().map(Vec::len), Some(2), "no more than these");
+    gateway.change("A", Instance::log_in);
+    assert_eq!(daemon.wait_for_told(2)[1]["kind"], "resolved");
+    wait_for_questions(&gateway, "A", 2);
+    assert_eq!((daemon.rows(&["incidents"]).len(), daemon.told().len()), (1, 2));
+    assert!(daemon.metric("linedown_checks_total{source=\"z-api\",result=\"down\"}").is_some_and(|count| count >= 2));
+}
+
+#[test]
+fn what_was_known_before_a_restart_is_known_after_it() {
+    let Place { gateway, mut daemon } = watched(&["A", "B"]);
+    gateway.change("A", Instance::drop_session);
+    daemon.wait_for_told(1);
+    daemon.term();
+    assert_eq!(daemon.ended().code(), Some(0));
+    gateway.change("A", Instance::log_in);
+    gateway.change("B", Instance::drop_session);
+    daemon.launch();
+    let told = daemon.wait_for_told(3);
+    let mut kinds: Vec<_> = told[1..].iter().map(|told| (told["instance"].as_str(), told["kind"].as_str())).collect();
+    kinds.sort_unstable();
+    assert_eq!(kinds, [(Some("A"), Some("resolved")), (Some("B"), Some("down"))]);
+}
+
+#[test]
+fn a_gateway_that_does_not_answer_is_no_outage_of_any_line() {
+    let Place { gateway, daemon } = watched(&["A", "B"]);
+    for odd in [Odd::answer(500, ""), Odd::answer(200, "<html>"), Odd::answer(403, "{}"), Odd::Cut] {
+        gateway.always(Some(odd));
+        wait_for_questions(&gateway, "A", 3);
+    }
+    assert_eq!(daemon.rows(&["incidents"]).len(), 0);
+    gateway.always(None);
+    gateway.change("A", Instance::drop_session);
+    assert_eq!(daemon.wait_for_told(1)[0]["instance"], "A");
+}
+
+#[test]
+fn a_reload_changes_who_is_watched() {
+    let Place { gateway, daemon } = watched(&["A"]);
+    gateway.add("B", &token("B"));
+    gateway.change("B", Instance::drop_session);
+    daemon.configure(&sections(&gateway, &["A", "B"], WATCH));
+    daemon.reload();
+    assert_eq!(daemon.wait_for_told(1)[0]["instance"], "B");
+    daemon.configure(&sections(&gateway, &["A", "B"], ""));
+    daemon.reload();
+    gateway.change("A", Instance::drop_session);
+    daemon.accept(&down("C"));
+    assert_eq!(daemon.wait_for_told(2)[1]["instance"], "C", "nobody is asked any more");
 }

@@ -64,7 +64,7 @@ struct Line<'a> {
     /// With its middle hidden.
     phone: Option<String>,
     labels: &'a std::collections::BTreeMap<String, String>,
-    /// `device-disconnected`, `session-expired`, `number-blocked` or `other`.
+    /// `device-disconnected`, `session-expired`, `number-blocked`, `other`; or what is no outage.
     reason: &'a str,
     /// The gateway's own words.
     error: Option<&'a str>,

@@ -154,6 +154,8 @@ fn incident(incident: &Incident) -> Value {
         opened_at => moment(incident.opened_at),
         closed_at => incident.closed_at.map(moment).unwrap_or_default(),
         is_closed => incident.closed_at.is_some(),
+        is_outage => incident.reason.is_outage(),
+        found => incident.found,
         acknowledged => incident.acknowledged.as_ref().map(|by| acknowledged(by, NAME)),
     }
 }

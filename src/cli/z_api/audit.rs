@@ -7,7 +7,7 @@ use super::{NO_LINES, NO_TOKEN, Source, Trouble, hints, register};
 use crate::cli::{Code, CommandError, output};
 use crate::clock;
 use crate::config::Config;
-use crate::gateway::audit::{DUE_WITHIN, Finding, findings};
+use crate::gateway::audit::{Finding, findings};
 use crate::gateway::fleet::Fleet;
 use crate::gateway::registration::Addresses;
 use crate::gateway::{Failure, Line, Member, Webhook};
@@ -62,14 +62,15 @@ pub(super) async fn run(config: &Config, arguments: &Arguments) -> Result<Code, 
     let (mut rows, mut asked) = (Vec::new(), 0);
     for source in &sources {
         let (addresses, fleet) = (source.addresses()?, source.fleet()?);
-        let lines: Vec<&Line> = source.access.lines.iter().collect();
+        let lines = &source.access.lines;
         asked += lines.len();
         let progress = Progress::new("asking about", lines.len());
-        let work = async |line: &Line| {
+        let work = async |place: usize| {
+            let line = &lines[place];
             let found = one(&fleet, &addresses, line, arguments.fix).await;
             found.into_iter().map(|(what, fixed)| source.row(&line.instance, what, fixed)).collect::<Vec<Row>>()
         };
-        let found = fleet.each(&lines, work, |count| progress.done(count)).await;
+        let found = fleet.each(lines.len(), work, |count| progress.done(count)).await;
         drop(progress);
         rows.extend(found.into_iter().flatten());
         let without = source.without_token(&sources);
@@ -91,12 +92,13 @@ pub(super) async fn run(config: &Config, arguments: &Arguments) -> Result<Code, 
 /// What is amiss with one line, and whether that was set right.
 async fn one(fleet: &Fleet, addresses: &Addresses, line: &Line, fix: bool) -> Vec<(What, bool)> {
     let unknown = |failure: &Failure| (What::Other(Other::Unknown { failure: failure.into() }), false);
-    let profile = match fleet.ask(async |client| client.profile(line).await).await {
+    let profile = match fleet.ask(|| fleet.client().profile(line)).await {
         Ok(profile) => profile,
         Err(failure) => return vec![unknown(&failure)],
     };
     let mut rows = Vec::new();
-    for finding in findings(&line.instance, &profile, addresses, DUE_WITHIN, clock::now()) {
+    let due_within = fleet.client().access().audit.due_within;
+    for finding in findings(&line.instance, &profile, Some(addresses), due_within, clock::now()) {
         let mut fixed = false;
         if let (true, Finding::WebhookDrift { webhook, .. }) = (fix, &finding) {
             match register::register(fleet, addresses, line, *webhook).await {

@@ -14,7 +14,7 @@ use serde::Serialize;
 
 use super::{Code, CommandError, Place};
 use crate::config::Config;
-use crate::gateway::fleet::{AT_ONCE, Fleet};
+use crate::gateway::fleet::{A_SECOND, AT_ONCE, Fleet};
 use crate::gateway::registration::Addresses;
 use crate::gateway::{Access, Client, Failure, FailureKind};
 
@@ -81,7 +81,7 @@ impl<'c> Source<'c> {
     fn fleet(&self) -> Result<Fleet, CommandError> {
         let client = Client::new(Arc::new(self.access.clone()), AT_ONCE)
             .map_err(|error| CommandError::new(Code::Failed, "cannot ask the gateway").caused_by(&error))?;
-        Ok(Fleet::new(client))
+        Ok(Fleet::new(client, A_SECOND))
     }
 
     /// Where its instances shall post.

@@ -88,8 +88,8 @@ pub(super) async fn run(config: &Config, arguments: &Arguments) -> Result<Code, 
         let lines: Vec<&Line> = source.access.lines.iter().filter(wanted).collect();
         let fleet = source.fleet()?;
         let progress = Progress::new("registering", lines.len());
-        let work = async |line: &Line| one(source, &fleet, &addresses, line, arguments.dry_run).await;
-        all.append(&mut fleet.each(&lines, work, |count| progress.done(count)).await);
+        let work = |place: usize| one(source, &fleet, &addresses, lines[place], arguments.dry_run);
+        all.append(&mut fleet.each(lines.len(), work, |count| progress.done(count)).await);
         if arguments.all {
             all.extend(source.without_token(&sources).into_iter().map(|instance| without_token(source, instance)));
         }
@@ -124,7 +124,7 @@ async fn set(
     line: &Line,
     dry_run: bool,
 ) -> Result<(Vec<Step>, Option<Failure>), Failure> {
-    let profile = fleet.ask(async |client| client.profile(line).await).await?;
+    let profile = fleet.ask(|| fleet.client().profile(line)).await?;
     let (mut steps, mut first_failure) = (Vec::new(), None);
     for webhook in Webhook::ALL {
         let registered = profile.registered(webhook);
@@ -153,7 +153,7 @@ pub(super) async fn register(
     webhook: Webhook,
 ) -> Result<(), Failure> {
     let address = addresses.of(&line.instance);
-    fleet.ask(async |client| client.register(line, webhook, &address).await).await
+    fleet.ask(|| fleet.client().register(line, webhook, &address)).await
 }
 
 fn without_token(source: &Source<'_>, instance: &str) -> Done {

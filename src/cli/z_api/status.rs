@@ -46,10 +46,11 @@ enum State {
 pub(super) async fn run(config: &Config, arguments: &Arguments) -> Result<Code, CommandError> {
     let mut rows = Vec::new();
     for source in Source::chosen(config, arguments.source.as_deref())? {
-        let (fleet, lines) = (source.fleet()?, source.access.lines.iter().collect::<Vec<_>>());
+        let (fleet, lines) = (source.fleet()?, &source.access.lines);
         let progress = Progress::new("asking", lines.len());
-        let work = async |line: &Line| {
-            let standing = fleet.ask(async |client| client.status(line).await).await;
+        let work = async |place: usize| {
+            let line: &Line = &lines[place];
+            let standing = fleet.ask(|| fleet.client().status(line)).await;
             let (state, error, failure) = match standing {
                 Ok(Standing::Up) => (State::Up, None, None),
                 Ok(Standing::Down { error }) => (State::Down, error, None),
@@ -58,7 +59,7 @@ pub(super) async fn run(config: &Config, arguments: &Arguments) -> Result<Code, 
             let name = source.title(&line.instance).map(str::to_owned);
             Row { source: source.name.to_owned(), instance: line.instance.to_string(), name, state, error, failure }
         };
-        rows.append(&mut fleet.each(&lines, work, |count| progress.done(count)).await);
+        rows.append(&mut fleet.each(lines.len(), work, |count| progress.done(count)).await);
     }
     rows.sort_by_key(|row| row.state);
     if arguments.json {

@@ -89,6 +89,16 @@ const MISTAKES: &[(&str, &str, &str)] = &[
         "4:16 only sources of type `z-api` have this key",
         "",
     ),
+    ("[sources.z-api.watch]\nevry = '1m'", "2:1 unknown key `evry`", "did you mean `every`?"),
+    ("[sources.z-api.watch]\nevery = '10ms'", "2:9 10ms is out of bounds", ""),
+    ("[sources.z-api.audit]\nevery = '60d'", "2:9 60d is out of bounds", ""),
+    ("[sources.z-api.audit]\non = 'no'", "2:6 wrong type: string", ""),
+    ("[sources.z-api.watch]\nevery = 60", "2:9 a duration without a unit", "add one of"),
+    (
+        "[sources.z-api.watch]",
+        "warning 1:1 nothing is watched: no instance has a token",
+        "add `token` to [instances.ID]",
+    ),
     ("[instances.A]\ntoken = 7", "2:9 wrong type: integer", ""),
     (
         "[instances.A]\ntoken = 'a b'",

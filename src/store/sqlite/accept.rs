@@ -4,10 +4,11 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use linedown_sinks::{Incident, Kind};
+use linedown_sinks::{Incident, Kind, Reason};
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::super::Accepted;
+use super::row::OUTAGE;
 use super::{flapping, people, row};
 use crate::clock::from_millis;
 use crate::incident::{Change, Line, Open};
@@ -34,6 +35,9 @@ pub(super) fn accept(
     }
     let line = line(connection, event)?;
     let change = line.step(event);
+    if event.asked_at.is_some() && change == Change::Nothing {
+        return Ok(nothing_new());
+    }
     let incident = apply(connection, event, &line, change, routing)?;
     remember(connection, event, &line, change, incident.as_ref())?;
     let id = record(connection, event, payload, change, incident.as_ref().map(|incident| incident.id))?;
@@ -58,6 +62,35 @@ pub(super) fn accept(
         unrouted,
         sinks: owed.into_iter().map(|owed| owed.sink).collect(),
     })
+}
+
+/// What asking found is no news: it is not kept, or the store would grow with every answer.
+fn nothing_new() -> Accepted {
+    Accepted {
+        event: 0,
+        duplicate: false,
+        incident: None,
+        change: name(Change::Nothing),
+        owed: 0,
+        unrouted: false,
+        sinks: BTreeSet::new(),
+    }
+}
+
+/// Under what an event's line stands: what is no outage of it has a line of its own. No source's name has a `#`.
+pub(super) fn key(source: &str, reason: Reason) -> String {
+    if reason.is_outage() { source.to_owned() } else { format!("{source}#{}", reason.as_str()) }
+}
+
+/// When the latest webhook about a line came.
+fn heard_at(connection: &Connection, event: &Event) -> rusqlite::Result<Option<Timestamp>> {
+    let query = format!(
+        "SELECT received_at FROM event WHERE source = ? AND instance = ? AND asked_at IS NULL AND {OUTAGE} \
+         ORDER BY id DESC LIMIT 1"
+    );
+    let mut statement = connection.prepare_cached(&query)?;
+    let heard_at = statement.query_row([&event.source, &event.instance], |row| row.get(0)).optional()?;
+    Ok(heard_at.map(from_millis))
 }
 
 /// Writes down what is owed; answers what of it is not withdrawn at once.
@@ -142,12 +175,16 @@ fn line(connection: &Connection, event: &Event) -> rusqlite::Result<Line> {
     let query = "SELECT incident, down_at, up_at FROM line WHERE source = ? AND instance = ?";
     let mut statement = connection.prepare_cached(query)?;
     let known = statement
-        .query_row([&event.source, &event.instance], |row| {
+        .query_row([&key(&event.source, event.reason), &event.instance], |row| {
             let time = |column| Ok::<_, rusqlite::Error>(row.get::<_, Option<i64>>(column)?.map(from_millis));
             Ok((row.get::<_, Option<i64>>(0)?, time(1)?, time(2)?))
         })
         .optional()?;
-    let Some((incident, down_at, up_at)) = known else { return Ok(Line::default()) };
+    let heard_at = match event.asked_at {
+        Some(_) if event.reason.is_outage() => heard_at(connection, event)?,
+        _ => None,
+    };
+    let Some((incident, down_at, up_at)) = known else { return Ok(Line { heard_at, ..Line::default() }) };
     let open = match incident {
         Some(id) => {
             let incident = row::incident_by_id(connection, id)?;
@@ -155,7 +192,7 @@ fn line(connection: &Connection, event: &Event) -> rusqlite::Result<Line> {
         }
         None => None,
     };
-    Ok(Line { open, down_at, up_at })
+    Ok(Line { open, down_at, up_at, heard_at })
 }
 
 /// Makes the change to the incident; answers the incident as it is then.
@@ -197,8 +234,8 @@ fn insert(
     let instance = routing.instance(&event.instance, event.phone.clone());
     let labels = serde_json::to_string(&instance.labels)
         .map_err(|error| rusqlite::Error::ToSqlConversionFailure(error.into()))?;
-    let insert = "INSERT INTO incident (source, instance, name, phone, labels, reason, error, opened_at, closed_at) \
-                  VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)";
+    let insert = "INSERT INTO incident (source, instance, name, phone, labels, reason, error, opened_at, closed_at, found) \
+                  VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
     let id = connection.prepare_cached(insert)?.insert(params![
         event.source,
         event.instance,
@@ -209,6 +246,7 @@ fn insert(
         event.error,
         event.at.as_millisecond(),
         closed_at.map(Timestamp::as_millisecond),
+        event.asked_at.is_some(),
     ])?;
     Ok(Incident {
         id,
@@ -219,6 +257,7 @@ fn insert(
         opened_at: event.at,
         closed_at,
         acknowledged: None,
+        found: event.asked_at.is_some(),
     })
 }
 
@@ -240,7 +279,7 @@ fn remember(
                   ON CONFLICT (source, instance) DO UPDATE SET incident = ?3, down_at = ?4, up_at = ?5";
     let millis = |time: Option<Timestamp>| time.map(Timestamp::as_millisecond);
     connection.prepare_cached(upsert)?.execute(params![
-        event.source,
+        key(&event.source, event.reason),
         event.instance,
         open,
         millis(down_at),
@@ -256,8 +295,8 @@ fn record(
     change: Change,
     incident: Option<i64>,
 ) -> rusqlite::Result<i64> {
-    let insert = "INSERT INTO event (source, instance, kind, reason, error, stamp, at, received_at, incident, change, payload) \
-                  VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
+    let insert = "INSERT INTO event (source, instance, kind, reason, error, stamp, at, received_at, incident, change, payload, asked_at) \
+                  VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
     connection.prepare_cached(insert)?.insert(params![
         event.source,
         event.instance,
@@ -270,6 +309,7 @@ fn record(
         incident,
         name(change),
         payload,
+        event.asked_at.map(Timestamp::as_millisecond),
     ])
 }
 

@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use linedown_sinks::{Flapping as Facts, Incident, Kind, Notification, Reason};
 use rusqlite::{Connection, OptionalExtension, params};
 
-use super::row;
+use super::row::{self, OUTAGE};
 use crate::clock::{from_millis, later};
 use crate::rule::flapping::{Course, Flapping, HELD_BY, Lately, Planned, Spell};
 use crate::rule::{Owed, Routing};
@@ -24,6 +24,9 @@ pub(super) fn plan(
     routing: &Routing,
     now: Timestamp,
 ) -> rusqlite::Result<Vec<Planned>> {
+    if !incident.reason.is_outage() {
+        return Ok(owed.into_iter().map(Planned::Owed).collect());
+    }
     let mut courses: BTreeMap<String, Course> = BTreeMap::new();
     let mut planned = Vec::with_capacity(owed.len());
     for owed in owed {
@@ -89,12 +92,14 @@ fn course(
 
 /// The line's outages before this one that the rule had a say in.
 fn lately(connection: &Connection, incident: &Incident, rule: &str, within: Duration) -> rusqlite::Result<Lately> {
-    let query = "SELECT count(*), min(opened_at) FROM incident \
-                 WHERE source = ? AND instance = ? AND opened_at > ? AND id < ? \
-                 AND EXISTS (SELECT 1 FROM notification WHERE incident = incident.id AND rule = ?)";
+    let query = format!(
+        "SELECT count(*), min(opened_at) FROM incident \
+         WHERE source = ? AND instance = ? AND opened_at > ? AND id < ? AND {OUTAGE} \
+         AND EXISTS (SELECT 1 FROM notification WHERE incident = incident.id AND rule = ?)"
+    );
     let after = incident.opened_at.checked_sub(within).unwrap_or(Timestamp::MIN).as_millisecond();
     let values = params![incident.source, incident.instance.id, after, incident.id, rule];
-    connection.prepare_cached(query)?.query_row(values, |row| {
+    connection.prepare_cached(&query)?.query_row(values, |row| {
         Ok(Lately { outages: row.get(0)?, first: row.get::<_, Option<i64>>(1)?.map(from_millis) })
     })
 }
@@ -124,6 +129,9 @@ pub(super) fn extend(
     routing: &Routing,
     now: Timestamp,
 ) -> rusqlite::Result<()> {
+    if !incident.reason.is_outage() {
+        return Ok(());
+    }
     let query = "SELECT rule, incident FROM flapping WHERE source = ? AND instance = ? AND until > ? \
                  AND EXISTS (SELECT 1 FROM notification WHERE incident = ? AND rule = flapping.rule)";
     let mut statement = connection.prepare_cached(query)?;
@@ -166,8 +174,10 @@ pub(super) fn facts(
     since: Timestamp,
     within: Option<Duration>,
 ) -> rusqlite::Result<Facts> {
-    let outages = "FROM incident WHERE source = ?1 AND instance = ?2 AND opened_at >= ?3 AND id <= ?4 \
-                   AND EXISTS (SELECT 1 FROM notification WHERE incident = incident.id AND rule = ?5)";
+    let outages = format!(
+        "FROM incident WHERE source = ?1 AND instance = ?2 AND opened_at >= ?3 AND id <= ?4 AND {OUTAGE} \
+         AND EXISTS (SELECT 1 FROM notification WHERE incident = incident.id AND rule = ?5)"
+    );
     let incident = &notification.incident;
     let (since_millis, now) = (since.as_millisecond(), notification.at.as_millisecond());
     let (source, instance) = (&incident.source, &incident.instance.id);

@@ -8,7 +8,7 @@ use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::super::Tally;
 use super::super::view::{Attempt, Counts, Delivery, DeliveryQuery, Event, Incident, IncidentStory, MOST, Past};
-use super::row;
+use super::row::{self, OUTAGE};
 use crate::clock::from_millis;
 use crate::source::{self, EventKind};
 
@@ -26,10 +26,32 @@ pub(super) fn owing(connection: &Connection) -> rusqlite::Result<BTreeSet<String
 }
 
 pub(super) fn tally(connection: &Connection) -> rusqlite::Result<Tally> {
-    let query = "SELECT (SELECT count(*) FROM incident WHERE closed_at IS NULL), \
-                 (SELECT count(*) FROM notification WHERE state = 'pending' AND held_by IS NULL)";
+    let query = format!(
+        "SELECT (SELECT count(*) FROM incident WHERE closed_at IS NULL AND {OUTAGE}), \
+         (SELECT count(*) FROM notification WHERE state = 'pending' AND held_by IS NULL)"
+    );
     let counts = |row: &Row<'_>| Ok(Tally { down: row.get(0)?, pending: row.get(1)? });
-    connection.prepare_cached(query)?.query_row([], counts)
+    connection.prepare_cached(&query)?.query_row([], counts)
+}
+
+pub(super) fn open(
+    connection: &Connection,
+    key: &str,
+    among: Option<Vec<String>>,
+) -> rusqlite::Result<BTreeSet<String>> {
+    let Some(among) = among else {
+        let query = "SELECT instance FROM line WHERE source = ? AND incident IS NOT NULL";
+        return connection.prepare_cached(query)?.query_map([key], |row| row.get(0))?.collect();
+    };
+    let query = "SELECT EXISTS (SELECT 1 FROM line WHERE source = ? AND instance = ? AND incident IS NOT NULL)";
+    let mut statement = connection.prepare_cached(query)?;
+    let mut open = BTreeSet::new();
+    for instance in among {
+        if statement.query_row([key, &instance], |row| row.get(0))? {
+            open.insert(instance);
+        }
+    }
+    Ok(open)
 }
 
 pub(super) fn incidents(connection: &Connection, open_only: bool, limit: usize) -> rusqlite::Result<Vec<Incident>> {
@@ -46,8 +68,7 @@ pub(super) fn incident(connection: &Connection, id: i64) -> rusqlite::Result<Opt
     let Some(incident) = connection.prepare_cached(&query)?.query_row([id], incident_row).optional()? else {
         return Ok(None);
     };
-    let query =
-        "SELECT id, kind, reason, error, at, received_at, change FROM event WHERE incident = ? ORDER BY id LIMIT ?";
+    let query = "SELECT id, kind, reason, error, at, received_at, change, asked_at IS NOT NULL FROM event WHERE incident = ? ORDER BY id LIMIT ?";
     let events = connection
         .prepare_cached(query)?
         .query_map(params![id, bounded(MOST)], event_row)?
@@ -69,7 +90,7 @@ pub(super) fn incident(connection: &Connection, id: i64) -> rusqlite::Result<Opt
 pub(super) fn past(connection: &Connection, since: Timestamp, after: i64, limit: usize) -> rusqlite::Result<Vec<Past>> {
     let query = "SELECT event.id, event.source, event.instance, event.kind, event.reason, event.error, event.stamp, \
                  event.at, event.received_at, incident.phone, event.change IN ('opened', 'missed'), \
-                 incident.acknowledged_by, incident.acknowledged_at, event.incident \
+                 incident.acknowledged_by, incident.acknowledged_at, event.incident, event.asked_at \
                  FROM event LEFT JOIN incident ON incident.id = event.incident \
                  WHERE event.id > ?1 AND event.received_at >= ?2 ORDER BY event.id LIMIT ?3";
     let values = params![after, since.as_millisecond(), bounded(limit)];
@@ -92,6 +113,7 @@ fn past_row(row: &Row<'_>) -> rusqlite::Result<Past> {
             gateway_at: source::believed(stamp, received_at),
             stamp,
             received_at,
+            asked_at: row.get::<_, Option<i64>>(14)?.map(from_millis),
         },
         incident: row.get(13)?,
         acknowledged: taken.filter(|_| row.get(10) == Ok(true)).map(|(by, at)| (by, from_millis(at))),
@@ -153,6 +175,7 @@ fn incident_row(row: &Row<'_>) -> rusqlite::Result<Incident> {
             withdrawn: row.get(first + 3)?,
         },
         acknowledged_from: row.get(first + 4)?,
+        found: incident.found,
     })
 }
 
@@ -165,6 +188,7 @@ fn event_row(row: &Row<'_>) -> rusqlite::Result<Event> {
         at: from_millis(row.get(4)?),
         received_at: from_millis(row.get(5)?),
         change: row.get(6)?,
+        found: row.get(7)?,
     })
 }
 

@@ -22,6 +22,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use jiff::Timestamp;
+use linedown_sinks::Reason;
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags};
 
@@ -36,7 +37,7 @@ use lease::Lessor;
 use writer::{Writer, failure};
 
 /// The format of the tables, in `PRAGMA user_version`.
-const FORMAT: i64 = 1;
+const FORMAT: i64 = 2;
 
 /// How many prepared statements are kept: more than there are.
 const STATEMENTS: usize = 256;
@@ -178,8 +179,11 @@ fn prepare(connection: &mut Connection) -> rusqlite::Result<Result<Identity, Sto
     let transaction = connection.transaction()?;
     if found == 0 {
         transaction.execute_batch(include_str!("../schema.sql"))?;
-        transaction.pragma_update(None, "user_version", FORMAT)?;
     }
+    if found == 1 {
+        transaction.execute_batch(include_str!("../format_2.sql"))?;
+    }
+    transaction.pragma_update(None, "user_version", FORMAT)?;
     settle::take_back(&transaction)?;
     transaction.commit()?;
     let meta =
@@ -191,6 +195,16 @@ fn prepare(connection: &mut Connection) -> rusqlite::Result<Result<Identity, Sto
 impl Store for Sqlite {
     async fn accept(&self, event: Event, payload: String, routing: Arc<Routing>) -> Result<Accepted, StoreError> {
         self.writer.write_or_refuse(move |connection| accept::accept(connection, &event, &payload, &routing)).await
+    }
+
+    async fn open(
+        &self,
+        source: &str,
+        reason: Reason,
+        among: Option<Vec<String>>,
+    ) -> Result<BTreeSet<String>, StoreError> {
+        let key = accept::key(source, reason);
+        self.read(move |connection| look::open(connection, &key, among)).await
     }
 
     async fn lease(

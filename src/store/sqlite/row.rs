@@ -11,9 +11,12 @@ use crate::rule::{Owed, State, class};
 
 /// The columns of an incident, for [`incident`].
 pub(super) const INCIDENT: &str = "incident.id, incident.source, incident.instance, incident.name, incident.phone, incident.labels, \
-     incident.reason, incident.error, incident.opened_at, incident.closed_at, incident.acknowledged_by, incident.acknowledged_at";
+     incident.reason, incident.error, incident.opened_at, incident.closed_at, incident.acknowledged_by, incident.acknowledged_at, incident.found";
 /// How many columns that are.
-pub(super) const INCIDENT_COLUMNS: usize = 12;
+pub(super) const INCIDENT_COLUMNS: usize = 13;
+
+/// Whether an incident is an outage, as [`Reason::is_outage`] has it.
+pub(super) const OUTAGE: &str = "reason NOT IN ('expiring', 'webhook-drift', 'gateway-unreachable')";
 
 /// An incident from [`INCIDENT`]'s columns, which begin at `first`.
 pub(super) fn incident(row: &Row<'_>, first: usize) -> rusqlite::Result<Incident> {
@@ -31,6 +34,7 @@ pub(super) fn incident(row: &Row<'_>, first: usize) -> rusqlite::Result<Incident
         opened_at: from_millis(row.get(first + 8)?),
         closed_at: row.get::<_, Option<i64>>(first + 9)?.map(from_millis),
         acknowledged: acknowledged(row, first + 10)?,
+        found: row.get(first + 12)?,
     })
 }
 
@@ -106,4 +110,16 @@ pub(super) fn parse<T>(row: &Row<'_>, column: usize, read: impl FnOnce(&str) -> 
     read(value).ok_or_else(|| {
         rusqlite::Error::FromSqlConversionFailure(column, Type::Text, format!("{value:?} is not ours").into())
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_an_outage_is_stands_in_two_places() {
+        for reason in Reason::ALL {
+            assert_eq!(OUTAGE.contains(&format!("'{}'", reason.as_str())), !reason.is_outage(), "{reason:?}");
+        }
+    }
 }

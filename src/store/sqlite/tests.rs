@@ -6,6 +6,7 @@ use tempfile::TempDir;
 mod flapping;
 mod found;
 mod generated;
+mod notices;
 mod timing;
 
 use super::*;
@@ -57,6 +58,7 @@ impl Life {
             gateway_at: Some(at),
             stamp: Some(second * 1000),
             received_at: at,
+            asked_at: None,
         }
     }
 
@@ -157,6 +159,7 @@ async fn a_time_that_cannot_be_believed_makes_copies_for_an_hour_only() {
             gateway_at: None,
             stamp: Some(7),
             received_at: at,
+            asked_at: None,
         };
         life.store.accept(event, "{}".into(), Arc::clone(&life.routing)).await.unwrap().change
     };
@@ -337,6 +340,7 @@ async fn requests_at_the_same_time_are_all_answered() {
                 gateway_at: None,
                 stamp: Some(number / 250),
                 received_at: at,
+                asked_at: None,
             };
             life.store.accept(event, String::new(), Arc::clone(&life.routing)).await.unwrap()
         })

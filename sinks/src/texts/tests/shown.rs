@@ -10,6 +10,9 @@ use crate::{Kind, Notification, Reason};
 /// The gateway's documented words for each reason.
 fn error(reason: Reason) -> &'static str {
     match reason {
+        Reason::Expiring => "paid until 2026-11-25 00:00 UTC",
+        Reason::WebhookDrift => "disconnected webhook not registered",
+        Reason::GatewayUnreachable => "the gateway's API did not answer in time",
         Reason::Other => "Something new",
         Reason::DeviceDisconnected => "Device has been disconnected",
         Reason::SessionExpired => "It was not possible to restore a session with the current token, please login again",
@@ -401,4 +404,81 @@ fn what_to_do_as_html() {
 <li style="margin-bottom: 8px;">Se não aparecer, abra a instância desta linha no painel do gateway e leia o novo QR Code com o celular.</li>
 "#
     );
+}
+
+#[test]
+fn what_is_no_outage_is_not_told_as_one() {
+    use Kind::{Down, Reminder, Resolved};
+    use Reason::{Expiring, GatewayUnreachable, WebhookDrift};
+    let english = texts(Language::English, "UTC");
+    let portuguese = texts(Language::BrazilianPortuguese, "UTC");
+    for (kind, reason, closed, en, pt) in [
+        (
+            Down,
+            WebhookDrift,
+            false,
+            "🟠 Loja Centro: its disconnections would not be heard of",
+            "🟠 Loja Centro: uma queda não seria avisada",
+        ),
+        (
+            Reminder,
+            Expiring,
+            false,
+            "🟠 Loja Centro: what was paid for at the gateway ends, still after 7 min",
+            "🟠 Loja Centro: o que foi pago ao gateway está acabando, há 7 min",
+        ),
+        (
+            Down,
+            GatewayUnreachable,
+            false,
+            "🟠 Loja Centro: the gateway does not answer",
+            "🟠 Loja Centro: o gateway não responde",
+        ),
+        (
+            Resolved,
+            WebhookDrift,
+            true,
+            "🟢 Loja Centro has its webhooks registered again",
+            "🟢 Loja Centro está com os webhooks cadastrados de novo",
+        ),
+    ] {
+        let notification = timely(kind, reason, closed);
+        for (texts, expected) in [(&english, en), (&portuguese, pt)] {
+            assert_eq!(texts.title(&notification), expected);
+            let text = texts.text(&notification);
+            for word in ["is down", "fora do ar", "disconnected from WhatsApp", "sem conexão"] {
+                assert!(!text.contains(word), "{text}");
+            }
+            assert_eq!(text.contains(error(reason)), kind != Resolved, "{text}");
+        }
+    }
+}
+
+#[test]
+fn who_hears_of_an_outage_that_no_webhook_reported_is_told_so() {
+    let mut found = timely(Kind::Down, Reason::SessionExpired, false);
+    found.incident.found = true;
+    let told = texts(Language::English, "UTC").text(&found);
+    assert!(told.contains("No webhook came: linedown found this by asking the gateway."), "{told}");
+    assert!(texts(Language::BrazilianPortuguese, "UTC").text(&found).contains("Nenhum webhook chegou"));
+    found.incident.found = false;
+    assert!(!texts(Language::English, "UTC").text(&found).contains("No webhook came"));
+}
+
+#[test]
+fn a_digest_of_what_is_no_outage() {
+    for reason in [Reason::Expiring, Reason::WebhookDrift, Reason::GatewayUnreachable] {
+        let mut digest = samples::digest(3);
+        for item in &mut digest.items {
+            (item.incident.reason, item.incident.closed_at) = (reason, None);
+        }
+        digest.incident.reason = reason;
+        let (en, pt) = (texts(Language::English, "UTC"), texts(Language::BrazilianPortuguese, "UTC"));
+        assert!(en.title(&digest).starts_with("🟠 3 lines: all with"), "{}", en.title(&digest));
+        assert!(pt.title(&digest).starts_with("🟠 3 linhas: todas"), "{}", pt.title(&digest));
+        for text in [en.text(&digest), pt.text(&digest)] {
+            assert!(!text.contains("are down") && !text.contains("fora do ar") && text.contains("\n1. "), "{text}");
+            assert!(!text.contains("  ") && !text.contains("\n\n\n"), "{text}");
+        }
+    }
 }

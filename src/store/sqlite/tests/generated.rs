@@ -184,6 +184,7 @@ impl<'s> World<'s> {
             gateway_at,
             stamp: gateway_at.map(jiff::Timestamp::as_millisecond),
             received_at: now,
+            asked_at: None,
         };
         self.last = Some(event.clone());
         self.accept(event).await;

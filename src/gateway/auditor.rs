@@ -1,0 +1,182 @@
+//! The audit on a schedule: what is amiss at the gateway is an incident, until it is right again.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use linedown_sinks::Reason;
+use tokio::sync::watch;
+use tokio::time::{Instant, sleep_until};
+
+use super::audit::{Finding, findings};
+use super::fleet::{AT_ONCE, Fleet};
+use super::patrol::Orders;
+use super::registration::Addresses;
+use super::{Client, Failure, Line, Profile};
+use crate::clock;
+use crate::server::hook::Hook;
+use crate::source::{Event, EventKind};
+use crate::store::StoreError;
+
+/// From the start of the daemon, or a change of the config, to the next audit.
+const FIRST: Duration = Duration::from_mins(1);
+/// Most calls begun a second. Nobody waits for it.
+const A_SECOND: u32 = 20;
+
+/// What an audit may find, each an incident of its own.
+const REASONS: [Reason; 2] = [Reason::WebhookDrift, Reason::Expiring];
+
+/// The one who audits, for one source.
+pub(crate) struct Auditor {
+    name: String,
+    hook: Arc<Hook>,
+    orders: watch::Receiver<Orders>,
+    stop: watch::Receiver<bool>,
+}
+
+/// The lines that have an open incident, by reason as in [`REASONS`].
+type Told = [BTreeSet<String>; 2];
+
+impl Auditor {
+    pub(crate) fn new(
+        name: String,
+        hook: Arc<Hook>,
+        orders: watch::Receiver<Orders>,
+        stop: watch::Receiver<bool>,
+    ) -> Self {
+        Self { name, hook, orders, stop }
+    }
+
+    /// Audits until the daemon stops or the source is gone.
+    pub(crate) async fn run(mut self) {
+        let mut due = None;
+        loop {
+            let orders = self.orders.borrow_and_update().clone();
+            let every = orders.access.audit.every.filter(|_| !orders.access.lines.is_empty());
+            let Some(every) = every else {
+                // Nobody looks any more, so nobody could say that it is right again.
+                self.note(self.end_all(|_| true).await);
+                due = None;
+                tokio::select! {
+                    _ = self.stop.changed() => return,
+                    changed = self.orders.changed() => if changed.is_err() { return },
+                }
+                continue;
+            };
+            let at = *due.get_or_insert_with(|| Instant::now() + FIRST.min(every));
+            tokio::select! {
+                _ = self.stop.changed() => return,
+                changed = self.orders.changed() => {
+                    if changed.is_err() {
+                        return;
+                    }
+                    due = Some(at.min(Instant::now() + FIRST));
+                    continue;
+                }
+                () = sleep_until(at) => {}
+            }
+            let mut stop = self.stop.clone();
+            tokio::select! {
+                _ = stop.changed() => return,
+                done = self.audit(&orders) => self.note(done),
+            }
+            due = Some(Instant::now() + every);
+        }
+    }
+
+    fn note(&self, done: Result<(), StoreError>) {
+        if let Err(error) = done {
+            tracing::warn!(source = self.name, error = %error, "what the audit of the gateway found cannot be kept now");
+        }
+    }
+
+    async fn audit(&self, orders: &Orders) -> Result<(), StoreError> {
+        let access = &orders.access;
+        let client = match Client::new(Arc::clone(access), AT_ONCE) {
+            Ok(client) => client,
+            Err(error) => {
+                tracing::error!(source = self.name, error = %error, "cannot audit the gateway");
+                return Ok(());
+            }
+        };
+        self.end_all(|instance| access.line(instance).is_none()).await?;
+        let told = self.told().await?;
+        let fleet = Fleet::new(client, A_SECOND);
+        let lines = &access.lines;
+        let work = |place: usize| self.one(orders, &fleet, &lines[place], &told);
+        let mut outcome = Ok(());
+        let mut failures: Vec<Failure> = Vec::new();
+        for done in fleet.each(lines.len(), work, |_| {}).await {
+            match done {
+                Ok(kept) => outcome = outcome.and(kept),
+                Err(failure) => failures.push(failure),
+            }
+        }
+        let unknown = failures.len();
+        if let Some(failure) = failures.pop() {
+            let hint = failure.hint();
+            tracing::warn!(source = self.name, lines = lines.len(), unknown, why = %failure, hint, "the audit of the gateway could not ask about all lines");
+        }
+        outcome
+    }
+
+    /// One line. An error of the outer kind is that it could not be asked about.
+    async fn one(
+        &self,
+        orders: &Orders,
+        fleet: &Fleet,
+        line: &Line,
+        told: &Told,
+    ) -> Result<Result<(), StoreError>, Failure> {
+        let profile = fleet.ask(|| fleet.client().profile(line)).await?;
+        Ok(self.judge(orders, line, &profile, told).await)
+    }
+
+    /// Tells of what is amiss with a line and was not told, and of what is right again.
+    async fn judge(&self, orders: &Orders, line: &Line, profile: &Profile, told: &Told) -> Result<(), StoreError> {
+        let due_within = orders.access.audit.due_within;
+        let found = findings(&line.instance, profile, orders.addresses.as_deref(), due_within, clock::now());
+        for (reason, told) in REASONS.into_iter().zip(told) {
+            let amiss: Vec<String> =
+                found.iter().filter(|finding| finding.reason() == reason).map(Finding::to_string).collect();
+            let (kind, why) = match (amiss.is_empty(), told.contains(&*line.instance)) {
+                (false, false) => (EventKind::Disconnected, Some(amiss.join("; "))),
+                (true, true) => (EventKind::Connected, None),
+                _ => continue,
+            };
+            self.tell(&line.instance, kind, reason, why.as_deref()).await?;
+        }
+        Ok(())
+    }
+
+    /// Ends what was told of some lines.
+    async fn end_all(&self, of: impl Fn(&str) -> bool) -> Result<(), StoreError> {
+        for (reason, told) in REASONS.into_iter().zip(self.told().await?) {
+            for instance in told.iter().filter(|instance| of(instance)) {
+                self.tell(instance, EventKind::Connected, reason, None).await?;
+            }
+        }
+        Ok(())
+    }
+
+    async fn told(&self) -> Result<Told, StoreError> {
+        let [drift, expiring] = REASONS;
+        let open = |reason| self.hook.store.open(&self.name, reason, None);
+        Ok([open(drift).await?, open(expiring).await?])
+    }
+
+    async fn tell(&self, instance: &str, kind: EventKind, reason: Reason, why: Option<&str>) -> Result<(), StoreError> {
+        let times = (clock::now(), clock::now());
+        self.hook.found(Event::found((&self.name, instance), kind, reason, why, times)).await.map(drop)
+    }
+}
+
+/// Where a source's webhooks are to be registered; none without an address that gateways post to.
+pub(crate) fn addresses(
+    public_url: Option<&str>,
+    source: &str,
+    secret: &secrecy::SecretString,
+) -> Option<Arc<Addresses>> {
+    let public_url = public_url.filter(|url| url.starts_with("https://"))?;
+    Some(Arc::new(Addresses::new(public_url, source, secret)))
+}

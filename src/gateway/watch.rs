@@ -1,0 +1,249 @@
+//! Pure: what the gateway's answers so far mean.
+//!
+//! Only "connected" is up. Two answers in a row that say otherwise are an outage, unless one is known already. No
+//! answer says nothing about a line: it is unknown, and being unknown for long is told as a trouble of its own, of the
+//! line, or of the gateway if at least half of the lines have it.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::{Failure, Line, Standing};
+
+/// So many answers in a row that a line is down, and it is.
+const DOWNS: u8 = 2;
+/// How long without an answer is long; or so many intervals, if that is longer.
+pub(super) const LONG: Duration = Duration::from_mins(10);
+const INTERVALS: u32 = 3;
+
+/// What is known of one line.
+#[derive(Clone, Copy, Debug)]
+struct Course {
+    /// Answers in a row that it is down.
+    downs: u8,
+    /// When it was last answered for; at first, since when it is watched.
+    answered_at: Instant,
+}
+
+/// What is known of the lines of one source, in their order.
+pub(super) struct Watch {
+    courses: Vec<Course>,
+    /// What counts as long.
+    long: Duration,
+}
+
+/// What an answer may mean, if the store does not know it yet.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Suspicion {
+    /// The line is down, in the gateway's words.
+    Down(Option<String>),
+    /// The line is up.
+    Up,
+}
+
+impl Watch {
+    /// Begins to watch.
+    pub(super) fn new(lines: usize, every: Duration, now: Instant) -> Self {
+        let course = Course { downs: 0, answered_at: now };
+        Self { courses: vec![course; lines], long: LONG.max(every * INTERVALS) }
+    }
+
+    /// Goes on with other lines: of those that stay it is known what was. Both are in order.
+    pub(super) fn go_on(self, before: &[Line], lines: &[Line], every: Duration, now: Instant) -> Self {
+        let mut next = Self::new(lines.len(), every, now);
+        for (line, course) in lines.iter().zip(&mut next.courses) {
+            if let Ok(place) = before.binary_search_by(|known| known.instance.cmp(&line.instance)) {
+                *course = self.courses[place];
+            }
+        }
+        next
+    }
+
+    /// Notes an answer; tells what it may mean.
+    pub(super) fn note(&mut self, line: usize, answer: &Result<Standing, Failure>, now: Instant) -> Option<Suspicion> {
+        let course = self.courses.get_mut(line)?;
+        let standing = answer.as_ref().ok()?;
+        if now.duration_since(course.answered_at) > self.long {
+            // What was answered before so long a silence is no row with what is answered now.
+            course.downs = 0;
+        }
+        course.answered_at = now;
+        match standing {
+            Standing::Up => {
+                course.downs = 0;
+                Some(Suspicion::Up)
+            }
+            Standing::Down { error } => {
+                course.downs = (course.downs + 1).min(DOWNS);
+                (course.downs == DOWNS).then(|| Suspicion::Down(error.clone()))
+            }
+        }
+    }
+
+    /// The store has an outage of the line now: the next one needs answers in a row of its own.
+    pub(super) fn known(&mut self, line: usize) {
+        if let Some(course) = self.courses.get_mut(line) {
+            course.downs = 0;
+        }
+    }
+
+    /// Of whom it shall be known that they are unknown for long: the gateway, or else single lines.
+    pub(super) fn unknown(&self, now: Instant) -> Unknown {
+        let is_long = |course: &Course| now.duration_since(course.answered_at) > self.long;
+        let long = self.courses.iter().enumerate().filter(|(_, course)| is_long(course)).map(|(line, _)| line);
+        let long: Vec<usize> = long.collect();
+        if !long.is_empty() && long.len() * 2 >= self.courses.len() { Unknown::Gateway } else { Unknown::Lines(long) }
+    }
+}
+
+/// Who is unknown for long.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Unknown {
+    /// At least half of the lines.
+    Gateway,
+    /// These, few or none.
+    Lines(Vec<usize>),
+}
+
+/// What must be told anew and what is over, by name: of what is unknown for long, given what has been told.
+pub(super) fn troubles(
+    unknown: &Unknown,
+    lines: &[Line],
+    gateway: &str,
+    told: &BTreeSet<String>,
+) -> (Vec<String>, Vec<String>) {
+    let name = |line: &usize| lines.get(*line).map(|line| line.instance.to_string());
+    let now: BTreeSet<String> = match unknown {
+        // A line that was told of before the whole gateway fell silent stays told of, as long as it is watched.
+        Unknown::Gateway => {
+            let watched = |told: &&String| lines.binary_search_by(|line| (*line.instance).cmp(told)).is_ok();
+            told.iter().filter(watched).cloned().chain([gateway.to_owned()]).collect()
+        }
+        Unknown::Lines(long) => long.iter().filter_map(name).collect(),
+    };
+    (now.difference(told).cloned().collect(), told.difference(&now).cloned().collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::FailureKind;
+    use super::*;
+
+    const MINUTE: Duration = Duration::from_mins(1);
+
+    fn lines(names: &[&str]) -> Vec<Line> {
+        names.iter().map(|name| Line { instance: (*name).into(), token: "t".into() }).collect()
+    }
+
+    fn answer(letter: char) -> Result<Standing, Failure> {
+        match letter {
+            'u' => Ok(Standing::Up),
+            'd' => Ok(Standing::Down { error: Some("words".into()) }),
+            _ => Err(Failure::new(FailureKind::TimedOut)),
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn two_downs_in_a_row_are_an_outage() {
+        for (what, answers, expected) in [
+            ("up", "uuu", "UUU"),
+            ("one down is nothing", "udu", "U.U"),
+            ("two downs", "dd", ".D"),
+            ("each down after that, until it is known", "ddd", ".DD"),
+            ("an up between", "dudd", ".U.D"),
+            ("unknown is neither", "d?d", "..D"),
+            ("unknown is never an outage", "??????????", ".........."),
+            ("unknown does not end one", "dd??u", ".D..U"),
+            ("what was said before a long silence does not count", "d???????????dd", ".............D"),
+        ] {
+            let start = Instant::now();
+            let mut watch = Watch::new(1, MINUTE, start);
+            let said: String = (1..)
+                .zip(answers.chars())
+                .map(|(minute, letter)| match watch.note(0, &answer(letter), start + MINUTE * minute) {
+                    None => '.',
+                    Some(Suspicion::Up) => 'U',
+                    Some(Suspicion::Down(words)) => {
+                        assert_eq!(words.as_deref(), Some("words"));
+                        'D'
+                    }
+                })
+                .collect();
+            assert_eq!(said, expected, "{what}");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn after_an_outage_is_known_another_needs_two_downs_again() {
+        let now = Instant::now();
+        let mut watch = Watch::new(1, MINUTE, now);
+        let mut down = || watch.note(0, &answer('d'), now).is_some();
+        assert_eq!([down(), down()], [false, true]);
+        watch.known(0);
+        let mut down = || watch.note(0, &answer('d'), now).is_some();
+        assert_eq!([down(), down()], [false, true]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_whole_gateway_is_one_trouble_and_single_lines_are_their_own() {
+        let start = Instant::now();
+        let late = start + LONG + Duration::from_secs(1);
+        for (count, answered, expected) in [
+            (0, vec![], Unknown::Lines(vec![])),
+            (1, vec![0], Unknown::Lines(vec![])),
+            (1, vec![], Unknown::Gateway),
+            (4, vec![0, 1, 2, 3], Unknown::Lines(vec![])),
+            (4, vec![0, 1, 2], Unknown::Lines(vec![3])),
+            (4, vec![0, 1], Unknown::Gateway),
+            (5, vec![0, 2, 4], Unknown::Lines(vec![1, 3])),
+        ] {
+            let mut watch = Watch::new(count, MINUTE, start);
+            for line in &answered {
+                watch.note(*line, &answer(if line % 2 == 0 { 'u' } else { 'd' }), start + MINUTE);
+            }
+            assert_eq!(watch.unknown(start + LONG), Unknown::Lines(vec![]), "not for long yet");
+            assert_eq!(watch.unknown(late), expected, "{count} {answered:?}");
+        }
+        let slow = Watch::new(1, Duration::from_hours(1), start);
+        assert_eq!(slow.unknown(start + Duration::from_hours(3)), Unknown::Lines(vec![]), "three intervals");
+        assert_eq!(slow.unknown(start + Duration::from_hours(4)), Unknown::Gateway);
+    }
+
+    #[test]
+    fn troubles_are_told_once_and_their_end_once() {
+        let lines = lines(&["A", "B", "C"]);
+        let told = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect::<BTreeSet<_>>();
+        for (unknown, before, new, over) in [
+            (Unknown::Lines(vec![]), vec![], vec![], vec![]),
+            (Unknown::Lines(vec![1]), vec![], vec!["B"], vec![]),
+            (Unknown::Lines(vec![1]), vec!["B"], vec![], vec![]),
+            (Unknown::Lines(vec![]), vec!["B"], vec![], vec!["B"]),
+            (Unknown::Gateway, vec![], vec!["api"], vec![]),
+            (Unknown::Gateway, vec!["api"], vec![], vec![]),
+            (Unknown::Gateway, vec!["B"], vec!["api"], vec![]),
+            (Unknown::Lines(vec![2]), vec!["api"], vec!["C"], vec!["api"]),
+            (Unknown::Lines(vec![]), vec!["gone"], vec![], vec!["gone"]),
+            (Unknown::Gateway, vec!["former api", "api"], vec![], vec!["former api"]),
+        ] {
+            let (begun, ended) = troubles(&unknown, &lines, "api", &told(&before));
+            assert_eq!(
+                (begun, ended),
+                (new.iter().map(ToString::to_string).collect(), over.iter().map(ToString::to_string).collect()),
+                "{unknown:?} {before:?}"
+            );
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_reload_forgets_nothing_of_the_lines_that_stay() {
+        let start = Instant::now();
+        let (before, after) = (lines(&["A", "B"]), lines(&["A1", "B", "C"]));
+        let mut watch = Watch::new(2, MINUTE, start);
+        watch.note(0, &answer('d'), start);
+        watch.note(1, &answer('d'), start);
+        let mut watch = watch.go_on(&before, &after, MINUTE, start + MINUTE);
+        let said: Vec<bool> = (0..3).map(|line| watch.note(line, &answer('d'), start + MINUTE).is_some()).collect();
+        assert_eq!(said, [false, true, false]);
+    }
+}
