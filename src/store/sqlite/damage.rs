@@ -52,7 +52,7 @@ impl Damage {
 
     /// Whoever gets an error asks whether this is it. If so, the next start will know.
     pub(super) fn look_at(&self, error: &rusqlite::Error) {
-        if !is_damage(error) || self.met.send_replace(true) {
+        if !is_damage(error) || *self.met.borrow() {
             return;
         }
         tracing::error!(error = %error, "the store is damaged; linedown ends, and its next start sets the store aside and takes over what can be read");
@@ -61,6 +61,8 @@ impl Damage {
         {
             tracing::error!(error = %error, mark = %mark.display(), "cannot leave a mark for the next start; create this file before you start linedown again");
         }
+        // Only now: whoever waits for it ends the process.
+        self.met.send_replace(true);
     }
 
     /// Waits until somebody meets it.
