@@ -136,8 +136,9 @@ fn links_lead_somewhere() {
 #[test]
 fn every_promise_names_tests_that_exist() {
     let text = document("RELIABILITY.md");
+    let table = text.split("## ").next().unwrap_or_default();
     let promises: Vec<&str> =
-        text.lines().filter(|line| line.starts_with("| ") && !line.contains("| shown by")).collect();
+        table.lines().filter(|line| line.starts_with("| ") && !line.contains("| shown by")).collect();
     for promise in &promises {
         let tests: Vec<(&str, &str)> =
             promise.split("[`").skip(1).filter_map(|link| link.split(')').next()?.split_once("`](")).collect();

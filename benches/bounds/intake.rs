@@ -145,7 +145,7 @@ pub(crate) fn serve() {
         println!("{}", listener.local_addr().expect("it has an address"));
         let service = TowerToHyperService::new(warp::service(routes));
         while let Ok((stream, _)) = listener.accept().await {
-            let serving = http1::Builder::new().serve_connection(TokioIo::new(stream), service.clone());
+            let serving = http1::Builder::new().serve_connection(TokioIo::new(stream), service);
             tokio::spawn(serving);
         }
     });

@@ -1,6 +1,8 @@
 //! The bounds that the daemon keeps, measured on the machine at hand: each figure beside its limit and the ratio of
 //! the two. `make bench` runs it in a release build; `make bench PARTS="storm …"` only those parts.
 
+#![expect(clippy::cast_precision_loss, reason = "figures are for people")]
+
 mod daemon;
 mod intake;
 mod load;
@@ -40,7 +42,6 @@ fn row(what: &str, measured: f64, limit: f64) {
     println!("{what:<44} {measured:>10.1} {limit:>10.1} {:>6.2}", measured / limit);
 }
 
-#[expect(clippy::cast_precision_loss, reason = "a figure for people")]
 fn megabytes(bytes: u64) -> f64 {
     bytes as f64 / 1e6
 }

@@ -39,6 +39,17 @@ pub type SharedCounter = arc_swap::ArcSwap<Counter>;
 /// The latest code of a line.
 type Kept = tokio::sync::Mutex<Option<(Instant, Result<QrCode, Failure>)>>;
 
+impl Default for Counter {
+    fn default() -> Self {
+        Self {
+            clients: BTreeMap::new(),
+            asking: Semaphore::new(ASKING),
+            silent: Mutex::default(),
+            codes: Mutex::default(),
+        }
+    }
+}
+
 impl Counter {
     /// Opens no connection yet.
     pub fn new<'a>(gateways: impl IntoIterator<Item = (&'a String, &'a super::Access)>) -> Result<Self, BuildError> {
@@ -46,7 +57,7 @@ impl Counter {
         let clients = clients
             .map(|(name, access)| Ok((name.clone(), Client::new(Arc::new(access.clone()), CONNECTIONS)?)))
             .collect::<Result<_, _>>()?;
-        Ok(Self { clients, asking: Semaphore::new(ASKING), silent: Mutex::default(), codes: Mutex::default() })
+        Ok(Self { clients, ..Self::default() })
     }
 
     /// How a line stands, if the gateway says so in time.

@@ -347,8 +347,16 @@ mod tests {
         let store: Arc<dyn Store> = Arc::new(Sqlite::open(&folder.path().join("x.db")).unwrap());
         let routing = Arc::new(ArcSwap::from_pointee(Routing::default()));
         let metrics = Arc::<Metrics>::default();
-        let delivery = Arc::new(Delivery::new(Arc::clone(&store), Arc::clone(&routing), Arc::clone(&metrics)));
-        let hook = Arc::new(Hook::new(HookSettings::default(), routing, Arc::clone(&store), delivery, metrics));
+        let delivery =
+            Arc::new(Delivery::new(Arc::clone(&store), Arc::clone(&routing), Arc::clone(&metrics), Arc::default()));
+        let hook = Arc::new(Hook::new(
+            HookSettings::default(),
+            routing,
+            Arc::clone(&store),
+            delivery,
+            metrics,
+            Arc::default(),
+        ));
         let (sender, receiver) = watch::channel(orders(&["A", "B", "C"], Some(MINUTE)));
         let (stop, stopped) = watch::channel(false);
         let begun = Instant::now();

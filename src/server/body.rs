@@ -7,7 +7,7 @@ use bytes::{Buf, Bytes, BytesMut};
 use futures_util::{Stream, StreamExt};
 use tokio::time::timeout;
 use warp::http::HeaderMap;
-use warp::http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE};
+use warp::http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, TRANSFER_ENCODING};
 
 /// How long a client may take to send a body.
 const PATIENCE: Duration = Duration::from_secs(15);
@@ -21,6 +21,10 @@ pub(super) enum BodyError {
     /// Compressed in a way that is not understood.
     #[error("the Content-Encoding is not understood; send gzip or none")]
     Encoding,
+    /// Wrapped for its way in more than chunks. A proxy may have unwrapped it and another not, and then the two
+    /// would not agree on where it ends.
+    #[error("the Transfer-Encoding is not understood; send chunked or none")]
+    Transfer,
     /// Too large, as sent or inflated.
     #[error("the body is larger than {0} bytes; send the gateway's webhook body as it is")]
     TooLarge(usize),
@@ -41,6 +45,9 @@ where
     if !is_json(headers) {
         return Err(BodyError::NotJson);
     }
+    if !is_plain_or_chunked(headers) {
+        return Err(BodyError::Transfer);
+    }
     let gzip = is_gzip(headers)?;
     let announced = headers.get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse::<usize>().ok());
     if announced.is_some_and(|length| length > most) {
@@ -56,6 +63,12 @@ fn is_json(headers: &HeaderMap) -> bool {
     essence == "application/json"
         || essence == "text/json"
         || (essence.starts_with("application/") && essence.ends_with("+json"))
+}
+
+fn is_plain_or_chunked(headers: &HeaderMap) -> bool {
+    let mut encodings = headers.get_all(TRANSFER_ENCODING).iter();
+    let chunked = encodings.next().is_none_or(|first| first.as_bytes().eq_ignore_ascii_case(b"chunked"));
+    chunked && encodings.next().is_none()
 }
 
 fn is_gzip(headers: &HeaderMap) -> Result<bool, BodyError> {
@@ -135,6 +148,13 @@ mod tests {
             (vec![], b"{}", Err(BodyError::NotJson)),
             (vec![("content-type", "text/plain")], b"{}", Err(BodyError::NotJson)),
             (vec![JSON, ("content-encoding", "br")], b"{}", Err(BodyError::Encoding)),
+            (vec![JSON, ("transfer-encoding", "Chunked")], b"{}", Ok("{}")),
+            (vec![JSON, ("transfer-encoding", "gzip, chunked")], b"{}", Err(BodyError::Transfer)),
+            (
+                vec![JSON, ("transfer-encoding", "gzip"), ("transfer-encoding", "chunked")],
+                b"{}",
+                Err(BodyError::Transfer),
+            ),
             (vec![JSON, ("content-length", "101")], b"{}", Err(BodyError::TooLarge(100))),
             (vec![JSON], &[b' '; 101], Err(BodyError::TooLarge(100))),
             (vec![JSON, GZIP], &gzip(&[b' '; 5000]), Err(BodyError::TooLarge(100))),

@@ -329,6 +329,7 @@ impl Refused {
 fn body_status(error: &BodyError) -> StatusCode {
     match error {
         BodyError::NotJson | BodyError::Encoding => StatusCode::UNSUPPORTED_MEDIA_TYPE,
+        BodyError::Transfer => StatusCode::NOT_IMPLEMENTED,
         BodyError::TooLarge(_) => StatusCode::PAYLOAD_TOO_LARGE,
         BodyError::Slow => StatusCode::REQUEST_TIMEOUT,
         BodyError::Broken => StatusCode::BAD_REQUEST,

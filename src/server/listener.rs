@@ -11,7 +11,7 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulShutdown;
 use hyper_util::service::TowerToHyperService;
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream, UnixListener};
+use tokio::net::{TcpListener, TcpSocket, TcpStream, UnixListener};
 use tokio::sync::{Semaphore, watch};
 use tokio::time::{sleep, timeout};
 use tokio_rustls::TlsAcceptor;
@@ -25,12 +25,18 @@ use crate::certificate::CHALLENGE_PROTOCOL;
 const HEAD: Duration = Duration::from_secs(10);
 /// Largest head of a request, in bytes.
 const LARGEST_HEAD: usize = 16 * 1024;
+/// Most connections that wait in the kernel to be accepted. One too many is tried again after a second, or later.
+const WAITING: u32 = 4096;
 /// Most connections to the local API.
 const LOCAL_CONNECTIONS: usize = 32;
 
 /// Binds the webhooks' port.
 pub fn bind(address: SocketAddr) -> io::Result<TcpListener> {
-    ready(std::net::TcpListener::bind(address)?)
+    let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
+    // Started again, it need not wait until the last connections of before are forgotten.
+    socket.set_reuseaddr(true)?;
+    socket.bind(address)?;
+    socket.listen(WAITING)
 }
 
 /// The socket that systemd hands over, if it does. It stays open there when we end: who connects while nobody

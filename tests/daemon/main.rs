@@ -11,6 +11,7 @@ mod commands;
 mod delivery;
 mod durability;
 mod gateway;
+mod hostile;
 mod intake;
 mod life;
 mod reconnect;

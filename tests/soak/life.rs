@@ -16,7 +16,7 @@ use crate::storm::{StopOnDrop, calm, number, seed};
 use crate::weather::{Counts, Weather, config};
 
 /// How long it lives, in the short form and, for each ten kills, in the long one.
-const SHORT: Duration = Duration::from_secs(6);
+const SHORT: Duration = Duration::from_secs(5);
 const LONG: Duration = Duration::from_secs(2);
 
 /// What a process uses.

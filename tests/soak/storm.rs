@@ -18,7 +18,7 @@ use crate::sides::Sides;
 use crate::weather::{Counts, Weather, config};
 
 /// How often the daemon is killed where nobody says how often.
-const KILLS: usize = 25;
+const KILLS: usize = 15;
 /// Gateways that post at the same time.
 const GATEWAYS: u64 = 3;
 /// As it is counted.

@@ -52,7 +52,7 @@ impl Damage {
 
     /// Whoever gets an error asks whether this is it. If so, the next start will know.
     pub(super) fn look_at(&self, error: &rusqlite::Error) {
-        if !is_damage(error) || self.met.send_replace(true) {
+        if !is_damage(error) || *self.met.borrow() {
             return;
         }
         tracing::error!(error = %error, "the store is damaged; linedown ends, and its next start sets the store aside and takes over what can be read");
@@ -61,6 +61,8 @@ impl Damage {
         {
             tracing::error!(error = %error, mark = %mark.display(), "cannot leave a mark for the next start; create this file before you start linedown again");
         }
+        // Only now: whoever waits for it ends the process.
+        self.met.send_replace(true);
     }
 
     /// Waits until somebody meets it.
@@ -88,27 +90,37 @@ pub(super) fn clear_successor(database: &Path) -> io::Result<()> {
 
 /// Puts the successor, which is closed, into the place of a store, which is kept. Answers where that is now.
 pub(super) fn replace(database: &Path, now: Timestamp) -> io::Result<PathBuf> {
-    let aside = beside(database, &now.strftime(".damaged-%Y%m%dT%H%M%SZ").to_string());
-    for end in ["", "-wal", "-journal"] {
-        unless_missing(fs::rename(beside(database, end), beside(&aside, end)))?;
-    }
-    unless_missing(fs::remove_file(beside(database, "-shm")))?;
-    take_place(database)?;
+    let aside = aside(database, now);
+    unless_missing(fs::rename(database, &aside))?;
+    take_place(database, &aside)?;
     Ok(aside)
 }
 
 /// Ends what a crash cut short: the damaged store is out of the way, and its successor not in its place.
-pub(super) fn end_replacing(database: &Path) -> io::Result<()> {
-    if !database.exists() && successor(database).exists() { take_place(database) } else { Ok(()) }
+pub(super) fn end_replacing(database: &Path, now: Timestamp) -> io::Result<()> {
+    if !database.exists() && successor(database).exists() {
+        take_place(database, &aside(database, now))
+    } else {
+        Ok(())
+    }
 }
 
-fn take_place(database: &Path) -> io::Result<()> {
+fn take_place(database: &Path, aside: &Path) -> io::Result<()> {
+    // Nothing of the old store may be taken for a part of the new one.
+    for end in ["-wal", "-journal"] {
+        unless_missing(fs::rename(beside(database, end), beside(aside, end)))?;
+    }
+    unless_missing(fs::remove_file(beside(database, "-shm")))?;
     fs::rename(successor(database), database)?;
     unless_missing(fs::remove_file(beside(database, ".damaged")))?;
     match database.parent() {
         Some(folder) if !folder.as_os_str().is_empty() => File::open(folder)?.sync_all(),
         _ => Ok(()),
     }
+}
+
+fn aside(database: &Path, now: Timestamp) -> PathBuf {
+    beside(database, &now.strftime(".damaged-%Y%m%dT%H%M%SZ").to_string())
 }
 
 fn unless_missing(done: io::Result<()>) -> io::Result<()> {
@@ -190,4 +202,38 @@ fn beside(database: &Path, end: &str) -> PathBuf {
     let mut path = OsString::from(database);
     path.push(end);
     PathBuf::from(path)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock::from_millis;
+    use crate::store::{Sqlite, Store};
+
+    #[tokio::test]
+    async fn what_a_crash_cut_short_is_ended_at_the_next_start() {
+        let folder = tempfile::tempdir().unwrap();
+        let database = folder.path().join("x.db");
+        drop(Sqlite::open(&successor(&database)).unwrap());
+        // The writer's thread closes the file after its last request.
+        while beside(&successor(&database), "-wal").exists() {
+            tokio::task::yield_now().await;
+        }
+        fs::write(beside(&database, "-wal"), "of the old one").unwrap();
+        fs::write(beside(&database, ".damaged"), "").unwrap();
+
+        let store = Sqlite::open(&database).unwrap();
+        store.writable().await.unwrap();
+        assert!(!is_marked(&database) && !successor(&database).exists());
+        let kept = fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().path());
+        let kept: Vec<_> = kept.filter(|path| path.display().to_string().contains(".damaged-")).collect();
+        assert_eq!(kept.len(), 1, "{kept:?}");
+        assert_eq!(fs::read(&kept[0]).unwrap(), b"of the old one");
+    }
+
+    #[test]
+    fn a_name_has_the_time_in_it() {
+        let kept = aside(Path::new("/x/y.db"), from_millis(1_795_527_075_000));
+        assert_eq!(kept, Path::new("/x/y.db.damaged-20261124T133115Z"));
+    }
 }

@@ -66,7 +66,7 @@ impl Sqlite {
     pub fn open(path: &Path) -> Result<Self, StoreError> {
         let lock = lock(path)?;
         let open = |source| StoreError::Open { path: path.display().to_string(), source };
-        damage::end_replacing(path).map_err(open)?;
+        damage::end_replacing(path, clock::now()).map_err(open)?;
         // Whoever was here before may have ended because of a disk that did not sync.
         log::rewrite(&log::beside(path)).map_err(open)?;
         let connected = if damage::is_marked(path) { Err(StoreError::Damaged) } else { connect(path) };
@@ -141,6 +141,8 @@ fn replace(path: &Path) -> Result<(), StoreError> {
     damage::clear_successor(path).map_err(open)?;
     let (mut connection, _) = connect(&damage::successor(path))?;
     let rows = damage::take_over(&mut connection, path).map_err(failure)?;
+    // The whole of it is in one file then, and on the disk.
+    connection.pragma_update(None, "journal_mode", "DELETE").map_err(failure)?;
     connection.close().map_err(|(_, error)| failure(error))?;
     let aside = damage::replace(path, clock::now()).map_err(open)?;
     let aside = aside.display();

@@ -1,0 +1,232 @@
+//! One hostile request, and what may come of it.
+
+use std::fmt;
+use std::io::Write;
+
+use fastrand::Rng;
+use flate2::Compression;
+use flate2::write::GzEncoder;
+
+use super::{body, head};
+use crate::daemon::{HOOK, SECRET};
+
+/// A request's bytes and the answers that fit it.
+pub(super) struct Case {
+    /// What is wrong with it.
+    pub(super) what: String,
+    pub(super) bytes: Vec<u8>,
+    /// The statuses that fit; none, and only silence does.
+    pub(super) statuses: Vec<u16>,
+    /// Whether the connection may be closed without an answer.
+    pub(super) silence: bool,
+    /// Whether it is known to be incomplete, so that no answer is waited for.
+    pub(super) cut: bool,
+}
+
+/// What a request may get that the daemon itself, or the protocol's library, does not understand.
+pub(super) const MALFORMED: [u16; 6] = [400, 404, 405, 414, 431, 505];
+/// What a wrong secret gets.
+pub(super) const GUESS: [u16; 2] = [404, 429];
+
+impl fmt::Display for Case {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let shown = &self.bytes[..self.bytes.len().min(600)];
+        write!(f, "{}: {} bytes: {}", self.what, self.bytes.len(), shown.escape_ascii())
+    }
+}
+
+impl Case {
+    /// The case of that number; always the same for a seed.
+    pub(super) fn generate(seed: usize, number: usize) -> Self {
+        let mut rng = Rng::with_seed((seed as u64).wrapping_mul(0x9E37_79B9_7F4A_7C15) ^ number as u64);
+        let rng = &mut rng;
+        match rng.u8(0..100) {
+            0..10 => noise(rng),
+            10..20 => broken(rng),
+            20..35 => cut(rng),
+            35..50 => head::line(rng),
+            50..70 => head::header(rng),
+            70..92 => body::body(rng),
+            _ => guess(rng),
+        }
+    }
+
+    /// Refused with one of these, or left.
+    pub(super) fn refused(what: impl Into<String>, bytes: Vec<u8>, statuses: &[u16]) -> Self {
+        Self { what: what.into(), bytes, statuses: statuses.to_vec(), silence: true, cut: false }
+    }
+
+    /// Answered with one of these.
+    pub(super) fn answered(what: impl Into<String>, bytes: Vec<u8>, statuses: &[u16]) -> Self {
+        Self { silence: false, ..Self::refused(what, bytes, statuses) }
+    }
+}
+
+/// One of these.
+pub(super) fn one<T: Clone>(rng: &mut Rng, values: &[T]) -> T {
+    values[rng.usize(..values.len())].clone()
+}
+
+pub(super) fn random(rng: &mut Rng, most: usize) -> Vec<u8> {
+    let length = rng.usize(..=most);
+    std::iter::repeat_with(|| rng.u8(..)).take(length).collect()
+}
+
+/// A webhook as it should be, about a line that nobody is told of.
+pub(super) fn payload(rng: &mut Rng) -> Vec<u8> {
+    let (kind, line) = (one(rng, &["DisconnectedCallback", "ConnectedCallback"]), rng.u32(..1000));
+    format!("{{\"type\":\"{kind}\",\"instanceId\":\"hostile {line}\",\"momment\":{}}}", rng.u64(..)).into_bytes()
+}
+
+/// A request of parts that are bytes.
+pub(super) fn compose(line: &[u8], headers: &[Vec<u8>], body: &[u8]) -> Vec<u8> {
+    let mut bytes = [line, b"\r\n"].concat();
+    for header in headers {
+        bytes.extend_from_slice(header);
+        bytes.extend_from_slice(b"\r\n");
+    }
+    bytes.extend_from_slice(b"\r\n");
+    bytes.extend_from_slice(body);
+    bytes
+}
+
+/// The headers of a webhook, its length not among them.
+pub(super) fn headers() -> Vec<Vec<u8>> {
+    vec![b"host: linedown.test".to_vec(), b"content-type: application/json".to_vec()]
+}
+
+pub(super) fn length(body: &[u8]) -> Vec<u8> {
+    format!("content-length: {}", body.len()).into_bytes()
+}
+
+/// A webhook with these headers besides those that it must have, and its length.
+pub(super) fn webhook(more: &[&str], body: &[u8]) -> Vec<u8> {
+    let mut headers = headers();
+    headers.extend(more.iter().map(|header| header.as_bytes().to_vec()));
+    headers.push(length(body));
+    compose(format!("POST {HOOK} HTTP/1.1").as_bytes(), &headers, body)
+}
+
+/// A body in chunks of various sizes.
+pub(super) fn chunks(rng: &mut Rng, body: &[u8]) -> Vec<u8> {
+    let mut chunked = Vec::new();
+    let mut rest = body;
+    while !rest.is_empty() {
+        let (chunk, after) = rest.split_at(rng.usize(1..=rest.len()));
+        chunked.extend([format!("{:x}\r\n", chunk.len()).as_bytes(), chunk, b"\r\n"].concat());
+        rest = after;
+    }
+    chunked.extend_from_slice(b"0\r\n\r\n");
+    chunked
+}
+
+pub(super) fn chunked_webhook(encoding: &str, chunked: &[u8]) -> Vec<u8> {
+    let mut headers = headers();
+    headers.push(format!("transfer-encoding: {encoding}").into_bytes());
+    compose(format!("POST {HOOK} HTTP/1.1").as_bytes(), &headers, chunked)
+}
+
+pub(super) fn gzip(bytes: &[u8]) -> Vec<u8> {
+    let mut encoder = GzEncoder::new(Vec::new(), Compression::best());
+    encoder.write_all(bytes).expect("memory takes everything");
+    encoder.finish().expect("memory takes everything")
+}
+
+/// A request with nothing wrong, in one of its forms.
+fn valid(rng: &mut Rng) -> Vec<u8> {
+    let body = payload(rng);
+    match rng.u8(..4) {
+        0 => webhook(&["content-encoding: gzip"], &gzip(&body)),
+        1 => {
+            let chunked = chunks(rng, &body);
+            chunked_webhook("chunked", &chunked)
+        }
+        2 => webhook(&["expect: 100-continue"], &body),
+        _ => webhook(&[], &body),
+    }
+}
+
+/// What was never a request: bytes, and other protocols' first words.
+fn noise(rng: &mut Rng) -> Case {
+    const WORDS: [&[u8]; 8] = [
+        b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0",
+        b"\x16\x03\x01\x02\0\x01\0\x01\xfc\x03\x03",
+        b"SSH-2.0-OpenSSH_9.2\r\n",
+        b"EHLO linedown.test\r\n",
+        b"*1\r\n$4\r\nPING\r\n",
+        b"PROXY TCP4 192.0.2.1 192.0.2.2 1 2\r\n",
+        b"\r\n\r\n\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\n\r\n",
+    ];
+    let bytes = match rng.u8(..4) {
+        0 => random(rng, 2_000),
+        1 => [random(rng, 500), b"\r\n\r\n".to_vec()].concat(),
+        2 => std::iter::repeat_with(|| one(rng, b" \t\r\n:/?#%GETPOSHTTP1.0")).take(400).collect(),
+        _ => [one(rng, &WORDS), &random(rng, 100)].concat(),
+    };
+    Case::refused("noise", bytes, &MALFORMED)
+}
+
+/// A good request with some bytes changed, lost, doubled or put in. It may still be good.
+fn broken(rng: &mut Rng) -> Case {
+    let mut bytes = valid(rng);
+    for _ in 0..rng.usize(1..=4) {
+        let at = rng.usize(..bytes.len());
+        match rng.u8(..5) {
+            0 => bytes[at] = rng.u8(..),
+            1 => bytes[at] ^= 1 << rng.u8(..8),
+            2 => _ = bytes.remove(at),
+            3 => bytes.insert(at, one(rng, b"\0\r\n :\xff0")),
+            _ => {
+                let end = bytes.len().min(at + rng.usize(1..50));
+                let piece = bytes[at..end].to_vec();
+                bytes.splice(at..at, piece);
+            }
+        }
+    }
+    let fit = [200, 400, 404, 405, 413, 414, 415, 422, 429, 431, 501];
+    Case::refused("broken", bytes, &fit)
+}
+
+/// A good request that ends too early.
+fn cut(rng: &mut Rng) -> Case {
+    let mut bytes = valid(rng);
+    bytes.truncate(rng.usize(..bytes.len()));
+    Case { cut: true, ..Case::refused("cut", bytes, &[400]) }
+}
+
+/// Addresses that are nearly right.
+fn guess(rng: &mut Rng) -> Case {
+    let upper = SECRET.to_uppercase();
+    let near = [
+        String::new(),
+        "x".to_owned(),
+        SECRET[1..].to_owned(),
+        SECRET[..SECRET.len() - 1].to_owned(),
+        format!("{SECRET}x"),
+        format!("{SECRET}%00"),
+        format!("{SECRET}%20"),
+        format!("%20{SECRET}"),
+        format!("{SECRET};x"),
+        format!("{SECRET}%2F"),
+        format!("{SECRET}%FF"),
+        upper,
+        SECRET.replace('-', "%252d"),
+        format!("{:x}", rng.u128(..)),
+        "%".repeat(rng.usize(1..200)),
+        "a".repeat(rng.usize(1..4_000)),
+    ];
+    let mut path = format!("/hooks/z-api/{}", one(rng, &near));
+    match rng.u8(..6) {
+        0 => path.push_str("/A"),
+        1 => path.push('/'),
+        2 => path.push_str("?x=y"),
+        3 => path = path.replace("z-api", one(rng, &["Z-API", "z%2Dapi2", "", "..", "%00"])),
+        _ => {}
+    }
+    let method = one(rng, &["POST", "PUT", "GET", "DELETE", "BREW"]);
+    let (body, mut headers) = (payload(rng), headers());
+    headers.push(length(&body));
+    let bytes = compose(format!("{method} {path} HTTP/1.1").as_bytes(), &headers, &body);
+    Case::answered("guess", bytes, &GUESS)
+}

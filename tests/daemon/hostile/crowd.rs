@@ -1,0 +1,141 @@
+//! Crowds: so many connections that nothing comes of, and webhooks among them.
+
+use std::io::Write;
+use std::net::TcpStream;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+
+use super::case::{chunked_webhook, gzip, webhook};
+use super::{Before, GROWTH, MAX_BODY, start};
+use crate::daemon::{Daemon, HOOK};
+use crate::http::exchange;
+use crate::payload::down;
+
+/// Silent connections, where the machine lets a process have so many.
+const SILENT: u64 = 10_000;
+/// Connections that never finish what they say.
+const SLOW: usize = 2_000;
+/// Clients that send too much, at the same time.
+const HEAVY: usize = 16;
+/// What ten thousand connections may take together while all are open, in KiB: some 16 KiB each.
+const CROWD_GROWTH: u64 = 256 * 1024;
+
+/// Lets this process, and the daemons that it starts from now on, have as many files as the machine allows.
+/// Answers how many connections that makes.
+fn many_files() -> u64 {
+    let maximum = getrlimit(Resource::Nofile).maximum;
+    setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum }).expect("a soft limit can be raised");
+    // The other tests need some as well.
+    maximum.map_or(SILENT, |most| SILENT.min(most / 2))
+}
+
+/// Opens silent connections, a webhook among every few hundred of them.
+fn silent_crowd(daemon: &Daemon, count: u64) -> Vec<TcpStream> {
+    let among = |number: u64| {
+        if number.is_multiple_of(500) {
+            daemon.accept(&down(&format!("among {number}")));
+        }
+        daemon.connect()
+    };
+    (0..count).map(among).collect()
+}
+
+#[test]
+fn ten_thousand_silent_connections_keep_no_webhook_out() {
+    let count = many_files();
+    println!("{count} silent connections");
+    let daemon = start("");
+    let before = Before::of(&daemon);
+    let crowd = silent_crowd(&daemon, count);
+    daemon.accept(&down("at the end"));
+    drop(crowd);
+    before.holds(&daemon, GROWTH);
+}
+
+#[test]
+fn ten_thousand_connections_that_may_all_stay_open_cost_little() {
+    let count = many_files();
+    let daemon = start(&format!("max_connections = {}\n", count + 100));
+    let before = Before::of(&daemon);
+    let crowd = silent_crowd(&daemon, count);
+    daemon.accept(&down("at the end"));
+    drop(crowd);
+    before.holds(&daemon, CROWD_GROWTH);
+}
+
+#[test]
+fn two_thousand_slow_clients_keep_no_webhook_out() {
+    many_files();
+    let daemon = start("");
+    let before = Before::of(&daemon);
+    let whole = webhook(&["x: y"], b"{}");
+    let mut crowd: Vec<TcpStream> = (0..SLOW)
+        .map(|number| {
+            let mut stream = daemon.connect();
+            // Half a head, or a request with a wrong secret whose body never comes.
+            let said = match number % 3 {
+                0 => whole[..number % 90].to_vec(),
+                1 => b"G".to_vec(),
+                _ => webhook(&["content-length: 5"], b"").replace_secret(),
+            };
+            let _ = stream.write_all(&said);
+            stream
+        })
+        .collect();
+    // Those that are cut off for a newer one are written to in vain.
+    for round in 0..20 {
+        for stream in crowd.iter_mut().skip(1).step_by(3) {
+            let _ = stream.write_all(b"E");
+        }
+        daemon.accept(&down(&format!("round {round}")));
+    }
+    drop(crowd);
+    before.holds(&daemon, GROWTH);
+}
+
+/// A request's bytes with another secret in its address.
+trait ReplaceSecret {
+    fn replace_secret(self) -> Vec<u8>;
+}
+
+impl ReplaceSecret for Vec<u8> {
+    fn replace_secret(self) -> Vec<u8> {
+        String::from_utf8(self).expect("heads are ASCII").replace(HOOK, "/hooks/z-api/guess").into_bytes()
+    }
+}
+
+#[test]
+fn bombs_and_floods_keep_no_webhook_out() {
+    let daemon = start(&format!("max_body = {MAX_BODY}\n"));
+    let before = Before::of(&daemon);
+    let bomb = gzip(&vec![b' '; 10_000_000]);
+    let flood = [b"4000\r\n", &vec![b' '; 0x4000][..], b"\r\n"].concat().repeat(20);
+    let heavy = [
+        webhook(&["content-encoding: gzip"], &bomb),
+        webhook(&["content-encoding: gzip"], &[gzip(b"{"), bomb.clone()].concat()),
+        webhook(&[], &vec![b' '; 40 * MAX_BODY]),
+        chunked_webhook("chunked", &flood),
+    ];
+    let enough = AtomicBool::new(false);
+    thread::scope(|scope| {
+        for client in 0..HEAVY {
+            let (daemon, heavy, enough) = (&daemon, &heavy, &enough);
+            scope.spawn(move || {
+                let mut number = client;
+                while !enough.load(Ordering::Relaxed) {
+                    // Who is still writing when the connection is closed may miss the answer.
+                    let status = exchange(daemon.connect(), &heavy[number % heavy.len()]).map(|answer| answer.status);
+                    assert!(matches!(status, None | Some(413)), "{status:?}");
+                    number += 1;
+                }
+            });
+        }
+        for round in 0..50 {
+            daemon.accept(&down(&format!("round {round}")));
+        }
+        enough.store(true, Ordering::Relaxed);
+    });
+    before.holds(&daemon, GROWTH);
+}
