@@ -221,7 +221,8 @@ impl Worker {
 /// How the line of a first message about an outage stands by its gateway's word.
 async fn standing(gateways: &Counter, notification: &Notification) -> Option<linedown_sinks::Standing> {
     let Notification { kind, incident, attempt, .. } = notification;
-    if !matches!(kind, Kind::Down | Kind::Worse) || incident.closed_at.is_some() || *attempt > 1 {
+    let is_news = matches!(kind, Kind::Down | Kind::Worse) && incident.reason.is_outage();
+    if !is_news || incident.closed_at.is_some() || *attempt > 1 {
         return None;
     }
     match gateways.standing(&incident.source, &incident.instance.id).await? {
