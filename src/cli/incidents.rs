@@ -111,7 +111,8 @@ fn head(text: &mut String, incident: &Incident, now: Timestamp) {
     let lasting = output::span(incident.opened_at, incident.closed_at.unwrap_or(now));
     let until = match incident.closed_at {
         Some(closed_at) => format!("to {} ({lasting})", output::moment(closed_at)),
-        None => format!("and still down ({lasting})"),
+        None if is_outage(incident) => format!("and still down ({lasting})"),
+        None => format!("and still so ({lasting})"),
     };
     let line = format!("{name}{}{phone} at {}", incident.instance, incident.source);
     let _ = writeln!(text, "incident {}: {}", incident.id, output::printable(&line));
@@ -121,6 +122,11 @@ fn head(text: &mut String, incident: &Incident, now: Timestamp) {
         let by = output::printable(&format!("{by}{from}"));
         let _ = writeln!(text, "  taken by {by} at {}", output::moment(at));
     }
+}
+
+/// Whether the line itself is down, and nothing else amiss with it.
+fn is_outage(incident: &Incident) -> bool {
+    linedown_sinks::Reason::parse(&incident.reason).is_none_or(linedown_sinks::Reason::is_outage)
 }
 
 fn told_delivery(delivery: &Delivery, now: Timestamp) -> String {

@@ -59,7 +59,9 @@ impl Auditor {
                 due = None;
                 tokio::select! {
                     _ = self.stop.changed() => return,
-                    changed = self.orders.changed() => if changed.is_err() { return },
+                    changed = self.orders.changed() => if changed.is_err() {
+                        return;
+                    },
                 }
                 continue;
             };
@@ -68,7 +70,8 @@ impl Auditor {
                 _ = self.stop.changed() => return,
                 changed = self.orders.changed() => {
                     if changed.is_err() {
-                        return;
+                        // The source is gone.
+                        return self.note(self.end_all(|_| true).await);
                     }
                     due = Some(at.min(Instant::now() + FIRST));
                     continue;

@@ -90,11 +90,12 @@ impl Patrol {
             let orders = self.orders.borrow_and_update().clone();
             round = self.begin(round.take(), &orders);
             if round.is_none() {
-                // Nobody asks any more, so nobody could say that it is over.
-                let all = told.clone();
-                self.tell(&mut told, Vec::new(), all.into_iter().collect(), None).await;
+                self.end_all(&mut told).await;
             }
             if !self.go_round(round.as_mut(), &mut told).await {
+                if !*self.stop.borrow() {
+                    self.end_all(&mut told).await;
+                }
                 return;
             }
         }
@@ -219,6 +220,12 @@ impl Patrol {
             tracing::warn!(source = self.name, error = %error, "cannot look up what was told of the gateway");
             BTreeSet::new()
         })
+    }
+
+    /// Nobody asks any more, so nobody could say that a trouble is over.
+    async fn end_all(&self, told: &mut BTreeSet<String>) {
+        let all = told.iter().cloned().collect();
+        self.tell(told, Vec::new(), all, None).await;
     }
 
     /// Tells of troubles with the gateway that begin, and of those that are over.
@@ -368,7 +375,11 @@ mod tests {
         assert_eq!(store.incidents(false, 10).await.unwrap().len(), 1, "and no line has an outage");
         sender.send_replace(orders(&["A", "B", "C"], None));
         wait_until_open(store.as_ref(), &[]).await;
-        stop.send_replace(true);
+        sender.send_replace(orders(&["A", "B"], Some(MINUTE)));
+        wait_until_open(store.as_ref(), &["127.0.0.1"]).await;
+        drop(sender);
         patrol.await.unwrap();
+        wait_until_open(store.as_ref(), &[]).await;
+        drop(stop);
     }
 }
