@@ -135,13 +135,13 @@ struct Daemon {
 
 impl Daemon {
     async fn start(config: Config) -> Result<Self, StartError> {
-        let store: Arc<dyn Store> = Arc::new(Sqlite::open(&config.store.path)?);
+        let metrics = Arc::new(Metrics::default());
+        let store: Arc<dyn Store> = Arc::new(Sqlite::observed(&config.store.path, metrics.commits())?);
         let built = delivery::build(&config.routing)?;
         let listener = listen(config.server.listen)?;
         let socket = api::socket(&config);
         let local = bind_local(&socket).map_err(|source| StartError::Local { path: socket.clone(), source })?;
 
-        let metrics = Arc::new(Metrics::default());
         let routing = Arc::new(SharedRouting::new(Arc::clone(&config.routing)));
         let gateways = Arc::new(SharedCounter::from_pointee(counter(&config)?));
         let delivery = Arc::new(Delivery::new(
@@ -174,13 +174,14 @@ impl Daemon {
             socket,
             patrols: BTreeMap::new(),
         };
-        daemon.certify();
+        daemon.take_effect();
         daemon.serve(listener, local, encryption);
         Ok(daemon)
     }
 
-    /// New connections are served with the certificate that the config names.
-    fn certify(&self) {
+    /// A config is in force: new connections are served with the certificate that it names.
+    fn take_effect(&self) {
+        self.hook.metrics.configured(clock::now());
         let certificate = self.config.server.tls.as_ref().and_then(|tls| tls.certificate.clone());
         if let (Some(served), Some(certificate)) = (&self.tls, certificate) {
             served.install(certificate);
@@ -196,7 +197,7 @@ impl Daemon {
             listener,
             encryption,
             self.config.server.max_connections,
-            server::routes(Arc::clone(&self.hook)),
+            server::routes(Arc::clone(&self.hook), self.tls.clone()),
             self.stop.subscribe(),
         ));
         let commands = self.servers.spawn(listener::serve_local(local, api::routes(asked), self.stop.subscribe()));
@@ -267,7 +268,7 @@ impl Daemon {
         let (sinks, rules) = (config.routing.sinks.len(), config.routing.rules.len());
         tracing::info!(name: "reloaded", sinks, rules, "config reloaded");
         self.config = config;
-        self.certify();
+        self.take_effect();
         self.send_patrols();
         true
     }

@@ -1,19 +1,23 @@
 //! What Prometheus may ask. Labels are bounded: sources, sinks and kinds of things, never an instance.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
-use linedown_sinks::{FailureKind, Kind};
+use jiff::Timestamp;
+use linedown_sinks::{FailureKind, Kind, Reason};
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::encoding::text::encode;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
+use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::{Registry, Unit};
 
+use crate::clock;
 use crate::gateway::{Failure, Standing};
-use crate::store::Outcome;
+use crate::store::{Figures, Outcome, Room};
 
 /// Every figure the daemon keeps.
 pub struct Metrics {
@@ -27,6 +31,25 @@ pub struct Metrics {
     /// Seconds from owed to delivered.
     delay: Family<Sink, Histogram, fn() -> Histogram>,
     reload_ok: Gauge<f64, AtomicU64>,
+    reloaded_at: Gauge,
+    ready: Gauge,
+    commit: Histogram,
+    sampled: Sampled,
+}
+
+/// What is looked at when somebody asks, not counted as it happens.
+#[derive(Default)]
+struct Sampled {
+    open: Family<Open, Gauge>,
+    pending: Family<Pending, Gauge>,
+    /// Seconds since the oldest of what is pending became owed.
+    oldest: Family<Sink, Gauge<f64, AtomicU64>>,
+    failing: Family<Sink, Gauge>,
+    size: Gauge,
+    free: Gauge,
+    capacity: Gauge,
+    /// A family without labels, since there may be no certificate.
+    certificate: Family<[(String, String); 0], Gauge>,
 }
 
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
@@ -46,6 +69,17 @@ struct Settled {
     sink: String,
     kind: &'static str,
     state: &'static str,
+}
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct Open {
+    reason: &'static str,
+}
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct Pending {
+    sink: String,
+    kind: &'static str,
 }
 
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
@@ -73,8 +107,55 @@ impl Default for Metrics {
         let reload_ok = Gauge::default();
         reload_ok.set(1.0);
         registry.register("config_reload_ok", "Whether the last (re)load of the config succeeded", reload_ok.clone());
-        Self { registry, webhooks, checks, unrouted, attempts, notifications, untold, delay, reload_ok }
+        let reloaded_at = Gauge::default();
+        let help = "When a config was last taken";
+        registry.register_with_unit("config_reload_timestamp", help, Unit::Seconds, reloaded_at.clone());
+        let ready = Gauge::default();
+        registry.register("ready", "Whether webhooks can be accepted", ready.clone());
+        let commit = commits();
+        registry.register_with_unit("store_commit", "From begin to synced", Unit::Seconds, commit.clone());
+        registry.register("build", "The version that runs", Info::new([("version", env!("CARGO_PKG_VERSION"))]));
+        let sampled = Sampled::default();
+        sampled.register(&mut registry);
+        Self {
+            registry,
+            webhooks,
+            checks,
+            unrouted,
+            attempts,
+            notifications,
+            untold,
+            delay,
+            reload_ok,
+            reloaded_at,
+            ready,
+            commit,
+            sampled,
+        }
     }
+}
+
+impl Sampled {
+    fn register(&self, registry: &mut Registry) {
+        registry.register("incidents_open", "Incidents that are open", self.open.clone());
+        let help = "Notifications that are owed by now and neither delivered nor given up";
+        registry.register("notifications_pending", help, self.pending.clone());
+        let help = "For how long the oldest of them has been owed";
+        registry.register_with_unit("oldest_pending_age", help, Unit::Seconds, self.oldest.clone());
+        registry.register("sink_failing", "Whether the last attempts failed", self.failing.clone());
+        registry.register_with_unit("store_size", "The store's files", Unit::Bytes, self.size.clone());
+        let help = "Room that is left on the store's file system";
+        registry.register_with_unit("store_free", help, Unit::Bytes, self.free.clone());
+        let help = "The whole of the store's file system";
+        registry.register_with_unit("store_capacity", help, Unit::Bytes, self.capacity.clone());
+        let help = "When the certificate expires that is served";
+        registry.register_with_unit("certificate_expiry_timestamp", help, Unit::Seconds, self.certificate.clone());
+    }
+}
+
+/// A commit takes as long as the disk's sync.
+fn commits() -> Histogram {
+    Histogram::new([0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0])
 }
 
 fn buckets() -> Histogram {
@@ -135,6 +216,70 @@ impl Metrics {
     /// The config was read again.
     pub fn reloaded(&self, ok: bool) {
         self.reload_ok.set(if ok { 1.0 } else { 0.0 });
+    }
+
+    /// A config was taken.
+    pub fn configured(&self, at: Timestamp) {
+        self.reloaded_at.set(at.as_second());
+    }
+
+    /// Whether webhooks can be accepted.
+    pub fn ready(&self, ready: bool) {
+        self.ready.set(i64::from(ready));
+    }
+
+    /// Where the store says how long its commits take.
+    pub fn commits(&self) -> impl Fn(Duration) + Send + use<> {
+        let commit = self.commit.clone();
+        move |took| commit.observe(took.as_secs_f64())
+    }
+
+    /// What the store counts, as of now. `sinks` are those of the config: what they do not owe is zero.
+    pub fn counted(&self, figures: &Figures, sinks: &BTreeSet<String>, now: Timestamp) {
+        let Sampled { open, pending, oldest, .. } = &self.sampled;
+        for reason in Reason::ALL {
+            let count = figures.open.get(&reason).copied().unwrap_or_default();
+            open.get_or_create(&Open { reason: reason.as_str() }).set(i64::from(count));
+        }
+        pending.clear();
+        oldest.clear();
+        let mut since: BTreeMap<&str, Timestamp> = sinks.iter().map(|sink| (sink.as_str(), now)).collect();
+        for overdue in &figures.overdue {
+            let label = Pending { sink: overdue.sink.clone(), kind: overdue.kind.as_str() };
+            pending.get_or_create(&label).set(i64::from(overdue.count));
+            let first = since.entry(&overdue.sink).or_insert(now);
+            *first = overdue.since.min(*first);
+        }
+        for (sink, since) in since {
+            oldest.get_or_create(&Sink { sink: sink.to_owned() }).set(clock::between(since, now).as_secs_f64());
+        }
+    }
+
+    /// The store's size, and the room around it.
+    pub fn room(&self, room: Room) {
+        let Sampled { size, free, capacity, .. } = &self.sampled;
+        for (gauge, bytes) in [(size, room.size), (free, room.free), (capacity, room.capacity)] {
+            gauge.set(i64::try_from(bytes).unwrap_or(i64::MAX));
+        }
+    }
+
+    /// The sinks that there are, and those of them that fail.
+    pub fn failing(&self, sinks: &BTreeSet<String>, failing: &BTreeSet<String>) {
+        self.sampled.failing.clear();
+        for sink in sinks.union(failing) {
+            let fails = i64::from(failing.contains(sink));
+            self.sampled.failing.get_or_create(&Sink { sink: sink.clone() }).set(fails);
+        }
+    }
+
+    /// When the certificate expires that is served, if one is.
+    pub fn certificate(&self, expires_at: Option<Timestamp>) {
+        match expires_at {
+            Some(at) => {
+                self.sampled.certificate.get_or_create(&[]).set(at.as_second());
+            }
+            None => self.sampled.certificate.clear(),
+        }
     }
 
     /// All figures in Prometheus' text format.

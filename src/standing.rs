@@ -1,4 +1,4 @@
-//! How the daemon stands, told to systemd: the line in `systemctl status`, and the watchdog's sign of life.
+//! How the daemon stands: the line in `systemctl status`, the watchdog's sign of life, and a figure.
 //!
 //! The sign of life follows the pipeline: webhooks are listened for, every sink's worker goes round, the store
 //! answers. A store that answers "no space left" lives: to start anew would not make room, and would make the
@@ -37,9 +37,6 @@ pub(crate) struct Watch {
 impl Watch {
     /// Tells how things stand, for as long as somebody wants to know.
     pub(crate) async fn tell(self) {
-        if !systemd::listens() {
-            return;
-        }
         let patience = systemd::watchdog();
         let mut looks = interval(patience.map_or(LOOK, |patience| patience.min(LOOK)));
         looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -54,7 +51,11 @@ impl Watch {
                 if !matches!(now, Some(NotReady::Stuck(_))) {
                     systemd::alive();
                 }
+                self.hook.metrics.ready(now.is_none());
                 trouble = now;
+            }
+            if !systemd::listens() {
+                continue;
             }
             let line = self.line(trouble.as_ref()).await;
             if line != told {

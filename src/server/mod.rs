@@ -10,6 +10,7 @@ pub mod listener;
 mod page;
 mod proxy;
 mod reconnect;
+mod scrape;
 
 use std::convert::Infallible;
 use std::net::IpAddr;
@@ -19,14 +20,19 @@ use warp::http::header::CONTENT_TYPE;
 use warp::http::{HeaderMap, HeaderValue, Method, Response, StatusCode};
 use warp::{Filter, Reply};
 
+use crate::certificate::Served;
 use hook::{Hook, Request};
+use scrape::Scrape;
 
 /// Who sent a request, handed in by the listener.
 #[derive(Clone, Copy, Debug)]
 pub struct Peer(pub IpAddr);
 
 /// What the outside world may ask.
-pub fn routes(hook: Arc<Hook>) -> impl Filter<Extract = (impl Reply,), Error = Infallible> + Clone {
+pub fn routes(
+    hook: Arc<Hook>,
+    certificate: Option<Arc<Served>>,
+) -> impl Filter<Extract = (impl Reply,), Error = Infallible> + Clone {
     let webhooks = {
         let hook = Arc::clone(&hook);
         warp::path("hooks")
@@ -65,9 +71,11 @@ pub fn routes(hook: Arc<Hook>) -> impl Filter<Extract = (impl Reply,), Error = I
         let hook = Arc::clone(&hook);
         warp::path!("readyz").then(move || ready(Arc::clone(&hook)))
     };
-    let metrics = warp::path!("metrics").map(move || {
+    let scrape = Arc::new(Scrape::new(hook, certificate));
+    let metrics = warp::path!("metrics").then(move || {
+        let scrape = Arc::clone(&scrape);
         let text = "application/openmetrics-text; version=1.0.0; charset=utf-8";
-        typed(StatusCode::OK, text, hook.metrics.text())
+        async move { typed(StatusCode::OK, text, scrape.text().await) }
     });
     let lookups = (warp::get().or(warp::head()).unify()).and(healthy.or(ready).unify().or(metrics).unify());
     let nothing = warp::any().map(|| {

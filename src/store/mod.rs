@@ -7,13 +7,13 @@
 mod sqlite;
 pub mod view;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
 use jiff::Timestamp;
-use linedown_sinks::{FailureKind, Notification, Reason};
+use linedown_sinks::{FailureKind, Kind, Notification, Reason};
 
 pub use sqlite::Sqlite;
 
@@ -90,6 +90,12 @@ pub trait Store: Send + Sync {
 
     /// How many lines are down, and how much is owed now.
     async fn tally(&self) -> Result<Tally, StoreError>;
+
+    /// What is counted by asking: open incidents, and what is owed by now.
+    async fn figures(&self, now: Timestamp) -> Result<Figures, StoreError>;
+
+    /// How large it is, and how much room is left.
+    async fn room(&self) -> Result<Room, StoreError>;
 
     /// Forgets up to `limit` incidents that were over before a moment. Answers how many.
     async fn prune(&self, over_before: Timestamp, limit: usize) -> Result<usize, StoreError>;
@@ -217,6 +223,39 @@ pub struct Tally {
     pub down: u32,
     /// Notifications that are owed and wait for nothing but their sink.
     pub pending: u32,
+}
+
+/// What is counted by asking the store.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Figures {
+    /// Open incidents by reason; a reason without any may be missing.
+    pub open: BTreeMap<Reason, u32>,
+    /// What is owed by now, by sink and kind.
+    pub overdue: Vec<Overdue>,
+}
+
+/// Notifications of one sink and kind that are owed and were not delivered yet.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Overdue {
+    /// The sink.
+    pub sink: String,
+    /// The kind.
+    pub kind: Kind,
+    /// How many.
+    pub count: u32,
+    /// Since when the oldest is owed.
+    pub since: Timestamp,
+}
+
+/// How large the store is, and how much room is left where it is, in bytes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Room {
+    /// Its files.
+    pub size: u64,
+    /// What it may still take of its file system.
+    pub free: u64,
+    /// The whole file system.
+    pub capacity: u64,
 }
 
 /// What came of an acknowledgement.

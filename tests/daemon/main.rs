@@ -10,6 +10,7 @@ mod sections;
 mod commands;
 mod delivery;
 mod durability;
+mod figures;
 mod gateway;
 mod hostile;
 mod intake;

@@ -21,6 +21,16 @@ fn sections(certificates: &Certificates) -> String {
 
 /// Posts as a gateway that trusts one authority does.
 fn post(daemon: &Daemon, trusted: &Certificates) -> Option<Answer> {
+    let body = down("A").to_string();
+    send(daemon, trusted, &request("POST", HOOK, &[JSON], body.as_bytes()))
+}
+
+/// What stands at an address.
+pub(crate) fn get(daemon: &Daemon, trusted: &Certificates, path: &str) -> Option<Answer> {
+    send(daemon, trusted, &request("GET", path, &[], b""))
+}
+
+fn send(daemon: &Daemon, trusted: &Certificates, request: &[u8]) -> Option<Answer> {
     let authority = CertificateDer::from_pem_file(trusted.ca()).expect("the authority is in its file");
     let mut roots = RootCertStore::empty();
     roots.add(authority).expect("it is an authority");
@@ -29,8 +39,7 @@ fn post(daemon: &Daemon, trusted: &Certificates) -> Option<Answer> {
     let config = config.expect("ring has them").with_root_certificates(roots).with_no_client_auth();
     let name = "localhost".try_into().expect("a name");
     let client = ClientConnection::new(Arc::new(config), name).expect("a client");
-    let body = down("A").to_string();
-    exchange(StreamOwned::new(client, daemon.connect()), &request("POST", HOOK, &[JSON], body.as_bytes()))
+    exchange(StreamOwned::new(client, daemon.connect()), request)
 }
 
 #[test]

@@ -1,13 +1,13 @@
 //! What people look at.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 use linedown_sinks::Reason;
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
-use super::super::Tally;
 use super::super::view::{Attempt, Counts, Delivery, DeliveryQuery, Event, Incident, IncidentStory, MOST, Past};
+use super::super::{Figures, Overdue, Tally};
 use super::row::{self, OUTAGE};
 use crate::clock::from_millis;
 use crate::source::{self, EventKind};
@@ -52,6 +52,21 @@ pub(super) fn open(
         }
     }
     Ok(open)
+}
+
+pub(super) fn figures(connection: &Connection, now: Timestamp) -> rusqlite::Result<Figures> {
+    let query = "SELECT reason, count(*) FROM incident WHERE closed_at IS NULL GROUP BY reason";
+    let reason = |row: &Row<'_>| Ok((row::parse(row, 0, Reason::parse)?, row.get(1)?));
+    let open = connection.prepare_cached(query)?.query_map([], reason)?.collect::<Result<BTreeMap<_, _>, _>>()?;
+    let query = "SELECT sink, kind, count(*), min(owed_at) FROM notification \
+                 WHERE state = 'pending' AND owed_at <= ? GROUP BY sink, kind";
+    let overdue = |row: &Row<'_>| {
+        let since = from_millis(row.get(3)?);
+        Ok(Overdue { sink: row.get(0)?, kind: row::kind(row, 1)?, count: row.get(2)?, since })
+    };
+    let overdue =
+        connection.prepare_cached(query)?.query_map([now.as_millisecond()], overdue)?.collect::<Result<_, _>>()?;
+    Ok(Figures { open, overdue })
 }
 
 pub(super) fn incidents(connection: &Connection, open_only: bool, limit: usize) -> rusqlite::Result<Vec<Incident>> {

@@ -8,6 +8,7 @@ mod lease;
 mod log;
 mod look;
 mod people;
+mod room;
 mod row;
 mod set_back;
 mod settle;
@@ -16,7 +17,7 @@ mod writer;
 
 use std::collections::BTreeSet;
 use std::fs::{File, TryLockError};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -27,14 +28,16 @@ use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags};
 
 use super::view::{Delivery, DeliveryQuery, Incident, IncidentStory, Past, SilenceRow};
-use super::{Accepted, Acknowledgement, Leased, Retried, Settled, Settlement, Store, StoreError, Tally, Which};
+use super::{
+    Accepted, Acknowledgement, Figures, Leased, Retried, Room, Settled, Settlement, Store, StoreError, Tally, Which,
+};
 use crate::clock;
 use crate::link::{self, Purpose};
 use crate::rule::Routing;
 use crate::source::Event;
 use damage::Damage;
 use lease::Lessor;
-use writer::{Writer, failure};
+use writer::{Observer, Writer, failure};
 
 /// The format of the tables, in `PRAGMA user_version`.
 const FORMAT: i64 = 2;
@@ -48,6 +51,7 @@ pub struct Sqlite {
     reader: Arc<Mutex<Connection>>,
     identity: Arc<Identity>,
     damage: Damage,
+    path: PathBuf,
     /// Held while we live: two daemons on one store would each lease what the other sends.
     _lock: Option<File>,
 }
@@ -64,6 +68,11 @@ impl Sqlite {
     /// Opens the store, making it if it is missing. What was in a worker's hands when the daemon ended is
     /// pending again.
     pub fn open(path: &Path) -> Result<Self, StoreError> {
+        Self::observed(path, |_| ())
+    }
+
+    /// As [`Sqlite::open`], with somebody who is told how long each commit takes that goes to the disk.
+    pub fn observed(path: &Path, observer: impl Fn(Duration) + Send + 'static) -> Result<Self, StoreError> {
         let lock = lock(path)?;
         let open = |source| StoreError::Open { path: path.display().to_string(), source };
         damage::end_replacing(path, clock::now()).map_err(open)?;
@@ -79,7 +88,7 @@ impl Sqlite {
         };
         let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let reader = Connection::open_with_flags(path, flags).map_err(failure)?;
-        Self::over(connection, reader, Arc::new(identity), Some(lock), path)
+        Self::over(connection, reader, Arc::new(identity), Some(lock), path, Box::new(observer))
     }
 
     /// A store that is gone with this value, for what is only tried out.
@@ -88,7 +97,7 @@ impl Sqlite {
         let mut connection = Connection::open(&name).map_err(failure)?;
         let identity = Arc::new(prepare(&mut connection).map_err(failure)??);
         let reader = Connection::open(&name).map_err(failure)?;
-        Self::over(connection, reader, identity, None, Path::new(&name))
+        Self::over(connection, reader, identity, None, Path::new(&name), Box::new(|_| ()))
     }
 
     fn over(
@@ -97,13 +106,14 @@ impl Sqlite {
         identity: Arc<Identity>,
         lock: Option<File>,
         path: &Path,
+        observer: Observer,
     ) -> Result<Self, StoreError> {
         reader.busy_timeout(Duration::from_secs(5)).map_err(failure)?;
         let path_on_disk = lock.is_some().then_some(path);
         let damage = Damage::of(path_on_disk);
-        let writer = Writer::start(connection, path_on_disk.map(log::beside), damage.clone())
+        let writer = Writer::start(connection, path_on_disk.map(log::beside), damage.clone(), observer)
             .map_err(|source| StoreError::Open { path: path.display().to_string(), source })?;
-        Ok(Self { writer, reader: Arc::new(Mutex::new(reader)), identity, damage, _lock: lock })
+        Ok(Self { writer, reader: Arc::new(Mutex::new(reader)), identity, damage, path: path.to_owned(), _lock: lock })
     }
 
     /// Looks at the store away from the runtime's threads.
@@ -279,6 +289,16 @@ impl Store for Sqlite {
 
     async fn tally(&self) -> Result<Tally, StoreError> {
         self.read(look::tally).await
+    }
+
+    async fn figures(&self, now: Timestamp) -> Result<Figures, StoreError> {
+        self.read(move |connection| look::figures(connection, now)).await
+    }
+
+    async fn room(&self) -> Result<Room, StoreError> {
+        let path = self.path.clone();
+        let looked = tokio::task::spawn_blocking(move || room::look(&path));
+        looked.await.map_err(|_| StoreError::Closed)?
     }
 
     async fn prune(&self, over_before: Timestamp, limit: usize) -> Result<usize, StoreError> {

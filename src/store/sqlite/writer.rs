@@ -40,6 +40,9 @@ struct Job {
 type Work = Box<dyn FnOnce(Option<&Connection>) -> Answer + Send>;
 type Answer = Box<dyn FnOnce(Result<(), StoreError>) + Send>;
 
+/// Is told how long each commit took that went to the disk.
+pub(super) type Observer = Box<dyn Fn(Duration) + Send>;
+
 /// The way to the writing thread.
 pub(super) struct Writer {
     jobs: mpsc::Sender<Job>,
@@ -48,11 +51,23 @@ pub(super) struct Writer {
 
 impl Writer {
     /// Starts the thread. It ends, and closes the connection, when the last `Writer` is gone.
-    pub(super) fn start(connection: Connection, log: Option<PathBuf>, damage: Damage) -> std::io::Result<Self> {
+    pub(super) fn start(
+        connection: Connection,
+        log: Option<PathBuf>,
+        damage: Damage,
+        observer: Observer,
+    ) -> std::io::Result<Self> {
         let (jobs, waiting) = mpsc::channel(WAITING);
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build()?;
-        let scribe =
-            Scribe { connection, syncs: None, unsynced_since: None, log, doubts_log: false, damage: damage.clone() };
+        let scribe = Scribe {
+            connection,
+            syncs: None,
+            unsynced_since: None,
+            log,
+            doubts_log: false,
+            damage: damage.clone(),
+            observer,
+        };
         thread::Builder::new().name("store".to_owned()).spawn(move || runtime.block_on(scribe.run(waiting)))?;
         Ok(Self { jobs, damage })
     }
@@ -139,6 +154,7 @@ fn within_savepoint<T>(
 /// What the thread works with.
 struct Scribe {
     connection: Connection,
+    observer: Observer,
     /// How the connection commits now; `None` before it was first told.
     syncs: Option<bool>,
     /// Since when something is committed and not synced.
@@ -171,6 +187,7 @@ impl Scribe {
     fn commit(&mut self, batch: &mut Vec<Job>) {
         let is_late = self.unsynced_since.is_some_and(|since| since.elapsed() >= UNSYNCED);
         let synced = is_late || batch.iter().any(|job| job.synced);
+        let since = Instant::now();
         let begun = self
             .mend_log()
             .and_then(|()| self.set_synced(synced))
@@ -183,6 +200,9 @@ impl Scribe {
         match begun.and_then(|()| self.connection.execute_batch("COMMIT")) {
             Ok(()) => {
                 self.unsynced_since = if synced { None } else { self.unsynced_since.or_else(|| Some(Instant::now())) };
+                if synced {
+                    (self.observer)(since.elapsed());
+                }
                 for answer in answers {
                     answer(Ok(()));
                 }
@@ -289,7 +309,7 @@ mod tests {
     async fn after_a_rollback_in_the_middle_of_a_batch_nothing_of_it_is_kept_and_all_are_told_so() {
         let connection = Connection::open_in_memory().expect("a store");
         connection.execute_batch("CREATE TABLE kept (number)").expect("a table");
-        let writer = Writer::start(connection, None, Damage::of(None)).expect("a thread");
+        let writer = Writer::start(connection, None, Damage::of(None), Box::new(|_| ())).expect("a thread");
         let (let_go, stuck) = channel::<()>();
         let mut first = Box::pin(writer.write(move |_| {
             let _ = stuck.recv();
@@ -323,7 +343,8 @@ mod tests {
     #[tokio::test]
     async fn beyond_the_bound_requests_are_refused_at_once_and_the_others_are_done() {
         let writer =
-            Writer::start(Connection::open_in_memory().expect("a store"), None, Damage::of(None)).expect("a thread");
+            Writer::start(Connection::open_in_memory().expect("a store"), None, Damage::of(None), Box::new(|_| ()))
+                .expect("a thread");
         let (let_go, stuck) = channel::<()>();
         let (begun, started) = oneshot::channel();
         let mut first = Box::pin(writer.write(move |_| {

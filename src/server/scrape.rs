@@ -1,0 +1,54 @@
+//! `GET /metrics`: what was counted, and what is looked at because somebody asks.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::Mutex;
+use tokio::time::{Instant, timeout};
+
+use super::hook::Hook;
+use crate::certificate::Served;
+use crate::clock;
+
+/// How long what was looked at is good for: whoever asks more often costs the store nothing.
+const FRESH: Duration = Duration::from_secs(5);
+/// How long the store may take; then the answer holds what was known before.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+/// The way to the figures.
+pub(super) struct Scrape {
+    hook: Arc<Hook>,
+    certificate: Option<Arc<Served>>,
+    looked_at: Mutex<Option<Instant>>,
+}
+
+impl Scrape {
+    pub(super) fn new(hook: Arc<Hook>, certificate: Option<Arc<Served>>) -> Self {
+        Self { hook, certificate, looked_at: Mutex::default() }
+    }
+
+    /// All figures in Prometheus' text format.
+    pub(super) async fn text(&self) -> String {
+        let mut looked_at = self.looked_at.lock().await;
+        if looked_at.is_none_or(|at| at.elapsed() >= FRESH) {
+            // A store that does not answer in time is asked again after the same while.
+            let _ = timeout(PATIENCE, self.look()).await;
+            *looked_at = Some(Instant::now());
+        }
+        self.hook.metrics.text()
+    }
+
+    async fn look(&self) {
+        let Hook { metrics, store, routing, delivery, .. } = &*self.hook;
+        let sinks = routing.load().sinks.keys().cloned().collect();
+        metrics.failing(&sinks, &delivery.failing().into_iter().map(|(sink, _)| sink).collect());
+        metrics.certificate(self.certificate.as_ref().and_then(|served| served.expires()));
+        if let Ok(room) = store.room().await {
+            metrics.room(room);
+        }
+        let now = clock::now();
+        if let Ok(figures) = store.figures(now).await {
+            metrics.counted(&figures, &sinks, now);
+        }
+    }
+}

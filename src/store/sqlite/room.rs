@@ -1,0 +1,20 @@
+//! How large the store is, and how much room is left around it.
+
+use std::path::Path;
+
+use super::super::{Room, StoreError};
+
+/// Looks at the store's files and at the file system that they are on.
+pub(super) fn look(path: &Path) -> Result<Room, StoreError> {
+    let size = ["", "-wal", "-shm"].into_iter().map(|end| {
+        let mut file = path.as_os_str().to_owned();
+        file.push(end);
+        // What is not there takes no room.
+        std::fs::metadata(file).map_or(0, |metadata| metadata.len())
+    });
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let system = rustix::fs::statvfs(folder)
+        .map_err(|error| StoreError::Open { path: folder.display().to_string(), source: error.into() })?;
+    let bytes = |blocks: u64| blocks.saturating_mul(system.f_frsize);
+    Ok(Room { size: size.sum(), free: bytes(system.f_bavail), capacity: bytes(system.f_blocks) })
+}

@@ -1,0 +1,69 @@
+//! What Prometheus is told.
+
+use linedown_standins::{Certificates, Smtp};
+
+use crate::daemon::{Daemon, eventually};
+use crate::payload::{blocked, down};
+use crate::sections::{CONSOLE, QUICK, email, tell};
+
+/// A figure of `/metrics` that may have a fraction.
+fn figure(daemon: &Daemon, name: &str) -> Option<f64> {
+    let text = daemon.get("/metrics").body;
+    text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' ')?.parse().ok())
+}
+
+fn wait_for(daemon: &Daemon, name: &str, good: impl Fn(f64) -> bool) {
+    eventually(&format!("the figure {name}"), || figure(daemon, name).filter(|value| good(*value)));
+}
+
+#[test]
+fn what_is_open_and_what_waits_is_told_until_it_is_done() {
+    let relay = Smtp::new();
+    relay.go_away();
+    let daemon = Daemon::start(&format!("{}{QUICK}{CONSOLE}{}", email("ops", &relay), tell(&["ops", "console"])));
+    daemon.accept(&down("A"));
+    daemon.accept(&blocked("B"));
+    wait_for(&daemon, "linedown_notifications_pending{sink=\"ops\",kind=\"down\"}", |count| (count - 2.0).abs() < 0.5);
+    wait_for(&daemon, "linedown_oldest_pending_age_seconds{sink=\"ops\"}", |age| age > 0.0);
+    wait_for(&daemon, "linedown_sink_failing{sink=\"ops\"}", |fails| fails > 0.5);
+    for (name, value) in [
+        ("linedown_incidents_open{reason=\"number-blocked\"}", 1.0),
+        ("linedown_incidents_open{reason=\"device-disconnected\"}", 1.0),
+        ("linedown_incidents_open{reason=\"session-expired\"}", 0.0),
+        ("linedown_sink_failing{sink=\"console\"}", 0.0),
+        ("linedown_oldest_pending_age_seconds{sink=\"console\"}", 0.0),
+    ] {
+        assert_eq!(figure(&daemon, name), Some(value), "{name}");
+    }
+    relay.come_back();
+    wait_for(&daemon, "linedown_sink_failing{sink=\"ops\"}", |fails| fails < 0.5);
+    wait_for(&daemon, "linedown_oldest_pending_age_seconds{sink=\"ops\"}", |age| age < 0.001);
+    assert_eq!(figure(&daemon, "linedown_notifications_pending{sink=\"ops\",kind=\"down\"}"), None);
+}
+
+#[test]
+fn the_store_and_the_config_are_told_of() {
+    let daemon = Daemon::start(&format!("{CONSOLE}{}", tell(&["console"])));
+    daemon.accept(&down("A"));
+    wait_for(&daemon, "linedown_ready", |ready| ready > 0.5);
+    wait_for(&daemon, "linedown_store_commit_seconds_count", |count| count >= 1.0);
+    let size = figure(&daemon, "linedown_store_size_bytes").expect("a size");
+    let free = figure(&daemon, "linedown_store_free_bytes").expect("room");
+    let capacity = figure(&daemon, "linedown_store_capacity_bytes").expect("room");
+    assert!(size > 4096.0 && free > 0.0 && free < capacity, "{size} {free} {capacity}");
+    assert!(figure(&daemon, "linedown_config_reload_timestamp_seconds").expect("a time") > 1.7e9);
+    assert!(!daemon.get("/metrics").body.contains("linedown_certificate_expiry"), "there is no certificate");
+}
+
+#[test]
+fn the_end_of_the_certificate_is_told() {
+    let certificates = Certificates::new();
+    let (certificate, key) = (certificates.certificate(), certificates.key());
+    let tls =
+        format!("[server]\ntls = {{ certificate = \"{}\", key = \"{}\" }}\n", certificate.display(), key.display());
+    let daemon = Daemon::start(&format!("{tls}{CONSOLE}{}", tell(&["console"])));
+    let metrics = crate::tls::get(&daemon, &certificates, "/metrics").expect("an answer").body;
+    let end = metrics.lines().find_map(|line| line.strip_prefix("linedown_certificate_expiry_timestamp_seconds"));
+    let end: f64 = end.expect("the figure").trim_start_matches("{}").trim().parse().expect("a number");
+    assert!(end > 1.7e9, "{end}");
+}
