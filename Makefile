@@ -19,6 +19,7 @@ help:
 	@echo "make test      run every test"
 	@echo "make test-systemd   try the Debian package under a real systemd; as root"
 	@echo "make soak      kill it a thousand times under load and faults, and judge (SOAK_KILLS=, SOAK_SEED=)"
+	@echo "make fuzz      feed its readers what no one sends (SECONDS= for each, 60)"
 	@echo "make bench     measure the bounds it keeps (PARTS= names some of them)"
 	@echo "make build     build it for use, into $(binary)"
 	@echo "make deb       make a Debian package of it, in $(target)/debian"
@@ -63,6 +64,12 @@ SOAK_KILLS ?= 1000
 soak:
 	@packaging/setup build tests
 	SOAK_KILLS=$(SOAK_KILLS) $(CARGO) test --locked --test soak -- --nocapture --test-threads 1
+
+# Everything that reads what others wrote, SECONDS each; TARGETS= names some of it.
+.PHONY: fuzz
+fuzz:
+	@packaging/setup build fuzz
+	@SECONDS_EACH=$(or $(SECONDS),60) TARGETS="$(TARGETS)" CARGO="$(CARGO)" fuzz/run
 
 # Figures beside their limits.
 .PHONY: bench

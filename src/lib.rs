@@ -14,6 +14,9 @@ pub mod clock;
 pub mod config;
 pub mod daemon;
 pub mod delivery;
+#[cfg(any(test, feature = "fuzzing"))]
+#[doc(hidden)]
+pub mod fuzzing;
 pub mod gateway;
 pub mod incident;
 mod journal;

@@ -7,6 +7,9 @@
 mod config;
 mod email;
 mod failure;
+#[cfg(any(test, feature = "fuzzing"))]
+#[doc(hidden)]
+pub mod fuzzing;
 pub mod http;
 mod notification;
 #[cfg(test)]

@@ -102,7 +102,7 @@ where
     Ok(bytes.freeze())
 }
 
-fn inflate(bytes: &[u8], most: usize) -> Result<Bytes, BodyError> {
+pub(super) fn inflate(bytes: &[u8], most: usize) -> Result<Bytes, BodyError> {
     let mut inflated = Vec::new();
     let mut reader = flate2::read::MultiGzDecoder::new(bytes).take(most as u64 + 1);
     reader.read_to_end(&mut inflated).map_err(|_| BodyError::Broken)?;

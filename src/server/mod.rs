@@ -4,6 +4,8 @@ mod ack;
 pub mod api;
 mod body;
 mod connections;
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) mod fuzz;
 pub mod guard;
 pub mod hook;
 pub mod listener;

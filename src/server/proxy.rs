@@ -16,11 +16,12 @@ pub(super) fn sender(peer: IpAddr, headers: &HeaderMap, trusted: &[IpNet]) -> Ip
     if !is_ours(peer) {
         return peer;
     }
-    let values: Vec<&str> = headers.get_all("x-forwarded-for").iter().map_while(|value| value.to_str().ok()).collect();
-    let chain = values.iter().rev().flat_map(|value| value.rsplit(',')).take(MOST);
+    // Bytes that a stranger wrote in front, text or not, must not hide what a proxy appended to them.
+    let values = headers.get_all("x-forwarded-for").iter().rev();
+    let chain = values.flat_map(|value| value.as_bytes().rsplit(|byte| *byte == b',')).take(MOST);
     let mut sender = peer;
-    for text in chain {
-        let Some(address) = address(text.trim()) else { break };
+    for part in chain {
+        let Some(address) = std::str::from_utf8(part).ok().and_then(|text| address(text.trim())) else { break };
         sender = address;
         if !is_ours(address) {
             break;
@@ -59,6 +60,9 @@ mod tests {
             ("fd00::1", vec!["[2001:db8::1]:443"], "2001:db8::1"),
             ("fd00::1", vec!["[2001:db8::1]"], "2001:db8::1"),
             ("127.0.0.1", vec![""], "127.0.0.1"),
+            ("127.0.0.1", vec!["\u{b2}, 203.0.113.5"], "203.0.113.5"),
+            ("127.0.0.1", vec!["\u{b2}", "203.0.113.5"], "203.0.113.5"),
+            ("127.0.0.1", vec!["203.0.113.5", "\u{b2}"], "127.0.0.1"),
         ] {
             let mut headers = HeaderMap::new();
             for value in &chain {

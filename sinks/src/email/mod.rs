@@ -15,6 +15,8 @@
 
 mod connection;
 mod folder;
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) mod fuzz;
 mod message;
 mod recipients;
 mod reply;

@@ -76,7 +76,7 @@ pub(super) fn failure(stage: &Stage<'_>, error: &Error, (host, port): &(String, 
     Failure::new(FailureKind::Unreachable, what)
 }
 
-fn answered(stage: &Stage<'_>, code: u16, text: &str) -> Failure {
+pub(super) fn answered(stage: &Stage<'_>, code: u16, text: &str) -> Failure {
     let kind = kind(stage, code, enhanced(text));
     let reply = format!("{code} {}", quote(text));
     let reply = reply.trim_end();
@@ -141,7 +141,7 @@ fn quote(text: &str) -> String {
 }
 
 /// Some servers repeat the command that they do not like: with AUTH, that is the password.
-fn without_credentials(text: &str, credentials: &Credentials) -> String {
+pub(super) fn without_credentials(text: &str, credentials: &Credentials) -> String {
     let mut secrets = Vec::new();
     for mechanism in [Mechanism::Plain, Mechanism::Login] {
         // LOGIN asks for the password in a second step, by this name.

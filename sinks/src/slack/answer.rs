@@ -9,7 +9,7 @@ const QUOTED: usize = 120;
 /// Only 200 with the body `ok` is a yes.
 pub(super) fn outcome(answer: &Answer) -> Result<Receipt, Failure> {
     let body = excerpt(&answer.body);
-    if answer.status == 200 && body == "ok" {
+    if answer.status == 200 && answer.body.trim() == "ok" {
         return Ok(Receipt(body));
     }
     let (kind, what) = meaning(answer.status, &body);
@@ -50,6 +50,7 @@ mod tests {
         assert_eq!(outcome(&answer(200, "ok")).unwrap(), Receipt("ok".into()));
         assert!(outcome(&answer(200, "<html>ok</html>")).is_err());
         assert!(outcome(&answer(202, "ok")).is_err());
+        assert!(outcome(&answer(200, "\0ok")).is_err());
     }
 
     #[test]

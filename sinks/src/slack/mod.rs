@@ -8,6 +8,8 @@
 //! ```
 
 mod answer;
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) mod fuzz;
 mod message;
 
 use std::sync::Arc;

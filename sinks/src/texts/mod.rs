@@ -6,6 +6,8 @@
 mod check;
 mod clean;
 mod digest;
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) mod fuzz;
 mod inline;
 mod reader;
 mod samples;

@@ -1,0 +1,35 @@
+//! Whatever a relay answers.
+
+use lettre::Address;
+use lettre::transport::smtp::authentication::Credentials;
+use lettre::transport::smtp::response::Response;
+
+use super::reply::{Stage, answered, without_credentials};
+use crate::EXCERPT;
+
+/// A stage, and an answer as it comes over the wire.
+pub(crate) fn reply(data: &[u8]) {
+    const PASSWORD: &str = "hunter2";
+    let Some((stage, text)) = data.split_first() else { return };
+    let text = String::from_utf8_lossy(text);
+    let (code, text) = match text.parse::<Response>() {
+        Ok(response) => (u16::from(response.code()), response.message().collect::<Vec<_>>().join("\n")),
+        Err(_) => (400 + 100 * u16::from(*stage / 128), text.into_owned()),
+    };
+    let address: Address = "ana@example.com".parse().expect("an address");
+    let credentials = Credentials::new("linedown".to_owned(), PASSWORD.to_owned());
+    let stage = match stage % 5 {
+        0 => Stage::Connect,
+        1 => Stage::Login(&credentials),
+        2 => Stage::Sender(&address),
+        3 => Stage::Recipient(&address),
+        _ => Stage::Message(&address),
+    };
+    let text = if let Stage::Login(credentials) = &stage { without_credentials(&text, credentials) } else { text };
+    let failure = answered(&stage, code, &text);
+    assert!(!failure.message.is_empty() && failure.message.chars().count() <= EXCERPT, "{failure}");
+    assert!(!failure.message.contains(char::is_control), "{failure:?}");
+    if matches!(stage, Stage::Login(_)) {
+        assert!(!failure.message.contains(PASSWORD), "{failure}");
+    }
+}

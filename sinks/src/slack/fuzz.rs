@@ -1,0 +1,30 @@
+//! Whatever Slack, or what stands in its place, answers.
+
+use reqwest::header::{HeaderMap, HeaderValue, RETRY_AFTER};
+
+use super::answer::outcome;
+use crate::EXCERPT;
+use crate::http::{self, Answer};
+
+/// A status of two bytes, and the body.
+pub(crate) fn answer(data: &[u8]) {
+    let Some((status, body)) = data.split_first_chunk() else { return };
+    let status = u16::from_be_bytes(*status) % 1000;
+    let body = String::from_utf8_lossy(body).into_owned();
+    let taken = status == 200 && body.trim() == "ok";
+    match outcome(&Answer { status, retry_after: None, body, whole: true }) {
+        Ok(receipt) => assert!(taken && receipt.0 == "ok"),
+        Err(failure) => {
+            assert!(!failure.message.is_empty() && failure.message.chars().count() <= EXCERPT, "{failure}");
+            assert!(!failure.message.contains(char::is_control), "{failure:?}");
+        }
+    }
+}
+
+/// The value of a header.
+pub(crate) fn retry_after(data: &[u8]) {
+    let Ok(value) = HeaderValue::from_bytes(data) else { return };
+    let headers = HeaderMap::from_iter([(RETRY_AFTER, value)]);
+    // Not clamped here, but it must be possible to.
+    let _ = http::retry_after(&headers, "2026-11-23T08:00:00Z".parse().expect("a time"));
+}

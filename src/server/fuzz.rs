@@ -1,0 +1,34 @@
+//! Whatever a stranger sends as a compressed body, or as the way that a request came.
+
+use std::net::{IpAddr, Ipv4Addr};
+
+use ipnet::IpNet;
+use warp::http::{HeaderMap, HeaderValue};
+
+use super::{body, proxy};
+
+/// What is to be inflated.
+pub(crate) fn gzip(data: &[u8]) {
+    const MOST: usize = 64 * 1024;
+    if let Ok(inflated) = body::inflate(data, MOST) {
+        assert!(inflated.len() <= MOST);
+    }
+}
+
+/// Lines of `X-Forwarded-For`.
+pub(crate) fn sender(data: &[u8]) {
+    let proxy = IpAddr::V4(Ipv4Addr::LOCALHOST);
+    let trusted: Vec<IpNet> = vec![IpNet::from(proxy), IpNet::from(IpAddr::V4(Ipv4Addr::new(10, 0, 0, 1)))];
+    let mut headers = HeaderMap::new();
+    for value in data.split(|byte| *byte == b'\n').take(90).filter_map(|line| HeaderValue::from_bytes(line).ok()) {
+        headers.append("x-forwarded-for", value);
+    }
+    let stranger = IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1));
+    assert_eq!(proxy::sender(stranger, &headers, &trusted), stranger, "a stranger's word is not taken");
+    assert_eq!(proxy::sender(proxy, &headers, &[]), proxy);
+    let found = proxy::sender(proxy, &headers, &trusted);
+    assert_eq!(found, found.to_canonical());
+    // What a stranger wrote in front of what our proxy appended changes nothing.
+    headers.append("x-forwarded-for", HeaderValue::from_static("203.0.113.5, 10.0.0.1"));
+    assert_eq!(proxy::sender(proxy, &headers, &trusted).to_string(), "203.0.113.5");
+}
