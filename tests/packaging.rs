@@ -92,3 +92,19 @@ fn there_is_a_manual_page_for_every_command() {
         assert!(folder.path().join(page).exists(), "{page}");
     }
 }
+
+#[test]
+fn the_alert_rules_are_about_metrics_that_there_are_and_fire_when_they_should() {
+    let rules = file("packaging/prometheus/linedown.rules.yml");
+    let handbook = file("docs/handbook.md");
+    let names = rules.split(|c: char| !c.is_ascii_alphanumeric() && c != '_');
+    for name in names.filter(|name| name.starts_with("linedown_")) {
+        assert!(handbook.contains(&format!("`{name}`")), "there is no metric {name}");
+    }
+    for arguments in [["check", "rules", "linedown.rules.yml"], ["test", "rules", "linedown.rules.test.yml"]] {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("packaging/prometheus");
+        let output = Command::new("promtool").args(arguments).current_dir(folder).output();
+        let output = output.expect("promtool is there: packaging/setup tests");
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    }
+}
