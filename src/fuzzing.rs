@@ -11,6 +11,7 @@ use serde_json::Value;
 
 use crate::clock::from_millis;
 use crate::config::{self, Process};
+use crate::link::Purpose;
 use crate::period::Period;
 use crate::rule::matcher::{Matcher, Subject};
 use crate::{link, server, source};
@@ -52,19 +53,21 @@ fn link(data: &[u8]) {
     const KEY: &[u8] = b"0123456789abcdef0123456789abcdef";
     let Some((place, rest)) = data.split_first_chunk::<2>() else { return };
     let text = String::from_utf8_lossy(rest);
-    assert_eq!(link::read(&text, KEY, NOW), None, "{text:?}");
+    let read = |token: &str| link::read(Purpose::Acknowledge, token, KEY, NOW);
+    assert_eq!(read(&text), None, "{text:?}");
 
     let number = rest.iter().take(8).fold(0_i64, |number, byte| (number << 8) | i64::from(*byte));
-    let ours = link::acknowledge("https://a.example", KEY, number, NOW);
+    let ours = link::make(Purpose::Acknowledge, "https://a.example", KEY, number, NOW);
     let token = ours.rsplit('/').next().unwrap_or_default();
-    assert_eq!(link::read(token, KEY, NOW), Some(number));
-    assert_eq!(link::read(token, b"another", NOW), None);
+    assert_eq!(read(token), Some(number));
+    assert_eq!(link::read(Purpose::Acknowledge, token, b"another", NOW), None);
+    assert_eq!(link::read(Purpose::Reconnect, token, KEY, NOW), None);
     let mut changed = token.as_bytes().to_vec();
     let at = usize::from(place[0]) % changed.len();
     changed[at] = place[1];
     if let Ok(changed) = std::str::from_utf8(&changed) {
         // A digit of the signature may be written in another way; what is signed may not.
-        assert!(link::read(changed, KEY, NOW).is_none_or(|read| read == number), "{changed}");
+        assert!(read(changed).is_none_or(|read| read == number), "{changed}");
     }
 }
 
@@ -92,9 +95,9 @@ fn matcher(data: &[u8]) {
             labels: BTreeMap::from([("tier".to_owned(), text.to_owned())]),
         };
         let subject = Subject { source: text, instance: &instance, reason: Reason::Other, error: Some(text) };
-        let matched = matcher.matches(&subject);
-        assert!(!everything || matched.is_ok(), "{value}");
-        if let Err(mismatch) = matched {
+        let outcome = matcher.matches(&subject);
+        assert!(!everything || outcome.is_ok(), "{value}");
+        if let Err(mismatch) = outcome {
             assert!(!mismatch.to_string().is_empty());
         }
     }
