@@ -23,6 +23,7 @@ use crate::delivery::{self, Delivery, NotBuilt, SharedRouting};
 use crate::gateway::auditor::{self, Auditor};
 use crate::gateway::counter::{Counter, SharedCounter};
 use crate::gateway::patrol::{Orders, Patrol};
+use crate::heartbeat::Beats;
 use crate::metrics::Metrics;
 use crate::server::api::{self, Local};
 use crate::server::hook::{Hook, HookSettings, HookSource};
@@ -127,6 +128,8 @@ struct Daemon {
     servers: JoinSet<()>,
     /// Tells systemd how things stand.
     watch: Option<AbortHandle>,
+    /// Tells a watcher that all is well.
+    heartbeat: Option<AbortHandle>,
     reload_failed: Arc<AtomicBool>,
     socket: PathBuf,
     /// Those who ask gateways, by source.
@@ -143,7 +146,8 @@ impl Daemon {
         let local = bind_local(&socket).map_err(|source| StartError::Local { path: socket.clone(), source })?;
 
         let routing = Arc::new(SharedRouting::new(Arc::clone(&config.routing)));
-        let gateways = Arc::new(SharedCounter::from_pointee(counter(&config)?));
+        let (counter, beats) = asking(&config)?;
+        let gateways = Arc::new(SharedCounter::from_pointee(counter));
         let delivery = Arc::new(Delivery::new(
             Arc::clone(&store),
             Arc::clone(&routing),
@@ -170,12 +174,13 @@ impl Daemon {
             stop: watch::Sender::new(false),
             servers: JoinSet::new(),
             watch: None,
+            heartbeat: None,
             reload_failed: Arc::default(),
             socket,
             patrols: BTreeMap::new(),
         };
         daemon.take_effect();
-        daemon.serve(listener, local, encryption);
+        daemon.serve(listener, local, encryption, beats);
         Ok(daemon)
     }
 
@@ -188,7 +193,13 @@ impl Daemon {
         }
     }
 
-    fn serve(&mut self, listener: TcpListener, local: UnixListener, encryption: Option<Arc<ServerConfig>>) {
+    fn serve(
+        &mut self,
+        listener: TcpListener,
+        local: UnixListener,
+        encryption: Option<Arc<ServerConfig>>,
+        beats: Option<Beats>,
+    ) {
         let scheme = if encryption.is_some() { "https" } else { "http" };
         let address = listener.local_addr().unwrap_or(self.config.server.listen);
         let (store, delivery) = (Arc::clone(&self.store), Arc::clone(&self.hook.delivery));
@@ -208,6 +219,15 @@ impl Daemon {
         let watch = Watch { hook: Arc::clone(&self.hook), servers: vec![webhooks, commands], reload_failed };
         self.watch = Some(tokio::spawn(watch.tell()).abort_handle());
         self.send_patrols();
+        self.begin_heartbeat(beats);
+    }
+
+    /// A heartbeat by the config in force, in place of the former one.
+    fn begin_heartbeat(&mut self, beats: Option<Beats>) {
+        let begun = beats.map(|beats| tokio::spawn(beats.beat(Arc::clone(&self.hook))).abort_handle());
+        if let Some(former) = std::mem::replace(&mut self.heartbeat, begun) {
+            former.abort();
+        }
     }
 
     /// Those who ask gateways go on by the config in force. A source that is gone is asked no more.
@@ -246,14 +266,14 @@ impl Daemon {
     async fn swap(&mut self, load: impl Fn() -> Result<Config, String>) -> bool {
         let prepared = match load() {
             Err(report) => Err(report),
-            Ok(config) => match (delivery::build(&config.routing), counter(&config), self.store.owing().await) {
-                (Ok(built), Ok(counter), Ok(owing)) => Ok((config, built, counter, owing)),
+            Ok(config) => match (delivery::build(&config.routing), asking(&config), self.store.owing().await) {
+                (Ok(built), Ok(asking), Ok(owing)) => Ok((config, built, asking, owing)),
                 (Err(error), ..) => Err(with_cause(&error)),
                 (_, Err(error), _) => Err(with_cause(&error)),
                 (.., Err(error)) => Err(with_cause(&error)),
             },
         };
-        let (config, built, counter, owing) = match prepared {
+        let (config, built, (counter, beats), owing) = match prepared {
             Ok(prepared) => prepared,
             Err(report) => {
                 tracing::error!(name: "not-reloaded", "the config was not reloaded; everything goes on with the former one\n{report}");
@@ -270,6 +290,7 @@ impl Daemon {
         self.config = config;
         self.take_effect();
         self.send_patrols();
+        self.begin_heartbeat(beats);
         true
     }
 
@@ -325,6 +346,7 @@ impl Daemon {
         if let Some(watch) = self.watch.take() {
             watch.abort();
         }
+        self.begin_heartbeat(None);
         systemd::stopping();
         tracing::info!("stopping: no new webhooks, finishing what is in flight");
         self.stop.send_replace(true);
@@ -356,10 +378,10 @@ fn with_cause(error: &dyn std::error::Error) -> String {
     error.source().map_or_else(|| error.to_string(), |cause| format!("{error}: {cause}"))
 }
 
-/// Whom to ask about lines.
-fn counter(config: &Config) -> Result<Counter, BuildError> {
-    let gateways = config.sources.iter();
-    Counter::new(gateways.filter_map(|(name, source)| Some((name, source.gateway.as_ref()?))))
+/// What asks others over HTTP: about lines, and whether somebody hears that all is well.
+fn asking(config: &Config) -> Result<(Counter, Option<Beats>), BuildError> {
+    let gateways = config.sources.iter().filter_map(|(name, source)| Some((name, source.gateway.as_ref()?)));
+    Ok((Counter::new(gateways)?, config.heartbeat.as_ref().map(Beats::new).transpose()?))
 }
 
 fn hook_settings(config: &Config) -> HookSettings {

@@ -18,6 +18,7 @@ pub mod delivery;
 #[doc(hidden)]
 pub mod fuzzing;
 pub mod gateway;
+mod heartbeat;
 pub mod incident;
 mod journal;
 pub mod link;

@@ -63,6 +63,7 @@ fn machine() -> TempDir {
         ("tls/privkey.pem", key.serialize_pem()),
         ("relay-ca.pem", certificate.pem()),
         ("credentials/smtp-password", "secret".to_owned()),
+        ("credentials/heartbeat-url", "https://hc.example.com/ping/x".to_owned()),
         ("credentials/slack-url", "https://hooks.slack.com/services/x".to_owned()),
     ] {
         let path = folder.path().join(file);

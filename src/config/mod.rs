@@ -5,6 +5,7 @@
 
 mod file;
 mod gateway;
+mod heartbeat;
 mod inventory;
 mod layers;
 
@@ -28,6 +29,7 @@ use jiff::Timestamp;
 use linedown_sinks::{Environment, Path, Secrets, SinkKind, TextKeys};
 use serde_json::{Map, Value};
 
+pub use heartbeat::Heartbeat;
 pub use report::{Report, Row};
 pub use server::Server;
 pub use sources::Source;
@@ -40,12 +42,15 @@ use layers::Layers;
 use reader::Reader;
 
 /// The tables a config has.
-const TABLES: [&str; 8] = ["server", "store", "sources", "instances", "messages", "sinks", "quiet", "rules"];
+const TABLES: [&str; 9] =
+    ["server", "store", "heartbeat", "sources", "instances", "messages", "sinks", "quiet", "rules"];
 
 /// Everything that was configured, checked.
 pub struct Config {
     /// Where webhooks come in.
     pub server: Server,
+    /// Who is told again and again that all is well, if somebody is.
+    pub heartbeat: Option<Heartbeat>,
     /// Where state is kept.
     pub store: Store,
     /// The gateways, by the name that stands in their webhooks' address.
@@ -152,6 +157,7 @@ fn check(
     let public_url = server.public_url.clone();
     Config {
         server,
+        heartbeat: tables.get("heartbeat").and_then(|table| heartbeat::read(table, &at("heartbeat"), reader)),
         store: store::read(table("store"), &at("store"), process.variable("STATE_DIRECTORY"), reader),
         sources,
         messages: messages.keys,

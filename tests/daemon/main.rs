@@ -12,6 +12,7 @@ mod delivery;
 mod durability;
 mod figures;
 mod gateway;
+mod heartbeat;
 mod hostile;
 mod intake;
 mod life;

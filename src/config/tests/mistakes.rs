@@ -38,6 +38,14 @@ const MISTAKES: &[(&str, &str, &str)] = &[
     ("[server]\nmax_connections = -1", "2:19 invalid value: integer `-1`", ""),
     ("server.tls = 'x'", "1:14 wrong type: string", "write `tls = {"),
     // Store.
+    ("[heartbeat]\nevery = '1m'", "1:1 `url` is missing", "the address that a watcher"),
+    (
+        "[heartbeat]\nurl = 'http://hc.example/hunter2'",
+        "2:7 http:// would show the address, and who has it can say that all is well",
+        "use https://",
+    ),
+    ("[heartbeat]\nurl = 'https://hc.example/x'\nevery = '0s'", "3:9 0s is out of bounds", ""),
+    ("[heartbeat]\nurl = 'nonsense'", "2:7 not an address", ""),
     ("[store]\nkeep = 400", "2:8 a duration without a unit", "add one of `ms`"),
     ("[store]\nkeep = '400'", "2:8 a duration without a unit", "add one of `ms`"),
     ("[store]\nkeep = '4 weeks'", "2:8 \"4 weeks\" is not a duration", ""),

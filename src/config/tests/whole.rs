@@ -146,6 +146,7 @@ fn the_shipped_config_is_accepted_with_and_without_its_examples() {
             .write("credentials/z-api-partner-token", "F00D")
             .write("credentials/z-api-token-39ECB202B157D11E37905AE607963117", "F00D")
             .write("credentials/smtp-password", "hunter2")
+            .write("credentials/heartbeat-url", "https://hc.example.com/ping/x")
             .write("credentials/slack-url", "https://hooks.slack.com/services/T0/B0/x");
         let here = folder.folder.path().display().to_string();
         std::fs::create_dir(folder.path("templates")).unwrap();

@@ -1,0 +1,72 @@
+//! `[heartbeat]`: who is told, again and again, that all is well, so that somebody notices when linedown itself is gone.
+
+use std::time::Duration;
+
+use linedown_sinks::http::is_loopback;
+use linedown_sinks::{Path, Secret, Section};
+use reqwest::Url;
+use secrecy::{ExposeSecret, SecretString};
+use serde::Deserialize;
+use serde_json::Value;
+
+use super::reader::Reader;
+use crate::period::Period;
+
+/// How often it is told where the config does not say.
+const EVERY: Period = Period(Duration::from_mins(1));
+/// Telling more often would be noise.
+const SHORTEST: Period = Period(Duration::from_secs(1));
+/// Telling less often, nobody would notice in time.
+const LONGEST: Period = Period(Duration::from_hours(24));
+
+/// Who is told, and how often.
+#[derive(Clone, Debug)]
+pub struct Heartbeat {
+    /// The address. Who has it can say that all is well.
+    pub url: SecretString,
+    /// How often.
+    pub every: Duration,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct Keys {
+    url: Option<Secret>,
+    every: Option<Period>,
+    insecure: bool,
+}
+
+pub(super) fn read(value: &Value, path: &Path, reader: &mut Reader<'_>) -> Option<Heartbeat> {
+    reader.table(value, path, "[heartbeat]")?;
+    let mut section = Section::new(value, path.clone(), &[], reader.environment);
+    let heartbeat = read_keys(&mut section);
+    reader.finish(section);
+    heartbeat
+}
+
+fn read_keys(section: &mut Section<'_>) -> Option<Heartbeat> {
+    let keys: Keys = section.read()?;
+    let every = keys.every.unwrap_or(EVERY);
+    if every < SHORTEST || every > LONGEST {
+        section.error("every", format!("{every} is out of bounds")).expected = Some(format!("{SHORTEST} to {LONGEST}"));
+    }
+    let Some(secret) = &keys.url else {
+        section.missing("url", "the address that a watcher such as healthchecks.io gives you");
+        return None;
+    };
+    let url = section.secret("url", secret)?;
+    // A credential that only systemd provides is empty here; that has been noted.
+    if url.expose_secret().is_empty() {
+        return None;
+    }
+    match Url::parse(url.expose_secret().trim()).ok().filter(Url::has_host) {
+        Some(url) if url.scheme() == "https" => {}
+        Some(url) if url.scheme() == "http" && (keys.insecure || is_loopback(&url)) => {}
+        Some(url) if url.scheme() == "http" => {
+            section.error("url", "http:// would show the address, and who has it can say that all is well").hint =
+                Some("use https://, or write `insecure = true`".into());
+        }
+        _ => section.error("url", "not an address").expected = Some("`https://…`".into()),
+    }
+    Some(Heartbeat { url, every: every.0 })
+}

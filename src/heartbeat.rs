@@ -1,0 +1,61 @@
+//! Says to a watcher elsewhere that all is well, for as long as it is: webhooks can be accepted, the store writes, every
+//! worker gets on. Whoever hears nothing knows that linedown is gone, or as good as gone.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use linedown_sinks::BuildError;
+use linedown_sinks::http::{self, Manners};
+use reqwest::{Client, Url};
+use secrecy::ExposeSecret;
+use tokio::time::{MissedTickBehavior, interval};
+
+use crate::config::Heartbeat;
+use crate::server::hook::Hook;
+
+/// How the watcher is asked: bounded, and following nowhere.
+const MANNERS: Manners = Manners { connect: Duration::from_secs(5), answer: Duration::from_secs(10), kept: 1 };
+
+/// One that can begin.
+pub(crate) struct Beats {
+    client: Client,
+    url: Url,
+    every: Duration,
+}
+
+impl Beats {
+    /// Opens no connection.
+    pub(crate) fn new(heartbeat: &Heartbeat) -> Result<Self, BuildError> {
+        let url = Url::parse(heartbeat.url.expose_secret().trim());
+        let url = url.map_err(|error| BuildError(format!("the heartbeat's address cannot be read: {error}")))?;
+        Ok(Self { client: http::client(&url, MANNERS)?, url, every: heartbeat.every })
+    }
+
+    /// Goes on until it is dropped.
+    pub(crate) async fn beat(self, hook: Arc<Hook>) {
+        let mut ticks = interval(self.every);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut failed = false;
+        loop {
+            ticks.tick().await;
+            // What is not well is in the log already, and the watcher shall miss us.
+            if hook.not_ready().await.is_some() {
+                continue;
+            }
+            let why = match self.client.get(self.url.clone()).send().await {
+                Ok(answer) if answer.status().is_success() => None,
+                Ok(answer) => Some(format!("it answered {}", answer.status().as_u16())),
+                Err(error) if error.is_timeout() => Some("no answer in time".to_owned()),
+                Err(_) => Some("it cannot be reached".to_owned()),
+            };
+            match &why {
+                Some(why) if !failed => {
+                    tracing::warn!(why, "the watcher did not take the heartbeat; it may think that linedown is gone");
+                }
+                None if failed => tracing::info!("the watcher takes the heartbeat again"),
+                _ => {}
+            }
+            failed = why.is_some();
+        }
+    }
+}

@@ -1,0 +1,66 @@
+//! Somebody elsewhere hears that all is well, for as long as it is.
+
+use std::io::{Read, Write};
+use std::net::TcpListener;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
+use std::time::Duration;
+
+use rustix::process::{Resource, Rlimit, prlimit};
+
+use crate::daemon::{CANARY, Daemon, eventually};
+use crate::sections::{CONSOLE, tell};
+
+/// A watcher's address, and how often it has heard.
+fn watcher() -> (String, Arc<AtomicUsize>) {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("there is a free port");
+    let url = format!("http://{}/ping/{CANARY}", listener.local_addr().expect("it has an address"));
+    let heard = Arc::new(AtomicUsize::new(0));
+    let count = Arc::clone(&heard);
+    thread::spawn(move || {
+        for mut stream in listener.incoming().map_while(Result::ok) {
+            let count = Arc::clone(&count);
+            thread::spawn(move || {
+                let mut request = [0; 2048];
+                while let Ok(length @ 1..) = stream.read(&mut request) {
+                    assert!(request[..length].starts_with(b"GET /ping/"));
+                    count.fetch_add(1, Ordering::SeqCst);
+                    let _ = stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n");
+                }
+            });
+        }
+    });
+    (url, heard)
+}
+
+#[test]
+fn the_watcher_hears_while_all_is_well_and_misses_us_when_the_store_cannot_write() {
+    let (url, heard) = watcher();
+    let count = || heard.load(Ordering::SeqCst);
+    let sections = format!("[heartbeat]\nurl = \"{url}\"\nevery = \"1s\"\n{CONSOLE}{}", tell(&["console"]));
+    let mut daemon = Daemon::prepare(&sections);
+    daemon.launch_without_file_size_signal();
+    eventually("two beats", || (count() >= 2).then_some(()));
+
+    let largest_file = |bytes| {
+        let limit = Rlimit { current: bytes, maximum: None };
+        prlimit(Some(daemon.pid()), Resource::Fsize, limit).expect("a limit can be set");
+    };
+    largest_file(Some(0));
+    eventually("it not to be ready", || (daemon.get("/readyz").status == 503).then_some(()));
+    // One that was under way may still arrive.
+    thread::sleep(Duration::from_secs(1));
+    let before = count();
+    thread::sleep(Duration::from_secs(3));
+    assert_eq!(count(), before, "a watcher that hears would think that all is well");
+
+    largest_file(None);
+    eventually("it to beat again", || (count() > before).then_some(()));
+    daemon.configure(&format!("{CONSOLE}{}", tell(&["console"])));
+    daemon.reload();
+    thread::sleep(Duration::from_secs(1));
+    let last = count();
+    thread::sleep(Duration::from_secs(2));
+    assert_eq!(count(), last, "it is not in the config any more");
+}
