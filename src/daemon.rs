@@ -105,8 +105,14 @@ pub async fn run(
         tokio::select! {
             _ = signals.stop.changed() => break,
             () = store.damaged() => return Err(StartError::Damaged),
-            Some(()) = signals.reload.recv() => daemon.reload(&load).await,
-            _ = housekeeping.tick() => daemon.forget_the_old().await,
+            Some(()) = signals.reload.recv() => {
+                daemon.reload(&load).await;
+                // Less may be kept now.
+                housekeeping.reset_immediately();
+            }
+            _ = housekeeping.tick() => if daemon.forget_some().await {
+                housekeeping.reset_immediately();
+            },
             _ = looks.tick() => if let Some(by) = timekeeper.look(clock::now()) {
                 tracing::warn!(seconds = by.as_secs(), "the clock was set back; what waits is due by so much earlier");
                 daemon.set_back().await;
@@ -131,6 +137,8 @@ struct Daemon {
     /// Tells a watcher that all is well.
     heartbeat: Option<AbortHandle>,
     reload_failed: Arc<AtomicBool>,
+    /// How much of what is old is forgotten so far, while there is more of it.
+    forgotten: usize,
     socket: PathBuf,
     /// Those who ask gateways, by source.
     patrols: BTreeMap<String, watch::Sender<Orders>>,
@@ -176,6 +184,7 @@ impl Daemon {
             watch: None,
             heartbeat: None,
             reload_failed: Arc::default(),
+            forgotten: 0,
             socket,
             patrols: BTreeMap::new(),
         };
@@ -309,22 +318,25 @@ impl Daemon {
         }
     }
 
-    async fn forget_the_old(&self) {
+    /// One step of forgetting what is over and old: signals have their turn in between. Answers whether there may be
+    /// more.
+    async fn forget_some(&mut self) -> bool {
         let over_before = clock::now().checked_sub(self.config.store.keep).unwrap_or(jiff::Timestamp::MIN);
-        let mut forgotten = 0;
-        loop {
-            match self.store.prune(over_before, PRUNED_AT_ONCE).await {
-                Ok(0) => break,
-                Ok(some) => forgotten += some,
-                Err(error) => {
-                    tracing::warn!(error = %error, "cannot forget what is old; trying again in an hour");
-                    break;
-                }
+        match self.store.prune(over_before, PRUNED_AT_ONCE).await {
+            Ok(0) => {}
+            Ok(some) => {
+                self.forgotten += some;
+                return true;
+            }
+            Err(error) => {
+                tracing::warn!(error = %error, "cannot forget what is old; trying again in an hour");
             }
         }
+        let forgotten = std::mem::take(&mut self.forgotten);
         if forgotten > 0 {
             tracing::info!(forgotten, "forgot what was over and old");
         }
+        false
     }
 
     /// What the clock wrote before it was set back is made to fit it.

@@ -130,9 +130,11 @@ fn leaf(service: &Service, table: &str) -> u64 {
     u64::from(u32::from_be_bytes(page[cell..cell + 4].try_into().expect("four bytes")))
 }
 
-#[test]
-fn the_old_is_forgotten_in_steps_that_keep_no_webhook_waiting() {
-    const OLD: usize = 20_000;
+/// Outages that have been over for long.
+const OLD: i64 = 20_000;
+
+/// A store with them, and nothing running.
+fn with_the_old() -> Service {
     let mut service = Service::new();
     service.configure(&format!("{THERE}{RULE}"));
     service.start_and_wait();
@@ -150,7 +152,14 @@ fn the_old_is_forgotten_in_steps_that_keep_no_webhook_waiting() {
         store.execute(&format!("{table} {numbers} SELECT {values}"), []).expect("rows can be inserted");
     }
     store.close().expect("it closes");
+    service
+}
 
+const FORGOT: &str = "forgot what was over and old";
+
+#[test]
+fn the_old_is_forgotten_in_steps_that_keep_no_webhook_waiting() {
+    let mut service = with_the_old();
     service.start();
     let mut slowest = Duration::ZERO;
     for number in 0.. {
@@ -160,7 +169,7 @@ fn the_old_is_forgotten_in_steps_that_keep_no_webhook_waiting() {
         if number > 0 {
             slowest = slowest.max(begun.elapsed());
         }
-        if service.log().contains("forgot what was over and old") {
+        if service.log().contains(FORGOT) {
             assert!(number > 1, "it was over before anything came");
             break;
         }
@@ -169,4 +178,17 @@ fn the_old_is_forgotten_in_steps_that_keep_no_webhook_waiting() {
     assert!(slowest < Duration::from_secs(1), "{slowest:?}");
     let left = service.rows(&["incidents"]);
     assert!(left.iter().all(|row| row["opened_at"].as_str() > Some("2000")), "the old ones are gone");
+}
+
+#[test]
+fn who_is_told_to_end_while_the_old_is_forgotten_ends() {
+    let mut service = with_the_old();
+    service.start();
+    assert_eq!(down(&service, "new"), Some(200));
+    service.term();
+    assert!(service.ended_within(DEADLINE).is_some_and(|how| how.success()), "{}", service.end_of_log());
+    assert!(!service.log().contains(FORGOT), "it was forgotten before it could end");
+    let store = Connection::open(service.store()).expect("it opens");
+    let left: i64 = store.query_row("SELECT count(*) FROM incident", [], |row| row.get(0)).expect("rows");
+    assert!((2..=OLD).contains(&left), "{left} are left");
 }
