@@ -74,6 +74,11 @@ impl Service {
         fs::write(self.path("conf.d/soak.toml"), sections).expect("the config can be written");
     }
 
+    /// Adds to the base of the config.
+    pub(crate) fn also(&self, section: &str) {
+        fs::write(self.path("conf.d/also.toml"), section).expect("the config can be written");
+    }
+
     /// Starts it, and waits for nothing.
     pub(crate) fn start(&mut self) {
         let append = |name: &str| {

@@ -41,6 +41,9 @@ struct control {
     uint64_t failed;       /* how many were made to fail */
     uint64_t syncs;        /* syncs so far */
     uint64_t fail_sync;    /* this one fails with fail_errno, 0: none */
+    int64_t haste;         /* the wall clock goes on by so many seconds more in each second */
+    uint64_t haste_since;  /* since this moment of the clock that only goes forward, in ns; set here */
+    uint64_t read_errno;   /* reads fail with this, as many of them as of writes; they are no steps */
 };
 
 enum { WRITE = 1, TRUNCATE, SYNCED, NOT_SYNCED, UNLINK };
@@ -125,22 +128,25 @@ static void note(uint32_t what, int file, uint64_t offset, const void *data, uin
     syscall(SYS_writev, journal, parts, data ? 2 : 1);
 }
 
+static int unlucky(void)
+{
+    static __thread unsigned seed;
+    if (!seed)
+        seed = (unsigned)getpid() * 2654435761u + (unsigned)(uintptr_t)&seed;
+    return (uint64_t)(rand_r(&seed) % 1000) < control->per_mille;
+}
+
 /* What this step fails with, if it does. */
 static int trouble(uint64_t usual)
 {
-    static __thread unsigned seed;
     uint64_t step = __atomic_add_fetch(&control->steps, 1, __ATOMIC_SEQ_CST);
     if (control->slow_us)
         usleep(control->slow_us);
     int error = 0;
     if (control->fail_step && step == control->fail_step)
         error = control->fail_errno;
-    else if (usual) {
-        if (!seed)
-            seed = (unsigned)getpid() * 2654435761u + (unsigned)(uintptr_t)&seed;
-        if ((uint64_t)(rand_r(&seed) % 1000) < control->per_mille)
-            error = usual;
-    }
+    else if (usual && unlucky())
+        error = usual;
     if (error)
         __atomic_add_fetch(&control->failed, 1, __ATOMIC_SEQ_CST);
     return error;
@@ -183,6 +189,30 @@ ssize_t write(int fd, const void *data, size_t length)
     if (written > 0)
         lseek(fd, offset + written, SEEK_SET);
     return written;
+}
+
+static int cannot_read(int fd)
+{
+    if (!control || !control->read_errno || which(fd) >= FOLDER || !unlucky())
+        return 0;
+    __atomic_add_fetch(&control->failed, 1, __ATOMIC_SEQ_CST);
+    errno = control->read_errno;
+    return 1;
+}
+
+ssize_t pread64(int fd, void *data, size_t length, off64_t offset)
+{
+    return cannot_read(fd) ? -1 : syscall(SYS_pread64, fd, data, length, offset);
+}
+
+ssize_t pread(int fd, void *data, size_t length, off_t offset)
+{
+    return pread64(fd, data, length, offset);
+}
+
+ssize_t read(int fd, void *data, size_t length)
+{
+    return cannot_read(fd) ? -1 : syscall(SYS_read, fd, data, length);
 }
 
 static int sync_it(int fd, int call)
@@ -244,12 +274,24 @@ int unlink(const char *name)
     return done;
 }
 
+/* By how many milliseconds the wall clock is off. */
+static int64_t off(void)
+{
+    if (!control->haste)
+        return control->clock_ms;
+    struct timespec steady;
+    syscall(SYS_clock_gettime, CLOCK_MONOTONIC, &steady);
+    uint64_t ns = steady.tv_sec * 1000000000ull + steady.tv_nsec, none = 0;
+    __atomic_compare_exchange_n(&control->haste_since, &none, ns, 0, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);
+    return control->clock_ms + (int64_t)((ns - control->haste_since) / 1000000) * control->haste;
+}
+
 int clock_gettime(clockid_t clock, struct timespec *now)
 {
     int done = real_clock_gettime ? real_clock_gettime(clock, now) : (int)syscall(SYS_clock_gettime, clock, now);
     if (!done && control && (clock == CLOCK_REALTIME || clock == CLOCK_REALTIME_COARSE)) {
-        int64_t nanos = now->tv_nsec + (control->clock_ms % 1000) * 1000000;
-        now->tv_sec += control->clock_ms / 1000 + (nanos < 0 ? -1 : nanos / 1000000000);
+        int64_t by = off(), nanos = now->tv_nsec + (by % 1000) * 1000000;
+        now->tv_sec += by / 1000 + (nanos < 0 ? -1 : nanos / 1000000000);
         now->tv_nsec = nanos < 0 ? nanos + 1000000000 : nanos % 1000000000;
     }
     return done;

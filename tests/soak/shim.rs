@@ -32,9 +32,13 @@ pub(crate) enum Number {
     Failed = 9,
     /// The sync that fails with the same, counted apart.
     FailSync = 11,
+    /// How many seconds more than one the wall clock goes on in each second.
+    Haste = 12,
+    /// What reads fail with; 13 is the shim's own.
+    ReadError = 14,
 }
 
-const NUMBERS: usize = 12;
+const NUMBERS: usize = 15;
 
 /// A compiled shim and its numbers.
 pub(crate) struct Shim {
@@ -77,7 +81,9 @@ impl Shim {
 
     /// Nothing fails any more, and the clock is right.
     pub(crate) fn behave(&self) {
-        for number in [Number::WriteError, Number::SyncError, Number::Slow, Number::Clock, Number::NoNames] {
+        for number in
+            [Number::WriteError, Number::SyncError, Number::ReadError, Number::Slow, Number::Clock, Number::NoNames]
+        {
             self.set(number, 0);
         }
         self.set(Number::FailStep, 0);

@@ -15,7 +15,7 @@ use crate::judge::{Case, Verdict, judge};
 use crate::service::Service;
 use crate::shim::{Number, Shim};
 use crate::sides::Sides;
-use crate::weather::{Counts, Weather, config};
+use crate::weather::{Counts, LITTLE, Weather};
 
 /// How often the daemon is killed where nobody says how often.
 const KILLS: usize = 15;
@@ -50,14 +50,12 @@ fn every_promise_is_kept_through_kills_and_faults_of_every_sort() {
     let mut environment = shim.environment(&service.store());
     environment.push(sides.environment());
     service.environment(environment);
-    let mut rng = Rng::with_seed(seed);
-    service.configure(&config(&sides, &mut rng));
+    let mut weather = Weather::new(&sides, &shim, seed, LITTLE);
+    service.configure(&weather.config());
     service.start_and_wait();
 
     let (gateway, stop) = (Gateway::default(), AtomicBool::new(false));
     let address = service.address();
-    let mut weather =
-        Weather { sides: &sides, shim: &shim, rng, counts: Counts::new(), mended: Vec::new(), disk_failed: false };
     thread::scope(|scope| {
         let _stop = StopOnDrop(&stop);
         for number in 1..=GATEWAYS {
@@ -74,7 +72,8 @@ fn every_promise_is_kept_through_kills_and_faults_of_every_sort() {
     calm(&mut service, &gateway, &sides);
     let verdict = judge(&Case::of(&service, &gateway, &sides));
     assert!(!service.log().contains("panicked"), "the daemon panicked");
-    for (what, number) in [("writes and syncs of the store", Number::Steps), ("of these, made to fail", Number::Failed)]
+    for (what, number) in
+        [("writes and syncs of the store", Number::Steps), ("reads, writes and syncs that failed", Number::Failed)]
     {
         weather.counts.insert(what.to_owned(), usize::try_from(shim.get(number)).unwrap_or_default());
     }

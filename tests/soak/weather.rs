@@ -21,37 +21,52 @@ pub(crate) type Counts = BTreeMap<String, usize>;
 
 /// The faults in force.
 pub(crate) struct Weather<'w> {
-    pub(crate) sides: &'w Sides,
-    pub(crate) shim: &'w Shim,
+    sides: &'w Sides,
+    shim: &'w Shim,
     pub(crate) rng: Rng,
     pub(crate) counts: Counts,
+    /// With sinks, one of these.
+    patience: &'static [&'static str],
     /// When what was changed is mended.
-    pub(crate) mended: Vec<(Instant, Mend)>,
+    mended: Vec<(Instant, Mend)>,
     /// Whether the disk failed in this life.
     pub(crate) disk_failed: bool,
 }
 
+/// Of which something is given up.
+pub(crate) const LITTLE: &[&str] = &["2s", "3s", "5s"];
+/// Of which nothing is given up but what is refused for good. A clock that jumps would be the end of it: there it
+/// does not.
+pub(crate) const ENDLESS: &[&str] = &["3650d"];
+
 /// What ends by itself.
 #[derive(Clone, Copy)]
-pub(crate) enum Mend {
+enum Mend {
     Wire(usize),
     Number(Number),
 }
 
-/// The config, under one name and with one patience or another.
-pub(crate) fn config(sides: &Sides, rng: &mut Rng) -> String {
-    let patience = ["2s", "3s", "5s"][rng.usize(..3)];
-    format!("{}{}", sides.config(patience), rules(&format!("rule {}", rng.u8(..))))
-}
+impl<'w> Weather<'w> {
+    /// Fair.
+    pub(crate) fn new(sides: &'w Sides, shim: &'w Shim, seed: u64, patience: &'static [&'static str]) -> Self {
+        let (rng, counts) = (Rng::with_seed(seed), Counts::new());
+        Self { sides, shim, rng, counts, patience, mended: Vec::new(), disk_failed: false }
+    }
 
-impl Weather<'_> {
+    /// The config, under one name and with one patience or another.
+    pub(crate) fn config(&mut self) -> String {
+        let patience = self.patience[self.rng.usize(..self.patience.len())];
+        format!("{}{}", self.sides.config(patience), rules(&format!("rule {}", self.rng.u8(..))))
+    }
+
     pub(crate) fn count(&mut self, what: &str) {
         *self.counts.entry(what.to_owned()).or_default() += 1;
     }
 
     /// A life begins, in whatever weather there is.
     pub(crate) fn begin(&mut self) {
-        let disk = |what: &Mend| matches!(what, Mend::Number(Number::WriteError | Number::SyncError));
+        let disk =
+            |what: &Mend| matches!(what, Mend::Number(Number::WriteError | Number::SyncError | Number::ReadError));
         self.disk_failed = self.mended.iter().any(|(_, what)| disk(what));
     }
 
@@ -83,7 +98,7 @@ impl Weather<'_> {
             4..7 => self.relay(),
             7..9 => self.slack(),
             9..12 => self.disk(),
-            12 => self.clock(),
+            12 if self.patience == LITTLE => self.clock(),
             13 => {
                 self.count("names that do not resolve");
                 self.shim.set(Number::NoNames, 1);
@@ -157,10 +172,11 @@ impl Weather<'_> {
 
     fn disk(&mut self) {
         self.shim.set(Number::PerMille, [1000, 1000, 300, 30][self.rng.usize(..4)]);
-        let (what, number, value) = match self.rng.u8(..4) {
+        let (what, number, value) = match self.rng.u8(..5) {
             0 => ("is full", Number::WriteError, ENOSPC),
             1 => ("fails to write", Number::WriteError, EIO),
             2 => ("fails to sync", Number::SyncError, EIO),
+            3 => ("fails to read", Number::ReadError, EIO),
             _ => ("is slow", Number::Slow, self.rng.i64(500..20_000)),
         };
         self.count(&format!("disk {what}"));
@@ -178,7 +194,7 @@ impl Weather<'_> {
     }
 
     fn reload(&mut self, service: &Service) {
-        let good = config(self.sides, &mut self.rng);
+        let good = self.config();
         if self.rng.u8(..4) == 0 {
             self.count("reload of a broken config");
             service.configure(&good.replace("stdout", "stdoubt"));
