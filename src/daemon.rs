@@ -20,6 +20,7 @@ use crate::certificate::Served;
 use crate::clock;
 use crate::config::Config;
 use crate::delivery::{self, Delivery, NotBuilt, SharedRouting};
+use crate::descriptors;
 use crate::gateway::auditor::{self, Auditor};
 use crate::gateway::counter::{Counter, SharedCounter};
 use crate::gateway::patrol::{Orders, Patrol};
@@ -216,7 +217,7 @@ impl Daemon {
         let webhooks = self.servers.spawn(listener::serve(
             listener,
             encryption,
-            self.config.server.max_connections,
+            self.connections(),
             server::routes(Arc::clone(&self.hook), self.tls.clone()),
             self.stop.subscribe(),
         ));
@@ -229,6 +230,20 @@ impl Daemon {
         self.watch = Some(tokio::spawn(watch.tell()).abort_handle());
         self.send_patrols();
         self.begin_heartbeat(beats);
+    }
+
+    /// How many webhooks' connections there may be.
+    fn connections(&self) -> usize {
+        let (wanted, limit) = (self.config.server.max_connections, descriptors::raise());
+        let connections = descriptors::connections(wanted, self.config.routing.sinks.len(), limit);
+        if connections < wanted {
+            tracing::warn!(
+                connections,
+                limit,
+                "the limit on open files leaves room for fewer connections than server.max_connections; raise it (LimitNOFILE= in systemd)"
+            );
+        }
+        connections
     }
 
     /// A heartbeat by the config in force, in place of the former one.

@@ -134,6 +134,14 @@ impl Daemon {
         self.launch_as(shell);
     }
 
+    /// Starts it where a process may have so many files open, and so many if it asks for more.
+    pub(crate) fn launch_with_few_files(&mut self, few: u32, most: u32) {
+        let mut shell = Command::new("/bin/sh");
+        let limit = format!("ulimit -S -n {few}; ulimit -H -n {most}; exec \"$@\" </dev/null");
+        shell.args(["-c", &limit, "sh", BINARY]);
+        self.launch_as(shell);
+    }
+
     /// Starts it as systemd does, with a socket that it did not open itself.
     pub(crate) fn launch_on(&mut self, socket: &TcpListener) {
         let socket = socket.try_clone().expect("a socket can be shared");

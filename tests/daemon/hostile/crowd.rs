@@ -5,13 +5,14 @@ use std::net::TcpStream;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
+use linedown_standins::Smtp;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use super::case::{chunked_webhook, gzip, webhook};
-use super::{Before, GROWTH, MAX_BODY, start};
+use super::{Before, GROWTH, MAX_BODY, accept_in_time, open_files, start};
 use crate::daemon::{Daemon, HOOK};
 use crate::http::exchange;
-use crate::payload::down;
+use crate::sections::{email, tell};
 
 /// Silent connections, where the machine lets a process have so many.
 const SILENT: u64 = 10_000;
@@ -35,7 +36,7 @@ fn many_files() -> u64 {
 fn silent_crowd(daemon: &Daemon, count: u64) -> Vec<TcpStream> {
     let among = |number: u64| {
         if number.is_multiple_of(500) {
-            daemon.accept(&down(&format!("among {number}")));
+            accept_in_time(daemon, &format!("among {number}"));
         }
         daemon.connect()
     };
@@ -49,7 +50,7 @@ fn ten_thousand_silent_connections_keep_no_webhook_out() {
     let daemon = start("");
     let before = Before::of(&daemon);
     let crowd = silent_crowd(&daemon, count);
-    daemon.accept(&down("at the end"));
+    accept_in_time(&daemon, "at the end");
     drop(crowd);
     before.holds(&daemon, GROWTH);
 }
@@ -60,9 +61,33 @@ fn ten_thousand_connections_that_may_all_stay_open_cost_little() {
     let daemon = start(&format!("max_connections = {}\n", count + 100));
     let before = Before::of(&daemon);
     let crowd = silent_crowd(&daemon, count);
-    daemon.accept(&down("at the end"));
+    accept_in_time(&daemon, "at the end");
     drop(crowd);
     before.holds(&daemon, CROWD_GROWTH);
+}
+
+#[test]
+fn connections_leave_room_for_deliveries_where_few_files_may_be_open() {
+    let relay = Smtp::new();
+    let sections = format!("[server]\nmax_connections = 10000\n{}{}", email("ops", &relay), tell(&["ops"]));
+    let mut daemon = Daemon::prepare(&sections);
+    daemon.launch_with_few_files(100, 300);
+    daemon.wait_for_log("the limit on open files leaves room for fewer connections");
+    let crowd: Vec<TcpStream> = (0..1_000)
+        .map(|number| {
+            if number % 100 == 99 {
+                accept_in_time(&daemon, &format!("among {number}"));
+            }
+            daemon.connect()
+        })
+        .collect();
+    // More than it was given at first.
+    let open = open_files(daemon.pid());
+    assert!(open > 150, "{open} files are open");
+    relay.wait_for(10);
+    accept_in_time(&daemon, "at the end");
+    relay.wait_for(11);
+    drop(crowd);
 }
 
 #[test]
@@ -89,7 +114,7 @@ fn two_thousand_slow_clients_keep_no_webhook_out() {
         for stream in crowd.iter_mut().skip(1).step_by(3) {
             let _ = stream.write_all(b"E");
         }
-        daemon.accept(&down(&format!("round {round}")));
+        accept_in_time(&daemon, &format!("round {round}"));
     }
     drop(crowd);
     before.holds(&daemon, GROWTH);
@@ -133,7 +158,7 @@ fn bombs_and_floods_keep_no_webhook_out() {
             });
         }
         for round in 0..50 {
-            daemon.accept(&down(&format!("round {round}")));
+            accept_in_time(&daemon, &format!("round {round}"));
         }
         enough.store(true, Ordering::Relaxed);
     });

@@ -15,6 +15,7 @@ use std::fs;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
+use std::time::{Duration, Instant};
 
 use rustix::process::Pid;
 use serde_json::json;
@@ -36,6 +37,9 @@ const MAX_BODY: usize = 16 * 1024;
 /// How much more memory than before the daemon may ever have had, in KiB. The crowds need about two thirds.
 const GROWTH: u64 = 48 * 1024;
 
+/// How long a webhook may take at most among all that. Gateways wait for longer.
+const BOUND: Duration = Duration::from_secs(5);
+
 /// What is told: the lines of the tests themselves, and none of those that hostile requests name.
 const TOLD: &str = "[[rules]]\nmatch = { instance = \"told*\" }\nnotify = [\"console\"]\ngroup_interval = \"0s\"\n\
                     [[rules]]\nnotify = [\"nobody\"]\n[sinks.nobody]\ntype = \"email\"\nserver = \"file:/dev/null/x\"\n\
@@ -43,6 +47,13 @@ const TOLD: &str = "[[rules]]\nmatch = { instance = \"told*\" }\nnotify = [\"con
 
 fn start(server: &str) -> Daemon {
     Daemon::start(&format!("[server]\n{server}{CONSOLE}{TOLD}"))
+}
+
+/// Posts a webhook that has to be taken in time.
+fn accept_in_time(daemon: &Daemon, line: &str) {
+    let begun = Instant::now();
+    daemon.accept(&down(line));
+    assert!(begun.elapsed() < BOUND, "{line}: {:?}", begun.elapsed());
 }
 
 fn setting(name: &str) -> Option<usize> {
