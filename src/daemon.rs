@@ -1,9 +1,9 @@
 //! The life of the daemon: everything that can fail first, then ready, reload, drain.
 
 use std::collections::BTreeMap;
-use std::io;
+use std::io::{self, ErrorKind};
 use std::net::SocketAddr;
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{FileTypeExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use linedown_sinks::BuildError;
 use rustls::ServerConfig;
-use tokio::net::{TcpListener, UnixListener};
+use tokio::net::{TcpListener, UnixListener, UnixStream};
 use tokio::sync::{mpsc, watch};
 use tokio::task::{AbortHandle, JoinSet};
 use tokio::time::{interval, timeout};
@@ -152,7 +152,7 @@ impl Daemon {
         let built = delivery::build(&config.routing)?;
         let listener = listen(config.server.listen)?;
         let socket = api::socket(&config);
-        let local = bind_local(&socket).map_err(|source| StartError::Local { path: socket.clone(), source })?;
+        let local = bind_local(&socket).await.map_err(|source| StartError::Local { path: socket.clone(), source })?;
 
         let routing = Arc::new(SharedRouting::new(Arc::clone(&config.routing)));
         let (counter, beats) = asking(&config)?;
@@ -424,11 +424,18 @@ fn hook_settings(config: &Config) -> HookSettings {
     }
 }
 
-/// Only we have the store open, so a socket that is there already is a dead daemon's.
-fn bind_local(path: &Path) -> io::Result<UnixListener> {
-    match std::fs::remove_file(path) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-        _ => {}
+/// Takes the place of a socket where nobody listens any more, and of nothing else.
+async fn bind_local(path: &Path) -> io::Result<UnixListener> {
+    match std::fs::symlink_metadata(path) {
+        Ok(found) if !found.file_type().is_socket() => {
+            return Err(io::Error::new(ErrorKind::AlreadyExists, "what is there is no socket"));
+        }
+        Ok(_) => match UnixStream::connect(path).await {
+            Err(error) if error.kind() == ErrorKind::ConnectionRefused => std::fs::remove_file(path)?,
+            _ => return Err(io::Error::new(ErrorKind::AddrInUse, "another program listens there")),
+        },
+        Err(error) if error.kind() == ErrorKind::NotFound => {}
+        Err(error) => return Err(error),
     }
     let listener = UnixListener::bind(path)?;
     std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o660))?;

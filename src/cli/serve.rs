@@ -58,7 +58,7 @@ fn explained(error: &StartError) -> CommandError {
         }
         StartError::Damaged => described.hint("start it again, as systemd does by itself; then look after the disk"),
         StartError::Store(_) => described.hint("the folder must exist and be writable for the user that runs linedown"),
-        StartError::Local { .. } => described.hint("set `server.api` to a path this user may write"),
+        StartError::Local { .. } => described.hint("set `server.api` to a path of its own, which this user may write"),
         StartError::Sink(_) | StartError::Gateway(_) | StartError::Tls(_) => described,
     }
 }

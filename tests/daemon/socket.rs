@@ -1,7 +1,10 @@
-//! The socket that systemd hands over: used instead of `server.listen`, and left open across a restart.
+//! The socket that systemd hands over: used instead of `server.listen`, and left open across a restart. And the one
+//! that commands talk to.
 
+use std::fs;
 use std::io::Write;
 use std::net::{TcpListener, TcpStream};
+use std::os::unix::net::{UnixListener, UnixStream};
 
 use crate::daemon::{Daemon, HOOK, JSON, eventually};
 use crate::http::{exchange, read, request};
@@ -46,4 +49,26 @@ fn a_socket_that_cannot_be_used_is_an_error_in_words() {
     for words in ["error: cannot listen on what systemd hands over", "caused by: it is no TCP socket", "hint:"] {
         assert!(ended.err.contains(words), "{ended:?}");
     }
+}
+
+#[test]
+fn the_commands_socket_takes_the_place_of_a_dead_one_and_of_nothing_else() {
+    let mut daemon = Daemon::prepare("");
+    let path = daemon.path("api.sock");
+    daemon.configure(&format!("[server]\napi = \"{path}\"\n{CONSOLE}{}", tell(&["console"])));
+    fs::write(&path, "precious").expect("a file can be written");
+    let ended = daemon.command(&["serve"]);
+    assert!(ended.code == Some(1) && ended.err.contains("what is there is no socket"), "{ended:?}");
+    assert_eq!(fs::read_to_string(&path).expect("it is still there"), "precious");
+
+    fs::remove_file(&path).expect("it is there");
+    let other = UnixListener::bind(&path).expect("a socket can be bound");
+    let ended = daemon.command(&["serve"]);
+    assert!(ended.code == Some(1) && ended.err.contains("another program listens there"), "{ended:?}");
+    UnixStream::connect(&path).expect("it still listens there");
+
+    // It leaves its socket behind, as who is killed does.
+    drop(other);
+    daemon.launch();
+    assert_eq!(daemon.rows(&["incidents"]).len(), 0);
 }
