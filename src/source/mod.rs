@@ -1,6 +1,7 @@
 //! Pure: a gateway's payload → an [`Event`]. One file a gateway; adding one is that file and a line in
 //! [`KINDS`].
 
+mod json;
 mod z_api;
 
 pub(crate) use z_api::reason as z_api_reason;
@@ -167,8 +168,7 @@ pub fn read(
     body: &[u8],
     received_at: Timestamp,
 ) -> Result<Option<Event>, Unusable> {
-    let body: Value = serde_json::from_slice(body)
-        .map_err(|error| Unusable::NotJson { line: error.line(), column: error.column() })?;
+    let body = json::read(body).map_err(|error| Unusable::NotJson { line: error.line(), column: error.column() })?;
     let Value::Object(payload) = body else { return Err(Unusable::NotAnObject) };
     let Reading::Report(report) = (kind.read)(&payload)? else { return Ok(None) };
     let gateway_at = believed(report.stamp, received_at);
