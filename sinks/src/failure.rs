@@ -57,20 +57,16 @@ impl Error for Failure {
 pub fn excerpt(text: &str) -> String {
     let mut line = String::new();
     let words = text.split(|c: char| c.is_whitespace() || c.is_control()).filter(|word| !word.is_empty());
-    let mut room = EXCERPT;
     for word in words {
-        let gap = usize::from(!line.is_empty());
-        let length = word.chars().count();
-        if length + gap > room {
-            line.extend(word.chars().take(room.saturating_sub(gap + 1)));
-            line.push('…');
-            break;
-        }
-        if gap == 1 {
+        if !line.is_empty() {
             line.push(' ');
         }
         line.push_str(word);
-        room -= length + gap;
+        if line.chars().count() > EXCERPT {
+            line = line.chars().take(EXCERPT - 1).collect();
+            line.push('…');
+            break;
+        }
     }
     line
 }
@@ -141,5 +137,7 @@ mod tests {
         assert!(long.chars().count() <= EXCERPT, "{}", long.chars().count());
         assert!(long.ends_with('…'));
         assert_eq!(excerpt(&"x".repeat(1000)).chars().count(), EXCERPT);
+        assert!(excerpt(&format!("a {}", "x".repeat(1000))).starts_with("a x"));
+        assert_eq!(excerpt(&format!("{} more", "x".repeat(EXCERPT))).chars().count(), EXCERPT);
     }
 }

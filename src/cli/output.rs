@@ -5,6 +5,7 @@ use std::io::{self, IsTerminal, Write};
 use comfy_table::{ContentArrangement, Table, TableStyle};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
+use linedown_sinks::is_deceptive;
 use serde::Serialize;
 
 use super::{Code, CommandError};
@@ -56,9 +57,9 @@ pub(super) fn table(heads: &[&str], rows: impl IntoIterator<Item = Vec<String>>)
     text
 }
 
-/// A text from outside, harmless to a terminal.
+/// A text from outside, harmless to a terminal and to who reads it.
 pub(super) fn printable(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
+    text.chars().filter(|c| !is_deceptive(*c)).map(|c| if c.is_control() { ' ' } else { c }).collect()
 }
 
 /// A moment on this machine's clock.
@@ -97,7 +98,7 @@ mod tests {
 
     #[test]
     fn tables_are_plain() {
-        let rows = [vec!["1".to_owned(), "a\u{1b}[31m".to_owned()]];
-        assert_eq!(table(&["id", "what"], rows), " ID  WHAT\n 1   a [31m\n");
+        let rows = [vec!["1".to_owned(), "a\u{1b}[31m\u{202e}b".to_owned()]];
+        assert_eq!(table(&["id", "what"], rows), " ID  WHAT\n 1   a [31mb\n");
     }
 }

@@ -33,7 +33,7 @@ pub(super) fn one_line(text: &str, most: usize) -> String {
 
 /// Whether a character is invisible and yet changes what people read. The joiners that emoji and some scripts
 /// are written with are not among them.
-fn is_deceptive(c: char) -> bool {
+pub fn is_deceptive(c: char) -> bool {
     matches!(c, '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}')
         || matches!(c, '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}')
 }

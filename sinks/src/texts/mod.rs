@@ -28,6 +28,7 @@ use self::reader::{Language, Reader};
 use self::templates::{Form, Templates};
 use crate::{Notification, Section, closest, one_of};
 
+pub use self::clean::is_deceptive;
 pub use self::inline::Inline;
 
 /// The keys about texts, the same for every sink and for the config's `[messages]`.
