@@ -7,18 +7,23 @@ use std::sync::OnceLock;
 use jiff::Timestamp;
 use linedown_sinks::fuzzing::Target;
 use linedown_sinks::{Instance, Path, Reason, Secrets};
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
 use serde_json::Value;
 
+use crate::certificate::Certificate;
 use crate::clock::from_millis;
 use crate::config::{self, Process};
 use crate::link::Purpose;
 use crate::period::Period;
 use crate::rule::matcher::{Matcher, Subject};
-use crate::{link, server, source};
+use crate::{gateway, link, server, source};
 
 /// By the names of their folders in `fuzz/corpus`.
 pub const TARGETS: &[(&str, Target)] = &[
+    ("certificate", certificate),
     ("config", config),
+    ("gateway", gateway::fuzz::answer),
     ("gzip", server::fuzz::gzip),
     ("link", link),
     ("matcher", matcher),
@@ -100,6 +105,26 @@ fn matcher(data: &[u8]) {
         if let Err(mismatch) = outcome {
             assert!(!mismatch.to_string().is_empty());
         }
+    }
+}
+
+/// A certificate: one as it is, one in PEM, or a key in PEM; what it needs besides is ours.
+fn certificate(data: &[u8]) {
+    let Some((choice, rest)) = data.split_first() else { return };
+    let ours = || PrivateKeyDer::from(PrivatePkcs8KeyDer::from(include_bytes!("../fuzz/key.der").as_slice()));
+    let der = || vec![CertificateDer::from(include_bytes!("../fuzz/certificate.der").as_slice())];
+    let made = match choice % 3 {
+        0 => Certificate::new(vec![CertificateDer::from(rest.to_vec())], ours()),
+        1 => Certificate::new(CertificateDer::pem_slice_iter(rest).flatten().collect(), ours()),
+        _ => match PrivateKeyDer::from_pem_slice(rest) {
+            Ok(key) => Certificate::new(der(), key),
+            Err(_) => return,
+        },
+    };
+    let Ok(made) = made else { return };
+    assert!(made.covers(&[]) && !made.covers(&["\u{0}".to_owned()]));
+    if let Some(validity) = made.validity {
+        assert!(validity.from.as_second().abs() < 400_000_000_000, "{validity:?}");
     }
 }
 

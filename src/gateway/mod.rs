@@ -11,6 +11,8 @@ mod client;
 pub mod counter;
 mod failure;
 pub mod fleet;
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) mod fuzz;
 pub(crate) mod patrol;
 pub mod registration;
 mod watch;

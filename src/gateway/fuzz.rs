@@ -1,0 +1,50 @@
+//! Whatever the gateway's API answers, or whoever stands in its place.
+
+use linedown_sinks::excerpt;
+
+use super::answer::{self, Profile, QrCode, Standing};
+
+/// A byte that names the question; then the answer's body.
+pub(crate) fn answer(data: &[u8]) {
+    let Some((question, body)) = data.split_first() else { return };
+    let body = String::from_utf8_lossy(body);
+    match question % 4 {
+        0 => {
+            if let Ok(Standing::Down { error: Some(error) }) = answer::standing(&body) {
+                fits(&error);
+            }
+        }
+        1 => {
+            if let Ok(profile) = answer::profile(&body) {
+                holds(&profile);
+            }
+        }
+        2 => {
+            if let Ok(page) = answer::page(&body) {
+                assert!(page.members.len() <= page.entries);
+                for member in &page.members {
+                    fits(&member.instance);
+                    holds(&member.profile);
+                }
+            }
+        }
+        _ => {
+            if let Ok(QrCode::Png(image)) = answer::qr_code(&body) {
+                assert!(image.starts_with(b"\x89PNG") && image.len() < body.len());
+            }
+        }
+    }
+}
+
+/// What is kept of a stranger's words is short and tidy.
+fn fits(text: &str) {
+    assert!(!text.is_empty() && excerpt(text) == text, "{text:?}");
+}
+
+fn holds(profile: &Profile) {
+    assert!(profile.due.is_none_or(|due| due.as_millisecond() > 0), "{profile:?}");
+    profile.payment.as_deref().into_iter().for_each(fits);
+    for webhook in super::Webhook::ALL {
+        assert!(profile.registered(webhook).is_none_or(|address| !address.is_empty() && address.len() <= 4096));
+    }
+}
