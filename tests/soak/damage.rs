@@ -12,6 +12,7 @@ use serde_json::json;
 
 use crate::gateway::{now_ms, post};
 use crate::service::Service;
+use crate::shim::{Number, Shim};
 
 /// Lines that are down when the damage is done.
 const LINES: usize = 300;
@@ -107,6 +108,27 @@ fn a_store_that_is_no_store_is_set_aside() {
     wait_for_told(&mut service, 1);
     let kept = aside(&service);
     assert_eq!(fs::read(&kept[0]).expect("it is kept"), nonsense, "{kept:?}");
+}
+
+#[test]
+fn a_disk_that_cannot_be_read_for_a_while_is_no_damage() {
+    let mut service = with_lines_down();
+    let shim = Shim::new(service.folder());
+    service.environment(shim.environment(&service.store()));
+    // As who meets it leaves it.
+    fs::write(service.store().with_extension("db.damaged"), "").expect("a file can be written");
+    shim.set(Number::PerMille, 300);
+    shim.set(Number::ReadError, 5);
+    service.start();
+    let deadline = Instant::now() + DEADLINE;
+    while shim.get(Number::Failed) < 20 {
+        assert!(Instant::now() < deadline, "nothing was read: {}", service.end_of_log());
+        thread::sleep(Duration::from_millis(5));
+    }
+    shim.behave();
+    wait_for_told(&mut service, LINES);
+    assert!(service.log().contains("the store is not damaged"), "{}", service.end_of_log());
+    assert!(aside(&service).is_empty() && !service.store().with_extension("db.damaged").exists());
 }
 
 /// Writes over a page in the middle of a table.

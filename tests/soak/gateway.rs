@@ -89,13 +89,13 @@ impl Gateway {
                 85..92 => 's',
                 _ => 't',
             };
-            self.post_one(address, self.in_pace(class), &mut rng);
+            self.post_one(address, self.in_pace(class), &mut rng, stop);
             thread::sleep(Duration::from_millis(rng.u64(2..40)));
         }
     }
 
     /// A line goes down, and perhaps comes back. Answers its name.
-    pub(crate) fn post_one(&self, address: SocketAddr, class: char, rng: &mut Rng) -> String {
+    pub(crate) fn post_one(&self, address: SocketAddr, class: char, rng: &mut Rng, stop: &AtomicBool) -> String {
         let name = format!("soak-{class}-{}", self.next.fetch_add(1, Ordering::SeqCst));
         let words = format!("Device has been disconnected ({:016x})", rng.u64(..));
         let sinks = CLASSES.iter().find(|(known, _)| *known == class).map_or(&[][..], |(_, sinks)| sinks);
@@ -104,24 +104,24 @@ impl Gateway {
         let stamp = self.now_ms();
         let down = json!({ "type": "DisconnectedCallback", "disconnected": true, "instanceId": name,
                            "phone": "5544999999999", "momment": stamp, "error": words });
-        let fate = self.insist(address, &down.to_string(), rng);
+        let fate = self.insist(address, &down.to_string(), rng, stop);
         self.change(&name, |line| line.down = fate);
         let comes_back = self.haste.is_some() || matches!(class, 'e' | 'm') && rng.u8(..100) < 30;
         if fate == Fate::Promised && comes_back {
             thread::sleep(Duration::from_millis(rng.u64(..300)));
             let up = json!({ "type": "ConnectedCallback", "connected": true, "instanceId": name,
                              "momment": self.now_ms().max(stamp + 1) });
-            let fate = self.insist(address, &up.to_string(), rng);
+            let fate = self.insist(address, &up.to_string(), rng, stop);
             self.change(&name, |line| line.up = fate);
         }
         name
     }
 
     /// Most gateways post once; some try again.
-    fn insist(&self, address: SocketAddr, body: &str, rng: &mut Rng) -> Fate {
+    fn insist(&self, address: SocketAddr, body: &str, rng: &mut Rng, stop: &AtomicBool) -> Fate {
         let mut fate = self.post(address, body);
         let mut tries = if self.haste.is_some() { MOST_TRIES } else { usize::from(rng.bool()) };
-        while fate != Fate::Promised && tries > 0 {
+        while fate != Fate::Promised && tries > 0 && !stop.load(Ordering::SeqCst) {
             tries -= 1;
             thread::sleep(Duration::from_millis(rng.u64(..200)));
             fate = self.post(address, body);

@@ -18,9 +18,9 @@ use crate::sides::Sides;
 use crate::weather::{Counts, LITTLE, Weather};
 
 /// How often the daemon is killed where nobody says how often.
-const KILLS: usize = 15;
+const KILLS: usize = 40;
 /// Gateways that post at the same time.
-const GATEWAYS: u64 = 3;
+const GATEWAYS: u64 = 6;
 /// As it is counted.
 const KILL: &str = "SIGKILL";
 /// How long what is left may take in calm weather, from the last that moved.
@@ -105,7 +105,7 @@ fn live(service: &mut Service, weather: &mut Weather<'_>) {
         _ => weather.rng.u64(300..1500),
     };
     let end = Instant::now() + Duration::from_millis(life);
-    let mut turns = weather.rng.u8(..3);
+    let mut turns = weather.rng.u8(..6);
     while Instant::now() < end {
         weather.clear();
         if turns > 0 && weather.rng.u8(..4) == 0 {
@@ -147,8 +147,9 @@ pub(crate) fn calm(service: &mut Service, gateway: &Gateway, sides: &Sides) {
     service.kill();
     service.start_and_wait();
     let mut rng = Rng::new();
+    let stop = AtomicBool::new(false);
     let fresh: Vec<String> =
-        (0..FRESH).map(|number| gateway.post_one(service.address(), CLASSES[number % 3].0, &mut rng)).collect();
+        (0..FRESH).map(|number| gateway.post_one(service.address(), CLASSES[number % 3].0, &mut rng, &stop)).collect();
     // An hour that a Slack asked for is cut short by a person.
     let waiting = service.rows(&["deliveries", "--state", "pending", "--sink", "safe"]);
     let ids: Vec<String> = waiting.iter().map(|row| row["id"].to_string()).collect();

@@ -172,12 +172,13 @@ impl<'w> Weather<'w> {
 
     fn disk(&mut self) {
         self.shim.set(Number::PerMille, [1000, 1000, 300, 30][self.rng.usize(..4)]);
-        let (what, number, value) = match self.rng.u8(..5) {
+        let (what, number, value) = match self.rng.u8(..if self.patience == LITTLE { 5 } else { 4 }) {
             0 => ("is full", Number::WriteError, ENOSPC),
             1 => ("fails to write", Number::WriteError, EIO),
             2 => ("fails to sync", Number::SyncError, EIO),
-            3 => ("fails to read", Number::ReadError, EIO),
-            _ => ("is slow", Number::Slow, self.rng.i64(500..20_000)),
+            3 => ("is slow", Number::Slow, self.rng.i64(500..20_000)),
+            // SQLite takes that for damage, so it ends the daemon.
+            _ => ("fails to read", Number::ReadError, EIO),
         };
         self.count(&format!("disk {what}"));
         self.disk_failed |= !matches!(number, Number::Slow);

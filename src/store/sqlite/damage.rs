@@ -77,6 +77,11 @@ pub(super) fn is_marked(database: &Path) -> bool {
     beside(database, ".damaged").exists()
 }
 
+/// It was no damage.
+pub(super) fn unmark(database: &Path) -> io::Result<()> {
+    unless_missing(fs::remove_file(beside(database, ".damaged")))
+}
+
 /// Where a new store is made before it takes the place of a damaged one.
 pub(super) fn successor(database: &Path) -> PathBuf {
     beside(database, ".new")
@@ -112,7 +117,7 @@ fn take_place(database: &Path, aside: &Path) -> io::Result<()> {
     }
     unless_missing(fs::remove_file(beside(database, "-shm")))?;
     fs::rename(successor(database), database)?;
-    unless_missing(fs::remove_file(beside(database, ".damaged")))?;
+    unmark(database)?;
     match database.parent() {
         Some(folder) if !folder.as_os_str().is_empty() => File::open(folder)?.sync_all(),
         _ => Ok(()),

@@ -13,6 +13,7 @@ mod row;
 mod set_back;
 mod settle;
 mod silence;
+mod soundness;
 mod writer;
 
 use std::collections::BTreeSet;
@@ -79,6 +80,14 @@ impl Sqlite {
         // Whoever was here before may have ended because of a disk that did not sync.
         log::rewrite(&log::beside(path)).map_err(open)?;
         let connected = if damage::is_marked(path) { Err(StoreError::Damaged) } else { connect(path) };
+        let connected = match connected {
+            Err(StoreError::Damaged) if soundness::is_sound(path) => {
+                tracing::warn!("the store is not damaged: its disk could not be read for a while");
+                damage::unmark(path).map_err(open)?;
+                connect(path)
+            }
+            connected => connected,
+        };
         let (connection, identity) = match connected {
             Err(StoreError::Damaged) => {
                 replace(path)?;
