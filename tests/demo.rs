@@ -65,8 +65,25 @@ fn the_demo_tells_its_story_and_leaves_nothing() {
         }
     }
     assert!(!shown.contains('\u{1b}'), "colours only on a terminal");
-    assert!(shown.lines().all(|line| line.chars().count() <= 48), "too wide for a phone:\n{shown}");
+    assert!(shown.lines().all(|line| line.chars().count() <= 80), "too wide:\n{shown}");
     assert!(is_empty(temporary.path()) && !lives_in(temporary.path()));
+}
+
+#[test]
+fn on_a_phone_it_is_narrow_and_in_colour() {
+    let temporary = TempDir::new().unwrap();
+    let mut terminal = Command::new("script");
+    let line = format!("stty cols 48 && exec {} demo", env!("CARGO_BIN_EXE_linedown"));
+    terminal.args(["-qec", &line, "/dev/null"]).env("TMPDIR", temporary.path()).env_remove("NO_COLOR");
+    let (code, shown, errors) = run(terminal.stdin(Stdio::null()));
+    assert_eq!((code, errors.as_str()), (Some(0), ""), "{shown}");
+    let mut plain = shown.replace('\r', "");
+    for code in ["0", "1", "2", "31", "32"] {
+        plain = plain.replace(&format!("\u{1b}[{code}m"), "");
+    }
+    assert!(shown.contains("\u{1b}[32mlinedown answers 200"), "no colours:\n{shown}");
+    assert!(plain.lines().all(|line| line.chars().count() <= 48), "too wide for a phone:\n{plain}");
+    assert!(plain.lines().any(|line| line.chars().count() > 44), "narrower than it need be:\n{plain}");
 }
 
 #[test]

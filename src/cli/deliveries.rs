@@ -3,6 +3,7 @@
 use jiff::Timestamp;
 
 use super::client::Daemon;
+use super::output::{Look, Row};
 use super::{Code, CommandError, Place, output};
 use crate::clock;
 use crate::store::view::{Delivery, DeliveryQuery};
@@ -45,8 +46,8 @@ pub(super) async fn run(place: &Place, arguments: &Arguments) -> Result<Code, Co
     Ok(Code::Done)
 }
 
-fn row(delivery: &Delivery, now: Timestamp) -> Vec<String> {
-    vec![
+fn row(delivery: &Delivery, now: Timestamp) -> Row {
+    let cells = vec![
         delivery.id.to_string(),
         state(delivery, now),
         delivery.kind.clone(),
@@ -56,7 +57,18 @@ fn row(delivery: &Delivery, now: Timestamp) -> Vec<String> {
         output::moment(delivery.created_at),
         delivery.tries.to_string(),
         delivery.detail.clone().unwrap_or_default(),
-    ]
+    ];
+    Row::new(look(delivery), cells)
+}
+
+/// What was given up stands out, and what has failed so far.
+pub(super) fn look(delivery: &Delivery) -> Look {
+    match delivery.state.as_str() {
+        "dead" => Look::Bad,
+        "pending" if delivery.tries > 0 => Look::Doubtful,
+        "withdrawn" => Look::Faint,
+        _ => Look::Plain,
+    }
 }
 
 /// The sink, and whom there.

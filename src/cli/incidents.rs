@@ -5,7 +5,8 @@ use std::fmt::Write;
 use jiff::Timestamp;
 
 use super::client::Daemon;
-use super::deliveries::{address, state};
+use super::deliveries::{address, look, state};
+use super::output::{Look, Row};
 use super::{Code, CommandError, Place, output};
 use crate::clock;
 use crate::server::api::IncidentQuery;
@@ -54,10 +55,16 @@ pub(super) async fn list(place: &Place, arguments: &ListArguments) -> Result<Cod
     Ok(Code::Done)
 }
 
-fn row(incident: &Incident, now: Timestamp) -> Vec<String> {
+fn row(incident: &Incident, now: Timestamp) -> Row {
     let lasting = output::span(incident.opened_at, incident.closed_at.unwrap_or(now));
     let over = if incident.closed_at.is_some() { ", over" } else { "" };
-    vec![
+    let look = match &incident.notifications {
+        notifications if notifications.dead > 0 => Look::Bad,
+        notifications if notifications.pending > 0 => Look::Doubtful,
+        _ if incident.closed_at.is_some() => Look::Faint,
+        _ => Look::Plain,
+    };
+    let cells = vec![
         incident.id.to_string(),
         incident.name.clone().unwrap_or_default(),
         incident.instance.clone(),
@@ -67,7 +74,8 @@ fn row(incident: &Incident, now: Timestamp) -> Vec<String> {
         incident.notifications.delivered.to_string(),
         incident.notifications.pending.to_string(),
         incident.notifications.dead.to_string(),
-    ]
+    ];
+    Row::new(look, cells)
 }
 
 pub(super) async fn show(place: &Place, arguments: &ShowArguments) -> Result<Code, CommandError> {
@@ -133,14 +141,14 @@ fn told_delivery(delivery: &Delivery, now: Timestamp) -> String {
     let mut text = String::new();
     let lost = delivery.lost.map(|lost| format!(" instead of notification {lost}")).unwrap_or_default();
     let to = output::printable(&address(delivery));
-    let _ = writeln!(
-        text,
+    let head = format!(
         "notification {} ({}) to {to}{lost}, by rule {:?}: {}",
         delivery.id,
         delivery.kind,
         delivery.rule,
         state(delivery, now)
     );
+    let _ = writeln!(text, "{}", output::painted(look(delivery), &head));
     if delivery.state == "withdrawn" {
         let why = output::printable(delivery.detail.as_deref().unwrap_or_default());
         let _ = writeln!(text, "  {}  {why}", output::moment_or_dash(delivery.settled_at));

@@ -20,6 +20,12 @@ pub(super) fn colour_on_stdout() -> bool {
     io::stdout().is_terminal() && may_colour()
 }
 
+/// How wide the terminal is, if standard output is one that says so.
+pub(super) fn columns() -> Option<usize> {
+    let size = rustix::termios::tcgetwinsize(io::stdout()).ok()?;
+    Some(usize::from(size.ws_col)).filter(|columns| *columns > 0)
+}
+
 /// <https://no-color.org>: any value that is not empty.
 fn may_colour() -> bool {
     std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
@@ -43,15 +49,74 @@ pub(super) fn print_json<T: Serialize>(value: &T) -> Result<(), CommandError> {
     print(&format!("{text}\n"))
 }
 
-/// Columns under their heads, without ornament.
-pub(super) fn table(heads: &[&str], rows: impl IntoIterator<Item = Vec<String>>) -> String {
+/// How something looks on a terminal (ECMA-48, 8.3.117).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Look {
+    Plain,
+    Bold,
+    Faint,
+    Good,
+    Doubtful,
+    Bad,
+}
+
+impl Look {
+    /// The text as a terminal shows it.
+    fn paint(self, text: &str) -> String {
+        let code = match self {
+            Self::Plain => return text.to_owned(),
+            Self::Bold => "1",
+            Self::Faint => "2",
+            Self::Good => "32",
+            Self::Doubtful => "33",
+            Self::Bad => "31",
+        };
+        format!("\u{1b}[{code}m{text}\u{1b}[0m")
+    }
+}
+
+/// A text as standard output shows it: in colour on a terminal.
+pub(super) fn painted(look: Look, text: &str) -> String {
+    if colour_on_stdout() { look.paint(text) } else { text.to_owned() }
+}
+
+/// One row of a table.
+pub(super) struct Row {
+    look: Look,
+    cells: Vec<String>,
+}
+
+impl Row {
+    /// One that looks like that where there are colours.
+    pub(super) fn new(look: Look, cells: Vec<String>) -> Self {
+        Self { look, cells }
+    }
+}
+
+impl From<Vec<String>> for Row {
+    fn from(cells: Vec<String>) -> Self {
+        Self::new(Look::Plain, cells)
+    }
+}
+
+/// Columns under their heads, without ornament but colour on a terminal.
+pub(super) fn table<R: Into<Row>>(heads: &[&str], rows: impl IntoIterator<Item = R>) -> String {
+    arranged(heads, rows.into_iter().map(Into::into), painted)
+}
+
+fn arranged(heads: &[&str], rows: impl Iterator<Item = Row>, paint: impl Fn(Look, &str) -> String) -> String {
     let mut table = Table::new();
     table.load_style(TableStyle::new()).set_content_arrangement(ContentArrangement::Disabled);
     table.set_header(heads.iter().map(|head| head.to_uppercase()));
-    table.add_rows(rows.into_iter().map(|row| row.into_iter().map(|cell| printable(&cell))));
+    // A cell has no line break in it: a row is a line.
+    let mut looks = vec![Look::Bold];
+    for row in rows {
+        looks.push(row.look);
+        table.add_row(row.cells.iter().map(|cell| printable(cell)));
+    }
     let mut text = String::new();
-    for line in table.lines() {
-        text.push_str(line.trim_end());
+    for (line, look) in table.lines().zip(looks) {
+        text += &paint(look, line.trim_end());
         text.push('\n');
     }
     text
@@ -97,8 +162,10 @@ mod tests {
     }
 
     #[test]
-    fn tables_are_plain() {
-        let rows = [vec!["1".to_owned(), "a\u{1b}[31m\u{202e}b".to_owned()]];
-        assert_eq!(table(&["id", "what"], rows), " ID  WHAT\n 1   a [31mb\n");
+    fn tables_are_plain_but_for_colour() {
+        let row = || Row::new(Look::Bad, vec!["1".to_owned(), "a\u{1b}[31m\n\u{202e}b".to_owned()]);
+        assert_eq!(table(&["id", "what"], [row()]), " ID  WHAT\n 1   a [31m b\n");
+        let shown = arranged(&["id", "what"], std::iter::once(row()), Look::paint);
+        assert_eq!(shown, "\u{1b}[1m ID  WHAT\u{1b}[0m\n\u{1b}[31m 1   a [31m b\u{1b}[0m\n");
     }
 }

@@ -1,39 +1,21 @@
-//! What the demo shows: steps with what was said under them, narrow enough for a phone.
+//! What the demo shows: steps with what was said under them, as wide as the terminal is, down to a phone's.
 
+use std::ops::RangeInclusive;
 use std::time::{Duration, Instant};
 
+use super::super::output::Look;
 use super::super::{CommandError, output};
 
-/// As many columns as a phone's terminal has.
-const WIDTH: usize = 48;
+/// As many columns as a phone's terminal has, and as one reads with ease.
+const WIDTHS: RangeInclusive<usize> = 48..=100;
+/// Where there is no terminal.
+const WIDTH: usize = 80;
 /// What stands before each line that somebody said.
 const QUOTED: &str = "   │ ";
 
-/// How something looks on a terminal (ECMA-48, 8.3.117).
-#[derive(Clone, Copy)]
-pub(super) enum Look {
-    Plain,
-    Bold,
-    Faint,
-    Good,
-    Bad,
-}
-
-impl Look {
-    fn code(self) -> &'static str {
-        match self {
-            Self::Plain => "0",
-            Self::Bold => "1",
-            Self::Faint => "2",
-            Self::Good => "32",
-            Self::Bad => "31",
-        }
-    }
-}
-
 /// The terminal, or whatever stands for it.
 pub(super) struct Screen {
-    colour: bool,
+    width: usize,
     began: Instant,
     steps: usize,
 }
@@ -41,7 +23,8 @@ pub(super) struct Screen {
 impl Screen {
     /// The demo begins now.
     pub(super) fn new() -> Self {
-        Self { colour: output::colour_on_stdout(), began: Instant::now(), steps: 0 }
+        let width = output::columns().map_or(WIDTH, |columns| columns.clamp(*WIDTHS.start(), *WIDTHS.end()));
+        Self { width, began: Instant::now(), steps: 0 }
     }
 
     /// The next thing that happens.
@@ -49,33 +32,33 @@ impl Screen {
         self.steps += 1;
         let number = format!("{}. ", self.steps);
         let time = seconds(self.began.elapsed());
-        let mut lines = wrapped(what, WIDTH - 3);
+        let mut lines = wrapped(what, self.width - 3);
         if let Some(last) = lines.last_mut() {
-            let gap = (WIDTH - 3).saturating_sub(last.chars().count() + time.chars().count());
+            let gap = (self.width - 3).saturating_sub(last.chars().count() + time.chars().count());
             if gap > 1 {
-                *last = format!("{last}{}{}", " ".repeat(gap), self.painted(Look::Faint, &time));
+                *last = format!("{last}{}{}", " ".repeat(gap), output::painted(Look::Faint, &time));
             }
         }
         output::print("\n")?;
         for (index, line) in lines.iter().enumerate() {
             let start = if index == 0 { number.as_str() } else { "   " };
-            output::print(&format!("{start}{}\n", self.painted(Look::Bold, line)))?;
+            output::print(&format!("{start}{}\n", output::painted(Look::Bold, line)))?;
         }
         Ok(())
     }
 
     /// Something we say.
     pub(super) fn say(&self, indent: usize, look: Look, text: &str) -> Result<(), CommandError> {
-        for line in wrapped(text, WIDTH - indent) {
-            output::print(&format!("{}{}\n", " ".repeat(indent), self.painted(look, &line)))?;
+        for line in wrapped(text, self.width - indent) {
+            output::print(&format!("{}{}\n", " ".repeat(indent), output::painted(look, &line)))?;
         }
         Ok(())
     }
 
     /// Something somebody else said.
     pub(super) fn quote(&self, look: Look, text: &str) -> Result<(), CommandError> {
-        for line in text.lines().flat_map(|line| wrapped(line, WIDTH - QUOTED.chars().count())) {
-            output::print(&format!("{}{}\n", self.painted(Look::Faint, QUOTED), self.painted(look, &line)))?;
+        for line in text.lines().flat_map(|line| wrapped(line, self.width - QUOTED.chars().count())) {
+            output::print(&format!("{}{}\n", output::painted(Look::Faint, QUOTED), output::painted(look, &line)))?;
         }
         Ok(())
     }
@@ -83,10 +66,6 @@ impl Screen {
     /// How long the demo has lasted.
     pub(super) fn elapsed(&self) -> String {
         seconds(self.began.elapsed())
-    }
-
-    fn painted(&self, look: Look, text: &str) -> String {
-        if self.colour { format!("\u{1b}[{}m{text}\u{1b}[0m", look.code()) } else { text.to_owned() }
     }
 }
 

@@ -10,9 +10,10 @@ use super::folder::Folder;
 use super::gateway::{Answer, Gateway, LOJA_CENTRO, LOJA_NORTE, Webhook};
 use super::letter::Letter;
 use super::mailbox::Mailbox;
-use super::screen::{Look, Screen};
+use super::screen::Screen;
 use super::summary::{Seen, Summary, Webhooks};
 use super::{CONFIG, CONFIG_FILE, PATIENCE, failed};
+use crate::cli::output::Look;
 use crate::clock;
 use crate::store::view::Delivery;
 

@@ -4,6 +4,7 @@ use serde::Serialize;
 
 use super::progress::Progress;
 use super::{NO_LINES, Source, Trouble, hints};
+use crate::cli::output::Look;
 use crate::cli::{Code, CommandError, output};
 use crate::config::Config;
 use crate::gateway::{Line, Standing};
@@ -75,13 +76,14 @@ fn told(rows: &[Row]) -> String {
         return NO_LINES.to_owned();
     }
     let cells = rows.iter().map(|row| {
-        let state = match row.state {
-            State::Down => "DOWN",
-            State::Unknown => "unknown",
-            State::Up => "up",
+        let (state, look) = match row.state {
+            State::Down => ("DOWN", Look::Bad),
+            State::Unknown => ("unknown", Look::Doubtful),
+            State::Up => ("up", Look::Plain),
         };
         let says = row.failure.as_ref().map(|failure| failure.what.clone()).or_else(|| row.error.clone());
-        vec![row.name.clone().unwrap_or_default(), row.instance.clone(), state.to_owned(), says.unwrap_or_default()]
+        let name = row.name.clone().unwrap_or_default();
+        output::Row::new(look, vec![name, row.instance.clone(), state.to_owned(), says.unwrap_or_default()])
     });
     let table = output::table(&["line", "instance", "state", "the gateway says"], cells);
     let count = |state| rows.iter().filter(|row| row.state == state).count();
