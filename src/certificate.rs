@@ -61,6 +61,8 @@ pub struct Served {
     current: ArcSwapOption<Certificate>,
     /// What shows that a name is ours, while somebody wants to see that.
     challenges: ArcSwap<HashMap<String, Arc<CertifiedKey>>>,
+    /// Why there is no better one, as far as somebody tries to get it.
+    lacks: ArcSwapOption<String>,
 }
 
 impl Served {
@@ -92,6 +94,23 @@ impl Served {
     /// When the certificate that is served now expires. None if there is none, or if it does not say.
     pub fn expires(&self) -> Option<Timestamp> {
         self.current().and_then(|certificate| certificate.validity).map(|validity| validity.until)
+    }
+
+    /// There may be none, or none that is good, and this is why.
+    pub fn lacks(&self, why: Option<String>) {
+        self.lacks.store(why.map(Arc::new));
+    }
+
+    /// Why nobody can be served: there is no certificate, or it has expired.
+    pub fn trouble(&self, now: Timestamp) -> Option<String> {
+        let what = match self.current().map(|certificate| certificate.validity) {
+            None => "there is no certificate yet".to_owned(),
+            Some(Some(Validity { until, .. })) if until < now => {
+                format!("the certificate expired on {}", until.strftime("%Y-%m-%d"))
+            }
+            Some(_) => return None,
+        };
+        Some(self.lacks.load().as_ref().map_or_else(|| what.clone(), |why| format!("{what}: {why}")))
     }
 
     /// What shows that these names are ours, in place of what did so before.
@@ -140,6 +159,21 @@ mod tests {
             served.install(certificate(&["a.example"], (2026, until)));
             assert_eq!(served.expires(), Some(format!("{until}-01-01T00:00:00Z").parse().unwrap()));
         }
+    }
+
+    #[test]
+    fn without_a_good_one_nobody_can_be_served() {
+        let served = Served::new();
+        let now = "2031-06-01T00:00:00Z".parse().unwrap();
+        assert_eq!(served.trouble(now).as_deref(), Some("there is no certificate yet"));
+        served.install(certificate(&["a.example"], (2026, 2032)));
+        served.lacks(Some("nobody answers".to_owned()));
+        assert_eq!(served.trouble(now), None);
+        served.install(certificate(&["a.example"], (2026, 2031)));
+        let expired = "the certificate expired on 2031-01-01";
+        assert_eq!(served.trouble(now), Some(format!("{expired}: nobody answers")));
+        served.lacks(None);
+        assert_eq!(served.trouble(now).as_deref(), Some(expired));
     }
 
     #[test]

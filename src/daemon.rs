@@ -16,9 +16,10 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::{AbortHandle, JoinSet};
 use tokio::time::{interval, timeout};
 
+use crate::acme::Renewal;
 use crate::certificate::Served;
 use crate::clock;
-use crate::config::Config;
+use crate::config::{Acme, Config, Tls};
 use crate::delivery::{self, Delivery, NotBuilt, SharedRouting};
 use crate::descriptors;
 use crate::gateway::auditor::{self, Auditor};
@@ -129,8 +130,8 @@ struct Daemon {
     config: Config,
     store: Arc<dyn Store>,
     hook: Arc<Hook>,
-    /// What webhooks are served with, where TLS is ours to terminate.
-    tls: Option<Arc<Served>>,
+    /// What to have a certificate for, if an authority is to be asked for it.
+    acme: watch::Sender<Option<Acme>>,
     stop: watch::Sender<bool>,
     servers: JoinSet<()>,
     /// Tells systemd how things stand.
@@ -165,6 +166,8 @@ impl Daemon {
         ));
         while store.set_back(clock::now(), SET_BACK_AT_ONCE).await? > 0 {}
         delivery.assign(built, &store.owing().await?);
+        let certificate = config.server.tls.is_some().then(Served::new);
+        let encryption = certificate.as_ref().map(Served::server).transpose()?;
         let hook = Arc::new(Hook::new(
             hook_settings(&config),
             Arc::clone(&routing),
@@ -172,14 +175,13 @@ impl Daemon {
             Arc::clone(&delivery),
             metrics,
             gateways,
+            certificate,
         ));
-        let tls = config.server.tls.is_some().then(Served::new);
-        let encryption = tls.as_ref().map(Served::server).transpose()?;
         let mut daemon = Self {
             config,
             store,
             hook,
-            tls,
+            acme: watch::Sender::default(),
             stop: watch::Sender::new(false),
             servers: JoinSet::new(),
             watch: None,
@@ -194,11 +196,16 @@ impl Daemon {
         Ok(daemon)
     }
 
-    /// A config is in force: new connections are served with the certificate that it names.
+    /// A config is in force: new connections are served with the certificate that it names, or that is had for it.
     fn take_effect(&self) {
         self.hook.metrics.configured(clock::now());
-        let certificate = self.config.server.tls.as_ref().and_then(|tls| tls.certificate.clone());
-        if let (Some(served), Some(certificate)) = (&self.tls, certificate) {
+        let (acme, certificate) = match &self.config.server.tls {
+            Some(Tls::Acme(acme)) => (Some(acme.clone()), None),
+            Some(Tls::Files(certificate)) => (None, certificate.clone()),
+            None => (None, None),
+        };
+        self.acme.send_replace(acme);
+        if let (Some(served), Some(certificate)) = (&self.hook.certificate, certificate) {
             served.install(certificate);
         }
     }
@@ -213,12 +220,16 @@ impl Daemon {
         let scheme = if encryption.is_some() { "https" } else { "http" };
         let address = listener.local_addr().unwrap_or(self.config.server.listen);
         let (store, delivery) = (Arc::clone(&self.store), Arc::clone(&self.hook.delivery));
+        if let Some(served) = &self.hook.certificate {
+            let renewal = Renewal::new(self.acme.subscribe(), Arc::clone(served), &self.config.store.path);
+            self.servers.spawn(renewal.run(self.stop.subscribe()));
+        }
         let asked = Arc::new(Local { store, delivery, routing: Arc::clone(&self.hook.routing) });
         let webhooks = self.servers.spawn(listener::serve(
             listener,
             encryption,
             self.connections(),
-            server::routes(Arc::clone(&self.hook), self.tls.clone()),
+            server::routes(Arc::clone(&self.hook)),
             self.stop.subscribe(),
         ));
         let commands = self.servers.spawn(listener::serve_local(local, api::routes(asked), self.stop.subscribe()));

@@ -11,13 +11,15 @@ use tracing::{Event, Level, Subscriber};
 use tracing_subscriber::layer::{Context, Layer};
 
 /// Names of records and their ids, which never change.
-const MESSAGES: [(&str, &str); 17] = [
+const MESSAGES: [(&str, &str); 19] = [
     ("started", "88baa46360c64a4b8d8ba94e82e34250"),
     ("stopped", "6fd8973c815a457ebc0782444e3ad9a9"),
     ("reloaded", "346642febcc347f8a56380d6face6576"),
     ("not-reloaded", "a29a4d5ad8454f9b9b31e84d53936743"),
     ("not-ready", "5dc9e974d3ff4dbda56c95b45a7a6dd1"),
     ("ready-again", "270c9878f4364939b81a3a73e56e74e5"),
+    ("certificate-issued", "89f74888403a41b7a263eae1d9c46e89"),
+    ("certificate-not-issued", "adc9af8e87d542748870c90fd5ffe508"),
     ("webhook-accepted", "59f5e5dbcef1413882bf007912115638"),
     ("found", "6e1f3c5a4b7d4e0f9a2c8d5b1e6f7a30"),
     ("webhook-refused", "ae2ec13d799e46c3b5ae576105fd2f63"),

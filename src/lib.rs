@@ -8,6 +8,7 @@
 //! sinks ← delivery ← store.lease
 //! ```
 
+mod acme;
 pub mod certificate;
 pub mod cli;
 pub mod clock;

@@ -120,7 +120,7 @@ pub fn innermost(error: &Error) -> String {
 
 /// `Retry-After` as seconds, also with a fraction, or as a date (RFC 9110, 10.2.3). Not clamped; what is
 /// neither, or negative, is no hint.
-pub(crate) fn retry_after(headers: &HeaderMap, now: Timestamp) -> Option<Duration> {
+pub fn retry_after(headers: &HeaderMap, now: Timestamp) -> Option<Duration> {
     let value = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
     if let Ok(seconds) = value.parse::<f64>() {
         return Duration::try_from_secs_f64(seconds).ok();

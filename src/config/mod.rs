@@ -3,6 +3,7 @@
 //! Reading touches files and nothing else: no network, no store, no process-wide state. What a config needs of
 //! its process comes in as a [`Process`].
 
+mod acme;
 mod file;
 mod gateway;
 mod heartbeat;
@@ -29,6 +30,7 @@ use jiff::Timestamp;
 use linedown_sinks::{Environment, Path, Secrets, SinkKind, TextKeys};
 use serde_json::{Map, Value};
 
+pub use acme::Acme;
 pub use heartbeat::Heartbeat;
 pub use report::{Report, Row};
 pub use server::Server;

@@ -62,7 +62,7 @@ pub(super) fn read(value: &Value, path: &Path, now: Timestamp, reader: &mut Read
         public(&text).map_err(|problem| reader.note(Problem { path: path.join("public_url"), ..problem })).ok()
     });
     let wants_tls = keys.tls.is_some();
-    let tls = keys.tls.and_then(|value| tls::read(&value, &path.join("tls"), now, reader));
+    let tls = keys.tls.and_then(|value| tls::read(&value, &path.join("tls"), public_url.as_deref(), now, reader));
     if let Some(listen) = listen.filter(|listen| !listen.ip().is_loopback() && !wants_tls) {
         let what = format!("{listen} is open to the network and does without TLS: secrets can be read on their way");
         let hint = "set `tls`, or listen on 127.0.0.1 behind a proxy that has it";

@@ -1,5 +1,5 @@
 //! `tls = { certificate = …, key = … }`: loaded while checking, so that a config that was accepted does not fail
-//! at the start.
+//! at the start. Or `tls = { acme = … }`, which has them by itself.
 
 use std::fs::File;
 use std::io::Read;
@@ -14,6 +14,7 @@ use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 use serde_json::Value;
 
+use super::acme::{self, Acme};
 use super::reader::{Reader, is_missing};
 use crate::certificate::{Certificate, Validity};
 
@@ -23,11 +24,13 @@ const LARGEST: u64 = 1024 * 1024;
 /// Said of a file without quoting from it: it may be a key.
 const DAMAGED: &str = "its PEM is cut off or damaged";
 
-/// A certificate with its key.
+/// Where certificate and key come from.
 #[derive(Clone)]
-pub struct Tls {
-    /// Ready to serve with. None only for a config that lacks its credentials.
-    pub certificate: Option<Certificate>,
+pub enum Tls {
+    /// From files, ready to serve with. None only for a config that lacks its credentials.
+    Files(Option<Certificate>),
+    /// From an authority.
+    Acme(Acme),
 }
 
 /// Files by their paths, or whatever a secret may be; a plain text is a path.
@@ -36,28 +39,48 @@ pub struct Tls {
 struct Keys {
     certificate: Option<Secret>,
     key: Option<Secret>,
+    acme: Option<Value>,
 }
 
-pub(super) fn read(value: &Value, path: &Path, now: Timestamp, reader: &mut Reader<'_>) -> Option<Tls> {
+pub(super) fn read(
+    value: &Value,
+    path: &Path,
+    public_url: Option<&str>,
+    now: Timestamp,
+    reader: &mut Reader<'_>,
+) -> Option<Tls> {
     reader.table(value, path, "tls = { certificate = \"…\", key = \"…\" }")?;
     let mut section = Section::new(value, path.clone(), &[], reader.environment);
     let keys: Keys = section.read().unwrap_or_default();
-    for key in ["certificate", "key"].into_iter().filter(|key| is_missing(value, key)) {
-        section.missing(key, "TLS needs a `certificate` and its `key`, both files in PEM");
+    let Some(acme) = &keys.acme else {
+        let certificate = files(value, &keys, now, &mut section);
+        reader.finish(section);
+        return Some(Tls::Files(certificate));
+    };
+    for key in ["certificate", "key"].into_iter().filter(|key| !is_missing(value, key)) {
+        section.error(key, format!("with `acme` there is no `{key}` to name")).hint =
+            Some("leave out one of them".into());
     }
-    let certificate = keys.certificate.as_ref().and_then(|place| pem("certificate", place, &mut section));
-    let key = keys.key.as_ref().and_then(|place| pem("key", place, &mut section));
-    let chain = certificate.as_ref().and_then(|pem| chain(pem, &mut section));
-    let private = key.as_ref().and_then(|pem| private(pem, &mut section));
-    let certificate = chain.zip(private).and_then(|(chain, key)| self::certificate(chain, key, &mut section));
+    reader.finish(section);
+    acme::read(acme, &path.join("acme"), public_url, reader).map(Tls::Acme)
+}
+
+fn files(value: &Value, keys: &Keys, now: Timestamp, section: &mut Section<'_>) -> Option<Certificate> {
+    for key in ["certificate", "key"].into_iter().filter(|key| is_missing(value, key)) {
+        section.missing(key, "TLS needs a `certificate` and its `key`, both files in PEM; or `acme`");
+    }
+    let certificate = keys.certificate.as_ref().and_then(|place| pem("certificate", place, section));
+    let key = keys.key.as_ref().and_then(|place| pem("key", place, section));
+    let chain = certificate.as_ref().and_then(|pem| chain(pem, section));
+    let private = key.as_ref().and_then(|pem| private(pem, section));
+    let certificate = chain.zip(private).and_then(|(chain, key)| self::certificate(chain, key, section));
     if let Some(Validity { until, .. }) =
         certificate.as_ref().and_then(|certificate| certificate.validity).filter(|validity| validity.until < now)
     {
         section.warning("certificate", format!("it expired on {}", until.strftime("%Y-%m-%d"))).hint =
             Some("gateways will not post to it: renew it".into());
     }
-    reader.finish(section);
-    Some(Tls { certificate })
+    certificate
 }
 
 /// The content of a file or of a secret.

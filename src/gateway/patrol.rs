@@ -363,6 +363,7 @@ mod tests {
             delivery,
             metrics,
             Arc::default(),
+            None,
         ));
         let (sender, receiver) = watch::channel(orders(&["A", "B", "C"], Some(MINUTE)));
         let (stop, stopped) = watch::channel(false);

@@ -20,6 +20,7 @@ use warp::http::{HeaderMap, HeaderValue, Method, Response, StatusCode};
 use super::body::{self, BodyError};
 use super::guard::Guard;
 use super::proxy;
+use crate::certificate::Served;
 use crate::clock;
 use crate::delivery::{Delivery, SharedRouting};
 use crate::gateway::counter::SharedCounter;
@@ -44,6 +45,9 @@ pub enum NotReady {
     /// The store refuses to write. A restart would not change that.
     #[error("cannot write to the store: {0}")]
     Store(String),
+    /// Nobody can be served over TLS.
+    #[error("{0}")]
+    Certificate(String),
 }
 
 /// What a webhook goes through.
@@ -60,6 +64,8 @@ pub struct Hook {
     pub metrics: Arc<Metrics>,
     /// Whom to ask about lines. Swapped on reload.
     pub gateways: Arc<SharedCounter>,
+    /// What webhooks are served with, where TLS is ours to terminate.
+    pub certificate: Option<Arc<Served>>,
     /// Who guesses secrets.
     guard: Mutex<Guard>,
     /// When the store was last seen writing.
@@ -118,6 +124,7 @@ impl Hook {
         delivery: Arc<Delivery>,
         metrics: Arc<Metrics>,
         gateways: Arc<SharedCounter>,
+        certificate: Option<Arc<Served>>,
     ) -> Self {
         let settings = arc_swap::ArcSwap::from_pointee(settings);
         Self {
@@ -127,14 +134,21 @@ impl Hook {
             delivery,
             metrics,
             gateways,
+            certificate,
             guard: Mutex::default(),
             wrote_at: Mutex::default(),
         }
     }
 
-    /// Why webhooks cannot be accepted now, if they cannot: the store does not write, or a worker is gone. A
-    /// store that wrote within the last second is believed, so that nobody can keep the disk busy by asking.
+    /// Why webhooks cannot be accepted now, if they cannot: the store does not write, a worker is gone, or TLS lacks
+    /// a certificate.
     pub async fn not_ready(&self) -> Option<NotReady> {
+        let trouble = || self.certificate.as_ref()?.trouble(clock::now());
+        self.stands_still().await.or_else(|| trouble().map(NotReady::Certificate))
+    }
+
+    /// A store that wrote within the last second is believed, so that nobody can keep the disk busy by asking.
+    async fn stands_still(&self) -> Option<NotReady> {
         if let Some(sink) = self.delivery.stuck() {
             return Some(NotReady::Stuck(format!("the worker of the sink {sink} has stopped")));
         }

@@ -22,7 +22,6 @@ use warp::http::header::CONTENT_TYPE;
 use warp::http::{HeaderMap, HeaderValue, Method, Response, StatusCode};
 use warp::{Filter, Reply};
 
-use crate::certificate::Served;
 use hook::{Hook, Request};
 use scrape::Scrape;
 
@@ -31,10 +30,7 @@ use scrape::Scrape;
 pub struct Peer(pub IpAddr);
 
 /// What the outside world may ask.
-pub fn routes(
-    hook: Arc<Hook>,
-    certificate: Option<Arc<Served>>,
-) -> impl Filter<Extract = (impl Reply,), Error = Infallible> + Clone {
+pub fn routes(hook: Arc<Hook>) -> impl Filter<Extract = (impl Reply,), Error = Infallible> + Clone {
     let webhooks = {
         let hook = Arc::clone(&hook);
         warp::path("hooks")
@@ -73,7 +69,7 @@ pub fn routes(
         let hook = Arc::clone(&hook);
         warp::path!("readyz").then(move || ready(Arc::clone(&hook)))
     };
-    let scrape = Arc::new(Scrape::new(hook, certificate));
+    let scrape = Arc::new(Scrape::new(hook));
     let metrics = warp::path!("metrics").then(move || {
         let scrape = Arc::clone(&scrape);
         let text = "application/openmetrics-text; version=1.0.0; charset=utf-8";

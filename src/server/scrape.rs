@@ -7,7 +7,6 @@ use tokio::sync::Mutex;
 use tokio::time::{Instant, timeout};
 
 use super::hook::Hook;
-use crate::certificate::Served;
 use crate::clock;
 
 /// How long what was looked at is good for: whoever asks more often costs the store nothing.
@@ -18,13 +17,12 @@ const PATIENCE: Duration = Duration::from_secs(2);
 /// The way to the figures.
 pub(super) struct Scrape {
     hook: Arc<Hook>,
-    certificate: Option<Arc<Served>>,
     looked_at: Mutex<Option<Instant>>,
 }
 
 impl Scrape {
-    pub(super) fn new(hook: Arc<Hook>, certificate: Option<Arc<Served>>) -> Self {
-        Self { hook, certificate, looked_at: Mutex::default() }
+    pub(super) fn new(hook: Arc<Hook>) -> Self {
+        Self { hook, looked_at: Mutex::default() }
     }
 
     /// All figures in Prometheus' text format.
@@ -39,10 +37,10 @@ impl Scrape {
     }
 
     async fn look(&self) {
-        let Hook { metrics, store, routing, delivery, .. } = &*self.hook;
+        let Hook { metrics, store, routing, delivery, certificate, .. } = &*self.hook;
         let sinks = routing.load().sinks.keys().cloned().collect();
         metrics.failing(&sinks, &delivery.failing().into_iter().map(|(sink, _)| sink).collect());
-        metrics.certificate(self.certificate.as_ref().and_then(|served| served.expires()));
+        metrics.certificate(certificate.as_ref().and_then(|served| served.expires()));
         if let Ok(room) = store.room().await {
             metrics.room(room);
         }

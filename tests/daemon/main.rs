@@ -7,6 +7,7 @@ mod http;
 mod payload;
 mod sections;
 
+mod acme;
 mod commands;
 mod delivery;
 mod durability;

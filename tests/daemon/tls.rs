@@ -1,5 +1,7 @@
 //! Webhooks over HTTPS, with a certificate from files.
 
+use std::net::TcpStream;
+use std::path::Path;
 use std::sync::Arc;
 
 use linedown_standins::Certificates;
@@ -31,15 +33,20 @@ pub(crate) fn get(daemon: &Daemon, trusted: &Certificates, path: &str) -> Option
 }
 
 fn send(daemon: &Daemon, trusted: &Certificates, request: &[u8]) -> Option<Answer> {
-    let authority = CertificateDer::from_pem_file(trusted.ca()).expect("the authority is in its file");
+    exchange(connect(daemon, &trusted.ca(), "localhost"), request)
+}
+
+/// A new connection to a daemon of some name, for whoever trusts this authority.
+pub(crate) fn connect(daemon: &Daemon, trusted: &Path, name: &str) -> StreamOwned<ClientConnection, TcpStream> {
+    let authority = CertificateDer::from_pem_file(trusted).expect("the authority is in its file");
     let mut roots = RootCertStore::empty();
     roots.add(authority).expect("it is an authority");
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let config = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions();
     let config = config.expect("ring has them").with_root_certificates(roots).with_no_client_auth();
-    let name = "localhost".try_into().expect("a name");
+    let name = name.to_owned().try_into().expect("a name");
     let client = ClientConnection::new(Arc::new(config), name).expect("a client");
-    exchange(StreamOwned::new(client, daemon.connect()), request)
+    StreamOwned::new(client, daemon.connect())
 }
 
 #[test]

@@ -37,6 +37,61 @@ const MISTAKES: &[(&str, &str, &str)] = &[
     ("[server]\nmax_body = 3", "2:12 3 is out of bounds", ""),
     ("[server]\nmax_connections = -1", "2:19 invalid value: integer `-1`", ""),
     ("server.tls = 'x'", "1:14 wrong type: string", "write `tls = {"),
+    ("server.tls.acme = { names = ['a.example'] }", "1:19 `agree_to_terms` is missing", "read its terms"),
+    (
+        "server.tls.acme = { names = ['a.example'], agree_to_terms = false }",
+        "1:61 an authority asks you to agree to its terms",
+        "read its terms",
+    ),
+    ("server.tls.acme = true", "1:19 wrong type: boolean", "write `tls = { acme = {"),
+    (
+        "server.tls = { acme = { names = ['a.example'], agree_to_terms = true }, key = '/k.pem' }",
+        "1:79 with `acme` there is no `key` to name",
+        "leave out one",
+    ),
+    ("[server.tls.acme]\nagree_to_terms = true", "1:1 `names` is missing", "list the names that gateways post to"),
+    (
+        "[server]\npublic_url = 'https://127.0.0.1'\ntls.acme.agree_to_terms = true",
+        "3:5 `names` is missing",
+        "list the names that gateways post to, or set `server.public_url`",
+    ),
+    (
+        "[server.tls.acme]\nagree_to_terms = true\nnames = ['a.example']\nemail = 'ops@example.com'",
+        "4:1 unknown key `email`",
+        "",
+    ),
+    ("[server.tls.acme]\nagree_to_terms = true\nnames = []", "3:9 0 names; a certificate is for 1 to 100", ""),
+    (
+        "[server.tls.acme]\nagree_to_terms = true\nnames = ['a.example', '*.example.com']",
+        "3:23 \"*.example.com\" stands for many names",
+        "list each name",
+    ),
+    (
+        "[server.tls.acme]\nagree_to_terms = true\nnames = ['192.0.2.7']",
+        "3:10 \"192.0.2.7\" is an address",
+        "a certificate is for names",
+    ),
+    (
+        "[server.tls.acme]\nagree_to_terms = true\nnames = ['ação.example']",
+        "3:10 \"ação.example\" has letters that are not in ASCII",
+        "write",
+    ),
+    ("[server.tls.acme]\nagree_to_terms = true\nnames = ['a b']", "3:10 \"a b\" is no name of a machine", ""),
+    (
+        "[server.tls.acme]\nagree_to_terms = true\nnames = ['alerts']",
+        "3:10 \"alerts\" is no name on the internet",
+        "for an authority of your own",
+    ),
+    (
+        "[server.tls.acme]\nagree_to_terms = true\nnames = ['a.example']\ncontact = 'ops@example.com'",
+        "4:11 not an address to write to",
+        "",
+    ),
+    (
+        "[server.tls.acme]\nagree_to_terms = true\nnames = ['a.example']\ndirectory = 'http://ca.example'",
+        "4:13 not an address of an authority",
+        "",
+    ),
     // Store.
     ("[heartbeat]\nevery = '1m'", "1:1 `url` is missing", "the address that a watcher"),
     (

@@ -23,12 +23,19 @@ fn with(certificate: &str, key: &str) -> Folder {
     folder.write("l.toml", &text).write("conf.d/base.toml", &base_text).write("c.pem", certificate).write("k.pem", key)
 }
 
+fn from_files(config: &Config) -> Option<crate::certificate::Certificate> {
+    match &config.server.tls {
+        Some(Tls::Files(certificate)) => certificate.clone(),
+        _ => panic!("they are in files"),
+    }
+}
+
 #[test]
 fn a_certificate_with_its_key_is_ready_to_serve() {
     let (certificate, key) = pair(2040);
     let folder = with(&certificate, &key);
     assert_eq!(folder.problems(), []);
-    let certificate = folder.config().server.tls.unwrap().certificate.unwrap();
+    let certificate = from_files(&folder.config()).unwrap();
     assert!(certificate.covers(&["alerts.example".to_owned()]));
 }
 
@@ -71,9 +78,35 @@ fn unreadable_missing_and_public_files() {
 fn credentials_are_only_there_under_systemd() {
     let folder = Folder::with("[server]\ntls = { certificate = { credential = 'c' }, key = { credential = 'k' } }");
     let config = folder.config();
-    assert!(config.lacks_credentials && config.server.tls.unwrap().certificate.is_none());
+    assert!(config.lacks_credentials && from_files(&config).is_none());
     let (certificate, key) = pair(2040);
     let folder = folder.write("credentials/c", certificate).write("credentials/k", key);
     let config = folder.load_as(&folder.path("l.toml"), Some(folder.path("credentials"))).config.unwrap();
-    assert!(!config.lacks_credentials && config.server.tls.unwrap().certificate.is_some());
+    assert!(!config.lacks_credentials && from_files(&config).is_some());
+}
+
+#[test]
+fn an_authority_is_asked_for_the_name_that_gateways_post_to() {
+    let wanted = |text: &str| {
+        let folder = Folder::with(text);
+        assert_eq!(folder.problems(), []);
+        match folder.config().server.tls {
+            Some(Tls::Acme(acme)) => acme,
+            _ => panic!("it is to be asked"),
+        }
+    };
+    let public = "[server]\npublic_url = 'https://Alerts.example.com:8443/x'\ntls.acme.agree_to_terms = true\n";
+    let acme = wanted(public);
+    assert_eq!((acme.names, acme.contact), (vec!["alerts.example.com".to_owned()], None));
+    assert_eq!(acme.directory, "https://acme-v02.api.letsencrypt.org/directory");
+
+    let acme = wanted(&format!(
+        "{public}tls.acme.names = ['b.example', 'A.example', 'a.EXAMPLE', 'inside']\n\
+         tls.acme.contact = 'mailto:ops@example.com'\ntls.acme.directory = 'https://ca.inside/dir'"
+    ));
+    assert_eq!(acme.names, ["a.example", "b.example", "inside"]);
+    assert_eq!(
+        (acme.contact.as_deref(), acme.directory.as_str()),
+        (Some("mailto:ops@example.com"), "https://ca.inside/dir")
+    );
 }

@@ -1,5 +1,5 @@
-//! Far sides for linedown's tests: a real SMTP server, a Slack and a Z-API that insist on their documented
-//! rules, and certificates for all. What cannot be set up panics with a sentence that says what to install.
+//! Far sides for linedown's tests: a real SMTP server, a real ACME server, a Slack and a Z-API that insist on their
+//! documented rules, and certificates for all. What cannot be set up panics with a sentence that says what to install.
 //!
 //! ```no_run
 //! use linedown_standins::{Certificates, Encryption, Smtp};
@@ -14,6 +14,7 @@
 mod certificates;
 mod http;
 mod inbox;
+mod pebble;
 mod slack;
 mod smtp;
 mod z_api;
@@ -21,6 +22,7 @@ mod z_api;
 use std::time::Duration;
 
 pub use certificates::Certificates;
+pub use pebble::Pebble;
 pub use slack::{Post, Scripted, Slack};
 pub use smtp::{Command, Does, Encryption, Received, Smtp};
 pub use z_api::{Call, Instance, Odd, ZApi};

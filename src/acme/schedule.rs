@@ -1,0 +1,148 @@
+//! Pure: when an authority is asked for a certificate.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::certificate::Validity;
+use crate::clock::{between, later};
+use crate::delivery::backoff;
+use crate::rule::Retry;
+
+/// The pauses after failures. Let's Encrypt lets a name's validation fail five times an hour; so do these, at most.
+const PAUSES: Retry =
+    Retry { first: Duration::from_mins(5), max: Duration::from_hours(3), give_up_after: Duration::MAX };
+/// The longest that an authority may ask us to wait.
+const LONGEST_HINT: Duration = Duration::from_hours(24);
+
+/// How the last question went, and how long nothing more is asked after it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Asked {
+    at: Timestamp,
+    /// Failures in a row.
+    failures: u32,
+    pause: Duration,
+}
+
+impl Asked {
+    /// A question is asked now. Until its outcome is known it counts as one that failed: whoever crashes meanwhile,
+    /// again and again, must not ask again and again.
+    pub(super) fn now(before: Option<&Self>, now: Timestamp, dice: f64) -> Self {
+        let failures = before.map_or(0, |before| before.failures).saturating_add(1);
+        Self { at: now, failures, pause: backoff::wait(&PAUSES, failures, dice) }
+    }
+
+    /// It failed, and the authority may have said how long to wait.
+    pub(super) fn failed(&mut self, hint: Option<Duration>) {
+        self.pause = self.pause.max(hint.unwrap_or_default().min(LONGEST_HINT));
+    }
+
+    /// It brought a certificate. However wrong our clock is, we do not ask at once for the next: a sixth of its life
+    /// must be over.
+    pub(super) fn succeeded(&mut self, validity: Validity) {
+        *self = Self { at: self.at, failures: 0, pause: life(validity) / 6 };
+    }
+
+    /// Whether it failed.
+    pub(super) fn has_failed(&self) -> bool {
+        self.failures > 0
+    }
+}
+
+/// When to ask, with what there is: at two thirds of a certificate's life, at once without one, and never before the
+/// pause is over.
+pub(super) fn due(certificate: Option<Validity>, asked: Option<&Asked>, now: Timestamp) -> Timestamp {
+    let wanted = certificate.map_or(now, |validity| later(validity.from, life(validity) / 3 * 2));
+    // Who asked in the future did so by a clock that was wrong.
+    let asked = asked.filter(|asked| asked.at <= now);
+    asked.map_or(wanted, |asked| wanted.max(later(asked.at, asked.pause)))
+}
+
+fn life(validity: Validity) -> Duration {
+    between(validity.from, validity.until)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::clock::from_millis;
+
+    const DAY: Duration = Duration::from_hours(24);
+
+    fn day(day: u32) -> Timestamp {
+        later(from_millis(0), DAY * day)
+    }
+
+    const fn certificate(from: Timestamp, until: Timestamp) -> Validity {
+        Validity { from, until }
+    }
+
+    #[test]
+    fn without_a_certificate_at_once_and_with_one_at_two_thirds_of_its_life() {
+        assert_eq!(due(None, None, day(7)), day(7));
+        assert_eq!(due(Some(certificate(day(0), day(90))), None, day(7)), day(60));
+        assert_eq!(due(Some(certificate(day(0), day(6))), None, day(7)), day(4), "a short one's time is long over");
+    }
+
+    #[test]
+    fn failures_make_growing_pauses() {
+        let (mut asked, mut minutes) = (None, vec![]);
+        for _ in 0..8 {
+            let now = Asked::now(asked.as_ref(), day(1), 0.5);
+            minutes.push(between(day(1), due(None, Some(&now), day(1))).as_secs() / 60);
+            asked = Some(now);
+        }
+        assert_eq!(minutes, [5, 10, 20, 40, 80, 160, 180, 180]);
+    }
+
+    #[test]
+    fn no_hour_sees_more_than_five_failures() {
+        for dice in [0.0, 0.5, 1.0] {
+            let (mut now, mut asked, mut times) = (day(1), None, vec![]);
+            for _ in 0..20 {
+                times.push(now);
+                let question = Asked::now(asked.as_ref(), now, dice);
+                now = due(None, Some(&question), now);
+                asked = Some(question);
+            }
+            assert!(times.windows(6).all(|six| between(six[0], six[5]) > Duration::from_hours(1)), "{dice}: {times:?}");
+        }
+    }
+
+    #[test]
+    fn an_authority_may_ask_for_a_longer_pause_but_not_for_ever() {
+        for (hint, hours) in [(Some(2), 2), (Some(1_000_000), 24)] {
+            let mut asked = Asked::now(None, day(1), 0.5);
+            asked.failed(hint.map(Duration::from_hours));
+            assert_eq!(due(None, Some(&asked), day(1)), later(day(1), Duration::from_hours(hours)));
+        }
+        let mut asked = Asked::now(None, day(1), 0.5);
+        asked.failed(Some(Duration::ZERO));
+        assert_eq!(due(None, Some(&asked), day(1)), later(day(1), Duration::from_mins(5)));
+    }
+
+    #[test]
+    fn a_wrong_clock_asks_neither_all_the_time_nor_never() {
+        let ahead = day(1000);
+        let mut asked = Asked::now(None, ahead, 0.5);
+        let issued = certificate(day(0), day(90));
+        asked.succeeded(issued);
+        assert_eq!(due(Some(issued), Some(&asked), ahead), later(ahead, DAY * 15), "though it seems to have expired");
+        assert_eq!(due(Some(issued), Some(&asked), day(7)), day(60), "and once the clock is right");
+    }
+
+    proptest! {
+        #[test]
+        fn a_pause_is_kept_whatever_there_is(from in 0_u32..100, life in 0_u32..400, failures in 0_u32..50, dice in 0.0..1.0) {
+            let before = Asked { at: day(1), failures, pause: Duration::ZERO };
+            let asked = Asked::now(Some(&before), day(50), dice);
+            let validity = certificate(day(from), day(from + life));
+            for there in [None, Some(validity)] {
+                prop_assert!(due(there, Some(&asked), day(50)) >= later(day(50), Duration::from_mins(4)));
+            }
+        }
+    }
+}
