@@ -16,13 +16,14 @@ config = $(DESTDIR)$(SYSCONFDIR)/linedown
 .PHONY: help
 help:
 	@echo "make demo      see it work: builds linedown and plays through an outage, leaves nothing behind"
-	@echo "make test      run every test"
-	@echo "make test-systemd   try the Debian package under a real systemd; as root"
+	@echo "make test      run every test, also of the Debian package under a real systemd"
+	@echo "make test-systemd   the latter alone; takes root (SUITES= names releases of Debian)"
 	@echo "make soak      kill it a thousand times under load and faults, and judge (SOAK_KILLS=, SOAK_SEED=)"
 	@echo "make fuzz      feed its readers what no one sends (SECONDS= for each, 60)"
 	@echo "make bench     measure the bounds it keeps (PARTS= names some of them)"
 	@echo "make build     build it for use, into $(binary)"
 	@echo "make deb       make a Debian package of it, in $(target)/debian"
+	@echo "make rpm       make an RPM package of it, in $(target)/rpm"
 	@echo "make install   install it: program, systemd units and config (PREFIX=$(PREFIX), DESTDIR=)"
 
 .PHONY: demo
@@ -34,6 +35,7 @@ demo:
 test:
 	@packaging/setup build tests
 	$(CARGO) test --workspace --locked
+	@$(MAKE) --no-print-directory test-systemd PROFILE=debug
 
 .PHONY: build
 build:
@@ -41,14 +43,14 @@ build:
 	$(CARGO) build --profile $(if $(filter debug,$(PROFILE)),dev,$(PROFILE)) --locked
 
 # The C in it is hardened as Debian hardens its own; the Rust in it is by itself.
-.PHONY: deb
-deb:
-	@packaging/setup build deb
+.PHONY: deb rpm
+deb rpm:
+	@packaging/setup build deb $@
 	@$(if $(filter release,$(PROFILE)),CFLAGS="$$(dpkg-buildflags --get CFLAGS) $$(dpkg-buildflags --get CPPFLAGS)") \
 		$(MAKE) --no-print-directory build
-	@packaging/deb/build "$(binary)" "$(target)/debian"
+	@packaging/$@/build "$(binary)" "$(target)/$(if $(filter deb,$@),debian,rpm)"
 
-# The package under a real systemd, on this Debian release and the next.
+# The packages under a real systemd, on this Debian release and the next.
 SUITES ?= $(shell . /etc/os-release; case $$VERSION_CODENAME in (bookworm) echo bookworm trixie ;; (*) echo $$VERSION_CODENAME ;; esac)
 .PHONY: test-systemd
 test-systemd: deb

@@ -1,5 +1,6 @@
 """Posts webhooks, each about another line and on a connection of its own, until its input ends. Prints what came of
-them: how many were taken, how many connections were refused, how many requests failed otherwise."""
+them: how many were taken, how many connections were refused, how many requests failed otherwise;
+and how."""
 
 import collections
 import http.client
@@ -11,6 +12,7 @@ import time
 ADDRESS, SECRET, NAME = sys.argv[1:]
 CLIENTS = 4
 came = collections.Counter(taken=0, refused=0, failed=0)
+how = []
 done = threading.Event()
 
 
@@ -19,15 +21,17 @@ def post(number):
     connection = http.client.HTTPConnection(ADDRESS, timeout=30)
     try:
         connection.request("POST", f"/hooks/z-api/{SECRET}", body, {"content-type": "application/json"})
-        return "taken" if connection.getresponse().status == 200 else "failed"
+        status = connection.getresponse().status
+        if status == 200:
+            return "taken"
+        how.append(f"{number}: {status}")
     except ConnectionRefusedError:
         return "refused"
-    except OSError:
-        return "failed"
-    except http.client.HTTPException:
-        return "failed"
+    except (OSError, http.client.HTTPException) as error:
+        how.append(f"{number}: {error!r}")
     finally:
         connection.close()
+    return "failed"
 
 
 def client(first):
@@ -45,4 +49,4 @@ sys.stdin.read()
 done.set()
 for one in clients:
     one.join()
-print(f"{came['taken']} taken, {came['refused']} refused, {came['failed']} failed")
+print(f"{came['taken']} taken, {came['refused']} refused, {came['failed']} failed", *how)

@@ -1,4 +1,5 @@
-"""A mail relay on 127.0.0.1:2525: appends the subject and the Message-ID of each message to the file named."""
+"""A mail relay on 127.0.0.1:2525: appends the subject and the Message-ID of each message to the file named. It refuses
+who is called refused."""
 
 import email
 import email.policy
@@ -9,6 +10,12 @@ from aiosmtpd.controller import Controller
 
 
 class Keep:
+    async def handle_RCPT(self, server, session, envelope, address, rcpt_options):
+        if address.startswith("refused@"):
+            return "550 there is nobody of that name"
+        envelope.rcpt_tos.append(address)
+        return "250 known"
+
     async def handle_DATA(self, server, session, envelope):
         message = email.message_from_bytes(envelope.content, policy=email.policy.default)
         with open(sys.argv[1], "a", encoding="utf-8") as kept:

@@ -1,0 +1,193 @@
+# shellcheck shell=bash
+# What tests/systemd/run is written with. $here, $name, $root, $work, $mail, $secret and $package are its, as are
+# $relay, a process, and $count, of what was shown.
+
+lab() {
+    "$here/lab" "$@"
+}
+
+inside() {
+    lab exec "$name" "$@"
+}
+
+end() {
+    local code=$?
+    if [ $code != 0 ] && [ -n "$root" ]; then
+        echo "FAILED: ${checking:-}" >&2
+        inside journalctl -u linedown.service -u linedown.socket --no-hostname -n 40 >&2 || :
+        cat "$mail" "$work"/*.said "$work/apt" >&2 2>/dev/null || :
+    fi
+    for process in $(jobs -p); do kill "$process" || :; done
+    [ -z "$root" ] || lab down "$name"
+    rm -rf "$work"
+}
+
+# What is looked at next; `shown` says that it holds.
+check() {
+    checking=$*
+}
+
+shown() {
+    count=$((count + 1))
+    echo "  ok: $checking${1:+ ($1)}"
+}
+
+# Runs a command until it succeeds, for 20 s at most.
+until_it() {
+    for _ in $(seq 200); do
+        if "$@" >/dev/null 2>&1; then return 0; fi
+        sleep 0.1
+    done
+    echo "waited in vain for: $*" >&2
+    return 1
+}
+
+refused() {
+    ! "$@" >/dev/null 2>&1
+}
+
+property() {
+    inside systemctl show linedown.service -P "$1"
+}
+
+status_says() {
+    property StatusText | grep -q -- "$1"
+}
+
+logged() {
+    inside journalctl -u linedown -o cat | grep -q -- "$1"
+}
+
+active_but_not_as() {
+    [ "$(property ActiveState)" = active ] && [ "$(property MainPID)" != "$1" ]
+}
+
+# How many reloads there were.
+reloads() {
+    inside journalctl -u linedown -o cat MESSAGE_ID=346642febcc347f8a56380d6face6576 | wc -l
+}
+
+reloaded_beyond() {
+    [ "$(reloads)" -gt "$1" ]
+}
+
+# post LINE [URL]: a webhook of that line; succeeds once it is taken.
+post() {
+    lab net "$name" curl --silent --show-error --fail --max-time 30 --output /dev/null \
+        --header 'content-type: application/json' \
+        --data '{"type":"DisconnectedCallback","instanceId":"'"$1"'","error":"Device has been disconnected"}' \
+        --cacert "$work/fullchain.pem" "${2:-http://127.0.0.1:8080}/hooks/z-api/$secret"
+}
+
+mailed() {
+    grep -q -- "$1" "$mail"
+}
+
+start_relay() {
+    # Not by the function: this process is the one to kill.
+    "$here/lab" net "$name" /usr/bin/python3 "$here/relay.py" "$mail" &
+    relay=$!
+    until_it lab net "$name" bash -c '</dev/tcp/127.0.0.1/2525'
+}
+
+stop_relay() {
+    kill "$relay"
+    wait "$relay" || :
+    relay=''
+}
+
+# What `linedown incidents` says, of lines whose name begins so.
+incidents_of() {
+    inside linedown incidents --json --limit 10000 | grep -o '"instance": *"'"$1"'[^"]*"' | sort -u | wc -l
+}
+
+# under_load NAME COMMAND…: webhooks pour in meanwhile; none may be refused, fail, or be lost.
+under_load() {
+    local load=$1 poster said taken
+    shift
+    mkfifo "$work/$load"
+    lab net "$name" /usr/bin/python3 "$here/load.py" 127.0.0.1:8080 $secret "$load" <"$work/$load" >"$work/$load.said" &
+    poster=$!
+    exec 9>"$work/$load"
+    sleep 0.5
+    "$@"
+    sleep 0.5
+    exec 9>&-
+    wait $poster
+    said=$(cat "$work/$load.said")
+    taken=${said%% *}
+    [ "$said" = "$taken taken, 0 refused, 0 failed" ] || { echo "$said" >&2; return 1; }
+    [ "$(incidents_of "load-$load-")" = "$taken" ]
+    shown "$said, 0 lost"
+}
+
+restart_three_times() {
+    for _ in 1 2 3; do
+        inside systemctl restart linedown
+        sleep 0.3
+    done
+}
+
+# configure [LINES]: the administrator's config, with further lines.
+configure() {
+    cat >"$root/etc/linedown/linedown.toml" <<END
+# Edited by the administrator.
+[sources.z-api]
+type = "z-api"
+secret = { credential = "z-api-secret" }
+[sinks.console]
+type = "stdout"
+[sinks.mail]
+type = "email"
+server = "smtp://127.0.0.1:2525"
+tls = "none"
+from = "alerts@example.com"
+to = "ops@example.com"
+retry = { first = "500ms", max = "1s" }
+[sinks.nowhere]
+type = "email"
+server = "smtp://127.0.0.1:2525"
+tls = "none"
+from = "alerts@example.com"
+to = "refused@example.com"
+fallback = "mail"
+[[rules]]
+name = "nobody there"
+match = { instance = "nobody-there" }
+notify = ["nowhere"]
+[[rules]]
+name = "load"
+match = { instance = "load-*" }
+notify = ["console"]
+[[rules]]
+name = "everything else"
+notify = ["mail"]
+group_interval = "0s"
+${1:-}
+END
+}
+
+# What the kernel says of the daemon.
+kernel_says() {
+    grep -q "^$1:[[:space:]]*$2\$" "$root/proc/$(property MainPID)/status"
+}
+
+# drop_in N: what docs/service.md says about hardening, its N-th block.
+drop_in() {
+    mkdir -p "$root/run/systemd/system/linedown.service.d"
+    sed -n '/^## Hardening$/,/^## The/p' "$here/../../docs/service.md" |
+        awk -v wanted="$1" '/^```ini$/ { block++; within = 1; next } /^```$/ { within = 0 } within && block == wanted' \
+            >"$root/run/systemd/system/linedown.service.d/$1.conf"
+}
+
+# The package as if it were the next version.
+next_version() {
+    dpkg-deb -R "$package" "$work/next"
+    sed -i 's/^Version: .*/&+next/' "$work/next/DEBIAN/control"
+    dpkg-deb --root-owner-group --build "$work/next" "$root/root/next.deb" >/dev/null
+}
+
+install() {
+    inside apt-get -qq install --yes --no-install-recommends -o Dpkg::Use-Pty=0 "$1" >"$work/apt" 2>&1 ||
+        { cat "$work/apt" >&2; return 1; }
+}
