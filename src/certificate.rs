@@ -11,6 +11,7 @@
 //! # }
 //! ```
 
+mod files;
 mod validity;
 
 use std::collections::HashMap;
@@ -24,6 +25,7 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use rustls::server::{ClientHello, ParsedCertificate, ResolvesServerCert};
 use rustls::sign::CertifiedKey;
 
+pub use files::Files;
 pub use validity::Validity;
 
 /// What a client that validates a name for a certificate speaks (RFC 8737), and nobody else.

@@ -115,10 +115,13 @@ pub async fn run(
             _ = housekeeping.tick() => if daemon.forget_some().await {
                 housekeeping.reset_immediately();
             },
-            _ = looks.tick() => if let Some(by) = timekeeper.look(clock::now()) {
-                tracing::warn!(seconds = by.as_secs(), "the clock was set back; what waits is due by so much earlier");
-                daemon.set_back().await;
-            },
+            _ = looks.tick() => {
+                daemon.renew(&load);
+                if let Some(by) = timekeeper.look(clock::now()) {
+                    tracing::warn!(seconds = by.as_secs(), "the clock was set back; what waits is due by so much earlier");
+                    daemon.set_back().await;
+                }
+            }
         }
     }
     daemon.drain().await;
@@ -199,13 +202,39 @@ impl Daemon {
     /// A config is in force: new connections are served with the certificate that it names, or that is had for it.
     fn take_effect(&self) {
         self.hook.metrics.configured(clock::now());
-        let (acme, certificate) = match &self.config.server.tls {
-            Some(Tls::Acme(acme)) => (Some(acme.clone()), None),
-            Some(Tls::Files(certificate)) => (None, certificate.clone()),
-            None => (None, None),
+        let acme = match &self.config.server.tls {
+            Some(Tls::Acme(acme)) => Some(acme.clone()),
+            _ => None,
         };
         self.acme.send_replace(acme);
-        if let (Some(served), Some(certificate)) = (&self.hook.certificate, certificate) {
+        self.install_certificate();
+    }
+
+    /// A certificate that was replaced in its files is served from now on. All else waits for a reload.
+    fn renew(&mut self, load: impl Fn() -> Result<Config, String>) {
+        let Some(Tls::Files(loaded)) = &mut self.config.server.tls else { return };
+        let now = loaded.files.again();
+        if now == loaded.files {
+            return;
+        }
+        // If it cannot be taken, it is not tried again before they change again.
+        loaded.files = now;
+        match load().map(|config| config.server.tls) {
+            Ok(Some(Tls::Files(renewed))) if renewed.files.are(&loaded.files) => {
+                *loaded = renewed;
+                self.install_certificate();
+                tracing::info!(name: "certificate-renewed", "the certificate was replaced in its files; new connections are served with it");
+            }
+            Ok(_) => {}
+            Err(report) => {
+                tracing::warn!(name: "certificate-not-renewed", "the certificate was replaced in its files but cannot be taken; the former one is served\n{report}");
+            }
+        }
+    }
+
+    fn install_certificate(&self) {
+        let Some(Tls::Files(loaded)) = &self.config.server.tls else { return };
+        if let (Some(served), Some(certificate)) = (&self.hook.certificate, loaded.certificate.clone()) {
             served.install(certificate);
         }
     }
@@ -229,6 +258,7 @@ impl Daemon {
             listener,
             encryption,
             self.connections(),
+            Arc::clone(&self.hook),
             server::routes(Arc::clone(&self.hook)),
             self.stop.subscribe(),
         ));
@@ -432,6 +462,7 @@ fn hook_settings(config: &Config) -> HookSettings {
         sources: sources.collect::<BTreeMap<_, _>>(),
         max_body: config.server.max_body,
         trusted_proxies: config.server.trusted_proxies.clone(),
+        proxy_protocol: config.server.proxy_protocol,
     }
 }
 

@@ -11,7 +11,7 @@ use tracing::{Event, Level, Subscriber};
 use tracing_subscriber::layer::{Context, Layer};
 
 /// Names of records and their ids, which never change.
-const MESSAGES: [(&str, &str); 19] = [
+const MESSAGES: [(&str, &str); 22] = [
     ("started", "88baa46360c64a4b8d8ba94e82e34250"),
     ("stopped", "6fd8973c815a457ebc0782444e3ad9a9"),
     ("reloaded", "346642febcc347f8a56380d6face6576"),
@@ -20,10 +20,13 @@ const MESSAGES: [(&str, &str); 19] = [
     ("ready-again", "270c9878f4364939b81a3a73e56e74e5"),
     ("certificate-issued", "89f74888403a41b7a263eae1d9c46e89"),
     ("certificate-not-issued", "adc9af8e87d542748870c90fd5ffe508"),
+    ("certificate-renewed", "688e60cfe4a742b2aac25eff99f27a14"),
+    ("certificate-not-renewed", "e56007f07f534a1293d5366b6a4035b8"),
     ("webhook-accepted", "59f5e5dbcef1413882bf007912115638"),
     ("found", "6e1f3c5a4b7d4e0f9a2c8d5b1e6f7a30"),
     ("webhook-refused", "ae2ec13d799e46c3b5ae576105fd2f63"),
     ("wrong-address", "22bcf5ee68344a18aebf2d0804dde6ff"),
+    ("no-proxy-header", "f6f8025fe3944aa6a695dad0f9378ef2"),
     ("unrouted", "99b923d5fb6c4da48f1d578e00927a03"),
     ("delivered", "e238d1becfb84faab56ee6008fac76c8"),
     ("put-off", "3bc59c3e49794f0491386919ebb4407c"),

@@ -37,8 +37,10 @@ pub struct Server {
     pub max_connections: usize,
     /// Most bytes of a webhook's body.
     pub max_body: usize,
-    /// The proxies whose `X-Forwarded-For` is believed.
+    /// The proxies whose word is taken for where a request came from.
     pub trusted_proxies: Vec<IpNet>,
+    /// Whether their connections begin with a header of the PROXY protocol.
+    pub proxy_protocol: bool,
 }
 
 #[derive(Default, Deserialize)]
@@ -51,6 +53,7 @@ struct Keys {
     max_connections: Option<usize>,
     max_body: Option<usize>,
     trusted_proxies: Vec<String>,
+    proxy_protocol: bool,
 }
 
 pub(super) fn read(value: &Value, path: &Path, now: Timestamp, reader: &mut Reader<'_>) -> Server {
@@ -68,6 +71,11 @@ pub(super) fn read(value: &Value, path: &Path, now: Timestamp, reader: &mut Read
         let hint = "set `tls`, or listen on 127.0.0.1 behind a proxy that has it";
         reader.note(Problem::warning(path.join("listen"), what).hint(hint));
     }
+    if keys.proxy_protocol && keys.trusted_proxies.is_empty() {
+        let problem =
+            Problem::error(path.join("proxy_protocol"), "nobody's word is taken: `trusted_proxies` is missing");
+        reader.note(problem.expected("the addresses that your proxy connects from, such as [\"10.0.0.0/8\"]"));
+    }
     Server {
         listen: listen.unwrap_or(DEFAULT_LISTEN),
         public_url,
@@ -76,6 +84,7 @@ pub(super) fn read(value: &Value, path: &Path, now: Timestamp, reader: &mut Read
         max_connections: bounded(keys.max_connections, &MAX_CONNECTIONS, path.join("max_connections"), reader),
         max_body: bounded(keys.max_body, &MAX_BODY, path.join("max_body"), reader),
         trusted_proxies: networks(&keys.trusted_proxies, &path.join("trusted_proxies"), reader),
+        proxy_protocol: keys.proxy_protocol,
     }
 }
 

@@ -4,9 +4,11 @@
 use std::fs::File;
 use std::io::Read;
 use std::os::unix::fs::PermissionsExt;
+use std::path::PathBuf;
 
 use jiff::Timestamp;
 use linedown_sinks::{Path, Problem, Secret, Section};
+use reqwest::Url;
 use rustls::InconsistentKeys;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
@@ -16,7 +18,7 @@ use serde_json::Value;
 
 use super::acme::{self, Acme};
 use super::reader::{Reader, is_missing};
-use crate::certificate::{Certificate, Validity};
+use crate::certificate::{Certificate, Files, Validity};
 
 /// Largest file read; a long chain is a few kilobytes.
 const LARGEST: u64 = 1024 * 1024;
@@ -24,13 +26,26 @@ const LARGEST: u64 = 1024 * 1024;
 /// Said of a file without quoting from it: it may be a key.
 const DAMAGED: &str = "its PEM is cut off or damaged";
 
+/// Said where one is where the other is to be.
+const SWAPPED: &str = "are `certificate` and `key` swapped?";
+
 /// Where certificate and key come from.
 #[derive(Clone)]
 pub enum Tls {
-    /// From files, ready to serve with. None only for a config that lacks its credentials.
-    Files(Option<Certificate>),
+    /// From files, or credentials.
+    Files(Loaded),
     /// From an authority.
     Acme(Acme),
+}
+
+/// A certificate with its key, as files had it.
+#[derive(Clone)]
+pub struct Loaded {
+    /// Ready to serve with. None only for a config that lacks its credentials.
+    pub certificate: Option<Certificate>,
+    /// Where they come from, and how that stood before they were read. None of it where they are credentials: those
+    /// stay as they are until a restart.
+    pub files: Files,
 }
 
 /// Files by their paths, or whatever a secret may be; a plain text is a path.
@@ -53,9 +68,9 @@ pub(super) fn read(
     let mut section = Section::new(value, path.clone(), &[], reader.environment);
     let keys: Keys = section.read().unwrap_or_default();
     let Some(acme) = &keys.acme else {
-        let certificate = files(value, &keys, now, &mut section);
+        let loaded = files(value, &keys, public_url, now, &mut section);
         reader.finish(section);
-        return Some(Tls::Files(certificate));
+        return Some(Tls::Files(loaded));
     };
     for key in ["certificate", "key"].into_iter().filter(|key| !is_missing(value, key)) {
         section.error(key, format!("with `acme` there is no `{key}` to name")).hint =
@@ -65,22 +80,50 @@ pub(super) fn read(
     acme::read(acme, &path.join("acme"), public_url, reader).map(Tls::Acme)
 }
 
-fn files(value: &Value, keys: &Keys, now: Timestamp, section: &mut Section<'_>) -> Option<Certificate> {
+fn files(value: &Value, keys: &Keys, public_url: Option<&str>, now: Timestamp, section: &mut Section<'_>) -> Loaded {
     for key in ["certificate", "key"].into_iter().filter(|key| is_missing(value, key)) {
         section.missing(key, "TLS needs a `certificate` and its `key`, both files in PEM; or `acme`");
     }
+    let files = Files::look([&keys.certificate, &keys.key].into_iter().flatten().filter_map(file));
     let certificate = keys.certificate.as_ref().and_then(|place| pem("certificate", place, section));
     let key = keys.key.as_ref().and_then(|place| pem("key", place, section));
     let chain = certificate.as_ref().and_then(|pem| chain(pem, section));
     let private = key.as_ref().and_then(|pem| private(pem, section));
-    let certificate = chain.zip(private).and_then(|(chain, key)| self::certificate(chain, key, section));
-    if let Some(Validity { until, .. }) =
-        certificate.as_ref().and_then(|certificate| certificate.validity).filter(|validity| validity.until < now)
-    {
-        section.warning("certificate", format!("it expired on {}", until.strftime("%Y-%m-%d"))).hint =
-            Some("gateways will not post to it: renew it".into());
+    let certificate = chain.zip(private).and_then(|(chain, key)| self::certificate(&chain, &key, section));
+    if let Some(certificate) = &certificate {
+        let url = public_url.and_then(|text| Url::parse(text).ok());
+        judge(certificate, url.as_ref().and_then(Url::host_str), now, section);
     }
-    certificate
+    Loaded { certificate, files }
+}
+
+/// Why gateways would not post to it. It is served all the same: what is owed is delivered meanwhile.
+fn judge(certificate: &Certificate, host: Option<&str>, now: Timestamp, section: &mut Section<'_>) {
+    let day = |time: Timestamp| time.strftime("%Y-%m-%d").to_string();
+    match certificate.validity {
+        Some(Validity { until, .. }) if until < now => {
+            section.warning("certificate", format!("it expired on {}", day(until))).hint =
+                Some("gateways will not post to it: renew it".into());
+        }
+        Some(Validity { from, .. }) if from > now => {
+            section.warning("certificate", format!("it is not good before {}", day(from))).hint =
+                Some("gateways will not post to it until then; if that is past, this machine's clock is wrong".into());
+        }
+        _ => {}
+    }
+    if let Some(host) = host.filter(|host| !certificate.covers(&[(*host).to_owned()])) {
+        section.warning("certificate", format!("it is not for {host}, the host of `public_url`")).hint =
+            Some("gateways will not post to it: get one for that name".into());
+    }
+}
+
+/// The file that is named, if one is.
+fn file(place: &Secret) -> Option<PathBuf> {
+    match place {
+        Secret::Plain(path) => Some(path.expose_secret().into()),
+        Secret::File(path) => Some(path.clone()),
+        Secret::Env(_) | Secret::Credential(_) => None,
+    }
 }
 
 /// The content of a file or of a secret.
@@ -119,8 +162,9 @@ fn chain(pem: &SecretString, section: &mut Section<'_>) -> Option<Vec<Certificat
     let chain = match chain {
         Ok(chain) if !chain.is_empty() => chain,
         Ok(_) => {
-            section.error("certificate", "there is no certificate in it").expected =
-                Some("PEM: `-----BEGIN CERTIFICATE-----`".into());
+            let problem = section.error("certificate", "there is no certificate in it");
+            problem.expected = Some("PEM: `-----BEGIN CERTIFICATE-----`".into());
+            problem.hint = pem.expose_secret().contains("PRIVATE KEY-----").then(|| SWAPPED.into());
             return None;
         }
         Err(_) => {
@@ -132,11 +176,21 @@ fn chain(pem: &SecretString, section: &mut Section<'_>) -> Option<Vec<Certificat
 }
 
 fn private(pem: &SecretString, section: &mut Section<'_>) -> Option<PrivateKeyDer<'static>> {
-    match PrivateKeyDer::from_pem_slice(pem.expose_secret().as_bytes()) {
+    let text = pem.expose_secret();
+    match PrivateKeyDer::from_pem_slice(text.as_bytes()) {
         Ok(key) => Some(key),
+        // PKCS #8, and what came before it.
+        Err(_) if text.contains("ENCRYPTED PRIVATE KEY-----") || text.contains("Proc-Type: 4,ENCRYPTED") => {
+            let problem =
+                section.error("key", "the key has a passphrase, and nobody is there at a start to type it in");
+            problem.expected = Some("a key without one, which only root can read, or a credential".into());
+            problem.hint = Some("openssl pkey -in encrypted.pem -out privkey.pem".into());
+            None
+        }
         Err(rustls::pki_types::pem::Error::NoItemsFound) => {
-            section.error("key", "there is no private key in it").expected =
-                Some("PEM: `-----BEGIN PRIVATE KEY-----`, without a passphrase".into());
+            let problem = section.error("key", "there is no private key in it");
+            problem.expected = Some("PEM: `-----BEGIN PRIVATE KEY-----`, without a passphrase".into());
+            problem.hint = text.contains("CERTIFICATE-----").then(|| SWAPPED.into());
             None
         }
         Err(_) => {
@@ -147,15 +201,23 @@ fn private(pem: &SecretString, section: &mut Section<'_>) -> Option<PrivateKeyDe
 }
 
 fn certificate(
-    chain: Vec<CertificateDer<'static>>,
-    key: PrivateKeyDer<'static>,
+    chain: &[CertificateDer<'static>],
+    key: &PrivateKeyDer<'static>,
     section: &mut Section<'_>,
 ) -> Option<Certificate> {
-    match Certificate::new(chain, key) {
+    match Certificate::new(chain.to_vec(), key.clone_key()) {
         Ok(certificate) => Some(certificate),
         Err(rustls::Error::InconsistentKeys(InconsistentKeys::KeyMismatch)) => {
-            section.error("key", "this key is not that of the certificate").hint =
-                Some("in the certificate's file, the server's own certificate comes first".into());
+            let is_of_key =
+                |other: &CertificateDer<'static>| Certificate::new(vec![other.clone()], key.clone_key()).is_ok();
+            if let Some(place) = chain.iter().position(is_of_key) {
+                let what = format!("the key's own certificate comes first, and here it is number {}", place + 1);
+                section.error("certificate", what).hint =
+                    Some("then that of who signed it, and so on: cat own.pem intermediate.pem >fullchain.pem".into());
+            } else {
+                section.error("key", "this key is not that of the certificate").hint =
+                    Some("`openssl x509 -in FILE -noout -pubkey` and `openssl pkey -in FILE -pubout` show what belongs together".into());
+            }
             None
         }
         Err(error) => {

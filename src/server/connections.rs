@@ -26,7 +26,10 @@ struct Connection {
 
 /// Whether a connection has a request in progress.
 #[derive(Debug, Default)]
-pub(super) struct Busy(AtomicBool);
+pub(super) struct Busy {
+    working: AtomicBool,
+    begun: Notify,
+}
 
 /// A connection's place; gives it back when it is dropped.
 pub(super) struct Place {
@@ -40,14 +43,20 @@ pub(super) struct Working(Arc<Busy>);
 
 impl Busy {
     pub(super) fn begin(self: &Arc<Self>) -> Working {
-        self.0.store(true, Ordering::Relaxed);
+        self.working.store(true, Ordering::Relaxed);
+        self.begun.notify_one();
         Working(Arc::clone(self))
+    }
+
+    /// A request has begun since this was asked before.
+    pub(super) async fn begun(&self) {
+        self.begun.notified().await;
     }
 }
 
 impl Drop for Working {
     fn drop(&mut self) {
-        self.0.0.store(false, Ordering::Relaxed);
+        self.0.working.store(false, Ordering::Relaxed);
     }
 }
 
@@ -76,7 +85,7 @@ impl Connections {
         let mut by_age = self.lock();
         if by_age.len() >= self.most {
             let idle =
-                |connection: &Connection| connection.task.is_some() && !connection.busy.0.load(Ordering::Relaxed);
+                |connection: &Connection| connection.task.is_some() && !connection.busy.working.load(Ordering::Relaxed);
             let oldest = by_age.iter().find(|(_, connection)| idle(connection)).map(|(number, _)| *number)?;
             if let Some(task) = by_age.remove(&oldest).and_then(|connection| connection.task) {
                 task.abort();

@@ -2,6 +2,7 @@
 
 use std::net::{IpAddr, Ipv4Addr};
 
+use futures_util::FutureExt;
 use ipnet::IpNet;
 use warp::http::{HeaderMap, HeaderValue};
 
@@ -31,4 +32,20 @@ pub(crate) fn sender(data: &[u8]) {
     // What a stranger wrote in front of what our proxy appended changes nothing.
     headers.append("x-forwarded-for", HeaderValue::from_static("203.0.113.5, 10.0.0.1"));
     assert_eq!(proxy::sender(proxy, &headers, &trusted).to_string(), "203.0.113.5");
+}
+
+/// A connection that is to begin with a header of the PROXY protocol.
+pub(crate) fn proxy_header(data: &[u8]) {
+    const GOOD: &[u8] = b"PROXY TCP4 203.0.113.5 10.0.0.1 4660 443\r\n";
+    const MOST: usize = 16 + 4096;
+    let read = |stream: &mut &[u8]| proxy::header::read(stream).now_or_never().expect("all is there");
+    let mut left = data;
+    let _ = read(&mut left);
+    assert!(data.len() - left.len() <= MOST, "{} bytes were read", data.len() - left.len());
+    assert!(data.ends_with(left));
+    // Whatever follows a header is left as it is.
+    let stream = [GOOD, data].concat();
+    let mut left = &stream[..];
+    assert_eq!(read(&mut left).expect("a good header").expect("it names somebody").to_string(), "203.0.113.5");
+    assert_eq!(left, data);
 }

@@ -81,6 +81,8 @@ pub struct HookSettings {
     pub max_body: usize,
     /// The proxies whose word for where a request came from is taken.
     pub trusted_proxies: Vec<IpNet>,
+    /// Whether they give it by the PROXY protocol, at the beginning of each connection.
+    pub proxy_protocol: bool,
 }
 
 /// A source that may send webhooks.
@@ -171,6 +173,12 @@ impl Hook {
     /// Who sent a request, as far as the proxies that are trusted say.
     pub(super) fn sender(&self, peer: IpAddr, headers: &HeaderMap) -> IpAddr {
         proxy::sender(peer, headers, &self.settings.load().trusted_proxies)
+    }
+
+    /// Whether who connects from there says first whom it speaks for.
+    pub(super) fn is_announced(&self, peer: IpAddr) -> bool {
+        let settings = self.settings.load();
+        settings.proxy_protocol && proxy::is_ours(peer, &settings.trusted_proxies)
     }
 
     /// Answers one request to `/hooks/…`.

@@ -1,16 +1,17 @@
-//! Sockets: bound, accepted within a bound on connections, TLS where it is on, timed out, drained.
+//! Sockets: bound, accepted within a bound on connections, a proxy's word for who calls, TLS where it is on, timed
+//! out, drained.
 
 use std::convert::Infallible;
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
-use hyper_util::server::graceful::GracefulShutdown;
+use hyper_util::server::graceful::{GracefulShutdown, Watcher};
 use hyper_util::service::TowerToHyperService;
-use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, BufReader};
 use tokio::net::{TcpListener, TcpSocket, TcpStream, UnixListener};
 use tokio::sync::{Semaphore, watch};
 use tokio::time::{sleep, timeout};
@@ -19,10 +20,14 @@ use warp::{Filter, Reply};
 
 use super::Peer;
 use super::connections::{Busy, Connections};
+use super::hook::Hook;
+use super::proxies::Proxies;
 use crate::certificate::CHALLENGE_PROTOCOL;
 
-/// How long a client may take for a TLS handshake, for a request's head, or idle between requests.
-const HEAD: Duration = Duration::from_secs(10);
+/// How long a client may take for a PROXY header, for a TLS handshake, for a request's head, or idle between requests.
+pub(super) const HEAD: Duration = Duration::from_secs(10);
+/// How long who has connected before we were told to stop, and has not asked for anything yet, may still begin to.
+const NEWCOMER: Duration = Duration::from_secs(2);
 /// Largest head of a request, in bytes.
 const LARGEST_HEAD: usize = 16 * 1024;
 /// Most connections that wait in the kernel to be accepted. One too many is tried again after a second, or later.
@@ -63,6 +68,7 @@ pub async fn serve<F>(
     listener: TcpListener,
     tls: Option<Arc<rustls::ServerConfig>>,
     most: usize,
+    hook: Arc<Hook>,
     routes: F,
     mut stop: watch::Receiver<bool>,
 ) where
@@ -71,11 +77,13 @@ pub async fn serve<F>(
     F::Future: Send,
 {
     let connections = Connections::new(most);
+    let proxies = Arc::new(Proxies::new(hook));
     let graceful = GracefulShutdown::new();
     loop {
         let accepted = tokio::select! {
-            accepted = listener.accept() => accepted,
+            biased;
             _ = stop.changed() => break,
+            accepted = listener.accept() => accepted,
         };
         let (stream, peer) = match accepted {
             Ok(accepted) => accepted,
@@ -85,20 +93,23 @@ pub async fn serve<F>(
                 continue;
             }
         };
-        let place = tokio::select! {
-            place = connections.place() => place,
-            _ = stop.changed() => break,
-        };
-        let (number, routes, watcher, tls) = (place.number(), routes.clone(), graceful.watcher(), tls.clone());
+        // Who is accepted is ours: to stop now would leave it without an answer.
+        let place = async { Some(connections.place().await) };
+        let Some(place) = in_time(place, &stop).await else { break };
+        let (number, routes, watcher) = (place.number(), routes.clone(), graceful.watcher());
+        let (tls, proxies, stop) = (tls.clone(), Arc::clone(&proxies), stop.clone());
         let task = tokio::spawn(async move {
             // Answers are small: nothing is won by holding them back.
             let _ = stream.set_nodelay(true);
-            let from = From { peer: Some(Peer(peer.ip())), busy: Arc::clone(&place.busy) };
-            match tls {
-                None => converse(stream, from, routes, watcher).await,
-                Some(config) => {
-                    if let Some(stream) = shake_hands(config, stream, peer).await {
-                        converse(stream, from, routes, watcher).await;
+            let busy = Arc::clone(&place.busy);
+            if let Some((stream, peer)) = in_time(proxies.identify(stream, peer.ip()), &stop).await {
+                let from = From { peer: Some(Peer(peer)), busy };
+                match tls {
+                    None => converse(stream, from, routes, watcher, &stop).await,
+                    Some(config) => {
+                        if let Some(stream) = in_time(shake_hands(config, stream, peer), &stop).await {
+                            converse(stream, from, routes, watcher, &stop).await;
+                        }
                     }
                 }
             }
@@ -116,11 +127,26 @@ struct From {
     busy: Arc<Busy>,
 }
 
+/// What a newcomer does first, unless the time for that is over.
+async fn in_time<T>(arrival: impl Future<Output = Option<T>>, stop: &watch::Receiver<bool>) -> Option<T> {
+    tokio::select! {
+        arrived = arrival => arrived,
+        () = overdue(stop.clone()) => None,
+    }
+}
+
+/// A while after we were told to stop.
+async fn overdue(mut stop: watch::Receiver<bool>) {
+    // Who would tell us is gone: that is a stop as well.
+    let _ = stop.wait_for(|stop| *stop).await;
+    sleep(NEWCOMER).await;
+}
+
 async fn shake_hands(
     config: Arc<rustls::ServerConfig>,
-    stream: TcpStream,
-    peer: SocketAddr,
-) -> Option<tokio_rustls::server::TlsStream<TcpStream>> {
+    stream: BufReader<TcpStream>,
+    peer: IpAddr,
+) -> Option<tokio_rustls::server::TlsStream<BufReader<TcpStream>>> {
     match timeout(HEAD, TlsAcceptor::from(config).accept(stream)).await {
         Ok(Ok(mut stream)) => {
             // Who validates a name has seen by now what there is to see.
@@ -138,13 +164,14 @@ async fn shake_hands(
     }
 }
 
-async fn converse<S, F>(stream: S, from: From, routes: F, watcher: hyper_util::server::graceful::Watcher)
+async fn converse<S, F>(stream: S, from: From, routes: F, watcher: Watcher, stop: &watch::Receiver<bool>)
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     F: Filter<Error = Infallible> + Clone + Send + Sync + 'static,
     F::Extract: Reply,
     F::Future: Send,
 {
+    let busy = Arc::clone(&from.busy);
     let service = TowerToHyperService::new(warp::service(routes));
     let service = hyper::service::service_fn(move |mut request: hyper::Request<hyper::body::Incoming>| {
         if let Some(peer) = from.peer {
@@ -158,12 +185,22 @@ where
             answer
         }
     });
-    let connection = http1::Builder::new()
+    let mut connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(HEAD)
         .max_buf_size(LARGEST_HEAD)
         .serve_connection(TokioIo::new(stream), service);
-    if let Err(error) = watcher.watch(connection).await {
+    // What is watched and has not asked for anything is closed at once when we stop. But a webhook may be on its way.
+    let ended = tokio::select! {
+        ended = &mut connection => Some(ended),
+        () = busy.begun() => None,
+        () = overdue(stop.clone()) => None,
+    };
+    let ended = match ended {
+        Some(ended) => ended,
+        None => watcher.watch(connection).await,
+    };
+    if let Err(error) = ended {
         tracing::debug!(error = %error, "connection ended early");
     }
 }
@@ -187,10 +224,10 @@ where
             sleep(Duration::from_millis(100)).await;
             continue;
         };
-        let (routes, watcher) = (routes.clone(), graceful.watcher());
+        let (routes, watcher, stop) = (routes.clone(), graceful.watcher(), stop.clone());
         tokio::spawn(async move {
             let _permit = permit;
-            converse(stream, From { peer: None, busy: Arc::default() }, routes, watcher).await;
+            converse(stream, From { peer: None, busy: Arc::default() }, routes, watcher, &stop).await;
         });
     }
     graceful.shutdown().await;

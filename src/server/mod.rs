@@ -10,6 +10,7 @@ pub mod guard;
 pub mod hook;
 pub mod listener;
 mod page;
+mod proxies;
 mod proxy;
 mod reconnect;
 mod scrape;

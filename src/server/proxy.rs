@@ -1,5 +1,7 @@
 //! Pure: who really sent a request that came through a proxy.
 
+pub(super) mod header;
+
 use std::net::IpAddr;
 
 use ipnet::IpNet;
@@ -12,8 +14,7 @@ const MOST: usize = 32;
 /// `X-Forwarded-For` is read from its end, and what a stranger wrote at its beginning is never believed.
 pub(super) fn sender(peer: IpAddr, headers: &HeaderMap, trusted: &[IpNet]) -> IpAddr {
     let peer = peer.to_canonical();
-    let is_ours = |address: IpAddr| trusted.iter().any(|network| network.contains(&address));
-    if !is_ours(peer) {
+    if !is_ours(peer, trusted) {
         return peer;
     }
     // Bytes that a stranger wrote in front, text or not, must not hide what a proxy appended to them.
@@ -23,11 +24,17 @@ pub(super) fn sender(peer: IpAddr, headers: &HeaderMap, trusted: &[IpNet]) -> Ip
     for part in chain {
         let Some(address) = std::str::from_utf8(part).ok().and_then(|text| address(text.trim())) else { break };
         sender = address;
-        if !is_ours(address) {
+        if !is_ours(address, trusted) {
             break;
         }
     }
     sender
+}
+
+/// Whether an address is a proxy's whose word is taken.
+pub(super) fn is_ours(address: IpAddr, trusted: &[IpNet]) -> bool {
+    let address = address.to_canonical();
+    trusted.iter().any(|network| network.contains(&address))
 }
 
 /// Some proxies add the port.

@@ -235,12 +235,12 @@ impl Daemon {
         stream
     }
 
-    /// Whether it refuses new connections.
     /// Where it listens.
     pub(crate) fn address(&self) -> SocketAddr {
         self.address
     }
 
+    /// Whether it refuses new connections.
     pub(crate) fn refuses_connections(&self) -> bool {
         TcpStream::connect(self.address).is_err()
     }

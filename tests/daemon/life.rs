@@ -57,6 +57,23 @@ fn sigterm_finishes_what_is_in_flight_and_takes_nothing_new() {
 }
 
 #[test]
+fn who_has_connected_before_the_end_is_answered() {
+    let mut daemon = Daemon::start(&format!("{CONSOLE}{}", tell(&["console"])));
+    let (connected, silent) = (daemon.connect(), daemon.connect());
+    // An answer on a later connection: the earlier ones have been accepted.
+    assert_eq!(daemon.get("/healthz").status, 200);
+    daemon.term();
+    eventually("the port to be closed", || daemon.refuses_connections().then_some(()));
+    let webhook = request("POST", HOOK, &[JSON], down("A").to_string().as_bytes());
+    let answer = exchange(connected, &webhook).expect("an answer");
+    assert_eq!((answer.status, answer.header("connection")), (200, Some("close")));
+    // Who says nothing is not waited for as long as who has begun.
+    assert_eq!(read(&silent), None);
+    assert_eq!(daemon.ended().code(), Some(0));
+    assert!(daemon.logged("stopped before everything").is_empty());
+}
+
+#[test]
 fn a_second_daemon_on_the_same_store_is_refused() {
     let daemon = Daemon::start(&format!("{CONSOLE}{}", tell(&["console"])));
     let second = daemon.command(&["serve"]);

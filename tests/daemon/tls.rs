@@ -1,7 +1,8 @@
 //! Webhooks over HTTPS, with a certificate from files.
 
+use std::fs;
 use std::net::TcpStream;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use linedown_standins::Certificates;
@@ -38,6 +39,11 @@ fn send(daemon: &Daemon, trusted: &Certificates, request: &[u8]) -> Option<Answe
 
 /// A new connection to a daemon of some name, for whoever trusts this authority.
 pub(crate) fn connect(daemon: &Daemon, trusted: &Path, name: &str) -> StreamOwned<ClientConnection, TcpStream> {
+    encrypted(daemon.connect(), trusted, name)
+}
+
+/// TLS over a connection, to who has some name, by whoever trusts this authority.
+pub(crate) fn encrypted(stream: TcpStream, trusted: &Path, name: &str) -> StreamOwned<ClientConnection, TcpStream> {
     let authority = CertificateDer::from_pem_file(trusted).expect("the authority is in its file");
     let mut roots = RootCertStore::empty();
     roots.add(authority).expect("it is an authority");
@@ -46,7 +52,7 @@ pub(crate) fn connect(daemon: &Daemon, trusted: &Path, name: &str) -> StreamOwne
     let config = config.expect("ring has them").with_root_certificates(roots).with_no_client_auth();
     let name = name.to_owned().try_into().expect("a name");
     let client = ClientConnection::new(Arc::new(config), name).expect("a client");
-    StreamOwned::new(client, daemon.connect())
+    StreamOwned::new(client, stream)
 }
 
 #[test]
@@ -62,6 +68,23 @@ fn webhooks_come_over_https_and_not_without() {
 }
 
 #[test]
+fn who_has_connected_before_the_end_may_shake_hands_and_ask() {
+    let certificates = Certificates::new();
+    let mut daemon = Daemon::start(&sections(&certificates));
+    let connected = daemon.connect();
+    // An answer on a later connection: the earlier one has been accepted.
+    assert_eq!(get(&daemon, &certificates, "/healthz").expect("an answer").status, 200);
+    daemon.term();
+    daemon.wait_for_log("stopping");
+    let webhook = request("POST", HOOK, &[JSON], down("A").to_string().as_bytes());
+    assert_eq!(
+        exchange(encrypted(connected, &certificates.ca(), "localhost"), &webhook).expect("an answer").status,
+        200
+    );
+    assert_eq!(daemon.ended().code(), Some(0));
+}
+
+#[test]
 fn a_renewed_certificate_is_served_after_a_reload() {
     let (old, new) = (Certificates::new(), Certificates::new());
     let daemon = Daemon::start(&sections(&old));
@@ -69,4 +92,36 @@ fn a_renewed_certificate_is_served_after_a_reload() {
     daemon.configure(&sections(&new));
     daemon.reload();
     assert_eq!(post(&daemon, &new).expect("an answer").status, 200);
+}
+
+#[test]
+fn a_certificate_that_is_replaced_in_its_files_is_served_by_itself() {
+    let (files, old, new) = (Certificates::new(), Certificates::new(), Certificates::new());
+    let place = |certificates: &Certificates, what: fn(&Certificates) -> PathBuf| {
+        // As who renews them does: written aside, then put in place.
+        let aside = what(&files).with_extension("new");
+        fs::copy(what(certificates), &aside)
+            .and_then(|_| fs::rename(&aside, what(&files)))
+            .expect("a file is replaced");
+    };
+    place(&old, Certificates::certificate);
+    place(&old, Certificates::key);
+    let daemon = Daemon::start(&sections(&files));
+    // Half of it is not taken.
+    place(&new, Certificates::certificate);
+    let refused = daemon.wait_for_log("the certificate was replaced in its files but cannot be taken");
+    assert!(
+        refused["message"].as_str().is_some_and(|text| text.contains("is not that of the certificate")),
+        "{refused}"
+    );
+    assert_eq!(post(&daemon, &old).expect("an answer").status, 200);
+
+    let mut open = connect(&daemon, &old.ca(), "localhost");
+    let healthy = request("GET", "/healthz", &[], b"");
+    assert_eq!(exchange(&mut open, &healthy).expect("an answer").status, 200);
+    place(&new, Certificates::key);
+    daemon.wait_for_log("the certificate was replaced in its files; new connections");
+    assert_eq!(post(&daemon, &new).expect("an answer").status, 200);
+    assert_eq!(post(&daemon, &old), None, "the former one is not served any more");
+    assert_eq!(exchange(&mut open, &healthy).expect("an answer").status, 200, "who is connected stays so");
 }

@@ -35,6 +35,8 @@ const MISTAKES: &[(&str, &str, &str)] = &[
     ("[server]\npublic_url = 'http://a.example'", "2:14 gateways post to https:// addresses only", ""),
     ("[server]\nlisen = 'x'", "2:1 unknown key `lisen`", "did you mean `listen`?"),
     ("[server]\nmax_body = 3", "2:12 3 is out of bounds", ""),
+    ("[server]\nproxy_protocol = true", "2:18 nobody's word is taken: `trusted_proxies` is missing", ""),
+    ("[server]\ntrusted_proxies = ['lb']", "2:20 \"lb\" is no address and no network", ""),
     ("[server]\nmax_connections = -1", "2:19 invalid value: integer `-1`", ""),
     ("server.tls = 'x'", "1:14 wrong type: string", "write `tls = {"),
     ("server.tls.acme = { names = ['a.example'] }", "1:19 `agree_to_terms` is missing", "read its terms"),

@@ -1,7 +1,19 @@
 use super::*;
 
+/// The beginnings of keys that have a passphrase, as openssl writes them: genpkey, and ec before it.
+const PKCS8: &str = "-----BEGIN ENCRYPTED PRIVATE KEY-----\nMIHsMFcGCSqGSIb3DQEFDTBKMCkGCSqGSIb3DQEFDDAcBAg=\n\
+                     -----END ENCRYPTED PRIVATE KEY-----\n";
+const TRADITIONAL: &str = "-----BEGIN EC PRIVATE KEY-----\nProc-Type: 4,ENCRYPTED\n\
+                           DEK-Info: AES-128-CBC,0123456789ABCDEF0123456789ABCDEF\n\n\
+                           MIHsMFcGCSqGSIb3DQEFDTBKMCkGCSqGSIb3DQEFDDAcBAg=\n-----END EC PRIVATE KEY-----\n";
+
 fn pair(until: i32) -> (String, String) {
+    good(2020, until)
+}
+
+fn good(from: i32, until: i32) -> (String, String) {
     let mut parameters = rcgen::CertificateParams::new(vec!["alerts.example".into()]).unwrap();
+    parameters.not_before = rcgen::date_time_ymd(from, 1, 1);
     parameters.not_after = rcgen::date_time_ymd(until, 1, 1);
     let key = rcgen::KeyPair::generate().unwrap();
     let certificate = parameters.self_signed(&key).unwrap();
@@ -25,7 +37,7 @@ fn with(certificate: &str, key: &str) -> Folder {
 
 fn from_files(config: &Config) -> Option<crate::certificate::Certificate> {
     match &config.server.tls {
-        Some(Tls::Files(certificate)) => certificate.clone(),
+        Some(Tls::Files(loaded)) => loaded.certificate.clone(),
         _ => panic!("they are in files"),
     }
 }
@@ -41,13 +53,22 @@ fn a_certificate_with_its_key_is_ready_to_serve() {
 
 #[test]
 fn what_would_fail_at_the_start_fails_here() {
-    let ((certificate, key), (_, other_key), (expired, expired_key)) = (pair(2040), pair(2040), pair(2026));
+    let (early, early_key) = good(2039, 2040);
+    let ((certificate, key), (other_certificate, other_key), (expired, expired_key)) =
+        (pair(2040), pair(2040), pair(2026));
     for (certificate, key, what) in [
         ("", key.as_str(), "2:19 there is no certificate in it"),
         (&certificate, "", "3:11 there is no private key in it"),
         (&certificate, &other_key, "3:11 this key is not that of the certificate"),
         (&expired, &expired_key, "warning 2:19 it expired on 2026-01-01"),
-        (&key, &certificate, "2:19 there is no certificate in it"),
+        (&early, &early_key, "warning 2:19 it is not good before 2039-01-01"),
+        (
+            &format!("{other_certificate}{certificate}"),
+            &key,
+            "2:19 the key's own certificate comes first, and here it is number 2",
+        ),
+        (&certificate, PKCS8, "3:11 the key has a passphrase"),
+        (&certificate, TRADITIONAL, "3:11 the key has a passphrase"),
         (&certificate[..certificate.len() / 2], &key, "2:19 its PEM is cut off or damaged"),
         (
             "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----",
@@ -58,6 +79,29 @@ fn what_would_fail_at_the_start_fails_here() {
         let problems = with(certificate, key).problems();
         assert!(problems.iter().any(|(found, _)| found.starts_with(what)), "wanted {what}, found {problems:#?}");
     }
+}
+
+#[test]
+fn a_certificate_is_for_the_host_that_gateways_post_to() {
+    let (certificate, key) = pair(2040);
+    for (host, is_for) in [("ALERTS.example:8443/x", true), ("alerts.example.com", false), ("127.0.0.1", false)] {
+        let url = format!("[server]\npublic_url = 'https://{host}'\n");
+        let folder = with(&certificate, &key).write("conf.d/url.toml", &url);
+        let found: Vec<String> = folder.problems().into_iter().map(|(what, _)| what).collect();
+        assert_eq!(found.is_empty(), is_for, "{host}: {found:?}");
+        assert!(found.iter().all(|what| what.starts_with("warning 2:19 it is not for ")), "{found:?}");
+    }
+}
+
+#[test]
+fn a_certificate_in_place_of_the_key_is_said_to_be_there() {
+    let (certificate, key) = pair(2040);
+    let swapped = "are `certificate` and `key` swapped?";
+    let found = |what: &str| (what.to_owned(), swapped.to_owned());
+    assert_eq!(
+        with(&key, &certificate).problems(),
+        [found("2:19 there is no certificate in it"), found("3:11 there is no private key in it")]
+    );
 }
 
 #[test]

@@ -1,0 +1,183 @@
+//! Behind a TCP proxy that says by the PROXY protocol whom it speaks for: a real `haproxy`, and bytes by hand.
+
+use std::fs;
+use std::io::{Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::os::fd::OwnedFd;
+use std::os::unix::net::UnixStream;
+use std::process::{Child, Command};
+
+use linedown_standins::{Certificates, DEADLINE};
+use tempfile::TempDir;
+
+use crate::daemon::{Daemon, HOOK, JSON, eventually};
+use crate::http::{exchange, request};
+use crate::payload::down;
+use crate::sections::{CONSOLE, tell};
+use crate::tls::encrypted;
+
+/// Where the proxy connects from; the tests themselves connect from 127.0.0.1.
+const PROXY: &str = "127.0.0.9";
+
+fn sections(server: &str, trusted: &str) -> String {
+    let proxied = format!("[server]\nproxy_protocol = true\ntrusted_proxies = {trusted}\n{server}");
+    format!("{proxied}{CONSOLE}{}", tell(&["console"]))
+}
+
+fn guess(headers: &[(&str, &str)]) -> Vec<u8> {
+    request("POST", "/hooks/z-api/guess", &[&[JSON], headers].concat(), b"{}")
+}
+
+fn webhook(line: &str) -> Vec<u8> {
+    request("POST", HOOK, &[JSON], down(line).to_string().as_bytes())
+}
+
+/// A header of version 1.
+fn header(from: &str) -> String {
+    format!("PROXY TCP4 {from} 10.0.0.1 4660 443\r\n")
+}
+
+/// Who was logged as having made wrong guesses, in order.
+fn guessers(daemon: &Daemon) -> Vec<String> {
+    let records = daemon.logged("a webhook came with a wrong source or secret");
+    records.iter().filter_map(|record| record["peer"].as_str().map(str::to_owned)).collect()
+}
+
+/// A proxy in front of a daemon. Its own clients say by the same protocol whom they speak for, so that a test can.
+struct Haproxy {
+    folder: TempDir,
+    listener: TcpListener,
+    child: Child,
+}
+
+impl Haproxy {
+    fn before(daemon: &Daemon, sends: &str) -> Self {
+        let folder = tempfile::tempdir().expect("a temporary folder can be made");
+        let (config, control) = (folder.path().join("haproxy.cfg"), folder.path().join("control"));
+        let (control, server) = (control.display(), daemon.address());
+        let text = format!(
+            "global\n stats socket {control}\n\
+             defaults\n mode tcp\n timeout connect 30s\n timeout client 60s\n timeout server 60s\n\
+             frontend webhooks\n bind fd@0 accept-proxy\n default_backend linedown\n\
+             backend linedown\n option httpchk GET /readyz\n\
+             server one {server} source {PROXY} {sends} check inter 100ms\n"
+        );
+        fs::write(&config, text).expect("a file can be written");
+        let listener = TcpListener::bind("127.0.0.1:0").expect("there is a free port");
+        let shared = OwnedFd::from(listener.try_clone().expect("a socket can be shared"));
+        let child = Command::new("haproxy").arg("-db").arg("-f").arg(config).stdin(shared).spawn();
+        Self { folder, listener, child: child.expect("haproxy is there: packaging/setup tests") }
+    }
+
+    /// A new connection, of who is at that address.
+    fn connect(&self, from: &str) -> TcpStream {
+        let address = self.listener.local_addr().expect("a bound socket has an address");
+        let mut stream = TcpStream::connect(address).expect("it listens");
+        stream.set_read_timeout(Some(DEADLINE)).expect("a timeout can be set");
+        stream.write_all(header(from).as_bytes()).expect("it reads");
+        stream
+    }
+
+    /// Its table of servers.
+    fn servers(&self) -> Option<String> {
+        let mut control = UnixStream::connect(self.folder.path().join("control")).ok()?;
+        control.write_all(b"show stat\n").ok()?;
+        let mut table = String::new();
+        control.read_to_string(&mut table).ok().map(|_| table)
+    }
+}
+
+impl Drop for Haproxy {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+#[test]
+fn haproxy_says_whom_it_speaks_for() {
+    for sends in ["send-proxy", "send-proxy-v2"] {
+        let daemon = Daemon::start(&sections("", &format!("[\"{PROXY}\"]")));
+        let proxy = Haproxy::before(&daemon, sends);
+        assert_eq!(exchange(proxy.connect("203.0.113.5"), &webhook("A")).expect("an answer").status, 200, "{sends}");
+        // What a client writes about itself is not believed.
+        let wrong = guess(&[("x-forwarded-for", "198.51.100.7")]);
+        let refused = (0..20).find_map(|_| {
+            let status = exchange(proxy.connect("203.0.113.5"), &wrong).expect("an answer").status;
+            (status != 404).then_some(status)
+        });
+        assert_eq!(refused, Some(429), "{sends}: a guesser's patience ends");
+        assert_eq!(exchange(proxy.connect("203.0.113.6"), &wrong).expect("an answer").status, 404, "{sends}");
+        let guessers = guessers(&daemon);
+        assert_eq!((&*guessers[0], &**guessers.last().expect("one")), ("203.0.113.5", "203.0.113.6"), "{sends}");
+        // It looks whether we are well, speaking for itself.
+        eventually("a look that finds us well", || proxy.servers().filter(|table| table.contains("L7OK")));
+        assert!(daemon.logged("closed a connection from a trusted proxy").is_empty(), "{sends}");
+    }
+}
+
+#[test]
+fn haproxy_passes_tls_on_after_it_has_said_for_whom() {
+    let certificates = Certificates::new();
+    let (certificate, key) = (certificates.certificate(), certificates.key());
+    let (certificate, key) = (certificate.display(), key.display());
+    let tls = format!("tls = {{ certificate = \"{certificate}\", key = \"{key}\" }}\n");
+    let daemon = Daemon::start(&sections(&tls, &format!("[\"{PROXY}\"]")));
+    let proxy = Haproxy::before(&daemon, "send-proxy-v2 check-ssl verify none");
+    let stream = encrypted(proxy.connect("203.0.113.5"), &certificates.ca(), "localhost");
+    assert_eq!(exchange(stream, &webhook("A")).expect("an answer").status, 200);
+    let stream = encrypted(proxy.connect("203.0.113.5"), &certificates.ca(), "localhost");
+    assert_eq!(exchange(stream, &guess(&[])).expect("an answer").status, 404);
+    assert_eq!(guessers(&daemon), ["203.0.113.5"]);
+    eventually("a look that finds us well", || proxy.servers().filter(|table| table.contains("L7OK")));
+}
+
+#[test]
+fn proxies_of_both_kinds_stand_behind_each_other() {
+    let daemon = Daemon::start(&sections("", "[\"127.0.0.1\", \"10.0.0.0/8\"]"));
+    let from = |named: &str, chain: &str| {
+        let bytes = [header(named).as_bytes(), &guess(&[("x-forwarded-for", chain)])].concat();
+        assert_eq!(daemon.send(&bytes).status, 404);
+    };
+    from("203.0.113.5", "198.51.100.7");
+    from("10.1.2.3", "198.51.100.7, 203.0.113.6");
+    assert_eq!(guessers(&daemon), ["203.0.113.5", "203.0.113.6"]);
+}
+
+#[test]
+fn a_trusted_proxy_without_a_header_is_closed_and_complained_of() {
+    let daemon = Daemon::start(&sections("", "[\"127.0.0.1\"]"));
+    let long = [b"\r\n\r\n\0\r\nQUIT\n\x21\x11\xff\xff".to_vec(), vec![0; 5000]].concat();
+    for bytes in [webhook("A"), b"PROXY TCP4 nonsense\r\n".to_vec(), long] {
+        assert_eq!(exchange(daemon.connect(), &bytes), None);
+    }
+    let complaint = daemon.wait_for_log("closed a connection from a trusted proxy");
+    assert_eq!((complaint["peer"].as_str(), complaint["level"].as_str()), (Some("127.0.0.1"), Some("WARN")));
+    // Not one record for each, however many come; and nothing for who only looks whether somebody listens.
+    for _ in 0..50 {
+        assert_eq!(exchange(daemon.connect(), b"nonsense"), None);
+    }
+    let complaints = daemon.logged("closed a connection from a trusted proxy").len();
+    assert!((10..20).contains(&complaints), "{complaints} records");
+    assert_eq!(
+        exchange(daemon.connect(), &[header("203.0.113.5").as_bytes(), &webhook("B")].concat())
+            .map(|answer| answer.status),
+        Some(200)
+    );
+}
+
+#[test]
+fn a_stranger_is_taken_as_who_he_is_and_a_reload_turns_it_on() {
+    let daemon = Daemon::start(&format!("{CONSOLE}{}", tell(&["console"])));
+    daemon.accept(&down("before"));
+    daemon.configure(&sections("", &format!("[\"{PROXY}\"]")));
+    daemon.reload();
+    daemon.accept(&down("after"));
+    let lying = [header("203.0.113.5").as_bytes(), &webhook("lied")].concat();
+    assert_eq!(daemon.send(&lying).status, 400, "no HTTP");
+    assert_eq!(daemon.rows(&["incidents"]).len(), 2);
+    daemon.configure(&sections("", "[\"127.0.0.1\"]"));
+    daemon.reload();
+    assert_eq!(exchange(daemon.connect(), &webhook("C")), None);
+    assert_eq!(daemon.send(&[header("203.0.113.5").as_bytes(), &webhook("D")].concat()).status, 200);
+}
