@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use linedown_sinks::{Path, Problem, Section, SinkKind, TextKeys, Texts, one_of};
+use linedown_sinks::{Language, Path, Problem, Section, SinkKind, TextKeys, Texts, one_of};
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
@@ -46,6 +46,13 @@ struct RetryKeys {
     first: Option<Period>,
     max: Option<Period>,
     give_up_after: Option<Period>,
+}
+
+impl Messages {
+    /// What the readers read where a sink does not say otherwise.
+    pub(super) fn language(&self) -> Language {
+        self.texts.as_ref().map(Texts::language).unwrap_or_default()
+    }
 }
 
 /// Reads `[messages]`.
@@ -116,12 +123,14 @@ fn read_sink(
     let kind = kind?;
     let mut section = Section::new(value, path.clone(), &COMMON, reader.environment);
     // With words of its own or none: the kind's keys are looked at in any case.
-    let settings = (kind.check)(&mut section, texts.unwrap_or_default());
+    let texts = texts.unwrap_or_default();
+    let language = texts.language();
+    let settings = (kind.check)(&mut section, texts);
     if settings.is_none() && section.problems.is_empty() {
         section.problems.push(Problem::error(path.clone(), "this sink cannot be used"));
     }
     reader.finish(section);
-    Some(Target { kind: kind.name, settings: settings?, retry, fallback: common.fallback })
+    Some(Target { kind: kind.name, settings: settings?, language, retry, fallback: common.fallback })
 }
 
 fn kind(common: &Common, value: &Value, path: &Path, kinds: &[SinkKind], reader: &mut Reader<'_>) -> Option<SinkKind> {

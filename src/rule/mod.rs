@@ -13,7 +13,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use linedown_sinks::{Incident, Instance, Kind, Reason, Settings};
+use linedown_sinks::{Incident, Instance, Kind, Language, Reason, Settings};
 
 use crate::clock::later;
 use crate::period::Period;
@@ -101,6 +101,8 @@ pub struct Target {
     pub kind: &'static str,
     /// Its checked section.
     pub settings: Arc<dyn Settings>,
+    /// What its readers read.
+    pub language: Language,
     /// The sink that hears when this one gives up.
     pub fallback: Option<String>,
     /// How failures are retried.
@@ -148,6 +150,8 @@ pub struct Routing {
     pub quiet: Vec<Quiet>,
     /// Where people reach the daemon, for the links in messages.
     pub public_url: Option<String>,
+    /// What people read of whom nothing else is known.
+    pub language: Language,
 }
 
 /// One notification that is owed.
@@ -177,6 +181,11 @@ impl Routing {
     /// The rule of that name.
     pub fn rule(&self, name: &str) -> Option<&Rule> {
         self.rules.iter().find(|rule| rule.name == name)
+    }
+
+    /// What the readers of a sink read, also of one that has left the config.
+    pub fn language(&self, sink: &str) -> Language {
+        self.sinks.get(sink).map_or(self.language, |target| target.language)
     }
 
     /// The line with what the inventory knows of it.

@@ -50,6 +50,7 @@ pub(crate) fn routing(rules: Vec<Rule>) -> Routing {
     let target = |recipients: Vec<&'static str>, fallback: Option<&str>| Target {
         kind: "toy",
         settings: Arc::new(Toy(recipients)),
+        language: Language::default(),
         fallback: fallback.map(str::to_owned),
         retry: Retry::default(),
     };
@@ -58,7 +59,14 @@ pub(crate) fn routing(rules: Vec<Rule>) -> Routing {
         ("mail".to_owned(), target(vec!["ana", "bia"], Some("slack"))),
         ("log".to_owned(), target(vec![""], None)),
     ]);
-    Routing { rules, sinks, inventory: HashMap::new(), quiet: Vec::new(), public_url: None }
+    Routing {
+        rules,
+        sinks,
+        inventory: HashMap::new(),
+        quiet: Vec::new(),
+        public_url: None,
+        language: Language::default(),
+    }
 }
 
 pub(crate) fn incident(reason: Reason) -> Incident {

@@ -4,13 +4,16 @@
 use std::sync::Arc;
 
 use base64::Engine;
+use linedown_sinks::Language;
 use warp::http::{Method, Response, StatusCode};
 
 use super::hook::Hook;
-use super::page::Page;
+use super::page::{Page, Press, Saying};
 use crate::clock;
-use crate::gateway::QrCode;
+use crate::gateway::{QrCode, Standing};
 use crate::link::Purpose;
+use crate::store::StoreError;
+use crate::store::view::Incident;
 
 /// How old a code becomes on the page, in seconds: it lives for 20.
 const RENEWED: u64 = 15;
@@ -19,74 +22,56 @@ const CODES: u64 = 3;
 
 /// Answers a request to `/reconnect/{token}`, with the number of the code that is asked for, from 1.
 pub(super) async fn answer(hook: Arc<Hook>, token: String, method: Method, code: Option<u64>) -> Response<String> {
+    let unknown = hook.routing.load().language;
     if !matches!(method, Method::GET | Method::HEAD) {
-        return refused(StatusCode::METHOD_NOT_ALLOWED, "Not so", "Open the link in a browser.");
+        return Page::new(unknown, StatusCode::METHOD_NOT_ALLOWED, Saying::WrongMethod).answer();
     }
-    let incident = match hook.store.linked(Purpose::Reconnect, &token, clock::now()).await {
-        Ok(Some(delivery)) => hook.store.incident(delivery.incident).await,
-        Ok(None) => Ok(None),
-        Err(error) => Err(error),
-    };
-    let incident = match incident {
-        Ok(Some(story)) => story.incident,
-        Ok(None) => {
-            let words = "This link is not good, or not any more. The next reminder brings a new one.";
-            return refused(StatusCode::NOT_FOUND, "No such link", words);
-        }
+    let (incident, language) = match look_up(&hook, &token).await {
+        Ok(Some(found)) => found,
+        Ok(None) => return Page::new(unknown, StatusCode::NOT_FOUND, Saying::NoLinkToReconnect).answer(),
         Err(error) => {
-            let words = format!("It cannot be looked up: {error}. Try again in a moment.");
-            return refused(StatusCode::SERVICE_UNAVAILABLE, "Not just now", &words);
+            let page = Page::new(unknown, StatusCode::SERVICE_UNAVAILABLE, Saying::NotNow);
+            return Page { detail: Some(error.to_string()), ..page }.answer();
         }
     };
-    let title = incident.name.as_deref().unwrap_or(&incident.instance);
+    let line = incident.name.as_deref().unwrap_or(&incident.instance);
+    let page = |status, saying| Page::new(language, status, saying);
     if incident.closed_at.is_some() {
-        return connected(title);
+        return page(StatusCode::OK, Saying::Connected { line }).answer();
     }
     // What only looks at links, as mail filters do, is shown no code.
-    let Some(code) = code.filter(|code| (1..=CODES).contains(code) && method == Method::GET) else {
-        return ask(title);
+    let Some(code) = code.filter(|code| *code > 0 && method == Method::GET) else {
+        return Page { press: Some(Press::ShowCode), ..page(StatusCode::OK, Saying::Prepare { line }) }.answer();
     };
     let gateways = hook.gateways.load_full();
+    if code > CODES {
+        // Somebody may have read the last one just before it died.
+        let saying = match gateways.standing(&incident.source, &incident.instance).await {
+            Some(Standing::Up) => return page(StatusCode::OK, Saying::Connected { line }).answer(),
+            _ => Saying::RanOut { line, of: CODES },
+        };
+        return Page { press: Some(Press::ShowCode), ..page(StatusCode::OK, saying) }.answer();
+    }
     match gateways.qr_code(&incident.source, &incident.instance).await {
-        Some((Ok(QrCode::Connected), _)) => connected(title),
-        Some((Ok(QrCode::Png(image)), age)) => show(title, &image, code, age.as_secs()),
+        Some((Ok(QrCode::Connected), _)) => page(StatusCode::OK, Saying::Connected { line }).answer(),
+        Some((Ok(QrCode::Png(image)), age)) => {
+            let image = base64::engine::general_purpose::STANDARD.encode(image);
+            let next = Some((RENEWED.saturating_sub(age.as_secs()), format!("?code={}", code + 1)));
+            let page = page(StatusCode::OK, Saying::Code { line, number: code, of: CODES });
+            Page { image: Some(&image), next, ..page }.answer()
+        }
         Some((Err(failure), _)) => {
             tracing::warn!(source = incident.source, instance = incident.instance, %failure, "no QR code for the page");
-            let words = format!("The gateway gives no code for {title}: {failure}");
-            Page { status: StatusCode::BAD_GATEWAY, heading: "No code", words: &words, below: BUTTON, next: None }
-                .answer()
+            let page = page(StatusCode::BAD_GATEWAY, Saying::NoCode { line });
+            Page { detail: Some(failure.to_string()), press: Some(Press::ShowCode), ..page }.answer()
         }
-        None => {
-            let words = format!("The gateway cannot be asked about {title} any more: its token is not in the config.");
-            refused(StatusCode::NOT_FOUND, "No code", &words)
-        }
+        None => page(StatusCode::NOT_FOUND, Saying::NoToken { line }).answer(),
     }
 }
 
-const BUTTON: &str = "<form><input type=\"hidden\" name=\"code\" value=\"1\"><button>Show the code</button></form>";
-
-fn ask(title: &str) -> Response<String> {
-    let words = format!(
-        "Take the phone of {title} and open WhatsApp on it: Linked devices, Link a device. Then let this page show the \
-         code, and read it with the phone. A code is good for some seconds only; the page renews it."
-    );
-    Page { heading: "Connect the line again", words: &words, below: BUTTON, ..Page::default() }.answer()
-}
-
-fn show(title: &str, image: &[u8], code: u64, age: u64) -> Response<String> {
-    let words = format!("WhatsApp on the phone of {title}: Linked devices, Link a device. Code {code} of {CODES}.");
-    let image = base64::engine::general_purpose::STANDARD.encode(image);
-    let below = format!("<img alt=\"QR code\" src=\"data:image/png;base64,{image}\">");
-    let next = if code < CODES { format!("?code={}", code + 1) } else { "?".to_owned() };
-    let next = Some((RENEWED.saturating_sub(age), next.as_str()));
-    Page { heading: "Read this code", words: &words, below: &below, next, ..Page::default() }.answer()
-}
-
-fn connected(title: &str) -> Response<String> {
-    let words = format!("{title} is connected to WhatsApp. There is nothing more to do.");
-    Page { heading: "Connected", words: &words, ..Page::default() }.answer()
-}
-
-fn refused(status: StatusCode, heading: &str, words: &str) -> Response<String> {
-    Page { status, heading, words, ..Page::default() }.answer()
+/// The incident that a link is about, and what its reader reads.
+async fn look_up(hook: &Hook, token: &str) -> Result<Option<(Incident, Language)>, StoreError> {
+    let Some(delivery) = hook.store.linked(Purpose::Reconnect, token, clock::now()).await? else { return Ok(None) };
+    let language = hook.routing.load().language(&delivery.sink);
+    Ok(hook.store.incident(delivery.incident).await?.map(|story| (story.incident, language)))
 }

@@ -13,13 +13,17 @@ const TOKEN: &str = "0canary-token-of-A";
 
 /// A daemon that knows a line which is down, and its gateway.
 fn start() -> (ZApi, Daemon) {
+    start_in("en")
+}
+
+fn start_in(language: &str) -> (ZApi, Daemon) {
     let certificates = Certificates::new();
     let gateway = ZApi::over_tls(&certificates);
     gateway.add("A", TOKEN);
     gateway.change("A", Instance::drop_session);
     let mut daemon = Daemon::prepare(&format!(
         "[server]\npublic_url = \"https://alerts.example.com\"\n[sources.z-api]\napi = \"{}\"\n\
-         [instances.A]\nname = \"Loja <Centro>\"\ntoken = \"{TOKEN}\"\n{CONSOLE}{}",
+         [instances.A]\nname = \"Loja <Centro>\"\ntoken = \"{TOKEN}\"\n{CONSOLE}language = \"{language}\"\n{}",
         gateway.url(),
         tell(&["console"])
     ));
@@ -82,13 +86,13 @@ fn without_a_good_link_there_is_no_page() {
         assert!(answer.status == 404 && !answer.body.contains("Loja"), "{wrong}: {answer:?}");
     }
     assert_eq!(daemon.get(&reconnect.replace("/reconnect/", "/ack/")).status, 404);
-    for odd in ["?code=0", "?code=4", "?code=x", "?x", ""] {
+    for odd in ["?code=0", "?code=x", "?x", ""] {
         let page = daemon.get(&format!("{reconnect}{odd}"));
         assert!(page.status == 200 && page.body.contains("Show the code"), "{odd}: {page:?}");
     }
     daemon.accept(&up("A"));
     let page = daemon.get(&format!("{reconnect}?code=1"));
-    assert!(page.status == 200 && page.body.contains("<h1>Connected</h1>"), "{page:?}");
+    assert!(page.status == 200 && page.body.contains("<h1 class=\"good\">Connected</h1>"), "{page:?}");
     assert_eq!(codes(&gateway).len(), 0);
 }
 
@@ -102,4 +106,52 @@ fn a_gateway_that_does_not_answer_holds_no_alert_up() {
     assert!(told[0]["standing"].is_null(), "{}", told[0]);
     let page = daemon.get(&format!("{}?code=1", path(&daemon, "reconnect_url")));
     assert!(page.status == 502 && page.body.contains("The gateway gives no code for Loja &lt;Centro&gt;"), "{page:?}");
+    assert!(page.body.contains("has trouble of its own"), "{page:?}");
+}
+
+#[test]
+fn pages_are_in_the_language_of_the_message_that_led_to_them() {
+    let (_gateway, daemon) = start_in("pt-BR");
+    daemon.accept(&down("A"));
+    let (reconnect, acknowledge) = (path(&daemon, "reconnect_url"), path(&daemon, "acknowledge_url"));
+    for (path, words) in [
+        (reconnect.clone(), "Reconectar a linha"),
+        (format!("{reconnect}?code=1"), "Leia este código"),
+        (format!("{reconnect}?code=4"), "Ainda sem conexão"),
+        (acknowledge, "Você cuida disto?"),
+    ] {
+        let page = daemon.get(&path);
+        let heading = format!("<h1>{words}</h1>");
+        assert!(page.body.contains("<html lang=\"pt-BR\">") && page.body.contains(&heading), "{page:?}");
+    }
+}
+
+#[test]
+fn a_page_keeps_itself_to_itself() {
+    let (_gateway, daemon) = start();
+    daemon.accept(&down("A"));
+    let page = daemon.get(&format!("{}?code=1", path(&daemon, "reconnect_url")));
+    for (name, value) in [
+        ("cache-control", "no-store"),
+        ("referrer-policy", "no-referrer"),
+        ("content-type", "text/html; charset=utf-8"),
+    ] {
+        assert_eq!(page.header(name), Some(value), "{page:?}");
+    }
+    let policy = page.header("content-security-policy").unwrap_or_default();
+    assert!(policy.starts_with("default-src 'none'; img-src data:;") && policy.contains("frame-ancestors 'none'"));
+    for outside in ["http://", "https://", "<script", "<link", "url("] {
+        assert!(!page.body.contains(outside), "{outside}: {}", page.body);
+    }
+}
+
+#[test]
+fn who_reads_the_last_code_in_time_sees_that_the_line_is_connected() {
+    let (gateway, daemon) = start();
+    daemon.accept(&down("A"));
+    let link = format!("{}?code=4", path(&daemon, "reconnect_url"));
+    assert!(daemon.get(&link).body.contains("<h1>Not connected yet</h1>"));
+    gateway.change("A", Instance::log_in);
+    assert!(daemon.get(&link).body.contains("<h1 class=\"good\">Connected</h1>"));
+    assert_eq!(codes(&gateway).len(), 0, "no code is asked for");
 }

@@ -24,12 +24,13 @@ use jiff::tz::TimeZone;
 use serde::Deserialize;
 
 use self::check::Own;
-use self::reader::{Language, Reader};
+use self::reader::Reader;
 use self::templates::{Form, Templates};
 use crate::{Notification, Section, closest, one_of};
 
 pub use self::clean::is_deceptive;
 pub use self::inline::Inline;
+pub use self::reader::Language;
 
 /// The keys about texts, the same for every sink and for the config's `[messages]`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
@@ -47,6 +48,7 @@ pub struct TextKeys {
 /// English and UTC.
 #[derive(Clone, Debug)]
 pub struct Texts {
+    language: Language,
     built_in: Arc<Templates>,
     /// The user's, with built-in ones where there are none; they may fail, and then the built-in ones serve.
     own: Option<Arc<OwnTemplates>>,
@@ -75,15 +77,20 @@ impl Texts {
         let reader = Reader { language: language.unwrap_or_default(), zone: zone.clone().unwrap_or(TimeZone::UTC) };
         let mut texts = Self::built_in(&reader);
         if let Some(folder) = &keys.templates {
-            let before = section.problems.len();
+            let before = check::errors(section);
             let sources = check::read(folder, section);
             let compiled = check::compile(&sources, &reader, folder, section)?;
-            if section.problems.len() > before {
+            if check::errors(section) > before {
                 return None;
             }
             texts.own = Some(Arc::new(OwnTemplates { folder: folder.clone(), sources, compiled }));
         }
         (language.is_some() && zone.is_some()).then_some(texts)
+    }
+
+    /// What they are written in.
+    pub fn language(&self) -> Language {
+        self.language
     }
 
     /// One line that says it all: an email's subject, a Slack message's header, a phone's notification.
@@ -109,7 +116,8 @@ impl Texts {
     fn built_in(reader: &Reader) -> Self {
         let templates = Templates::compile(reader, &Own::new());
         // They are the same in every run, and the tests compile and render them all.
-        Self { built_in: Arc::new(templates.expect("the built-in templates compile")), own: None }
+        let built_in = Arc::new(templates.expect("the built-in templates compile"));
+        Self { language: reader.language, built_in, own: None }
     }
 
     fn render(&self, form: Form, notification: &Notification) -> String {

@@ -6,17 +6,20 @@ use jiff::tz::TimeZone;
 
 /// A language that the built-in messages are written in.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) enum Language {
+pub enum Language {
+    /// `en`.
     #[default]
     English,
+    /// `pt-BR`.
     BrazilianPortuguese,
 }
 
 impl Language {
-    pub(super) const ALL: [Self; 2] = [Self::English, Self::BrazilianPortuguese];
+    /// All of them.
+    pub const ALL: [Self; 2] = [Self::English, Self::BrazilianPortuguese];
 
     /// As the config names it (RFC 5646).
-    pub(super) fn name(self) -> &'static str {
+    pub fn name(self) -> &'static str {
         match self {
             Self::English => "en",
             Self::BrazilianPortuguese => "pt-BR",
