@@ -14,7 +14,7 @@ use super::reader::Reader;
 use super::samples;
 use super::templates::{Form, LARGEST, Templates, files};
 use super::variables;
-use crate::{EXCERPT, Section, closest, one_of};
+use crate::{EXCERPT, Reason, Section, Severity, closest, one_of};
 
 /// The key under which the folder stands.
 const KEY: &str = "templates";
@@ -66,7 +66,7 @@ fn read_file(path: &Path) -> io::Result<String> {
 
 /// Compiles the user's templates and tries them on every sort of notification; none if any of it fails.
 pub(super) fn compile(own: &Own, reader: &Reader, folder: &Path, section: &mut Section<'_>) -> Option<Templates> {
-    let before = section.problems.len();
+    let before = errors(section);
     let mut good = own.clone();
     let templates = loop {
         match Templates::compile(reader, &good) {
@@ -86,10 +86,15 @@ pub(super) fn compile(own: &Own, reader: &Reader, folder: &Path, section: &mut S
             problem.hint = unknown.hint;
         }
     }
-    if section.problems.len() == before {
+    if errors(section) == before {
         try_out(&templates, own, folder, section);
     }
-    (section.problems.len() == before).then_some(templates)
+    (errors(section) == before).then_some(templates)
+}
+
+/// How many mistakes are noted that keep the config from being used.
+pub(super) fn errors(section: &Section<'_>) -> usize {
+    section.problems.iter().filter(|problem| problem.severity == Severity::Error).count()
 }
 
 fn try_out(templates: &Templates, own: &Own, folder: &Path, section: &mut Section<'_>) {
@@ -99,8 +104,10 @@ fn try_out(templates: &Templates, own: &Own, folder: &Path, section: &mut Sectio
             let variables = variables::of_notification(&sample, form.items());
             let Err(error) = templates.render(form, &variables) else { continue };
             let what = describe(&error, own, folder);
-            if seen.len() < MOST && seen.insert(what.clone()) {
-                let incident = &sample.incident;
+            let incident = &sample.incident;
+            if is_unsaid(incident.reason, own) {
+                warn_of_unsaid(incident.reason, &what, &mut seen, section);
+            } else if seen.len() < MOST && seen.insert(what.clone()) {
                 let state = if incident.closed_at.is_some() { "is back" } else { "is down" };
                 section.error(KEY, what).hint = Some(format!(
                     "it fails, for one, in a `{}` message about `{}` when the line {state}",
@@ -112,6 +119,24 @@ fn try_out(templates: &Templates, own: &Own, folder: &Path, section: &mut Sectio
                 return; // It would take its time on every other sample too.
             }
         }
+    }
+}
+
+/// Whether the templates tell reasons apart and say nothing of this one: it has come with a later version.
+fn is_unsaid(reason: Reason, own: &Own) -> bool {
+    let names = |reason: Reason| own.values().any(|source| quotes(source, reason.as_str()));
+    !names(reason) && Reason::ALL.into_iter().any(names)
+}
+
+fn quotes(source: &str, word: &str) -> bool {
+    source.contains(&format!("\"{word}\"")) || source.contains(&format!("'{word}'"))
+}
+
+/// No mistake: it must not keep a new version from starting.
+fn warn_of_unsaid(reason: Reason, what: &str, seen: &mut BTreeSet<String>, section: &mut Section<'_>) {
+    if seen.insert(reason.as_str().to_owned()) {
+        let what = format!("nothing is said of the reason `{}`: {what}", reason.as_str());
+        section.warning(KEY, what).hint = Some("the built-in templates say it; add it to have it in your words".into());
     }
 }
 

@@ -71,6 +71,11 @@ impl Form {
     }
 }
 
+/// What the others lay out of [`WORDS`]. An own file has all of it and replaces what it sets: one that was written for a
+/// former version lacks nothing that has come since.
+const LAID_OUT: &str = "title, language, paragraphs, quote_label, quote, list_label, entry, more, reconnect, acknowledge, \
+                        steps_label, steps, facts";
+
 /// Every file that there is, as a user may replace it.
 pub(super) fn files() -> [&'static str; 5] {
     let [title, text, html, slack] = Form::ALL.map(Form::file);
@@ -91,8 +96,12 @@ impl Templates {
             let built_in = Form::ALL.map(|form| (form.file(), form.built_in()));
             for (name, source) in built_in.into_iter().chain([(WORDS, reader.language.words())]) {
                 environment.add_template_owned(format!("built-in/{name}"), source)?;
-                let source = own.get(name).map_or(source, String::as_str);
-                environment.add_template_owned(name, source.to_owned())?;
+                let source = match own.get(name) {
+                    // On the line of the first of its own, so that mistakes keep their lines.
+                    Some(own) if name == WORDS => format!("{{% from 'built-in/{WORDS}' import {LAID_OUT} %}}{own}"),
+                    own => own.map_or(source, String::as_str).to_owned(),
+                };
+                environment.add_template_owned(name, source)?;
             }
             Ok(environment)
         };

@@ -7,7 +7,7 @@ use tempfile::TempDir;
 use super::super::samples::{self, sample};
 use super::super::{TextKeys, Texts};
 use super::check;
-use crate::{Kind, Problem, Reason};
+use crate::{Kind, Problem, Reason, Severity};
 
 /// What `check` makes of a folder with these files.
 fn folder(files: &[(&str, &str)]) -> (TempDir, Option<Texts>, Vec<Problem>) {
@@ -75,7 +75,7 @@ fn what_is_wrong_is_told_with_file_and_line() {
             "slack.txt",
             "x {{ undelivered.why }}",
             ":1: undefined value: `undelivered.why` is undefined",
-            "in a `down` message about `expiring` when the line is back",
+            "in a `down` message about `not-in-inventory` when the line is back",
         ),
         (
             "html.html",
@@ -152,11 +152,30 @@ fn saying_nothing_and_saying_too_much_are_refused() {
 }
 
 #[test]
-fn words_that_lack_what_the_rest_needs_are_refused() {
-    let (folder, texts, problems) = folder(&[("words.txt", "{% set title = 'x' %}")]);
-    assert!(texts.is_none());
-    let told = format!("{}: the built-in text.txt, line 4, does not go with it: ", folder.path().display());
-    assert!(problems[0].what.starts_with(&told), "{problems:?}");
+fn words_of_ones_own_are_the_built_in_ones_but_for_what_they_set() {
+    let texts = accepted(&[("words.txt", "{% set title = 'x ' ~ instance.title %}\n{% set reconnect = 'Go' %}")]);
+    let down = samples::asked(sample(Kind::Down, Reason::SessionExpired, true, false));
+    let text = texts.text(&down);
+    assert!(text.starts_with("x Loja Centro\n\nLoja Centro has been"), "{text}");
+    assert!(text.contains("\nGo: https://") && text.contains("\nI am on it: https://"), "{text}");
+    let (folder, texts, problems) = folder(&[("words.txt", "\n{{ 1 | nonsense }}")]);
+    let told = format!("{}:2: unknown filter", folder.path().join("words.txt").display());
+    assert!(texts.is_none() && problems[0].what.starts_with(&told), "{problems:?}");
+}
+
+#[test]
+fn what_came_after_a_template_was_written_breaks_nothing() {
+    let short = "{% set short = {'other': 'it', 'session-expired': 'a login'} %}\
+                 {% set title = line ~ short[incident.reason] %}";
+    let source = format!("{{% set line = instance.title ~ ': ' %}}{short}");
+    let (_folder, texts, problems) = folder(&[("words.txt", &source)]);
+    let told: Vec<_> = problems.iter().map(|problem| (problem.severity, problem.what.as_str())).collect();
+    assert!(told.iter().all(|(severity, _)| *severity == Severity::Warning) && told.len() == 6, "{told:#?}");
+    assert!(told[0].1.starts_with("nothing is said of the reason `not-in-inventory`: "), "{told:?}");
+    let texts = texts.expect("they are used");
+    assert_eq!(texts.title(&sample(Kind::Down, Reason::SessionExpired, true, false)), "Loja Centro: a login");
+    let title = texts.title(&sample(Kind::Down, Reason::NotInInventory, true, false));
+    assert_eq!(title, "🟠 Loja Centro: missing from the inventory", "the built-in one says it");
 }
 
 #[test]
