@@ -2,11 +2,11 @@
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use linedown_standins::Slack;
+use linedown_standins::{Certificates, Slack};
 
 use crate::{BINARY, SECRET};
 
@@ -18,10 +18,20 @@ pub(crate) struct Daemon {
 
 impl Daemon {
     pub(crate) fn start(config: &Path) -> Self {
+        Self::start_with(config, &[])
+    }
+
+    /// It trusts this authority instead of the system's.
+    pub(crate) fn start_trusting(config: &Path, certificates: &Certificates) -> Self {
+        Self::start_with(config, &[("SSL_CERT_FILE", certificates.ca())])
+    }
+
+    fn start_with(config: &Path, environment: &[(&str, PathBuf)]) -> Self {
         let mut child = Command::new(BINARY)
             .args(["--config".as_ref(), config.as_os_str()])
             .args(["serve", "--log-format", "json"])
             .env_clear()
+            .envs(environment.iter().cloned())
             .stdout(Stdio::null())
             .stderr(Stdio::piped())
             .spawn()

@@ -1,10 +1,10 @@
-//! Ten thousand lines are watched, each asked about every minute: what that costs while nothing happens.
+//! Ten thousand lines are watched over HTTPS, each asked about every minute: what that costs while nothing happens.
 
 use std::fmt::Write as _;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-use linedown_standins::ZApi;
+use linedown_standins::{Certificates, ZApi};
 
 use crate::daemon::Daemon;
 use crate::{SECRET, megabytes, row};
@@ -18,7 +18,8 @@ const ROUNDS: u32 = 3;
 
 pub(crate) fn measure() {
     let folder = tempfile::tempdir().expect("a temporary folder can be made");
-    let gateway = ZApi::new().without_record();
+    let certificates = Certificates::new();
+    let gateway = ZApi::over_tls(&certificates).without_record();
     let config = folder.path().join("linedown.toml");
     let mut text = format!(
         "[server]\nlisten = \"127.0.0.1:0\"\n[store]\nurl = \"sqlite://{}/linedown.db\"\n\
@@ -35,7 +36,7 @@ pub(crate) fn measure() {
         let _ = write!(text, "[instances.{id}]\nname = \"Loja {line}\"\ntoken = \"{token}\"\n");
     }
     std::fs::write(&config, text).expect("the config can be written");
-    let daemon = Daemon::start(&config);
+    let daemon = Daemon::start_trusting(&config, &certificates);
     let at_first = daemon.resident();
     sleep(EVERY);
     let (begun, busy, asked, before) = (Instant::now(), daemon.busy(), gateway.count(), daemon.resident());
@@ -45,10 +46,11 @@ pub(crate) fn measure() {
     row("watching 10,000 lines at 60 s, % of a core", busy.as_secs_f64() / took.as_secs_f64() * 100.0, 5.0);
     row("memory meanwhile, MB", megabytes(after), 100.0);
     println!(
-        "{asked} questions in {:.0} s, {} at once at most; memory at the start {:.1} MB, after a round {:.1} MB, \
+        "{asked} questions in {:.0} s, {} at once at most on {} connections; memory at the start {:.1} MB, after a round {:.1} MB, \
          after {} rounds {:.1} MB",
         took.as_secs_f64(),
         gateway.most_at_once(),
+        gateway.connections(),
         megabytes(at_first),
         megabytes(before),
         ROUNDS + 1,

@@ -3,7 +3,7 @@
 mod rules;
 
 use std::collections::{BTreeMap, VecDeque};
-use std::io::BufReader;
+use std::io::{self, BufReader, Write};
 use std::net::{TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -90,12 +90,14 @@ pub struct Call {
 pub enum Odd {
     /// A status and a body.
     Answer(u16, String),
-    /// A status, one header, and a body.
-    WithHeader(u16, (String, String), String),
+    /// A status, a content type, and a body.
+    Typed(u16, &'static str, String),
     /// The usual answer, so much later.
     Late(Duration),
     /// No answer until the stand-in ends.
     Hang,
+    /// The usual answer, a byte every so often.
+    Drip(Duration),
     /// The connection is cut before an answer.
     Cut,
 }
@@ -120,6 +122,8 @@ struct State {
     calls: Inbox<Call>,
     /// How many calls came, recorded or not.
     count: AtomicUsize,
+    /// How many connections were accepted.
+    connections: AtomicUsize,
     unrecorded: AtomicBool,
     ended: AtomicBool,
     /// How many calls are being answered, and the most there were.
@@ -160,6 +164,7 @@ impl ZApi {
                 if shared.ended.load(Ordering::SeqCst) {
                     return;
                 }
+                shared.connections.fetch_add(1, Ordering::SeqCst);
                 let (shared, tls) = (Arc::clone(&shared), tls.clone());
                 let _ = stream.set_nodelay(true);
                 std::thread::spawn(move || shared.serve(stream, tls));
@@ -234,6 +239,11 @@ impl ZApi {
         self.state.count.load(Ordering::SeqCst)
     }
 
+    /// How many connections were opened.
+    pub fn connections(&self) -> usize {
+        self.state.connections.load(Ordering::SeqCst)
+    }
+
     /// The most calls that were being answered at the same time.
     pub fn most_at_once(&self) -> usize {
         lock(&self.state.at_once).1
@@ -268,12 +278,28 @@ impl State {
             self.enter();
             let answer = self.answer(&request);
             lock(&self.at_once).0 -= 1;
-            self.note(&request, answer.as_ref().map(|(status, ..)| *status));
-            let Some((status, headers, body)) = answer else { return };
-            if http::answer(input.get_mut(), status, &headers, &body, body.len()).is_err() {
+            self.note(&request, answer.as_ref().map(|answer| answer.status));
+            if answer.is_none_or(|answer| self.send(input.get_mut(), &answer).is_err()) {
                 return;
             }
         }
+    }
+
+    fn send(&self, stream: &mut dyn Write, answer: &Answer) -> io::Result<()> {
+        let headers = [("Content-Type".to_owned(), answer.content_type.to_owned())];
+        let Some(pause) = answer.pause else {
+            return http::answer(stream, answer.status, &headers, &answer.body, answer.body.len());
+        };
+        http::answer(stream, answer.status, &headers, "", answer.body.len())?;
+        for byte in answer.body.bytes() {
+            if self.ended.load(Ordering::SeqCst) {
+                break;
+            }
+            std::thread::sleep(pause);
+            stream.write_all(&[byte])?;
+            stream.flush()?;
+        }
+        Ok(())
     }
 
     fn enter(&self) {
@@ -299,12 +325,13 @@ impl State {
             let instance = rules::parts(&request.path).0.unwrap_or_default();
             account.odd.get_mut(&instance).and_then(VecDeque::pop_front).or_else(|| account.always.clone())
         };
-        let json = ("Content-Type".to_owned(), "application/json".to_owned());
+        let (content_type, mut pause) = ("application/json", None);
         match odd {
             None => {}
-            Some(Odd::Answer(status, body)) => return Some((status, vec![json], body)),
-            Some(Odd::WithHeader(status, header, body)) => return Some((status, vec![json, header], body)),
+            Some(Odd::Answer(status, body)) => return Some(Answer { status, content_type, body, pause }),
+            Some(Odd::Typed(status, content_type, body)) => return Some(Answer { status, content_type, body, pause }),
             Some(Odd::Late(by)) => std::thread::sleep(by),
+            Some(Odd::Drip(every)) => pause = Some(every),
             Some(Odd::Cut) => return None,
             Some(Odd::Hang) => {
                 while !self.ended.load(Ordering::SeqCst) {
@@ -314,12 +341,17 @@ impl State {
             }
         }
         let (status, body) = rules::answer(&mut lock(&self.account), request);
-        Some((status, vec![json], body))
+        Some(Answer { status, content_type, body, pause })
     }
 }
 
-/// A status, headers and a body.
-type Answer = (u16, Vec<(String, String)>, String);
+struct Answer {
+    status: u16,
+    content_type: &'static str,
+    body: String,
+    /// Between two bytes of the body.
+    pause: Option<Duration>,
+}
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
