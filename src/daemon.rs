@@ -24,6 +24,7 @@ use crate::delivery::{self, Delivery, NotBuilt, SharedRouting};
 use crate::descriptors;
 use crate::gateway::auditor::{self, Auditor};
 use crate::gateway::counter::{Counter, SharedCounter};
+use crate::gateway::notices;
 use crate::gateway::patrol::{Orders, Patrol};
 use crate::heartbeat::Beats;
 use crate::metrics::Metrics;
@@ -196,6 +197,7 @@ impl Daemon {
         };
         daemon.take_effect();
         daemon.serve(listener, local, encryption, beats);
+        daemon.end_what_nobody_looks_after().await;
         Ok(daemon)
     }
 
@@ -315,6 +317,13 @@ impl Daemon {
                 sender
             };
             self.patrols.insert(name.clone(), sender);
+        }
+    }
+
+    /// A source may have left the config while no daemon ran.
+    async fn end_what_nobody_looks_after(&self) {
+        if let Err(error) = notices::end_all_but(&self.hook, |source| self.patrols.contains_key(source)).await {
+            tracing::warn!(error = %error, "cannot end what was told of sources that are gone from the config");
         }
     }
 

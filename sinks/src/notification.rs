@@ -231,8 +231,10 @@ fn mask(phone: &str) -> String {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Reason {
-    /// Not an outage: what was paid for at the gateway ends, or has ended. (The order is from mild to severe: a later
+    /// Not an outage: the gateway has an instance that the inventory lacks. (The order is from mild to severe: a later
     /// report may only worsen it.)
+    NotInInventory,
+    /// Not an outage: what was paid for at the gateway ends, or has ended.
     Expiring,
     /// Not an outage: a webhook of the line would not arrive.
     WebhookDrift,
@@ -250,7 +252,8 @@ pub enum Reason {
 
 impl Reason {
     /// Every reason, from mild to severe.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
+        Self::NotInInventory,
         Self::Expiring,
         Self::WebhookDrift,
         Self::GatewayUnreachable,
@@ -262,12 +265,13 @@ impl Reason {
 
     /// Whether the line itself is down. What is not has incidents of its own, one a reason, beside the line's outage.
     pub fn is_outage(self) -> bool {
-        !matches!(self, Self::Expiring | Self::WebhookDrift | Self::GatewayUnreachable)
+        !matches!(self, Self::NotInInventory | Self::Expiring | Self::WebhookDrift | Self::GatewayUnreachable)
     }
 
     /// As stored, shown and matched.
     pub fn as_str(self) -> &'static str {
         match self {
+            Self::NotInInventory => "not-in-inventory",
             Self::Expiring => "expiring",
             Self::WebhookDrift => "webhook-drift",
             Self::GatewayUnreachable => "gateway-unreachable",

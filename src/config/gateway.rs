@@ -1,19 +1,16 @@
-//! What a source of type `z-api` says of the gateway's own API, and the tokens that stand with the instances.
+//! What a source of type `z-api` says of the gateway's own API.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use linedown_sinks::http::is_loopback;
-use linedown_sinks::{Path, Problem, Secret, Section};
+use linedown_sinks::{Secret, Section};
 use reqwest::Url;
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 
-use super::inventory::Token;
-use super::reader::{Reader, did_you_mean, out_of_bounds};
-use super::sources::Source;
-use crate::gateway::{API, Access, Audit, Line};
+use super::reader::out_of_bounds;
+use crate::gateway::{API, Access, Audit, Watched};
 use crate::period::Period;
 
 /// The type of source whose API is known.
@@ -47,20 +44,29 @@ const DUE_BOUNDS: (Period, Period) = (Period(Duration::ZERO), Period(Duration::f
 #[serde(default, deny_unknown_fields)]
 pub(super) struct WatchKeys {
     every: Option<Period>,
+    unknown_after: Option<Period>,
 }
 
-/// How often a line is asked about, by default and at the outside.
-const WATCH: Period = Period(Duration::from_mins(1));
+/// How often a line is asked about at the outside, and how long it may be without an answer.
 const WATCH_BOUNDS: (Period, Period) = (Period(Duration::from_secs(1)), Period(Duration::from_hours(24)));
 
-/// Reads what concerns the API; what was mistaken is left out. Its lines come later, with [`give_lines`].
+/// Reads what concerns the API; what was mistaken is left out. Its lines come later.
 pub(super) fn read(keys: &Keys<'_>, section: &mut Section<'_>) -> Option<Access> {
     let api = address(keys.api.unwrap_or(API), section);
     let client_token = keys.client_token.and_then(|secret| token("client_token", secret, section));
     let partner_token = keys.partner_token.and_then(|secret| token("partner_token", secret, section));
-    let watch = keys.watch.map(|keys| period(keys.every, WATCH, WATCH_BOUNDS, &["watch", "every"], section));
+    let watch = keys.watch.map(|keys| watch(keys, section));
     let audit = keys.audit.map_or_else(Audit::default, |keys| audit(keys, section));
     Some(Access { api: api?, client_token, partner_token, lines: Arc::default(), watch, audit })
+}
+
+fn watch(keys: &WatchKeys, section: &mut Section<'_>) -> Watched {
+    let Watched { every, unknown_after } = Watched::default();
+    let mut read = |written, default, key| period(written, Period(default), WATCH_BOUNDS, &["watch", key], section);
+    Watched {
+        every: read(keys.every, every, "every"),
+        unknown_after: read(keys.unknown_after, unknown_after, "unknown_after"),
+    }
 }
 
 fn audit(keys: &AuditKeys, section: &mut Section<'_>) -> Audit {
@@ -124,56 +130,9 @@ fn address(text: &str, section: &mut Section<'_>) -> Option<Url> {
     None
 }
 
-/// Gives each source the lines that can be asked for at it: those whose instance has a token.
-pub(super) fn give_lines(
-    sources: &mut BTreeMap<String, Source>,
-    tokens: BTreeMap<String, Token>,
-    path: &Path,
-    reader: &mut Reader<'_>,
-) {
-    let names: Vec<String> =
-        sources.iter().filter(|(_, source)| source.gateway.is_some()).map(|(name, _)| name.clone()).collect();
-    let mut lines: BTreeMap<String, Vec<Line>> = BTreeMap::new();
-    for (instance, Token { source, value }) in tokens {
-        let source = match (source, names.as_slice()) {
-            (Some(source), names) if names.contains(&source) => source,
-            (Some(source), names) => {
-                let place = path.join(instance.as_str()).join("source");
-                let mut problem = Problem::error(place, format!("there is no source `{source}` of type `{KIND}`"));
-                problem.hint = did_you_mean(&source, names.iter().map(String::as_str));
-                reader.note(problem);
-                continue;
-            }
-            (None, [only]) => only.clone(),
-            // A mistake in the source was noted there.
-            (None, []) => continue,
-            (None, names) => {
-                let problem = Problem::error(path.join(instance.as_str()), "which source is its token for?");
-                reader.note(problem.hint(format!("write `source = {:?}`, or another one of that type", names[0])));
-                continue;
-            }
-        };
-        // Ordered by instance, since they come so.
-        lines.entry(source).or_default().push(Line { instance: instance.into(), token: value });
-    }
-    let path = Path(vec!["sources".into()]);
-    for (name, source) in sources.iter().filter(|(name, _)| !lines.contains_key(*name)) {
-        if source.gateway.as_ref().is_some_and(|gateway| gateway.watch.is_some()) {
-            let problem =
-                Problem::warning(path.join(name.as_str()).join("watch"), "nothing is watched: no instance has a token");
-            reader.note(problem.hint("add `token` to [instances.ID]"));
-        }
-    }
-    for (name, lines) in lines {
-        if let Some(gateway) = sources.get_mut(&name).and_then(|source| source.gateway.as_mut()) {
-            gateway.lines = lines.into();
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    use linedown_sinks::Environment;
+    use linedown_sinks::{Environment, Path};
     use serde_json::Value;
 
     use super::*;

@@ -9,7 +9,7 @@ mod gateway;
 mod heartbeat;
 mod inventory;
 mod layers;
-
+mod lines;
 mod places;
 mod privacy;
 mod quiet;
@@ -135,7 +135,7 @@ fn check(
     }
     let Inventory { entries: mut inventory, tokens, lacks_credentials } = inventory;
     let mut sources = sources::read(table("sources"), &at("sources"), source_kinds, reader);
-    gateway::give_lines(&mut sources, tokens, &at("instances"), reader);
+    lines::give(&mut sources, tokens, &at("instances"), reader);
     for line in sources.values().filter_map(|source| source.gateway.as_ref()).flat_map(|access| access.lines.iter()) {
         if let Some(entry) = inventory.get_mut(&*line.instance) {
             entry.is_asked = true;
@@ -156,14 +156,14 @@ fn check(
         sinks::check_use(&sinks, &rules, reader);
     }
     let server = server::read(table("server"), &at("server"), process.now, reader);
-    let public_url = server.public_url.clone();
+    let (public_url, language) = (server.public_url.clone(), messages.language());
     Config {
         server,
         heartbeat: tables.get("heartbeat").and_then(|table| heartbeat::read(table, &at("heartbeat"), reader)),
         store: store::read(table("store"), &at("store"), process.variable("STATE_DIRECTORY"), reader),
         sources,
         messages: messages.keys,
-        routing: Arc::new(Routing { rules, sinks, inventory, quiet, public_url }),
+        routing: Arc::new(Routing { rules, sinks, inventory, quiet, public_url, language }),
         lacks_credentials: lacks_credentials
             || (process.secrets.credentials.is_none() && privacy::names_credentials(&layers.tables)),
     }

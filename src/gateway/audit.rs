@@ -1,4 +1,4 @@
-//! Pure: what an instance says of itself → what is amiss.
+//! Pure: what an instance, or a partner's list of them, says → what is amiss.
 
 use std::fmt;
 use std::time::Duration;
@@ -8,7 +8,7 @@ use linedown_sinks::Reason;
 use serde::Serialize;
 
 use super::registration::{Addresses, Registration};
-use super::{Profile, Webhook};
+use super::{Member, Profile, Webhook};
 use crate::clock;
 
 /// Parts of what the gateway may say of a payment that is amiss. Its words are not documented: what is not known to be
@@ -36,6 +36,11 @@ pub enum Finding {
         payment: Option<String>,
         /// Whether it has ended.
         over: bool,
+    },
+    /// The gateway has it, and the inventory does not.
+    NotInInventory {
+        /// Whether its webhooks arrive here all the same, as far as can be judged.
+        webhooks_arrive: bool,
     },
 }
 
@@ -71,20 +76,32 @@ fn expiring(profile: &Profile, due_within: Duration, now: Timestamp) -> Option<F
     (due.is_some() || payment.is_some()).then_some(Finding::Expiring { due, payment, over })
 }
 
+/// What is amiss with an instance that the inventory lacks.
+pub fn stranger(member: &Member, addresses: Option<&Addresses>) -> Finding {
+    let arrives = |webhook, addresses: &Addresses| {
+        addresses.judge(&member.instance, member.profile.registered(webhook)).arrives()
+    };
+    let webhooks_arrive =
+        addresses.is_none_or(|addresses| Webhook::ALL.into_iter().all(|webhook| arrives(webhook, addresses)));
+    Finding::NotInInventory { webhooks_arrive }
+}
+
 impl Finding {
     /// The reason of its incident.
     pub fn reason(&self) -> Reason {
         match self {
             Self::WebhookDrift { .. } => Reason::WebhookDrift,
             Self::Expiring { .. } => Reason::Expiring,
+            Self::NotInInventory { .. } => Reason::NotInInventory,
         }
     }
 
     /// What to do.
     pub fn hint(&self) -> &'static str {
         match self {
-            Self::WebhookDrift { .. } => "linedown z-api register",
+            Self::WebhookDrift { .. } => "linedown z-api audit --fix registers what is registered wrongly",
             Self::Expiring { .. } => "pay in the gateway's panel: an instance that is not paid for stops",
+            Self::NotInInventory { .. } => "add [instances.ID] with `token`, or delete the instance at the gateway",
         }
     }
 }
@@ -111,6 +128,10 @@ impl fmt::Display for Finding {
                     None => f.write_str("payment amiss")?,
                 }
                 payment.as_ref().map_or(Ok(()), |payment| write!(f, ": the gateway says {payment:?}"))
+            }
+            Self::NotInInventory { webhooks_arrive: true } => f.write_str("not in the inventory"),
+            Self::NotInInventory { webhooks_arrive: false } => {
+                f.write_str("not in the inventory, and its webhooks do not arrive here")
             }
         }
     }

@@ -8,14 +8,15 @@ use linedown_sinks::Reason;
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until};
 
-use super::audit::{Finding, findings};
+use super::audit::{Finding, findings, stranger};
 use super::fleet::{AT_ONCE, Fleet};
+use super::notices::Notices;
 use super::patrol::Orders;
 use super::registration::Addresses;
+use super::strangers::Strangers;
 use super::{Client, Failure, Line, Profile};
 use crate::clock;
 use crate::server::hook::Hook;
-use crate::source::{Event, EventKind};
 use crate::store::StoreError;
 
 /// From the start of the daemon, or a change of the config, to the next audit.
@@ -23,13 +24,17 @@ const FIRST: Duration = Duration::from_mins(1);
 /// Most calls begun a second. Nobody waits for it.
 const A_SECOND: u32 = 20;
 
-/// What an audit may find, each an incident of its own.
+/// What may be amiss with a line of the inventory, each an incident of its own.
 const REASONS: [Reason; 2] = [Reason::WebhookDrift, Reason::Expiring];
 
 /// The one who audits, for one source.
 pub(crate) struct Auditor {
     name: String,
     hook: Arc<Hook>,
+    /// By reason as in [`REASONS`].
+    notices: [Notices; 2],
+    /// Of what the inventory lacks.
+    lacks: Notices,
     orders: watch::Receiver<Orders>,
     stop: watch::Receiver<bool>,
 }
@@ -44,7 +49,9 @@ impl Auditor {
         orders: watch::Receiver<Orders>,
         stop: watch::Receiver<bool>,
     ) -> Self {
-        Self { name, hook, orders, stop }
+        let notices = REASONS.map(|reason| Notices::new(&hook, &name, reason));
+        let lacks = Notices::new(&hook, &name, Reason::NotInInventory);
+        Self { name, hook, notices, lacks, orders, stop }
     }
 
     /// Audits until the daemon stops or the source is gone.
@@ -52,8 +59,7 @@ impl Auditor {
         let mut due = None;
         loop {
             let orders = self.orders.borrow_and_update().clone();
-            let every = orders.access.audit.every.filter(|_| !orders.access.lines.is_empty());
-            let Some(every) = every else {
+            let Some(every) = orders.access.audit.every.filter(|_| orders.access.can_be_audited()) else {
                 // Nobody looks any more, so nobody could say that it is right again.
                 self.note(self.end_all(|_| true).await);
                 due = None;
@@ -102,8 +108,11 @@ impl Auditor {
                 return Ok(());
             }
         };
-        self.end_all(|instance| access.line(instance).is_none()).await?;
-        let told = self.told().await?;
+        for notices in &self.notices {
+            notices.end_all(|instance| access.line(instance).is_none()).await?;
+        }
+        let [drift, expiring] = &self.notices;
+        let told = [drift.told().await?, expiring.told().await?];
         let fleet = Fleet::new(client, A_SECOND);
         let lines = &access.lines;
         let work = |place: usize| self.one(orders, &fleet, &lines[place], &told);
@@ -120,7 +129,7 @@ impl Auditor {
             let hint = failure.hint();
             tracing::warn!(source = self.name, lines = lines.len(), unknown, why = %failure, hint, "the audit of the gateway could not ask about all lines");
         }
-        outcome
+        outcome.and(self.compare(orders, &fleet).await)
     }
 
     /// One line. An error of the outer kind is that it could not be asked about.
@@ -139,38 +148,53 @@ impl Auditor {
     async fn judge(&self, orders: &Orders, line: &Line, profile: &Profile, told: &Told) -> Result<(), StoreError> {
         let due_within = orders.access.audit.due_within;
         let found = findings(&line.instance, profile, orders.addresses.as_deref(), due_within, clock::now());
-        for (reason, told) in REASONS.into_iter().zip(told) {
-            let amiss: Vec<String> =
-                found.iter().filter(|finding| finding.reason() == reason).map(Finding::to_string).collect();
-            let (kind, why) = match (amiss.is_empty(), told.contains(&*line.instance)) {
-                (false, false) => (EventKind::Disconnected, Some(amiss.join("; "))),
-                (true, true) => (EventKind::Connected, None),
-                _ => continue,
-            };
-            self.tell(&line.instance, kind, reason, why.as_deref()).await?;
-        }
-        Ok(())
-    }
-
-    /// Ends what was told of some lines.
-    async fn end_all(&self, of: impl Fn(&str) -> bool) -> Result<(), StoreError> {
-        for (reason, told) in REASONS.into_iter().zip(self.told().await?) {
-            for instance in told.iter().filter(|instance| of(instance)) {
-                self.tell(instance, EventKind::Connected, reason, None).await?;
+        for (notices, told) in self.notices.iter().zip(told) {
+            let of_it = found.iter().filter(|finding| finding.reason() == notices.reason());
+            let amiss: Vec<String> = of_it.map(Finding::to_string).collect();
+            match (amiss.is_empty(), told.contains(&*line.instance)) {
+                (false, false) => notices.begin(&line.instance, Some(&amiss.join("; "))).await?,
+                (true, true) => notices.end(&line.instance).await?,
+                _ => {}
             }
         }
         Ok(())
     }
 
-    async fn told(&self) -> Result<Told, StoreError> {
-        let [drift, expiring] = REASONS;
-        let open = |reason| self.hook.store.open(&self.name, reason, None);
-        Ok([open(drift).await?, open(expiring).await?])
+    /// Compares the partner's fleet with the inventory, if there is a partner.
+    async fn compare(&self, orders: &Orders, fleet: &Fleet) -> Result<(), StoreError> {
+        if orders.access.partner_token.is_none() {
+            return self.lacks.end_all(|_| true).await;
+        }
+        let routing = self.hook.routing.load_full();
+        let lacked = match fleet.strangers(|instance| routing.inventory.contains_key(instance)).await {
+            Ok(lacked) => lacked,
+            Err(failure) => {
+                let hint = failure.hint();
+                tracing::warn!(source = self.name, why = %failure, hint, "the audit of the gateway could not list the partner's fleet");
+                return Ok(());
+            }
+        };
+        let strangers = Strangers::of(lacked.iter().map(|member| {
+            let name = member.name.as_ref().map(|name| format!(", {name:?} at the gateway")).unwrap_or_default();
+            let finding = stranger(member, orders.addresses.as_deref());
+            (member.instance.clone(), format!("{finding}{name}"))
+        }));
+        let (begun, over) = strangers.changes(orders.access.host(), &self.lacks.told().await?);
+        for (instance, why) in begun {
+            self.lacks.begin(&instance, Some(&why)).await?;
+        }
+        for instance in over {
+            self.lacks.end(&instance).await?;
+        }
+        Ok(())
     }
 
-    async fn tell(&self, instance: &str, kind: EventKind, reason: Reason, why: Option<&str>) -> Result<(), StoreError> {
-        let times = (clock::now(), clock::now());
-        self.hook.found(Event::found((&self.name, instance), kind, reason, why, times)).await.map(drop)
+    /// Ends what was told of some.
+    async fn end_all(&self, of: impl Fn(&str) -> bool) -> Result<(), StoreError> {
+        for notices in self.notices.iter().chain([&self.lacks]) {
+            notices.end_all(&of).await?;
+        }
+        Ok(())
     }
 }
 

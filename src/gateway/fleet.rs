@@ -116,17 +116,17 @@ impl Fleet {
         self.hopeless.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The whole fleet of a partner.
-    pub async fn members(&self) -> Result<Vec<Member>, Failure> {
-        let mut members = Vec::new();
+    /// The instances of a partner's whole fleet that are not known.
+    pub async fn strangers(&self, known: impl Fn(&str) -> bool) -> Result<Vec<Member>, Failure> {
+        let mut strangers = Vec::new();
         for page in 1..=PAGES {
-            let mut read = self.ask(|| self.client.page(page, PAGE)).await?;
-            members.append(&mut read.members);
+            let read = self.ask(|| self.client.page(page, PAGE)).await?;
+            strangers.extend(read.members.into_iter().filter(|member| !known(&member.instance)));
             if read.entries < PAGE {
                 break;
             }
         }
-        Ok(members)
+        Ok(strangers)
     }
 
     /// Waits for the next call's turn.

@@ -13,8 +13,11 @@ mod failure;
 pub mod fleet;
 #[cfg(any(test, feature = "fuzzing"))]
 pub(crate) mod fuzz;
+pub(crate) mod notices;
 pub(crate) mod patrol;
 pub mod registration;
+mod round;
+mod strangers;
 mod watch;
 
 use std::sync::Arc;
@@ -41,10 +44,25 @@ pub struct Access {
     pub partner_token: Option<SecretString>,
     /// The lines that can be asked for, by instance.
     pub lines: Arc<[Line]>,
-    /// How often the daemon asks how each line stands; none if it does not.
-    pub watch: Option<Duration>,
+    /// How the daemon asks how each line stands; none if it does not.
+    pub watch: Option<Watched>,
     /// How it is audited.
     pub audit: Audit,
+}
+
+/// How lines are watched.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Watched {
+    /// How often each is asked about.
+    pub every: Duration,
+    /// How long a line must be without an answer for that to be told; three intervals at least.
+    pub unknown_after: Duration,
+}
+
+impl Default for Watched {
+    fn default() -> Self {
+        Self { every: Duration::from_mins(1), unknown_after: Duration::from_mins(10) }
+    }
 }
 
 /// How what is registered and paid for is looked at.
@@ -63,6 +81,16 @@ impl Default for Audit {
 }
 
 impl Access {
+    /// The gateway's name, for what is about no single line of it.
+    pub fn host(&self) -> &str {
+        self.api.host_str().unwrap_or_default()
+    }
+
+    /// Whether there is something to audit: lines, or a partner's fleet.
+    fn can_be_audited(&self) -> bool {
+        !self.lines.is_empty() || self.partner_token.is_some()
+    }
+
     /// The line of that instance, if its token is known.
     pub fn line(&self, instance: &str) -> Option<&Line> {
         let found = self.lines.binary_search_by(|line| (*line.instance).cmp(instance)).ok()?;

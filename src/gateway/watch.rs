@@ -9,12 +9,11 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::{Failure, Line, Standing};
+use super::{Failure, Line, Standing, Watched};
 
 /// So many answers in a row that a line is down, and it is.
 const DOWNS: u8 = 2;
-/// How long without an answer is long; or so many intervals, if that is longer.
-pub(super) const LONG: Duration = Duration::from_mins(10);
+/// Being unknown for fewer intervals than these is not long.
 const INTERVALS: u32 = 3;
 
 /// What is known of one line.
@@ -44,14 +43,14 @@ pub(super) enum Suspicion {
 
 impl Watch {
     /// Begins to watch.
-    pub(super) fn new(lines: usize, every: Duration, now: Instant) -> Self {
+    pub(super) fn new(lines: usize, watched: Watched, now: Instant) -> Self {
         let course = Course { downs: 0, answered_at: now };
-        Self { courses: vec![course; lines], long: LONG.max(every * INTERVALS) }
+        Self { courses: vec![course; lines], long: watched.unknown_after.max(watched.every * INTERVALS) }
     }
 
     /// Goes on with other lines: of those that stay it is known what was. Both are in order.
-    pub(super) fn go_on(self, before: &[Line], lines: &[Line], every: Duration, now: Instant) -> Self {
-        let mut next = Self::new(lines.len(), every, now);
+    pub(super) fn go_on(self, before: &[Line], lines: &[Line], watched: Watched, now: Instant) -> Self {
+        let mut next = Self::new(lines.len(), watched, now);
         for (line, course) in lines.iter().zip(&mut next.courses) {
             if let Ok(place) = before.binary_search_by(|known| known.instance.cmp(&line.instance)) {
                 *course = self.courses[place];
@@ -106,23 +105,22 @@ pub(super) enum Unknown {
     Lines(Vec<usize>),
 }
 
-/// What must be told anew and what is over, by name: of what is unknown for long, given what has been told.
-pub(super) fn troubles(
-    unknown: &Unknown,
-    lines: &[Line],
-    gateway: &str,
-    told: &BTreeSet<String>,
-) -> (Vec<String>, Vec<String>) {
+/// Of whom it shall be told that they are unknown for long, by name, given of whom it has been.
+pub(super) fn unknown(unknown: &Unknown, lines: &[Line], gateway: &str, told: &BTreeSet<String>) -> BTreeSet<String> {
     let name = |line: &usize| lines.get(*line).map(|line| line.instance.to_string());
-    let now: BTreeSet<String> = match unknown {
+    match unknown {
         // A line that was told of before the whole gateway fell silent stays told of, as long as it is watched.
         Unknown::Gateway => {
             let watched = |told: &&String| lines.binary_search_by(|line| (*line.instance).cmp(told)).is_ok();
             told.iter().filter(watched).cloned().chain([gateway.to_owned()]).collect()
         }
         Unknown::Lines(long) => long.iter().filter_map(name).collect(),
-    };
-    (now.difference(told).cloned().collect(), told.difference(&now).cloned().collect())
+    }
+}
+
+/// What must be told anew, and what is over.
+pub(super) fn changes(now: &BTreeSet<String>, told: &BTreeSet<String>) -> (Vec<String>, Vec<String>) {
+    (now.difference(told).cloned().collect(), told.difference(now).cloned().collect())
 }
 
 #[cfg(test)]
@@ -131,6 +129,12 @@ mod tests {
     use super::*;
 
     const MINUTE: Duration = Duration::from_mins(1);
+    /// As by default.
+    const LONG: Duration = Duration::from_mins(10);
+
+    fn watched(every: Duration) -> Watched {
+        Watched { every, ..Watched::default() }
+    }
 
     fn lines(names: &[&str]) -> Vec<Line> {
         names.iter().map(|name| Line { instance: (*name).into(), token: "t".into() }).collect()
@@ -158,7 +162,7 @@ mod tests {
             ("what was said before a long silence does not count", "d???????????dd", ".............D"),
         ] {
             let start = Instant::now();
-            let mut watch = Watch::new(1, MINUTE, start);
+            let mut watch = Watch::new(1, watched(MINUTE), start);
             let said: String = (1..)
                 .zip(answers.chars())
                 .map(|(minute, letter)| match watch.note(0, &answer(letter), start + MINUTE * minute) {
@@ -177,7 +181,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn after_an_outage_is_known_another_needs_two_downs_again() {
         let now = Instant::now();
-        let mut watch = Watch::new(1, MINUTE, now);
+        let mut watch = Watch::new(1, watched(MINUTE), now);
         let mut down = || watch.note(0, &answer('d'), now).is_some();
         assert_eq!([down(), down()], [false, true]);
         watch.known(0);
@@ -198,14 +202,14 @@ mod tests {
             (4, vec![0, 1], Unknown::Gateway),
             (5, vec![0, 2, 4], Unknown::Lines(vec![1, 3])),
         ] {
-            let mut watch = Watch::new(count, MINUTE, start);
+            let mut watch = Watch::new(count, watched(MINUTE), start);
             for line in &answered {
                 watch.note(*line, &answer(if line % 2 == 0 { 'u' } else { 'd' }), start + MINUTE);
             }
             assert_eq!(watch.unknown(start + LONG), Unknown::Lines(vec![]), "not for long yet");
             assert_eq!(watch.unknown(late), expected, "{count} {answered:?}");
         }
-        let slow = Watch::new(1, Duration::from_hours(1), start);
+        let slow = Watch::new(1, watched(Duration::from_hours(1)), start);
         assert_eq!(slow.unknown(start + Duration::from_hours(3)), Unknown::Lines(vec![]), "three intervals");
         assert_eq!(slow.unknown(start + Duration::from_hours(4)), Unknown::Gateway);
     }
@@ -214,7 +218,7 @@ mod tests {
     fn troubles_are_told_once_and_their_end_once() {
         let lines = lines(&["A", "B", "C"]);
         let told = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect::<BTreeSet<_>>();
-        for (unknown, before, new, over) in [
+        for (silent, before, new, over) in [
             (Unknown::Lines(vec![]), vec![], vec![], vec![]),
             (Unknown::Lines(vec![1]), vec![], vec!["B"], vec![]),
             (Unknown::Lines(vec![1]), vec!["B"], vec![], vec![]),
@@ -226,11 +230,12 @@ mod tests {
             (Unknown::Lines(vec![]), vec!["gone"], vec![], vec!["gone"]),
             (Unknown::Gateway, vec!["former api", "api"], vec![], vec!["former api"]),
         ] {
-            let (begun, ended) = troubles(&unknown, &lines, "api", &told(&before));
+            let before = told(&before);
+            let (begun, ended) = changes(&unknown(&silent, &lines, "api", &before), &before);
             assert_eq!(
                 (begun, ended),
                 (new.iter().map(ToString::to_string).collect(), over.iter().map(ToString::to_string).collect()),
-                "{unknown:?} {before:?}"
+                "{silent:?} {before:?}"
             );
         }
     }
@@ -239,10 +244,10 @@ mod tests {
     async fn a_reload_forgets_nothing_of_the_lines_that_stay() {
         let start = Instant::now();
         let (before, after) = (lines(&["A", "B"]), lines(&["A1", "B", "C"]));
-        let mut watch = Watch::new(2, MINUTE, start);
+        let mut watch = Watch::new(2, watched(MINUTE), start);
         watch.note(0, &answer('d'), start);
         watch.note(1, &answer('d'), start);
-        let mut watch = watch.go_on(&before, &after, MINUTE, start + MINUTE);
+        let mut watch = watch.go_on(&before, &after, watched(MINUTE), start + MINUTE);
         let said: Vec<bool> = (0..3).map(|line| watch.note(line, &answer('d'), start + MINUTE).is_some()).collect();
         assert_eq!(said, [false, true, false]);
     }

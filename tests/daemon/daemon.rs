@@ -289,6 +289,18 @@ impl Daemon {
         ended
     }
 
+    /// What a command shows on a terminal.
+    pub(crate) fn on_a_terminal(&self, arguments: &[&str]) -> String {
+        let command = [&[BINARY, "--config", &self.path("linedown.toml")], arguments].concat().join(" ");
+        let mut script = Command::new("script");
+        script.args(["--quiet", "--return", "--command", &command, "/dev/null"]).stdin(Stdio::null()).env_clear();
+        script.envs(self.trusted.iter().map(|certificates| ("SSL_CERT_FILE", certificates.ca())));
+        let output = script.output().expect("script, of bsdutils, can be started");
+        let text = String::from_utf8(output.stdout).expect("commands print UTF-8");
+        self.note(&text);
+        text
+    }
+
     /// The rows that a command lists as JSON.
     pub(crate) fn rows(&self, arguments: &[&str]) -> Vec<Value> {
         match self.json(arguments) {

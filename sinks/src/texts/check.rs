@@ -105,7 +105,7 @@ fn try_out(templates: &Templates, own: &Own, folder: &Path, section: &mut Sectio
             let Err(error) = templates.render(form, &variables) else { continue };
             let what = describe(&error, own, folder);
             let incident = &sample.incident;
-            if is_unsaid(incident.reason, own) {
+            if innermost(&error).kind() == ErrorKind::UndefinedError && is_unsaid(incident.reason, own) {
                 warn_of_unsaid(incident.reason, &what, &mut seen, section);
             } else if seen.len() < MOST && seen.insert(what.clone()) {
                 let state = if incident.closed_at.is_some() { "is back" } else { "is down" };

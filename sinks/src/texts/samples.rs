@@ -58,7 +58,7 @@ pub(super) fn digest(lines: usize) -> Notification {
 fn item(number: usize) -> Item {
     let back = number.is_multiple_of(5);
     let closed = back.then_some(OPENED + SignedDuration::from_mins(5));
-    let mut incident = incident(Reason::ALL[6 - number % 4], !number.is_multiple_of(3), closed);
+    let mut incident = incident(Reason::ALL[Reason::ALL.len() - 1 - number % 4], !number.is_multiple_of(3), closed);
     incident.id += i64::try_from(number).unwrap_or_default();
     incident.instance.id = format!("i-{number}");
     incident.instance.name = incident.instance.name.map(|name| format!("{name} {number}"));

@@ -7,10 +7,10 @@ use super::{NO_LINES, NO_TOKEN, Source, Trouble, hints, register};
 use crate::cli::{Code, CommandError, output};
 use crate::clock;
 use crate::config::Config;
-use crate::gateway::audit::{Finding, findings};
+use crate::gateway::audit::{Finding, findings, stranger};
 use crate::gateway::fleet::Fleet;
 use crate::gateway::registration::Addresses;
-use crate::gateway::{Failure, Line, Member, Webhook};
+use crate::gateway::{Failure, Line, Member};
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Arguments {
@@ -51,8 +51,6 @@ enum What {
 enum Other {
     /// The inventory has it, without a token.
     NoToken,
-    /// The gateway has it, and the inventory does not.
-    NotInInventory { webhooks_arrive: bool },
     /// It could not be asked.
     Unknown { failure: Trouble },
 }
@@ -113,20 +111,20 @@ async fn one(fleet: &Fleet, addresses: &Addresses, line: &Line, fix: bool) -> Ve
 
 /// The partner's instances that the inventory lacks.
 async fn strangers(source: &Source<'_>, fleet: &Fleet, addresses: &Addresses) -> Vec<Row> {
-    let members = match fleet.members().await {
+    let known = |instance: &str| source.config.routing.inventory.contains_key(instance);
+    let members = match fleet.strangers(known).await {
         Ok(members) => members,
         Err(failure) => {
             let what = What::Other(Other::Unknown { failure: (&failure).into() });
             return vec![Row { source: source.name.to_owned(), instance: None, name: None, what, fixed: false }];
         }
     };
-    let strange = |member: &Member| !source.config.routing.inventory.contains_key(&member.instance);
-    let row = |Member { instance, name, profile }| {
-        let arrives = |webhook| addresses.judge(&instance, profile.registered(webhook)).arrives();
-        let what = What::Other(Other::NotInInventory { webhooks_arrive: Webhook::ALL.into_iter().all(arrives) });
+    let row = |member: Member| {
+        let what = What::Found(stranger(&member, Some(addresses)));
+        let Member { instance, name, .. } = member;
         Row { source: source.name.to_owned(), instance: Some(instance), name, what, fixed: false }
     };
-    members.into_iter().filter(strange).map(row).collect()
+    members.into_iter().map(row).collect()
 }
 
 impl Source<'_> {
@@ -141,24 +139,14 @@ impl What {
         match self {
             Self::Found(finding) => finding.to_string(),
             Self::Other(Other::NoToken) => NO_TOKEN.to_owned(),
-            Self::Other(Other::NotInInventory { webhooks_arrive: true }) => "not in the inventory".to_owned(),
-            Self::Other(Other::NotInInventory { webhooks_arrive: false }) => {
-                "not in the inventory, and its webhooks do not arrive here".to_owned()
-            }
             Self::Other(Other::Unknown { failure }) => failure.what.clone(),
         }
     }
 
     fn hint(&self) -> &'static str {
         match self {
-            Self::Found(Finding::WebhookDrift { .. }) => {
-                "linedown z-api audit --fix registers what is registered wrongly"
-            }
             Self::Found(finding) => finding.hint(),
             Self::Other(Other::NoToken) => "add `token` to [instances.ID]; Z-API's panel shows it",
-            Self::Other(Other::NotInInventory { .. }) => {
-                "add [instances.ID] with `token`, or delete the instance at the gateway"
-            }
             Self::Other(Other::Unknown { failure }) => failure.hint,
         }
     }

@@ -162,6 +162,7 @@ const MISTAKES: &[(&str, &str, &str)] = &[
     ("[instances.A]\ntoken = 'x'\n[sources.z-api.watch]\nevery = '10ms'", "4:9 10ms is out of bounds", ""),
     ("[sources.z-api.audit]\nevery = '60d'", "2:9 60d is out of bounds", ""),
     ("[sources.z-api.audit]\non = 'no'", "2:6 wrong type: string", ""),
+    ("[instances.A]\ntoken = 'x'\n[sources.z-api.watch]\nunknown_after = '25h'", "4:17 1d1h is out of bounds", ""),
     ("[instances.A]\ntoken = 'x'\n[sources.z-api.watch]\nevery = 60", "4:9 a duration without a unit", "add one of"),
     (
         "[sources.z-api.watch]",

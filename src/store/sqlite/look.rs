@@ -54,6 +54,11 @@ pub(super) fn open(
     Ok(open)
 }
 
+pub(super) fn noticed(connection: &Connection) -> rusqlite::Result<BTreeSet<String>> {
+    let query = format!("SELECT DISTINCT source FROM incident WHERE closed_at IS NULL AND NOT ({OUTAGE})");
+    connection.prepare_cached(&query)?.query_map([], |row| row.get(0))?.collect()
+}
+
 pub(super) fn figures(connection: &Connection, now: Timestamp) -> rusqlite::Result<Figures> {
     let query = "SELECT reason, count(*) FROM incident WHERE closed_at IS NULL GROUP BY reason";
     let reason = |row: &Row<'_>| Ok((row::parse(row, 0, Reason::parse)?, row.get(1)?));

@@ -228,6 +228,10 @@ impl Store for Sqlite {
         self.read(move |connection| look::open(connection, &key, among)).await
     }
 
+    async fn noticed(&self) -> Result<BTreeSet<String>, StoreError> {
+        self.read(look::noticed).await
+    }
+
     async fn lease(
         &self,
         sink: &str,

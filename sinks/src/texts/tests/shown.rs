@@ -5,11 +5,12 @@ use jiff::SignedDuration;
 use super::super::reader::Language;
 use super::super::samples::{self, sample};
 use super::texts;
-use crate::{Kind, Notification, Reason};
+use crate::{Kind, Notification, Reason, Standing};
 
 /// The gateway's documented words for each reason.
 fn error(reason: Reason) -> &'static str {
     match reason {
+        Reason::NotInInventory => "not in the inventory",
         Reason::Expiring => "paid until 2026-11-25 00:00 UTC",
         Reason::WebhookDrift => "disconnected webhook not registered",
         Reason::GatewayUnreachable => "the gateway's API did not answer in time",
@@ -396,7 +397,7 @@ fn what_to_do_as_html() {
         r#" provável: alguém desconectou o gateway no WhatsApp, ou o celular está desligado ou sem internet.</p>
 <p style="margin: 0 0 4px;">O gateway diz:</p>
 <blockquote style="margin: 0 0 14px; padding-left: 12px; border-left: 3px solid #9ca3af; font-style: italic;">Device has been disconnected</blockquote>
-<p style="margin: 20px 0;"><a href="https:&#x2f;&#x2f;linedown.example&#x2f;ack&#x2f;7?by=dono&amp;key=k3y" style="display: inline-block; padding: 10px 18px; border-radius: 6px; background: #2563eb; color: #ffffff;">Deixa comigo</a></p>
+<p style="margin: 20px 0;"><a href="https:&#x2f;&#x2f;linedown.example&#x2f;ack&#x2f;7?by=dono&amp;key=k3y" style="display: inline-block; padding: 12px 20px; border-radius: 8px; background: #2563eb; color: #ffffff; font-weight: 600; text-decoration: none;">Deixa comigo</a></p>
 <h2 style="margin: 20px 0 8px; font-size: 18px;">O que fazer</h2>
 <ol style="margin: 0 0 20px; padding-left: 28px;">
 <li style="margin-bottom: 8px;">Pegue o celular da linha, veja se está ligado e com internet, e abra o WhatsApp nele.</li>
@@ -409,7 +410,7 @@ fn what_to_do_as_html() {
 #[test]
 fn what_is_no_outage_is_not_told_as_one() {
     use Kind::{Down, Reminder, Resolved};
-    use Reason::{Expiring, GatewayUnreachable, WebhookDrift};
+    use Reason::{Expiring, GatewayUnreachable, NotInInventory, WebhookDrift};
     let english = texts(Language::English, "UTC");
     let portuguese = texts(Language::BrazilianPortuguese, "UTC");
     for (kind, reason, closed, en, pt) in [
@@ -433,6 +434,13 @@ fn what_is_no_outage_is_not_told_as_one() {
             false,
             "🟠 Loja Centro: the gateway does not answer",
             "🟠 Loja Centro: o gateway não responde",
+        ),
+        (
+            Down,
+            NotInInventory,
+            false,
+            "🟠 Loja Centro: missing from the inventory",
+            "🟠 Loja Centro: falta no inventário",
         ),
         (
             Resolved,
@@ -459,15 +467,31 @@ fn who_hears_of_an_outage_that_no_webhook_reported_is_told_so() {
     let mut found = timely(Kind::Down, Reason::SessionExpired, false);
     found.incident.found = true;
     let told = texts(Language::English, "UTC").text(&found);
-    assert!(told.contains("No webhook came: linedown found this by asking the gateway."), "{told}");
-    assert!(texts(Language::BrazilianPortuguese, "UTC").text(&found).contains("Nenhum webhook chegou"));
+    assert!(told.contains("\nFound by checking; no webhook came."), "{told}");
+    assert!(texts(Language::BrazilianPortuguese, "UTC").text(&found).contains("nenhum webhook chegou"));
     found.incident.found = false;
-    assert!(!texts(Language::English, "UTC").text(&found).contains("No webhook came"));
+    assert!(!texts(Language::English, "UTC").text(&found).contains("no webhook came"));
+}
+
+#[test]
+fn a_line_that_the_gateway_calls_connected_gets_nobody_out_of_bed() {
+    let standing = |connected| Some(Standing { connected, said: None });
+    let mut down = timely(Kind::Down, Reason::Other, false);
+    for (language, words) in [
+        (Language::English, "But the gateway, asked just now, says that it is connected"),
+        (Language::BrazilianPortuguese, "Mas o gateway, consultado agora, diz que está conectada"),
+    ] {
+        for connected in [true, false] {
+            down.standing = standing(connected);
+            let text = texts(language, "UTC").text(&down);
+            assert_eq!(text.contains(words), connected, "{text}");
+        }
+    }
 }
 
 #[test]
 fn a_digest_of_what_is_no_outage() {
-    for reason in [Reason::Expiring, Reason::WebhookDrift, Reason::GatewayUnreachable] {
+    for reason in Reason::ALL.into_iter().filter(|reason| !reason.is_outage()) {
         let mut digest = samples::digest(3);
         for item in &mut digest.items {
             (item.incident.reason, item.incident.closed_at) = (reason, None);

@@ -1,52 +1,12 @@
-//! `linedown z-api`: what is registered at the gateway, and how each line stands by its word.
+//! `linedown z-api`: the commands.
 
-use linedown_standins::{Call, Certificates, Instance, Odd, ZApi};
+use std::time::{Duration, Instant};
+
+use linedown_standins::{Call, Certificates, Instance, Odd};
 use serde_json::{Value, json};
 
-use crate::daemon::{CANARY, Daemon, SECRET, eventually};
-use crate::payload::{down, up};
-use crate::sections::{CONSOLE, tell};
-
-/// The account's security token.
-const CLIENT_TOKEN: &str = "0canary-account";
-/// A partner's.
-const PARTNER_TOKEN: &str = "0canary-partner";
-/// What webhooks of an instance are to be registered as.
-fn ours(instance: &str) -> String {
-    format!("https://alerts.example.com/hooks/z-api/{SECRET}/{instance}")
-}
-
-/// A gateway over HTTPS with some instances, and a folder with a config that knows them; nothing runs.
-struct Place {
-    gateway: ZApi,
-    daemon: Daemon,
-}
-
-fn token(instance: &str) -> String {
-    format!("0canary-token-{instance}")
-}
-
-fn place(instances: &[&str]) -> Place {
-    let certificates = Certificates::new();
-    let gateway = ZApi::over_tls(&certificates).with_client_token(CLIENT_TOKEN);
-    for id in instances {
-        gateway.add(id, &token(id));
-    }
-    let mut daemon = Daemon::prepare(&sections(&gateway, instances, ""));
-    daemon.trust(certificates);
-    Place { gateway, daemon }
-}
-
-fn sections(gateway: &ZApi, instances: &[&str], more: &str) -> String {
-    let lines = instances.iter().fold(String::new(), |lines, id| {
-        lines + &format!("[instances.{id}]\nname = \"Loja {id}\"\ntoken = \"{}\"\n", token(id))
-    });
-    format!(
-        "[server]\npublic_url = \"https://alerts.example.com\"\n[sources.z-api]\napi = \"{}\"\nclient_token = \"{CLIENT_TOKEN}\"\n{more}{lines}{CONSOLE}{}",
-        gateway.url(),
-        tell(&["console"])
-    )
-}
+use super::{PARTNER_TOKEN, Place, ours, place, sections, token};
+use crate::daemon::{CANARY, Daemon};
 
 fn changes(calls: &[Call]) -> Vec<(&str, &str)> {
     let changes = calls.iter().filter(|call| call.method != "GET");
@@ -184,8 +144,10 @@ fn a_fleet_is_asked_a_few_at_once_and_not_for_ever_in_vain() {
     let names: Vec<String> = (0..60).map(|number| format!("L{number:02}")).collect();
     let names: Vec<&str> = names.iter().map(String::as_str).collect();
     let Place { gateway, daemon } = place(&names);
+    let begun = Instant::now();
     let (code, rows) = json_of(&daemon, &["z-api", "status"]);
     assert_eq!((code, rows.len(), gateway.count()), (Some(0), 60, 60));
+    assert!(begun.elapsed() > Duration::from_secs(1), "50 a second at most");
     assert!(gateway.most_at_once() <= 16, "{}", gateway.most_at_once());
     gateway.always(Some(Odd::answer(403, r#"{"error":"[IP] not allowed"}"#)));
     let ended = daemon.command(&["z-api", "status"]);
@@ -195,124 +157,64 @@ fn a_fleet_is_asked_a_few_at_once_and_not_for_ever_in_vain() {
 }
 
 #[test]
-fn what_is_amiss_is_told_beside_an_outage_until_it_is_right_again() {
-    let Place { gateway, mut daemon } = place(&["A", "B"]);
-    for id in ["A", "B"] {
-        gateway.change(id, |instance| {
-            instance.disconnected_url = json!(ours(id));
-            instance.connected_url = json!(format!("https://alerts.example.com/hooks/z-api/{SECRET}"));
-        });
+fn whatever_goes_wrong_at_the_gateway_is_explained() {
+    let refused = |words: &str| Odd::answer(403, &json!({ "error": words }).to_string());
+    let html = "<html>T0KEN</html>".to_owned();
+    // What may pass is tried three times.
+    let odd = [
+        ("cut", vec![Odd::Cut; 3], "the connection to the gateway's API broke"),
+        ("drip", vec![Odd::Drip(Duration::from_millis(500)); 3], "did not answer in time"),
+        ("hang", vec![Odd::Hang; 3], "did not answer in time"),
+        ("html", vec![Odd::Typed(200, "text/html", html)], "is not JSON"),
+        ("huge", vec![Odd::answer(200, &"x".repeat(2_000_000))], "is larger than any it should give"),
+        ("ip", vec![refused("[IP] not allowed")], "does not take calls from this machine's address"),
+        ("media", vec![Odd::answer(415, "")], "does not take this type of content"),
+        ("method", vec![Odd::answer(405, "")], "does not take calls of this method"),
+        ("null", vec![refused("null not allowed")], "wants the account's security token"),
+        ("often", vec![Odd::answer(429, ""); 3], "was asked too often"),
+        ("text", vec![Odd::Typed(200, "text/plain", r#"{"connected":true}"#.to_owned())], ""),
+        ("trouble", vec![Odd::answer(502, ""); 3], "has trouble of its own"),
+        ("yes", vec![Odd::answer(200, r#"{"connected":"true"}"#)], "is none that its documentation knows"),
+    ];
+    let names: Vec<&str> = odd.iter().map(|(name, ..)| *name).collect();
+    let Place { gateway, daemon } = place(&names);
+    for (name, answers, _) in &odd {
+        for answer in answers {
+            gateway.plan(name, answer.clone());
+        }
     }
-    gateway.change("A", |instance| instance.disconnected_url = json!("https://crm.example.com/x"));
-    gateway.change("B", |instance| instance.due = json!(1_700_000_000));
-    daemon.configure(&sections(&gateway, &["A", "B"], "audit = { every = \"1s\" }\n"));
-    daemon.launch();
-    let mut told = daemon.wait_for_told(2);
-    told.sort_by_key(|told| told["instance"].to_string());
-    let reasons: Vec<&Value> = told.iter().map(|told| &told["reason"]).collect();
-    assert_eq!(reasons, ["webhook-drift", "expiring"]);
-    let text = told[0]["text"].as_str().unwrap_or_default();
-    assert!(text.contains("registered elsewhere: https://crm.example.com/…") && !text.contains("is down"), "{text}");
-
-    daemon.accept(&down("A"));
-    assert_eq!(daemon.wait_for_told(3)[2]["reason"], "device-disconnected", "an outage is not swallowed");
-    daemon.accept(&up("A"));
-    assert_eq!(daemon.wait_for_told(4)[3]["kind"], "resolved");
-    let open = daemon.rows(&["incidents", "--open"]);
-    assert_eq!(open.len(), 2, "a connect does not mend what is registered: {open:?}");
-
-    assert_eq!(daemon.command(&["z-api", "audit", "--fix"]).code, Some(1), "nobody has paid yet");
-    let told = daemon.wait_for_told(5);
-    assert_eq!((&told[4]["kind"], &told[4]["reason"]), (&json!("resolved"), &json!("webhook-drift")));
-    wait_for_questions(&gateway, "B", 3);
-    assert_eq!((daemon.told().len(), daemon.rows(&["incidents"]).len()), (5, 3), "each is told once");
-    // Who does not audit any more cannot say that it is right again.
-    daemon.configure(&sections(&gateway, &["A", "B"], "audit = { on = false }\n"));
-    daemon.reload();
-    assert_eq!(daemon.wait_for_told(6)[5]["reason"], "expiring");
-}
-
-/// Watched every second, with a rule that tells at once.
-fn watched(instances: &[&str]) -> Place {
-    let Place { gateway, mut daemon } = place(instances);
-    daemon.configure(&sections(&gateway, instances, WATCH));
-    daemon.launch();
-    Place { gateway, daemon }
-}
-
-const WATCH: &str = "watch = { every = \"1s\" }\n";
-
-/// So many more questions about an instance.
-fn wait_for_questions(gateway: &ZApi, id: &str, more: usize) {
-    let asked = || gateway.calls().iter().filter(|call| call.instance.as_deref() == Some(id)).count();
-    let before = asked();
-    eventually("the next questions", || (asked() >= before + more).then_some(()));
-}
-
-#[test]
-fn an_outage_of_which_no_webhook_came_is_found_and_so_is_its_end() {
-    let Place { gateway, daemon } = watched(&["A", "B"]);
-    wait_for_questions(&gateway, "A", 3);
-    assert_eq!(daemon.rows(&["incidents"]).len(), 0);
-    gateway.change("A", Instance::drop_session);
-    let told = daemon.wait_for_told(1);
-    assert_eq!((&told[0]["instance"], &told[0]["reason"]), (&json!("A"), &json!("session-expired")));
-    assert!(told[0]["text"].as_str().is_some_and(|text| text.contains("No webhook came")), "{told:?}");
-    let story = daemon.command(&["incident", "1"]).out;
-    assert!(story.contains("found by asking"), "{story}");
-
-    // The webhook comes late; asking goes on.
-    daemon.accept(&down("A"));
-    wait_for_questions(&gateway, "A", 3);
-    assert_eq!(daemon.rows(&["incidents"]).len(), 1);
-    assert_eq!(daemon.json(&["incident", "1"])["events"].as_array().map(Vec::len), Some(2), "no more than these");
-    gateway.change("A", Instance::log_in);
-    assert_eq!(daemon.wait_for_told(2)[1]["kind"], "resolved");
-    wait_for_questions(&gateway, "A", 2);
-    assert_eq!((daemon.rows(&["incidents"]).len(), daemon.told().len()), (1, 2));
-    assert!(daemon.metric("linedown_checks_total{source=\"z-api\",result=\"down\"}").is_some_and(|count| count >= 2));
-}
-
-#[test]
-fn what_was_known_before_a_restart_is_known_after_it() {
-    let Place { gateway, mut daemon } = watched(&["A", "B"]);
-    gateway.change("A", Instance::drop_session);
-    daemon.wait_for_told(1);
-    daemon.term();
-    assert_eq!(daemon.ended().code(), Some(0));
-    gateway.change("A", Instance::log_in);
-    gateway.change("B", Instance::drop_session);
-    daemon.launch();
-    let told = daemon.wait_for_told(3);
-    let mut kinds: Vec<_> = told[1..].iter().map(|told| (told["instance"].as_str(), told["kind"].as_str())).collect();
-    kinds.sort_unstable();
-    assert_eq!(kinds, [(Some("A"), Some("resolved")), (Some("B"), Some("down"))]);
-}
-
-#[test]
-fn a_gateway_that_does_not_answer_is_no_outage_of_any_line() {
-    let Place { gateway, daemon } = watched(&["A", "B"]);
-    for odd in [Odd::answer(500, ""), Odd::answer(200, "<html>"), Odd::answer(403, "{}"), Odd::Cut] {
-        gateway.always(Some(odd));
-        wait_for_questions(&gateway, "A", 3);
+    let (code, rows) = json_of(&daemon, &["z-api", "status"]);
+    assert_eq!((code, rows.len()), (Some(1), odd.len()));
+    for (name, _, words) in odd {
+        let row = rows.iter().find(|row| row["instance"] == name).unwrap_or_else(|| panic!("no {name}"));
+        let (state, what) = (&row["state"], row["failure"]["what"].as_str().unwrap_or_default());
+        assert!(what.contains(words) && (*state == "up") == words.is_empty(), "{name}: {row}");
+        assert_eq!(words.is_empty(), row["failure"]["hint"].is_null(), "{name}: {row}");
     }
-    assert_eq!(daemon.rows(&["incidents"]).len(), 0);
-    gateway.always(None);
-    gateway.change("A", Instance::drop_session);
-    assert_eq!(daemon.wait_for_told(1)[0]["instance"], "A");
 }
 
 #[test]
-fn a_reload_changes_who_is_watched() {
-    let Place { gateway, daemon } = watched(&["A"]);
-    gateway.add("B", &token("B"));
-    gateway.change("B", Instance::drop_session);
-    daemon.configure(&sections(&gateway, &["A", "B"], WATCH));
-    daemon.reload();
-    assert_eq!(daemon.wait_for_told(1)[0]["instance"], "B");
-    daemon.configure(&sections(&gateway, &["A", "B"], ""));
-    daemon.reload();
-    gateway.change("A", Instance::drop_session);
-    daemon.accept(&down("C"));
-    assert_eq!(daemon.wait_for_told(2)[1]["instance"], "C", "nobody is asked any more");
+fn a_gateway_that_nobody_vouches_for_is_told_no_token() {
+    let Place { gateway, mut daemon } = place(&["A"]);
+    daemon.trust(Certificates::new());
+    let ended = daemon.command(&["z-api", "register", "--all"]);
+    assert_eq!((ended.code, gateway.count()), (Some(1), 0), "{ended:?}");
+    assert!(ended.out.contains("is not to be trusted") && ended.out.contains("hint: is the clock right?"), "{ended:?}");
+}
+
+#[test]
+fn on_a_terminal_a_long_list_says_how_far_it_is() {
+    let names: Vec<String> = (0..30).map(|number| format!("L{number:02}")).collect();
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
+    let Place { gateway, daemon } = place(&names);
+    for (arguments, shown) in [
+        (&["z-api", "register", "--all"][..], "registering 30 of 30"),
+        (&["z-api", "audit"], "asking about 30 of 30"),
+        (&["z-api", "status"], "asking 30 of 30"),
+    ] {
+        let text = daemon.on_a_terminal(arguments);
+        assert!(text.contains(shown), "{text}");
+        assert!(!daemon.command(arguments).err.contains("of 30"), "not where nobody looks on");
+    }
+    assert_eq!(changes(&gateway.calls()).len(), 60);
 }

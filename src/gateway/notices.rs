@@ -1,0 +1,69 @@
+//! What is amiss and is no outage, as far as it has been told: incidents that linedown itself begins and ends, each told
+//! once.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use linedown_sinks::Reason;
+
+use crate::clock;
+use crate::server::hook::Hook;
+use crate::source::{Event, EventKind};
+use crate::store::StoreError;
+
+/// The incidents of one source by one reason.
+pub(crate) struct Notices {
+    hook: Arc<Hook>,
+    source: String,
+    reason: Reason,
+}
+
+impl Notices {
+    pub(crate) fn new(hook: &Arc<Hook>, source: &str, reason: Reason) -> Self {
+        Self { hook: Arc::clone(hook), source: source.to_owned(), reason }
+    }
+
+    pub(crate) fn reason(&self) -> Reason {
+        self.reason
+    }
+
+    /// Of whom it was told and is not over.
+    pub(crate) async fn told(&self) -> Result<BTreeSet<String>, StoreError> {
+        self.hook.store.open(&self.source, self.reason, None).await
+    }
+
+    /// Tells that something is amiss.
+    pub(crate) async fn begin(&self, instance: &str, why: Option<&str>) -> Result<(), StoreError> {
+        self.tell(instance, EventKind::Disconnected, why).await
+    }
+
+    /// Tells that it is right again.
+    pub(crate) async fn end(&self, instance: &str) -> Result<(), StoreError> {
+        self.tell(instance, EventKind::Connected, None).await
+    }
+
+    /// Ends what was told of some.
+    pub(crate) async fn end_all(&self, of: impl Fn(&str) -> bool) -> Result<(), StoreError> {
+        for instance in self.told().await?.iter().filter(|instance| of(instance)) {
+            self.end(instance).await?;
+        }
+        Ok(())
+    }
+
+    async fn tell(&self, instance: &str, kind: EventKind, why: Option<&str>) -> Result<(), StoreError> {
+        let times = (clock::now(), clock::now());
+        let event = Event::found((&self.source, instance), kind, self.reason, why, times);
+        self.hook.found(event).await.map(drop)
+    }
+}
+
+/// Ends what was told of sources that nobody looks after any more, as of one that was taken out of the config while no
+/// daemon ran: nobody could say that it is right again.
+pub(crate) async fn end_all_but(hook: &Arc<Hook>, looked_after: impl Fn(&str) -> bool) -> Result<(), StoreError> {
+    for source in hook.store.noticed().await?.iter().filter(|source| !looked_after(source)) {
+        for reason in Reason::ALL.into_iter().filter(|reason| !reason.is_outage()) {
+            Notices::new(hook, source, reason).end_all(|_| true).await?;
+        }
+    }
+    Ok(())
+}
