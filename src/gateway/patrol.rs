@@ -257,8 +257,8 @@ mod tests {
         let patrol = tokio::spawn(Patrol::new("z-api".into(), hook, receiver, stopped).run());
 
         wait_until_open(store.as_ref(), &["127.0.0.1"]).await;
-        let took = begun.elapsed();
-        assert!((MINUTE * 10..MINUTE * 12).contains(&took), "{took:?}");
+        // Not how much later: the paused clock runs ahead of a store that has a thread of its own.
+        assert!(begun.elapsed() >= MINUTE * 10, "{:?}", begun.elapsed());
         assert_eq!(store.incidents(false, 10).await.unwrap().len(), 1, "and no line has an outage");
         sender.send_replace(orders(&["A", "B", "C"], None));
         wait_until_open(store.as_ref(), &[]).await;
