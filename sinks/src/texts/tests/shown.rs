@@ -397,7 +397,7 @@ fn what_to_do_as_html() {
         r#" provável: alguém desconectou o gateway no WhatsApp, ou o celular está desligado ou sem internet.</p>
 <p style="margin: 0 0 4px;">O gateway diz:</p>
 <blockquote style="margin: 0 0 14px; padding-left: 12px; border-left: 3px solid #9ca3af; font-style: italic;">Device has been disconnected</blockquote>
-<p style="margin: 20px 0;"><a href="https:&#x2f;&#x2f;linedown.example&#x2f;ack&#x2f;7?by=dono&amp;key=k3y" style="display: inline-block; padding: 12px 20px; border-radius: 8px; background: #2563eb; color: #ffffff; font-weight: 600; text-decoration: none;">Deixa comigo</a></p>
+<p style="margin: 20px 0;"><a href="https:&#x2f;&#x2f;linedown.example&#x2f;ack&#x2f;7?by=dono&amp;key=k3y" style="display: inline-block; padding: 12px 20px; border-radius: 8px; background: #2563eb; color: #ffffff; font-weight: 600;">Deixa comigo</a></p>
 <h2 style="margin: 20px 0 8px; font-size: 18px;">O que fazer</h2>
 <ol style="margin: 0 0 20px; padding-left: 28px;">
 <li style="margin-bottom: 8px;">Pegue o celular da linha, veja se está ligado e com internet, e abra o WhatsApp nele.</li>
