@@ -106,7 +106,7 @@ impl Gateway {
                            "phone": "5544999999999", "momment": stamp, "error": words });
         let fate = self.insist(address, &down.to_string(), rng, stop);
         self.change(&name, |line| line.down = fate);
-        let comes_back = self.haste.is_some() || matches!(class, 'e' | 'm') && rng.u8(..100) < 30;
+        let comes_back = self.haste.is_some() || matches!(class, 'e' | 'm') && rng.bool();
         if fate == Fate::Promised && comes_back {
             thread::sleep(Duration::from_millis(rng.u64(..300)));
             let up = json!({ "type": "ConnectedCallback", "connected": true, "instanceId": name,

@@ -109,10 +109,16 @@ fn settle(
     }
 }
 
-/// A message about the outage itself, whatever it says of its end.
+/// A message about the outage itself, whatever it says of its end: its end alone does not do.
 fn is_alarm(told: &Told) -> bool {
-    told.kind.as_deref() != Some("undelivered")
+    match told.kind.as_deref() {
+        Some(kind) => !matches!(kind, "undelivered" | "resolved"),
+        None => !told.text.contains(BACK),
+    }
 }
+
+/// How a message of Slack begins that says that a line is back; of its kind only this is left.
+const BACK: &str = "🟢";
 
 /// Whatever it is about: what was lost elsewhere may be heard of when the line is back.
 fn says_back(told: &Told) -> bool {
@@ -141,8 +147,7 @@ fn look_at_messages(case: &Case, verdict: &mut Verdict) {
                 .push(format!("{} was told of {}, which is not its concern: {}", told.sink, told.instance, told.text));
         }
         let shows_words = match told.kind.as_deref() {
-            // Of Slack only the sign at the beginning is left of it.
-            None => !told.text.contains("🟢"),
+            None => !told.text.contains(BACK),
             Some(kind) => kind == "down" && !is_item(told),
         };
         if shows_words && !told.text.contains(&line.words) {

@@ -83,10 +83,17 @@ impl Sides {
     /// Nothing goes wrong any more.
     pub(crate) fn behave(&self) {
         self.wires.iter().for_each(|wire| wire.set(crate::wire::Does::Pass));
-        self.slack.behave();
-        self.safe.behave();
-        self.first.behave();
-        self.second.behave();
+        (0..WIRED.len()).for_each(|side| self.behave_one(side));
+    }
+
+    /// The same for one of [`WIRED`]; the network is left as it is.
+    pub(crate) fn behave_one(&self, side: usize) {
+        match side {
+            0 => self.first.behave(),
+            1 => self.second.behave(),
+            2 => self.slack.behave(),
+            _ => self.safe.behave(),
+        }
     }
 
     /// Everything that anybody was told.

@@ -79,7 +79,7 @@ fn every_promise_is_kept_through_kills_and_faults_of_every_sort() {
     }
     show(&weather.counts, &gateway.answers(), &verdict);
     println!("{kills} kills in {:.1} s, {:.1} s with the calm", stormed.as_secs_f64(), begun.elapsed().as_secs_f64());
-    assert!(verdict.promised > kills, "hardly anything was promised: {verdict:?}");
+    assert!(verdict.promised > FRESH + kills / 4, "hardly anything was promised: {verdict:?}");
     let first = verdict.broken.iter().take(20).cloned().collect::<Vec<_>>().join("\n");
     assert!(verdict.broken.is_empty(), "SOAK_SEED={seed}: {} broken:\n{first}", verdict.broken.len());
 }
@@ -156,7 +156,8 @@ pub(crate) fn calm(service: &mut Service, gateway: &Gateway, sides: &Sides) {
     if !ids.is_empty() {
         let ids: Vec<&str> = ids.iter().map(String::as_str).collect();
         let (code, text) = service.command(&[&["retry"], ids.as_slice()].concat());
-        assert_eq!(code, Some(0), "{text}");
+        // Some may be delivered by now.
+        assert!(code == Some(0) || text.contains("not sent again"), "{text}");
     }
     let (mut left, mut moved) = (usize::MAX, Instant::now());
     while left > 0 && moved.elapsed() < PATIENCE {

@@ -44,6 +44,8 @@ pub(crate) const ENDLESS: &[&str] = &["3650d"];
 enum Mend {
     Wire(usize),
     Number(Number),
+    /// A relay or a Slack, by its place among [`WIRED`].
+    Side(usize),
 }
 
 impl<'w> Weather<'w> {
@@ -81,6 +83,7 @@ impl<'w> Weather<'w> {
             match what {
                 Mend::Wire(wire) => sides.wires[*wire].set(Does::Pass),
                 Mend::Number(number) => shim.set(*number, 0),
+                Mend::Side(side) => sides.behave_one(*side),
             }
             false
         });
@@ -124,7 +127,7 @@ impl<'w> Weather<'w> {
 
     fn relay(&mut self) {
         let sides = self.sides;
-        let relay = if self.rng.bool() { &sides.first } else { &sides.second };
+        let (side, relay) = if self.rng.bool() { (0, &sides.first) } else { (1, &sides.second) };
         let commands = [
             (Command::Connect, "before the greeting"),
             (Command::Ehlo, "at EHLO"),
@@ -145,6 +148,7 @@ impl<'w> Weather<'w> {
         };
         self.count(&format!("relay {what} {place}"));
         relay.plan(command, does, self.rng.usize(1..4));
+        self.lasting(Mend::Side(side));
     }
 
     fn slack(&mut self) {
@@ -168,6 +172,7 @@ impl<'w> Weather<'w> {
         };
         self.count(&format!("Slack {what}"));
         slack.script(scripted);
+        self.lasting(Mend::Side(if is_safe { 3 } else { 2 }));
     }
 
     fn disk(&mut self) {

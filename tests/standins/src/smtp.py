@@ -26,6 +26,7 @@ except ImportError:
 OPTIONS = json.loads(sys.argv[1])
 # Command → the plans for its next occurrences.
 PLANS = {}
+HUNG = set()
 LIVE = set()
 NUMBERS = itertools.count(1)
 # 450-anything@… or 452-4.3.1-anything@…
@@ -97,7 +98,7 @@ class Server(SMTP):
         if plan is None:
             return False
         if plan["does"] == "hang":
-            await asyncio.Event().wait()
+            await hang(self.transport)
         elif plan["does"] == "close":
             self.transport.close()
         else:
@@ -121,10 +122,15 @@ class Server(SMTP):
         if plan is None:
             return f"250 2.0.0 Ok: queued as STANDIN{self.number}"
         if plan["does"] == "hang":
-            await asyncio.Event().wait()
+            await hang(transport)
         if plan["does"] == "close":
             transport.abort()
         return plan["line"]
+
+
+async def hang(transport):
+    HUNG.add(transport)
+    await asyncio.Event().wait()
 
 
 def context():
@@ -152,6 +158,9 @@ async def main():
             PLANS.setdefault(order["plan"], []).append(order)
         elif "listen" not in order:
             PLANS.clear()
+            for each in list(HUNG):
+                each.abort()
+            HUNG.clear()
         elif order["listen"]:
             server = await listen(port)
         else:

@@ -203,7 +203,7 @@ impl Smtp {
         self.order(&json!({ "plan": command, "does": does, "line": line, "times": times }));
     }
 
-    /// Nothing goes wrong any more.
+    /// Forgets what was planned, and cuts what hangs.
     pub fn behave(&self) {
         self.order(&json!({ "behave": true }));
     }
