@@ -71,7 +71,9 @@ impl Service {
 
     /// Replaces the sections of the config that are not the base.
     pub(crate) fn configure(&self, sections: &str) {
-        fs::write(self.path("conf.d/soak.toml"), sections).expect("the config can be written");
+        // Whoever starts just now finds the whole of it.
+        fs::write(self.path("conf.d/unfinished"), sections).expect("the config can be written");
+        fs::rename(self.path("conf.d/unfinished"), self.path("conf.d/soak.toml")).expect("a file can be renamed");
     }
 
     /// Adds to the base of the config.

@@ -135,6 +135,7 @@ fn live(service: &mut Service, weather: &mut Weather<'_>) {
         Some(_) if was_told => {}
         // Before it listens for signals, and systemd sends none so early.
         Some(how) if how.signal() == Some(Signal::HUP.as_raw()) => weather.count("SIGHUP before it listens for it"),
+        Some(how) if weather.config_broken && how.code() == Some(78) => weather.count("started with a broken config"),
         Some(how) => {
             assert!(weather.disk_failed, "it ended by itself, with {how:?}: {}", service.end_of_log());
             weather.count("could not start on a disk that fails");

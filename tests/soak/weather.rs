@@ -31,6 +31,8 @@ pub(crate) struct Weather<'w> {
     mended: Vec<(Instant, Mend)>,
     /// Whether the disk failed in this life.
     pub(crate) disk_failed: bool,
+    /// Whether there was a broken config in this life.
+    pub(crate) config_broken: bool,
 }
 
 /// Of which something is given up.
@@ -52,7 +54,7 @@ impl<'w> Weather<'w> {
     /// Fair.
     pub(crate) fn new(sides: &'w Sides, shim: &'w Shim, seed: u64, patience: &'static [&'static str]) -> Self {
         let (rng, counts) = (Rng::with_seed(seed), Counts::new());
-        Self { sides, shim, rng, counts, patience, mended: Vec::new(), disk_failed: false }
+        Self { sides, shim, rng, counts, patience, mended: Vec::new(), disk_failed: false, config_broken: false }
     }
 
     /// The config, under one name and with one patience or another.
@@ -70,6 +72,7 @@ impl<'w> Weather<'w> {
         let disk =
             |what: &Mend| matches!(what, Mend::Number(Number::WriteError | Number::SyncError | Number::ReadError));
         self.disk_failed = self.mended.iter().any(|(_, what)| disk(what));
+        self.config_broken = false;
     }
 
     /// What was to last until now is over.
@@ -203,6 +206,7 @@ impl<'w> Weather<'w> {
         let good = self.config();
         if self.rng.u8(..4) == 0 {
             self.count("reload of a broken config");
+            self.config_broken = true;
             service.configure(&good.replace("stdout", "stdoubt"));
             service.hup();
             // Broken configs are for reloads; with this one no start would succeed.
