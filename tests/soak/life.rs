@@ -27,9 +27,9 @@ const LOOKS: u32 = 24;
 /// Gateways that post at the same time.
 const GATEWAYS: u64 = 8;
 
-/// How much more memory and store there may be in the last third of its life than in the second, in KiB. In the short
-/// form SQLite's caches and its log are still filling.
-const MORE: u64 = 2 * 1024;
+/// How much more memory and store there may be in the last third of its life than in the second, in KiB: what the
+/// allocator still takes for the worst moment so far. In the short form SQLite's caches and its log are still filling.
+const MORE: u64 = 4 * 1024;
 const MORE_IN_SHORT: u64 = 8 * 1024;
 /// Of the store, for each line that there ever was: its last reports, by the gateway's clock.
 const BYTES_OF_A_LINE: u64 = 128;
