@@ -63,6 +63,11 @@ impl<T> For<T> {
     pub(super) fn any(&self) -> &T {
         &self.what
     }
+
+    /// Whatever it is for.
+    pub(super) fn any_mut(&mut self) -> &mut T {
+        &mut self.what
+    }
 }
 
 /// What an authority issued, in PEM.

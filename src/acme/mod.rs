@@ -39,6 +39,8 @@ pub(crate) struct Renewal {
     kept: Kept,
     /// What was issued last, ready to serve.
     certificate: Option<Certificate>,
+    /// Whether the authority is being asked.
+    asking: bool,
 }
 
 impl Renewal {
@@ -47,7 +49,7 @@ impl Renewal {
         let path = kept::path(store);
         let kept = Kept::read(&path);
         let certificate = kept.issued.as_ref().and_then(|issued| issued.any().certificate().ok());
-        let renewal = Self { wanted, served, path, kept, certificate };
+        let renewal = Self { wanted, served, path, kept, certificate, asking: false };
         renewal.serve();
         renewal.say_when();
         renewal
@@ -58,6 +60,10 @@ impl Renewal {
         tokio::select! {
             _ = stop.changed() => {}
             () = self.renew() => {}
+        }
+        if let Some(asked) = self.kept.asked.as_mut().filter(|_| self.asking) {
+            asked.any_mut().broken_off();
+            self.save().await;
         }
     }
 
@@ -123,6 +129,7 @@ impl Renewal {
     async fn ask(&mut self, acme: &Acme) {
         let mut asked = Asked::now(self.asked(acme), clock::now(), fastrand::f64());
         self.kept.asked = Some(For::new(acme, asked.clone()));
+        self.asking = true;
         self.save().await;
         let (result, hint) = match Authority::new(&acme.directory) {
             Ok(authority) => {
@@ -148,6 +155,7 @@ impl Renewal {
             }
         };
         self.kept.asked = Some(For::new(acme, asked));
+        self.asking = false;
         self.save().await;
         self.tell(acme, failure);
     }

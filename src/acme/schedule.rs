@@ -44,6 +44,11 @@ impl Asked {
         *self = Self { at: self.at, failures: 0, pause: life(validity) / 6 };
     }
 
+    /// It was broken off by somebody who stops us in good order, and begins anew whenever we do.
+    pub(super) fn broken_off(&mut self) {
+        *self = Self { at: self.at, failures: self.failures.saturating_sub(1), pause: Duration::ZERO };
+    }
+
     /// Whether it failed.
     pub(super) fn has_failed(&self) -> bool {
         self.failures > 0
@@ -96,6 +101,15 @@ mod tests {
             asked = Some(now);
         }
         assert_eq!(minutes, [5, 10, 20, 40, 80, 160, 180, 180]);
+    }
+
+    #[test]
+    fn what_is_broken_off_does_not_count() {
+        let failed = Asked::now(None, day(1), 0.5);
+        let mut asked = Asked::now(Some(&failed), day(2), 0.5);
+        asked.broken_off();
+        assert_eq!(due(None, Some(&asked), day(2)), day(2));
+        assert_eq!(Asked::now(Some(&asked), day(2), 0.5).pause, Duration::from_mins(10));
     }
 
     #[test]

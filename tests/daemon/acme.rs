@@ -30,7 +30,7 @@ impl Setting {
         let socket = TcpListener::bind("127.0.0.1:0").expect("there is a free port");
         let port = socket.local_addr().expect("a bound socket has an address").port();
         let pebble = Pebble::new(port, life);
-        let mut daemon = Daemon::prepare(&sections(&pebble, names));
+        let mut daemon = Daemon::prepare(&sections(&pebble.directory(), names));
         daemon.environment(&[("SSL_CERT_FILE", &pebble.ca().display().to_string())]);
         Self { daemon, socket, pebble }
     }
@@ -47,7 +47,7 @@ impl Setting {
 
     /// Other names, from now on.
     fn rename(&self, names: &[&str]) {
-        self.daemon.configure(&sections(&self.pebble, names));
+        self.daemon.configure(&sections(&self.pebble.directory(), names));
         self.daemon.reload();
     }
 
@@ -62,8 +62,7 @@ impl Setting {
     }
 }
 
-fn sections(pebble: &Pebble, names: &[&str]) -> String {
-    let directory = pebble.directory();
+fn sections(directory: &str, names: &[&str]) -> String {
     format!(
         "[server.tls.acme]\nnames = {names:?}\ndirectory = \"{directory}\"\ncontact = \"mailto:ops@example.com\"\n\
          agree_to_terms = true\n{CONSOLE}{}",
@@ -171,6 +170,19 @@ fn an_authority_that_fails_ends_nothing() {
     setting.daemon.reload();
     setting.wait_for_issued(2);
     assert_eq!(setting.post("hooks.example.com").expect("an answer").status, 200);
+}
+
+#[test]
+fn what_a_restart_breaks_off_begins_anew() {
+    let silent = TcpListener::bind("127.0.0.1:0").expect("there is a free port");
+    silent.set_nonblocking(true).expect("a mode can be set");
+    let directory = format!("https://{}/dir", silent.local_addr().expect("a bound socket has an address"));
+    let mut daemon = Daemon::start(&sections(&directory, &[NAME]));
+    let _asked = eventually("it to ask", || silent.accept().ok());
+    daemon.term();
+    assert_eq!(daemon.ended().code(), Some(0));
+    daemon.launch();
+    eventually("it to ask again", || silent.accept().ok());
 }
 
 #[test]
