@@ -191,3 +191,8 @@ install() {
     inside apt-get -qq install --yes --no-install-recommends -o Dpkg::Use-Pty=0 "$1" >"$work/apt" 2>&1 ||
         { cat "$work/apt" >&2; return 1; }
 }
+
+# Debian's says that it is not for installing.
+rpm() {
+    inside rpm "$@" 2>>"$work/apt"
+}
