@@ -32,9 +32,9 @@ shown() {
     echo "  ok: $checking${1:+ ($1)}"
 }
 
-# Runs a command until it succeeds, for 20 s at most.
+# Runs a command until it succeeds, for a minute at least.
 until_it() {
-    for _ in $(seq 200); do
+    for _ in $(seq 600); do
         if "$@" >/dev/null 2>&1; then return 0; fi
         sleep 0.1
     done
@@ -190,4 +190,9 @@ next_version() {
 install() {
     inside apt-get -qq install --yes --no-install-recommends -o Dpkg::Use-Pty=0 "$1" >"$work/apt" 2>&1 ||
         { cat "$work/apt" >&2; return 1; }
+}
+
+# Debian's says that it is not for installing.
+rpm() {
+    inside rpm "$@" 2>>"$work/apt"
 }
