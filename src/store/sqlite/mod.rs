@@ -184,6 +184,9 @@ fn lock(path: &Path) -> Result<File, StoreError> {
 /// Brings a connection and its tables into shape.
 fn prepare(connection: &mut Connection) -> rusqlite::Result<Result<Identity, StoreError>> {
     connection.busy_timeout(Duration::from_secs(5))?;
+    // A new store begins with a rollback journal. If its removal is not synced, a power failure brings it back, and it
+    // takes all back that came after it.
+    connection.pragma_update(None, "synchronous", "EXTRA")?;
     connection.pragma_update(None, "journal_mode", "WAL")?;
     connection.pragma_update(None, "foreign_keys", "ON")?;
     connection.pragma_update(None, "cache_size", -4096)?;

@@ -13,7 +13,7 @@ use rusqlite::{Connection, ErrorCode, OpenFlags};
 const TRIES: usize = 50;
 const REST: Duration = Duration::from_millis(200);
 /// How often in a row SQLite has to speak of damage without saying where.
-const DOUBTS: usize = 5;
+const DOUBTS: usize = 20;
 /// `SQLITE_IOERR`, the lower byte of everything that goes wrong between SQLite and the disk.
 const DISK: i32 = 10;
 
