@@ -75,7 +75,7 @@ fn what_is_wrong_is_told_with_file_and_line() {
             "slack.txt",
             "x {{ undelivered.why }}",
             ":1: undefined value: `undelivered.why` is undefined",
-            "in a `down` message about `not-in-inventory` when the line is back",
+            "in a `down` message about `number-blocked` when the line is back",
         ),
         (
             "html.html",
