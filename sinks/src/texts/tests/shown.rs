@@ -415,8 +415,8 @@ fn what_to_do_as_html() {
 fn what_is_no_outage_is_not_told_as_one() {
     use Kind::{Down, Reminder, Resolved};
     use Reason::{
-        CertificateExpiring, DiskNearlyFull, Expiring, GatewayUnreachable, NotInInventory, SinkFailing, StoreNotWriting,
-        WebhookDrift,
+        CertificateExpiring, DiskNearlyFull, Expiring, GatewayUnreachable, NotInInventory, SinkFailing,
+        StoreNotWriting, WebhookDrift,
     };
     let english = texts(Language::English, "UTC");
     let portuguese = texts(Language::BrazilianPortuguese, "UTC");
