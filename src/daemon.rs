@@ -37,6 +37,7 @@ use crate::standing::Watch;
 use crate::store::{Sqlite, Store, StoreError};
 use crate::systemd;
 use crate::timekeeper::{self, Timekeeper};
+use crate::trouble::{self, Watcher};
 
 /// How long requests and deliveries that are under way may take to finish when the daemon stops.
 pub const DRAIN: Duration = Duration::from_secs(20);
@@ -148,6 +149,8 @@ struct Daemon {
     socket: PathBuf,
     /// Those who ask gateways, by source.
     patrols: BTreeMap<String, watch::Sender<Orders>>,
+    /// What of its own troubles is told.
+    troubles: watch::Sender<trouble::Orders>,
 }
 
 impl Daemon {
@@ -181,6 +184,7 @@ impl Daemon {
             gateways,
             certificate,
         ));
+        let troubles = watch::Sender::new(troubles(&config));
         let mut daemon = Self {
             config,
             store,
@@ -194,6 +198,7 @@ impl Daemon {
             forgotten: 0,
             socket,
             patrols: BTreeMap::new(),
+            troubles,
         };
         daemon.take_effect();
         daemon.serve(listener, local, encryption, beats);
@@ -271,6 +276,8 @@ impl Daemon {
         let reload_failed = Arc::clone(&self.reload_failed);
         let watch = Watch { hook: Arc::clone(&self.hook), servers: vec![webhooks, commands], reload_failed };
         self.watch = Some(tokio::spawn(watch.tell()).abort_handle());
+        let watcher = Watcher::new(Arc::clone(&self.hook), self.troubles.subscribe());
+        self.servers.spawn(watcher.run(self.stop.subscribe()));
         self.send_patrols();
         self.begin_heartbeat(beats);
     }
@@ -363,6 +370,7 @@ impl Daemon {
         tracing::info!(name: "reloaded", sinks, rules, "config reloaded");
         self.config = config;
         self.take_effect();
+        self.troubles.send_replace(troubles(&self.config));
         self.send_patrols();
         self.begin_heartbeat(beats);
         true
@@ -453,6 +461,13 @@ fn listen(address: SocketAddr) -> Result<TcpListener, StartError> {
 
 fn with_cause(error: &dyn std::error::Error) -> String {
     error.source().map_or_else(|| error.to_string(), |cause| format!("{error}: {cause}"))
+}
+
+/// What of its own troubles is told. Its certificate is called by the host that gateways post to.
+fn troubles(config: &Config) -> trouble::Orders {
+    let url = config.server.public_url.as_deref().and_then(|url| reqwest::Url::parse(url).ok());
+    let host = url.and_then(|url| url.host_str().map(str::to_owned)).unwrap_or_else(|| "webhooks".to_owned());
+    trouble::Orders { troubles: config.troubles, host }
 }
 
 /// What asks others over HTTP: about lines, and whether somebody hears that all is well.

@@ -40,6 +40,7 @@ impl Beats {
             ticks.tick().await;
             // What is not well is in the log already, and the watcher shall miss us.
             if hook.not_ready().await.is_some() {
+                hook.metrics.heartbeat("withheld");
                 continue;
             }
             let why = match self.client.get(self.url.clone()).send().await {
@@ -48,6 +49,7 @@ impl Beats {
                 Err(error) if error.is_timeout() => Some("no answer in time".to_owned()),
                 Err(_) => Some("it cannot be reached".to_owned()),
             };
+            hook.metrics.heartbeat(if why.is_none() { "taken" } else { "failed" });
             match &why {
                 Some(why) if !failed => {
                     tracing::warn!(why, "the watcher did not take the heartbeat; it may think that linedown is gone");

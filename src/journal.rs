@@ -11,7 +11,7 @@ use tracing::{Event, Level, Subscriber};
 use tracing_subscriber::layer::{Context, Layer};
 
 /// Names of records and their ids, which never change.
-const MESSAGES: [(&str, &str); 22] = [
+const MESSAGES: [(&str, &str); 24] = [
     ("started", "88baa46360c64a4b8d8ba94e82e34250"),
     ("stopped", "6fd8973c815a457ebc0782444e3ad9a9"),
     ("reloaded", "346642febcc347f8a56380d6face6576"),
@@ -24,6 +24,8 @@ const MESSAGES: [(&str, &str); 22] = [
     ("certificate-not-renewed", "e56007f07f534a1293d5366b6a4035b8"),
     ("webhook-accepted", "59f5e5dbcef1413882bf007912115638"),
     ("found", "6e1f3c5a4b7d4e0f9a2c8d5b1e6f7a30"),
+    ("own-trouble", "3c0e8cd0944b48be9a737382eaca3c97"),
+    ("own-trouble-over", "69a21883858941678be1a53c36b00496"),
     ("webhook-refused", "ae2ec13d799e46c3b5ae576105fd2f63"),
     ("wrong-address", "22bcf5ee68344a18aebf2d0804dde6ff"),
     ("no-proxy-header", "f6f8025fe3944aa6a695dad0f9378ef2"),

@@ -36,3 +36,4 @@ pub mod store;
 mod systemd;
 mod timekeeper;
 pub mod trial;
+pub mod trouble;

@@ -5,7 +5,7 @@ use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use linedown_sinks::{FailureKind, Kind, Reason};
+use linedown_sinks::{Kind, Reason};
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::encoding::text::encode;
 use prometheus_client::metrics::counter::Counter;
@@ -24,6 +24,7 @@ pub struct Metrics {
     registry: Registry,
     webhooks: Family<Webhook, Counter>,
     checks: Family<Webhook, Counter>,
+    heartbeats: Family<Heartbeat, Counter>,
     unrouted: Counter,
     attempts: Family<Attempt, Counter>,
     notifications: Family<Settled, Counter>,
@@ -65,6 +66,11 @@ struct Attempt {
 }
 
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct Heartbeat {
+    outcome: &'static str,
+}
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
 struct Settled {
     sink: String,
     kind: &'static str,
@@ -94,6 +100,8 @@ impl Default for Metrics {
         registry.register("webhooks", "Webhooks by what was answered", webhooks.clone());
         let checks = Family::default();
         registry.register("checks", "Questions to gateways how a line stands, by answer", checks.clone());
+        let heartbeats = Family::default();
+        registry.register("heartbeats", "Heartbeats by what became of them", heartbeats.clone());
         let unrouted = Counter::default();
         registry.register("incidents_unrouted", "Incidents that no rule matched", unrouted.clone());
         let attempts = Family::default();
@@ -121,6 +129,7 @@ impl Default for Metrics {
             registry,
             webhooks,
             checks,
+            heartbeats,
             unrouted,
             attempts,
             notifications,
@@ -178,19 +187,23 @@ impl Metrics {
         self.checks.get_or_create(&Webhook { source: source.to_owned(), result }).inc();
     }
 
+    /// It was time for a heartbeat: it was `taken`, `failed`, or `withheld` because not all is well.
+    pub fn heartbeat(&self, outcome: &'static str) {
+        self.heartbeats.get_or_create(&Heartbeat { outcome }).inc();
+    }
+
     /// An incident matched no rule.
     pub fn unrouted(&self) {
         self.unrouted.inc();
     }
 
-    /// An attempt ended; without a failure it was a delivery.
-    pub fn attempt(&self, sink: &str, failure: Option<FailureKind>) {
-        let outcome = failure.map_or("delivered", FailureKind::as_str);
-        self.attempts.get_or_create(&Attempt { sink: sink.to_owned(), outcome }).inc();
-    }
-
-    /// An attempt's outcome may have settled its notification.
+    /// An attempt ended, which may have settled its notification.
     pub fn outcome(&self, sink: &str, kind: Kind, outcome: &Outcome, delay: Duration) {
+        let label = match outcome {
+            Outcome::Delivered(_) => "delivered",
+            Outcome::Again { kind, .. } | Outcome::Dead { kind, .. } => kind.as_str(),
+        };
+        self.attempts.get_or_create(&Attempt { sink: sink.to_owned(), outcome: label }).inc();
         let state = match outcome {
             Outcome::Delivered(_) => {
                 self.delay.get_or_create(&Sink { sink: sink.to_owned() }).observe(delay.as_secs_f64());

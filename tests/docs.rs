@@ -171,7 +171,7 @@ fn metrics() -> BTreeMap<String, BTreeSet<String>> {
     let overdue = Overdue { sink: "email".to_owned(), kind: Kind::Down, count: 1, since: now };
     metrics.webhook("z-api", "accepted");
     metrics.checked("z-api", &Ok(Standing::Up));
-    metrics.attempt("email", None);
+    metrics.heartbeat("taken");
     metrics.outcome("email", Kind::Down, &Outcome::Delivered(String::new()), Duration::ZERO);
     metrics.counted(&Figures { overdue: vec![overdue], ..Figures::default() }, &sinks, now);
     metrics.failing(&sinks, &sinks);

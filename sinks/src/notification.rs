@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 /// One message owed to one recipient of one sink.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Notification {
-    /// The number an operator sees and types.
+    /// The number an operator sees and types; negative if no store keeps it.
     pub id: i64,
     /// The random name of the store that numbered it; with `id` it makes [`Notification::key`].
     pub store: String,
@@ -126,7 +126,7 @@ impl Kind {
 /// One outage of one instance.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Incident {
-    /// The number an operator sees and types.
+    /// The number an operator sees and types; 0 if no store keeps it.
     pub id: i64,
     /// The configured source that reported it.
     pub source: String,
@@ -234,6 +234,14 @@ pub enum Reason {
     /// Not an outage: the gateway has an instance that the inventory lacks. (The order is from mild to severe: a later
     /// report may only worsen it.)
     NotInInventory,
+    /// Not an outage but a trouble of linedown's own: its certificate ends.
+    CertificateExpiring,
+    /// linedown's own: the disk of the store is nearly full.
+    DiskNearlyFull,
+    /// linedown's own: a sink takes no messages.
+    SinkFailing,
+    /// linedown's own: the store cannot write, so webhooks are refused.
+    StoreNotWriting,
     /// Not an outage: what was paid for at the gateway ends, or has ended.
     Expiring,
     /// Not an outage: a webhook of the line would not arrive.
@@ -252,8 +260,12 @@ pub enum Reason {
 
 impl Reason {
     /// Every reason, from mild to severe.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 12] = [
         Self::NotInInventory,
+        Self::CertificateExpiring,
+        Self::DiskNearlyFull,
+        Self::SinkFailing,
+        Self::StoreNotWriting,
         Self::Expiring,
         Self::WebhookDrift,
         Self::GatewayUnreachable,
@@ -265,13 +277,24 @@ impl Reason {
 
     /// Whether the line itself is down. What is not has incidents of its own, one a reason, beside the line's outage.
     pub fn is_outage(self) -> bool {
-        !matches!(self, Self::NotInInventory | Self::Expiring | Self::WebhookDrift | Self::GatewayUnreachable)
+        let amiss =
+            matches!(self, Self::NotInInventory | Self::Expiring | Self::WebhookDrift | Self::GatewayUnreachable);
+        !amiss && !self.is_own()
+    }
+
+    /// Whether it is no line that has it, but linedown itself.
+    pub fn is_own(self) -> bool {
+        matches!(self, Self::CertificateExpiring | Self::DiskNearlyFull | Self::SinkFailing | Self::StoreNotWriting)
     }
 
     /// As stored, shown and matched.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::NotInInventory => "not-in-inventory",
+            Self::CertificateExpiring => "certificate-expiring",
+            Self::DiskNearlyFull => "disk-nearly-full",
+            Self::SinkFailing => "sink-failing",
+            Self::StoreNotWriting => "store-not-writing",
             Self::Expiring => "expiring",
             Self::WebhookDrift => "webhook-drift",
             Self::GatewayUnreachable => "gateway-unreachable",

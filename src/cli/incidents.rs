@@ -11,6 +11,7 @@ use super::{Code, CommandError, Place, output};
 use crate::clock;
 use crate::server::api::IncidentQuery;
 use crate::store::view::{Delivery, Incident, IncidentStory};
+use crate::trouble;
 
 /// Rows shown without `--limit`.
 const SHOWN: usize = 100;
@@ -93,16 +94,7 @@ pub(super) async fn show(place: &Place, arguments: &ShowArguments) -> Result<Cod
 fn told(story: &IncidentStory, now: Timestamp) -> String {
     let mut text = String::new();
     head(&mut text, &story.incident, now);
-    let _ = writeln!(text, "\nwebhooks");
-    let events = story.events.iter().map(|event| {
-        vec![
-            output::moment(event.received_at),
-            event.kind.clone(),
-            if event.found { format!("{}, found by asking", event.change) } else { event.change.clone() },
-            event.error.clone().unwrap_or_default(),
-        ]
-    });
-    text.push_str(&output::table(&["received", "kind", "changed", "gateway's words"], events));
+    text.push_str(&told_events(story));
     if story.deliveries.is_empty() {
         let _ = writeln!(text, "\nnobody was to be told: no rule matched");
     }
@@ -111,6 +103,29 @@ fn told(story: &IncidentStory, now: Timestamp) -> String {
         text.push_str(&told_delivery(delivery, now));
     }
     text
+}
+
+fn told_events(story: &IncidentStory) -> String {
+    let is_own = story.incident.source == trouble::SOURCE;
+    let rows = story.events.iter().map(|event| {
+        let (kind, asked) = match (is_own, event.kind.as_str()) {
+            (true, "connected") => ("right", ""),
+            (true, _) => ("amiss", ""),
+            (false, kind) => (kind, if event.found { ", found by asking" } else { "" }),
+        };
+        vec![
+            output::moment(event.received_at),
+            kind.to_owned(),
+            format!("{}{asked}", event.change),
+            event.error.clone().unwrap_or_default(),
+        ]
+    });
+    let (title, heads) = if is_own {
+        ("seen", ["at", "kind", "changed", "in detail"])
+    } else {
+        ("webhooks", ["received", "kind", "changed", "gateway's words"])
+    };
+    format!("\n{title}\n{}", output::table(&heads, rows))
 }
 
 fn head(text: &mut String, incident: &Incident, now: Timestamp) {

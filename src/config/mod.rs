@@ -21,6 +21,7 @@ mod sinks;
 mod sources;
 mod store;
 mod tls;
+mod troubles;
 
 use std::collections::BTreeMap;
 use std::path::Path as FilePath;
@@ -39,13 +40,14 @@ pub use store::Store;
 pub use tls::Tls;
 
 use crate::rule::Routing;
+use crate::trouble::{self, Troubles};
 use inventory::Inventory;
 use layers::Layers;
 use reader::Reader;
 
 /// The tables a config has.
-const TABLES: [&str; 9] =
-    ["server", "store", "heartbeat", "sources", "instances", "messages", "sinks", "quiet", "rules"];
+const TABLES: [&str; 10] =
+    ["server", "store", "heartbeat", "troubles", "sources", "instances", "messages", "sinks", "quiet", "rules"];
 
 /// Everything that was configured, checked.
 pub struct Config {
@@ -53,6 +55,8 @@ pub struct Config {
     pub server: Server,
     /// Who is told again and again that all is well, if somebody is.
     pub heartbeat: Option<Heartbeat>,
+    /// From when on its own troubles are told; none if they are not.
+    pub troubles: Option<Troubles>,
     /// Where state is kept.
     pub store: Store,
     /// The gateways, by the name that stands in their webhooks' address.
@@ -143,9 +147,10 @@ fn check(
     }
     let messages = sinks::messages(table("messages"), &at("messages"), reader);
     let sinks = sinks::read(table("sinks"), &at("sinks"), kinds, &messages, reader);
+    let names = |name: &str| table(name).as_object().unwrap_or(&empty).keys().map(String::as_str);
     let known = rules::Known {
-        sinks: table("sinks").as_object().unwrap_or(&empty).keys().map(String::as_str).collect(),
-        sources: table("sources").as_object().unwrap_or(&empty).keys().map(String::as_str).collect(),
+        sinks: names("sinks").collect(),
+        sources: names("sources").chain([trouble::SOURCE]).collect(),
         labels: inventory.values().flat_map(|entry| entry.labels.keys()).map(String::as_str).collect(),
     };
     let errors = reader.errors();
@@ -160,10 +165,11 @@ fn check(
     Config {
         server,
         heartbeat: tables.get("heartbeat").and_then(|table| heartbeat::read(table, &at("heartbeat"), reader)),
+        troubles: troubles::read(table("troubles"), &at("troubles"), reader),
         store: store::read(table("store"), &at("store"), process.variable("STATE_DIRECTORY"), reader),
         sources,
         messages: messages.keys,
-        routing: Arc::new(Routing { rules, sinks, inventory, quiet, public_url, language }),
+        routing: Arc::new(Routing { rules, sinks, inventory, quiet, public_url, language, ..Routing::default() }),
         lacks_credentials: lacks_credentials
             || (process.secrets.credentials.is_none() && privacy::names_credentials(&layers.tables)),
     }

@@ -19,9 +19,6 @@ const LONGEST_NAME: usize = 64;
 /// The keys every sink has, whatever its kind.
 const COMMON: [&str; 6] = ["type", "fallback", "retry", "language", "time_zone", "templates"];
 
-/// A kind that only writes to our own output: it does not give up, so nobody need hear that it did.
-const STDOUT: &str = "stdout";
-
 /// `[messages]`, read and compiled.
 pub(super) struct Messages {
     pub(super) keys: TextKeys,
@@ -227,7 +224,7 @@ pub(super) fn check_use(sinks: &BTreeMap<String, Target>, rules: &[Rule], reader
         if !is_fallback && !is_notified {
             let problem = Problem::warning(path, format!("nothing is ever sent to {name}"));
             reader.note(problem.hint("name it in a rule's `notify`, or as another sink's `fallback`"));
-        } else if sink.fallback.is_none() && sink.kind != STDOUT && !is_fallback {
+        } else if sink.fallback.is_none() && !sink.is_own_output() && !is_fallback {
             let problem = Problem::warning(path, "a notification that this sink gives up on is only logged");
             reader.note(problem.hint("name a `fallback`: a sink that tells somebody"));
         }

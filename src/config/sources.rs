@@ -10,6 +10,7 @@ use serde_json::Value;
 use super::gateway;
 use super::reader::{Reader, did_you_mean, is_missing};
 use crate::gateway::Access;
+use crate::trouble;
 
 /// Shortest secret that is not warned about, in characters.
 const SHORTEST_SECRET: usize = 16;
@@ -66,6 +67,10 @@ fn check_name(name: &str, section: &mut Section<'_>) {
         let problem = Problem::error(section.path().clone(), format!("{name:?} cannot be the name of a source"));
         let problem = problem.expected("lower-case letters, digits, `-` and `_`");
         section.problems.push(problem.hint("the name is part of the webhook's address"));
+    }
+    if name == trouble::SOURCE {
+        let problem = Problem::error(section.path().clone(), format!("{name:?} cannot be the name of a source"));
+        section.problems.push(problem.hint("it is the source of linedown's own troubles: choose another name"));
     }
 }
 

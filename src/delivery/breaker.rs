@@ -8,10 +8,32 @@ use super::backoff;
 use crate::clock::later;
 use crate::rule::Retry;
 
+/// How a sink is, by its latest attempts.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Health {
+    /// Nothing was tried yet.
+    #[default]
+    Unknown,
+    /// It takes messages.
+    Well,
+    /// It takes none.
+    Failing {
+        /// Since its first failure.
+        since: Timestamp,
+        /// The latest failure, in words.
+        why: String,
+    },
+}
+
 /// The health of one sink.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Breaker {
+    /// It is down, and is probed.
     trouble: Option<Trouble>,
+    /// It does not take our credentials, which no waiting mends: [`Health::Failing`].
+    refusing: Health,
+    /// Whether something was tried.
+    tried: bool,
 }
 
 /// A sink that is down.
@@ -53,9 +75,34 @@ impl Breaker {
         self.trouble.as_ref()
     }
 
-    /// An attempt reached the sink, whatever it said of that one message. Answers the trouble that is over.
-    pub(super) fn well(&mut self) -> Option<Trouble> {
-        self.trouble.take()
+    /// How the sink is.
+    pub(super) fn health(&self) -> Health {
+        match (&self.trouble, &self.refusing) {
+            (Some(Trouble { since, why, .. }), _) => Health::Failing { since: *since, why: why.clone() },
+            (None, refusing @ Health::Failing { .. }) => refusing.clone(),
+            (None, _) if self.tried => Health::Well,
+            (None, _) => Health::Unknown,
+        }
+    }
+
+    /// An attempt reached the sink, whatever it said of that one message. Answers since when it had failed.
+    pub(super) fn well(&mut self) -> Option<Timestamp> {
+        let before = std::mem::replace(self, Self { tried: true, ..Self::default() });
+        match before.health() {
+            Health::Failing { since, .. } => Some(since),
+            Health::Unknown | Health::Well => None,
+        }
+    }
+
+    /// The sink does not take our credentials: a person must act, and the next message may be tried at once.
+    pub(super) fn refused(&mut self, failure: (FailureKind, &str), now: Timestamp) {
+        let (kind, why) = failure;
+        let since = match self.health() {
+            Health::Failing { since, .. } => since,
+            Health::Unknown | Health::Well => now,
+        };
+        let refusing = Health::Failing { since, why: format!("{}: {why}", kind.as_str()) };
+        *self = Self { trouble: None, refusing, tried: true };
     }
 
     /// An attempt that began at `began` failed in a way that any other would have. Attempts that were under way
@@ -71,8 +118,12 @@ impl Breaker {
         let (kind, why, hint) = failure;
         let before = self.trouble.take();
         let is_new = before.is_none();
+        let refusing_since = match std::mem::take(&mut self.refusing) {
+            Health::Failing { since, .. } => Some(since),
+            Health::Unknown | Health::Well => None,
+        };
         let mut trouble = before.unwrap_or(Trouble {
-            since: now,
+            since: refusing_since.unwrap_or(now),
             resume_at: now,
             why: String::new(),
             failures: 0,
@@ -125,8 +176,28 @@ mod tests {
         assert_eq!(breaker.leave(at(3)), Leave::Probe);
         assert!(!fail(&mut breaker, 3, 4));
         assert_eq!(breaker.leave(at(7)), Leave::NotBefore(at(8)));
-        assert_eq!(breaker.well().map(|trouble| trouble.since), Some(at(1)));
+        assert_eq!(breaker.well(), Some(at(1)));
         assert_eq!(breaker.leave(at(7)), Leave::Full);
+    }
+
+    #[test]
+    fn a_sink_that_does_not_know_us_fails_and_is_tried_with_every_message() {
+        let mut breaker = Breaker::default();
+        assert_eq!(breaker.health(), Health::Unknown);
+        assert_eq!((breaker.well(), breaker.health()), (None, Health::Well));
+        let refuse = |breaker: &mut Breaker, second| {
+            breaker.refused((FailureKind::Unauthorised, "no_service"), at(second));
+        };
+        refuse(&mut breaker, 1);
+        refuse(&mut breaker, 2);
+        let why = "unauthorised: no_service".to_owned();
+        assert_eq!(breaker.health(), Health::Failing { since: at(1), why });
+        assert_eq!(breaker.leave(at(2)), Leave::Full);
+        fail(&mut breaker, 3, 4);
+        let why = "unreachable: refused".to_owned();
+        assert_eq!(breaker.health(), Health::Failing { since: at(1), why }, "one spell, for another reason");
+        refuse(&mut breaker, 5);
+        assert_eq!((breaker.well(), breaker.health()), (Some(at(1)), Health::Well));
     }
 
     #[test]

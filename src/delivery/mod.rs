@@ -12,19 +12,21 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use jiff::Timestamp;
-use linedown_sinks::{BuildError, Limits, Sink};
+use linedown_sinks::{BuildError, Failure, FailureKind, Limits, Notification, Sink};
 use tokio::sync::watch;
 use tokio::task::{AbortHandle, JoinSet};
 
+use crate::clock;
 use crate::gateway::counter::SharedCounter;
 use crate::metrics::Metrics;
 use crate::rule::{Retry, Routing};
-use crate::store::Store;
+use crate::store::{Outcome, Store};
 use bells::Bells;
 use missing::Missing;
 use pulse::Pulse;
 use worker::Worker;
 
+pub use breaker::Health;
 pub use worker::Assignment;
 
 /// Decides who is told, shared by intake and workers, swapped as a whole on reload.
@@ -161,11 +163,46 @@ impl Delivery {
         stuck.map(|(sink, _)| sink.clone())
     }
 
+    /// How each sink is.
+    pub fn health(&self) -> BTreeMap<String, Health> {
+        let workers = self.workers.lock().unwrap_or_else(PoisonError::into_inner);
+        workers.hired.iter().map(|(sink, hired)| (sink.clone(), hired.pulse.health())).collect()
+    }
+
     /// The sinks that fail, each since when.
     pub fn failing(&self) -> Vec<(String, Timestamp)> {
-        let workers = self.workers.lock().unwrap_or_else(PoisonError::into_inner);
-        let since = |(sink, hired): (&String, &Hired)| Some((sink.clone(), hired.pulse.failing_since()?));
-        workers.hired.iter().filter_map(since).collect()
+        let since = |(sink, health)| match health {
+            Health::Failing { since, .. } => Some((sink, since)),
+            Health::Unknown | Health::Well => None,
+        };
+        self.health().into_iter().filter_map(since).collect()
+    }
+
+    /// One try to hand over what no store keeps, past the worker: for when the store cannot write. `again_at` is when it
+    /// will be tried again, if that may help; none of the last try.
+    pub(crate) async fn hand_over(
+        &self,
+        sink: &str,
+        notification: &Notification,
+        again_at: Option<Timestamp>,
+    ) -> Outcome {
+        let assignment = {
+            let workers = self.workers.lock().unwrap_or_else(PoisonError::into_inner);
+            workers.hired.get(sink).map(|hired| hired.assignment.borrow().clone())
+        };
+        let result = match assignment {
+            Some(Assignment { sink, limits, .. }) => worker::deliver(&*sink, notification, limits.timeout).await,
+            None => Err(Failure::new(FailureKind::Refused, "the sink is no longer in the config")),
+        };
+        let outcome = match (result, again_at) {
+            (Ok(receipt), _) => Outcome::Delivered(receipt.0),
+            (Err(Failure { kind, message, .. }), Some(due_at)) if kind.is_transient() => {
+                Outcome::Again { kind, why: message, due_at }
+            }
+            (Err(Failure { kind, message, .. }), _) => Outcome::Dead { kind, why: message },
+        };
+        worker::note(sink, notification, &outcome, &self.metrics, clock::now());
+        outcome
     }
 
     /// Starts nothing new, waits for what is in flight until the deadline, and leaves the rest in the store.

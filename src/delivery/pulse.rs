@@ -1,26 +1,27 @@
-//! What a worker shows of itself while it works: that it moves, and since when its sink fails.
+//! What a worker shows of itself while it works: that it moves, and how its sink is.
 
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use jiff::Timestamp;
 use tokio::time::Instant;
+
+use super::breaker::Health;
 
 /// A worker that has not moved for so long hangs: none sleeps for longer than a third of this.
 const PATIENCE: Duration = Duration::from_secs(90);
 
-pub(super) struct Pulse(Mutex<(Instant, Option<Timestamp>)>);
+pub(super) struct Pulse(Mutex<(Instant, Health)>);
 
 impl Default for Pulse {
     fn default() -> Self {
-        Self(Mutex::new((Instant::now(), None)))
+        Self(Mutex::new((Instant::now(), Health::Unknown)))
     }
 }
 
 impl Pulse {
-    /// The worker goes round, with its sink failing since then.
-    pub(super) fn beat(&self, failing_since: Option<Timestamp>) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = (Instant::now(), failing_since);
+    /// The worker goes round, with its sink in this state.
+    pub(super) fn beat(&self, health: Health) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = (Instant::now(), health);
     }
 
     /// Whether it should have gone round since.
@@ -28,9 +29,9 @@ impl Pulse {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).0.elapsed() > PATIENCE
     }
 
-    /// Since when the sink fails, if it does.
-    pub(super) fn failing_since(&self) -> Option<Timestamp> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).1
+    /// How the sink is.
+    pub(super) fn health(&self) -> Health {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).1.clone()
     }
 }
 
@@ -45,8 +46,8 @@ mod tests {
         assert!(!pulse.is_gone());
         tokio::time::advance(Duration::from_mins(1)).await;
         assert!(pulse.is_gone());
-        pulse.beat(Some(Timestamp::UNIX_EPOCH));
+        pulse.beat(Health::Well);
         assert!(!pulse.is_gone());
-        assert_eq!(pulse.failing_since(), Some(Timestamp::UNIX_EPOCH));
+        assert_eq!(pulse.health(), Health::Well);
     }
 }

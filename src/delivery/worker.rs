@@ -69,7 +69,7 @@ impl Worker {
         let mut under_way: JoinSet<Ended> = JoinSet::new();
         let mut last = None;
         loop {
-            self.pulse.beat(breaker.trouble().map(|trouble| trouble.since));
+            self.pulse.beat(breaker.health());
             let nap = self.start_what_is_due(&breaker, &mut under_way, &mut last).await;
             tokio::select! {
                 Some(ended) = under_way.join_next(), if !under_way.is_empty() => {
@@ -152,10 +152,8 @@ impl Worker {
             notification.standing = standing(&gateways, &notification).await;
             let result = deliver(sink.as_ref(), &notification, limits.timeout).await;
             let now = clock::now();
-            metrics.attempt(&name, result.as_ref().err().map(|failure| failure.kind));
             let outcome = outcome(&result, &notification, owed_at, &retry, now);
-            log(&name, &notification, &outcome, clock::between(notification.at, now));
-            metrics.outcome(&name, notification.kind, &outcome, clock::between(notification.created_at, now));
+            note(&name, &notification, &outcome, &metrics, now);
             let settlement = Settlement { notifications: covers, at: now, outcome };
             let settled = record(store.as_ref(), &settlement, &routing).await;
             Ended { began: notification.at, failure: result.err(), settled }
@@ -174,9 +172,12 @@ impl Worker {
                 }
                 self.give_up_what_waited_too_long(breaker).await;
             }
+            Some(failure) if failure.kind.concerns_whole_sink() => {
+                breaker.refused((failure.kind, failure.message.as_str()), now);
+            }
             _ => {
-                if let Some(trouble) = breaker.well() {
-                    tracing::info!(name: "sink-back", sink = self.name, since = %trouble.since, "the sink is back");
+                if let Some(since) = breaker.well() {
+                    tracing::info!(name: "sink-back", sink = self.name, since = %since, "the sink is back");
                 }
             }
         }
@@ -232,7 +233,11 @@ async fn standing(gateways: &Counter, notification: &Notification) -> Option<lin
 }
 
 /// One try, bounded in time. A panic in a sink is a failure of that try.
-async fn deliver(sink: &dyn Sink, notification: &Notification, within: Duration) -> Result<Receipt, Failure> {
+pub(super) async fn deliver(
+    sink: &dyn Sink,
+    notification: &Notification,
+    within: Duration,
+) -> Result<Receipt, Failure> {
     let attempt = AssertUnwindSafe(sink.deliver(notification)).catch_unwind();
     match timeout(within, attempt).await {
         Ok(Ok(result)) => result,
@@ -286,6 +291,12 @@ async fn record_step(store: &dyn Store, settlement: &Settlement, routing: &Share
             }
         }
     }
+}
+
+/// Keeps in the log and in the figures how an attempt ended.
+pub(super) fn note(sink: &str, notification: &Notification, outcome: &Outcome, metrics: &Metrics, now: Timestamp) {
+    log(sink, notification, outcome, clock::between(notification.at, now));
+    metrics.outcome(sink, notification.kind, outcome, clock::between(notification.created_at, now));
 }
 
 fn log(sink: &str, notification: &Notification, outcome: &Outcome, took: Duration) {

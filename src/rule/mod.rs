@@ -6,6 +6,7 @@
 
 pub mod flapping;
 pub mod matcher;
+mod own;
 pub mod timing;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -109,6 +110,13 @@ pub struct Target {
     pub retry: Retry,
 }
 
+impl Target {
+    /// Whether it only writes to our own output: it does not give up, and perhaps nobody reads it.
+    pub fn is_own_output(&self) -> bool {
+        self.kind == "stdout"
+    }
+}
+
 /// How failures are retried.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Retry {
@@ -152,6 +160,8 @@ pub struct Routing {
     pub public_url: Option<String>,
     /// What people read of whom nothing else is known.
     pub language: Language,
+    /// The sinks that fail now. Only [`Routing::of_own_troubles`] knows of any.
+    pub failing: BTreeSet<String>,
 }
 
 /// One notification that is owed.
@@ -219,8 +229,13 @@ impl Routing {
     }
 
     /// Who is to be told of an incident, and when: each recipient once by the first rule that names it, and those of
-    /// later steps by each of their steps.
+    /// later steps by each of their steps. Of a trouble of our own somebody is told by a sink that works.
     pub fn owed(&self, incident: &Incident) -> Vec<Owed> {
+        let owed = self.owed_by_rules(incident);
+        if incident.reason.is_own() { self.heard(owed, incident) } else { owed }
+    }
+
+    fn owed_by_rules(&self, incident: &Incident) -> Vec<Owed> {
         let mut told = BTreeSet::new();
         let mut owed = Vec::new();
         for (rule, verdict) in self.verdicts(incident) {

@@ -59,14 +59,7 @@ pub(crate) fn routing(rules: Vec<Rule>) -> Routing {
         ("mail".to_owned(), target(vec!["ana", "bia"], Some("slack"))),
         ("log".to_owned(), target(vec![""], None)),
     ]);
-    Routing {
-        rules,
-        sinks,
-        inventory: HashMap::new(),
-        quiet: Vec::new(),
-        public_url: None,
-        language: Language::default(),
-    }
+    Routing { rules, sinks, ..Routing::default() }
 }
 
 pub(crate) fn incident(reason: Reason) -> Incident {

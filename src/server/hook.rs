@@ -25,8 +25,10 @@ use crate::clock;
 use crate::delivery::{Delivery, SharedRouting};
 use crate::gateway::counter::SharedCounter;
 use crate::metrics::Metrics;
-use crate::source::{self, Event, SourceKind, Unusable};
+use crate::rule::Routing;
+use crate::source::{self, Event, EventKind, SourceKind, Unusable};
 use crate::store::{self, Accepted, Store, StoreError};
+use crate::trouble;
 
 /// Longest instance in an address, in bytes.
 const INSTANCE: usize = 256;
@@ -70,6 +72,8 @@ pub struct Hook {
     guard: Mutex<Guard>,
     /// When the store was last seen writing.
     wrote_at: Mutex<Option<Timestamp>>,
+    /// Why the store did not write when it was last tried, if it did not.
+    why_not: Mutex<Option<String>>,
 }
 
 /// What the config says of webhooks.
@@ -139,6 +143,7 @@ impl Hook {
             certificate,
             guard: Mutex::default(),
             wrote_at: Mutex::default(),
+            why_not: Mutex::default(),
         }
     }
 
@@ -159,15 +164,23 @@ impl Hook {
         if wrote_at.is_some_and(|at| clock::between(at, now) < FRESH && at <= now) {
             return None;
         }
-        match timeout(STORE_PATIENCE, self.store.writable()).await {
-            Ok(Ok(())) => {
-                *self.wrote_at.lock().unwrap_or_else(PoisonError::into_inner) = Some(now);
-                None
-            }
+        let not_ready = match timeout(STORE_PATIENCE, self.store.writable()).await {
+            Ok(Ok(())) => None,
             Ok(Err(StoreError::Closed)) => Some(NotReady::Stuck("the store has stopped".to_owned())),
             Ok(Err(error)) => Some(NotReady::Store(with_cause(&error))),
             Err(_) => Some(NotReady::Stuck(format!("the store has not answered for {} s", STORE_PATIENCE.as_secs()))),
+        };
+        let why_not = not_ready.as_ref().map(ToString::to_string);
+        if why_not.is_none() {
+            *self.wrote_at.lock().unwrap_or_else(PoisonError::into_inner) = Some(now);
         }
+        *self.why_not.lock().unwrap_or_else(PoisonError::into_inner) = why_not;
+        not_ready
+    }
+
+    /// Why the store did not write when [`Hook::not_ready`] was last asked, if it did not.
+    pub(crate) fn cannot_write(&self) -> Option<String> {
+        self.why_not.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Who sent a request, as far as the proxies that are trusted say.
@@ -234,14 +247,42 @@ impl Hook {
     /// Takes what was found by asking a gateway, on the way that webhooks go.
     pub(crate) async fn found(&self, event: Event) -> Result<Accepted, StoreError> {
         let (source, instance, reason) = (event.source.clone(), event.instance.clone(), event.reason.as_str());
-        let payload = json!({ "found": event.kind.as_str(), "reason": reason, "error": event.error }).to_string();
-        let accepted = self.store.accept(event, payload, self.routing.load_full()).await?;
+        let accepted = self.accept_found(event, self.routing.load_full()).await?;
         if accepted.event > 0 {
-            self.delivery.wake(&accepted.sinks);
             let Accepted { event, incident, change, owed, .. } = &accepted;
             tracing::info!(name: "found", source, instance, event, incident, change, owed, reason, "found by asking the gateway; no webhook came");
             self.note_unrouted(&source, &instance, &accepted);
         }
+        Ok(accepted)
+    }
+
+    /// Takes what is amiss with linedown itself, or over, on the same way.
+    pub(crate) async fn found_of_itself(&self, event: Event, routing: Arc<Routing>) -> Result<(), StoreError> {
+        let (instance, reason, why) = (event.instance.clone(), event.reason.as_str(), event.error.clone());
+        let begins = event.kind == EventKind::Disconnected;
+        let accepted = self.accept_found(event, routing).await?;
+        let Accepted { event, incident, owed, unrouted, .. } = &accepted;
+        match (begins, *event > 0) {
+            (_, false) => {}
+            (true, _) => {
+                tracing::warn!(name: "own-trouble", reason, instance, incident, owed, why, "a trouble of linedown's own");
+            }
+            (false, _) => {
+                tracing::info!(name: "own-trouble-over", reason, instance, incident, owed, "a trouble of linedown's own is over");
+            }
+        }
+        if *unrouted {
+            self.metrics.unrouted();
+            tracing::error!(name: "unrouted", source = trouble::SOURCE, instance, incident, "nobody is told of this trouble: no rule matches it, or there is no other sink");
+        }
+        Ok(())
+    }
+
+    async fn accept_found(&self, event: Event, routing: Arc<Routing>) -> Result<Accepted, StoreError> {
+        let (kind, reason) = (event.kind.as_str(), event.reason.as_str());
+        let payload = json!({ "found": kind, "reason": reason, "error": event.error }).to_string();
+        let accepted = self.store.accept(event, payload, routing).await?;
+        self.delivery.wake(&accepted.sinks);
         Ok(accepted)
     }
 

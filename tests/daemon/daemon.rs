@@ -93,7 +93,8 @@ impl Daemon {
         let store = daemon.path("linedown.db");
         let base = format!(
             "[server]\nlisten = \"127.0.0.1:0\"\n[store]\nurl = \"sqlite://{store}\"\n\
-             [sources.z-api]\ntype = \"z-api\"\nsecret = \"{SECRET}\"\n"
+             [sources.z-api]\ntype = \"z-api\"\nsecret = \"{SECRET}\"\n\
+             [troubles]\ndisk_free_below = \"0%\"\n"
         );
         fs::write(daemon.path("linedown.toml"), base).expect("the config can be written");
         let only_ours = fs::Permissions::from_mode(0o600);

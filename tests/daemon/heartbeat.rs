@@ -42,6 +42,8 @@ fn the_watcher_hears_while_all_is_well_and_misses_us_when_the_store_cannot_write
     let mut daemon = Daemon::prepare(&sections);
     daemon.launch_without_file_size_signal();
     eventually("two beats", || (count() >= 2).then_some(()));
+    let beats = |outcome| daemon.metric(&format!("linedown_heartbeats_total{{outcome=\"{outcome}\"}}"));
+    assert!(beats("taken").is_some_and(|count| count >= 1) && beats("withheld").is_none());
 
     let largest_file = |bytes| {
         let limit = Rlimit { current: bytes, maximum: None };
@@ -54,6 +56,7 @@ fn the_watcher_hears_while_all_is_well_and_misses_us_when_the_store_cannot_write
     let before = count();
     thread::sleep(Duration::from_secs(3));
     assert_eq!(count(), before, "a watcher that hears would think that all is well");
+    assert!(beats("withheld").is_some_and(|count| count >= 1));
 
     largest_file(None);
     eventually("it to beat again", || (count() > before).then_some(()));

@@ -25,3 +25,4 @@ mod socket;
 mod standing;
 mod timing;
 mod tls;
+mod troubles;

@@ -15,7 +15,7 @@ use crate::http::{Answer, exchange, request};
 use crate::payload::down;
 use crate::sections::{CONSOLE, tell};
 
-fn sections(certificates: &Certificates) -> String {
+pub(crate) fn sections(certificates: &Certificates) -> String {
     let (certificate, key) = (certificates.certificate(), certificates.key());
     let (certificate, key) = (certificate.display(), key.display());
     let tls = format!("[server]\ntls = {{ certificate = \"{certificate}\", key = \"{key}\" }}\n");

@@ -36,7 +36,8 @@ impl Service {
         fs::create_dir(service.path("store")).expect("a folder can be made");
         fs::create_dir(service.path("conf.d")).expect("a folder can be made");
         let text = format!(
-            "[server]\napi = \"{}\"\n[store]\nurl = \"sqlite://{}\"\n[sources.z-api]\ntype = \"z-api\"\nsecret = \"{SECRET}\"\n",
+            "[server]\napi = \"{}\"\n[store]\nurl = \"sqlite://{}\"\n[sources.z-api]\ntype = \"z-api\"\nsecret = \"{SECRET}\"\n\
+             [troubles]\ndisk_free_below = \"0%\"\n",
             service.path("api.sock").display(),
             service.store().display(),
         );

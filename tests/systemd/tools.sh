@@ -135,6 +135,8 @@ configure() {
 [sources.z-api]
 type = "z-api"
 secret = { credential = "z-api-secret" }
+[troubles]
+disk_free_below = "0%"
 [sinks.console]
 type = "stdout"
 [sinks.mail]

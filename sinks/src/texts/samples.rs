@@ -10,12 +10,12 @@ use crate::{Acknowledged, Flapping, Incident, Instance, Item, Kind, Notification
 /// When the samples' outages begin: Monday, 2026-11-23 14:02 UTC.
 const OPENED: Timestamp = Timestamp::constant(1_795_442_520, 0);
 
-/// Every kind, about every reason, with everything known and with the least that may be known, about a line that
+/// Every kind, about every reason from the worst down, with everything known and with the least that may be known, about a line that
 /// is down and about one that is back; and digests of one line, of three, and of more than anybody reads.
 pub(super) fn all() -> Vec<Notification> {
     let mut samples = Vec::new();
     for kind in Kind::ALL {
-        for reason in Reason::ALL {
+        for reason in Reason::ALL.into_iter().rev() {
             for (full, closed) in [(true, true), (true, false), (false, true), (false, false)] {
                 samples.push(sample(kind, reason, full, closed));
             }
@@ -107,6 +107,15 @@ pub(super) fn sample(kind: Kind, reason: Reason, full: bool, closed: bool) -> No
 
 /// The incident of a sample.
 pub(super) fn incident(reason: Reason, full: bool, closed_at: Option<Timestamp>) -> Incident {
+    let incident = incident_of_a_line(reason, full, closed_at);
+    if !reason.is_own() {
+        return incident;
+    }
+    let instance = Instance { id: "ops-slack".to_owned(), name: None, phone: None, labels: BTreeMap::new() };
+    Incident { source: "linedown".to_owned(), instance, ..incident }
+}
+
+fn incident_of_a_line(reason: Reason, full: bool, closed_at: Option<Timestamp>) -> Incident {
     let labels = [("customer", "acme"), ("owner", "dono@acme.example")].map(|(k, v)| (k.to_owned(), v.to_owned()));
     Incident {
         id: 7,

@@ -155,6 +155,7 @@ fn incident(incident: &Incident) -> Value {
         closed_at => incident.closed_at.map(moment).unwrap_or_default(),
         is_closed => incident.closed_at.is_some(),
         is_outage => incident.reason.is_outage(),
+        is_own => incident.reason.is_own(),
         found => incident.found,
         acknowledged => incident.acknowledged.as_ref().map(|by| acknowledged(by, NAME)),
     }

@@ -94,6 +94,21 @@ const MISTAKES: &[(&str, &str, &str)] = &[
         "4:13 not an address of an authority",
         "",
     ),
+    // Its own troubles.
+    (
+        "[sources.linedown]\ntype = 'waha'\nsecret = '0123456789abcdef'",
+        "1:1 \"linedown\" cannot be the name of a source",
+        "it is the source of linedown's own troubles",
+    ),
+    ("[troubles]\nsink_failing_after = '0s'", "2:22 0s is out of bounds", ""),
+    ("[troubles]\nstore_not_writing_after = '2d'", "2:27 2d is out of bounds", ""),
+    ("[troubles]\ncertificate_expires_within = 14", "2:30 a duration without a unit", "add one of"),
+    ("[troubles]\ncertificate_expires_within = '400d'", "2:30 400d is out of bounds", ""),
+    ("[troubles]\ndisk_free_below = '101%'", "2:19 101% is more than the whole disk", ""),
+    ("[troubles]\ndisk_free_below = '5 GB'", "2:19 \"5 GB\" is no room on a disk", ""),
+    ("[troubles]\ndisk_free_below = -1", "2:19 wrong type: integer", ""),
+    ("[troubles]\non = 'no'", "2:6 wrong type: string", ""),
+    ("[troubles]\nsink_failing = '5m'", "2:1 unknown key `sink_failing`", "did you mean `sink_failing_after`?"),
     // Store.
     ("[heartbeat]\nevery = '1m'", "1:1 `url` is missing", "the address that a watcher"),
     (

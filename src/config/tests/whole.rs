@@ -103,6 +103,7 @@ fn defaults() {
     assert!(config.server.tls.is_none() && config.server.public_url.is_none() && config.server.api.is_none());
     assert_eq!(config.store.path, FilePath::new("/var/lib/linedown/linedown.db"));
     assert_eq!(config.store.keep.as_secs(), 400 * 24 * 60 * 60);
+    assert_eq!(config.troubles, Some(Troubles::default()));
     assert!(
         config.routing.rules[0].resolved
             && !config.routing.rules[0].goes_on
@@ -110,6 +111,26 @@ fn defaults() {
     );
     let folder = folder.variable("STATE_DIRECTORY", "/x:/y");
     assert_eq!(folder.config().store.path, FilePath::new("/x/linedown.db"));
+}
+
+#[test]
+fn its_own_troubles_are_told_by_other_bounds_or_not_at_all() {
+    let troubles = |text: &str| Folder::with(&format!("[troubles]\n{text}")).config().troubles;
+    let second = std::time::Duration::from_secs(1);
+    let expected = Troubles {
+        sink_failing_after: second,
+        store_not_writing_after: second * 2,
+        disk_free_below: trouble::Free::Bytes(500_000_000),
+        certificate_expires_within: second * 24 * 3600,
+    };
+    let text = "sink_failing_after = '1s'\nstore_not_writing_after = '2s'\ndisk_free_below = 500_000_000\n\
+                certificate_expires_within = '1d'";
+    assert_eq!(troubles(text), Some(expected));
+    assert_eq!(troubles("disk_free_below = '0%'").unwrap().disk_free_below, trouble::Free::Percent(0));
+    assert_eq!(troubles("on = false"), None);
+    let rule =
+        "[[rules]]\ncontinue = true\nnotify = ['console']\nmatch = { source = 'linedown', reason = 'sink-failing' }";
+    assert_eq!(Folder::with(rule).problems(), []);
 }
 
 #[test]

@@ -11,6 +11,7 @@ use super::super::{Figures, Overdue, Tally};
 use super::row::{self, OUTAGE};
 use crate::clock::from_millis;
 use crate::source::{self, EventKind};
+use crate::trouble;
 
 const COUNTS: &str = "(SELECT count(*) FROM notification WHERE incident = incident.id AND state = 'pending'), \
                       (SELECT count(*) FROM notification WHERE incident = incident.id AND state = 'delivered'), \
@@ -112,8 +113,8 @@ pub(super) fn past(connection: &Connection, since: Timestamp, after: i64, limit:
                  event.at, event.received_at, incident.phone, event.change IN ('opened', 'missed'), \
                  incident.acknowledged_by, incident.acknowledged_at, event.incident, event.asked_at \
                  FROM event LEFT JOIN incident ON incident.id = event.incident \
-                 WHERE event.id > ?1 AND event.received_at >= ?2 ORDER BY event.id LIMIT ?3";
-    let values = params![after, since.as_millisecond(), bounded(limit)];
+                 WHERE event.id > ?1 AND event.received_at >= ?2 AND event.source <> ?4 ORDER BY event.id LIMIT ?3";
+    let values = params![after, since.as_millisecond(), bounded(limit), trouble::SOURCE];
     connection.prepare_cached(query)?.query_map(values, past_row)?.collect()
 }
 

@@ -16,8 +16,8 @@ pub(super) const INCIDENT: &str = "incident.id, incident.source, incident.instan
 pub(super) const INCIDENT_COLUMNS: usize = 13;
 
 /// Whether an incident is an outage, as [`Reason::is_outage`] has it.
-pub(super) const OUTAGE: &str =
-    "reason NOT IN ('not-in-inventory', 'expiring', 'webhook-drift', 'gateway-unreachable')";
+pub(super) const OUTAGE: &str = "reason NOT IN ('not-in-inventory', 'expiring', 'webhook-drift', 'gateway-unreachable', \
+     'certificate-expiring', 'disk-nearly-full', 'sink-failing', 'store-not-writing')";
 
 /// An incident from [`INCIDENT`]'s columns, which begin at `first`.
 pub(super) fn incident(row: &Row<'_>, first: usize) -> rusqlite::Result<Incident> {

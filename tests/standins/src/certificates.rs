@@ -18,13 +18,18 @@ pub struct Certificates {
 impl Certificates {
     /// A new authority, and a certificate by it for `localhost`, `127.0.0.1` and `::1`.
     pub fn new() -> Self {
+        Self::until(2100, 1, 1)
+    }
+
+    /// The certificate is good until that year, month and day begins.
+    pub fn until(year: i32, month: u8, day: u8) -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder can be made");
         let certificates = Self { folder };
-        certificates.write().expect("certificates can be made and written");
+        certificates.write(year, month, day).expect("certificates can be made and written");
         certificates
     }
 
-    fn write(&self) -> Result<(), Box<dyn std::error::Error>> {
+    fn write(&self, year: i32, month: u8, day: u8) -> Result<(), Box<dyn std::error::Error>> {
         let mut authority = CertificateParams::default();
         authority.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         authority.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
@@ -33,7 +38,8 @@ impl Certificates {
         fs::write(self.ca(), authority.self_signed(&key)?.pem())?;
         let issuer = Issuer::new(authority, key);
 
-        let server = CertificateParams::new(["localhost", "127.0.0.1", "::1"].map(String::from))?;
+        let mut server = CertificateParams::new(["localhost", "127.0.0.1", "::1"].map(String::from))?;
+        server.not_after = rcgen::date_time_ymd(year, month, day);
         let key = KeyPair::generate()?;
         fs::write(self.certificate(), server.signed_by(&key, &issuer)?.pem())?;
         fs::write(self.key(), key.serialize_pem())?;

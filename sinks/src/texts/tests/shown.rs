@@ -11,6 +11,10 @@ use crate::{Kind, Notification, Reason, Standing};
 fn error(reason: Reason) -> &'static str {
     match reason {
         Reason::NotInInventory => "not in the inventory",
+        Reason::CertificateExpiring => "good until 2026-12-05 00:00 UTC",
+        Reason::DiskNearlyFull => "4.1 GB of 100.0 GB are free",
+        Reason::SinkFailing => "unreachable: Connection refused",
+        Reason::StoreNotWriting => "no space left for the store",
         Reason::Expiring => "paid until 2026-11-25 00:00 UTC",
         Reason::WebhookDrift => "disconnected webhook not registered",
         Reason::GatewayUnreachable => "the gateway's API did not answer in time",
@@ -410,7 +414,10 @@ fn what_to_do_as_html() {
 #[test]
 fn what_is_no_outage_is_not_told_as_one() {
     use Kind::{Down, Reminder, Resolved};
-    use Reason::{Expiring, GatewayUnreachable, NotInInventory, WebhookDrift};
+    use Reason::{
+        CertificateExpiring, DiskNearlyFull, Expiring, GatewayUnreachable, NotInInventory, SinkFailing,
+        StoreNotWriting, WebhookDrift,
+    };
     let english = texts(Language::English, "UTC");
     let portuguese = texts(Language::BrazilianPortuguese, "UTC");
     for (kind, reason, closed, en, pt) in [
@@ -449,6 +456,41 @@ fn what_is_no_outage_is_not_told_as_one() {
             "🟢 Loja Centro has its webhooks registered again",
             "🟢 Loja Centro está com os webhooks cadastrados de novo",
         ),
+        (
+            Down,
+            SinkFailing,
+            false,
+            "🟠 linedown's sink ops-slack: its messages do not arrive",
+            "🟠 Canal ops-slack do linedown: as mensagens não chegam",
+        ),
+        (
+            Resolved,
+            SinkFailing,
+            true,
+            "🟢 linedown's sink ops-slack takes messages again",
+            "🟢 Canal ops-slack do linedown voltou a receber mensagens",
+        ),
+        (
+            Down,
+            DiskNearlyFull,
+            false,
+            "🟠 linedown's disk: it is nearly full",
+            "🟠 Disco do linedown: está quase cheio",
+        ),
+        (
+            Down,
+            StoreNotWriting,
+            false,
+            "🟠 linedown's store: it cannot be written to, and webhooks are refused",
+            "🟠 Banco de dados do linedown: não aceita gravações, e os webhooks são recusados",
+        ),
+        (
+            Reminder,
+            CertificateExpiring,
+            false,
+            "🟠 linedown's certificate for ops-slack: it expires soon, or has expired, still after 7 min",
+            "🟠 Certificado do linedown para ops-slack: está para vencer, ou já venceu, há 7 min",
+        ),
     ] {
         let notification = timely(kind, reason, closed);
         for (texts, expected) in [(&english, en), (&portuguese, pt)] {
@@ -460,6 +502,36 @@ fn what_is_no_outage_is_not_told_as_one() {
             assert_eq!(text.contains(error(reason)), kind != Resolved, "{text}");
         }
     }
+}
+
+#[test]
+fn a_trouble_of_its_own_says_what_to_do_at_night() {
+    let mut notification = timely(Kind::Down, Reason::SinkFailing, false);
+    notification.acknowledge_url = None;
+    assert_eq!(
+        texts(Language::English, "America/Sao_Paulo").text(&notification),
+        "\
+🟠 linedown's sink ops-slack: its messages do not arrive
+
+linedown has not been able to deliver by ops-slack since 2026-11-23 11:02 -03. What waits for it is kept, and tried again until its time is over.
+Who is told by another sink hears as ever.
+
+Probable cause: the service behind it is in trouble, this machine is offline, or its password or address is not right any more.
+
+In detail: “unreachable: Connection refused”
+
+What to do
+1. Try it, and read why it fails: linedown send-test ops-slack
+2. If that is refused, set its password or address right in the config, then: systemctl reload linedown
+3. See what waits for it: linedown deliveries --state pending --sink ops-slack
+
+About: linedown's sink ops-slack
+Reported by: linedown
+Since: 2026-11-23 11:02 -03
+Incident: 7
+Rule: gold customers
+Message: 12"
+    );
 }
 
 #[test]
@@ -491,15 +563,26 @@ fn a_line_that_the_gateway_calls_connected_gets_nobody_out_of_bed() {
 
 #[test]
 fn a_digest_of_what_is_no_outage() {
-    for reason in Reason::ALL.into_iter().filter(|reason| !reason.is_outage()) {
+    let lines = ("3 lines: all with", "3 linhas: todas");
+    let own = ("3 troubles of linedown's own: all with", "3 problemas do próprio linedown: todos com");
+    for (reason, (english, portuguese)) in [
+        (Reason::NotInInventory, lines),
+        (Reason::Expiring, lines),
+        (Reason::WebhookDrift, lines),
+        (Reason::GatewayUnreachable, lines),
+        (Reason::SinkFailing, ("3 sinks: all with", "3 canais: todos com")),
+        (Reason::DiskNearlyFull, own),
+        (Reason::StoreNotWriting, own),
+        (Reason::CertificateExpiring, own),
+    ] {
         let mut digest = samples::digest(3);
         for item in &mut digest.items {
             (item.incident.reason, item.incident.closed_at) = (reason, None);
         }
         digest.incident.reason = reason;
         let (en, pt) = (texts(Language::English, "UTC"), texts(Language::BrazilianPortuguese, "UTC"));
-        assert!(en.title(&digest).starts_with("🟠 3 lines: all with"), "{}", en.title(&digest));
-        assert!(pt.title(&digest).starts_with("🟠 3 linhas: todas"), "{}", pt.title(&digest));
+        assert!(en.title(&digest).starts_with(&format!("🟠 {english}")), "{}", en.title(&digest));
+        assert!(pt.title(&digest).starts_with(&format!("🟠 {portuguese}")), "{}", pt.title(&digest));
         for text in [en.text(&digest), pt.text(&digest)] {
             assert!(!text.contains("are down") && !text.contains("fora do ar") && text.contains("\n1. "), "{text}");
             assert!(!text.contains("  ") && !text.contains("\n\n\n"), "{text}");

@@ -1,0 +1,161 @@
+//! Pure: what is to be told, by what is seen at each look. For how long something has been so is counted by a clock that
+//! only goes forward, from look to look: what the wall clock does makes no trouble longer.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use jiff::Timestamp;
+use linedown_sinks::Reason;
+use tokio::time::Instant;
+
+/// A trouble, by what it is and what has it.
+pub(super) type Key = (Reason, String);
+
+/// How something looks.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Sign {
+    /// Amiss, with the reason in words. Two spells of it are told apart by their beginnings, where these are known.
+    Amiss { why: String, since: Option<Timestamp> },
+    /// As it should be.
+    Right,
+}
+
+/// Something that is looked at.
+#[derive(Clone, Debug)]
+pub(super) struct Seen {
+    pub(super) key: Key,
+    /// None where nobody can say.
+    pub(super) sign: Option<Sign>,
+    /// For how long it must look so before anybody is told.
+    pub(super) after: Duration,
+}
+
+/// Something to be told.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct News {
+    pub(super) key: Key,
+    pub(super) what: What,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum What {
+    /// A trouble, in words, and for how long it has been there.
+    Begun { why: String, lasted: Duration },
+    /// It is over.
+    Over,
+}
+
+/// How long everything has looked as it does.
+#[derive(Debug, Default)]
+pub(super) struct Course(BTreeMap<Key, Look>);
+
+#[derive(Debug, PartialEq, Eq)]
+struct Look {
+    amiss: bool,
+    spell: Option<Timestamp>,
+    since: Instant,
+}
+
+impl Course {
+    /// What is to be told now, given what has been. What is not looked at any more is over: nobody could say so later.
+    pub(super) fn judge(&mut self, seen: Vec<Seen>, told: &BTreeSet<Key>, now: Instant) -> Vec<News> {
+        let mut before = std::mem::take(&mut self.0);
+        let gone = told.iter().filter(|key| seen.iter().all(|seen| seen.key != **key));
+        let mut news: Vec<News> = gone.map(|key| News { key: key.clone(), what: What::Over }).collect();
+        for Seen { key, sign, after } in seen {
+            let Some(sign) = sign else { continue };
+            let look = look(&sign, before.remove(&key), now);
+            let lasted = now.duration_since(look.since);
+            let what = match (sign, told.contains(&key)) {
+                (Sign::Amiss { why, .. }, false) => Some(What::Begun { why, lasted }),
+                (Sign::Right, true) => Some(What::Over),
+                (Sign::Amiss { .. }, true) | (Sign::Right, false) => None,
+            };
+            news.extend(what.filter(|_| lasted >= after).map(|what| News { key: key.clone(), what }));
+            self.0.insert(key, look);
+        }
+        news
+    }
+}
+
+/// Since when it has looked like this.
+fn look(sign: &Sign, before: Option<Look>, now: Instant) -> Look {
+    let (amiss, spell) = match sign {
+        Sign::Amiss { since, .. } => (true, *since),
+        Sign::Right => (false, None),
+    };
+    let same = before.filter(|look| look.amiss == amiss && look.spell == spell);
+    same.unwrap_or(Look { amiss, spell, since: now })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock::from_millis;
+
+    /// What is told of a sink that is looked at once a second: `f` failing, `g` failing anew since the last look, `w`
+    /// well, `?` unknown, ` ` gone; after three seconds. `B` is the beginning, `O` the end.
+    fn story(looks: &str) -> String {
+        let (mut course, mut told, start) = (Course::default(), BTreeSet::new(), Instant::now());
+        let mut spell = 0;
+        let key = (Reason::SinkFailing, "slack".to_owned());
+        let mut second = 0;
+        let mut tell = |letter: char| {
+            second += 1;
+            spell += i64::from(letter == 'g');
+            let sign = match letter {
+                '?' => None,
+                'w' => Some(Sign::Right),
+                _ => Some(Sign::Amiss { why: "busy".to_owned(), since: Some(from_millis(spell)) }),
+            };
+            let seen = Seen { key: key.clone(), sign, after: Duration::from_secs(3) };
+            let seen = if letter == ' ' { vec![] } else { vec![seen] };
+            let news = course.judge(seen, &told, start + Duration::from_secs(second));
+            assert!(news.len() <= 1);
+            match news.into_iter().next().map(|news| news.what) {
+                None => '.',
+                Some(What::Begun { why, lasted }) => {
+                    assert_eq!((why.as_str(), lasted), ("busy", Duration::from_secs(3)));
+                    told.insert(key.clone());
+                    'B'
+                }
+                Some(What::Over) => {
+                    told.remove(&key);
+                    'O'
+                }
+            }
+        };
+        looks.chars().map(&mut tell).collect()
+    }
+
+    #[test]
+    fn a_trouble_is_told_once_when_it_lasts_and_so_is_its_end() {
+        for (what, looks, expected) in [
+            ("well", "wwwwww", "......"),
+            ("not for long", "fffww", "....."),
+            ("for long", "ffffffff", "...B...."),
+            ("over, when it has been well for as long", "ffffwwwww", "...B...O."),
+            ("well in between, and it is not over", "ffffwwfffwwww", "...B........O"),
+            ("failing anew between two looks", "ffgfff", ".....B"),
+            ("failing anew, when it is told", "ffffgggg", "...B...."),
+            ("nobody knows yet", "????ffff", ".......B"),
+            ("nobody knows any more: it stays told", "ffff????wwww", "...B.......O"),
+            ("not there any more", "ffff f", "...BO."),
+            ("a second trouble", "ffffwwwwffff", "...B...O...B"),
+        ] {
+            assert_eq!(story(looks), expected, "{what}");
+        }
+    }
+
+    #[test]
+    fn what_was_told_before_a_restart_is_not_told_again_and_ends() {
+        let key = |name: &str| (Reason::SinkFailing, name.to_owned());
+        let told = BTreeSet::from([key("slack"), key("gone")]);
+        let seen = |sign| vec![Seen { key: key("slack"), sign: Some(sign), after: Duration::ZERO }];
+        let failing = Sign::Amiss { why: String::new(), since: None };
+        let over = |name| News { key: key(name), what: What::Over };
+        let mut course = Course::default();
+        assert_eq!(course.judge(seen(failing), &told, Instant::now()), [over("gone")]);
+        assert_eq!(course.judge(seen(Sign::Right), &told, Instant::now()), [over("gone"), over("slack")]);
+    }
+}

@@ -1,0 +1,177 @@
+//! Looks at everything that linedown needs, and tells of what is amiss with it.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use linedown_sinks::Reason;
+use tokio::sync::watch;
+use tokio::time::{Instant, sleep, timeout};
+
+use super::course::{Course, Key, News, Seen, Sign, What};
+use super::memory::Memory;
+use super::{SOURCE, Troubles, sign};
+use crate::clock;
+use crate::rule::Routing;
+use crate::server::hook::Hook;
+use crate::source::{Event, EventKind};
+use crate::store::StoreError;
+
+/// How often it looks; more often where something shall be told sooner.
+const LOOK: Duration = Duration::from_secs(5);
+/// How long the store may take. A disk that hangs must not keep it from telling that.
+const PATIENCE: Duration = Duration::from_secs(10);
+/// What is kept in the store: all but that the store cannot write.
+const KEPT: [Reason; 3] = [Reason::SinkFailing, Reason::DiskNearlyFull, Reason::CertificateExpiring];
+/// The store, where a trouble is its own or its disk's.
+const STORE: &str = "store";
+
+/// What it is to look for.
+#[derive(Clone)]
+pub(crate) struct Orders {
+    /// None where nothing is to be told.
+    pub(crate) troubles: Option<Troubles>,
+    /// What the certificate is for.
+    pub(crate) host: String,
+}
+
+/// The one who looks.
+pub(crate) struct Watcher {
+    hook: Arc<Hook>,
+    orders: watch::Receiver<Orders>,
+    course: Course,
+    /// What was told and is not over.
+    told: BTreeSet<Key>,
+    /// Whether `told` holds what was told before the start.
+    recalled: bool,
+    memory: Memory,
+}
+
+impl Watcher {
+    pub(crate) fn new(hook: Arc<Hook>, orders: watch::Receiver<Orders>) -> Self {
+        let (told, memory) = (BTreeSet::new(), Memory::new(Arc::clone(&hook)));
+        Self { hook, orders, course: Course::default(), told, recalled: false, memory }
+    }
+
+    /// Looks until the daemon stops. What it tells from memory then is left.
+    pub(crate) async fn run(mut self, mut stop: watch::Receiver<bool>) {
+        tokio::select! {
+            _ = stop.changed() => {}
+            () = self.go_on() => {}
+        }
+    }
+
+    async fn go_on(&mut self) {
+        loop {
+            let orders = self.orders.borrow_and_update().clone();
+            self.look(&orders).await;
+            tokio::select! {
+                () = sleep(pause(orders.troubles.as_ref())) => {}
+                changed = self.orders.changed() => if changed.is_err() {
+                    return;
+                },
+            }
+        }
+    }
+
+    async fn look(&mut self, orders: &Orders) {
+        self.recall().await;
+        let seen = match &orders.troubles {
+            Some(troubles) => self.see(troubles, &orders.host).await,
+            None => Vec::new(),
+        };
+        for news in self.course.judge(seen, &self.told, Instant::now()) {
+            self.tell(news).await;
+        }
+    }
+
+    /// What was told before the start. If the store cannot say so now, it is asked again.
+    async fn recall(&mut self) {
+        if self.recalled {
+            return;
+        }
+        for reason in KEPT {
+            match timeout(PATIENCE, self.hook.store.open(SOURCE, reason, None)).await {
+                Ok(Ok(open)) => self.told.extend(open.into_iter().map(|name| (reason, name))),
+                _ => return,
+            }
+        }
+        self.recalled = true;
+    }
+
+    async fn see(&self, troubles: &Troubles, host: &str) -> Vec<Seen> {
+        let seen = |reason, name: &str, sign, after| Seen { key: (reason, name.to_owned()), sign, after };
+        let health = self.hook.delivery.health();
+        let routing = self.hook.routing.load();
+        let sinks = routing.sinks.keys().map(|sink| {
+            let sign = health.get(sink).and_then(sign::of_sink);
+            seen(Reason::SinkFailing, sink, sign, troubles.sink_failing_after)
+        });
+        let mut all: Vec<Seen> = sinks.collect();
+        let store = Some(sign::of_store(self.hook.cannot_write()));
+        all.push(seen(Reason::StoreNotWriting, STORE, store, troubles.store_not_writing_after));
+        all.push(seen(Reason::DiskNearlyFull, STORE, self.see_disk(troubles).await, Duration::ZERO));
+        let served = self.hook.certificate.as_ref().and_then(|served| served.current()?.validity);
+        if let Some(validity) = served {
+            let sign = sign::of_certificate(validity, troubles.certificate_expires_within, clock::now());
+            all.push(seen(Reason::CertificateExpiring, host, Some(sign), Duration::ZERO));
+        }
+        all
+    }
+
+    /// Not while the store cannot write: that is told already, and the disk may hang.
+    async fn see_disk(&self, troubles: &Troubles) -> Option<Sign> {
+        if self.hook.cannot_write().is_some() {
+            return None;
+        }
+        let room = timeout(PATIENCE, self.hook.store.room()).await.ok()?.ok()?;
+        let told = self.told.contains(&(Reason::DiskNearlyFull, STORE.to_owned()));
+        Some(sign::of_disk(room, troubles.disk_free_below, told))
+    }
+
+    async fn tell(&mut self, News { key, what }: News) {
+        if key.0 == Reason::StoreNotWriting {
+            match &what {
+                What::Begun { why, lasted } => self.memory.begin(&key, why, *lasted, &self.routing()),
+                What::Over => self.memory.end(),
+            }
+        } else if self.hook.cannot_write().is_some() {
+            // It is told once it can be kept.
+            return;
+        } else if !matches!(timeout(PATIENCE, self.keep(&key, &what)).await, Ok(Ok(()))) {
+            tracing::warn!(
+                reason = key.0.as_str(),
+                instance = key.1,
+                "a trouble of linedown's own cannot be kept now; trying again"
+            );
+            return;
+        }
+        match what {
+            What::Begun { .. } => _ = self.told.insert(key),
+            What::Over => _ = self.told.remove(&key),
+        }
+    }
+
+    async fn keep(&self, (reason, name): &Key, what: &What) -> Result<(), StoreError> {
+        let now = clock::now();
+        let (kind, why, at) = match what {
+            What::Begun { why, lasted } => {
+                (EventKind::Disconnected, Some(why.as_str()), now.checked_sub(*lasted).unwrap_or(now))
+            }
+            What::Over => (EventKind::Connected, None, now),
+        };
+        let event = Event { at, ..Event::found((SOURCE, name), kind, *reason, why, (now, now)) };
+        self.hook.found_of_itself(event, self.routing()).await
+    }
+
+    /// By which its troubles are told now.
+    fn routing(&self) -> Arc<Routing> {
+        let failing = self.hook.delivery.failing().into_iter().map(|(sink, _)| sink).collect();
+        Arc::new(self.hook.routing.load().of_own_troubles(failing))
+    }
+}
+
+fn pause(troubles: Option<&Troubles>) -> Duration {
+    let Some(troubles) = troubles else { return LOOK };
+    LOOK.min(troubles.sink_failing_after).min(troubles.store_not_writing_after)
+}
