@@ -16,6 +16,7 @@ use linedown_sinks::{BuildError, Limits, Sink};
 use tokio::sync::watch;
 use tokio::task::{AbortHandle, JoinSet};
 
+use crate::clock;
 use crate::gateway::counter::SharedCounter;
 use crate::metrics::Metrics;
 use crate::rule::{Retry, Routing};
@@ -132,6 +133,11 @@ impl Delivery {
         };
         let task = workers.tasks.spawn(worker.run());
         workers.hired.insert(name, Hired { assignment: sender, pulse, task });
+    }
+
+    /// Tells workers that something is due for them, or will be.
+    pub fn wake_for(&self, due: &BTreeMap<String, Timestamp>) {
+        self.bells.ring_for(due, clock::now());
     }
 
     /// Tells workers that something may be due.

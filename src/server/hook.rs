@@ -225,7 +225,7 @@ impl Hook {
         let payload = String::from_utf8_lossy(&body).into_owned();
         let line = event.instance.clone();
         let accepted_as = self.store.accept(event, payload, self.routing.load_full()).await.map_err(Refused::Store)?;
-        self.delivery.wake(&accepted_as.sinks);
+        self.delivery.wake_for(&accepted_as.sinks);
         self.note(name, &line, &accepted_as);
         let result = if accepted_as.duplicate { "duplicate" } else { "accepted" };
         Ok((accepted(Some(accepted_as.event), accepted_as.duplicate), result))
@@ -237,7 +237,7 @@ impl Hook {
         let payload = json!({ "found": event.kind.as_str(), "reason": reason, "error": event.error }).to_string();
         let accepted = self.store.accept(event, payload, self.routing.load_full()).await?;
         if accepted.event > 0 {
-            self.delivery.wake(&accepted.sinks);
+            self.delivery.wake_for(&accepted.sinks);
             let Accepted { event, incident, change, owed, .. } = &accepted;
             tracing::info!(name: "found", source, instance, event, incident, change, owed, reason, "found by asking the gateway; no webhook came");
             self.note_unrouted(&source, &instance, &accepted);
