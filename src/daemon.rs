@@ -156,6 +156,7 @@ struct Daemon {
 impl Daemon {
     async fn start(config: Config) -> Result<Self, StartError> {
         let metrics = Arc::new(Metrics::default());
+        systemd::opening_store();
         let store: Arc<dyn Store> = Arc::new(Sqlite::observed(&config.store.path, metrics.commits())?);
         let built = delivery::build(&config.routing)?;
         let listener = listen(config.server.listen)?;

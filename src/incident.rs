@@ -21,7 +21,7 @@ pub struct Line {
     pub down_at: Option<Timestamp>,
     /// The latest believable gateway time at which it was reported up.
     pub up_at: Option<Timestamp>,
-    /// When the latest webhook about it came. Only looked up for what was found by asking.
+    /// When the latest webhook about it came.
     pub heard_at: Option<Timestamp>,
 }
 

@@ -117,7 +117,7 @@ impl Life {
         if let (Some((by, when)), Some(incident)) = (&past.acknowledged, accepted.incident) {
             self.taken.insert((*when, incident), by.clone());
         }
-        self.wake(accepted.sinks, at);
+        self.wake(accepted.sinks.into_keys().collect(), at);
         self.send(at).await
     }
 

@@ -8,6 +8,16 @@ use systemd::daemon;
 /// How many signs of life fit into systemd's patience: one that comes late does no harm.
 const SIGNS: u32 = 4;
 
+/// How long the store may take to open: a large one that is brought into a new format, or taken over after damage, takes
+/// longer than the minute and a half that systemd gives a start.
+const OPENING: Duration = Duration::from_hours(1);
+
+/// We open the store, which may take long.
+pub(crate) fn opening_store() {
+    let patience = OPENING.as_micros().to_string();
+    notify(&[("STATUS", "opening the store"), ("EXTEND_TIMEOUT_USEC", &patience)]);
+}
+
 /// Whether anybody wants to be told.
 pub(crate) fn listens() -> bool {
     std::env::var_os("NOTIFY_SOCKET").is_some()

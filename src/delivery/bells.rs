@@ -1,16 +1,56 @@
 //! How workers hear that something may be due for their sink.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 
+use jiff::Timestamp;
 use tokio::sync::Notify;
 
 #[derive(Default)]
-pub(super) struct Bells(RwLock<BTreeMap<String, Arc<Notify>>>);
+pub(super) struct Bells(RwLock<BTreeMap<String, Arc<Bell>>>);
+
+/// A worker's bell.
+pub(super) struct Bell {
+    rung: Notify,
+    /// When its worker looks for what is due by itself, in milliseconds since 1970. While it looks, it does not know
+    /// yet, and everybody rings.
+    looks_at: AtomicI64,
+}
+
+impl Default for Bell {
+    fn default() -> Self {
+        Self { rung: Notify::new(), looks_at: AtomicI64::new(i64::MAX) }
+    }
+}
+
+impl Bell {
+    /// The worker begins to look.
+    pub(super) fn looks(&self) {
+        self.looks_at.store(i64::MAX, Ordering::SeqCst);
+    }
+
+    /// The worker has looked, and looks again then.
+    pub(super) fn looks_again_at(&self, then: Timestamp) {
+        self.looks_at.store(then.as_millisecond(), Ordering::SeqCst);
+    }
+
+    /// Waits until somebody rings, or has rung since the last time.
+    pub(super) async fn rung(&self) {
+        self.rung.notified().await;
+    }
+
+    /// Something is due then. Of what comes later than its worker looks anyway, it need not hear.
+    fn ring(&self, due_at: Timestamp, now: Timestamp) {
+        if due_at <= now || due_at.as_millisecond() < self.looks_at.load(Ordering::SeqCst) {
+            self.rung.notify_one();
+        }
+    }
+}
 
 impl Bells {
     /// A bell for a sink's worker.
-    pub(super) fn hang(&self, sink: &str) -> Arc<Notify> {
+    pub(super) fn hang(&self, sink: &str) -> Arc<Bell> {
         let mut bells = self.0.write().unwrap_or_else(PoisonError::into_inner);
         Arc::clone(bells.entry(sink.to_owned()).or_default())
     }
@@ -19,7 +59,42 @@ impl Bells {
     pub(super) fn ring(&self, sinks: &BTreeSet<String>) {
         let bells = self.0.read().unwrap_or_else(PoisonError::into_inner);
         for bell in sinks.iter().filter_map(|sink| bells.get(sink)) {
-            bell.notify_one();
+            bell.rung.notify_one();
         }
+    }
+
+    /// Rings for sinks that have something to do from some time on.
+    pub(super) fn ring_for(&self, due: &BTreeMap<String, Timestamp>, now: Timestamp) {
+        let bells = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        for (sink, due_at) in due {
+            if let Some(bell) = bells.get(sink) {
+                bell.ring(*due_at, now);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use futures_util::FutureExt;
+
+    use super::*;
+    use crate::clock::from_millis;
+
+    #[test]
+    fn a_worker_hears_of_what_is_due_before_it_looks_by_itself() {
+        let bells = Bells::default();
+        let bell = bells.hang("slack");
+        let heard = |due_at: i64| {
+            bells.ring_for(&BTreeMap::from([("slack".to_owned(), from_millis(due_at))]), from_millis(10));
+            bell.rung().now_or_never().is_some()
+        };
+        assert!(heard(90), "it is looking, and may have overlooked this");
+        bell.looks_again_at(from_millis(50));
+        assert!(heard(10), "what is due now, always");
+        assert!(heard(49));
+        assert!(!heard(50));
+        bell.looks();
+        assert!(heard(50));
     }
 }

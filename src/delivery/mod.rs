@@ -136,6 +136,11 @@ impl Delivery {
         workers.hired.insert(name, Hired { assignment: sender, pulse, task });
     }
 
+    /// Tells workers that something is due for them, or will be.
+    pub fn wake_for(&self, due: &BTreeMap<String, Timestamp>) {
+        self.bells.ring_for(due, clock::now());
+    }
+
     /// Tells workers that something may be due.
     pub fn wake(&self, sinks: &BTreeSet<String>) {
         self.bells.ring(sinks);

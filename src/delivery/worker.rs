@@ -7,13 +7,13 @@ use std::time::Duration;
 use futures_util::FutureExt;
 use jiff::Timestamp;
 use linedown_sinks::{Failure, FailureKind, Kind, Limits, Notification, Receipt, Sink};
-use tokio::sync::{Notify, watch};
+use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 
 use super::SharedRouting;
 use super::backoff::{self, Next};
-use super::bells::Bells;
+use super::bells::{Bell, Bells};
 use super::breaker::{Breaker, Leave};
 use super::pulse::Pulse;
 use crate::clock;
@@ -49,7 +49,7 @@ pub(super) struct Worker {
     pub(super) routing: Arc<SharedRouting>,
     pub(super) metrics: Arc<Metrics>,
     pub(super) gateways: Arc<SharedCounter>,
-    pub(super) bell: Arc<Notify>,
+    pub(super) bell: Arc<Bell>,
     pub(super) bells: Arc<Bells>,
     pub(super) assignment: watch::Receiver<Assignment>,
     pub(super) pulse: Arc<Pulse>,
@@ -70,7 +70,9 @@ impl Worker {
         let mut last = None;
         loop {
             self.pulse.beat(breaker.health());
+            self.bell.looks();
             let nap = self.start_what_is_due(&breaker, &mut under_way, &mut last).await;
+            self.bell.looks_again_at(clock::later(clock::now(), nap));
             tokio::select! {
                 Some(ended) = under_way.join_next(), if !under_way.is_empty() => {
                     // The far side counts by when messages arrive, which may be well after they were sent.
@@ -79,7 +81,7 @@ impl Worker {
                         self.learn(&mut breaker, ended).await;
                     }
                 }
-                () = self.bell.notified() => {}
+                () = self.bell.rung() => {}
                 () = sleep(nap) => {
                     if breaker.trouble().is_some() {
                         self.give_up_what_waited_too_long(&breaker).await;

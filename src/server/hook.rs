@@ -238,7 +238,7 @@ impl Hook {
         let payload = String::from_utf8_lossy(&body).into_owned();
         let line = event.instance.clone();
         let accepted_as = self.store.accept(event, payload, self.routing.load_full()).await.map_err(Refused::Store)?;
-        self.delivery.wake(&accepted_as.sinks);
+        self.delivery.wake_for(&accepted_as.sinks);
         self.note(name, &line, &accepted_as);
         let result = if accepted_as.duplicate { "duplicate" } else { "accepted" };
         Ok((accepted(Some(accepted_as.event), accepted_as.duplicate), result))
@@ -282,7 +282,7 @@ impl Hook {
         let (kind, reason) = (event.kind.as_str(), event.reason.as_str());
         let payload = json!({ "found": kind, "reason": reason, "error": event.error }).to_string();
         let accepted = self.store.accept(event, payload, routing).await?;
-        self.delivery.wake(&accepted.sinks);
+        self.delivery.wake_for(&accepted.sinks);
         Ok(accepted)
     }
 

@@ -143,8 +143,8 @@ pub struct Accepted {
     pub owed: usize,
     /// Whether no rule had anything to say about it.
     pub unrouted: bool,
-    /// The sinks that have something to do now.
-    pub sinks: BTreeSet<String>,
+    /// The sinks that have something to do, each from when on.
+    pub sinks: BTreeMap<String, Timestamp>,
 }
 
 /// What a worker has in its hands.

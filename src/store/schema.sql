@@ -1,5 +1,8 @@
 -- The durable state. Times are milliseconds since 1970; every timer is a due time in a row.
 
+-- Every webhook writes to these tables. Whatever grows with their number is written at its end, or at the end of one
+-- of few parts: an index that begins with the line would have each webhook write a page of its own once it is large.
+
 -- What is known of each line besides its incidents: the open one, and the gateway's clock at its last reports. What is
 -- amiss with a line and is no outage stands beside it, under a source of its own: `z-api#webhook-drift`.
 CREATE TABLE line (
@@ -8,6 +11,14 @@ CREATE TABLE line (
     incident INTEGER REFERENCES incident (id),
     down_at INTEGER,
     up_at INTEGER,
+    -- Its latest incident, open or over, which leads to those before it.
+    last_incident INTEGER,
+    -- Its latest event, of whatever sort.
+    last_event INTEGER,
+    -- When the latest webhook about it came.
+    heard_at INTEGER,
+    -- The gateway's largest time value so far: a webhook with a larger one is no copy.
+    newest_stamp INTEGER,
     PRIMARY KEY (source, instance)
 ) WITHOUT ROWID, STRICT;
 
@@ -28,9 +39,12 @@ CREATE TABLE incident (
     acknowledged_from TEXT,
     acknowledged_at INTEGER,
     -- Whether it was found by asking the gateway: no webhook came.
-    found INTEGER NOT NULL DEFAULT 0
+    found INTEGER NOT NULL DEFAULT 0,
+    -- The line's incident before this one, if it is still kept.
+    previous INTEGER,
+    -- When it was heard of.
+    heard_at INTEGER
 ) STRICT;
-CREATE INDEX incident_line ON incident (source, instance, opened_at);
 CREATE INDEX incident_open ON incident (opened_at) WHERE closed_at IS NULL;
 CREATE INDEX incident_closed ON incident (closed_at) WHERE closed_at IS NOT NULL;
 
@@ -51,8 +65,8 @@ CREATE TABLE event (
     -- When the gateway was asked, if that is how it was found.
     asked_at INTEGER
 ) STRICT;
-CREATE INDEX event_same ON event (source, instance, kind, stamp) WHERE stamp IS NOT NULL;
-CREATE INDEX event_latest ON event (source, instance, id);
+-- (The time values of all lines grow together.)
+CREATE INDEX event_same ON event (stamp, instance) WHERE stamp IS NOT NULL;
 CREATE INDEX event_incident ON event (incident) WHERE incident IS NOT NULL;
 CREATE INDEX event_loose ON event (received_at) WHERE incident IS NULL;
 
@@ -93,8 +107,8 @@ CREATE TABLE notification (
     detail TEXT
 ) STRICT;
 CREATE INDEX notification_due ON notification (sink, due_at, id) WHERE state = 'pending' AND leased = 0;
-CREATE INDEX notification_patience ON notification (sink, owed_at) WHERE state = 'pending' AND leased = 0;
-CREATE INDEX notification_state ON notification (state, id);
+CREATE INDEX notification_pending ON notification (sink, owed_at) WHERE state = 'pending';
+CREATE INDEX notification_dead ON notification (sink) WHERE state = 'dead';
 CREATE INDEX notification_incident ON notification (incident);
 CREATE INDEX notification_lost ON notification (lost) WHERE lost IS NOT NULL;
 

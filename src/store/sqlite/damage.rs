@@ -141,6 +141,8 @@ pub(super) fn take_over(connection: &mut Connection, damaged: &Path) -> rusqlite
     let old = Connection::open_with_flags(damaged, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
     old.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
     connection.pragma_update(None, "foreign_keys", "OFF")?;
+    // Much may have to be sorted.
+    connection.pragma_update(None, "temp_store", "FILE")?;
     let transaction = connection.transaction()?;
     let mut taken = 0;
     for (table, key) in TABLES {
@@ -163,6 +165,7 @@ pub(super) fn take_over(connection: &mut Connection, damaged: &Path) -> rusqlite
     ] {
         transaction.execute(orphans, [])?;
     }
+    transaction.execute_batch(include_str!("../lines.sql"))?;
     let numbers = "INSERT INTO sqlite_sequence (name, seq) \
                    SELECT value, 0 FROM json_each('[\"incident\",\"event\",\"notification\",\"silence\"]') \
                    WHERE value NOT IN (SELECT name FROM sqlite_sequence)";

@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use linedown_sinks::{Flapping as Facts, Incident, Kind, Notification, Reason};
 use rusqlite::{Connection, OptionalExtension, params};
 
-use super::row::{self, OUTAGE};
+use super::row;
 use crate::clock::{from_millis, later};
 use crate::rule::flapping::{Course, Flapping, HELD_BY, Lately, Planned, Spell};
 use crate::rule::{Owed, Routing};
@@ -15,12 +15,13 @@ use crate::rule::{Owed, Routing};
 /// Most outages of which a message says when they began.
 const TIMES: i64 = 10;
 
-/// What is owed about an outage, given how many its line had lately. One that only got worse is none more.
+/// What is owed about an outage, given how many its line had lately: `last` is the one before it. One that only got
+/// worse is none more.
 pub(super) fn plan(
     connection: &Connection,
     incident: &Incident,
     owed: Vec<Owed>,
-    is_new: bool,
+    last: Option<i64>,
     routing: &Routing,
     now: Timestamp,
 ) -> rusqlite::Result<Vec<Planned>> {
@@ -36,7 +37,7 @@ pub(super) fn plan(
         };
         let course = match courses.get(&owed.rule) {
             Some(course) => *course,
-            None => course(connection, incident, &owed.rule, &setting, is_new, now)?,
+            None => course(connection, incident, &owed.rule, &setting, last, now)?,
         };
         courses.insert(owed.rule.clone(), course);
         let course = match course {
@@ -72,10 +73,13 @@ fn course(
     incident: &Incident,
     rule: &str,
     setting: &Flapping,
-    is_new: bool,
+    last: Option<i64>,
     now: Timestamp,
 ) -> rusqlite::Result<Course> {
-    let lately = if is_new { lately(connection, incident, rule, setting.within)? } else { Lately::default() };
+    let lately = match last {
+        Some(last) => lately(connection, last, incident.opened_at, rule, setting.within)?,
+        None => Lately::default(),
+    };
     let query = "SELECT since, until, reason FROM flapping WHERE source = ? AND instance = ? AND rule = ?";
     let spell = connection
         .prepare_cached(query)?
@@ -90,16 +94,29 @@ fn course(
     Ok(setting.course(spell, lately, incident, now))
 }
 
-/// The line's outages before this one that the rule had a say in.
-fn lately(connection: &Connection, incident: &Incident, rule: &str, within: Duration) -> rusqlite::Result<Lately> {
-    let query = format!(
-        "SELECT count(*), min(opened_at) FROM incident \
-         WHERE source = ? AND instance = ? AND opened_at > ? AND id < ? AND {OUTAGE} \
-         AND EXISTS (SELECT 1 FROM notification WHERE incident = incident.id AND rule = ?)"
-    );
-    let after = incident.opened_at.checked_sub(within).unwrap_or(Timestamp::MIN).as_millisecond();
-    let values = params![incident.source, incident.instance.id, after, incident.id, rule];
-    connection.prepare_cached(&query)?.query_row(values, |row| {
+/// The line's outages, from one back to the first that was heard of before a moment: none before that began after it.
+/// (`UNION`: of a store that is damaged, one might lead to itself.)
+const OUTAGES: &str = "WITH RECURSIVE outage (id, previous, opened_at, closed_at, heard_at) AS ( \
+        SELECT id, previous, opened_at, closed_at, coalesce(heard_at, opened_at) FROM incident WHERE id = ?1 \
+        UNION SELECT incident.id, incident.previous, incident.opened_at, incident.closed_at, \
+            coalesce(incident.heard_at, incident.opened_at) \
+        FROM outage JOIN incident ON incident.id = outage.previous WHERE outage.heard_at >= ?2 \
+    )";
+
+/// Which of them the rule had a say in.
+const CONCERNED: &str = "EXISTS (SELECT 1 FROM notification WHERE incident = outage.id AND rule = ?3)";
+
+/// The line's outages before one that begins now, up to the last of them, that the rule had a say in.
+fn lately(
+    connection: &Connection,
+    last: i64,
+    now: Timestamp,
+    rule: &str,
+    within: Duration,
+) -> rusqlite::Result<Lately> {
+    let query = format!("{OUTAGES} SELECT count(*), min(opened_at) FROM outage WHERE opened_at > ?2 AND {CONCERNED}");
+    let after = now.checked_sub(within).unwrap_or(Timestamp::MIN).as_millisecond();
+    connection.prepare_cached(&query)?.query_row(params![last, after, rule], |row| {
         Ok(Lately { outages: row.get(0)?, first: row.get::<_, Option<i64>>(1)?.map(from_millis) })
     })
 }
@@ -174,25 +191,18 @@ pub(super) fn facts(
     since: Timestamp,
     within: Option<Duration>,
 ) -> rusqlite::Result<Facts> {
-    let outages = format!(
-        "FROM incident WHERE source = ?1 AND instance = ?2 AND opened_at >= ?3 AND id <= ?4 AND {OUTAGE} \
-         AND EXISTS (SELECT 1 FROM notification WHERE incident = incident.id AND rule = ?5)"
-    );
     let incident = &notification.incident;
     let (since_millis, now) = (since.as_millisecond(), notification.at.as_millisecond());
-    let (source, instance) = (&incident.source, &incident.instance.id);
-    let tally = format!("SELECT count(*), coalesce(sum(max(coalesce(closed_at, ?6) - opened_at, 0)), 0) {outages}");
+    let outages = format!("FROM outage WHERE opened_at >= ?2 AND {CONCERNED}");
+    let tally =
+        format!("{OUTAGES} SELECT count(*), coalesce(sum(max(coalesce(closed_at, ?4) - opened_at, 0)), 0) {outages}");
     let (outages_so_far, down): (u32, i64) = connection
         .prepare_cached(&tally)?
-        .query_row(params![source, instance, since_millis, incident.id, notification.rule, now], |row| {
-            Ok((row.get(0)?, row.get(1)?))
-        })?;
-    let latest = format!("SELECT opened_at {outages} ORDER BY opened_at DESC LIMIT ?6");
+        .query_row(params![incident.id, since_millis, notification.rule, now], |row| Ok((row.get(0)?, row.get(1)?)))?;
+    let latest = format!("{OUTAGES} SELECT opened_at {outages} ORDER BY opened_at DESC LIMIT ?4");
     let mut times: Vec<Timestamp> = connection
         .prepare_cached(&latest)?
-        .query_map(params![source, instance, since_millis, incident.id, notification.rule, TIMES], |row| {
-            Ok(from_millis(row.get(0)?))
-        })?
+        .query_map(params![incident.id, since_millis, notification.rule, TIMES], |row| Ok(from_millis(row.get(0)?)))?
         .collect::<rusqlite::Result<_>>()?;
     times.reverse();
     Ok(Facts {

@@ -10,8 +10,9 @@ use linedown_sinks::{Item, Kind, Notification, Undelivered};
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::super::{Due, Leased};
+use super::gathering::Group;
 use super::{flapping, row, silence};
-use crate::clock::{from_millis, later};
+use crate::clock::from_millis;
 use crate::link::{self, Purpose};
 use crate::rule::timing::{Silence, held};
 use crate::rule::{Knows, Routing, Rule, kind_when_sent};
@@ -44,6 +45,12 @@ struct Candidate {
     since: Option<Timestamp>,
     /// Or else the line is back, and they know.
     has_something_to_say: bool,
+}
+
+impl Candidate {
+    fn group<'g>(&'g self, sink: &'g str) -> Group<'g> {
+        Group { sink, recipient: &self.notification.recipient, grouping: &self.grouping, class: &self.class }
+    }
 }
 
 impl Lessor<'_> {
@@ -113,20 +120,23 @@ impl Lessor<'_> {
             let values = params![held.until.as_millisecond(), held.by, notification.id];
             return connection.prepare_cached(update)?.execute(values);
         }
-        let query = "SELECT until FROM gathering WHERE sink = ? AND recipient = ? AND grouping = ? AND class = ? \
-                     AND until > ? AND until <= ?";
-        let now = self.now.as_millisecond();
-        // A window that ends later than any that is opened now is left from a clock that was set back since.
-        let latest = later(self.now, self.interval(notification)).as_millisecond();
-        let group = params![sink, notification.recipient, candidate.grouping, candidate.class, now, latest];
-        let until: Option<i64> = connection.prepare_cached(query)?.query_row(group, |row| row.get(0)).optional()?;
-        let Some(until) = until else { return Ok(0) };
+        let group = candidate.group(sink);
+        let until = group.open_until(connection, self.interval(notification), self.now)?;
+        let Some(until) = until.map(Timestamp::as_millisecond) else { return Ok(0) };
         let update = "UPDATE notification SET due_at = ?6, held_by = NULL WHERE id IN (SELECT id FROM notification \
                       WHERE sink = ?1 AND recipient = ?2 AND grouping = ?3 AND class = ?4 AND due_at <= ?5 \
                       AND state = 'pending' AND leased = 0 AND attempts = 0 LIMIT ?7)";
-        let group =
-            params![sink, notification.recipient, candidate.grouping, candidate.class, now, until, MOST_LOOKED_AT];
-        connection.prepare_cached(update)?.execute(group)
+        let Group { recipient, grouping, class, .. } = group;
+        let now = self.now.as_millisecond();
+        connection.prepare_cached(update)?.execute(params![
+            sink,
+            recipient,
+            grouping,
+            class,
+            now,
+            until,
+            MOST_LOOKED_AT
+        ])
     }
 
     fn held(&self, notification: &Notification, silences: &[Silence]) -> Option<crate::rule::timing::Held> {
@@ -211,11 +221,7 @@ impl Lessor<'_> {
         if interval.is_zero() || first.notification.attempt > 1 {
             return Ok(Vec::new());
         }
-        let open = "INSERT INTO gathering (sink, recipient, grouping, class, until) VALUES (?1, ?2, ?3, ?4, ?5) \
-                    ON CONFLICT (sink, recipient, grouping, class) DO UPDATE SET until = ?5";
-        let until = later(self.now, interval).as_millisecond();
-        let group = params![sink, first.notification.recipient, first.grouping, first.class, until];
-        connection.prepare_cached(open)?.execute(group)?;
+        first.group(sink).open(connection, interval, self.now)?;
         let query = format!(
             "{} WHERE sink = ? AND recipient = ? AND grouping = ? AND class = ? AND due_at <= ? \
              AND state = 'pending' AND leased = 0 AND attempts = 0 ORDER BY due_at, notification.id LIMIT ?",

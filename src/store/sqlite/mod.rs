@@ -4,6 +4,7 @@ mod accept;
 mod acknowledge;
 mod damage;
 mod flapping;
+mod gathering;
 mod lease;
 mod log;
 mod look;
@@ -20,7 +21,7 @@ use std::collections::BTreeSet;
 use std::fs::{File, TryLockError};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use jiff::Timestamp;
@@ -41,7 +42,13 @@ use lease::Lessor;
 use writer::{Observer, Writer, failure};
 
 /// The format of the tables, in `PRAGMA user_version`.
-const FORMAT: i64 = 2;
+const FORMAT: i64 = 3;
+
+/// From format 1 to the next, and so on.
+const STEPS: [&str; 2] = [
+    include_str!("../format_2.sql"),
+    concat!(include_str!("../format_3.sql"), include_str!("../lines.sql"), include_str!("../format_3_indexes.sql")),
+];
 
 /// How many prepared statements are kept: more than there are.
 const STATEMENTS: usize = 256;
@@ -190,8 +197,6 @@ fn prepare(connection: &mut Connection) -> rusqlite::Result<Result<Identity, Sto
     connection.pragma_update(None, "journal_mode", "WAL")?;
     connection.pragma_update(None, "foreign_keys", "ON")?;
     connection.pragma_update(None, "cache_size", -4096)?;
-    // What a savepoint may have to take back is kept in memory: a request changes few pages.
-    connection.pragma_update(None, "temp_store", "MEMORY")?;
     // Without this, SQLite plans a statement anew for each value bound to it where a partial index might do: a third
     // of the time that a webhook takes.
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
@@ -204,12 +209,24 @@ fn prepare(connection: &mut Connection) -> rusqlite::Result<Result<Identity, Sto
     if found == 0 {
         transaction.execute_batch(include_str!("../schema.sql"))?;
     }
-    if found == 1 {
-        transaction.execute_batch(include_str!("../format_2.sql"))?;
+    if found > 0 && found < FORMAT {
+        tracing::info!(
+            found,
+            format = FORMAT,
+            "bringing the store into a new format; with many millions of events this takes minutes"
+        );
+        let since = Instant::now();
+        let steps = if found == 1 { &STEPS[..] } else { &STEPS[1..] };
+        steps.iter().try_for_each(|step| transaction.execute_batch(step))?;
+        let took_ms = u64::try_from(since.elapsed().as_millis()).unwrap_or(u64::MAX);
+        tracing::info!(took_ms, "the store has the new format");
     }
     transaction.pragma_update(None, "user_version", FORMAT)?;
     settle::take_back(&transaction)?;
     transaction.commit()?;
+    // What a savepoint may have to take back is kept in memory: a request changes few pages. (What is sorted for a new
+    // format was not: it may be much.)
+    connection.pragma_update(None, "temp_store", "MEMORY")?;
     let meta =
         |key: &str| connection.query_row("SELECT value FROM meta WHERE key = ?", [key], |row| row.get::<_, String>(0));
     Ok(Ok(Identity { name: meta("name")?, link_key: meta("link key")?.into_bytes() }))
@@ -227,7 +244,7 @@ impl Store for Sqlite {
         reason: Reason,
         among: Option<Vec<String>>,
     ) -> Result<BTreeSet<String>, StoreError> {
-        let key = accept::key(source, reason);
+        let key = accept::key(source, reason).into_owned();
         self.read(move |connection| look::open(connection, &key, among)).await
     }
 

@@ -4,6 +4,7 @@ use linedown_sinks::{FailureKind, Kind, Reason};
 use tempfile::TempDir;
 
 mod flapping;
+mod formats;
 mod found;
 mod generated;
 mod notices;

@@ -30,15 +30,60 @@ pub(super) const UNSYNCED: Duration = Duration::from_millis(200);
 
 /// One request.
 struct Job {
-    work: Work,
+    work: Box<dyn Work>,
     /// Whether somebody relies on it once it is answered, so that it must be on disk by then.
     synced: bool,
 }
 
-/// Does a request's work (unless there is no transaction to do it in), and leaves behind what to answer once
-/// it is committed.
-type Work = Box<dyn FnOnce(Option<&Connection>) -> Answer + Send>;
-type Answer = Box<dyn FnOnce(Result<(), StoreError>) + Send>;
+/// What a request does, and what it answers once that is committed.
+trait Work: Send {
+    /// Does it, within a transaction. What it did before, if it was done before, is rolled back.
+    fn run(&mut self, connection: &Connection) -> Done;
+
+    /// Answers whoever waits.
+    fn answer(self: Box<Self>, committed: Result<(), StoreError>);
+}
+
+/// Whether a request could do its work.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Done {
+    Well,
+    Failed,
+}
+
+/// A request's work, and who waits for it.
+struct Request<T, F> {
+    work: F,
+    /// None until it is done.
+    done: Option<rusqlite::Result<T>>,
+    sender: oneshot::Sender<Result<T, StoreError>>,
+    damage: Damage,
+}
+
+impl<T, F> Work for Request<T, F>
+where
+    T: Send,
+    F: Fn(&Connection) -> rusqlite::Result<T> + Send,
+{
+    fn run(&mut self, connection: &Connection) -> Done {
+        let done = (self.work)(connection).inspect_err(|error| self.damage.look_at(error));
+        let how = if done.is_ok() { Done::Well } else { Done::Failed };
+        self.done = Some(done);
+        how
+    }
+
+    fn answer(self: Box<Self>, committed: Result<(), StoreError>) {
+        let answer = match (committed, self.done) {
+            (Ok(()), Some(done)) => done.map_err(failure),
+            (Ok(()), None) => Err(StoreError::Closed),
+            // Its own failure says more than that of the whole.
+            (Err(_), Some(Err(own))) => Err(failure(own)),
+            (Err(error), _) => Err(error),
+        };
+        // Nobody waits any more if the client went away; what is committed stays committed.
+        let _ = self.sender.send(answer);
+    }
+}
 
 /// Is told how long each commit took that went to the disk.
 pub(super) type Observer = Box<dyn Fn(Duration) + Send>;
@@ -76,7 +121,7 @@ impl Writer {
     pub(super) async fn write<T, F>(&self, work: F) -> Result<T, StoreError>
     where
         T: Send + 'static,
-        F: FnOnce(&Connection) -> rusqlite::Result<T> + Send + 'static,
+        F: Fn(&Connection) -> rusqlite::Result<T> + Send + 'static,
     {
         let (work, answer) = prepared(work, self.damage.clone());
         self.jobs.send(Job { work, synced: true }).await.map_err(|_| StoreError::Closed)?;
@@ -87,7 +132,7 @@ impl Writer {
     pub(super) async fn note<T, F>(&self, work: F) -> Result<T, StoreError>
     where
         T: Send + 'static,
-        F: FnOnce(&Connection) -> rusqlite::Result<T> + Send + 'static,
+        F: Fn(&Connection) -> rusqlite::Result<T> + Send + 'static,
     {
         let (work, answer) = prepared(work, self.damage.clone());
         self.jobs.send(Job { work, synced: false }).await.map_err(|_| StoreError::Closed)?;
@@ -98,7 +143,7 @@ impl Writer {
     pub(super) async fn write_or_refuse<T, F>(&self, work: F) -> Result<T, StoreError>
     where
         T: Send + 'static,
-        F: FnOnce(&Connection) -> rusqlite::Result<T> + Send + 'static,
+        F: Fn(&Connection) -> rusqlite::Result<T> + Send + 'static,
     {
         let (work, answer) = prepared(work, self.damage.clone());
         self.jobs.try_send(Job { work, synced: true }).map_err(|refused| match refused {
@@ -109,46 +154,45 @@ impl Writer {
     }
 }
 
-fn prepared<T, F>(work: F, damage: Damage) -> (Work, oneshot::Receiver<Result<T, StoreError>>)
+fn prepared<T, F>(work: F, damage: Damage) -> (Box<dyn Work>, oneshot::Receiver<Result<T, StoreError>>)
 where
     T: Send + 'static,
-    F: FnOnce(&Connection) -> rusqlite::Result<T> + Send + 'static,
+    F: Fn(&Connection) -> rusqlite::Result<T> + Send + 'static,
 {
     let (sender, receiver) = oneshot::channel();
-    let work: Work = Box::new(move |connection| {
-        let done = connection.map(|connection| {
-            within_savepoint(connection, work).inspect_err(|error| damage.look_at(error)).map_err(failure)
-        });
-        Box::new(move |committed| {
-            let answer = match (committed, done) {
-                (Ok(()), done) => done.unwrap_or(Err(StoreError::Closed)),
-                // Its own failure says more than that of the whole.
-                (Err(_), Some(Err(own))) => Err(own),
-                (Err(error), _) => Err(error),
-            };
-            // Nobody waits any more if the client went away; what is committed stays committed.
-            let _ = sender.send(answer);
-        })
-    });
-    (work, receiver)
+    (Box::new(Request { work, done: None, sender, damage }), receiver)
+}
+
+/// Does the work of all. Hardly ever does one fail, so they go without savepoints, which cost SQLite a copy of every
+/// page that a request changes. If one fails all the same, all is rolled back and done anew, each by itself.
+fn work(connection: &Connection, batch: &mut [Job]) -> rusqlite::Result<()> {
+    let well = batch.iter_mut().all(|job| job.work.run(connection) == Done::Well);
+    // A disk that fails makes SQLite roll back everything so far; then all have failed.
+    if well || connection.is_autocommit() {
+        return Ok(());
+    }
+    connection.execute_batch("ROLLBACK; BEGIN IMMEDIATE")?;
+    for job in batch {
+        if connection.is_autocommit() {
+            // What is done now would be committed by itself: told that it failed, and there all the same.
+            break;
+        }
+        within_savepoint(connection, job)?;
+    }
+    Ok(())
 }
 
 /// One request's failure must not take the others of its batch with it.
-fn within_savepoint<T>(
-    connection: &Connection,
-    work: impl FnOnce(&Connection) -> rusqlite::Result<T>,
-) -> rusqlite::Result<T> {
+fn within_savepoint(connection: &Connection, job: &mut Job) -> rusqlite::Result<()> {
     connection.prepare_cached("SAVEPOINT request")?.execute([])?;
-    let done = work(connection);
-    if done.is_err() {
+    if job.work.run(connection) == Done::Failed {
         if connection.is_autocommit() {
-            // The whole transaction is gone already.
-            return done;
+            return Ok(());
         }
         connection.prepare_cached("ROLLBACK TO request")?.execute([])?;
     }
     connection.prepare_cached("RELEASE request")?.execute([])?;
-    done
+    Ok(())
 }
 
 /// What the thread works with.
@@ -188,29 +232,26 @@ impl Scribe {
         let is_late = self.unsynced_since.is_some_and(|since| since.elapsed() >= UNSYNCED);
         let synced = is_late || batch.iter().any(|job| job.synced);
         let since = Instant::now();
-        let begun = self
+        let committed = self
             .mend_log()
             .and_then(|()| self.set_synced(synced))
-            .and_then(|()| self.connection.execute_batch("BEGIN IMMEDIATE"));
-        // A disk that fails makes SQLite roll back everything so far, and what is done then would be committed by
-        // itself: told that it failed, and there all the same.
-        let in_transaction = || begun.is_ok() && !self.connection.is_autocommit();
-        let answers: Vec<Answer> =
-            batch.drain(..).map(|job| (job.work)(in_transaction().then_some(&self.connection))).collect();
-        match begun.and_then(|()| self.connection.execute_batch("COMMIT")) {
+            .and_then(|()| self.connection.execute_batch("BEGIN IMMEDIATE"))
+            .and_then(|()| work(&self.connection, batch))
+            .and_then(|()| self.connection.execute_batch("COMMIT"));
+        match committed {
             Ok(()) => {
                 self.unsynced_since = if synced { None } else { self.unsynced_since.or_else(|| Some(Instant::now())) };
                 if synced {
                     (self.observer)(since.elapsed());
                 }
-                for answer in answers {
-                    answer(Ok(()));
+                for job in batch.drain(..) {
+                    job.work.answer(Ok(()));
                 }
             }
             Err(error) => {
                 self.doubts_log |= is_doubtful(&error);
                 self.damage.look_at(&error);
-                refuse(&self.connection, answers, &error);
+                refuse(&self.connection, batch, &error);
             }
         }
     }
@@ -267,13 +308,13 @@ pub(super) const TOUCH: &str =
 ///
 /// That holds for a sync that failed as well: see [`log`]. A checkpoint that failed is done anew as a whole.
 /// `tests/soak/steps.rs` loses the power after such failures.
-fn refuse(connection: &Connection, answers: Vec<Answer>, error: &rusqlite::Error) {
+fn refuse(connection: &Connection, batch: &mut Vec<Job>, error: &rusqlite::Error) {
     if !connection.is_autocommit() {
         let _ = connection.execute_batch("ROLLBACK");
     }
-    tracing::error!(error = %error, requests = answers.len(), "the store could not commit; the senders were told to try again");
-    for answer in answers {
-        answer(Err(failure(copy(error))));
+    tracing::error!(error = %error, requests = batch.len(), "the store could not commit; the senders were told to try again");
+    for job in batch.drain(..) {
+        job.work.answer(Err(failure(copy(error))));
     }
 }
 
@@ -346,14 +387,14 @@ mod tests {
             Writer::start(Connection::open_in_memory().expect("a store"), None, Damage::of(None), Box::new(|_| ()))
                 .expect("a thread");
         let (let_go, stuck) = channel::<()>();
-        let (begun, started) = oneshot::channel();
+        let (begun, started) = channel();
         let mut first = Box::pin(writer.write(move |_| {
             let _ = begun.send(());
             let _ = stuck.recv();
             Ok(0)
         }));
         assert!(first.as_mut().now_or_never().is_none());
-        started.await.expect("the thread is at work");
+        started.recv().expect("the thread is at work");
 
         let mut waiting: Vec<_> =
             (1..=WAITING).map(|number| Box::pin(writer.write_or_refuse(move |_| Ok(number)))).collect();

@@ -1,7 +1,5 @@
 //! What was found by asking the gateway, and what is amiss with a line besides an outage.
 
-use rusqlite::Connection;
-
 use super::*;
 
 impl Life {
@@ -81,30 +79,4 @@ async fn what_is_amiss_never_counts_as_flapping() {
     }
     life.down(50).await;
     assert_eq!(life.deliver_all("slack", 50).await, [Kind::Down], "its first outage");
-}
-
-#[tokio::test]
-async fn a_store_of_the_former_format_is_taken_over() {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("x.db");
-    let former = include_str!("../../schema.sql")
-        .replace(",\n    -- Whether it was found by asking the gateway: no webhook came.\n    found INTEGER NOT NULL DEFAULT 0", "")
-        .replace(",\n    -- When the gateway was asked, if that is how it was found.\n    asked_at INTEGER", "");
-    assert!(!former.contains("found INTEGER") && !former.contains("asked_at"));
-    let connection = Connection::open(&path).unwrap();
-    connection.execute_batch(&former).unwrap();
-    connection.pragma_update(None, "user_version", 1).unwrap();
-    connection.execute("INSERT INTO line (source, instance) VALUES ('z-api', 'A')", []).unwrap();
-    let row =
-        "INSERT INTO incident (source, instance, labels, reason, opened_at) VALUES ('z-api', 'A', '{}', 'other', 5)";
-    connection.execute(row, []).unwrap();
-    drop(connection);
-    let damaged = folder.path().join("y.db");
-    std::fs::copy(&path, &damaged).unwrap();
-    std::fs::write(folder.path().join("y.db.damaged"), "").unwrap();
-    for path in [&path, &path, &damaged] {
-        let store = Sqlite::open(path).unwrap();
-        let incidents = store.incidents(true, 10).await.unwrap();
-        assert_eq!((incidents.len(), incidents[0].found), (1, false));
-    }
 }

@@ -266,3 +266,23 @@ async fn a_backlog_leaves_as_one_digest() {
     let due = life.lease("slack", 2 * HOUR).await;
     assert_eq!((due.len(), due[0].notification.items.len()), (1, 100));
 }
+
+/// What the lease would only put off need not wake a worker.
+#[tokio::test]
+async fn what_comes_while_a_group_is_gathered_is_due_at_its_end_from_the_start() {
+    let life = Life::by(Rule { group_interval: Duration::from_mins(1), ..to_slack() });
+    let due = |accepted: Accepted| accepted.sinks.get("slack").map(|due_at| due_at.as_second());
+    life.storm(0..1, EventKind::Disconnected, 1).await;
+    assert_eq!(life.deliver_all("slack", 2).await, [Kind::Down]);
+    let down = async |line: &str, second| life.webhook_of(line, EventKind::Disconnected, Reason::Other, second).await;
+    assert_eq!(due(down("b", 10).await), Some(62), "with the others");
+
+    let silence = life.silence(r#"{"instance":"c"}"#, 0, HOUR).await;
+    assert!(due(down("c", 11).await) <= Some(11), "what is held back is for the lease to say");
+    assert_eq!(life.deliver_all("slack", 12).await, []);
+    assert_eq!(life.states(3).await, pairs(&[("down", "pending")]));
+    let held_by = life.store.deliveries(DeliveryQuery::default()).await.unwrap().remove(0).held_by;
+    assert_eq!(held_by, Some(format!("silence {silence}")));
+    assert_eq!(life.deliver_all("slack", 62).await, [Kind::Down], "the one alone");
+    assert_eq!(due(down("d", 62).await), Some(122), "the next window");
+}
