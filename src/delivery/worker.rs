@@ -8,7 +8,7 @@ use futures_util::FutureExt;
 use jiff::Timestamp;
 use linedown_sinks::{Failure, FailureKind, Kind, Limits, Notification, Receipt, Sink};
 use tokio::sync::{Notify, watch};
-use tokio::task::JoinSet;
+use tokio::task::{JoinError, JoinSet};
 use tokio::time::{sleep, timeout};
 
 use super::SharedRouting;
@@ -75,7 +75,9 @@ impl Worker {
                 Some(ended) = under_way.join_next(), if !under_way.is_empty() => {
                     // The far side counts by when messages arrive, which may be well after they were sent.
                     last = Some(clock::now());
-                    if let Ok(ended) = ended {
+                    self.learn(&mut breaker, ended).await;
+                    // The store is looked through once for all that have made room by now.
+                    while let Some(ended) = under_way.try_join_next() {
                         self.learn(&mut breaker, ended).await;
                     }
                 }
@@ -162,7 +164,8 @@ impl Worker {
         }
     }
 
-    async fn learn(&self, breaker: &mut Breaker, ended: Ended) {
+    async fn learn(&self, breaker: &mut Breaker, ended: Result<Ended, JoinError>) {
+        let Ok(ended) = ended else { return };
         let now = clock::now();
         self.tell_others(&ended.settled);
         match ended.failure {

@@ -13,7 +13,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use linedown_sinks::{Incident, Instance, Kind, Language, Reason, Settings};
+use linedown_sinks::{Incident, Instance, Kind, Language, Limits, Reason, Settings};
 
 use crate::clock::later;
 use crate::period::Period;
@@ -105,6 +105,8 @@ pub struct Target {
     pub language: Language,
     /// The sink that hears when this one gives up.
     pub fallback: Option<String>,
+    /// What it bears.
+    pub limits: Limits,
     /// How failures are retried.
     pub retry: Retry,
 }

@@ -51,6 +51,7 @@ pub(crate) fn routing(rules: Vec<Rule>) -> Routing {
         kind: "toy",
         settings: Arc::new(Toy(recipients)),
         language: Language::default(),
+        limits: Limits::default(),
         fallback: fallback.map(str::to_owned),
         retry: Retry::default(),
     };
