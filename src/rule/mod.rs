@@ -6,6 +6,7 @@
 
 pub mod flapping;
 pub mod matcher;
+pub mod rules;
 pub mod timing;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -19,6 +20,7 @@ use crate::clock::later;
 use crate::period::Period;
 use flapping::Flapping;
 use matcher::{Field, Matcher, Mismatch, Subject};
+use rules::Rules;
 use timing::Quiet;
 
 /// One rule of the config.
@@ -143,7 +145,7 @@ pub struct Entry {
 #[derive(Clone, Default)]
 pub struct Routing {
     /// In the order they are read.
-    pub rules: Vec<Rule>,
+    pub rules: Rules,
     /// By name.
     pub sinks: BTreeMap<String, Target>,
     /// By instance.
@@ -182,7 +184,7 @@ pub struct Owed {
 impl Routing {
     /// The rule of that name.
     pub fn rule(&self, name: &str) -> Option<&Rule> {
-        self.rules.iter().find(|rule| rule.name == name)
+        self.rules.named(name)
     }
 
     /// What the readers of a sink read, also of one that has left the config.
@@ -209,7 +211,7 @@ impl Routing {
     /// What each rule says to an incident, in order, down to the one that ends the reading.
     pub fn verdicts<'r>(&'r self, incident: &Incident) -> Vec<(&'r Rule, Result<(), Mismatch>)> {
         let mut verdicts = Vec::new();
-        for rule in &self.rules {
+        for rule in self.rules.iter() {
             let verdict = rule.matcher.matches(&Subject::from(incident));
             let ends = verdict.is_ok() && !rule.goes_on;
             verdicts.push((rule, verdict));
@@ -225,10 +227,7 @@ impl Routing {
     pub fn owed(&self, incident: &Incident) -> Vec<Owed> {
         let mut told = BTreeSet::new();
         let mut owed = Vec::new();
-        for (rule, verdict) in self.verdicts(incident) {
-            if verdict.is_err() {
-                continue;
-            }
+        for rule in self.rules.matching(&Subject::from(incident)) {
             for sink in &rule.notify {
                 for recipient in self.recipients(sink, incident) {
                     if told.insert((sink.clone(), recipient.clone())) {

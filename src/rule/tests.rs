@@ -61,7 +61,7 @@ pub(crate) fn routing(rules: Vec<Rule>) -> Routing {
         ("log".to_owned(), target(vec![""], None)),
     ]);
     Routing {
-        rules,
+        rules: rules.into(),
         sinks,
         inventory: HashMap::new(),
         quiet: Vec::new(),
