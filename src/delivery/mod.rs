@@ -3,6 +3,7 @@
 pub mod backoff;
 mod bells;
 mod breaker;
+mod in_hand;
 mod missing;
 mod pulse;
 mod worker;
