@@ -6,6 +6,9 @@ use tokio::task::JoinSet;
 
 use crate::store::Settlement;
 
+/// The share of what a sink bears that is worth a look into the store: one in so many.
+const WORTH_A_LOOK: usize = 4;
+
 /// How one attempt ended.
 pub(super) struct Ended {
     pub(super) began: Timestamp,
@@ -32,9 +35,11 @@ impl InHand {
         self.attempts.is_empty() && self.records.is_empty()
     }
 
-    /// How much more a sink may be given that bears so much.
+    /// How much more a sink may be given that bears so much. Nothing while there is little room and more to be
+    /// recorded: where many are under way, not each is worth a look into the store.
     pub(super) fn room(&self, in_flight: usize) -> usize {
         let unrecorded = self.attempts.len() + self.records.len();
-        in_flight.saturating_sub(self.attempts.len()).min((2 * in_flight).saturating_sub(unrecorded))
+        let room = in_flight.saturating_sub(self.attempts.len()).min((2 * in_flight).saturating_sub(unrecorded));
+        if room * WORTH_A_LOOK < in_flight && !self.records.is_empty() { 0 } else { room }
     }
 }
