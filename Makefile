@@ -21,6 +21,8 @@ help:
 	@echo "make soak      kill it a thousand times under load and faults, and judge (SOAK_KILLS=, SOAK_SEED=)"
 	@echo "make fuzz      feed its readers what no one sends (SECONDS= for each, 60)"
 	@echo "make bench     measure the bounds it keeps (PARTS= names some of them)"
+	@echo "make bench-rivals   measure Alertmanager and webhook beside it"
+	@echo "make instructions   count the instructions of the hot path (ACCEPT=1 accepts them)"
 	@echo "make build     build it for use, into $(binary)"
 	@echo "make deb       make a Debian package of it, in $(target)/debian"
 	@echo "make rpm       make an RPM package of it, in $(target)/rpm"
@@ -76,8 +78,20 @@ fuzz:
 # Figures beside their limits.
 .PHONY: bench
 bench:
-	@packaging/setup build tests
+	@packaging/setup build bench
 	$(CARGO) bench --locked --bench bounds -- $(PARTS)
+
+# The same load on others, which are unpacked beside the build and run on this machine alone.
+.PHONY: bench-rivals
+bench-rivals:
+	@packaging/setup build rivals
+	$(CARGO) bench --locked --bench bounds -- rivals
+
+# Instructions of the hot path beside those that were accepted; ACCEPT=1 accepts the present ones.
+.PHONY: instructions
+instructions:
+	@packaging/setup build instructions
+	$(CARGO) bench --locked --profile counted --bench instructions -- $(if $(ACCEPT),accept)
 
 # Builds only what is not there yet, so that `sudo make install` needs no toolchain.
 $(binary):

@@ -12,8 +12,15 @@ use linedown::store::{Figures, Outcome, Overdue};
 use linedown_sinks::Kind;
 use tempfile::TempDir;
 
-const DOCUMENTS: [&str; 6] =
-    ["README.md", "RELIABILITY.md", "docs/handbook.md", "docs/service.md", "docs/writing-a-sink.md", "docs/z-api.md"];
+const DOCUMENTS: [&str; 7] = [
+    "README.md",
+    "RELIABILITY.md",
+    "docs/handbook.md",
+    "docs/performance.md",
+    "docs/service.md",
+    "docs/writing-a-sink.md",
+    "docs/z-api.md",
+];
 
 /// What stands around a part of a config that a document shows.
 const AROUND: &str = r#"

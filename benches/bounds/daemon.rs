@@ -4,11 +4,30 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-use linedown_standins::{Certificates, Slack};
+use linedown_standins::Certificates;
 
 use crate::{BINARY, SECRET};
+
+/// How long is waited for what should come, before the measurement is given up.
+const PATIENCE: Duration = Duration::from_mins(5);
+
+/// How often is looked whether it came.
+const LOOK: Duration = Duration::from_millis(20);
+
+/// A config in a folder, with a port, a store and a source, and these further sections.
+pub(crate) fn configure(folder: &Path, sections: &str) -> PathBuf {
+    let config = folder.join("linedown.toml");
+    let text = format!(
+        "[server]\nlisten = \"127.0.0.1:0\"\n[store]\nurl = \"sqlite://{}/linedown.db\"\n\
+         [sources.z-api]\ntype = \"z-api\"\nsecret = \"{SECRET}\"\n{sections}",
+        folder.display()
+    );
+    std::fs::write(&config, text).expect("the config can be written");
+    config
+}
 
 /// A daemon and its port.
 pub(crate) struct Daemon {
@@ -83,16 +102,39 @@ impl Daemon {
         assert!(answer[..length].starts_with(b"HTTP/1.1 200"), "{}", String::from_utf8_lossy(&answer[..length]));
     }
 
-    /// From the first byte of a webhook to its arrival at Slack.
-    pub(crate) fn follow(&self, number: usize, slack: &Slack) -> Duration {
-        let mut stream = self.connect();
-        let started = Instant::now();
-        self.post_on(&mut stream, &format!("followed {number}"));
-        let posts = slack.wait_for(number + 1);
-        let took = posts[number].at.saturating_duration_since(started);
-        // The next one must not wait for the sink's own pace.
-        std::thread::sleep(Duration::from_millis(1300));
-        took
+    /// Notifications delivered so far.
+    pub(crate) fn delivered(&self) -> usize {
+        self.figure("linedown_notifications_total", "state=\"delivered\"")
+    }
+
+    /// Waits until so many are owed and not delivered.
+    pub(crate) fn wait_for_pending(&self, count: usize) {
+        let begun = Instant::now();
+        loop {
+            let pending = self.figure("linedown_notifications_pending", "");
+            if pending == count {
+                return;
+            }
+            assert!(begun.elapsed() < PATIENCE, "{pending} are pending, and {count} were to be");
+            sleep(LOOK);
+        }
+    }
+
+    /// The sum of a metric over the labels that hold this.
+    fn figure(&self, metric: &str, label: &str) -> usize {
+        let figures = self.ask("GET /metrics HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n");
+        let rows = figures.lines().filter(|row| row.split('{').next() == Some(metric) && row.contains(label));
+        rows.filter_map(|row| row.rsplit(' ').next()?.parse::<usize>().ok()).sum()
+    }
+
+    /// Waits until so many are delivered; answers when that was seen.
+    pub(crate) fn wait_for_delivered(&self, count: usize) -> Instant {
+        let begun = Instant::now();
+        while self.delivered() < count {
+            assert!(begun.elapsed() < PATIENCE, "{} of {count} were delivered", self.delivered());
+            sleep(LOOK);
+        }
+        Instant::now()
     }
 
     /// Resident memory, in bytes.

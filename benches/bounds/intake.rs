@@ -3,19 +3,14 @@
 
 use std::fs::File;
 use std::io::Write;
-use std::process::{Child, Command, Stdio};
-use std::thread::available_parallelism;
 use std::time::Instant;
 
-use hyper::server::conn::http1;
-use hyper_util::rt::TokioIo;
-use hyper_util::service::TowerToHyperService;
 use tokio::sync::{mpsc, oneshot};
-use warp::Filter as _;
 
-use crate::daemon::Daemon;
-use crate::load::{self, Target};
-use crate::{SECRET, row};
+use crate::bare::Bare;
+use crate::daemon::{Daemon, configure};
+use crate::load::{self, Target, Webhooks};
+use crate::row;
 
 /// Connections, and the webhooks that are posted over them.
 const LOADS: [(usize, usize); 3] = [(1, 3_000), (64, 60_000), (512, 60_000)];
@@ -28,16 +23,13 @@ const AIM: f64 = 0.7;
 
 pub(crate) fn measure() {
     let folder = tempfile::tempdir().expect("a temporary folder can be made");
-    let config = folder.path().join("linedown.toml");
-    let text = format!(
-        "[server]\nlisten = \"127.0.0.1:0\"\n[store]\nurl = \"sqlite://{}/linedown.db\"\n\
-         [sources.z-api]\ntype = \"z-api\"\nsecret = \"{SECRET}\"\n[sinks.console]\ntype = \"stdout\"\n\
-         [[rules]]\nname = \"banned\"\nmatch = {{ reason = \"number-blocked\" }}\nnotify = [\"console\"]\ncontinue = true\n\
-         [[rules]]\nname = \"one\"\nmatch = {{ instance = \"39EC*\" }}\nnotify = [\"console\"]\n\
+    let config = configure(
+        folder.path(),
+        "[sinks.console]\ntype = \"stdout\"\n\
+         [[rules]]\nname = \"banned\"\nmatch = { reason = \"number-blocked\" }\nnotify = [\"console\"]\ncontinue = true\n\
+         [[rules]]\nname = \"one\"\nmatch = { instance = \"39EC*\" }\nnotify = [\"console\"]\n\
          [[rules]]\nname = \"rest\"\nnotify = [\"console\"]\n",
-        folder.path().display()
     );
-    std::fs::write(&config, text).expect("the config can be written");
     let daemon = Daemon::start(&config);
     let bare = Bare::start();
     println!(
@@ -46,10 +38,11 @@ pub(crate) fn measure() {
     );
     let mut busiest = 0.0_f64;
     for (connections, requests) in LOADS {
-        let lines = format!("{connections}-");
-        let nothing = load::flood(Target { address: &bare.address, lines: &lines }, connections, requests);
+        let webhooks = Webhooks::New(format!("{connections}-"));
+        let nothing = load::flood(Target { address: &bare.address, webhooks: webhooks.clone() }, connections, requests);
         let appended = append(folder.path(), connections, requests);
-        let accepted = load::flood(Target { address: daemon.address(), lines: &lines }, connections, requests);
+        let accepted =
+            load::flood(Target { address: daemon.address(), webhooks: webhooks.clone() }, connections, requests);
         let share = accepted.rate / nothing.rate.min(appended);
         busiest = busiest.max(accepted.rate);
         println!(
@@ -57,14 +50,15 @@ pub(crate) fn measure() {
             accepted.rate,
             nothing.rate,
             appended,
-            accepted.percentile(50),
-            accepted.percentile(99),
+            accepted.took.percentile(50),
+            accepted.took.percentile(99),
             share * 100.0
         );
         row(&format!("intake at {connections}: the slower limit is faster by"), 1.0 / share, 1.0 / AIM);
     }
-    let half = load::steady(Target { address: daemon.address(), lines: "half-" }, 64, 30_000, busiest / 2.0);
-    row("webhook at half of that load, p99, ms", half.percentile(99), 10.0);
+    let half =
+        load::steady(Target { address: daemon.address(), webhooks: Webhooks::new("half-") }, 64, 30_000, busiest / 2.0);
+    row("webhook at half of that load, p99, ms", half.took.percentile(99), 10.0);
 }
 
 /// Rows a second that so many producers append, each waiting for the sync of its own: one thread writes, and those who
@@ -103,50 +97,4 @@ fn append(folder: &std::path::Path, producers: usize, rows: usize) -> f64 {
     drop(send);
     writer.join().expect("the writer ends");
     rate
-}
-
-/// A web server of its own process that reads a webhook and answers.
-struct Bare {
-    child: Child,
-    address: String,
-}
-
-impl Bare {
-    fn start() -> Self {
-        let this = std::env::current_exe().expect("it has a path");
-        let mut child = Command::new(this).arg(SERVE).stdout(Stdio::piped()).spawn().expect("it starts");
-        let mut address = String::new();
-        let output = child.stdout.take().expect("it is piped");
-        std::io::BufRead::read_line(&mut std::io::BufReader::new(output), &mut address).expect("it says where");
-        Self { child, address: address.trim().to_owned() }
-    }
-}
-
-impl Drop for Bare {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
-/// The argument with which this program is that server.
-pub(crate) const SERVE: &str = "answer-without-doing-anything";
-
-/// Answers until it is killed.
-pub(crate) fn serve() {
-    let threads = available_parallelism().map_or(1, usize::from);
-    let runtime =
-        tokio::runtime::Builder::new_multi_thread().worker_threads(threads).enable_all().build().expect("a runtime");
-    runtime.block_on(async {
-        let answer =
-            warp::body::bytes().map(|_| warp::reply::json(&serde_json::json!({ "id": "1", "duplicate": false })));
-        let routes = warp::path!("hooks" / String / String).and(warp::post()).and(answer).map(|_, _, reply| reply);
-        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port is free");
-        println!("{}", listener.local_addr().expect("it has an address"));
-        let service = TowerToHyperService::new(warp::service(routes));
-        while let Ok((stream, _)) = listener.accept().await {
-            let serving = http1::Builder::new().serve_connection(TokioIo::new(stream), service);
-            tokio::spawn(serving);
-        }
-    });
 }

@@ -10,69 +10,134 @@ use tokio::task::JoinSet;
 use tokio::time::{MissedTickBehavior, interval};
 
 use crate::SECRET;
+use crate::latency::Latencies;
 
-/// Where the load goes.
-#[derive(Clone, Copy)]
+/// Where the load goes, and what it is.
 pub(crate) struct Target<'t> {
     pub(crate) address: &'t str,
-    /// What the instances' names begin with, so that each run has lines of its own.
-    pub(crate) lines: &'t str,
+    pub(crate) webhooks: Webhooks,
+}
+
+/// What is posted: about line after line.
+#[derive(Clone)]
+pub(crate) enum Webhooks {
+    /// Lines of this run alone are down; their names begin with this.
+    New(String),
+    /// Those of the [`fleet`] from this one on are down.
+    Down(usize),
+    /// The same are back.
+    Back(usize),
+    /// Something else, by its path, and its body by number.
+    Other(String, Arc<dyn Fn(usize) -> String + Send + Sync>),
+}
+
+impl Webhooks {
+    pub(crate) fn new(prefix: &str) -> Self {
+        Self::New(prefix.to_owned())
+    }
+
+    fn path(&self) -> String {
+        match self {
+            Self::New(_) | Self::Down(_) | Self::Back(_) => format!("/hooks/z-api/{SECRET}"),
+            Self::Other(path, _) => path.clone(),
+        }
+    }
+
+    fn body(&self, number: usize) -> String {
+        match self {
+            Self::New(prefix) => webhook(&format!("{prefix}{number}"), DOWN),
+            Self::Down(first) => webhook(&fleet(first + number), DOWN),
+            Self::Back(first) => webhook(&fleet(first + number), BACK),
+            Self::Other(_, body) => body(number),
+        }
+    }
+}
+
+const DOWN: &str = "\"type\":\"DisconnectedCallback\",\"error\":\"Device has been disconnected\"";
+const BACK: &str = "\"type\":\"ConnectedCallback\",\"connected\":true";
+
+/// As Z-API posts it.
+pub(crate) fn down(line: &str) -> String {
+    webhook(line, DOWN)
+}
+
+fn webhook(line: &str, what: &str) -> String {
+    let now = linedown::clock::now().as_millisecond();
+    format!("{{{what},\"instanceId\":\"{line}\",\"phone\":\"5544999999999\",\"momment\":{now}}}")
+}
+
+/// The identifier of a reseller's line, as a gateway makes them: nothing that stands side by side is used side by side.
+pub(crate) fn fleet(number: usize) -> String {
+    let number = number as u64;
+    format!("{:016X}{:016X}", mixed(number), mixed(!number))
+}
+
+/// `SplitMix64`'s finish (Steele, Lea, Flood, 2014): each bit of the number changes half of the result's.
+fn mixed(number: u64) -> u64 {
+    let z = number.wrapping_add(1).wrapping_mul(0x9E37_79B9_7F4A_7C15);
+    let z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+    let z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+    z ^ (z >> 31)
 }
 
 /// What came of it.
 pub(crate) struct Outcome {
     /// Answered with 200, a second.
     pub(crate) rate: f64,
-    /// How long each took, sorted.
-    pub(crate) took: Vec<Duration>,
+    /// How long each of these took.
+    pub(crate) took: Latencies,
+    /// Answered otherwise, or not at all.
+    pub(crate) refused: usize,
 }
 
-impl Outcome {
-    /// In milliseconds.
-    pub(crate) fn percentile(&self, percent: usize) -> f64 {
-        let at = (self.took.len() * percent / 100).min(self.took.len() - 1);
-        self.took[at].as_secs_f64() * 1e3
-    }
-}
-
-/// As fast as they are answered.
+/// As fast as they are answered, each with 200.
 pub(crate) fn flood(target: Target<'_>, connections: usize, requests: usize) -> Outcome {
-    run(target, connections, requests, None)
+    taken(run(target, connections, requests, None))
 }
 
 /// At a steady rate, whether they are answered in time or not: what comes late counts from when it was to be sent.
 pub(crate) fn steady(target: Target<'_>, connections: usize, requests: usize, rate: f64) -> Outcome {
-    run(target, connections, requests, Some(Duration::from_secs_f64(connections as f64 / rate)))
+    taken(run(target, connections, requests, Some(Duration::from_secs_f64(connections as f64 / rate))))
+}
+
+/// As fast as they are answered, one way or the other, for as long as somebody does.
+pub(crate) fn offer(target: Target<'_>, connections: usize, requests: usize) -> Outcome {
+    run(target, connections, requests, None)
+}
+
+fn taken(outcome: Outcome) -> Outcome {
+    assert_eq!(outcome.refused, 0, "all are taken");
+    outcome
 }
 
 fn run(target: Target<'_>, connections: usize, requests: usize, every: Option<Duration>) -> Outcome {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
-    let (address, lines): (Arc<str>, Arc<str>) = (target.address.into(), target.lines.into());
+    let (address, webhooks): (Arc<str>, Webhooks) = (target.address.into(), target.webhooks);
     runtime.block_on(async move {
         let next = Arc::new(AtomicUsize::new(0));
         let begun = Instant::now();
         let mut clients = JoinSet::new();
         for _ in 0..connections {
-            clients.spawn(client(Arc::clone(&address), Arc::clone(&lines), Arc::clone(&next), requests, every));
+            clients.spawn(client(Arc::clone(&address), webhooks.clone(), Arc::clone(&next), requests, every));
         }
-        let mut took: Vec<Duration> = clients.join_all().await.into_iter().flatten().collect();
+        let took: Vec<Duration> = clients.join_all().await.into_iter().flatten().collect();
         let rate = took.len() as f64 / begun.elapsed().as_secs_f64();
-        took.sort_unstable();
-        Outcome { rate, took }
+        Outcome { rate, refused: requests - took.len(), took: Latencies::of(took) }
     })
 }
 
+/// Posts what comes next, one after the other; answers how long those took that were taken.
 async fn client(
     address: Arc<str>,
-    lines: Arc<str>,
+    webhooks: Webhooks,
     next: Arc<AtomicUsize>,
     requests: usize,
     every: Option<Duration>,
 ) -> Vec<Duration> {
-    let mut stream = TcpStream::connect(&*address).await.expect("it accepts");
-    stream.set_nodelay(true).expect("it can be set");
-    let mut answer = [0; 1024];
     let mut took = Vec::new();
+    let Ok(mut stream) = TcpStream::connect(&*address).await else { return took };
+    stream.set_nodelay(true).expect("it can be set");
+    let path = webhooks.path();
     let mut ticks = every.map(|every| {
         let mut ticks = interval(every);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Burst);
@@ -85,28 +150,39 @@ async fn client(
             Some(ticks) => ticks.tick().await.into_std(),
             None => Instant::now(),
         };
-        let body = format!(
-            "{{\"type\":\"DisconnectedCallback\",\"instanceId\":\"{lines}{number}\",\"phone\":\"5544999999999\",\
-             \"momment\":1698691825296,\"disconnected\":true,\"error\":\"Device has been disconnected\"}}"
-        );
+        let body = webhooks.body(number);
         let request = format!(
-            "POST /hooks/z-api/{SECRET} HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n{body}",
+            "POST {path} HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n{body}",
             body.len()
         );
-        stream.write_all(request.as_bytes()).await.expect("it reads");
-        let mut length = 0;
-        while !is_whole(&answer[..length]) {
-            let read = stream.read(&mut answer[length..]).await.expect("it answers");
-            assert!(read > 0, "it closed the connection after {:?}", String::from_utf8_lossy(&answer[..length]));
-            length += read;
+        match post(&mut stream, request.as_bytes()).await {
+            Ok(true) => took.push(started.elapsed()),
+            Ok(false) => {}
+            Err(_gone) => break,
         }
-        assert!(answer.starts_with(b"HTTP/1.1 200"), "{}", String::from_utf8_lossy(&answer[..length]));
-        took.push(started.elapsed());
     }
     took
 }
 
-/// An answer of ours is whole when the JSON object behind its head is.
+/// Whether the answer is 200.
+async fn post(stream: &mut TcpStream, request: &[u8]) -> std::io::Result<bool> {
+    stream.write_all(request).await?;
+    let mut answer = [0; 2048];
+    let mut length = 0;
+    while !is_whole(&answer[..length]) {
+        let read = stream.read(&mut answer[length..]).await?;
+        if read == 0 {
+            return Err(std::io::ErrorKind::UnexpectedEof.into());
+        }
+        length += read;
+    }
+    Ok(answer.starts_with(b"HTTP/1.1 200"))
+}
+
+/// Whether the body behind an answer's head is as long as the head says.
 fn is_whole(answer: &[u8]) -> bool {
-    answer.ends_with(b"}")
+    let Some(head) = answer.windows(4).position(|four| four == b"\r\n\r\n") else { return false };
+    let text = String::from_utf8_lossy(&answer[..head]).to_ascii_lowercase();
+    let length = text.lines().find_map(|line| line.strip_prefix("content-length:")?.trim().parse::<usize>().ok());
+    answer.len() >= head + 4 + length.unwrap_or_default()
 }

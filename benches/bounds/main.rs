@@ -3,11 +3,21 @@
 
 #![expect(clippy::cast_precision_loss, reason = "figures are for people")]
 
+mod bare;
 mod daemon;
+mod deliveries;
+mod history;
 mod intake;
+mod latency;
 mod load;
 mod one;
+mod pending;
+mod receiver;
+mod rivals;
+mod scale;
 mod storm;
+mod told;
+mod tools;
 mod watch;
 
 use std::time::{Duration, Instant};
@@ -15,26 +25,41 @@ use std::time::{Duration, Instant};
 const BINARY: &str = env!("CARGO_BIN_EXE_linedown");
 const SECRET: &str = "a-secret-for-measuring";
 
-/// What is measured, in this order.
-const PARTS: [(&str, fn()); 4] =
-    [("one", one::measure), ("storm", storm::measure), ("watch", watch::measure), ("intake", intake::measure)];
+/// What is measured, in this order, if nothing is named.
+const PARTS: [(&str, fn()); 8] = [
+    ("one", one::measure),
+    ("told", told::measure),
+    ("deliveries", deliveries::measure),
+    ("pending", pending::measure),
+    ("scale", scale::measure),
+    ("storm", storm::measure),
+    ("watch", watch::measure),
+    ("intake", intake::measure),
+];
+
+/// What is measured only if it is named: it takes long, or much room.
+const NAMED: [(&str, fn()); 2] = [("scale-large", scale::measure_large), ("rivals", rivals::measure)];
 
 fn main() {
-    if std::env::args().nth(1).as_deref() == Some(intake::SERVE) {
-        return intake::serve();
+    if std::env::args().nth(1).as_deref() == Some(bare::SERVE) {
+        return bare::serve();
     }
     // Cargo adds options of its own.
     let wanted: Vec<String> = std::env::args().skip(1).filter(|argument| !argument.starts_with('-')).collect();
-    if let Some(unknown) = wanted.iter().find(|name| PARTS.iter().all(|(part, _)| part != name)) {
-        let parts = PARTS.map(|(name, _)| name).join(", ");
+    let parts = || PARTS.iter().chain(&NAMED);
+    if let Some(unknown) = wanted.iter().find(|name| parts().all(|(part, _)| part != name)) {
+        let parts = parts().map(|(name, _)| *name).collect::<Vec<_>>().join(", ");
         eprintln!("there is no part called {unknown}; there are {parts}");
         std::process::exit(64);
     }
     println!("{:<44} {:>10} {:>10} {:>6}", "figure", "measured", "limit", "ratio");
-    for (name, measure) in PARTS {
-        if wanted.is_empty() || wanted.iter().any(|part| part == name) {
-            measure();
-        }
+    let chosen: Vec<_> = if wanted.is_empty() {
+        PARTS.iter().collect()
+    } else {
+        parts().filter(|(name, _)| wanted.iter().any(|part| part == name)).collect()
+    };
+    for (_, measure) in chosen {
+        measure();
     }
 }
 

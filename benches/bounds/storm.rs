@@ -5,8 +5,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crate::daemon::Daemon;
-use crate::{SECRET, megabytes, row, timed};
+use crate::daemon::{Daemon, configure};
+use crate::{megabytes, row, timed};
 
 /// Lines that are down.
 const LINES: usize = 100_000;
@@ -19,16 +19,12 @@ const ROUND: Duration = Duration::from_secs(40);
 
 pub(crate) fn measure() {
     let folder = tempfile::tempdir().expect("a temporary folder can be made");
-    let config = folder.path().join("linedown.toml");
-    let text = format!(
-        "[server]\nlisten = \"127.0.0.1:0\"\n[store]\nurl = \"sqlite://{}/linedown.db\"\n\
-         [sources.z-api]\ntype = \"z-api\"\nsecret = \"{SECRET}\"\n[sinks.console]\ntype = \"stdout\"\n\
+    let sections = format!(
+        "[sinks.console]\ntype = \"stdout\"\n\
          [[rules]]\nname = \"all\"\nnotify = [\"console\"]\nremind = [\"{}s\"]\ngroup_interval = \"1s\"\n",
-        folder.path().display(),
         REMIND.as_secs()
     );
-    std::fs::write(&config, text).expect("the config can be written");
-    let daemon = Daemon::start(&config);
+    let daemon = Daemon::start(&configure(folder.path(), &sections));
     let begun = Instant::now();
     let next = AtomicUsize::new(0);
     thread::scope(|scope| {

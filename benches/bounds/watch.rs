@@ -6,8 +6,8 @@ use std::time::{Duration, Instant};
 
 use linedown_standins::{Certificates, ZApi};
 
-use crate::daemon::Daemon;
-use crate::{SECRET, megabytes, row};
+use crate::daemon::{Daemon, configure};
+use crate::{megabytes, row};
 
 /// Lines that are watched.
 const LINES: usize = 10_000;
@@ -20,13 +20,10 @@ pub(crate) fn measure() {
     let folder = tempfile::tempdir().expect("a temporary folder can be made");
     let certificates = Certificates::new();
     let gateway = ZApi::over_tls(&certificates).without_record();
-    let config = folder.path().join("linedown.toml");
+    // The first keys are the source's.
     let mut text = format!(
-        "[server]\nlisten = \"127.0.0.1:0\"\n[store]\nurl = \"sqlite://{}/linedown.db\"\n\
-         [sources.z-api]\ntype = \"z-api\"\nsecret = \"{SECRET}\"\napi = \"{}\"\n\
-         watch = {{ every = \"{}s\" }}\naudit = {{ on = false }}\n\
+        "api = \"{}\"\nwatch = {{ every = \"{}s\" }}\naudit = {{ on = false }}\n\
          [sinks.console]\ntype = \"stdout\"\n[[rules]]\nname = \"all\"\nnotify = [\"console\"]\n",
-        folder.path().display(),
         gateway.url(),
         EVERY.as_secs()
     );
@@ -35,8 +32,7 @@ pub(crate) fn measure() {
         gateway.add(&id, &token);
         let _ = write!(text, "[instances.{id}]\nname = \"Loja {line}\"\ntoken = \"{token}\"\n");
     }
-    std::fs::write(&config, text).expect("the config can be written");
-    let daemon = Daemon::start_trusting(&config, &certificates);
+    let daemon = Daemon::start_trusting(&configure(folder.path(), &text), &certificates);
     let at_first = daemon.resident();
     sleep(EVERY);
     let (begun, busy, asked, before) = (Instant::now(), daemon.busy(), gateway.count(), daemon.resident());

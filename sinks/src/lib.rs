@@ -51,7 +51,7 @@ pub trait Settings: Send + Sync {
     /// The message as the far side would get it, for people to look at.
     fn preview(&self, notification: &Notification) -> String;
 
-    /// What the caller must keep to.
+    /// What the caller must keep to where the user's config does not say otherwise.
     fn limits(&self) -> Limits;
 
     /// The sink itself. Opens no connection yet; fails only for what the machine lacks.

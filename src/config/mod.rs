@@ -169,7 +169,15 @@ fn check(
         store: store::read(table("store"), &at("store"), process.variable("STATE_DIRECTORY"), reader),
         sources,
         messages: messages.keys,
-        routing: Arc::new(Routing { rules, sinks, inventory, quiet, public_url, language, ..Routing::default() }),
+        routing: Arc::new(Routing {
+            rules: rules.into(),
+            sinks,
+            inventory,
+            quiet,
+            public_url,
+            language,
+            ..Routing::default()
+        }),
         lacks_credentials: lacks_credentials
             || (process.secrets.credentials.is_none() && privacy::names_credentials(&layers.tables)),
     }

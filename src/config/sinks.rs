@@ -1,12 +1,13 @@
 //! `[messages]` and `[sinks]`: where notifications go and how they are worded.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
-use linedown_sinks::{Language, Path, Problem, Section, SinkKind, TextKeys, Texts, one_of};
+use linedown_sinks::{Language, Limits, Path, Problem, Section, SinkKind, TextKeys, Texts, one_of};
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
-use super::reader::{Reader, did_you_mean, is_missing};
+use super::reader::{Reader, did_you_mean, is_missing, out_of_bounds};
 use crate::period::Period;
 use crate::rule::{Retry, Rule, Target};
 
@@ -16,8 +17,14 @@ const MOST: usize = 1_000;
 /// Longest name of a sink, in characters: it is a label of metrics and typed on command lines.
 const LONGEST_NAME: usize = 64;
 
+/// Most deliveries of one sink at the same time.
+const MOST_IN_FLIGHT: usize = 64;
+
+/// Longest pause between two deliveries: a worker goes round more often than that, or it is taken to hang.
+const LONGEST_INTERVAL: Duration = Duration::from_secs(30);
+
 /// The keys every sink has, whatever its kind.
-const COMMON: [&str; 6] = ["type", "fallback", "retry", "language", "time_zone", "templates"];
+const COMMON: [&str; 7] = ["type", "fallback", "retry", "limits", "language", "time_zone", "templates"];
 
 /// `[messages]`, read and compiled.
 pub(super) struct Messages {
@@ -32,6 +39,7 @@ struct Common {
     r#type: Option<String>,
     fallback: Option<String>,
     retry: Option<Value>,
+    limits: Option<Value>,
     language: Option<String>,
     time_zone: Option<String>,
     templates: Option<std::path::PathBuf>,
@@ -50,6 +58,13 @@ impl Messages {
     pub(super) fn language(&self) -> Language {
         self.texts.as_ref().map(Texts::language).unwrap_or_default()
     }
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct LimitKeys {
+    in_flight: Option<usize>,
+    interval: Option<Period>,
 }
 
 /// Reads `[messages]`.
@@ -116,6 +131,10 @@ fn read_sink(
     let kind = kind(&common, value, path, kinds, reader);
     let retry =
         common.retry.as_ref().map_or_else(Retry::default, |retry| read_retry(retry, &path.join("retry"), reader));
+    let limits: LimitKeys = common.limits.as_ref().map_or_else(LimitKeys::default, |limits| {
+        reader.read(limits, &path.join("limits"), "limits = { in_flight = 8 }")
+    });
+    check_limits(&limits, &path.join("limits"), reader);
     let texts = texts(&common, value, path, messages, reader);
     let kind = kind?;
     let mut section = Section::new(value, path.clone(), &COMMON, reader.environment);
@@ -127,7 +146,14 @@ fn read_sink(
         section.problems.push(Problem::error(path.clone(), "this sink cannot be used"));
     }
     reader.finish(section);
-    Some(Target { kind: kind.name, settings: settings?, language, retry, fallback: common.fallback })
+    let settings = settings?;
+    let own = settings.limits();
+    let limits = Limits {
+        in_flight: limits.in_flight.unwrap_or(own.in_flight),
+        interval: limits.interval.map_or(own.interval, |period| period.0),
+        ..own
+    };
+    Some(Target { kind: kind.name, settings, language, limits, retry, fallback: common.fallback })
 }
 
 fn kind(common: &Common, value: &Value, path: &Path, kinds: &[SinkKind], reader: &mut Reader<'_>) -> Option<SinkKind> {
@@ -198,6 +224,15 @@ fn read_retry(value: &Value, path: &Path, reader: &mut Reader<'_>) -> Retry {
         reader.note(Problem::error(path.join(key), what).expected("`first` ≤ `max` ≤ `give_up_after`"));
     }
     Retry { first, max, give_up_after }
+}
+
+fn check_limits(limits: &LimitKeys, path: &Path, reader: &mut Reader<'_>) {
+    if let Some(number) = limits.in_flight.filter(|number| !(1..=MOST_IN_FLIGHT).contains(number)) {
+        reader.note(out_of_bounds(path.join("in_flight"), number, 1, MOST_IN_FLIGHT));
+    }
+    if let Some(interval) = limits.interval.filter(|interval| interval.0 > LONGEST_INTERVAL) {
+        reader.note(out_of_bounds(path.join("interval"), interval, "0s", Period(LONGEST_INTERVAL)));
+    }
 }
 
 fn check_fallback(name: &str, fallback: &str, path: &Path, sinks: &Map<String, Value>, reader: &mut Reader<'_>) {

@@ -3,6 +3,7 @@
 pub mod backoff;
 mod bells;
 mod breaker;
+mod in_hand;
 mod missing;
 mod pulse;
 mod worker;
@@ -74,7 +75,7 @@ pub struct NotBuilt {
 pub fn build(routing: &Routing) -> Result<Built, NotBuilt> {
     let assignments = routing.sinks.iter().map(|(name, target)| {
         let sink = target.settings.build().map_err(|source| NotBuilt { sink: name.clone(), source })?;
-        Ok((name.clone(), Assignment { sink, limits: target.settings.limits(), retry: target.retry }))
+        Ok((name.clone(), Assignment { sink, limits: target.limits, retry: target.retry }))
     });
     assignments.collect::<Result<_, _>>().map(Built)
 }

@@ -8,13 +8,14 @@ use futures_util::FutureExt;
 use jiff::Timestamp;
 use linedown_sinks::{Failure, FailureKind, Kind, Limits, Notification, Receipt, Sink};
 use tokio::sync::watch;
-use tokio::task::JoinSet;
+use tokio::task::JoinError;
 use tokio::time::{sleep, timeout};
 
 use super::SharedRouting;
 use super::backoff::{self, Next};
 use super::bells::{Bell, Bells};
 use super::breaker::{Breaker, Leave};
+use super::in_hand::{Ended, InHand};
 use super::pulse::Pulse;
 use crate::clock;
 use crate::gateway::Standing;
@@ -56,62 +57,65 @@ pub(super) struct Worker {
     pub(super) stop: watch::Receiver<bool>,
 }
 
-/// How one attempt ended, for the breaker.
-struct Ended {
-    began: Timestamp,
-    failure: Option<Failure>,
-    settled: Settled,
-}
-
 impl Worker {
     pub(super) async fn run(mut self) {
         let mut breaker = Breaker::default();
-        let mut under_way: JoinSet<Ended> = JoinSet::new();
-        let mut last = None;
+        let mut in_hand = InHand::default();
         loop {
             self.pulse.beat(breaker.health());
             self.bell.looks();
-            let nap = self.start_what_is_due(&breaker, &mut under_way, &mut last).await;
-            self.bell.looks_again_at(clock::later(clock::now(), nap));
+            let nap = self.start_what_is_due(&breaker, &mut in_hand).await;
+            let woken_at = clock::later(clock::now(), nap);
+            self.bell.looks_again_at(in_hand.nothing_until.map_or(woken_at, |until| until.max(woken_at)));
             tokio::select! {
-                Some(ended) = under_way.join_next(), if !under_way.is_empty() => {
+                Some(ended) = in_hand.attempts.join_next() => {
                     // The far side counts by when messages arrive, which may be well after they were sent.
-                    last = Some(clock::now());
-                    if let Ok(ended) = ended {
-                        self.learn(&mut breaker, ended).await;
+                    in_hand.last = Some(clock::now());
+                    self.ended(&mut breaker, &mut in_hand, ended);
+                    // The store is looked through once for all that have made room by now.
+                    while let Some(ended) = in_hand.attempts.try_join_next() {
+                        self.ended(&mut breaker, &mut in_hand, ended);
                     }
                 }
-                () = self.bell.rung() => {}
+                Some(failed) = in_hand.records.join_next() => {
+                    if failed.unwrap_or(true) {
+                        // It will be due again.
+                        in_hand.nothing_until = None;
+                        self.give_up_what_waited_too_long(&breaker).await;
+                    }
+                }
+                () = self.bell.rung() => in_hand.nothing_until = None,
                 () = sleep(nap) => {
                     if breaker.trouble().is_some() {
                         self.give_up_what_waited_too_long(&breaker).await;
                     }
                 }
-                Ok(()) = self.assignment.changed() => breaker.forgive(clock::now()),
+                Ok(()) = self.assignment.changed() => {
+                    in_hand.nothing_until = None;
+                    breaker.forgive(clock::now());
+                }
                 _ = self.stop.changed() => break,
             }
         }
-        while under_way.join_next().await.is_some() {}
+        while let Some(ended) = in_hand.attempts.join_next().await {
+            self.ended(&mut breaker, &mut in_hand, ended);
+        }
+        while in_hand.records.join_next().await.is_some() {}
     }
 
     /// Starts as many attempts as the sink bears now; answers how long nothing more will be due.
-    async fn start_what_is_due(
-        &self,
-        breaker: &Breaker,
-        under_way: &mut JoinSet<Ended>,
-        last: &mut Option<Timestamp>,
-    ) -> Duration {
+    async fn start_what_is_due(&self, breaker: &Breaker, in_hand: &mut InHand) -> Duration {
         let now = clock::now();
         let assignment = self.assignment.borrow().clone();
         let limits = assignment.limits;
-        let mut room = limits.in_flight.max(1).saturating_sub(under_way.len());
+        let mut room = in_hand.room(limits.in_flight.max(1));
         match breaker.leave(now) {
             Leave::Full => {}
-            Leave::Probe => room = usize::from(under_way.is_empty()),
+            Leave::Probe => room = usize::from(in_hand.is_empty()),
             Leave::NotBefore(then) => return clock::between(now, then).min(SWEEP).max(Duration::from_millis(1)),
         }
         if !limits.interval.is_zero() {
-            let open_at = last.map_or(now, |last| clock::later(last, limits.interval));
+            let open_at = in_hand.last.map_or(now, |last| clock::later(last, limits.interval));
             // A clock that was set back must not silence the sink.
             let wait = clock::between(now, open_at).min(limits.interval);
             if !wait.is_zero() {
@@ -122,14 +126,18 @@ impl Worker {
         if room == 0 {
             return NAP;
         }
+        if let Some(until) = in_hand.nothing_until.filter(|until| now < *until) {
+            return clock::between(now, until).min(NAP);
+        }
         match self.store.lease(&self.name, room, now, self.routing.load_full()).await {
             Ok(leased) => {
                 let full = leased.due.len() == room;
                 for due in leased.due {
-                    *last = Some(now);
-                    under_way.spawn(self.attempt(due, &assignment));
+                    in_hand.last = Some(now);
+                    in_hand.attempts.spawn(self.attempt(due, &assignment));
                 }
                 let next = leased.next.map_or(NAP, |next| clock::between(now, next).min(NAP));
+                in_hand.nothing_until = (!full).then(|| clock::later(now, next));
                 match limits.interval {
                     _ if !full => next,
                     interval if interval.is_zero() => NAP,
@@ -143,10 +151,9 @@ impl Worker {
         }
     }
 
-    /// One attempt, from the sink to the record of its end.
+    /// One attempt.
     fn attempt(&self, due: Due, assignment: &Assignment) -> impl Future<Output = Ended> + Send + 'static {
         let Assignment { sink, limits, retry } = assignment.clone();
-        let (store, routing) = (Arc::clone(&self.store), Arc::clone(&self.routing));
         let (name, metrics) = (self.name.clone(), Arc::clone(&self.metrics));
         let gateways = self.gateways.load_full();
         async move {
@@ -157,25 +164,34 @@ impl Worker {
             let outcome = outcome(&result, &notification, owed_at, &retry, now);
             note(&name, &notification, &outcome, &metrics, now);
             let settlement = Settlement { notifications: covers, at: now, outcome };
-            let settled = record(store.as_ref(), &settlement, &routing).await;
-            Ended { began: notification.at, failure: result.err(), settled }
+            Ended { began: notification.at, failure: result.err(), settlement }
         }
     }
 
-    async fn learn(&self, breaker: &mut Breaker, ended: Ended) {
-        let now = clock::now();
-        self.tell_others(&ended.settled);
-        match ended.failure {
+    /// Learns from an attempt, and has its end recorded.
+    fn ended(&self, breaker: &mut Breaker, in_hand: &mut InHand, ended: Result<Ended, JoinError>) {
+        let Ok(Ended { began, failure, settlement }) = ended else { return };
+        let failed = failure.is_some();
+        self.learn(breaker, began, failure);
+        let (store, routing) = (Arc::clone(&self.store), Arc::clone(&self.routing));
+        let (metrics, bells) = (Arc::clone(&self.metrics), Arc::clone(&self.bells));
+        in_hand.records.spawn(async move {
+            tell_others(&metrics, &bells, &record(store.as_ref(), &settlement, &routing).await);
+            failed
+        });
+    }
+
+    fn learn(&self, breaker: &mut Breaker, began: Timestamp, failure: Option<Failure>) {
+        match failure {
             Some(failure) if failure.kind.concerns_whole_sink() && failure.kind.is_transient() => {
                 let retry = self.assignment.borrow().retry;
                 let what = (failure.kind, failure.message.as_str(), failure.retry_after);
-                if breaker.failed(what, ended.began, now, &retry, fastrand::f64()) {
+                if breaker.failed(what, began, clock::now(), &retry, fastrand::f64()) {
                     tracing::warn!(name: "sink-failing", sink = self.name, failure = %failure, "the sink is failing; it is probed until it is back");
                 }
-                self.give_up_what_waited_too_long(breaker).await;
             }
             Some(failure) if failure.kind.concerns_whole_sink() => {
-                breaker.refused((failure.kind, failure.message.as_str()), now);
+                breaker.refused((failure.kind, failure.message.as_str()), clock::now());
             }
             _ => {
                 if let Some(since) = breaker.well() {
@@ -205,7 +221,7 @@ impl Worker {
                     "gave up on what waited too long"
                 );
                 self.metrics.given_up(&self.name, settled.dead);
-                self.tell_others(&settled);
+                tell_others(&self.metrics, &self.bells, &settled);
             }
             Ok(_) => {}
             Err(error) => {
@@ -213,12 +229,12 @@ impl Worker {
             }
         }
     }
+}
 
-    /// What a settlement made due for other sinks is found by their workers at once.
-    fn tell_others(&self, settled: &Settled) {
-        self.metrics.untold(settled.untold);
-        self.bells.ring(&settled.sinks);
-    }
+/// What a settlement made due is found by the workers of its sinks at once.
+fn tell_others(metrics: &Metrics, bells: &Bells, settled: &Settled) {
+    metrics.untold(settled.untold);
+    bells.ring(&settled.sinks);
 }
 
 /// How the line of a first message about an outage stands by its gateway's word.

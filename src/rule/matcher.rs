@@ -7,6 +7,7 @@
 
 mod pattern;
 
+use std::collections::BTreeSet;
 use std::fmt;
 
 use linedown_sinks::{Incident, Instance, Path, Problem, Reason, closest, excerpt, one_of};
@@ -26,7 +27,7 @@ pub struct Matcher {
 }
 
 /// Something of an incident that a rule may look at.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Field {
     /// The configured source that reported it.
     Source,
@@ -121,6 +122,16 @@ impl Matcher {
         (Self { tests }, problems)
     }
 
+    /// Whether the incident passes every test.
+    pub fn passes(&self, subject: &Subject<'_>) -> bool {
+        self.tests.iter().all(|(field, test)| test.passes(field.of(subject)))
+    }
+
+    /// The fields that must be one of some texts, whatever else is wanted.
+    pub fn texts(&self) -> impl Iterator<Item = (&Field, BTreeSet<&str>)> {
+        self.tests.iter().filter_map(|(field, test)| Some((field, test.texts()?)))
+    }
+
     /// Whether the incident passes every test; if not, the first that it fails.
     pub fn matches(&self, subject: &Subject<'_>) -> Result<(), Mismatch> {
         match self.tests.iter().find(|(field, test)| !test.passes(field.of(subject))) {
@@ -190,6 +201,18 @@ impl Test {
             Self::Glob(_, pattern) | Self::Regex(_, pattern) => pattern.is_match(text),
             Self::AnyOf(tests) => tests.iter().any(|test| test.passes(text)),
             Self::Not(inner) => !inner.passes(text),
+        }
+    }
+
+    /// The texts that pass, if they are few enough to be named.
+    fn texts(&self) -> Option<BTreeSet<&str>> {
+        match self {
+            Self::Equal(text) => Some(BTreeSet::from([text.as_str()])),
+            Self::AnyOf(tests) => {
+                let each: Option<Vec<_>> = tests.iter().map(Self::texts).collect();
+                each.map(|texts| texts.into_iter().flatten().collect())
+            }
+            Self::EqualIgnoringCase(_) | Self::Glob(..) | Self::Regex(..) | Self::Not(_) => None,
         }
     }
 

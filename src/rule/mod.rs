@@ -7,6 +7,7 @@
 pub mod flapping;
 pub mod matcher;
 mod own;
+pub mod rules;
 pub mod timing;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -14,12 +15,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use linedown_sinks::{Incident, Instance, Kind, Language, Reason, Settings};
+use linedown_sinks::{Incident, Instance, Kind, Language, Limits, Reason, Settings};
 
 use crate::clock::later;
 use crate::period::Period;
 use flapping::Flapping;
 use matcher::{Field, Matcher, Mismatch, Subject};
+use rules::Rules;
 use timing::Quiet;
 
 /// One rule of the config.
@@ -106,6 +108,8 @@ pub struct Target {
     pub language: Language,
     /// The sink that hears when this one gives up.
     pub fallback: Option<String>,
+    /// What it bears.
+    pub limits: Limits,
     /// How failures are retried.
     pub retry: Retry,
 }
@@ -149,7 +153,7 @@ pub struct Entry {
 #[derive(Clone, Default)]
 pub struct Routing {
     /// In the order they are read.
-    pub rules: Vec<Rule>,
+    pub rules: Rules,
     /// By name.
     pub sinks: BTreeMap<String, Target>,
     /// By instance.
@@ -190,7 +194,7 @@ pub struct Owed {
 impl Routing {
     /// The rule of that name.
     pub fn rule(&self, name: &str) -> Option<&Rule> {
-        self.rules.iter().find(|rule| rule.name == name)
+        self.rules.named(name)
     }
 
     /// What the readers of a sink read, also of one that has left the config.
@@ -217,7 +221,7 @@ impl Routing {
     /// What each rule says to an incident, in order, down to the one that ends the reading.
     pub fn verdicts<'r>(&'r self, incident: &Incident) -> Vec<(&'r Rule, Result<(), Mismatch>)> {
         let mut verdicts = Vec::new();
-        for rule in &self.rules {
+        for rule in self.rules.iter() {
             let verdict = rule.matcher.matches(&Subject::from(incident));
             let ends = verdict.is_ok() && !rule.goes_on;
             verdicts.push((rule, verdict));
@@ -238,10 +242,7 @@ impl Routing {
     fn owed_by_rules(&self, incident: &Incident) -> Vec<Owed> {
         let mut told = BTreeSet::new();
         let mut owed = Vec::new();
-        for (rule, verdict) in self.verdicts(incident) {
-            if verdict.is_err() {
-                continue;
-            }
+        for rule in self.rules.matching(&Subject::from(incident)) {
             for sink in &rule.notify {
                 for recipient in self.recipients(sink, incident) {
                     if told.insert((sink.clone(), recipient.clone())) {

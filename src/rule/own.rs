@@ -57,7 +57,7 @@ impl Routing {
 mod tests {
     use std::sync::Arc;
 
-    use linedown_sinks::Language;
+    use linedown_sinks::{Language, Limits};
 
     use super::super::tests::{Toy, incident, routing, rule};
     use super::super::{Retry, Rule, Step, Target};
@@ -76,6 +76,7 @@ mod tests {
             settings: Arc::new(Toy(vec![""])),
             fallback: fallback.map(str::to_owned),
             retry: Retry::default(),
+            limits: Limits::default(),
             language: Language::default(),
         }
     }

@@ -51,6 +51,7 @@ pub(crate) fn routing(rules: Vec<Rule>) -> Routing {
         kind: "toy",
         settings: Arc::new(Toy(recipients)),
         language: Language::default(),
+        limits: Limits::default(),
         fallback: fallback.map(str::to_owned),
         retry: Retry::default(),
     };
@@ -59,7 +60,7 @@ pub(crate) fn routing(rules: Vec<Rule>) -> Routing {
         ("mail".to_owned(), target(vec!["ana", "bia"], Some("slack"))),
         ("log".to_owned(), target(vec![""], None)),
     ]);
-    Routing { rules, sinks, ..Routing::default() }
+    Routing { rules: rules.into(), sinks, ..Routing::default() }
 }
 
 pub(crate) fn incident(reason: Reason) -> Incident {

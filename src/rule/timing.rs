@@ -96,14 +96,12 @@ pub fn held(
     let subject = Subject::from(incident);
     let by_people = silences
         .iter()
-        .filter(|silence| {
-            silence.starts_at <= now && now < silence.ends_at && silence.matcher.matches(&subject).is_ok()
-        })
+        .filter(|silence| silence.starts_at <= now && now < silence.ends_at && silence.matcher.passes(&subject))
         .map(|silence| Held { until: silence.ends_at, by: format!("silence {}", silence.id) });
     let critical = rule.is_some_and(|rule| rule.critical);
     let by_config = quiet
         .iter()
-        .filter(|quiet| !critical && quiet.matcher.matches(&subject).is_ok())
+        .filter(|quiet| !critical && quiet.matcher.passes(&subject))
         .filter_map(|quiet| Some(Held { until: quiet.ends(now)?, by: format!("quiet hours {:?}", quiet.name) }));
     by_people.chain(by_config).max_by_key(|held| held.until)
 }

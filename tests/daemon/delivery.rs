@@ -45,6 +45,24 @@ fn slack_is_told_over_https_and_only_if_it_is_trusted() {
 }
 
 #[test]
+fn how_many_are_under_way_at_once_and_how_far_apart_is_the_users_to_say() {
+    let (relay, chat) = (Smtp::new(), Slack::new().without_rate_limit());
+    relay.plan(Command::Dot, Does::Hang, 7);
+    let sinks =
+        format!("{}limits.in_flight = 6\n{}limits.interval = \"0s\"\n", email("ops", &relay), slack("chat", &chat));
+    let daemon = Daemon::start(&format!("{sinks}{}", tell(&["ops", "chat"])));
+    (0..7).for_each(|line| daemon.accept(&down(&format!("line {line}"))));
+    let posts = chat.wait_for(7);
+    let apart = posts[6].at - posts[0].at;
+    assert!(apart < Duration::from_secs(6), "seven in {apart:?}, where Slack would be given one every 1.1 s");
+    let under_way = relay.wait_for(6).iter().map(|mail| mail.connection).collect::<BTreeSet<_>>();
+    assert_eq!(under_way.len(), 6, "each on a connection of its own: {under_way:?}");
+    let pending = daemon.rows(&["deliveries", "--state", "pending"]);
+    let in_flight = pending.iter().filter(|row| row["in_flight"] == true).count();
+    assert_eq!((pending.len(), in_flight), (7, 6), "the seventh waits: {pending:?}");
+}
+
+#[test]
 fn what_failed_for_now_is_tried_again_as_the_same_message() {
     let (relay, chat) = (Smtp::new(), Slack::new().without_rate_limit());
     relay.plan(Command::Dot, Does::Reply("451 4.3.0 later"), 2);

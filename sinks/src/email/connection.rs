@@ -17,7 +17,6 @@ use lettre::transport::smtp::extension::{ClientId, Extension, MailParameter};
 use lettre::transport::smtp::response::Response;
 use tokio::time::{Instant, sleep, timeout};
 
-use super::IN_FLIGHT;
 use super::reply::{Stage, failure};
 use crate::{Failure, FailureKind, Receipt, excerpt};
 
@@ -144,12 +143,9 @@ impl Relay {
         }
     }
 
+    /// No more are kept than were in use at the same time: a new one is made only when none is left here.
     fn keep(&self, connection: AsyncSmtpConnection) {
-        let mut idle = lock(&self.idle);
-        if idle.len() >= IN_FLIGHT {
-            return;
-        }
-        idle.push(Idle { connection, since: Instant::now() });
+        lock(&self.idle).push(Idle { connection, since: Instant::now() });
         let idle = Arc::downgrade(&self.idle);
         tokio::spawn(async move {
             sleep(IDLE).await;

@@ -45,9 +45,6 @@ use server::{Server, Smtp, TlsKey};
 /// The line of this sink in [`crate::KINDS`].
 pub(crate) const KIND: SinkKind = SinkKind { name: "email", check };
 
-/// Deliveries, and so connections, at the same time.
-const IN_FLIGHT: usize = 4;
-
 /// More than the patience with any single answer ([`connection`]), so that a slow relay is named as such.
 const TIMEOUT: Duration = Duration::from_mins(2);
 
@@ -156,7 +153,7 @@ impl Settings for Checked {
     }
 
     fn limits(&self) -> Limits {
-        Limits { in_flight: IN_FLIGHT, interval: Duration::ZERO, timeout: TIMEOUT }
+        Limits { timeout: TIMEOUT, ..Limits::default() }
     }
 
     fn build(&self) -> Result<Arc<dyn Sink>, BuildError> {

@@ -240,6 +240,10 @@ const MISTAKES: &[(&str, &str, &str)] = &[
     ),
     ("[sinks.a.retry]\nfirst = '0s'\n[sinks.a]\ntype = 'toy'", "2:9 must be longer than nothing", ""),
     ("[sinks.a.retry]\nmax = '2d'\n[sinks.a]\ntype = 'toy'", "2:7 it gives up after 1d, before a pause of 2d ends", ""),
+    ("[sinks.a]\ntype = 'toy'\nlimits.in_fligth = 8", "3:8 unknown key `in_fligth`", "did you mean `in_flight`?"),
+    ("[sinks.a]\ntype = 'toy'\nlimits = { in_flight = 0 }", "3:24 0 is out of bounds", ""),
+    ("[sinks.a]\ntype = 'toy'\nlimits = { in_flight = 65 }", "3:24 65 is out of bounds", ""),
+    ("[sinks.a]\ntype = 'toy'\nlimits.interval = '31s'", "3:19 31s is out of bounds", ""),
     ("[messages]\nlangauge = 'en'", "2:1 unknown key `langauge`", "did you mean `language`?"),
     // Rules.
     ("[rules]\nnotify = ['console']", "1:1 `rules` must be a list", "write [[rules]], in double brackets"),

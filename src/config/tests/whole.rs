@@ -1,3 +1,5 @@
+use linedown_sinks::Limits;
+
 use super::*;
 use crate::rule::Retry;
 
@@ -138,6 +140,18 @@ fn a_shorter_patience_needs_no_other_keys() {
     let config = Folder::with("[sinks.a]\ntype = 'toy'\nretry = { give_up_after = '1s' }").config();
     let second = std::time::Duration::from_secs(1);
     assert_eq!(config.routing.sinks["a"].retry, Retry { first: second, max: second, give_up_after: second });
+}
+
+#[test]
+fn what_a_sink_bears_is_its_kinds_but_for_what_the_user_says() {
+    let own = |keys: &str| {
+        let config = Folder::with(&format!("[sinks.a]\ntype = 'toy'\n{keys}")).config();
+        config.routing.sinks["a"].limits
+    };
+    let kinds = own("");
+    assert_eq!(own("limits.in_flight = 64"), Limits { in_flight: 64, ..kinds });
+    let interval = std::time::Duration::from_millis(250);
+    assert_eq!(own("limits = { interval = '250ms' }"), Limits { interval, ..kinds });
 }
 
 /// The kinds that are there, or toys as long as there are none.
