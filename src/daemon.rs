@@ -1,17 +1,19 @@
 //! The life of the daemon: everything that can fail first, then ready, reload, drain.
 
+mod settings;
+mod sockets;
+
 use std::collections::BTreeMap;
-use std::io::{self, ErrorKind};
+use std::io;
 use std::net::SocketAddr;
-use std::os::unix::fs::{FileTypeExt, PermissionsExt};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use linedown_sinks::BuildError;
 use rustls::ServerConfig;
-use tokio::net::{TcpListener, UnixListener, UnixStream};
+use tokio::net::{TcpListener, UnixListener};
 use tokio::sync::{mpsc, watch};
 use tokio::task::{AbortHandle, JoinSet};
 use tokio::time::{interval, timeout};
@@ -23,21 +25,22 @@ use crate::config::{Acme, Config, Tls};
 use crate::delivery::{self, Delivery, NotBuilt, SharedRouting};
 use crate::descriptors;
 use crate::gateway::auditor::{self, Auditor};
-use crate::gateway::counter::{Counter, SharedCounter};
+use crate::gateway::counter::SharedCounter;
 use crate::gateway::notices;
 use crate::gateway::patrol::{Orders, Patrol};
 use crate::heartbeat::Beats;
 use crate::metrics::Metrics;
 use crate::server::api::{self, Local};
-use crate::server::hook::{Hook, HookSettings, HookSource};
+use crate::server::hook::Hook;
 use crate::server::listener;
 use crate::server::{self};
-use crate::source;
 use crate::standing::Watch;
 use crate::store::{Sqlite, Store, StoreError};
 use crate::systemd;
 use crate::timekeeper::{self, Timekeeper};
 use crate::trouble::{self, Watcher};
+use settings::{asking, hook_settings, troubles};
+use sockets::{bind_local, listen};
 
 /// How long requests and deliveries that are under way may take to finish when the daemon stops.
 pub const DRAIN: Duration = Duration::from_secs(20);
@@ -452,59 +455,6 @@ impl Daemon {
     }
 }
 
-/// The socket that systemd hands over, else one of our own.
-fn listen(address: SocketAddr) -> Result<TcpListener, StartError> {
-    match listener::inherited().map_err(StartError::Inherited)? {
-        Some(listener) => Ok(listener),
-        None => listener::bind(address).map_err(|source| StartError::Listen { address, source }),
-    }
-}
-
 fn with_cause(error: &dyn std::error::Error) -> String {
     error.source().map_or_else(|| error.to_string(), |cause| format!("{error}: {cause}"))
-}
-
-/// What of its own troubles is told. Its certificate is called by the host that gateways post to.
-fn troubles(config: &Config) -> trouble::Orders {
-    let url = config.server.public_url.as_deref().and_then(|url| reqwest::Url::parse(url).ok());
-    let host = url.and_then(|url| url.host_str().map(str::to_owned)).unwrap_or_else(|| "webhooks".to_owned());
-    trouble::Orders { troubles: config.troubles, host }
-}
-
-/// What asks others over HTTP: about lines, and whether somebody hears that all is well.
-fn asking(config: &Config) -> Result<(Counter, Option<Beats>), BuildError> {
-    let gateways = config.sources.iter().filter_map(|(name, source)| Some((name, source.gateway.as_ref()?)));
-    Ok((Counter::new(gateways)?, config.heartbeat.as_ref().map(Beats::new).transpose()?))
-}
-
-fn hook_settings(config: &Config) -> HookSettings {
-    let sources = config.sources.iter().filter_map(|(name, configured)| {
-        // The config was checked against the same table of kinds.
-        let kind = source::kind(&configured.kind)?;
-        Some((name.clone(), HookSource::new(kind, &configured.secret)))
-    });
-    HookSettings {
-        sources: sources.collect::<BTreeMap<_, _>>(),
-        max_body: config.server.max_body,
-        trusted_proxies: config.server.trusted_proxies.clone(),
-        proxy_protocol: config.server.proxy_protocol,
-    }
-}
-
-/// Takes the place of a socket where nobody listens any more, and of nothing else.
-async fn bind_local(path: &Path) -> io::Result<UnixListener> {
-    match std::fs::symlink_metadata(path) {
-        Ok(found) if !found.file_type().is_socket() => {
-            return Err(io::Error::new(ErrorKind::AlreadyExists, "what is there is no socket"));
-        }
-        Ok(_) => match UnixStream::connect(path).await {
-            Err(error) if error.kind() == ErrorKind::ConnectionRefused => std::fs::remove_file(path)?,
-            _ => return Err(io::Error::new(ErrorKind::AddrInUse, "another program listens there")),
-        },
-        Err(error) if error.kind() == ErrorKind::NotFound => {}
-        Err(error) => return Err(error),
-    }
-    let listener = UnixListener::bind(path)?;
-    std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o660))?;
-    Ok(listener)
 }

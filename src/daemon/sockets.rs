@@ -1,0 +1,37 @@
+//! Where the daemon listens: the port for webhooks, and the socket for commands.
+
+use std::io::{self, ErrorKind};
+use std::net::SocketAddr;
+use std::os::unix::fs::{FileTypeExt, PermissionsExt};
+use std::path::Path;
+
+use tokio::net::{TcpListener, UnixListener, UnixStream};
+
+use super::StartError;
+use crate::server::listener;
+
+/// The socket that systemd hands over, else one of our own.
+pub(super) fn listen(address: SocketAddr) -> Result<TcpListener, StartError> {
+    match listener::inherited().map_err(StartError::Inherited)? {
+        Some(listener) => Ok(listener),
+        None => listener::bind(address).map_err(|source| StartError::Listen { address, source }),
+    }
+}
+
+/// Takes the place of a socket where nobody listens any more, and of nothing else.
+pub(super) async fn bind_local(path: &Path) -> io::Result<UnixListener> {
+    match std::fs::symlink_metadata(path) {
+        Ok(found) if !found.file_type().is_socket() => {
+            return Err(io::Error::new(ErrorKind::AlreadyExists, "what is there is no socket"));
+        }
+        Ok(_) => match UnixStream::connect(path).await {
+            Err(error) if error.kind() == ErrorKind::ConnectionRefused => std::fs::remove_file(path)?,
+            _ => return Err(io::Error::new(ErrorKind::AddrInUse, "another program listens there")),
+        },
+        Err(error) if error.kind() == ErrorKind::NotFound => {}
+        Err(error) => return Err(error),
+    }
+    let listener = UnixListener::bind(path)?;
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o660))?;
+    Ok(listener)
+}
