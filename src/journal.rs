@@ -4,14 +4,16 @@
 //! numbers of ours as `INCIDENT_ID=`, `NOTIFICATION_ID=` and `EVENT_ID=`. A record with a `name` has that name's
 //! `MESSAGE_ID=`, which `packaging/linedown.catalog` explains (systemd.journal-fields(7), `journalctl -x`).
 
-use std::fmt::{self, Write};
+use std::fmt::{self, Write as _};
+use std::io::{self, Write as _};
 
 use tracing::field::{Field, Visit};
 use tracing::{Event, Level, Subscriber};
+use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::layer::{Context, Layer};
 
 /// Names of records and their ids, which never change.
-const MESSAGES: [(&str, &str); 24] = [
+const MESSAGES: [(&str, &str); 25] = [
     ("started", "88baa46360c64a4b8d8ba94e82e34250"),
     ("stopped", "6fd8973c815a457ebc0782444e3ad9a9"),
     ("reloaded", "346642febcc347f8a56380d6face6576"),
@@ -36,10 +38,17 @@ const MESSAGES: [(&str, &str); 24] = [
     ("sink-failing", "a9147961c44c469c81f240081a969df8"),
     ("sink-back", "4df1ca2e4e604e4f9a7536b6be1e8d55"),
     ("acknowledged", "8cad54b8d8904ed5860bb3c910dbbdd6"),
+    ("log-dropped", "d0b7f5a94c0e4f6d8a3b1c2e5f607182"),
 ];
 
-/// Sends every record to journald.
-pub(crate) struct Journal;
+/// Hands every record on, as an entry for [`Entries`].
+pub(crate) struct Journal<W>(pub(crate) W);
+
+/// Sends entries to journald: each is one write.
+pub(crate) struct Entries;
+
+/// What stands between the fields of an entry in one write.
+const END: char = '\0';
 
 /// Whether standard error is a stream to journald: systemd says which file that is (systemd.exec(5)).
 pub(crate) fn has_stderr() -> bool {
@@ -48,12 +57,31 @@ pub(crate) fn has_stderr() -> bool {
     stream == format!("{}:{}", file.st_dev, file.st_ino)
 }
 
-impl<S: Subscriber> Layer<S> for Journal {
+impl<S, W> Layer<S> for Journal<W>
+where
+    S: Subscriber,
+    W: for<'w> MakeWriter<'w> + 'static,
+{
     fn on_event(&self, event: &Event<'_>, _: Context<'_, S>) {
-        let entry = entry(event);
-        let fields: Vec<&str> = entry.iter().map(String::as_str).collect();
         // Where the log is gone, there is nobody to be told so.
-        let _ = systemd::journal::send(&fields);
+        let _ = self.0.make_writer().write_all(joined(&entry(event)).as_bytes());
+    }
+}
+
+fn joined(entry: &[String]) -> String {
+    let fields: Vec<String> = entry.iter().map(|field| field.replace(END, "\u{fffd}")).collect();
+    fields.join(&END.to_string())
+}
+
+impl io::Write for Entries {
+    fn write(&mut self, entry: &[u8]) -> io::Result<usize> {
+        let text = String::from_utf8_lossy(entry);
+        systemd::journal::send(&text.split(END).collect::<Vec<_>>())?;
+        Ok(entry.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
     }
 }
 

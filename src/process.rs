@@ -1,17 +1,22 @@
 //! What surrounds the daemon in its process: signals and the log.
 
-use std::io;
+use std::io::{self, BufWriter};
+use std::mem;
+use std::sync::{Arc, OnceLock};
+use std::thread;
+use std::time::Duration;
 
 use clap::ValueEnum;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{mpsc, watch};
+use tracing_appender::non_blocking::{ErrorCounter, NonBlocking, NonBlockingBuilder, WorkerGuard};
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::fmt;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 
 use crate::daemon::Signals;
-use crate::journal::{self, Journal};
+use crate::journal::{self, Entries, Journal};
 
 /// How log records are written.
 #[derive(Clone, Copy, Debug, ValueEnum)]
@@ -50,17 +55,126 @@ pub(crate) fn signals() -> io::Result<Signals> {
     Ok(Signals { reload, stop })
 }
 
+/// Most records that wait to be written. Beyond that they are dropped: what reads them must not hold up the daemon.
+const RECORDS: usize = 32 * 1024;
+/// Most bytes of them in one write.
+const WRITTEN_AT_ONCE: usize = 64 * 1024;
+
+/// How long the next ones may wait then.
+const REST: Duration = Duration::from_millis(5);
+
 /// Records go to journald where systemd started us, else to standard error; `LINEDOWN_LOG` filters them (`info` by
-/// default).
-pub(crate) fn log(format: Option<LogFormat>, colour: bool) {
+/// default). A thread of its own writes them: those that wait go in one write. The rest of them is written when the
+/// answer is dropped.
+pub(crate) fn log(format: Option<LogFormat>, colour: bool) -> WorkerGuard {
     let filter = EnvFilter::try_from_env("LINEDOWN_LOG").unwrap_or_else(|_| EnvFilter::new("info"));
     let by_itself = || if journal::has_stderr() { LogFormat::Journal } else { LogFormat::Text };
-    let written = |filter| fmt().with_env_filter(filter).with_writer(io::stderr).with_target(false);
-    match format.unwrap_or_else(by_itself) {
-        LogFormat::Journal => tracing_subscriber::registry().with(filter).with(Journal).init(),
-        LogFormat::Json => written(filter).json().flatten_event(true).init(),
+    let format = format.unwrap_or_else(by_itself);
+    let (writer, guard) = match format {
+        LogFormat::Journal => in_the_background(Entries),
+        _ => in_the_background(BufWriter::with_capacity(WRITTEN_AT_ONCE, io::stderr())),
+    };
+    if let LogFormat::Journal = format {
+        tracing_subscriber::registry().with(filter).with(Journal(writer)).init();
+        return guard;
+    }
+    let written = fmt().with_env_filter(filter).with_writer(writer).with_target(false);
+    match format {
+        LogFormat::Json => written.json().flatten_event(true).init(),
         // The journal has its own clock.
-        LogFormat::Text if journal::has_stderr() => written(filter).with_ansi(false).without_time().init(),
-        LogFormat::Text => written(filter).with_ansi(colour).init(),
+        _ if journal::has_stderr() => written.with_ansi(false).without_time().init(),
+        _ => written.with_ansi(colour).init(),
+    }
+    guard
+}
+
+fn in_the_background(writer: impl io::Write + Send + 'static) -> (NonBlocking, WorkerGuard) {
+    paced(writer, RECORDS, |records| {
+        tracing::warn!(name: "log-dropped", records, "the log was not read in time: this many records are not in it");
+    })
+}
+
+/// Writes on a thread of its own what waits; `gap` is told how many records found no room among so many.
+fn paced(
+    writer: impl io::Write + Send + 'static,
+    most: usize,
+    gap: impl Fn(usize) + Send + 'static,
+) -> (NonBlocking, WorkerGuard) {
+    let dropped = Arc::new(OnceLock::new());
+    let paced = Paced { writer, gap, dropped: Arc::clone(&dropped), told: 0 };
+    let (writer, guard) = NonBlockingBuilder::default().buffered_lines_limit(most).thread_name("log").finish(paced);
+    let _ = dropped.set(writer.error_counter());
+    (writer, guard)
+}
+
+/// Rests each time that nothing is left to write, so that what comes meanwhile goes together.
+struct Paced<W, G> {
+    writer: W,
+    gap: G,
+    /// How many records found no room so far.
+    dropped: Arc<OnceLock<ErrorCounter>>,
+    /// Of how many of them was told.
+    told: usize,
+}
+
+impl<W: io::Write, G: Fn(usize)> io::Write for Paced<W, G> {
+    fn write(&mut self, record: &[u8]) -> io::Result<usize> {
+        self.writer.write(record)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.writer.flush()?;
+        let dropped = self.dropped.get().map_or(0, ErrorCounter::dropped_lines);
+        if dropped > self.told {
+            (self.gap)(dropped - mem::replace(&mut self.told, dropped));
+        }
+        thread::sleep(REST);
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+    use std::sync::mpsc::{Receiver, Sender, channel};
+
+    use super::*;
+
+    /// Hands each record on, once it may.
+    struct Slow(Receiver<()>, Sender<String>);
+
+    impl Write for Slow {
+        fn write(&mut self, record: &[u8]) -> io::Result<usize> {
+            self.0.recv().map_err(io::Error::other)?;
+            self.1.send(String::from_utf8_lossy(record).into_owned()).map_err(io::Error::other)?;
+            Ok(record.len())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn what_finds_no_room_is_dropped_and_counted_and_the_rest_is_written_in_order() {
+        let (let_go, held) = channel();
+        let (write, written) = channel();
+        let (tell, told) = channel();
+        let gap = move |records| tell.send(records).unwrap();
+        let (mut log, guard) = paced(Slow(held, write), 2, gap);
+        log.write_all(b"first").unwrap();
+        let_go.send(()).unwrap();
+        assert_eq!(written.recv().unwrap(), "first");
+        // One is in the writer's hands at most, and two wait.
+        for number in 0..10 {
+            log.write_all(format!("{number}").as_bytes()).unwrap();
+        }
+        let dropped = log.error_counter().dropped_lines();
+        assert!((7..=8).contains(&dropped), "{dropped}");
+        (0..10 - dropped).for_each(|_| let_go.send(()).unwrap());
+        let kept: Vec<String> = (0..10 - dropped).map(|_| written.recv().unwrap()).collect();
+        assert!(kept.is_sorted() && kept[0] == "0", "{kept:?}");
+        assert_eq!(told.recv().unwrap(), dropped);
+        drop((guard, let_go));
     }
 }

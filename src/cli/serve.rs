@@ -14,7 +14,7 @@ pub(super) struct Arguments {
 }
 
 pub(super) async fn run(place: Place, arguments: Arguments) -> Result<Code, CommandError> {
-    process::log(arguments.log_format, output::colour_on_stderr());
+    let _log = process::log(arguments.log_format, output::colour_on_stderr());
     let config = load(&place, output::colour_on_stderr()).map_err(CommandError::report)?;
     let signals = process::signals()
         .map_err(|error| CommandError::new(Code::Failed, "cannot catch signals").caused_by(&error))?;

@@ -348,6 +348,12 @@ impl Daemon {
         eventually(&format!("the log to say {words:?}"), || self.logged(words).into_iter().next())
     }
 
+    /// What happens while nobody reads its log.
+    pub(crate) fn without_reading_its_log<T>(&self, during: impl FnOnce() -> T) -> T {
+        // Who reads stops at the next line.
+        self.log.read(|_| during())
+    }
+
     /// A figure of `/metrics`, by its name and labels as they stand there.
     pub(crate) fn metric(&self, name: &str) -> Option<u64> {
         let text = self.get("/metrics").body;

@@ -15,6 +15,9 @@ use crate::http::{exchange, read, request};
 use crate::payload::down;
 use crate::sections::{CONSOLE, QUICK, chat, email, tell};
 
+/// Of so many webhooks the log says more than 64 KiB twice, in a pipe and on its way there.
+const MORE_THAN_A_PIPE_HOLDS: usize = 300;
+
 #[test]
 fn it_says_that_it_lives_and_that_it_is_ready() {
     let daemon = Daemon::start(&format!("{CONSOLE}{}", tell(&["console"])));
@@ -54,6 +57,19 @@ fn sigterm_finishes_what_is_in_flight_and_takes_nothing_new() {
     far_side.take().accept();
     let delivered = daemon.wait_for_deliveries("delivered", 2);
     assert!(delivered.iter().all(|row| row["tries"] == 1), "{delivered:?}");
+}
+
+#[test]
+fn a_log_that_nobody_reads_holds_nothing_up() {
+    let daemon = Daemon::start(&format!("{CONSOLE}{}", tell(&["console"])));
+    daemon.without_reading_its_log(|| {
+        for line in 0..MORE_THAN_A_PIPE_HOLDS {
+            daemon.accept(&down(&format!("line {line}")));
+        }
+        daemon.wait_for_told(MORE_THAN_A_PIPE_HOLDS);
+    });
+    let accepted = || (daemon.logged("webhook accepted").len() == MORE_THAN_A_PIPE_HOLDS).then_some(());
+    eventually("the log to say all of it", accepted);
 }
 
 #[test]
