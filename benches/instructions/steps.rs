@@ -1,5 +1,5 @@
-//! What is counted: webhooks from their bodies to the commit, in a store that is in memory, and what they owe from the
-//! store to the words of the message and back.
+//! What is counted: webhooks from their bodies to the commit, each in one of its own, and what they owe from the store to
+//! the words of the message and back.
 
 use std::fmt::Write as _;
 use std::sync::Arc;
@@ -42,7 +42,8 @@ fn hook() -> Hook {
     let loaded = config::load(&file, linedown_sinks::KINDS, &["z-api"], &Process::this(clock::now()));
     let config = loaded.config.unwrap_or_else(|| panic!("{}", loaded.report.render(false)));
     let routing = Arc::new(SharedRouting::new(Arc::clone(&config.routing)));
-    let store: Arc<dyn Store> = Arc::new(Sqlite::in_memory().expect("a store can be made"));
+    let store: Arc<dyn Store> =
+        Arc::new(Sqlite::open(&folder.path().join("linedown.db")).expect("a store can be made"));
     let metrics = Arc::new(Metrics::default());
     let gateways = Arc::new(SharedCounter::from_pointee(Counter::new([]).expect("nobody is asked")));
     let delivery =

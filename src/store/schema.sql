@@ -8,7 +8,7 @@
 CREATE TABLE line (
     source TEXT NOT NULL,
     instance TEXT NOT NULL,
-    incident INTEGER REFERENCES incident (id),
+    incident INTEGER,
     down_at INTEGER,
     up_at INTEGER,
     -- Its latest incident, open or over, which leads to those before it.
@@ -82,7 +82,9 @@ CREATE TABLE notification (
     -- The notification that was given up, if this one tells of that.
     lost INTEGER REFERENCES notification (id) ON DELETE CASCADE,
     -- Withdrawn is what was to be sent later and need not be any more.
-    state TEXT NOT NULL DEFAULT 'pending' CHECK (state IN ('pending', 'delivered', 'dead', 'withdrawn')),
+    -- (For IN, SQLite would make a table of the four at each writing.)
+    state TEXT NOT NULL DEFAULT 'pending'
+        CHECK (state = 'pending' OR state = 'delivered' OR state = 'dead' OR state = 'withdrawn'),
     created_at INTEGER NOT NULL,
     -- From when on patience counts: its creation, or the moment a person said "try again".
     owed_at INTEGER NOT NULL,

@@ -196,6 +196,8 @@ fn seen_before(connection: &Connection, event: &Event, known: &Known) -> rusqlit
 /// What is known of an event's line before it.
 #[derive(Default)]
 struct Known {
+    /// Whether nothing is.
+    is_new: bool,
     line: Line,
     /// Its latest incident.
     last_incident: Option<i64>,
@@ -220,11 +222,17 @@ fn known(connection: &Connection, event: &Event) -> rusqlite::Result<Known> {
             None => None,
         };
         let line = Line { open, down_at: time(3)?, up_at: time(4)?, heard_at: time(5)? };
-        Ok(Known { line, last_incident: row.get(6)?, last_event: row.get(7)?, newest_stamp: row.get(8)? })
+        Ok(Known {
+            is_new: false,
+            line,
+            last_incident: row.get(6)?,
+            last_event: row.get(7)?,
+            newest_stamp: row.get(8)?,
+        })
     };
     let mut statement = connection.prepare_cached(query)?;
     let known = statement.query_row([&*key(&event.source, event.reason), &event.instance], read).optional()?;
-    Ok(known.unwrap_or_default())
+    Ok(known.unwrap_or_else(|| Known { is_new: true, ..Known::default() }))
 }
 
 /// Makes the change to the incident; answers the incident as it is then.
@@ -315,12 +323,17 @@ fn remember(
     };
     let (down_at, up_at) = line.clocks_after(event);
     let heard_at = if event.asked_at.is_none() { Some(event.received_at) } else { line.heard_at };
-    let upsert = "INSERT INTO line (source, instance, incident, down_at, up_at, last_incident, last_event, heard_at, newest_stamp) \
-                  VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9) ON CONFLICT (source, instance) DO UPDATE \
-                  SET incident = ?3, down_at = ?4, up_at = ?5, last_incident = ?6, last_event = ?7, heard_at = ?8, newest_stamp = ?9";
+    // (An upsert would have SQLite keep a copy of each page that it changes, to take back the one statement.)
+    let write = if known.is_new {
+        "INSERT INTO line (source, instance, incident, down_at, up_at, last_incident, last_event, heard_at, newest_stamp) \
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)"
+    } else {
+        "UPDATE line SET incident = ?3, down_at = ?4, up_at = ?5, last_incident = ?6, last_event = ?7, heard_at = ?8, \
+         newest_stamp = ?9 WHERE source = ?1 AND instance = ?2"
+    };
     let millis = |time: Option<Timestamp>| time.map(Timestamp::as_millisecond);
     let key = key(&event.source, event.reason);
-    connection.prepare_cached(upsert)?.execute(params![
+    connection.prepare_cached(write)?.execute(params![
         key,
         event.instance,
         open,

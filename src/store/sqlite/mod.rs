@@ -42,12 +42,16 @@ use lease::Lessor;
 use writer::{Observer, Writer, failure};
 
 /// The format of the tables, in `PRAGMA user_version`.
-const FORMAT: i64 = 3;
+const FORMAT: i64 = 4;
 
-/// From format 1 to the next, and so on.
-const STEPS: [&str; 2] = [
-    include_str!("../format_2.sql"),
-    concat!(include_str!("../format_3.sql"), include_str!("../lines.sql"), include_str!("../format_3_indexes.sql")),
+/// From each former format to the next.
+const STEPS: [(i64, &str); 3] = [
+    (1, include_str!("../format_2.sql")),
+    (
+        2,
+        concat!(include_str!("../format_3.sql"), include_str!("../lines.sql"), include_str!("../format_3_indexes.sql")),
+    ),
+    (3, include_str!("../format_4.sql")),
 ];
 
 /// How many prepared statements are kept: more than there are.
@@ -216,8 +220,8 @@ fn prepare(connection: &mut Connection) -> rusqlite::Result<Result<Identity, Sto
             "bringing the store into a new format; with many millions of events this takes minutes"
         );
         let since = Instant::now();
-        let steps = if found == 1 { &STEPS[..] } else { &STEPS[1..] };
-        steps.iter().try_for_each(|step| transaction.execute_batch(step))?;
+        let steps = STEPS.iter().filter(|(from, _)| *from >= found);
+        steps.into_iter().try_for_each(|(_, step)| transaction.execute_batch(step))?;
         let took_ms = u64::try_from(since.elapsed().as_millis()).unwrap_or(u64::MAX);
         tracing::info!(took_ms, "the store has the new format");
     }

@@ -171,7 +171,8 @@ fn work(connection: &Connection, batch: &mut [Job]) -> rusqlite::Result<()> {
     if well || connection.is_autocommit() {
         return Ok(());
     }
-    connection.execute_batch("ROLLBACK; BEGIN IMMEDIATE")?;
+    run(connection, "ROLLBACK")?;
+    run(connection, "BEGIN IMMEDIATE")?;
     for job in batch {
         if connection.is_autocommit() {
             // What is done now would be committed by itself: told that it failed, and there all the same.
@@ -184,15 +185,18 @@ fn work(connection: &Connection, batch: &mut [Job]) -> rusqlite::Result<()> {
 
 /// One request's failure must not take the others of its batch with it.
 fn within_savepoint(connection: &Connection, job: &mut Job) -> rusqlite::Result<()> {
-    connection.prepare_cached("SAVEPOINT request")?.execute([])?;
+    run(connection, "SAVEPOINT request")?;
     if job.work.run(connection) == Done::Failed {
         if connection.is_autocommit() {
             return Ok(());
         }
-        connection.prepare_cached("ROLLBACK TO request")?.execute([])?;
+        run(connection, "ROLLBACK TO request")?;
     }
-    connection.prepare_cached("RELEASE request")?.execute([])?;
-    Ok(())
+    run(connection, "RELEASE request")
+}
+
+fn run(connection: &Connection, statement: &str) -> rusqlite::Result<()> {
+    connection.prepare_cached(statement)?.execute([]).map(|_| ())
 }
 
 /// What the thread works with.
@@ -235,9 +239,9 @@ impl Scribe {
         let committed = self
             .mend_log()
             .and_then(|()| self.set_synced(synced))
-            .and_then(|()| self.connection.execute_batch("BEGIN IMMEDIATE"))
+            .and_then(|()| run(&self.connection, "BEGIN IMMEDIATE"))
             .and_then(|()| work(&self.connection, batch))
-            .and_then(|()| self.connection.execute_batch("COMMIT"));
+            .and_then(|()| run(&self.connection, "COMMIT"));
         match committed {
             Ok(()) => {
                 self.unsynced_since = if synced { None } else { self.unsynced_since.or_else(|| Some(Instant::now())) };

@@ -10,7 +10,11 @@ use crate::rule::flapping::Flapping;
 const MINUTE: i64 = 60;
 
 /// The tables as former versions made them, by their format.
-const FORMER: [(i64, &str); 2] = [(1, include_str!("formats/format_1.sql")), (2, include_str!("formats/format_2.sql"))];
+const FORMER: [(i64, &str); 3] = [
+    (1, include_str!("formats/format_1.sql")),
+    (2, include_str!("formats/format_2.sql")),
+    (3, include_str!("formats/format_3.sql")),
+];
 
 /// What such a version left: A has dropped four times, at the minutes 1, 3, 5 and 7, and is up; B is down; what C
 /// reported is nobody's outage.
@@ -35,6 +39,10 @@ fn write(path: &Path, format: i64, tables: &str) {
     let lines = "INSERT INTO line (source, instance, incident, down_at, up_at) \
                  VALUES ('z-api', 'A', NULL, 420000, 480000), ('z-api', 'B', 5, 480000, NULL), ('z-api', 'C', NULL, NULL, 480000)";
     connection.execute(lines, []).unwrap();
+    if format >= 3 {
+        // From then on a line kept what it needs of the others.
+        connection.execute_batch(include_str!("../../lines.sql")).unwrap();
+    }
 }
 
 fn insert_incident(connection: &Connection, id: i64, line: &str, down: i64, up: Option<i64>, state: &str) {
@@ -110,7 +118,10 @@ fn every_way_leads_to_the_same_tables() {
                        WHERE t.type = 'table' ORDER BY 1, 2";
         let indexes =
             "SELECT name, sql, '', 0, 0, '' FROM sqlite_schema WHERE type = 'index' AND sql IS NOT NULL ORDER BY name";
-        [columns, indexes].map(|query| {
+        // What is checked at each writing.
+        let checks = "SELECT name, instr(sql, ' IN ('), sql LIKE '%CHECK (%', count(\"from\"), 0, '' \
+                      FROM sqlite_schema LEFT JOIN pragma_foreign_key_list(name) WHERE type = 'table' GROUP BY name";
+        [columns, indexes, checks].map(|query| {
             let mut statement = connection.prepare(query).unwrap();
             let rows = statement.query_map([], |row| {
                 (0..6).map(|column| row.get::<_, rusqlite::types::Value>(column)).collect::<Result<Vec<_>, _>>()
