@@ -100,9 +100,9 @@ pub(super) fn errors(section: &Section<'_>) -> usize {
 fn try_out(templates: &Templates, own: &Own, folder: &Path, section: &mut Section<'_>) {
     let mut seen = BTreeSet::new();
     for sample in samples::all() {
+        let mut rendering = templates.of(&sample);
         for form in Form::ALL {
-            let variables = variables::of_notification(&sample, form.items());
-            let Err(error) = templates.render(form, &variables) else { continue };
+            let Err(error) = rendering.render(form) else { continue };
             let what = describe(&error, own, folder);
             let incident = &sample.incident;
             if innermost(&error).kind() == ErrorKind::UndefinedError && is_unsaid(incident.reason, own) {
