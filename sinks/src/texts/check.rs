@@ -201,7 +201,9 @@ fn unknown(name: &str, known: &Value, source: &str) -> Option<Unknown> {
     for part in name.split('.') {
         let next = value.get_attr(part).unwrap_or_default();
         if next.is_undefined() {
-            let siblings: Vec<String> = value.try_iter().into_iter().flatten().map(|key| key.to_string()).collect();
+            let there = |key: &Value| value.get_item(key).is_ok_and(|value| !value.is_undefined());
+            let siblings = value.try_iter().into_iter().flatten().filter(there);
+            let siblings: Vec<String> = siblings.map(|key| key.to_string()).collect();
             let hint = closest(part, siblings.iter().map(String::as_str));
             let line = source.lines().position(|line| mentions(line, name)).map_or(1, |index| index + 1);
             return Some(Unknown {

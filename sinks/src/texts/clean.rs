@@ -5,6 +5,9 @@ use std::fmt::Write as _;
 /// One line of at most `most` characters: white space and control characters become single spaces, and what
 /// cannot be seen but changes how the rest is read (bidirectional overrides, zero-width marks) goes.
 pub(super) fn one_line(text: &str, most: usize) -> String {
+    if text.len() <= most && is_plain(text) {
+        return text.to_owned();
+    }
     let mut line = String::new();
     let mut length = 0;
     let mut gap = false;
@@ -29,6 +32,12 @@ pub(super) fn one_line(text: &str, most: usize) -> String {
         gap = false;
     }
     line
+}
+
+/// Whether it is such a line already, as most are, and has nothing but ASCII.
+fn is_plain(text: &str) -> bool {
+    let bytes = text.as_bytes();
+    bytes.iter().all(|byte| matches!(byte, b' '..=b'~')) && text.trim().len() == bytes.len() && !text.contains("  ")
 }
 
 /// Whether a character is invisible and yet changes what people read. The joiners that emoji and some scripts
