@@ -234,10 +234,13 @@ fn local(reader: &Reader, moment: &Value, format: Option<&str>) -> Result<String
 
 /// Prints a value as its form needs it: none is nothing, and what is not ours is escaped.
 fn write(out: &mut Output, state: &mut State, value: &Value) -> Result<(), Error> {
-    match state.auto_escape() {
+    match (state.auto_escape(), value.as_str()) {
         _ if value.is_none() => Ok(()),
-        AutoEscape::Custom(_) if value.is_safe() => out.write_str(&value.to_string()).map_err(Error::from),
-        AutoEscape::Custom(_) => out.write_str(&mrkdwn(&value.to_string())).map_err(Error::from),
+        // As the engine would, by way of its `Display`.
+        (AutoEscape::None, Some(text)) => out.write_str(text).map_err(Error::from),
+        (AutoEscape::Html, Some(text)) if value.is_safe() => out.write_str(text).map_err(Error::from),
+        (AutoEscape::Custom(_), _) if value.is_safe() => out.write_str(&value.to_string()).map_err(Error::from),
+        (AutoEscape::Custom(_), _) => out.write_str(&mrkdwn(&value.to_string())).map_err(Error::from),
         _ => escape_formatter(out, state, value),
     }
 }
