@@ -214,6 +214,22 @@ async fn a_relay_that_went_away_is_found_again() {
 }
 
 #[tokio::test]
+async fn a_kept_connection_that_the_relay_has_left_costs_no_message() {
+    let smtp = Smtp::new();
+    let sink = plain(&smtp);
+    sink.deliver(&to("ana@example.com")).await.unwrap();
+    for (does, connection) in [(Does::Close, 2), (Does::Reply("421 4.4.2 you were idle for too long"), 3)] {
+        smtp.plan(Command::Mail, does, 1);
+        sink.deliver(&to("ana@example.com")).await.unwrap();
+        let received = smtp.wait_for(usize::try_from(connection).unwrap());
+        assert_eq!(received.last().unwrap().connection, connection, "{does:?}");
+    }
+    // What it says of the sender, it says to us.
+    smtp.plan(Command::Mail, Does::Reply("451 4.7.1 slow down"), 1);
+    assert_failure(&sink.deliver(&to("ana@example.com")).await.unwrap_err(), Busy, "hunter2canary");
+}
+
+#[tokio::test]
 async fn both_ways_of_encrypting_work_and_insist_on_trust() {
     let certificates = Certificates::new();
     for encryption in [Encryption::StartTls(&certificates), Encryption::Implicit(&certificates)] {
