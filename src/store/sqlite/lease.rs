@@ -3,6 +3,7 @@
 //! The first message of a group leaves at once and opens the group's window; what becomes due while it is open is
 //! put off to its end, and leaves then as one message. A message keeps its parts and its number over all attempts.
 
+use std::sync::LazyLock;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -93,12 +94,8 @@ impl Lessor<'_> {
     }
 
     fn oldest(&self, connection: &Connection, sink: &str) -> rusqlite::Result<Option<Candidate>> {
-        let query = format!(
-            "{} WHERE sink = ? AND state = 'pending' AND leased = 0 AND due_at <= ? ORDER BY due_at, notification.id LIMIT 1",
-            columns()
-        );
         let values = params![sink, self.now.as_millisecond()];
-        connection.prepare_cached(&query)?.query_row(values, |row| self.read(row)).optional()
+        connection.prepare_cached(&OLDEST)?.query_row(values, |row| self.read(row)).optional()
     }
 
     /// If something holds it back, or its group's window is open, it is due again when that ends, and so are those of
@@ -337,6 +334,11 @@ const KNOWS: &str = "(SELECT coalesce(max(1 + (other.told_closed = 1)), 0) FROM 
     WHERE closed_at IS NOT NULL AND other.incident = notification.incident AND other.sink = notification.sink \
     AND other.recipient = notification.recipient AND other.id <> notification.id AND other.kind <> 'flapping' \
     AND (other.state = 'delivered' OR (other.leased = 1 AND other.told_closed = 1)))";
+
+static OLDEST: LazyLock<String> = LazyLock::new(|| {
+    let due = "sink = ? AND state = 'pending' AND leased = 0 AND due_at <= ?";
+    format!("{} WHERE {due} ORDER BY due_at, notification.id LIMIT 1", columns())
+});
 
 fn columns() -> String {
     format!(

@@ -1,6 +1,7 @@
 //! The life of a notification after its attempts: settled, given up, tried again, forgotten.
 
 use std::collections::BTreeSet;
+use std::sync::LazyLock;
 
 use jiff::Timestamp;
 use linedown_sinks::Incident;
@@ -120,13 +121,16 @@ fn is_reminded(connection: &Connection, incident: i64, owed: &Owed) -> rusqlite:
     connection.prepare_cached(query)?.query_row(params![incident, owed.sink, owed.recipient], |row| row.get(0))
 }
 
-fn owed_by(connection: &Connection, id: i64) -> rusqlite::Result<(Incident, Owed)> {
-    let query = format!(
+static OWED: LazyLock<String> = LazyLock::new(|| {
+    format!(
         "SELECT {}, rule, sink, recipient, kind, wants_resolved, grouping \
          FROM notification JOIN incident ON incident.id = notification.incident WHERE notification.id = ?",
         row::INCIDENT
-    );
-    connection.prepare_cached(&query)?.query_row([id], |row| {
+    )
+});
+
+fn owed_by(connection: &Connection, id: i64) -> rusqlite::Result<(Incident, Owed)> {
+    connection.prepare_cached(&OWED)?.query_row([id], |row| {
         let first = row::INCIDENT_COLUMNS;
         let owed = Owed {
             rule: row.get(first)?,
