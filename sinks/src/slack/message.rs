@@ -102,6 +102,9 @@ fn sections(body: &str) -> (Vec<String>, bool) {
 /// Where to cut a text of mrkdwn after at most `most` characters: at a character, and neither within `&amp;`
 /// nor within `<…|…>`.
 fn boundary(text: &str, most: usize) -> usize {
+    if text.len() <= most {
+        return text.len();
+    }
     let Some((end, _)) = text.char_indices().nth(most) else { return text.len() };
     let open = |start: char, close: char| {
         let at = text[..end].rfind(start)?;

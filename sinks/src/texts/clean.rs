@@ -1,5 +1,6 @@
 //! Making text fit to be shown: nothing invisible in what comes from outside, nothing ragged in what goes out.
 
+use std::borrow::Cow;
 use std::fmt::Write as _;
 
 /// One line of at most `most` characters: white space and control characters become single spaces, and what
@@ -63,7 +64,10 @@ pub(super) fn tidy(text: &str) -> String {
 /// Escapes for Slack's mrkdwn. `&`, `<` and `>` as Slack's reference tells ("Formatting text for app surfaces",
 /// "Escaping text"): without them nothing can mention or link. The signs of bold, code and strike-through become
 /// look-alikes, as Slack knows no escape for them.
-pub(super) fn mrkdwn(text: &str) -> String {
+pub(super) fn mrkdwn(text: &str) -> Cow<'_, str> {
+    if !text.bytes().any(|byte| b"&<>`*~".contains(&byte)) {
+        return Cow::Borrowed(text);
+    }
     let mut escaped = String::with_capacity(text.len());
     for c in text.chars() {
         match c {
@@ -76,7 +80,7 @@ pub(super) fn mrkdwn(text: &str) -> String {
             other => escaped.push(other),
         }
     }
-    escaped
+    Cow::Owned(escaped)
 }
 
 /// Most bytes of an address that is shown: a longer one would break on its way through mail and chat.

@@ -208,7 +208,7 @@ fn with_filters(escape: Escape, reader: &Reader) -> Environment<'static> {
     let clock = reader.clone();
     environment.add_filter("duration", move |seconds: i64| clock.duration(seconds));
     environment.add_filter("mrkdwn", |text: Value| {
-        if text.is_safe() { text } else { Value::from_safe_string(mrkdwn(&text.to_string())) }
+        if text.is_safe() { text } else { Value::from_safe_string(mrkdwn(&text.to_string()).into_owned()) }
     });
     environment
 }
@@ -238,9 +238,9 @@ fn write(out: &mut Output, state: &mut State, value: &Value) -> Result<(), Error
         _ if value.is_none() => Ok(()),
         // As the engine would, by way of its `Display`.
         (AutoEscape::None, Some(text)) => out.write_str(text).map_err(Error::from),
-        (AutoEscape::Html, Some(text)) if value.is_safe() => out.write_str(text).map_err(Error::from),
-        (AutoEscape::Custom(_), _) if value.is_safe() => out.write_str(&value.to_string()).map_err(Error::from),
-        (AutoEscape::Custom(_), _) => out.write_str(&mrkdwn(&value.to_string())).map_err(Error::from),
+        (_, Some(text)) if value.is_safe() => out.write_str(text).map_err(Error::from),
+        (AutoEscape::Custom(_), Some(text)) => out.write_str(&mrkdwn(text)).map_err(Error::from),
+        (AutoEscape::Custom(_), None) => out.write_str(&mrkdwn(&value.to_string())).map_err(Error::from),
         _ => escape_formatter(out, state, value),
     }
 }
