@@ -14,6 +14,7 @@ use super::reader::Reader;
 use super::samples;
 use super::templates::{Form, LARGEST, Templates, files};
 use super::variables;
+use super::wording::WORDING;
 use crate::{EXCERPT, Reason, Section, Severity, closest, one_of};
 
 /// The key under which the folder stands.
@@ -181,7 +182,7 @@ pub(super) struct Unknown {
 /// The names that a template mentions, in whatever branch, and that are not among the variables it will get.
 pub(super) fn unknown_names(environment: &Environment<'_>, file: &str, known: &Value) -> Vec<Unknown> {
     let Ok(template) = environment.get_template(file) else { return Vec::new() };
-    let given: Vec<&str> = environment.globals().map(|(name, _)| name).chain(ENGINE).collect();
+    let given: Vec<&str> = environment.globals().map(|(name, _)| name).chain(ENGINE).chain([WORDING]).collect();
     let mentioned: BTreeSet<String> = template.undeclared_variables(true).into_iter().collect();
     mentioned
         .iter()

@@ -1,7 +1,7 @@
 //! The sentences of a message, as `words.txt` has them, for the templates that lay them out.
 //!
-//! They are the dear part of a message, and title and body say the same: the built-in templates find them in the variable
-//! `wording`, where they are put together once. A user's own may import them from the file, as ever.
+//! They are the dear part of a message, and its title and its body share them: templates find them in a variable, put
+//! together once. A user's own may import them from the file as well.
 
 use std::sync::{Arc, OnceLock};
 
@@ -10,6 +10,9 @@ use minijinja::value::{Enumerator, Object, Value};
 
 /// The file with the sentences that the others lay out.
 pub(super) const WORDS: &str = "words.txt";
+
+/// The variable in which they find it.
+pub(super) const WORDING: &str = "wording";
 
 /// What the others lay out of [`WORDS`]. An own file has all of it and replaces what it sets: one that was written for a
 /// former version lacks nothing that has come since.
@@ -51,7 +54,7 @@ impl Object for Root {
     }
 
     fn get_value_by_str(self: &Arc<Self>, key: &str) -> Option<Value> {
-        if key == "wording" {
+        if key == WORDING {
             return Some(self.wording.get_or_init(|| wording(&self.environment, &self.variables)).clone());
         }
         self.variables.get_attr(key).ok().filter(|value| !value.is_undefined())
