@@ -31,7 +31,7 @@ pub use notification::{
     Acknowledged, Flapping, Incident, Instance, Item, Kind, Notification, Reason, Standing, Undelivered,
 };
 pub use secret::{Secret, SecretError, Secrets};
-pub use texts::{Inline, Language, TextKeys, Texts, is_deceptive};
+pub use texts::{Form, Inline, Language, TextKeys, Texts, is_deceptive};
 
 /// Tries once. Retrying, ordering, limiting and recording belong to the caller, who also bounds the time.
 #[async_trait]

@@ -10,6 +10,8 @@ fn another_config_is_tried_on_the_past_and_nothing_is_sent() {
     for line in ["A", "B"] {
         daemon.accept(&down(line));
     }
+    // Who hears of an outage and of its end at once hears no more.
+    daemon.wait_for_told(2);
     daemon.accept(&up("A"));
     daemon.wait_for_told(3);
     let before = daemon.rows(&["deliveries"]);

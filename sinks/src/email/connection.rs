@@ -2,20 +2,22 @@
 //!
 //! lettre's own pool would put a connection back that was abandoned in the middle of a command, and its
 //! commands have no time limit. Here a conversation owns its connection, every command has its patience
-//! (RFC 5321, 4.5.3.2), and a connection goes back only after a whole answer.
+//! (RFC 5321, 4.5.3.2), and a connection goes back only after a whole answer. A relay that can take it is told sender,
+//! recipient and "here it comes" at once (RFC 2920), which leaves two round trips of four.
 
+use std::borrow::Cow;
 use std::fmt;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
 use lettre::Address;
 use lettre::transport::smtp::Error;
 use lettre::transport::smtp::authentication::{Credentials, DEFAULT_MECHANISMS};
 use lettre::transport::smtp::client::{AsyncSmtpConnection, Tls};
-use lettre::transport::smtp::commands::{Data, Mail, Rcpt, Rset};
+use lettre::transport::smtp::commands::{Data, Ehlo, Mail, Rcpt, Rset};
 use lettre::transport::smtp::extension::{ClientId, Extension, MailParameter};
 use lettre::transport::smtp::response::Response;
-use tokio::time::{Instant, sleep, timeout};
+use tokio::time::{Instant, sleep_until, timeout};
 
 use super::reply::{Stage, failure};
 use crate::{Failure, FailureKind, Receipt, excerpt};
@@ -26,7 +28,7 @@ const CONNECT: Duration = Duration::from_secs(10);
 const ANSWER: Duration = Duration::from_secs(30);
 /// For the answer after the final dot, for which relays scan the message.
 const ACCEPT: Duration = Duration::from_mins(1);
-/// For finding out whether a kept connection still works.
+/// For what a kept connection answers at once, if it still works.
 const STILL_THERE: Duration = Duration::from_secs(5);
 /// How long a connection is kept for the next message.
 const IDLE: Duration = Duration::from_mins(1);
@@ -37,31 +39,69 @@ pub(super) struct Relay {
     encryption: Tls,
     credentials: Option<Credentials>,
     hello: ClientId,
-    idle: Arc<Mutex<Vec<Idle>>>,
+    kept: Arc<Mutex<Kept>>,
+}
+
+#[derive(Default)]
+struct Kept {
+    /// The longest kept first.
+    idle: Vec<Idle>,
+    /// Whether somebody closes them when their time is over.
+    watched: bool,
 }
 
 struct Idle {
-    connection: AsyncSmtpConnection,
+    connection: Connection,
     since: Instant,
+}
+
+struct Connection {
+    smtp: AsyncSmtpConnection,
+    /// Whether the relay takes several commands at once.
+    pipelines: bool,
+}
+
+impl Connection {
+    /// Sends the envelope, or its first command; answers what is said to that.
+    async fn open(&mut self, mail: Mail, to: &Address) -> Result<Response, Error> {
+        if self.pipelines {
+            self.smtp.command(format!("{mail}{}{Data}", Rcpt::new(to.clone(), Vec::new()))).await
+        } else {
+            self.smtp.command(mail).await
+        }
+    }
+
+    /// What is said to the next command of the envelope, which was sent with the first or is sent now.
+    async fn next(&mut self, command: impl fmt::Display) -> Result<Response, Error> {
+        if self.pipelines { self.smtp.read_response().await } else { self.smtp.command(command).await }
+    }
+
+    /// After a recipient was refused, on which DATA followed all the same. A relay that takes that gets no message (RFC
+    /// 2920, 3.1).
+    async fn withdraw(&mut self) {
+        if self.pipelines && self.smtp.read_response().await.is_ok() {
+            let _ = self.smtp.command(".\r\n").await;
+        }
+    }
 }
 
 impl Relay {
     pub(super) fn new(address: (String, u16), encryption: Tls, credentials: Option<Credentials>) -> Self {
-        Self { address, encryption, credentials, hello: ClientId::default(), idle: Arc::default() }
+        Self { address, encryption, credentials, hello: ClientId::default(), kept: Arc::default() }
     }
 
     /// Hands one message in for one recipient.
     pub(super) async fn send(&self, from: &Address, to: &Address, message: &[u8]) -> Result<Receipt, Failure> {
-        let mut connection = match self.kept().await {
-            Some(connection) => connection,
-            None => self.connect().await?,
+        let mut connection = match self.resume(from, to).await {
+            Some(resumed) => resumed?,
+            None => self.begin(from, to).await?,
         };
-        let outcome = self.hand_in(&mut connection, from, to, message).await;
+        let outcome = self.hand_in(&mut connection, to, message).await;
         let healthy = match &outcome {
             Ok(_) => true,
             // Refused in so many words, all is well but this message. Otherwise the connection is dropped here.
             Err(failure) if matches!(failure.kind, FailureKind::Refused | FailureKind::Deferred) => {
-                matches!(timeout(STILL_THERE, connection.command(Rset)).await, Ok(Ok(_)))
+                matches!(timeout(STILL_THERE, connection.smtp.command(Rset)).await, Ok(Ok(_)))
             }
             Err(_) => false,
         };
@@ -71,52 +111,73 @@ impl Relay {
         outcome
     }
 
-    async fn hand_in(
-        &self,
-        connection: &mut AsyncSmtpConnection,
-        from: &Address,
-        to: &Address,
-        message: &[u8],
-    ) -> Result<Receipt, Failure> {
-        let mut parameters = Vec::new();
-        if !(AsRef::<str>::as_ref(from).is_ascii() && AsRef::<str>::as_ref(to).is_ascii()) {
-            if !connection.server_info().supports_feature(Extension::SmtpUtfEight) {
-                let what = format!("{to}: the relay cannot take addresses with such letters (SMTPUTF8)");
-                return Err(Failure::new(FailureKind::Refused, what));
-            }
-            parameters.push(MailParameter::SmtpUtfEight);
+    /// On a new connection, up to the sender.
+    async fn begin(&self, from: &Address, to: &Address) -> Result<Connection, Failure> {
+        let mut connection = self.connect().await?;
+        let mail = mail(&connection.smtp, from, to)?;
+        self.step(&Stage::Sender(from), ANSWER, connection.open(mail, to)).await?;
+        Ok(connection)
+    }
+
+    /// On a kept connection, up to the sender. None if there is none, or the relay has left it meanwhile: that shows here,
+    /// before it has taken anything. (421 is "closing", RFC 5321, 4.2.1.)
+    async fn resume(&self, from: &Address, to: &Address) -> Option<Result<Connection, Failure>> {
+        let Idle { mut connection, since } = lock(&self.kept).idle.pop()?;
+        if since.elapsed() >= IDLE {
+            return None;
         }
-        let mail = connection.command(Mail::new(Some(from.clone()), parameters));
-        self.step(&Stage::Sender(from), ANSWER, mail).await?;
-        let recipient = connection.command(Rcpt::new(to.clone(), Vec::new()));
-        self.step(&Stage::Recipient(to), ANSWER, recipient).await?;
-        self.step(&Stage::Message(to), ANSWER, connection.command(Data)).await?;
-        let answer = self.step(&Stage::Message(to), ACCEPT, connection.command(Body(message))).await?;
+        let mail = match mail(&connection.smtp, from, to) {
+            Ok(mail) => mail,
+            Err(failure) => {
+                self.keep(connection);
+                return Some(Err(failure));
+            }
+        };
+        match timeout(STILL_THERE, connection.open(mail, to)).await {
+            Ok(Ok(_)) => Some(Ok(connection)),
+            Ok(Err(error)) if error.status().is_some_and(|code| u16::from(code) != 421) => {
+                Some(Err(failure(&Stage::Sender(from), &error, &self.address)))
+            }
+            _ => None,
+        }
+    }
+
+    async fn hand_in(&self, connection: &mut Connection, to: &Address, message: &[u8]) -> Result<Receipt, Failure> {
+        let recipient = connection.next(Rcpt::new(to.clone(), Vec::new()));
+        if let Err(failure) = self.step(&Stage::Recipient(to), ANSWER, recipient).await {
+            let _ = timeout(STILL_THERE, connection.withdraw()).await;
+            return Err(failure);
+        }
+        self.step(&Stage::Message(to), ANSWER, connection.next(Data)).await?;
+        let answer = self.step(&Stage::Message(to), ACCEPT, connection.smtp.command(Body(message))).await?;
         Ok(receipt(&answer))
     }
 
-    async fn connect(&self) -> Result<AsyncSmtpConnection, Failure> {
+    async fn connect(&self) -> Result<Connection, Failure> {
         let at_once = match &self.encryption {
             Tls::Wrapper(parameters) => Some(parameters.clone()),
             _ => None,
         };
         let address = (self.address.0.as_str(), self.address.1);
         let connecting = AsyncSmtpConnection::connect_tokio1(address, Some(CONNECT), &self.hello, at_once, None);
-        let mut connection = self.step(&Stage::Connect, ANSWER, connecting).await?;
+        let mut smtp = self.step(&Stage::Connect, ANSWER, connecting).await?;
         if let Tls::Required(parameters) = &self.encryption {
             // Whoever sits in between can take the offer out: without it nothing is sent at all.
-            if !connection.can_starttls() {
+            if !smtp.can_starttls() {
                 let (host, port) = &self.address;
                 let what = format!("{host}:{port} offers no STARTTLS; use smtps://, or write tls = \"none\"");
                 return Err(Failure::new(FailureKind::Unreachable, what));
             }
-            self.step(&Stage::Connect, ANSWER, connection.starttls(parameters.clone(), &self.hello)).await?;
+            self.step(&Stage::Connect, ANSWER, smtp.starttls(parameters.clone(), &self.hello)).await?;
         }
+        // Asked once more: of what it can do, lettre keeps only what lettre does.
+        let hello = self.step(&Stage::Connect, ANSWER, smtp.command(Ehlo::new(self.hello.clone()))).await?;
+        let pipelines = hello.message().any(|line| line.trim().eq_ignore_ascii_case("PIPELINING"));
         if let Some(credentials) = &self.credentials {
-            let login = connection.auth(DEFAULT_MECHANISMS, credentials);
+            let login = smtp.auth(DEFAULT_MECHANISMS, credentials);
             self.step(&Stage::Login(credentials), ANSWER, login).await?;
         }
-        Ok(connection)
+        Ok(Connection { smtp, pipelines })
     }
 
     async fn step<T>(
@@ -133,28 +194,46 @@ impl Relay {
         Err(Failure::new(FailureKind::TimedOut, what))
     }
 
-    /// A kept connection that still answers.
-    async fn kept(&self) -> Option<AsyncSmtpConnection> {
-        loop {
-            let Idle { mut connection, since } = lock(&self.idle).pop()?;
-            if since.elapsed() < IDLE && timeout(STILL_THERE, connection.test_connected()).await == Ok(true) {
-                return Some(connection);
-            }
+    /// No more are kept than were in use at the same time: a new one is made only when none is left here.
+    fn keep(&self, connection: Connection) {
+        let mut kept = lock(&self.kept);
+        kept.idle.push(Idle { connection, since: Instant::now() });
+        if !std::mem::replace(&mut kept.watched, true) {
+            tokio::spawn(close_in_time(Arc::downgrade(&self.kept)));
         }
     }
+}
 
-    /// No more are kept than were in use at the same time: a new one is made only when none is left here.
-    fn keep(&self, connection: AsyncSmtpConnection) {
-        lock(&self.idle).push(Idle { connection, since: Instant::now() });
-        let idle = Arc::downgrade(&self.idle);
-        tokio::spawn(async move {
-            sleep(IDLE).await;
-            let expired: Vec<Idle> = idle.upgrade().map(|idle| take_expired(&idle)).unwrap_or_default();
-            for mut each in expired {
-                let _ = timeout(STILL_THERE, each.connection.quit()).await;
-            }
-        });
+/// Takes leave of the relay on connections that nobody has needed for long; ends with the last of them.
+async fn close_in_time(kept: Weak<Mutex<Kept>>) {
+    let mut next = Instant::now() + IDLE;
+    loop {
+        sleep_until(next).await;
+        let Some(kept) = kept.upgrade() else { return };
+        let expired: Vec<Idle> = lock(&kept).idle.extract_if(.., |each| each.since.elapsed() >= IDLE).collect();
+        for mut each in expired {
+            let _ = timeout(STILL_THERE, each.connection.smtp.quit()).await;
+        }
+        let mut kept = lock(&kept);
+        let Some(oldest) = kept.idle.first() else {
+            kept.watched = false;
+            return;
+        };
+        next = oldest.since + IDLE;
     }
+}
+
+/// MAIL FROM, as the relay can take it.
+fn mail(connection: &AsyncSmtpConnection, from: &Address, to: &Address) -> Result<Mail, Failure> {
+    let mut parameters = Vec::new();
+    if !(AsRef::<str>::as_ref(from).is_ascii() && AsRef::<str>::as_ref(to).is_ascii()) {
+        if !connection.server_info().supports_feature(Extension::SmtpUtfEight) {
+            let what = format!("{to}: the relay cannot take addresses with such letters (SMTPUTF8)");
+            return Err(Failure::new(FailureKind::Refused, what));
+        }
+        parameters.push(MailParameter::SmtpUtfEight);
+    }
+    Ok(Mail::new(Some(from.clone()), parameters))
 }
 
 /// A message with its final dot (RFC 5321, 4.5.2), for one write: lettre's own `message` writes the dot apart, and a
@@ -163,22 +242,24 @@ struct Body<'m>(&'m [u8]);
 
 impl fmt::Display for Body<'_> {
     fn fmt(&self, text: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let message = String::from_utf8_lossy(self.0);
-        for line in message.strip_suffix("\r\n").unwrap_or(&message).split("\r\n") {
-            let dot = if line.starts_with('.') { "." } else { "" };
-            write!(text, "{dot}{line}\r\n")?;
+        let message = str::from_utf8(self.0).map_or_else(|_| String::from_utf8_lossy(self.0), Cow::Borrowed);
+        let message = message.strip_suffix("\r\n").unwrap_or(&message);
+        let mut begins_line = true;
+        for (index, part) in message.split('.').enumerate() {
+            if index > 0 {
+                text.write_str(if begins_line { ".." } else { "." })?;
+                begins_line = false;
+            }
+            text.write_str(part)?;
+            begins_line = if part.is_empty() { begins_line } else { part.ends_with("\r\n") };
         }
-        text.write_str(".\r\n")
+        text.write_str("\r\n.\r\n")
     }
 }
 
-fn take_expired(idle: &Mutex<Vec<Idle>>) -> Vec<Idle> {
-    lock(idle).extract_if(.., |each| each.since.elapsed() >= IDLE).collect()
-}
-
-/// The list is whole at every moment, so a panic elsewhere spoils nothing.
-fn lock(idle: &Mutex<Vec<Idle>>) -> std::sync::MutexGuard<'_, Vec<Idle>> {
-    idle.lock().unwrap_or_else(PoisonError::into_inner)
+/// It is whole at every moment, so a panic elsewhere spoils nothing.
+fn lock(kept: &Mutex<Kept>) -> MutexGuard<'_, Kept> {
+    kept.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 fn receipt(answer: &Response) -> Receipt {

@@ -6,7 +6,7 @@ use lettre::Message;
 use lettre::message::header::{HeaderName, HeaderValue};
 use lettre::message::{Mailbox, MultiPart};
 
-use crate::{Failure, FailureKind, Kind, Notification, Texts};
+use crate::{Failure, FailureKind, Form, Kind, Notification, Texts};
 
 /// Longest subject, in characters: RFC 5322 allows 998 bytes a line, and mail readers show far less.
 const SUBJECT: usize = 200;
@@ -21,10 +21,11 @@ pub(super) struct Letterhead {
 impl Letterhead {
     /// The message as it goes over the wire.
     pub(super) fn message(&self, texts: &Texts, notification: &Notification, to: Mailbox) -> Result<Vec<u8>, Failure> {
+        let [title, text, html] = texts.render(notification, [Form::Title, Form::Text, Form::Html]);
         let mut builder = Message::builder()
             .from(self.from.clone())
             .to(to)
-            .subject(subject(texts, notification))
+            .subject(subject(&title))
             .date(SystemTime::from(notification.at))
             // The same over all attempts: a copy that a lost answer caused is recognisable (RFC 5321, 6.1).
             .message_id(Some(self.identifier(&notification.key())))
@@ -43,7 +44,7 @@ impl Letterhead {
         if let Some(reply_to) = &self.reply_to {
             builder = builder.reply_to(reply_to.clone());
         }
-        let bodies = MultiPart::alternative_plain_html(texts.text(notification), texts.html(notification));
+        let bodies = MultiPart::alternative_plain_html(text, html);
         let message = builder.multipart(bodies).map_err(|error| {
             Failure::new(FailureKind::Refused, "no message can be made of this notification").caused_by(error)
         })?;
@@ -52,13 +53,8 @@ impl Letterhead {
 
     /// For people to look at: the headers that matter, and the text.
     pub(super) fn preview(&self, texts: &Texts, notification: &Notification) -> String {
-        format!(
-            "From: {}\nTo: {}\nSubject: {}\n\n{}",
-            self.from,
-            notification.recipient,
-            subject(texts, notification),
-            texts.text(notification)
-        )
+        let [title, text] = texts.render(notification, [Form::Title, Form::Text]);
+        format!("From: {}\nTo: {}\nSubject: {}\n\n{text}", self.from, notification.recipient, subject(&title))
     }
 
     fn identifier(&self, name: &str) -> String {
@@ -67,8 +63,7 @@ impl Letterhead {
 }
 
 /// Control characters become spaces: a line break from a payload never reaches a header.
-fn subject(texts: &Texts, notification: &Notification) -> String {
-    let title = texts.title(notification);
+fn subject(title: &str) -> String {
     let mut subject: String = title.chars().take(SUBJECT).map(|c| if c.is_control() { ' ' } else { c }).collect();
     if title.chars().nth(SUBJECT).is_some() {
         subject.push('…');

@@ -3,7 +3,7 @@
 
 use serde_json::{Value, json};
 
-use crate::{Kind, Notification, Texts};
+use crate::{Form, Kind, Notification, Texts};
 
 /// Of a header, in characters after escaping.
 const HEADER: usize = 150;
@@ -19,7 +19,8 @@ const INSTANCE: usize = 100;
 
 /// The body of the request.
 pub(super) fn message(texts: &Texts, notification: &Notification) -> Value {
-    compose(&texts.title(notification), &texts.slack(notification), notification)
+    let [title, body] = texts.render(notification, [Form::Title, Form::Slack]);
+    compose(&title, &body, notification)
 }
 
 /// From a plain title and a body in mrkdwn.
@@ -101,6 +102,9 @@ fn sections(body: &str) -> (Vec<String>, bool) {
 /// Where to cut a text of mrkdwn after at most `most` characters: at a character, and neither within `&amp;`
 /// nor within `<…|…>`.
 fn boundary(text: &str, most: usize) -> usize {
+    if text.len() <= most {
+        return text.len();
+    }
     let Some((end, _)) = text.char_indices().nth(most) else { return text.len() };
     let open = |start: char, close: char| {
         let at = text[..end].rfind(start)?;

@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::{Acknowledged, Flapping, Item, Kind, Notification, Standing, Texts, Undelivered};
+use crate::{Acknowledged, Flapping, Form, Item, Kind, Notification, Standing, Texts, Undelivered};
 
 /// Most items of a digest on a line of JSON.
 const ITEMS: usize = 1000;
@@ -128,6 +128,7 @@ impl<'a> Line<'a> {
     fn new(notification: &'a Notification, texts: &Texts) -> Self {
         let incident = &notification.incident;
         let items = (notification.kind == Kind::Digest).then_some(&notification.items);
+        let [title, text] = texts.render(notification, [Form::Title, Form::Text]);
         Self {
             notification: notification.id,
             key: notification.key(),
@@ -155,8 +156,8 @@ impl<'a> Line<'a> {
             standing: notification.standing.as_ref(),
             items: items.map(|items| items.iter().take(ITEMS).map(ItemLine::new).collect()),
             more: items.map(|items| items.len().saturating_sub(ITEMS)),
-            title: texts.title(notification),
-            text: texts.text(notification),
+            title,
+            text,
         }
     }
 

@@ -14,6 +14,7 @@ use super::reader::Reader;
 use super::samples;
 use super::templates::{Form, LARGEST, Templates, files};
 use super::variables;
+use super::wording::WORDING;
 use crate::{EXCERPT, Reason, Section, Severity, closest, one_of};
 
 /// The key under which the folder stands.
@@ -100,9 +101,9 @@ pub(super) fn errors(section: &Section<'_>) -> usize {
 fn try_out(templates: &Templates, own: &Own, folder: &Path, section: &mut Section<'_>) {
     let mut seen = BTreeSet::new();
     for sample in samples::all() {
+        let mut rendering = templates.of(&sample);
         for form in Form::ALL {
-            let variables = variables::of_notification(&sample, form.items());
-            let Err(error) = templates.render(form, &variables) else { continue };
+            let Err(error) = rendering.render(form) else { continue };
             let what = describe(&error, own, folder);
             let incident = &sample.incident;
             if innermost(&error).kind() == ErrorKind::UndefinedError && is_unsaid(incident.reason, own) {
@@ -181,7 +182,7 @@ pub(super) struct Unknown {
 /// The names that a template mentions, in whatever branch, and that are not among the variables it will get.
 pub(super) fn unknown_names(environment: &Environment<'_>, file: &str, known: &Value) -> Vec<Unknown> {
     let Ok(template) = environment.get_template(file) else { return Vec::new() };
-    let given: Vec<&str> = environment.globals().map(|(name, _)| name).chain(ENGINE).collect();
+    let given: Vec<&str> = environment.globals().map(|(name, _)| name).chain(ENGINE).chain([WORDING]).collect();
     let mentioned: BTreeSet<String> = template.undeclared_variables(true).into_iter().collect();
     mentioned
         .iter()
@@ -201,7 +202,9 @@ fn unknown(name: &str, known: &Value, source: &str) -> Option<Unknown> {
     for part in name.split('.') {
         let next = value.get_attr(part).unwrap_or_default();
         if next.is_undefined() {
-            let siblings: Vec<String> = value.try_iter().into_iter().flatten().map(|key| key.to_string()).collect();
+            let there = |key: &Value| value.get_item(key).is_ok_and(|value| !value.is_undefined());
+            let siblings = value.try_iter().into_iter().flatten().filter(there);
+            let siblings: Vec<String> = siblings.map(|key| key.to_string()).collect();
             let hint = closest(part, siblings.iter().map(String::as_str));
             let line = source.lines().position(|line| mentions(line, name)).map_or(1, |index| index + 1);
             return Some(Unknown {

@@ -1,10 +1,14 @@
 //! Making text fit to be shown: nothing invisible in what comes from outside, nothing ragged in what goes out.
 
+use std::borrow::Cow;
 use std::fmt::Write as _;
 
 /// One line of at most `most` characters: white space and control characters become single spaces, and what
 /// cannot be seen but changes how the rest is read (bidirectional overrides, zero-width marks) goes.
 pub(super) fn one_line(text: &str, most: usize) -> String {
+    if text.len() <= most && is_plain(text) {
+        return text.to_owned();
+    }
     let mut line = String::new();
     let mut length = 0;
     let mut gap = false;
@@ -31,6 +35,12 @@ pub(super) fn one_line(text: &str, most: usize) -> String {
     line
 }
 
+/// Whether it is such a line already, as most are, and has nothing but ASCII.
+fn is_plain(text: &str) -> bool {
+    let bytes = text.as_bytes();
+    bytes.iter().all(|byte| matches!(byte, b' '..=b'~')) && text.trim().len() == bytes.len() && !text.contains("  ")
+}
+
 /// Whether a character is invisible and yet changes what people read. The joiners that emoji and some scripts
 /// are written with are not among them.
 pub fn is_deceptive(c: char) -> bool {
@@ -54,7 +64,10 @@ pub(super) fn tidy(text: &str) -> String {
 /// Escapes for Slack's mrkdwn. `&`, `<` and `>` as Slack's reference tells ("Formatting text for app surfaces",
 /// "Escaping text"): without them nothing can mention or link. The signs of bold, code and strike-through become
 /// look-alikes, as Slack knows no escape for them.
-pub(super) fn mrkdwn(text: &str) -> String {
+pub(super) fn mrkdwn(text: &str) -> Cow<'_, str> {
+    if !text.bytes().any(|byte| b"&<>`*~".contains(&byte)) {
+        return Cow::Borrowed(text);
+    }
     let mut escaped = String::with_capacity(text.len());
     for c in text.chars() {
         match c {
@@ -67,7 +80,7 @@ pub(super) fn mrkdwn(text: &str) -> String {
             other => escaped.push(other),
         }
     }
-    escaped
+    Cow::Owned(escaped)
 }
 
 /// Most bytes of an address that is shown: a longer one would break on its way through mail and chat.

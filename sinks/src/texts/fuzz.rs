@@ -34,8 +34,9 @@ pub(crate) fn template(data: &[u8]) {
     for notification in
         [sample(Kind::Down, Reason::Other, true, false), sample(Kind::Resolved, Reason::Other, false, true)]
     {
+        let mut rendering = templates.of(&notification);
         for form in Form::ALL {
-            match templates.render(form, &variables::of_notification(&notification, form.items())) {
+            match rendering.render(form) {
                 Ok(text) => assert!(!text.is_empty() && text.len() <= LARGEST),
                 Err(error) => told(&error),
             }

@@ -13,6 +13,7 @@ mod reader;
 mod samples;
 mod templates;
 mod variables;
+mod wording;
 
 #[cfg(test)]
 mod tests;
@@ -25,12 +26,13 @@ use serde::Deserialize;
 
 use self::check::Own;
 use self::reader::Reader;
-use self::templates::{Form, Templates};
+use self::templates::Templates;
 use crate::{Notification, Section, closest, one_of};
 
 pub use self::clean::is_deceptive;
 pub use self::inline::Inline;
 pub use self::reader::Language;
+pub use self::templates::Form;
 
 /// The keys about texts, the same for every sink and for the config's `[messages]`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
@@ -93,24 +95,52 @@ impl Texts {
         self.language
     }
 
-    /// One line that says it all: an email's subject, a Slack message's header, a phone's notification.
+    /// See [`Form::Title`].
     pub fn title(&self, notification: &Notification) -> String {
-        self.render(Form::Title, notification)
+        let [title] = self.render(notification, [Form::Title]);
+        title
     }
 
-    /// The whole message as plain text.
+    /// See [`Form::Text`].
     pub fn text(&self, notification: &Notification) -> String {
-        self.render(Form::Text, notification)
+        let [text] = self.render(notification, [Form::Text]);
+        text
     }
 
-    /// The whole message as an HTML document for mail readers.
+    /// See [`Form::Html`].
     pub fn html(&self, notification: &Notification) -> String {
-        self.render(Form::Html, notification)
+        let [html] = self.render(notification, [Form::Html]);
+        html
     }
 
-    /// The message below its title in Slack's mrkdwn, everything from outside escaped.
+    /// See [`Form::Slack`].
     pub fn slack(&self, notification: &Notification) -> String {
-        self.render(Form::Slack, notification)
+        let [slack] = self.render(notification, [Form::Slack]);
+        slack
+    }
+
+    /// A notification in several forms, which costs less than one after the other.
+    pub fn render<const N: usize>(&self, notification: &Notification, forms: [Form; N]) -> [String; N] {
+        let mut own = self.own.as_deref().map(|own| (own, own.compiled.of(notification)));
+        let mut built_in = self.built_in.of(notification);
+        forms.map(|form| {
+            if let Some((own, rendering)) = &mut own {
+                match rendering.render(form) {
+                    Ok(text) => return text,
+                    Err(error) => tracing::warn!(
+                        notification = notification.id,
+                        incident = notification.incident.id,
+                        error = check::describe(&error, &own.sources, &own.folder),
+                        "a template failed; the built-in one says it instead"
+                    ),
+                }
+            }
+            built_in.render(form).unwrap_or_else(|error| {
+                // Not known to happen; but a message that says little is better than none.
+                tracing::error!(notification = notification.id, %error, "a built-in template failed");
+                clean::one_line(notification.incident.instance.title(), templates::TITLE)
+            })
+        })
     }
 
     fn built_in(reader: &Reader) -> Self {
@@ -118,26 +148,6 @@ impl Texts {
         // They are the same in every run, and the tests compile and render them all.
         let built_in = Arc::new(templates.expect("the built-in templates compile"));
         Self { language: reader.language, built_in, own: None }
-    }
-
-    fn render(&self, form: Form, notification: &Notification) -> String {
-        let variables = variables::of_notification(notification, form.items());
-        if let Some(own) = &self.own {
-            match own.compiled.render(form, &variables) {
-                Ok(text) => return text,
-                Err(error) => tracing::warn!(
-                    notification = notification.id,
-                    incident = notification.incident.id,
-                    error = check::describe(&error, &own.sources, &own.folder),
-                    "a template failed; the built-in one says it instead"
-                ),
-            }
-        }
-        self.built_in.render(form, &variables).unwrap_or_else(|error| {
-            // Not known to happen; but a message that says little is better than none.
-            tracing::error!(notification = notification.id, %error, "a built-in template failed");
-            clean::one_line(notification.incident.instance.title(), templates::TITLE)
-        })
     }
 }
 

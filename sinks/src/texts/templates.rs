@@ -1,6 +1,7 @@
 //! The template engine, set up so that a template can neither run away nor let anything through unescaped.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use minijinja::syntax::SyntaxConfig;
 use minijinja::value::Value;
@@ -8,9 +9,10 @@ use minijinja::{AutoEscape, Environment, Error, ErrorKind, Output, State, Undefi
 
 use super::clean::{mrkdwn, one_line, tidy};
 use super::reader::Reader;
+use super::variables;
+use super::wording::{self, LAID_OUT, WORDS};
+use crate::{Kind, Notification};
 
-/// The file with the sentences that the others lay out.
-pub(super) const WORDS: &str = "words.txt";
 /// Most bytes that a template may render, and may be long itself.
 pub(super) const LARGEST: usize = 100 * 1024;
 /// Most characters of a title: Slack's limit for a header.
@@ -23,10 +25,14 @@ const DEPTH: usize = 100;
 
 /// One of the ways to say it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Form {
+pub enum Form {
+    /// One line that says it all: an email's subject, a Slack message's header, a phone's notification.
     Title,
+    /// The whole message as plain text.
     Text,
+    /// The whole message as an HTML document for mail readers.
     Html,
+    /// The message below its title in Slack's mrkdwn, everything from outside escaped.
     Slack,
 }
 
@@ -44,7 +50,7 @@ impl Form {
     }
 
     /// How many lines of a digest it names at most; of the rest it says how many there are.
-    pub(super) fn items(self) -> usize {
+    fn items(self) -> usize {
         match self {
             Self::Title => 1,
             Self::Text | Self::Html => 100,
@@ -62,19 +68,34 @@ impl Form {
         }
     }
 
-    fn escape(self) -> AutoEscape {
+    fn escape(self) -> Escape {
         match self {
-            Self::Title | Self::Text => AutoEscape::None,
+            Self::Title | Self::Text => Escape::None,
+            Self::Html => Escape::Html,
+            Self::Slack => Escape::Slack,
+        }
+    }
+}
+
+/// How a form writes what is not ours.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Escape {
+    None,
+    Html,
+    Slack,
+}
+
+impl Escape {
+    const ALL: [Self; 3] = [Self::None, Self::Html, Self::Slack];
+
+    fn engine(self) -> AutoEscape {
+        match self {
+            Self::None => AutoEscape::None,
             Self::Html => AutoEscape::Html,
             Self::Slack => AutoEscape::Custom("mrkdwn".into()),
         }
     }
 }
-
-/// What the others lay out of [`WORDS`]. An own file has all of it and replaces what it sets: one that was written for a
-/// former version lacks nothing that has come since.
-const LAID_OUT: &str = "title, language, paragraphs, quote_label, quote, list_label, entry, more, reconnect, acknowledge, \
-                        steps_label, steps, facts";
 
 /// Every file that there is, as a user may replace it.
 pub(super) fn files() -> [&'static str; 5] {
@@ -82,42 +103,60 @@ pub(super) fn files() -> [&'static str; 5] {
     [title, text, html, slack, WORDS]
 }
 
-/// Compiled templates. Each form has an environment of its own, so that whatever a template includes or imports is
-/// escaped for the form it ends up in.
+/// Compiled templates. Each way of escaping has an environment of its own, so that whatever a template includes or
+/// imports is escaped for the form it ends up in.
 #[derive(Debug)]
-pub(super) struct Templates([Environment<'static>; 4]);
+pub(super) struct Templates([Arc<Environment<'static>>; 3]);
 
 impl Templates {
     /// Compiles the built-in templates in the reader's language, save those that `own` replaces. As
     /// `built-in/NAME` all stay within reach, for an own template that only adds to one.
     pub(super) fn compile(reader: &Reader, own: &BTreeMap<&'static str, String>) -> Result<Self, Error> {
-        let environment = |form: Form| -> Result<_, Error> {
-            let mut environment = with_filters(form, reader);
+        let environment = |escape: Escape| -> Result<_, Error> {
+            let mut environment = with_filters(escape, reader);
             let built_in = Form::ALL.map(|form| (form.file(), form.built_in()));
             for (name, source) in built_in.into_iter().chain([(WORDS, reader.language.words())]) {
                 environment.add_template_owned(format!("built-in/{name}"), source)?;
                 let source = match own.get(name) {
                     // On the line of the first of its own, so that mistakes keep their lines.
-                    Some(own) if name == WORDS => format!("{{% from 'built-in/{WORDS}' import {LAID_OUT} %}}{own}"),
+                    Some(own) if name == WORDS => {
+                        format!("{{% from 'built-in/{WORDS}' import {} %}}{own}", LAID_OUT.join(", "))
+                    }
                     own => own.map_or(source, String::as_str).to_owned(),
                 };
                 environment.add_template_owned(name, source)?;
             }
-            Ok(environment)
+            Ok(Arc::new(environment))
         };
-        let [title, text, html, slack] = Form::ALL.map(environment);
-        Ok(Self([title?, text?, html?, slack?]))
+        let [none, html, slack] = Escape::ALL.map(environment);
+        Ok(Self([none?, html?, slack?]))
     }
 
     /// The form's environment.
-    pub(super) fn environment(&self, form: Form) -> &Environment<'static> {
-        &self.0[form as usize]
+    pub(super) fn environment(&self, form: Form) -> &Arc<Environment<'static>> {
+        &self.0[form.escape() as usize]
     }
 
-    /// Puts a notification's variables into words. Fails rather than say nothing, or too much.
-    pub(super) fn render(&self, form: Form, variables: &Value) -> Result<String, Error> {
-        let template = self.environment(form).get_template(form.file())?;
-        let rendered = template.render(variables)?;
+    /// To put a notification into words.
+    pub(super) fn of<'r>(&'r self, notification: &'r Notification) -> Rendering<'r> {
+        Rendering { templates: self, notification, variables: BTreeMap::new(), roots: BTreeMap::new() }
+    }
+}
+
+/// One notification as it is put into words. What forms have in common is made once.
+pub(super) struct Rendering<'r> {
+    templates: &'r Templates,
+    notification: &'r Notification,
+    /// By the most lines of a digest that they name.
+    variables: BTreeMap<usize, Value>,
+    roots: BTreeMap<(Escape, usize), Value>,
+}
+
+impl Rendering<'_> {
+    /// Fails rather than say nothing, or too much.
+    pub(super) fn render(&mut self, form: Form) -> Result<String, Error> {
+        let root = self.root(form);
+        let rendered = self.templates.environment(form).get_template(form.file())?.render(root)?;
         let refused = |why: &str| Err(Error::new(ErrorKind::InvalidOperation, format!("{} {why}", form.file())));
         if rendered.len() > LARGEST {
             return refused("renders more than 100 KiB");
@@ -127,6 +166,16 @@ impl Templates {
             Form::Text | Form::Html | Form::Slack => tidy(&rendered),
         };
         if finished.is_empty() { refused("renders nothing") } else { Ok(finished) }
+    }
+
+    /// All that a form's template can say.
+    fn root(&mut self, form: Form) -> Value {
+        let most = if self.notification.kind == Kind::Digest { form.items() } else { 0 };
+        let variables =
+            self.variables.entry(most).or_insert_with(|| variables::of_notification(self.notification, most));
+        let environment = self.templates.environment(form);
+        let root = || wording::beside(variables, environment);
+        self.roots.entry((form.escape(), most)).or_insert_with(root).clone()
     }
 }
 
@@ -151,15 +200,15 @@ fn syntax() -> SyntaxConfig {
     SyntaxConfig::builder().trim_blocks(true).lstrip_blocks(true).build().unwrap_or_default()
 }
 
-fn with_filters(form: Form, reader: &Reader) -> Environment<'static> {
-    let mut environment = bare(form.escape());
+fn with_filters(escape: Escape, reader: &Reader) -> Environment<'static> {
+    let mut environment = bare(escape.engine());
     let clock = reader.clone();
     environment
         .add_filter("local", move |moment: Value, format: Option<String>| local(&clock, &moment, format.as_deref()));
     let clock = reader.clone();
     environment.add_filter("duration", move |seconds: i64| clock.duration(seconds));
     environment.add_filter("mrkdwn", |text: Value| {
-        if text.is_safe() { text } else { Value::from_safe_string(mrkdwn(&text.to_string())) }
+        if text.is_safe() { text } else { Value::from_safe_string(mrkdwn(&text.to_string()).into_owned()) }
     });
     environment
 }
@@ -185,10 +234,13 @@ fn local(reader: &Reader, moment: &Value, format: Option<&str>) -> Result<String
 
 /// Prints a value as its form needs it: none is nothing, and what is not ours is escaped.
 fn write(out: &mut Output, state: &mut State, value: &Value) -> Result<(), Error> {
-    match state.auto_escape() {
+    match (state.auto_escape(), value.as_str()) {
         _ if value.is_none() => Ok(()),
-        AutoEscape::Custom(_) if value.is_safe() => out.write_str(&value.to_string()).map_err(Error::from),
-        AutoEscape::Custom(_) => out.write_str(&mrkdwn(&value.to_string())).map_err(Error::from),
+        // As the engine would, by way of its `Display`.
+        (AutoEscape::None, Some(text)) => out.write_str(text).map_err(Error::from),
+        (_, Some(text)) if value.is_safe() => out.write_str(text).map_err(Error::from),
+        (AutoEscape::Custom(_), Some(text)) => out.write_str(&mrkdwn(text)).map_err(Error::from),
+        (AutoEscape::Custom(_), None) => out.write_str(&mrkdwn(&value.to_string())).map_err(Error::from),
         _ => escape_formatter(out, state, value),
     }
 }

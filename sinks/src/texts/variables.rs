@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use jiff::Timestamp;
+use jiff::fmt::temporal::DateTimePrinter;
 use minijinja::context;
 use minijinja::value::{Enumerator, Object, Value};
 
@@ -42,8 +43,8 @@ pub(super) fn of_notification(notification: &Notification, most: usize) -> Value
         acknowledge_url => asked_url(notification, notification.acknowledge_url.as_deref()),
         reconnect_url => asked_url(notification, notification.reconnect_url.as_deref()),
         standing => notification.standing.as_ref().map(standing),
-        incident => lasting(about, notification.at),
-        instance => instance(&about.instance),
+        incident => lasting(about, notification.at, NAME),
+        instance => instance(&about.instance, NAME),
         source => one_line(&about.source, NAME),
     }
 }
@@ -105,17 +106,11 @@ fn counts(digest: &Digest<'_>, shown: usize) -> Value {
 
 /// A line of a digest: as the one of any message, its names shorter.
 fn item(line: &Line<'_>, now: Timestamp) -> Value {
-    let of = &line.incident.instance;
-    let by = line.incident.acknowledged.as_ref().map(|by| acknowledged(by, LISTED));
     context! {
         notification => line.notification,
         kind => line.kind.as_str(),
-        incident => context! { acknowledged => by, ..lasting(line.incident, now) },
-        instance => context! {
-            title => title(of, LISTED),
-            phone => optional(of.masked_phone().as_deref(), LISTED / 2),
-            ..instance(of)
-        },
+        incident => lasting(line.incident, now, LISTED),
+        instance => instance(&line.incident.instance, LISTED),
         source => one_line(&line.incident.source, NAME),
         flapping => line.flapping.map(|flaps| flapping(flaps, now)),
     }
@@ -139,25 +134,30 @@ fn asked_url(notification: &Notification, url: Option<&str>) -> String {
 
 /// What there is to say about an incident before anybody is notified of it.
 pub(super) fn of_incident(of: &Incident) -> Value {
-    context! { incident => incident(of), instance => instance(&of.instance), source => one_line(&of.source, NAME) }
-}
-
-fn lasting(of: &Incident, now: Timestamp) -> Value {
-    context! { downtime => seconds(of.opened_at, of.closed_at.unwrap_or(now)), ..incident(of) }
-}
-
-fn incident(incident: &Incident) -> Value {
     context! {
-        id => incident.id,
+        incident => incident(of, NAME, Value::UNDEFINED),
+        instance => instance(&of.instance, NAME),
+        source => one_line(&of.source, NAME),
+    }
+}
+
+fn lasting(of: &Incident, now: Timestamp, most: usize) -> Value {
+    incident(of, most, seconds(of.opened_at, of.closed_at.unwrap_or(now)).into())
+}
+
+fn incident(incident: &Incident, most: usize, downtime: Value) -> Value {
+    context! {
         reason => incident.reason.as_str(),
+        is_closed => incident.closed_at.is_some(),
+        acknowledged => incident.acknowledged.as_ref().map(|by| acknowledged(by, most)),
+        is_outage => incident.reason.is_outage(),
+        is_own => incident.reason.is_own(),
+        downtime => downtime,
+        id => incident.id,
         error => optional(incident.error.as_deref(), WORDS),
         opened_at => moment(incident.opened_at),
         closed_at => incident.closed_at.map(moment).unwrap_or_default(),
-        is_closed => incident.closed_at.is_some(),
-        is_outage => incident.reason.is_outage(),
-        is_own => incident.reason.is_own(),
         found => incident.found,
-        acknowledged => incident.acknowledged.as_ref().map(|by| acknowledged(by, NAME)),
     }
 }
 
@@ -165,13 +165,13 @@ fn acknowledged(acknowledged: &Acknowledged, most: usize) -> Value {
     context! { by => one_line(&acknowledged.by, most), at => moment(acknowledged.at) }
 }
 
-fn instance(instance: &Instance) -> Value {
+fn instance(instance: &Instance, most: usize) -> Value {
     let labels = instance.labels.iter().map(|(key, value)| (one_line(key, NAME), one_line(value, ADDRESS)));
     context! {
         id => one_line(&instance.id, IDENTIFIER),
         name => optional(instance.name.as_deref(), NAME),
-        title => title(instance, NAME),
-        phone => optional(instance.masked_phone().as_deref(), NAME / 2),
+        title => title(instance, most),
+        phone => optional(instance.masked_phone().as_deref(), most / 2),
         labels => Value::from_object(Labels(labels.collect())),
     }
 }
@@ -188,7 +188,7 @@ fn optional(text: Option<&str>, most: usize) -> String {
 
 /// As RFC 3339 writes it, which the filter `local` reads.
 fn moment(at: Timestamp) -> String {
-    at.strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
+    DateTimePrinter::new().precision(Some(0)).timestamp_to_string(&at)
 }
 
 fn seconds(from: Timestamp, to: Timestamp) -> i64 {

@@ -3,6 +3,7 @@
 //! The first message of a group leaves at once and opens the group's window; what becomes due while it is open is
 //! put off to its end, and leaves then as one message. A message keeps its parts and its number over all attempts.
 
+use std::sync::LazyLock;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -93,12 +94,8 @@ impl Lessor<'_> {
     }
 
     fn oldest(&self, connection: &Connection, sink: &str) -> rusqlite::Result<Option<Candidate>> {
-        let query = format!(
-            "{} WHERE sink = ? AND state = 'pending' AND leased = 0 AND due_at <= ? ORDER BY due_at, notification.id LIMIT 1",
-            columns()
-        );
         let values = params![sink, self.now.as_millisecond()];
-        connection.prepare_cached(&query)?.query_row(values, |row| self.read(row)).optional()
+        connection.prepare_cached(&OLDEST)?.query_row(values, |row| self.read(row)).optional()
     }
 
     /// If something holds it back, or its group's window is open, it is due again when that ends, and so are those of
@@ -160,20 +157,19 @@ impl Lessor<'_> {
         for part in together.iter_mut().chain([&mut first]) {
             self.add_tally(connection, part)?;
         }
-        let (lost, owed_at) = (first.lost, first.owed_at);
-        let mut notification = first.notification;
+        let Candidate { mut notification, lost, owed_at, batch, .. } = first;
         if let Some(lost) = lost {
             notification.undelivered = undelivered(connection, lost)?;
         }
-        let covers: Vec<i64> = if together.is_empty() {
-            vec![notification.id]
+        let mut covers = vec![notification.id];
+        if together.is_empty() {
+            self.begin(connection, &notification, None)?;
         } else {
-            let leader = first.batch.unwrap_or(notification.id);
-            let covers = together.iter().map(|part| part.notification.id).collect();
+            let leader = batch.unwrap_or(notification.id);
+            together.iter().try_for_each(|part| self.begin(connection, &part.notification, Some(leader)))?;
+            covers = together.iter().map(|part| part.notification.id).collect();
             notification = digest(notification, leader, together);
-            covers
-        };
-        self.begin(connection, &notification, &covers)?;
+        }
         if asks_to_act(&notification) {
             notification.acknowledge_url = self.acknowledge_url(&notification);
             notification.reconnect_url = self.reconnect_url(&notification);
@@ -246,18 +242,15 @@ impl Lessor<'_> {
         Ok(left)
     }
 
-    /// Notes that an attempt is under way, and what it will tell.
-    fn begin(&self, connection: &Connection, notification: &Notification, covers: &[i64]) -> rusqlite::Result<()> {
-        let update = "UPDATE notification SET leased = 1, attempts = attempts + 1, held_by = NULL, batch = ?2, \
-                      told_reason = (SELECT reason FROM incident WHERE incident.id = notification.incident), \
-                      told_closed = (SELECT closed_at IS NOT NULL FROM incident WHERE incident.id = notification.incident) \
-                      WHERE id IN (SELECT value FROM json_each(?1))";
-        let insert = "INSERT INTO attempt (notification, number, started_at) \
-                      SELECT id, attempts, ?2 FROM notification WHERE id IN (SELECT value FROM json_each(?1))";
-        let batch = (notification.kind == Kind::Digest).then_some(notification.id);
-        let covers = serde_json::json!(covers).to_string();
-        connection.prepare_cached(update)?.execute(params![covers, batch])?;
-        connection.prepare_cached(insert)?.execute(params![covers, self.now.as_millisecond()])?;
+    /// Notes that an attempt is under way, in what message, and what it will tell.
+    fn begin(&self, connection: &Connection, part: &Notification, batch: Option<i64>) -> rusqlite::Result<()> {
+        let Notification { id, attempt, incident, .. } = part;
+        let update = "UPDATE notification SET leased = 1, attempts = ?2, held_by = NULL, batch = ?3, told_reason = ?4, \
+                      told_closed = ?5 WHERE id = ?1";
+        let values = params![id, attempt, batch, incident.reason.as_str(), incident.closed_at.is_some()];
+        connection.prepare_cached(update)?.execute(values)?;
+        let insert = "INSERT INTO attempt (notification, number, started_at) VALUES (?, ?, ?)";
+        connection.prepare_cached(insert)?.execute(params![id, attempt, self.now.as_millisecond()])?;
         Ok(())
     }
 
@@ -341,6 +334,11 @@ const KNOWS: &str = "(SELECT coalesce(max(1 + (other.told_closed = 1)), 0) FROM 
     WHERE closed_at IS NOT NULL AND other.incident = notification.incident AND other.sink = notification.sink \
     AND other.recipient = notification.recipient AND other.id <> notification.id AND other.kind <> 'flapping' \
     AND (other.state = 'delivered' OR (other.leased = 1 AND other.told_closed = 1)))";
+
+static OLDEST: LazyLock<String> = LazyLock::new(|| {
+    let due = "sink = ? AND state = 'pending' AND leased = 0 AND due_at <= ?";
+    format!("{} WHERE {due} ORDER BY due_at, notification.id LIMIT 1", columns())
+});
 
 fn columns() -> String {
     format!(

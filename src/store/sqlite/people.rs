@@ -92,11 +92,12 @@ pub(super) fn who_know(connection: &Connection, incident: i64) -> rusqlite::Resu
 }
 
 /// That a line flaps tells of no outage in particular. A reminder or a step of an escalation that was not tried yet is
-/// nothing that anybody waits for; but what is left of them when the line is back was due before, and will be told.
+/// nothing that anybody waits for; but what is left of them when the line is back was due before, and will be told. (For a
+/// list of three, SQLite would make a table each time.)
 fn read(connection: &Connection, filter: &str, values: impl Params) -> rusqlite::Result<People> {
     let query = format!(
         "SELECT sink, recipient, rule, wants_resolved, state, told_reason, told_closed, grouping, \
-         leased OR attempts > 0 OR kind NOT IN ('reminder', 'escalation', 'steady') \
+         leased OR attempts > 0 OR (kind <> 'reminder' AND kind <> 'escalation' AND kind <> 'steady') \
              OR (kind = 'escalation' AND (SELECT closed_at IS NOT NULL FROM incident WHERE id = ?1)), \
          kind = 'resolved', kind = 'steady' FROM notification WHERE incident = ?1 AND kind <> 'flapping' {filter} ORDER BY id"
     );

@@ -1,6 +1,7 @@
 //! The life of a notification after its attempts: settled, given up, tried again, forgotten.
 
 use std::collections::BTreeSet;
+use std::sync::LazyLock;
 
 use jiff::Timestamp;
 use linedown_sinks::Incident;
@@ -71,7 +72,6 @@ fn finish(connection: &Connection, id: i64, state: &str, detail: &str, at: Times
 /// goes on is reminded of it.
 fn after_delivery(connection: &Connection, id: i64, now: Timestamp, routing: &Routing) -> rusqlite::Result<Settled> {
     let (incident, owed) = owed_by(connection, id)?;
-    let incident = row::incident_by_id(connection, incident)?;
     let sinks = go_on(connection, owed, &incident, now, routing)?;
     Ok(Settled { sinks, ..Settled::default() })
 }
@@ -80,7 +80,6 @@ fn after_delivery(connection: &Connection, id: i64, now: Timestamp, routing: &Ro
 /// reminded of what goes on, and who knew of the outage already hears of its end.
 fn after_death(connection: &Connection, id: i64, now: Timestamp, routing: &Routing) -> rusqlite::Result<Settled> {
     let (incident, lost) = owed_by(connection, id)?;
-    let incident = row::incident_by_id(connection, incident)?;
     let tried = sinks_tried(connection, id)?;
     let told_instead = routing.fallback(&lost, &tried, &incident);
     for owed in &told_instead {
@@ -122,22 +121,29 @@ fn is_reminded(connection: &Connection, incident: i64, owed: &Owed) -> rusqlite:
     connection.prepare_cached(query)?.query_row(params![incident, owed.sink, owed.recipient], |row| row.get(0))
 }
 
-fn owed_by(connection: &Connection, id: i64) -> rusqlite::Result<(i64, Owed)> {
-    let query = "SELECT incident, rule, sink, recipient, kind, wants_resolved, grouping \
-                 FROM notification WHERE id = ?";
-    connection.prepare_cached(query)?.query_row([id], |row| {
+static OWED: LazyLock<String> = LazyLock::new(|| {
+    format!(
+        "SELECT {}, rule, sink, recipient, kind, wants_resolved, grouping \
+         FROM notification JOIN incident ON incident.id = notification.incident WHERE notification.id = ?",
+        row::INCIDENT
+    )
+});
+
+fn owed_by(connection: &Connection, id: i64) -> rusqlite::Result<(Incident, Owed)> {
+    connection.prepare_cached(&OWED)?.query_row([id], |row| {
+        let first = row::INCIDENT_COLUMNS;
         let owed = Owed {
-            rule: row.get(1)?,
-            sink: row.get(2)?,
-            recipient: row.get(3)?,
-            kind: row::kind(row, 4)?,
-            resolved: row.get(5)?,
-            group: row.get(6)?,
+            rule: row.get(first)?,
+            sink: row.get(first + 1)?,
+            recipient: row.get(first + 2)?,
+            kind: row::kind(row, first + 3)?,
+            resolved: row.get(first + 4)?,
+            group: row.get(first + 5)?,
             due_at: Timestamp::MIN,
             held_by: None,
             since: None,
         };
-        Ok((row.get(0)?, owed))
+        Ok((row::incident(row, 0)?, owed))
     })
 }
 

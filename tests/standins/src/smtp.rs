@@ -130,20 +130,25 @@ pub struct Smtp {
 impl Smtp {
     /// Without encryption, for everybody.
     pub fn new() -> Self {
-        Self::start(Encryption::None, None)
+        Self::start(Encryption::None, None, true)
+    }
+
+    /// Like [`Smtp::new`], but it takes one command after the other.
+    pub fn one_by_one() -> Self {
+        Self::start(Encryption::None, None, false)
     }
 
     /// For everybody, encrypted.
     pub fn with(encryption: Encryption<'_>) -> Self {
-        Self::start(encryption, None)
+        Self::start(encryption, None, true)
     }
 
     /// For one account only.
     pub fn with_login(encryption: Encryption<'_>, account: &str, password: &str) -> Self {
-        Self::start(encryption, Some([account, password]))
+        Self::start(encryption, Some([account, password]), true)
     }
 
-    fn start(encryption: Encryption<'_>, login: Option<[&str; 2]>) -> Self {
+    fn start(encryption: Encryption<'_>, login: Option<[&str; 2]>, pipelining: bool) -> Self {
         let (name, certificates) = match encryption {
             Encryption::None => ("none", None),
             Encryption::StartTls(certificates) => ("starttls", Some(certificates)),
@@ -154,6 +159,7 @@ impl Smtp {
             "certificate": certificates.map(Certificates::certificate),
             "key": certificates.map(Certificates::key),
             "login": login,
+            "pipelining": pipelining,
         });
         // Debian's own interpreter: it is the one that sees Debian's packages.
         let mut child = Process::new("/usr/bin/python3")

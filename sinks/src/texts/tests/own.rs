@@ -5,7 +5,7 @@ use std::fs;
 use tempfile::TempDir;
 
 use super::super::samples::{self, sample};
-use super::super::{TextKeys, Texts};
+use super::super::{Form, TextKeys, Texts};
 use super::check;
 use crate::{Kind, Problem, Reason, Severity};
 
@@ -52,6 +52,36 @@ fn an_own_template_may_add_to_a_built_in_one() {
     assert!(text.starts_with("🔴 Loja Centro is down: reason unknown\n\nLoja Centro has been"), "{text}");
     assert!(text.contains("What to do\n1. Call the manager on duty.\n\nLine: "), "{text}");
     assert!(text.ends_with("Message: 12\n\nSee https://wiki.example/lines"), "{text}");
+}
+
+#[test]
+fn a_layout_of_ones_own_may_begin_as_a_copy_of_the_built_in_one() {
+    let copies = [
+        ("title.txt", include_str!("../layout/title.txt")),
+        ("text.txt", include_str!("../layout/text.txt")),
+        ("html.html", include_str!("../layout/html.html")),
+        ("slack.txt", include_str!("../layout/slack.txt")),
+    ];
+    let (texts, built_in) = (accepted(&copies), accepted(&[]));
+    for sample in [samples::everything(), samples::digest(2), sample(Kind::Worse, Reason::NumberBlocked, true, false)] {
+        let forms = [Form::Title, Form::Text, Form::Html, Form::Slack];
+        assert_eq!(texts.render(&sample, forms), built_in.render(&sample, forms));
+    }
+}
+
+#[test]
+fn a_layout_that_imports_the_words_says_the_same() {
+    let source = "{% import 'words.txt' as words %}\n{% include 'title.txt' +%}\n\n\
+                  {% for paragraph in words.paragraphs if paragraph %}\n{{ paragraph }}\n\n{% endfor %}\n\
+                  {% for item in items %}\n- {{ words.entry(item) }}\n{% endfor %}";
+    let texts = accepted(&[("text.txt", source)]);
+    let digest = samples::digest(2);
+    let (own, built_in) = (texts.text(&digest), accepted(&[]).text(&digest));
+    let head = own.split("\n- ").next().unwrap();
+    assert!(built_in.starts_with(head) && head.lines().count() > 3, "{own}");
+    let entries =
+        |text: &str| text.lines().filter(|line| line.starts_with("- ")).map(str::to_owned).collect::<Vec<_>>();
+    assert!(entries(&own).len() == 2 && entries(&own) == entries(&built_in), "{own}\n{built_in}");
 }
 
 #[test]
