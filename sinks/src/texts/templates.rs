@@ -7,6 +7,7 @@ use minijinja::value::Value;
 use minijinja::{AutoEscape, Environment, Error, ErrorKind, Output, State, UndefinedBehavior, escape_formatter};
 
 use super::clean::{mrkdwn, one_line, tidy};
+use super::imports;
 use super::reader::Reader;
 
 /// The file with the sentences that the others lay out.
@@ -95,13 +96,13 @@ impl Templates {
             let mut environment = with_filters(form, reader);
             let built_in = Form::ALL.map(|form| (form.file(), form.built_in()));
             for (name, source) in built_in.into_iter().chain([(WORDS, reader.language.words())]) {
-                environment.add_template_owned(format!("built-in/{name}"), source)?;
+                imports::add(&mut environment, format!("built-in/{name}"), source.to_owned())?;
                 let source = match own.get(name) {
                     // On the line of the first of its own, so that mistakes keep their lines.
                     Some(own) if name == WORDS => format!("{{% from 'built-in/{WORDS}' import {LAID_OUT} %}}{own}"),
                     own => own.map_or(source, String::as_str).to_owned(),
                 };
-                environment.add_template_owned(name, source)?;
+                imports::add(&mut environment, name.to_owned(), source)?;
             }
             Ok(environment)
         };
