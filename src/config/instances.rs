@@ -1,5 +1,5 @@
 //! What the layers of the config say of each instance, before any of it is checked. Kept as text: a tree of a hundred
-//! thousand of them would take ten times the memory.
+//! thousand of them would take many times the memory.
 
 use serde_json::Value;
 

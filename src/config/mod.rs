@@ -5,6 +5,8 @@
 
 mod acme;
 mod file;
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) mod fuzz;
 mod gateway;
 mod heartbeat;
 mod instances;

@@ -1,16 +1,16 @@
 //! Cuts a file into pieces that can be parsed one after the other: everything but the inventory, then the inventory,
-//! some lines at a time. What a parser makes of a text on its way to the values takes forty times the text's memory.
+//! some lines at a time. What a parser makes of a text on its way to the values takes some thirty times its memory.
 //!
 //! A piece is a TOML document of its own, and all pieces together say what the file says if no line of the inventory
 //! is in two of them and the first has no inventory. Where that does not hold the file is better parsed as a whole, as
 //! is one that is mistaken: then each mistake is found, and where it is.
 
 use std::borrow::Cow;
-use std::iter;
+use std::iter::{self, Peekable};
 use std::ops::Range;
 
 use toml_parser::Source;
-use toml_parser::lexer::{Lexer, TokenKind};
+use toml_parser::lexer::{Lexer, Token, TokenKind};
 
 /// The inventory's table.
 pub(super) const INVENTORY: &str = "instances";
@@ -61,25 +61,41 @@ pub(super) fn whole(file: &str) -> Vec<Piece> {
 /// The file's pieces, each with enough bytes. The first one holds everything but the inventory.
 pub(super) fn cut(file: &str, enough: usize) -> Vec<Piece> {
     let mut cut = Cut { enough, ..Cut::default() };
-    for (at, expression) in expressions(file) {
-        let owner = match expression {
-            Expression::Header([Some(INVENTORY), _], true) => return whole(file),
-            Expression::Header([Some(INVENTORY), None], false) if cut.header.is_some() => return whole(file),
-            Expression::Header([Some(INVENTORY), None], false) => Owner::Header,
-            Expression::Header([Some(INVENTORY), Some(line)], false) => Owner::Line(line),
-            Expression::Header(..) => Owner::Rest,
-            Expression::Key(key) if cut.is_in_header => Owner::Line(key),
-            Expression::Key(_) => continue,
+    for Expression { at, brackets, keys } in expressions(file) {
+        let owner = match (brackets, keys, cut.section) {
+            (0, [Some(INVENTORY), Some(line)], Section::Root)
+            | (0, [Some(line), _], Section::Inventory)
+            | (1, [Some(INVENTORY), Some(line)], _) => Owner::Line(line),
+            (0, _, Section::Inventory | Section::Other) => continue,
+            // Where it may be twice, it takes the whole to say whether it is a mistake.
+            (1, [Some(INVENTORY), None], _) if cut.header.is_none() && !cut.has_keys => Owner::Header,
+            (1.., [Some(INVENTORY), _], _) => return whole(file),
+            _ => Owner::Rest,
         };
-        if let Expression::Header(..) = expression {
-            cut.is_in_header = owner == Owner::Header;
-        }
-        if owner == Owner::Header {
-            cut.header = Some(at..file[at..].find('\n').map_or(file.len(), |end| at + end + 1));
+        match (brackets, owner) {
+            (0, Owner::Line(_)) => cut.has_keys = true,
+            (0, _) => {}
+            (_, Owner::Header) => {
+                cut.section = Section::Inventory;
+                cut.header = Some(at..file[at..].find('\n').map_or(file.len(), |end| at + end + 1));
+            }
+            _ => cut.section = Section::Other,
         }
         cut.begin(at, owner);
     }
     cut.end(file.len())
+}
+
+/// What keys are from under.
+#[derive(Clone, Copy, Default, PartialEq, Eq)]
+enum Section {
+    /// No header.
+    #[default]
+    Root,
+    /// `[instances]`.
+    Inventory,
+    /// Another one.
+    Other,
 }
 
 /// Whose some part of a file is.
@@ -103,10 +119,11 @@ struct Cut<'t> {
     /// Whose the present part is, and where that begins.
     owner: Owner<'t>,
     start: usize,
+    section: Section,
     /// `[instances]`, if it was there: each piece with keys from under it needs it.
     header: Option<Range<usize>>,
-    /// Whether keys that follow are from under it.
-    is_in_header: bool,
+    /// Whether some line was set by keys and not by a header.
+    has_keys: bool,
 }
 
 impl<'t> Cut<'t> {
@@ -117,7 +134,7 @@ impl<'t> Cut<'t> {
         self.close(at);
         if matches!(owner, Owner::Line(_)) && self.piece.len() >= self.enough {
             self.pieces.push(std::mem::take(&mut self.piece));
-            if self.is_in_header {
+            if self.section == Section::Inventory {
                 self.piece.0.extend(self.header.clone());
             }
         }
@@ -138,178 +155,49 @@ impl<'t> Cut<'t> {
     }
 }
 
-/// What a file consists of.
-enum Expression<'t> {
-    /// A table's header: its first two keys as they are written, and whether it has double brackets.
-    Header([Option<&'t str>; 2], bool),
-    /// A key, or the first one of several with dots between, and its value.
-    Key(&'t str),
+/// A table's header, or keys with a value.
+struct Expression<'t> {
+    at: usize,
+    /// How many brackets it begins with.
+    brackets: usize,
+    /// Its first two keys as they are written.
+    keys: [Option<&'t str>; 2],
 }
 
-/// Each expression and where it begins.
-fn expressions(file: &str) -> impl Iterator<Item = (usize, Expression<'_>)> {
-    let mut tokens = Source::new(file).lex();
+/// What a file consists of.
+fn expressions(file: &str) -> impl Iterator<Item = Expression<'_>> {
+    let mut tokens = Source::new(file).lex().peekable();
     let (mut depth, mut begins) = (0_usize, true);
     iter::from_fn(move || {
         loop {
-            let token = tokens.next()?;
-            let (kind, span) = (token.kind(), token.span());
-            match kind {
+            match tokens.peek()?.kind() {
                 TokenKind::Newline => begins |= depth == 0,
                 TokenKind::Whitespace | TokenKind::Comment | TokenKind::Eof => {}
-                // It takes the line's end with it, so that the next one begins.
-                TokenKind::LeftSquareBracket if begins => return Some((span.start(), header(file, &mut tokens))),
                 _ if begins => {
                     begins = false;
-                    return Some((span.start(), Expression::Key(&file[span.start()..span.end()])));
+                    return Some(expression(file, &mut tokens));
                 }
                 TokenKind::LeftSquareBracket | TokenKind::LeftCurlyBracket => depth += 1,
                 TokenKind::RightSquareBracket | TokenKind::RightCurlyBracket => depth = depth.saturating_sub(1),
                 _ => {}
             }
+            tokens.next();
         }
     })
 }
 
-fn header<'t>(file: &'t str, tokens: &mut Lexer<'_>) -> Expression<'t> {
-    let mut keys = [None, None];
-    let mut is_list = false;
-    for token in tokens.take_while(|token| token.kind() != TokenKind::Newline) {
-        match token.kind() {
-            TokenKind::LeftSquareBracket => is_list = true,
-            TokenKind::Atom | TokenKind::BasicString | TokenKind::LiteralString => {
-                let key = &file[token.span().start()..token.span().end()];
-                keys = if keys[0].is_none() { [Some(key), None] } else { [keys[0], keys[1].or(Some(key))] };
-            }
-            _ => {}
-        }
+/// Reads as far as its first two keys are.
+fn expression<'t>(file: &'t str, tokens: &mut Peekable<Lexer<'_>>) -> Expression<'t> {
+    let at = tokens.peek().map_or(file.len(), |token| token.span().start());
+    let mut brackets = 0;
+    while tokens.next_if(|token| token.kind() == TokenKind::LeftSquareBracket).is_some() {
+        brackets += 1;
     }
-    Expression::Header(keys, is_list)
-}
-
-#[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-    use toml::Spanned;
-    use toml::de::{DeTable, DeValue};
-
-    use super::*;
-
-    /// The file's texts, piece by piece, as small as they can be.
-    fn texts(file: &str) -> Vec<String> {
-        cut(file, 1).iter().map(|piece| piece.text(file).into_owned()).collect()
-    }
-
-    #[test]
-    fn each_line_is_in_one_piece_with_all_that_is_its_own() {
-        let rest = "a = 1\n[b]\n";
-        let one = "[instances.A]\nname = '''\n[instances.no]\n'''\n";
-        let two = "[instances.\"B\"]\n[instances.\"B\".labels]\nc = [\n[1],\n]\n";
-        assert_eq!(texts(&[rest, one, two].concat()), [rest, one, two]);
-        let more = "[c] # [instances.D]\nd = {}\n";
-        assert_eq!(texts(&[two, "[b]\n", one, more].concat()), [&["[b]\n", more].concat(), two, one]);
-        let (header, a, b, c) = ("[instances]\n", "A = {}\n", "B.name = 'b'\nB.source = 'c'\n# C\n", "C = {}\n");
-        let keys = [a, b, c].map(|line| header.to_owned() + line);
-        assert_eq!(texts(&[header, a, b, c].concat()), ["", header, &keys[0], &keys[1], &keys[2]]);
-    }
-
-    #[test]
-    fn what_cannot_be_cut_is_whole() {
-        let files = ["a = 1", "[instances]\n[instances]\n", "[[instances]]\n[instances.A]\n", "[[instances.A]]\nb = 1"];
-        for file in files {
-            assert_eq!(texts(file), [file]);
-        }
-    }
-
-    #[test]
-    fn each_place_in_a_piece_is_one_in_the_file() {
-        let file = "a = 1\n[instances]\nAA = {}\nBB = {}\n[b]\nCC = {}\n[instances.DD]\n";
-        for piece in cut(file, 1) {
-            let text = piece.text(file);
-            for name in ["a =", "[instances]", "AA", "BB", "[b]", "CC", "[instances.DD]"] {
-                if let Some(at) = text.find(name) {
-                    assert!(file[piece.place(at)..].starts_with(name), "{name} in {text}");
-                }
-            }
-        }
-        assert_eq!(Piece::default().place(0), 0);
-    }
-
-    /// Expressions of all kinds, some of which do not go together.
-    fn file() -> impl Strategy<Value = String> {
-        let one_of = |texts: &[&'static str]| prop::sample::select(texts.to_vec()).prop_map(|text| format!("{text}\n"));
-        let id = || prop::sample::select(vec!["A", "B", "\"A\"", "C.labels", "'C'", "D"]);
-        let others = ["[b]", "[[rules]]", "[[instances]]", "[\"instances\".A]", "[[instances.A]]"];
-        let header = prop_oneof![
-            6 => id().prop_map(|id| format!("[instances.{id}]\n")),
-            2 => Just("[instances]\n".to_owned()),
-            1 => one_of(&others),
-        ];
-        let keys = [
-            "name = 'x'",
-            "labels = { a = '[instances.B]' }",
-            "labels.b = \"\"\"\n[instances.B]\n\"\"\"",
-            "a = [\n[1], #]\n]",
-            "# [b]",
-            "",
-        ];
-        let broken = ["a = [", "a = }", "instances = 1", "instances.A.name = 'y'", "]", "a = \"\"\"", "[instances.A"];
-        let line = (id(), one_of(&[" = {}", ".name = 'z'"]));
-        let key = prop_oneof![
-            12 => one_of(&keys),
-            6 => line.prop_map(|(id, value)| format!("{id}{value}")),
-            1 => one_of(&broken),
-        ];
-        let section = (prop::option::weighted(0.8, header), prop::collection::vec(key, 0..3));
-        let section = section.prop_map(|(header, keys)| header.unwrap_or_default() + &keys.concat());
-        prop::collection::vec(section, 0..6).prop_map(|sections| sections.concat())
-    }
-
-    /// Each value and its place in the file, by its keys.
-    fn flat(table: &DeTable<'_>, text: &str, piece: &Piece, above: &str, into: &mut Vec<(String, usize, String)>) {
-        for (key, value) in table {
-            let name = format!("{above}/{}", key.get_ref());
-            match value.get_ref() {
-                DeValue::Table(below) => flat(below, text, piece, &name, into),
-                _ => into.push((name, piece.place(value.span().start), text[value.span()].to_owned())),
-            }
-        }
-    }
-
-    /// What the pieces say; none if they are mistaken, or not what the file is.
-    fn said(file: &str) -> Option<Vec<(String, usize, String)>> {
-        let (mut said, mut ids) = (Vec::new(), Vec::new());
-        let pieces = cut(file, 1);
-        for (number, piece) in pieces.iter().enumerate() {
-            let text = piece.text(file);
-            let root = DeTable::parse(&text).ok()?;
-            let inventory = root.get_ref().get(INVENTORY).map(Spanned::get_ref);
-            if number == 0 && pieces.len() > 1 && inventory.is_some() {
-                return None;
-            }
-            let lines = inventory.and_then(|lines| lines.as_table()).into_iter().flat_map(|lines| lines.keys());
-            ids.extend(lines.map(|id| id.get_ref().to_string()));
-            flat(root.get_ref(), &text, piece, "", &mut said);
-        }
-        let all = ids.len();
-        ids.sort();
-        ids.dedup();
-        said.sort();
-        (ids.len() == all).then_some(said)
-    }
-
-    proptest! {
-        #![proptest_config(ProptestConfig { cases: 4_000, ..ProptestConfig::default() })]
-
-        #[test]
-        fn pieces_say_what_the_file_says(file in file()) {
-            if let Some(said) = said(&file) {
-                let root = DeTable::parse(&file).map_err(|error| TestCaseError::fail(error.to_string()))?;
-                let mut expected = Vec::new();
-                flat(root.get_ref(), &file, &whole(&file)[0], "", &mut expected);
-                expected.sort();
-                prop_assert_eq!(said, expected);
-            }
-        }
-    }
+    let names = [TokenKind::Atom, TokenKind::BasicString, TokenKind::LiteralString];
+    let between = [TokenKind::Whitespace, TokenKind::Dot];
+    let read = |token: &Token| names.contains(&token.kind()) || between.contains(&token.kind());
+    let mut keys = iter::from_fn(|| tokens.next_if(read))
+        .filter(|token| names.contains(&token.kind()))
+        .map(|token| &file[token.span().start()..token.span().end()]);
+    Expression { at, brackets, keys: [keys.next(), keys.next()] }
 }

@@ -1,4 +1,4 @@
-//! What the config says of the lines: of a hundred thousand, in some ten megabytes.
+//! What the config says of the lines, kept compactly: there may be a hundred thousand of them.
 
 use std::collections::BTreeMap;
 
