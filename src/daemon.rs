@@ -371,12 +371,12 @@ impl Daemon {
         self.hook.gateways.store(Arc::new(counter));
         self.hook.delivery.assign(built, &owing);
         let (sinks, rules) = (config.routing.sinks.len(), config.routing.rules.len());
-        tracing::info!(name: "reloaded", sinks, rules, "config reloaded");
         self.config = config;
         self.take_effect();
         self.troubles.send_replace(troubles(&self.config));
         self.send_patrols();
         self.begin_heartbeat(beats);
+        tracing::info!(name: "reloaded", sinks, rules, "config reloaded");
         true
     }
 

@@ -29,6 +29,7 @@ pub const TARGETS: &[(&str, Target)] = &[
     ("matcher", matcher),
     ("payload", payload),
     ("period", period),
+    ("pieces", config::fuzz::pieces),
     ("proxy-header", server::fuzz::proxy_header),
     ("sender", server::fuzz::sender),
 ];

@@ -25,6 +25,7 @@ pub mod incident;
 mod journal;
 pub mod link;
 pub mod metrics;
+mod packed;
 pub mod period;
 mod process;
 pub mod replay;

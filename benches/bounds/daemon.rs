@@ -4,10 +4,13 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use linedown_standins::Certificates;
+use rustix::process::{Pid, Signal, kill_process};
 
 use crate::{BINARY, SECRET};
 
@@ -33,6 +36,8 @@ pub(crate) fn configure(folder: &Path, sections: &str) -> PathBuf {
 pub(crate) struct Daemon {
     child: Child,
     address: String,
+    /// How often it has taken its config anew.
+    reloads: Arc<AtomicUsize>,
 }
 
 impl Daemon {
@@ -65,8 +70,15 @@ impl Daemon {
                 break record["address"].as_str().expect("it has one").to_owned();
             }
         };
-        std::thread::spawn(move || std::io::copy(&mut log, &mut std::io::sink()));
-        let daemon = Self { child, address };
+        let reloads = Arc::new(AtomicUsize::new(0));
+        let counted = Arc::clone(&reloads);
+        std::thread::spawn(move || {
+            let records = log.lines().map_while(Result::ok).filter(|record| record.contains("config reloaded"));
+            for _ in records {
+                counted.fetch_add(1, Ordering::Relaxed);
+            }
+        });
+        let daemon = Self { child, address, reloads };
         assert!(daemon.ask("GET /readyz HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n").starts_with("HTTP/1.1 200"));
         daemon
     }
@@ -137,10 +149,30 @@ impl Daemon {
         Instant::now()
     }
 
+    /// Has it read its config again.
+    pub(crate) fn reload(&self) {
+        let process = i32::try_from(self.child.id()).ok().and_then(Pid::from_raw).expect("it runs");
+        let (before, begun) = (self.reloads.load(Ordering::Relaxed), Instant::now());
+        kill_process(process, Signal::HUP).expect("it is ours");
+        while self.reloads.load(Ordering::Relaxed) == before {
+            assert!(begun.elapsed() < PATIENCE, "it did not reload");
+            sleep(LOOK);
+        }
+    }
+
     /// Resident memory, in bytes.
     pub(crate) fn resident(&self) -> u64 {
+        self.memory("VmRSS:")
+    }
+
+    /// The most resident memory that it ever had, in bytes.
+    pub(crate) fn peak(&self) -> u64 {
+        self.memory("VmHWM:")
+    }
+
+    fn memory(&self, figure: &str) -> u64 {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap_or_default();
-        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap_or_default();
+        let line = status.lines().find_map(|line| line.strip_prefix(figure)).unwrap_or_default();
         line.split_whitespace().next().and_then(|kilobytes| kilobytes.parse::<u64>().ok()).unwrap_or_default() * 1024
     }
 

@@ -8,6 +8,7 @@ mod daemon;
 mod deliveries;
 mod history;
 mod intake;
+mod inventory;
 mod latency;
 mod load;
 mod one;
@@ -26,8 +27,9 @@ const BINARY: &str = env!("CARGO_BIN_EXE_linedown");
 const SECRET: &str = "a-secret-for-measuring";
 
 /// What is measured, in this order, if nothing is named.
-const PARTS: [(&str, fn()); 8] = [
+const PARTS: [(&str, fn()); 9] = [
     ("one", one::measure),
+    ("inventory", inventory::measure),
     ("told", told::measure),
     ("deliveries", deliveries::measure),
     ("pending", pending::measure),

@@ -90,16 +90,22 @@ fn make_history(config: &Path, store: &Path, events: usize) {
     history::repeat(store, events);
 }
 
-fn sections(size: Size) -> String {
+/// So many lines with three labels each.
+pub(crate) fn inventory(lines: usize) -> String {
     let mut text = String::new();
-    for line in 0..size.lines {
+    for line in 0..lines {
+        let (id, customer, city) = (fleet(line), line % 1_000, line % 100);
         let _ = write!(
             text,
-            "[instances.{}]\nname = \"Loja {line}\"\nlabels = {{ customer = \"customer {}\", tier = \"gold\" }}\n",
-            fleet(line),
-            line % 1_000
+            "[instances.{id}]\nname = \"Loja {line}\"\n\
+             labels = {{ customer = \"customer {customer}\", tier = \"gold\", city = \"city {city}\" }}\n"
         );
     }
+    text
+}
+
+fn sections(size: Size) -> String {
+    let mut text = inventory(size.lines);
     for sink in 0..size.sinks {
         let _ = write!(text, "[sinks.sink{sink}]\ntype = \"stdout\"\nformat = \"json\"\n");
     }

@@ -11,7 +11,10 @@ use serde_json::Value;
 use toml::Spanned;
 use toml::de::{DeFloat, DeInteger, DeTable, DeValue};
 
+use super::instances::Instances;
+use super::pieces::{self, ENOUGH, INVENTORY, Piece};
 use super::report::Row;
+use crate::packed::room;
 
 /// Largest file, in bytes.
 const LARGEST: u64 = 16 * 1024 * 1024;
@@ -28,6 +31,8 @@ pub(super) struct File {
     pub(super) text: String,
     /// Whether every user of the machine can read it.
     pub(super) public: bool,
+    /// In which it is parsed.
+    pub(super) pieces: Vec<Piece>,
 }
 
 /// A file's values on their way into the merging.
@@ -84,29 +89,52 @@ impl File {
         })?;
         // Windows' editors begin a file with a byte order mark; positions are better off without.
         let text = text.strip_prefix('\u{feff}').map(str::to_owned).unwrap_or(text);
-        Ok(Self { name, text, public })
+        let pieces = pieces::cut(&text, ENOUGH);
+        Ok(Self { name, text, public, pieces })
     }
 
     /// The file's values and its inventory, or every mistake in its syntax.
     ///
     /// The inventory goes another way: it may be large, and the `config` crate copies what it merges.
-    pub(super) fn values(&self, number: usize) -> Result<(Values, Option<Value>), Vec<Row>> {
-        let (table, errors) = DeTable::parse_recoverable(&self.text);
-        let mut wrong: Wrong =
-            errors.iter().map(|error| (error.span().unwrap_or(0..0), error.message().to_owned())).collect();
-        if wrong.is_empty() {
-            let mut table = table.into_inner();
-            let inventory = table.remove("instances").map(|instances| json(instances, &mut wrong));
-            let mut tables = merged_table(table, &mut wrong);
-            let lists = APPENDED.iter().filter_map(|list| Some((appended_key(list, number), tables.remove(*list)?)));
-            let appended = lists.collect();
-            if wrong.is_empty() {
-                return Ok((Values { tables, appended }, inventory));
-            }
+    pub(super) fn values(&mut self, number: usize) -> Result<(Values, Option<Instances>), Vec<Row>> {
+        let mut read = self.read_pieces();
+        if read.is_err() && self.pieces.len() > 1 {
+            self.pieces = pieces::whole(&self.text);
+            read = self.read_pieces();
         }
+        let (mut tables, instances) = read.map_err(|wrong| self.syntax_errors(wrong))?;
+        let lists = APPENDED.iter().filter_map(|list| Some((appended_key(list, number), tables.remove(*list)?)));
+        let appended = lists.collect();
+        Ok((Values { tables, appended }, instances))
+    }
+
+    /// Piece by piece, each dropped before the next is parsed. Mistakes have their places if it is one piece.
+    fn read_pieces(&self) -> Result<(Map<String, Merged>, Option<Instances>), Wrong> {
+        let (mut tables, mut instances, mut wrong) = (Map::new(), None, Wrong::new());
+        for (number, piece) in self.pieces.iter().enumerate() {
+            let text = piece.text(&self.text);
+            let (table, errors) = DeTable::parse_recoverable(&text);
+            wrong.extend(errors.iter().map(|error| (error.span().unwrap_or(0..0), error.message().to_owned())));
+            if !wrong.is_empty() {
+                return Err(wrong);
+            }
+            let mut table = table.into_inner();
+            if let Some(inventory) = table.remove(INVENTORY) {
+                if number == 0 && self.pieces.len() > 1 {
+                    return Err(wrong);
+                }
+                read_inventory(inventory, instances.get_or_insert_default(), &mut wrong);
+            }
+            tables.extend(merged_table(table, &mut wrong));
+        }
+        let in_two = self.pieces.len() > 1 && instances.as_ref().is_some_and(Instances::has_duplicates);
+        if wrong.is_empty() && !in_two { Ok((tables, instances)) } else { Err(wrong) }
+    }
+
+    fn syntax_errors(&self, mut wrong: Wrong) -> Vec<Row> {
         wrong.sort_by_key(|(span, _)| span.start);
         let lines = Lines::of(&self.text);
-        Err(wrong.into_iter().map(|(span, what)| self.syntax_error(&lines, &span, &what)).collect())
+        wrong.into_iter().map(|(span, what)| self.syntax_error(&lines, &span, &what)).collect()
     }
 
     fn syntax_error(&self, lines: &Lines<'_>, span: &Range<usize>, what: &str) -> Row {
@@ -129,9 +157,18 @@ fn bytes(path: &FilePath) -> io::Result<(Vec<u8>, bool)> {
     if metadata.is_dir() {
         return Err(io::Error::from(io::ErrorKind::IsADirectory));
     }
-    let mut bytes = Vec::new();
+    let mut bytes = Vec::with_capacity(room(usize::try_from(metadata.len().min(LARGEST)).unwrap_or_default()));
     file.take(LARGEST + 1).read_to_end(&mut bytes)?;
     Ok((bytes, metadata.permissions().mode() & 0o004 != 0))
+}
+
+fn read_inventory(inventory: Spanned<DeValue<'_>>, instances: &mut Instances, wrong: &mut Wrong) {
+    if !inventory.get_ref().is_table() {
+        return instances.replace(json(inventory, wrong));
+    }
+    if let DeValue::Table(lines) = inventory.into_inner() {
+        lines.into_iter().for_each(|(id, line)| instances.push(id.get_ref(), &json(line, wrong)));
+    }
 }
 
 fn merged_table(table: DeTable<'_>, wrong: &mut Wrong) -> Map<String, Merged> {

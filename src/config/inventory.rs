@@ -1,6 +1,6 @@
 //! `[instances]`: what is known of each line.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 
 use linedown_sinks::{Path, Problem, Secret, SecretError, Section};
 use secrecy::{ExposeSecret, SecretString};
@@ -8,9 +8,10 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::gateway::{NO_TOKEN, is_token};
+use super::instances::Instances;
 use super::privacy::is_public;
 use super::reader::{Reader, UNKNOWN_KEY};
-use crate::rule::Entry;
+use crate::rule::inventory::Inventory as Lines;
 
 /// Longest name, in characters.
 const LONGEST_NAME: usize = 100;
@@ -27,7 +28,7 @@ const LONGEST_VALUE: usize = 200;
 /// The lines, and what some of them can be asked for with.
 #[derive(Default)]
 pub(super) struct Inventory {
-    pub(super) entries: HashMap<String, Entry>,
+    pub(super) lines: Lines,
     /// By instance.
     pub(super) tokens: BTreeMap<String, Token>,
     /// Some token is a systemd credential, and there are none here.
@@ -51,24 +52,23 @@ struct Keys {
 }
 
 /// Reads one instance after the other: there may be a hundred thousand of them.
-pub(super) fn read(value: Option<Value>, path: &Path, reader: &mut Reader<'_>) -> Inventory {
+pub(super) fn read(instances: &Instances, path: &Path, reader: &mut Reader<'_>) -> Inventory {
     let mut inventory = Inventory::default();
-    let instances = match value {
-        None => return inventory,
-        Some(Value::Object(instances)) => instances,
-        Some(other) => {
-            reader.table(&other, path, "[instances.ID]");
-            return inventory;
-        }
-    };
-    inventory.entries.reserve(instances.len());
+    if let Some(other) = instances.other() {
+        reader.table(other, path, "[instances.ID]");
+        return inventory;
+    }
+    let order = instances.order();
     let mut public = None;
-    for (id, value) in instances {
+    for said in order.chunk_by(|one, next| instances.id(*one) == instances.id(*next)) {
         if reader.is_full() {
             break;
         }
-        let path = path.join(id.as_str());
-        let Some(Keys { name, labels, source, token }) = read_keys(&id, &value, &path, reader) else { continue };
+        let id = instances.id(said[0]);
+        let path = path.join(id);
+        let Some(Keys { name, labels, source, token }) = read_keys(id, &instances.value(said), &path, reader) else {
+            continue;
+        };
         if let Some(secret) = token {
             if let Secret::File(file) = &secret
                 && public.is_none()
@@ -77,18 +77,17 @@ pub(super) fn read(value: Option<Value>, path: &Path, reader: &mut Reader<'_>) -
                 public = Some((path.join("token").join("file"), file.clone()));
             }
             let value = read_token(&secret, &path, &mut inventory.lacks_credentials, reader);
-            inventory.tokens.extend(value.map(|value| (id.clone(), Token { source, value })));
+            inventory.tokens.extend(value.map(|value| (id.to_owned(), Token { source, value })));
         }
-        let entry = Entry { name, labels, is_asked: false };
-        check_bounds(&entry, &path, reader);
-        inventory.entries.insert(id, entry);
+        check_bounds(name.as_deref(), &labels, &path, reader);
+        inventory.lines.push(id, name.as_deref(), &labels);
     }
     if let Some((path, file)) = public {
         // One stands for all of them: what made one file so made the others.
         let what = format!("the secret in {} can be read by every user of this machine", file.display());
         reader.note(Problem::warning(path, what).hint(format!("chmod o-r {}, and those beside it", file.display())));
     }
-    warn_of_duplicates(&inventory.entries, path, reader);
+    warn_of_duplicates(&inventory.lines, path, reader);
     inventory
 }
 
@@ -133,18 +132,18 @@ fn read_token(secret: &Secret, path: &Path, lacks: &mut bool, reader: &mut Reade
     token
 }
 
-fn check_bounds(entry: &Entry, path: &Path, reader: &mut Reader<'_>) {
+fn check_bounds(name: Option<&str>, all: &BTreeMap<String, String>, path: &Path, reader: &mut Reader<'_>) {
     let longer = |text: &str, most: usize| text.len() > most && text.chars().count() > most;
     let too_long = |path, most| Problem::error(path, format!("longer than {most} characters"));
-    if entry.name.as_deref().is_some_and(|name| longer(name, LONGEST_NAME)) {
+    if name.is_some_and(|name| longer(name, LONGEST_NAME)) {
         reader.note(too_long(path.join("name"), LONGEST_NAME));
     }
     let labels = || path.join("labels");
-    if entry.labels.len() > MOST_LABELS {
-        let what = format!("{} labels; an instance has at most {MOST_LABELS}", entry.labels.len());
+    if all.len() > MOST_LABELS {
+        let what = format!("{} labels; an instance has at most {MOST_LABELS}", all.len());
         reader.note(Problem::error(labels(), what));
     }
-    for (key, value) in &entry.labels {
+    for (key, value) in all {
         if longer(key, LONGEST_KEY) {
             reader.note(Problem::error(
                 labels().join(key.as_str()),
@@ -157,9 +156,8 @@ fn check_bounds(entry: &Entry, path: &Path, reader: &mut Reader<'_>) {
     }
 }
 
-fn warn_of_duplicates(inventory: &HashMap<String, Entry>, path: &Path, reader: &mut Reader<'_>) {
-    let mut named: Vec<(&str, &str)> =
-        inventory.iter().filter_map(|(id, entry)| Some((entry.name.as_deref()?, id.as_str()))).collect();
+fn warn_of_duplicates(lines: &Lines, path: &Path, reader: &mut Reader<'_>) {
+    let mut named: Vec<(&str, &str)> = lines.iter().filter_map(|entry| Some((entry.name?, entry.id))).collect();
     named.sort_unstable();
     for pair in named.windows(2).filter(|pair| pair[0].0 == pair[1].0) {
         let [(name, other), (_, id)] = [pair[0], pair[1]];

@@ -10,6 +10,8 @@ use linedown_sinks::{Key, Path, Problem};
 use serde_json::Value;
 
 use super::file::{APPENDED, File, ROOT, appended_key};
+use super::instances::Instances;
+use super::pieces::INVENTORY;
 use super::report::Row;
 
 /// What variables that belong to the config begin with.
@@ -35,8 +37,8 @@ pub(super) struct Layers {
     pub(super) variables: BTreeMap<Path, String>,
     /// All but the appended lists and the inventory.
     pub(super) tables: Value,
-    /// The inventory, if there is one.
-    pub(super) inventory: Option<Value>,
+    /// The inventory.
+    pub(super) instances: Instances,
     /// What is in each appended list.
     appended: BTreeMap<&'static str, Vec<Element>>,
 }
@@ -56,15 +58,17 @@ impl Layers {
     /// Reads and merges all of them. Problems are those of the environment; rows are what makes reading on
     /// pointless: a file that cannot be read or is no TOML.
     pub(super) fn read(main: &FilePath, variables: &[(String, String)]) -> Result<(Self, Vec<Problem>), Vec<Row>> {
-        let files = files(main)?;
+        let mut files = files(main)?;
         let mut builder = Merging::builder();
-        let mut inventory = None;
+        let mut instances = Instances::default();
         let mut wrong = Vec::new();
-        for (number, file) in files.iter().enumerate() {
+        for (number, file) in files.iter_mut().enumerate() {
             match file.values(number) {
                 Ok((values, more)) => {
                     builder = builder.add_source(values);
-                    lay_over(&mut inventory, more);
+                    if let Some(more) = more {
+                        instances.lay_over(more);
+                    }
                 }
                 Err(rows) => wrong.extend(rows),
             }
@@ -74,7 +78,7 @@ impl Layers {
         }
         let cannot_merge = |error: config::ConfigError| vec![Row::error(&*main.to_string_lossy(), error.to_string())];
         let mut merged = builder.build().map_err(cannot_merge)?;
-        let (overrides, problems) = Overrides::read(variables, &merged.cache, inventory.as_ref());
+        let (overrides, problems) = Overrides::read(variables, &merged.cache, &instances);
         if !overrides.variables.is_empty() {
             merged =
                 Merging::builder().add_source(merged).add_source(overrides.clone()).build().map_err(cannot_merge)?;
@@ -82,36 +86,16 @@ impl Layers {
         let mut all: Value = merged.try_deserialize().map_err(cannot_merge)?;
         let appended = APPENDED.map(|list| (list, appended(list, &mut all, files.len()))).into();
         let mut tables = all.get_mut(ROOT).map(Value::take).unwrap_or_default();
-        lay_over(&mut inventory, tables.as_object_mut().and_then(|tables| tables.remove("instances")));
+        if let Some(set) = tables.as_object_mut().and_then(|tables| tables.remove(INVENTORY)) {
+            instances.lay_over(set.into());
+        }
         let variables = overrides.variables.into_iter().map(|(path, (name, _))| (path, name)).collect();
-        Ok((Self { files, variables, tables, inventory, appended }, problems))
+        Ok((Self { files, variables, tables, instances, appended }, problems))
     }
 
     /// What all files together have in an appended list.
     pub(super) fn appended(&self, list: &str) -> &[Element] {
         self.appended.get(list).map(Vec::as_slice).unwrap_or_default()
-    }
-}
-
-/// Lays one layer of the inventory over those before it, as the `config` crate does with tables.
-fn lay_over(below: &mut Option<Value>, above: Option<Value>) {
-    match (below, above) {
-        (_, None) => {}
-        (Some(Value::Object(below)), Some(Value::Object(above))) => {
-            for (key, value) in above {
-                match below.get_mut(&key) {
-                    Some(known) => {
-                        let mut merged = Some(known.take());
-                        lay_over(&mut merged, Some(value));
-                        *known = merged.unwrap_or_default();
-                    }
-                    None => {
-                        below.insert(key, value);
-                    }
-                }
-            }
-        }
-        (below, above) => *below = above,
     }
 }
 
@@ -193,13 +177,13 @@ struct Overrides {
 }
 
 impl Overrides {
-    fn read(variables: &[(String, String)], merged: &Merged, inventory: Option<&Value>) -> (Self, Vec<Problem>) {
+    fn read(variables: &[(String, String)], merged: &Merged, instances: &Instances) -> (Self, Vec<Problem>) {
         let mut overrides = Self::default();
         let mut problems = Vec::new();
         let mut ours: Vec<&(String, String)> = variables.iter().filter(|(name, _)| name.starts_with(PREFIX)).collect();
         ours.sort();
         for (name, value) in ours {
-            match place(name, merged, inventory) {
+            match place(name, merged, instances) {
                 Ok(keys) => {
                     let path = Path(keys.iter().map(|key| key.as_str().into()).collect());
                     overrides.variables.insert(path, (name.clone(), value.clone()));
@@ -213,7 +197,7 @@ impl Overrides {
 
 /// Where a variable's value goes. Its keys are lower-cased, but a key that the files have already is meant
 /// whatever its case and its dashes, which variables cannot have.
-fn place(name: &str, merged: &Merged, inventory: Option<&Value>) -> Result<Vec<String>, String> {
+fn place(name: &str, merged: &Merged, instances: &Instances) -> Result<Vec<String>, String> {
     let parts: Vec<&str> = name[PREFIX.len()..].split(SEPARATOR).collect();
     if parts.iter().any(|part| part.is_empty()) || parts.len() > DEEPEST {
         return Err("this variable names no key".to_owned());
@@ -221,15 +205,14 @@ fn place(name: &str, merged: &Merged, inventory: Option<&Value>) -> Result<Vec<S
     if let Some(list) = APPENDED.into_iter().find(|list| parts[0].eq_ignore_ascii_case(list)) {
         return Err(format!("`{list}` is read from files only"));
     }
-    let tables = Table::Merged(merged).below(ROOT);
-    let in_inventory = parts[0].eq_ignore_ascii_case("instances");
-    let mut table = tables.filter(|_| !in_inventory);
+    let in_inventory = parts[0].eq_ignore_ascii_case(INVENTORY);
+    let mut table = if in_inventory { None } else { Table::Merged(merged).below(ROOT) };
     let keys = parts.into_iter().enumerate().map(|(depth, part)| {
         let lower = part.to_lowercase();
-        let key = table.and_then(|table| table.known(&lower)).unwrap_or(lower);
+        let key = table.as_ref().and_then(|table| table.known(&lower)).unwrap_or(lower);
         table = match depth {
-            0 if in_inventory => inventory.map(Table::Inventory),
-            _ => table.and_then(|table| table.below(&key)),
+            0 if in_inventory => Some(Table::Inventory(instances)),
+            _ => table.as_ref().and_then(|table| table.below(&key)),
         };
         key
     });
@@ -237,32 +220,38 @@ fn place(name: &str, merged: &Merged, inventory: Option<&Value>) -> Result<Vec<S
 }
 
 /// A table that files have set already.
-#[derive(Clone, Copy)]
 enum Table<'l> {
     Merged(&'l Merged),
-    Inventory(&'l Value),
+    Inventory(&'l Instances),
+    /// One in the inventory.
+    Instance(Value),
 }
 
-impl Table<'_> {
-    fn below(self, key: &str) -> Option<Self> {
+impl<'l> Table<'l> {
+    fn below(&self, key: &str) -> Option<Table<'l>> {
         match self {
             Self::Merged(Merged { kind: ValueKind::Table(table), .. }) => table.get(key).map(Self::Merged),
             Self::Merged(_) => None,
-            Self::Inventory(value) => value.get(key).map(Self::Inventory),
+            Self::Inventory(instances) => instances.get(key).map(Self::Instance),
+            Self::Instance(value) => value.get(key).cloned().map(Self::Instance),
         }
     }
 
     /// The key that is written so, or else one that differs in case and dashes only.
-    fn known(self, lower: &str) -> Option<String> {
+    fn known(&self, lower: &str) -> Option<String> {
         if self.below(lower).is_some() {
             return Some(lower.to_owned());
         }
-        let same = |key: &&String| key.to_lowercase().replace('-', "_") == lower.replace('-', "_");
-        match self {
-            Self::Merged(Merged { kind: ValueKind::Table(table), .. }) => table.keys().filter(same).min().cloned(),
+        let same = |key: &&str| key.to_lowercase().replace('-', "_") == lower.replace('-', "_");
+        let known = match self {
+            Self::Merged(Merged { kind: ValueKind::Table(table), .. }) => {
+                table.keys().map(String::as_str).filter(same).min()
+            }
             Self::Merged(_) => None,
-            Self::Inventory(value) => value.as_object()?.keys().filter(same).min().cloned(),
-        }
+            Self::Inventory(instances) => instances.ids().filter(same).min(),
+            Self::Instance(value) => value.as_object()?.keys().map(String::as_str).filter(same).min(),
+        };
+        known.map(str::to_owned)
     }
 }
 

@@ -5,11 +5,15 @@
 
 mod acme;
 mod file;
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) mod fuzz;
 mod gateway;
 mod heartbeat;
+mod instances;
 mod inventory;
 mod layers;
 mod lines;
+mod pieces;
 mod places;
 mod privacy;
 mod quiet;
@@ -43,11 +47,12 @@ use crate::rule::Routing;
 use crate::trouble::{self, Troubles};
 use inventory::Inventory;
 use layers::Layers;
+use pieces::INVENTORY;
 use reader::Reader;
 
 /// The tables a config has.
 const TABLES: [&str; 10] =
-    ["server", "store", "heartbeat", "troubles", "sources", "instances", "messages", "sinks", "quiet", "rules"];
+    ["server", "store", "heartbeat", "troubles", "sources", INVENTORY, "messages", "sinks", "quiet", "rules"];
 
 /// Everything that was configured, checked.
 pub struct Config {
@@ -106,14 +111,14 @@ pub struct Loaded {
 /// Reads a config, its `conf.d` and the variables that belong to it, and checks all of it for the given kinds
 /// of sinks and sources.
 pub fn load(main: &FilePath, kinds: &[SinkKind], source_kinds: &[&str], process: &Process) -> Loaded {
-    let (mut layers, mut problems) = match Layers::read(main, &process.variables) {
+    let (layers, mut problems) = match Layers::read(main, &process.variables) {
         Ok(read) => read,
         Err(rows) => return Loaded { config: None, report: Report::new(rows) },
     };
     let textual = layers.variables.keys().cloned().collect();
     let environment = Environment { secrets: process.secrets.clone(), textual };
     let mut reader = Reader::new(&environment);
-    let inventory = inventory::read(layers.inventory.take(), &Path(vec!["instances".into()]), &mut reader);
+    let inventory = inventory::read(&layers.instances, &Path(vec![INVENTORY.into()]), &mut reader);
     let config = check(&layers, inventory, kinds, source_kinds, process, &mut reader);
     problems.append(&mut reader.into_problems());
     problems.extend(privacy::warnings(&layers));
@@ -137,21 +142,18 @@ fn check(
     for key in tables.keys().filter(|key| !TABLES.contains(&key.as_str())) {
         reader.note(reader::unknown_key(at(key), key, &TABLES));
     }
-    let Inventory { entries: mut inventory, tokens, lacks_credentials } = inventory;
+    let Inventory { lines: mut inventory, tokens, lacks_credentials } = inventory;
     let mut sources = sources::read(table("sources"), &at("sources"), source_kinds, reader);
-    lines::give(&mut sources, tokens, &at("instances"), reader);
-    for line in sources.values().filter_map(|source| source.gateway.as_ref()).flat_map(|access| access.lines.iter()) {
-        if let Some(entry) = inventory.get_mut(&*line.instance) {
-            entry.is_asked = true;
-        }
-    }
+    lines::give(&mut sources, tokens, &at(INVENTORY), reader);
+    let gateways = sources.values().filter_map(|source| source.gateway.as_ref());
+    gateways.flat_map(|access| access.lines.iter()).for_each(|line| inventory.ask(&line.instance));
     let messages = sinks::messages(table("messages"), &at("messages"), reader);
     let sinks = sinks::read(table("sinks"), &at("sinks"), kinds, &messages, reader);
     let names = |name: &str| table(name).as_object().unwrap_or(&empty).keys().map(String::as_str);
     let known = rules::Known {
         sinks: names("sinks").collect(),
         sources: names("sources").chain([trouble::SOURCE]).collect(),
-        labels: inventory.values().flat_map(|entry| entry.labels.keys()).map(String::as_str).collect(),
+        labels: inventory.iter().flat_map(|entry| entry.labels()).map(|(key, _)| key).collect(),
     };
     let errors = reader.errors();
     let rules = rules::read(layers.appended("rules"), &known, reader);

@@ -3,8 +3,6 @@
 //! Files are parsed a second time for this, and only if there is something to report: a large inventory with
 //! the position of every value would cost more memory than all the rest.
 
-use std::ops::Range;
-
 use linedown_sinks::{Key, Path, Problem};
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
@@ -17,39 +15,43 @@ use super::report::{Report, Row};
 /// A problem's position in the order of the report: file, then offset.
 type Order = (usize, usize);
 
-/// A file's values with their positions.
-struct Parsed<'t> {
-    root: Spanned<DeTable<'t>>,
-    lines: Lines<'t>,
+/// What a problem is about.
+struct Sought {
+    /// The only file that it can be in, if there is one.
+    file: Option<usize>,
+    keys: Vec<Key>,
 }
 
-/// How far a path can be followed in one file.
+/// How far a path can be followed, and where that is.
+#[derive(Clone, Copy)]
 struct Found {
+    file: usize,
     depth: usize,
     is_table: bool,
-    /// Of the key at the path's end, if that was reached.
-    key: Option<Range<usize>>,
-    value: Range<usize>,
+    /// Where the key at the path's end begins, if that was reached.
+    key: Option<usize>,
+    /// Where the value begins.
+    value: usize,
 }
+
+const NOTHING: Found = Found { file: 0, depth: 0, is_table: true, key: None, value: 0 };
 
 /// Places every problem and sorts them all.
 pub(super) fn report(layers: &Layers, problems: Vec<Problem>) -> Report {
     if problems.is_empty() {
         return Report::default();
     }
-    let parsed: Vec<Parsed<'_>> = layers
-        .files
-        .iter()
-        .map(|file| Parsed { root: DeTable::parse_recoverable(&file.text).0, lines: Lines::of(&file.text) })
-        .collect();
-    let mut rows: Vec<(Order, Row)> = problems.into_iter().map(|problem| place(layers, &parsed, problem)).collect();
+    let sought: Vec<Sought> = problems.iter().map(|problem| sought(layers, &problem.path)).collect();
+    let found = origins(layers, &sought);
+    let lines: Vec<Lines<'_>> = layers.files.iter().map(|file| Lines::of(&file.text)).collect();
+    let placed = problems.into_iter().zip(found);
+    let mut rows: Vec<(Order, Row)> = placed.map(|(problem, found)| place(layers, &lines, problem, found)).collect();
     rows.sort_by(|(a, a_row), (b, b_row)| (a, &a_row.path, &a_row.what).cmp(&(b, &b_row.path, &b_row.what)));
     rows.dedup();
     Report::new(rows.into_iter().map(|(_, row)| row))
 }
 
-fn place(layers: &Layers, parsed: &[Parsed<'_>], problem: Problem) -> (Order, Row) {
-    let (file, found) = origin(layers, parsed, &problem.path);
+fn place(layers: &Layers, lines: &[Lines<'_>], problem: Problem, found: Found) -> (Order, Row) {
     let row = Row {
         severity: problem.severity,
         path: problem.path.to_string(),
@@ -57,65 +59,80 @@ fn place(layers: &Layers, parsed: &[Parsed<'_>], problem: Problem) -> (Order, Ro
         hint: problem.hint,
         ..Row::error("", &*problem.what)
     };
-    if let Some(name) = variable(layers, &problem.path, &found) {
-        let order = (parsed.len(), 0);
+    if let Some(name) = variable(layers, &problem.path, found.depth) {
+        let order = (lines.len(), 0);
         return (order, Row { file: format!("environment variable {name}"), ..row });
     }
     // An unknown key is the key's mistake; everything else the value's, which for a table is its header.
     let about_key = problem.what.starts_with(UNKNOWN_KEY);
-    let start = found.key.filter(|_| about_key).unwrap_or(found.value).start;
-    let row = Row { file: layers.files[file].name.clone(), ..row };
-    ((file, start), row.at(parsed[file].lines.position(start)))
+    let start = found.key.filter(|_| about_key).unwrap_or(found.value);
+    let row = Row { file: layers.files[found.file].name.clone(), ..row };
+    ((found.file, start), row.at(lines[found.file].position(start)))
 }
 
-/// The file that a value came from: of those in which its path can be followed furthest, the last one; but for
-/// a table, to which all of them contribute, the first.
-fn origin(layers: &Layers, parsed: &[Parsed<'_>], path: &Path) -> (usize, Found) {
+fn sought(layers: &Layers, path: &Path) -> Sought {
     if let [Key::Name(list), Key::Index(index), rest @ ..] = path.0.as_slice()
         && let Some(element) = layers.appended(list).get(*index)
     {
         let index = element.index.map(Key::Index);
-        let keys: Vec<&Key> = path.0[..1].iter().chain(&index).chain(rest).collect();
-        return (element.file, follow(&parsed[element.file], &keys));
+        return Sought {
+            file: Some(element.file),
+            keys: path.0[..1].iter().cloned().chain(index).chain(rest.iter().cloned()).collect(),
+        };
     }
-    let keys: Vec<&Key> = path.0.iter().collect();
-    let mut best = (0, follow(&parsed[0], &keys));
-    for (number, file) in parsed.iter().enumerate().skip(1) {
-        let found = follow(file, &keys);
-        if found.depth > best.1.depth || (found.depth == best.1.depth && !(found.is_table && best.1.is_table)) {
-            best = (number, found);
+    Sought { file: None, keys: path.0.clone() }
+}
+
+/// Where each value came from: of the files in which its path can be followed furthest, the last one; but for a table,
+/// to which all of them contribute, the first.
+fn origins(layers: &Layers, sought: &[Sought]) -> Vec<Found> {
+    let mut best = vec![NOTHING; sought.len()];
+    for (number, file) in layers.files.iter().enumerate() {
+        for piece in &file.pieces {
+            let text = piece.text(&file.text);
+            let (root, _) = DeTable::parse_recoverable(&text);
+            for (sought, best) in sought.iter().zip(&mut best) {
+                if sought.file.is_some_and(|only| only != number) {
+                    continue;
+                }
+                let found = follow(root.get_ref(), &sought.keys);
+                if found.depth > best.depth || (found.depth == best.depth && !(found.is_table && best.is_table)) {
+                    let (key, value) = (found.key.map(|key| piece.place(key)), piece.place(found.value));
+                    *best = Found { file: number, key, value, ..found };
+                }
+            }
         }
     }
     best
 }
 
 /// The variable that a value came from, if one did.
-fn variable<'l>(layers: &'l Layers, path: &'l Path, found: &Found) -> Option<&'l str> {
+fn variable<'l>(layers: &'l Layers, path: &'l Path, depth: usize) -> Option<&'l str> {
     // Of a variable that names no key, the whole path is its name.
     if let [Key::Name(name)] = path.0.as_slice()
         && name.starts_with(PREFIX)
     {
         return Some(name);
     }
-    let above = (1..=path.0.len()).rev().find_map(|depth| {
-        let name = layers.variables.get(&Path(path.0[..depth].to_vec()))?;
-        (depth >= found.depth.min(path.0.len())).then_some(name)
+    let above = (1..=path.0.len()).rev().find_map(|set| {
+        let name = layers.variables.get(&Path(path.0[..set].to_vec()))?;
+        (set >= depth.min(path.0.len())).then_some(name)
     });
     let below = || {
         let (place, name) = layers.variables.range(path.clone()..).next()?;
-        (found.depth < path.0.len() && place.0.starts_with(&path.0)).then_some(name)
+        (depth < path.0.len() && place.0.starts_with(&path.0)).then_some(name)
     };
     above.or_else(below).map(String::as_str)
 }
 
-fn follow(file: &Parsed<'_>, keys: &[&Key]) -> Found {
-    let mut found = Found { depth: 0, is_table: true, key: None, value: 0..0 };
-    let mut table = Some(file.root.get_ref());
+fn follow(root: &DeTable<'_>, keys: &[Key]) -> Found {
+    let mut found = NOTHING;
+    let mut table = Some(root);
     let mut value: Option<&Spanned<DeValue<'_>>> = None;
     for key in keys {
         let (key, next) = match key {
             Key::Name(name) => match table.and_then(|table| table.get_key_value(name.as_str())) {
-                Some((key, next)) => (Some(key.span()), next),
+                Some((key, next)) => (Some(key.span().start), next),
                 None => break,
             },
             Key::Index(index) => match value.and_then(|value| value.get_ref().as_array()?.get(*index)) {
@@ -125,7 +142,8 @@ fn follow(file: &Parsed<'_>, keys: &[&Key]) -> Found {
         };
         table = next.get_ref().as_table();
         value = Some(next);
-        found = Found { depth: found.depth + 1, is_table: table.is_some(), key, value: next.span() };
+        let depth = found.depth + 1;
+        found = Found { depth, is_table: table.is_some(), key, value: next.span().start, ..found };
     }
     if found.depth < keys.len() {
         found.key = None;

@@ -18,7 +18,7 @@ const TABLES: [&str; 3] = ["sources", "sinks", "instances"];
 pub(super) fn warnings(layers: &Layers) -> Vec<Problem> {
     let mut problems = Vec::new();
     for file in layers.files.iter().filter(|file| file.public) {
-        problems.extend(plain_secret(&file.text).map(|path| {
+        problems.extend(file.pieces.iter().find_map(|piece| plain_secret(&piece.text(&file.text))).map(|path| {
             let what = format!("a secret stands here, and every user of this machine can read {}", file.name);
             let hint = format!("chmod o-r {}; or write `{{ credential = … }}` or `{{ file = … }}`", file.name);
             Problem::warning(path, what).hint(hint)

@@ -166,7 +166,7 @@ impl Auditor {
             return self.lacks.end_all(|_| true).await;
         }
         let routing = self.hook.routing.load_full();
-        let lacked = match fleet.strangers(|instance| routing.inventory.contains_key(instance)).await {
+        let lacked = match fleet.strangers(|instance| routing.inventory.contains(instance)).await {
             Ok(lacked) => lacked,
             Err(failure) => {
                 let hint = failure.hint();

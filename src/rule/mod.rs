@@ -5,12 +5,13 @@
 //! hears when a sink gives up ([`Routing::fallback`]).
 
 pub mod flapping;
+pub mod inventory;
 pub mod matcher;
 mod own;
 pub mod rules;
 pub mod timing;
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -20,6 +21,7 @@ use linedown_sinks::{Incident, Instance, Kind, Language, Limits, Reason, Setting
 use crate::clock::later;
 use crate::period::Period;
 use flapping::Flapping;
+use inventory::{Entry, Inventory};
 use matcher::{Field, Matcher, Mismatch, Subject};
 use rules::Rules;
 use timing::Quiet;
@@ -138,17 +140,6 @@ impl Default for Retry {
     }
 }
 
-/// What the inventory says of one line.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Entry {
-    /// Its name, for people.
-    pub name: Option<String>,
-    /// Its labels, for rules and templates.
-    pub labels: BTreeMap<String, String>,
-    /// Whether its gateway can be asked about it.
-    pub is_asked: bool,
-}
-
 /// Rules, sinks and inventory: everything that decides who is told.
 #[derive(Clone, Default)]
 pub struct Routing {
@@ -156,8 +147,8 @@ pub struct Routing {
     pub rules: Rules,
     /// By name.
     pub sinks: BTreeMap<String, Target>,
-    /// By instance.
-    pub inventory: HashMap<String, Entry>,
+    /// What is known of the lines.
+    pub inventory: Inventory,
     /// Hours in which only critical rules are heard.
     pub quiet: Vec<Quiet>,
     /// Where people reach the daemon, for the links in messages.
@@ -204,8 +195,10 @@ impl Routing {
 
     /// The line with what the inventory knows of it.
     pub fn instance(&self, id: &str, phone: Option<String>) -> Instance {
-        let entry = self.inventory.get(id).cloned().unwrap_or_default();
-        Instance { id: id.to_owned(), name: entry.name, phone, labels: entry.labels }
+        let entry = self.inventory.get(id);
+        let name = entry.as_ref().and_then(|entry| entry.name).map(str::to_owned);
+        let labels = entry.iter().flat_map(Entry::labels).map(|(key, value)| (key.to_owned(), value.to_owned()));
+        Instance { id: id.to_owned(), name, phone, labels: labels.collect() }
     }
 
     /// Whether somebody must log in with the line's phone, and the gateway can be asked for the code that this takes.

@@ -1,10 +1,11 @@
 //! Pure: who hears of linedown's own troubles. The same rules say so, but a sink is never asked to tell that it fails
 //! itself, and if none of those asked works, another one is asked as well.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::BTreeSet;
 
 use linedown_sinks::{Incident, Kind, Reason};
 
+use super::inventory::Inventory;
 use super::{Owed, Routing};
 
 impl Routing {
@@ -12,7 +13,7 @@ impl Routing {
     #[must_use]
     pub fn of_own_troubles(&self, failing: BTreeSet<String>) -> Self {
         let (rules, sinks, quiet) = (self.rules.clone(), self.sinks.clone(), self.quiet.clone());
-        let (inventory, public_url) = (HashMap::new(), self.public_url.clone());
+        let (inventory, public_url) = (Inventory::default(), self.public_url.clone());
         Self { rules, sinks, inventory, quiet, public_url, language: self.language, failing }
     }
 

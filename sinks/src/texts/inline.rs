@@ -6,7 +6,7 @@ use minijinja::{AutoEscape, Environment, UndefinedBehavior};
 
 use super::check::{explain, unknown_names};
 use super::clean::one_line;
-use super::{samples, templates, variables};
+use super::{imports, samples, templates, variables};
 use crate::{Incident, Reason};
 
 /// The one template's name within its environment; no user sees it.
@@ -21,7 +21,7 @@ impl Inline {
     pub fn compile(source: &str) -> Result<Self, String> {
         let mut environment = templates::bare(AutoEscape::None);
         environment.set_undefined_behavior(UndefinedBehavior::Chainable);
-        environment.add_template_owned(NAME, source.to_owned()).map_err(|error| explain(&error))?;
+        imports::add(&mut environment, NAME.to_owned(), source.to_owned()).map_err(|error| explain(&error))?;
         let inline = Self(Arc::new(environment));
         let known = variables::of_incident(&samples::incident(Reason::Other, true, None));
         if let Some(unknown) = unknown_names(&inline.0, NAME, &known).first() {

@@ -8,6 +8,7 @@ mod clean;
 mod digest;
 #[cfg(any(test, feature = "fuzzing"))]
 pub(crate) mod fuzz;
+mod imports;
 mod inline;
 mod reader;
 mod samples;

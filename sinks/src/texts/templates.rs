@@ -8,6 +8,7 @@ use minijinja::value::Value;
 use minijinja::{AutoEscape, Environment, Error, ErrorKind, Output, State, UndefinedBehavior, escape_formatter};
 
 use super::clean::{mrkdwn, one_line, tidy};
+use super::imports;
 use super::reader::Reader;
 use super::variables;
 use super::wording::{self, LAID_OUT, WORDS};
@@ -116,7 +117,7 @@ impl Templates {
             let mut environment = with_filters(escape, reader);
             let built_in = Form::ALL.map(|form| (form.file(), form.built_in()));
             for (name, source) in built_in.into_iter().chain([(WORDS, reader.language.words())]) {
-                environment.add_template_owned(format!("built-in/{name}"), source)?;
+                imports::add(&mut environment, format!("built-in/{name}"), source.to_owned())?;
                 let source = match own.get(name) {
                     // On the line of the first of its own, so that mistakes keep their lines.
                     Some(own) if name == WORDS => {
@@ -124,7 +125,7 @@ impl Templates {
                     }
                     own => own.map_or(source, String::as_str).to_owned(),
                 };
-                environment.add_template_owned(name, source)?;
+                imports::add(&mut environment, name.to_owned(), source)?;
             }
             Ok(Arc::new(environment))
         };

@@ -111,7 +111,7 @@ async fn one(fleet: &Fleet, addresses: &Addresses, line: &Line, fix: bool) -> Ve
 
 /// The partner's instances that the inventory lacks.
 async fn strangers(source: &Source<'_>, fleet: &Fleet, addresses: &Addresses) -> Vec<Row> {
-    let known = |instance: &str| source.config.routing.inventory.contains_key(instance);
+    let known = |instance: &str| source.config.routing.inventory.contains(instance);
     let members = match fleet.strangers(known).await {
         Ok(members) => members,
         Err(failure) => {

@@ -103,7 +103,7 @@ impl<'c> Source<'c> {
 
     /// What the inventory calls an instance.
     fn title(&self, instance: &str) -> Option<&'c str> {
-        self.config.routing.inventory.get(instance)?.name.as_deref()
+        self.config.routing.inventory.get(instance)?.name
     }
 
     /// The instances that nothing can be asked about, in order. Of several sources nobody can say whose they are, so
@@ -114,7 +114,7 @@ impl<'c> Source<'c> {
         }
         let known = |id: &str| all.iter().any(|source| source.access.line(id).is_some());
         let mut without: Vec<&str> =
-            self.config.routing.inventory.keys().map(String::as_str).filter(|id| !known(id)).collect();
+            self.config.routing.inventory.iter().map(|entry| entry.id).filter(|id| !known(id)).collect();
         without.sort_unstable();
         without
     }

@@ -28,8 +28,8 @@ fn the_environment_wins_with_texts_numbers_truth_values_and_lists() {
         .variable("LINEDOWN__INSTANCES__39ECB__LABELS__TIER", "gold");
     let config = folder.config();
     assert_eq!(config.store.keep.as_secs(), 3 * 24 * 60 * 60);
-    let entry = &config.routing.inventory["39ECB"];
-    assert_eq!((entry.name.as_deref(), entry.labels["tier"].as_str()), (Some("x"), "gold"));
+    let entry = config.routing.inventory.get("39ECB").unwrap();
+    assert_eq!((entry.name, entry.labels().collect::<Vec<_>>()), (Some("x"), vec![("tier", "gold")]));
     assert!(config.routing.sinks.contains_key("my-toy") && config.routing.sinks.len() == 2);
 }
 
@@ -116,14 +116,13 @@ fn keys_keep_their_case() {
         "[instances.39ECB]\nname = 'A'\n[instances.\"instance.id\"]\nname = 'B'\n[instances.39ecb]\nname = 'C'",
     );
     let config = folder.config();
-    let name = |id: &str| config.routing.inventory[id].name.clone().unwrap();
+    let name = |id: &str| config.routing.inventory.get(id).unwrap().name.unwrap();
     assert_eq!([name("39ECB"), name("instance.id"), name("39ecb")], ["A", "B", "C"]);
 }
 
-/// A reseller's inventory is read one line at a time: one mistake among many is found, and so are many.
-#[test]
-fn a_large_inventory() {
-    let text = (0..5_000).fold(String::new(), |mut text, n| {
+/// So many lines, more than are parsed at a time.
+fn fleet(lines: usize) -> String {
+    (0..lines).fold(String::new(), |mut text, n| {
         use std::fmt::Write;
         let _ = write!(
             text,
@@ -131,7 +130,13 @@ fn a_large_inventory() {
             n / 10
         );
         text
-    });
+    })
+}
+
+/// A reseller's inventory is read one line at a time: one mistake among many is found, and so are many.
+#[test]
+fn a_large_inventory() {
+    let text = fleet(5_000);
     let folder = Folder::with(&text);
     let loaded = folder.load();
     assert_eq!(loaded.report.rows(), []);
@@ -141,6 +146,29 @@ fn a_large_inventory() {
     let all_broken = broken.write("l.toml", text.replace("name", "nmae"));
     let report = all_broken.load().report;
     assert!(report.errors() == 1_001 && report.rows()[0].what.contains("more problems"), "{}", report.count());
+}
+
+/// It is parsed piece by piece, and what it says does not depend on where those end.
+#[test]
+fn a_large_inventory_says_what_is_written_wherever_that_stands() {
+    let first = "[instances.39ECB00000000";
+    let folder = Folder::with(&fleet(5_000)).write("conf.d/z.toml", format!("{}{first}.more]", fleet(5_000)));
+    assert_eq!(folder.problems()[0].0, "conf.d/z.toml:15001:26 unknown key `more`");
+    let folder = folder.write("conf.d/z.toml", fleet(5_000) + first + "]");
+    assert_eq!(folder.problems()[0].0, "conf.d/z.toml:15001:12 duplicate key");
+    let folder = folder.write("conf.d/z.toml", format!("{}[instances.A]\nlabels.x = 'ä'\nnmae = 1", fleet(5_000)));
+    assert_eq!(folder.problems()[0].0, "conf.d/z.toml:15003:1 unknown key `nmae`");
+    let folder = folder.write("conf.d/z.toml", format!("instances.A.labels.x = 'y'\n[instances]\n{}", "A.name = 'A'"));
+    assert_eq!(folder.problems()[0].0, "conf.d/z.toml:2:2 duplicate key");
+
+    let more = format!("{first}.labels]\ntier = 'gold'\n[server]\nlisten = '[::1]:1'\n");
+    let apart = format!("[instances.A]\nname = 'A'\n{}[instances.A.labels]\nx = 'y'\n", fleet(5_000));
+    let config = Folder::with(&apart).write("conf.d/z.toml", more).config();
+    let inventory = &config.routing.inventory;
+    let labels = |id: &str| inventory.get(id).unwrap().labels().collect::<Vec<_>>();
+    assert_eq!(labels("39ECB00000000"), [("customer", "acme0"), ("tier", "gold")]);
+    assert_eq!(labels("39ECB00004999"), [("customer", "acme499")]);
+    assert_eq!((labels("A"), inventory.len()), (vec![("x", "y")], 5_001));
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 mod layering;
 mod mistakes;
+mod pieces;
 mod tls;
 mod whole;
 

@@ -1,0 +1,98 @@
+//! What the layers of the config say of each instance, before any of it is checked. Kept as text: a tree of a hundred
+//! thousand of them would take many times the memory.
+
+use serde_json::Value;
+
+use crate::packed::Packed;
+
+/// What stands in `[instances]`.
+#[derive(Debug, Default)]
+pub(super) struct Instances {
+    /// Identifier and value, as JSON; of an instance that is in several layers each of them, the weakest first.
+    said: Packed,
+    /// What stands there instead of a table.
+    other: Option<Value>,
+}
+
+impl Instances {
+    pub(super) fn push(&mut self, id: &str, value: &Value) {
+        self.said.push([id, &value.to_string()]);
+    }
+
+    /// What `instances` is, if it is no table.
+    pub(super) fn replace(&mut self, other: Value) {
+        *self = Self { other: Some(other), ..Self::default() };
+    }
+
+    pub(super) fn other(&self) -> Option<&Value> {
+        self.other.as_ref()
+    }
+
+    /// Lays one layer over those before it, as the `config` crate does with tables.
+    pub(super) fn lay_over(&mut self, above: Self) {
+        if above.other.is_some() || self.other.is_some() || self.said.is_empty() {
+            *self = above;
+        } else {
+            self.said.append(&above.said);
+        }
+    }
+
+    /// The numbers of what is said, by identifier; of what is said of one instance the weakest layer's first.
+    pub(super) fn order(&self) -> Vec<usize> {
+        let mut order: Vec<usize> = (0..self.said.len()).collect();
+        order.sort_by_key(|number| self.said.first(*number));
+        order
+    }
+
+    /// Whether one instance is there twice.
+    pub(super) fn has_duplicates(&self) -> bool {
+        self.order().windows(2).any(|pair| self.id(pair[0]) == self.id(pair[1]))
+    }
+
+    pub(super) fn id(&self, number: usize) -> &str {
+        self.said.first(number)
+    }
+
+    /// What is said under these numbers altogether.
+    pub(super) fn value(&self, numbers: &[usize]) -> Value {
+        let said = numbers.iter().filter_map(|number| self.said.get(*number).nth(1));
+        said.filter_map(|text| serde_json::from_str(text).ok()).reduce(lay_over).unwrap_or_default()
+    }
+
+    /// What is said of an instance altogether.
+    pub(super) fn get(&self, id: &str) -> Option<Value> {
+        let numbers: Vec<usize> = (0..self.said.len()).filter(|number| self.id(*number) == id).collect();
+        (!numbers.is_empty()).then(|| self.value(&numbers))
+    }
+
+    pub(super) fn ids(&self) -> impl Iterator<Item = &str> {
+        (0..self.said.len()).map(|number| self.id(number))
+    }
+}
+
+impl From<Value> for Instances {
+    fn from(value: Value) -> Self {
+        let mut instances = Self::default();
+        match value {
+            Value::Object(table) => table.iter().for_each(|(id, value)| instances.push(id, value)),
+            other => instances.other = Some(other),
+        }
+        instances
+    }
+}
+
+fn lay_over(below: Value, above: Value) -> Value {
+    match (below, above) {
+        (Value::Object(mut below), Value::Object(above)) => {
+            for (key, value) in above {
+                let value = match below.get_mut(&key) {
+                    Some(known) => lay_over(known.take(), value),
+                    None => value,
+                };
+                below.insert(key, value);
+            }
+            below.into()
+        }
+        (_, above) => above,
+    }
+}
