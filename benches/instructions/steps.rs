@@ -2,6 +2,7 @@
 //! the words of the message and back.
 
 use std::fmt::Write as _;
+use std::path::Path;
 use std::sync::Arc;
 
 use linedown::config::{self, Process};
@@ -22,7 +23,8 @@ const RULES: usize = 50;
 pub(crate) fn run(step: &str, times: u64) {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
     runtime.block_on(async {
-        let hook = hook();
+        let folder = tempfile::tempdir().expect("a temporary folder can be made");
+        let hook = hook(folder.path());
         for number in 0..times {
             webhook(&hook, number).await;
         }
@@ -35,15 +37,13 @@ pub(crate) fn run(step: &str, times: u64) {
 }
 
 /// With a store, rules and lines; nobody delivers.
-fn hook() -> Hook {
-    let folder = tempfile::tempdir().expect("a temporary folder can be made");
-    let file = folder.path().join("linedown.toml");
+fn hook(folder: &Path) -> Hook {
+    let file = folder.join("linedown.toml");
     std::fs::write(&file, text()).expect("the config can be written");
     let loaded = config::load(&file, linedown_sinks::KINDS, &["z-api"], &Process::this(clock::now()));
     let config = loaded.config.unwrap_or_else(|| panic!("{}", loaded.report.render(false)));
     let routing = Arc::new(SharedRouting::new(Arc::clone(&config.routing)));
-    let store: Arc<dyn Store> =
-        Arc::new(Sqlite::open(&folder.path().join("linedown.db")).expect("a store can be made"));
+    let store: Arc<dyn Store> = Arc::new(Sqlite::open(&folder.join("linedown.db")).expect("a store can be made"));
     let metrics = Arc::new(Metrics::default());
     let gateways = Arc::new(SharedCounter::from_pointee(Counter::new([]).expect("nobody is asked")));
     let delivery =
