@@ -158,6 +158,7 @@ fn what_is_none_of_ours_is_dropped_unread() {
     assert_eq!(daemon.metric("linedown_webhooks_total{source=\"z-api\",result=\"foreign\"}"), Some(1));
     daemon.accept(&down("stored"));
     assert!(daemon.stores("stored") && !daemon.stores("meet me"));
+    daemon.wait_for_log("webhook accepted");
     assert!(daemon.logged("").iter().all(|record| !record.to_string().contains("meet me")));
 }
 
