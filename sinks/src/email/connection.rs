@@ -2,8 +2,7 @@
 //!
 //! lettre's own pool would put a connection back that was abandoned in the middle of a command, and its
 //! commands have no time limit. Here a conversation owns its connection, every command has its patience
-//! (RFC 5321, 4.5.3.2), and a connection goes back only after a whole answer. A relay that can take it is told sender,
-//! recipient and "here it comes" at once (RFC 2920), which leaves two round trips of four.
+//! (RFC 5321, 4.5.3.2), and a connection goes back only after a whole answer.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -14,7 +13,7 @@ use lettre::Address;
 use lettre::transport::smtp::Error;
 use lettre::transport::smtp::authentication::{Credentials, DEFAULT_MECHANISMS};
 use lettre::transport::smtp::client::{AsyncSmtpConnection, Tls};
-use lettre::transport::smtp::commands::{Data, Ehlo, Mail, Rcpt, Rset};
+use lettre::transport::smtp::commands::{Data, Mail, Rcpt, Rset};
 use lettre::transport::smtp::extension::{ClientId, Extension, MailParameter};
 use lettre::transport::smtp::response::Response;
 use tokio::time::{Instant, sleep_until, timeout};
@@ -51,38 +50,8 @@ struct Kept {
 }
 
 struct Idle {
-    connection: Connection,
+    connection: AsyncSmtpConnection,
     since: Instant,
-}
-
-struct Connection {
-    smtp: AsyncSmtpConnection,
-    /// Whether the relay takes several commands at once.
-    pipelines: bool,
-}
-
-impl Connection {
-    /// Sends the envelope, or its first command; answers what is said to that.
-    async fn open(&mut self, mail: Mail, to: &Address) -> Result<Response, Error> {
-        if self.pipelines {
-            self.smtp.command(format!("{mail}{}{Data}", Rcpt::new(to.clone(), Vec::new()))).await
-        } else {
-            self.smtp.command(mail).await
-        }
-    }
-
-    /// What is said to the next command of the envelope, which was sent with the first or is sent now.
-    async fn next(&mut self, command: impl fmt::Display) -> Result<Response, Error> {
-        if self.pipelines { self.smtp.read_response().await } else { self.smtp.command(command).await }
-    }
-
-    /// After a recipient was refused, on which DATA followed all the same. A relay that takes that gets no message (RFC
-    /// 2920, 3.1).
-    async fn withdraw(&mut self) {
-        if self.pipelines && self.smtp.read_response().await.is_ok() {
-            let _ = self.smtp.command(".\r\n").await;
-        }
-    }
 }
 
 impl Relay {
@@ -101,7 +70,7 @@ impl Relay {
             Ok(_) => true,
             // Refused in so many words, all is well but this message. Otherwise the connection is dropped here.
             Err(failure) if matches!(failure.kind, FailureKind::Refused | FailureKind::Deferred) => {
-                matches!(timeout(STILL_THERE, connection.smtp.command(Rset)).await, Ok(Ok(_)))
+                matches!(timeout(STILL_THERE, connection.command(Rset)).await, Ok(Ok(_)))
             }
             Err(_) => false,
         };
@@ -112,28 +81,28 @@ impl Relay {
     }
 
     /// On a new connection, up to the sender.
-    async fn begin(&self, from: &Address, to: &Address) -> Result<Connection, Failure> {
+    async fn begin(&self, from: &Address, to: &Address) -> Result<AsyncSmtpConnection, Failure> {
         let mut connection = self.connect().await?;
-        let mail = mail(&connection.smtp, from, to)?;
-        self.step(&Stage::Sender(from), ANSWER, connection.open(mail, to)).await?;
+        let mail = mail(&connection, from, to)?;
+        self.step(&Stage::Sender(from), ANSWER, connection.command(mail)).await?;
         Ok(connection)
     }
 
     /// On a kept connection, up to the sender. None if there is none, or the relay has left it meanwhile: that shows here,
-    /// before it has taken anything. (421 is "closing", RFC 5321, 4.2.1.)
-    async fn resume(&self, from: &Address, to: &Address) -> Option<Result<Connection, Failure>> {
+    /// before it is given anything. (421 is "closing", RFC 5321, 4.2.1.)
+    async fn resume(&self, from: &Address, to: &Address) -> Option<Result<AsyncSmtpConnection, Failure>> {
         let Idle { mut connection, since } = lock(&self.kept).idle.pop()?;
         if since.elapsed() >= IDLE {
             return None;
         }
-        let mail = match mail(&connection.smtp, from, to) {
+        let mail = match mail(&connection, from, to) {
             Ok(mail) => mail,
             Err(failure) => {
                 self.keep(connection);
                 return Some(Err(failure));
             }
         };
-        match timeout(STILL_THERE, connection.open(mail, to)).await {
+        match timeout(STILL_THERE, connection.command(mail)).await {
             Ok(Ok(_)) => Some(Ok(connection)),
             Ok(Err(error)) if error.status().is_some_and(|code| u16::from(code) != 421) => {
                 Some(Err(failure(&Stage::Sender(from), &error, &self.address)))
@@ -142,42 +111,41 @@ impl Relay {
         }
     }
 
-    async fn hand_in(&self, connection: &mut Connection, to: &Address, message: &[u8]) -> Result<Receipt, Failure> {
-        let recipient = connection.next(Rcpt::new(to.clone(), Vec::new()));
-        if let Err(failure) = self.step(&Stage::Recipient(to), ANSWER, recipient).await {
-            let _ = timeout(STILL_THERE, connection.withdraw()).await;
-            return Err(failure);
-        }
-        self.step(&Stage::Message(to), ANSWER, connection.next(Data)).await?;
-        let answer = self.step(&Stage::Message(to), ACCEPT, connection.smtp.command(Body(message))).await?;
+    async fn hand_in(
+        &self,
+        connection: &mut AsyncSmtpConnection,
+        to: &Address,
+        message: &[u8],
+    ) -> Result<Receipt, Failure> {
+        let recipient = connection.command(Rcpt::new(to.clone(), Vec::new()));
+        self.step(&Stage::Recipient(to), ANSWER, recipient).await?;
+        self.step(&Stage::Message(to), ANSWER, connection.command(Data)).await?;
+        let answer = self.step(&Stage::Message(to), ACCEPT, connection.command(Body(message))).await?;
         Ok(receipt(&answer))
     }
 
-    async fn connect(&self) -> Result<Connection, Failure> {
+    async fn connect(&self) -> Result<AsyncSmtpConnection, Failure> {
         let at_once = match &self.encryption {
             Tls::Wrapper(parameters) => Some(parameters.clone()),
             _ => None,
         };
         let address = (self.address.0.as_str(), self.address.1);
         let connecting = AsyncSmtpConnection::connect_tokio1(address, Some(CONNECT), &self.hello, at_once, None);
-        let mut smtp = self.step(&Stage::Connect, ANSWER, connecting).await?;
+        let mut connection = self.step(&Stage::Connect, ANSWER, connecting).await?;
         if let Tls::Required(parameters) = &self.encryption {
             // Whoever sits in between can take the offer out: without it nothing is sent at all.
-            if !smtp.can_starttls() {
+            if !connection.can_starttls() {
                 let (host, port) = &self.address;
                 let what = format!("{host}:{port} offers no STARTTLS; use smtps://, or write tls = \"none\"");
                 return Err(Failure::new(FailureKind::Unreachable, what));
             }
-            self.step(&Stage::Connect, ANSWER, smtp.starttls(parameters.clone(), &self.hello)).await?;
+            self.step(&Stage::Connect, ANSWER, connection.starttls(parameters.clone(), &self.hello)).await?;
         }
-        // Asked once more: of what it can do, lettre keeps only what lettre does.
-        let hello = self.step(&Stage::Connect, ANSWER, smtp.command(Ehlo::new(self.hello.clone()))).await?;
-        let pipelines = hello.message().any(|line| line.trim().eq_ignore_ascii_case("PIPELINING"));
         if let Some(credentials) = &self.credentials {
-            let login = smtp.auth(DEFAULT_MECHANISMS, credentials);
+            let login = connection.auth(DEFAULT_MECHANISMS, credentials);
             self.step(&Stage::Login(credentials), ANSWER, login).await?;
         }
-        Ok(Connection { smtp, pipelines })
+        Ok(connection)
     }
 
     async fn step<T>(
@@ -195,7 +163,7 @@ impl Relay {
     }
 
     /// No more are kept than were in use at the same time: a new one is made only when none is left here.
-    fn keep(&self, connection: Connection) {
+    fn keep(&self, connection: AsyncSmtpConnection) {
         let mut kept = lock(&self.kept);
         kept.idle.push(Idle { connection, since: Instant::now() });
         if !std::mem::replace(&mut kept.watched, true) {
@@ -212,7 +180,7 @@ async fn close_in_time(kept: Weak<Mutex<Kept>>) {
         let Some(kept) = kept.upgrade() else { return };
         let expired: Vec<Idle> = lock(&kept).idle.extract_if(.., |each| each.since.elapsed() >= IDLE).collect();
         for mut each in expired {
-            let _ = timeout(STILL_THERE, each.connection.smtp.quit()).await;
+            let _ = timeout(STILL_THERE, each.connection.quit()).await;
         }
         let mut kept = lock(&kept);
         let Some(oldest) = kept.idle.first() else {

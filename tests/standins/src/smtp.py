@@ -105,10 +105,6 @@ class Server(SMTP):
             await self.push(plan["line"])
         return True
 
-    async def handle_EHLO(self, server, session, envelope, hostname, responses):
-        session.host_name = hostname
-        return [*responses[:1], *["250-PIPELINING"][: OPTIONS["pipelining"]], *responses[1:]]
-
     async def handle_DATA(self, server, session, envelope):
         transport = self.transport
         plan = next_plan("DOT")

@@ -130,25 +130,20 @@ pub struct Smtp {
 impl Smtp {
     /// Without encryption, for everybody.
     pub fn new() -> Self {
-        Self::start(Encryption::None, None, true)
-    }
-
-    /// Like [`Smtp::new`], but it takes one command after the other.
-    pub fn one_by_one() -> Self {
-        Self::start(Encryption::None, None, false)
+        Self::start(Encryption::None, None)
     }
 
     /// For everybody, encrypted.
     pub fn with(encryption: Encryption<'_>) -> Self {
-        Self::start(encryption, None, true)
+        Self::start(encryption, None)
     }
 
     /// For one account only.
     pub fn with_login(encryption: Encryption<'_>, account: &str, password: &str) -> Self {
-        Self::start(encryption, Some([account, password]), true)
+        Self::start(encryption, Some([account, password]))
     }
 
-    fn start(encryption: Encryption<'_>, login: Option<[&str; 2]>, pipelining: bool) -> Self {
+    fn start(encryption: Encryption<'_>, login: Option<[&str; 2]>) -> Self {
         let (name, certificates) = match encryption {
             Encryption::None => ("none", None),
             Encryption::StartTls(certificates) => ("starttls", Some(certificates)),
@@ -159,7 +154,6 @@ impl Smtp {
             "certificate": certificates.map(Certificates::certificate),
             "key": certificates.map(Certificates::key),
             "login": login,
-            "pipelining": pipelining,
         });
         // Debian's own interpreter: it is the one that sees Debian's packages.
         let mut child = Process::new("/usr/bin/python3")
