@@ -1,7 +1,9 @@
 //! What surrounds the daemon in its process: signals and the log.
 
+use std::fs::File;
 use std::io::{self, BufWriter};
 use std::mem;
+use std::os::fd::AsFd;
 use std::sync::{Arc, OnceLock};
 use std::thread;
 use std::time::Duration;
@@ -72,7 +74,7 @@ pub(crate) fn log(format: Option<LogFormat>, colour: bool) -> WorkerGuard {
     let format = format.unwrap_or_else(by_itself);
     let (writer, guard) = match format {
         LogFormat::Journal => in_the_background(Entries),
-        _ => in_the_background(BufWriter::with_capacity(WRITTEN_AT_ONCE, io::stderr())),
+        _ => in_the_background(BufWriter::with_capacity(WRITTEN_AT_ONCE, stderr())),
     };
     if let LogFormat::Journal = format {
         tracing_subscriber::registry().with(filter).with(Journal(writer)).init();
@@ -86,6 +88,14 @@ pub(crate) fn log(format: Option<LogFormat>, colour: bool) -> WorkerGuard {
         _ => written.with_ansi(colour).init(),
     }
     guard
+}
+
+/// Without the lock of the one that everybody shares: who writes to that does not wait for a log that nobody reads.
+fn stderr() -> Box<dyn io::Write + Send> {
+    match io::stderr().as_fd().try_clone_to_owned() {
+        Ok(file) => Box::new(File::from(file)),
+        Err(_) => Box::new(io::stderr()),
+    }
 }
 
 fn in_the_background(writer: impl io::Write + Send + 'static) -> (NonBlocking, WorkerGuard) {

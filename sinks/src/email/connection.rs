@@ -89,7 +89,8 @@ impl Relay {
     }
 
     /// On a kept connection, up to the sender. None if there is none, or the relay has left it meanwhile: that shows here,
-    /// before it is given anything. (421 is "closing", RFC 5321, 4.2.1.)
+    /// before it is given anything. Relays take leave with 421 (RFC 5321, 4.2.1), with 451 for idling, with 452 after so
+    /// many messages; what is no leave is said again on a new connection.
     async fn resume(&self, from: &Address, to: &Address) -> Option<Result<AsyncSmtpConnection, Failure>> {
         let Idle { mut connection, since } = lock(&self.kept).idle.pop()?;
         if since.elapsed() >= IDLE {
@@ -104,9 +105,7 @@ impl Relay {
         };
         match timeout(STILL_THERE, connection.command(mail)).await {
             Ok(Ok(_)) => Some(Ok(connection)),
-            Ok(Err(error)) if error.status().is_some_and(|code| u16::from(code) != 421) => {
-                Some(Err(failure(&Stage::Sender(from), &error, &self.address)))
-            }
+            Ok(Err(error)) if error.is_permanent() => Some(Err(failure(&Stage::Sender(from), &error, &self.address))),
             _ => None,
         }
     }

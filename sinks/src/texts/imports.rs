@@ -57,9 +57,12 @@ fn word(text: &str) -> (&str, &str) {
     text.split_at(end)
 }
 
+/// What the engine takes for a value, or keeps for itself.
+const NO_NAMES: [&str; 9] = ["as", "true", "True", "false", "False", "none", "None", "loop", "self"];
+
 fn names_it(words: &[&str]) -> bool {
     let named = words.iter().position(|word| *word == "as").map(|at| &words[at + 1..]);
-    let is_name = |word: &str| word.starts_with(|c: char| c.is_alphabetic() || c == '_') && word != "as";
+    let is_name = |word: &str| word.starts_with(|c: char| c.is_alphabetic() || c == '_') && !NO_NAMES.contains(&word);
     matches!(named, Some([name] | [name, "with" | "without", "context"]) if is_name(name))
 }
 
@@ -75,6 +78,8 @@ mod tests {
             "{%import'f'as'g'%}",
             "{% import f as g() %}",
             "{% import f as 1 is as g %}",
+            "{% import f as true %}",
+            "{% import f as None %}",
             "{% import f as g with %}",
         ] {
             let mut environment = Environment::new();

@@ -218,14 +218,19 @@ async fn a_kept_connection_that_the_relay_has_left_costs_no_message() {
     let smtp = Smtp::new();
     let sink = plain(&smtp);
     sink.deliver(&to("ana@example.com")).await.unwrap();
-    for (does, connection) in [(Does::Close, 2), (Does::Reply("421 4.4.2 you were idle for too long"), 3)] {
+    for (does, connection) in [
+        (Does::Close, 2),
+        (Does::Reply("421 4.4.2 you were idle for too long"), 3),
+        (Does::Reply("451 4.4.2 timeout waiting for data from client"), 4),
+        (Does::Reply("452 too many messages sent"), 5),
+    ] {
         smtp.plan(Command::Mail, does, 1);
         sink.deliver(&to("ana@example.com")).await.unwrap();
         let received = smtp.wait_for(usize::try_from(connection).unwrap());
         assert_eq!(received.last().unwrap().connection, connection, "{does:?}");
     }
-    // What it says of the sender, it says to us.
-    smtp.plan(Command::Mail, Does::Reply("451 4.7.1 slow down"), 1);
+    // What it says of us, it says on a new connection as well.
+    smtp.plan(Command::Mail, Does::Reply("451 4.7.1 slow down"), 2);
     assert_failure(&sink.deliver(&to("ana@example.com")).await.unwrap_err(), Busy, "hunter2canary");
 }
 
