@@ -23,8 +23,9 @@ pub struct Manners {
     pub kept: usize,
 }
 
-/// What sinks keep to.
-pub(crate) const SINK: Manners = Manners { connect: Duration::from_secs(10), answer: Duration::from_secs(20), kept: 1 };
+/// What sinks keep to. Where one was in use, it is kept: a sink's `limits` bound how many that are.
+pub(crate) const SINK: Manners =
+    Manners { connect: Duration::from_secs(10), answer: Duration::from_secs(20), kept: usize::MAX };
 /// Most bytes that a sink reads of an answer.
 pub(crate) const LARGEST: usize = 4096;
 

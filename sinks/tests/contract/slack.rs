@@ -28,6 +28,20 @@ async fn a_message_is_taken() {
     assert!(post.body["blocks"].to_string().contains("#7"));
 }
 
+/// A connection is kept a moment after its answer, so now and then one more is made.
+#[tokio::test]
+async fn connections_that_were_in_use_together_are_kept() {
+    let slack = Slack::new().without_rate_limit();
+    let sink = posting_to(&slack);
+    let message = sample::notification();
+    for _ in 0..20 {
+        let (first, second, third) =
+            tokio::join!(sink.deliver(&message), sink.deliver(&message), sink.deliver(&message));
+        first.and(second).and(third).unwrap();
+    }
+    assert!((3..20).contains(&slack.connections()), "{} connections for 60 messages", slack.connections());
+}
+
 #[tokio::test]
 async fn answers_mean_what_slack_says_they_mean() {
     let slack = Slack::new().without_rate_limit();

@@ -73,6 +73,7 @@ struct State {
     last_taken: Mutex<Option<Instant>>,
     unlimited: AtomicBool,
     too_fast: AtomicUsize,
+    connections: AtomicUsize,
     ended: AtomicBool,
     /// Connections that hang.
     held: Mutex<Vec<Box<dyn Connection>>>,
@@ -100,11 +101,17 @@ impl Slack {
                 if shared.ended.load(Ordering::SeqCst) {
                     return;
                 }
+                shared.connections.fetch_add(1, Ordering::SeqCst);
                 let (shared, tls) = (Arc::clone(&shared), tls.clone());
                 std::thread::spawn(move || shared.serve(http::connection(stream, tls)));
             }
         });
         Self { port, scheme, state }
+    }
+
+    /// How many connections were made so far.
+    pub fn connections(&self) -> usize {
+        self.state.connections.load(Ordering::SeqCst)
     }
 
     /// Takes any number of messages a second.
@@ -173,30 +180,35 @@ impl Drop for Slack {
 
 impl State {
     /// One request a connection.
-    fn serve(&self, mut stream: Box<dyn Connection>) {
-        let Ok(request) = http::read(&mut BufReader::new(&mut stream)) else { return };
-        let scripted = lock(&self.scripted).pop_front();
-        let answer = match scripted {
-            None => self.usual(&request),
-            Some(scripted) => scripted,
-        };
-        let status = if let Scripted::Answer(status, ..) = answer { Some(status) } else { None };
-        let body = serde_json::from_slice(&request.body).unwrap_or_default();
-        self.posts.push(Post { at: Instant::now(), body, status });
-        let usual = [("Content-Type", "text/html"), ("Connection", "close")];
-        let usual = usual.map(|(name, value)| (name.to_owned(), value.to_owned()));
-        // The client may be gone.
-        let _ = match answer {
-            Scripted::Answer(status, headers, body) => {
-                http::answer(&mut stream, status, &[&usual[..], &headers].concat(), &body, body.len())
+    /// One request after the other, as the real one keeps connections.
+    fn serve(&self, stream: Box<dyn Connection>) {
+        let mut stream = BufReader::new(stream);
+        while let Ok(request) = http::read(&mut stream) {
+            let scripted = lock(&self.scripted).pop_front();
+            let answer = scripted.unwrap_or_else(|| self.usual(&request));
+            let status = if let Scripted::Answer(status, ..) = answer { Some(status) } else { None };
+            let body = serde_json::from_slice(&request.body).unwrap_or_default();
+            self.posts.push(Post { at: Instant::now(), body, status });
+            let usual = ("Content-Type".to_owned(), "text/html".to_owned());
+            // The client may be gone.
+            let answered = match answer {
+                Scripted::Answer(status, headers, body) => {
+                    http::answer(stream.get_mut(), status, &[&[usual], &headers[..]].concat(), &body, body.len())
+                }
+                Scripted::CutWithin => {
+                    let _ = http::answer(stream.get_mut(), 200, &[usual], "o", 2);
+                    return;
+                }
+                Scripted::Cut => return,
+                Scripted::Hang => {
+                    lock(&self.held).push(stream.into_inner());
+                    return;
+                }
+            };
+            if answered.is_err() {
+                return;
             }
-            Scripted::CutWithin => http::answer(&mut stream, 200, &usual, "o", 2),
-            Scripted::Cut => Ok(()),
-            Scripted::Hang => {
-                lock(&self.held).push(stream);
-                Ok(())
-            }
-        };
+        }
     }
 
     fn usual(&self, request: &Request) -> Scripted {
