@@ -30,8 +30,9 @@ const FEW: usize = 500;
 const STRIKE: Duration = Duration::from_secs(5);
 /// How long the sink is away.
 const AWAY: Duration = Duration::from_mins(1);
-/// When nothing has come for so long, nothing more will: longer than anybody's pause between two tries.
-const QUIET: Duration = Duration::from_secs(40);
+/// When nothing has come for so long, nothing more will: longer than the pause between two tries of anybody whose sink
+/// was away for a minute. (Ours doubles from 2 s, so it may be 77 s by then.)
+const QUIET: Duration = Duration::from_secs(100);
 
 #[derive(Clone, Copy)]
 enum Program {
