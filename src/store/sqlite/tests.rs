@@ -99,6 +99,15 @@ impl Life {
     }
 }
 
+#[test]
+fn sqlite_is_built_as_the_cargo_config_says() {
+    let connection = Connection::open_in_memory().unwrap();
+    let used =
+        "SELECT sqlite_compileoption_used('DEFAULT_MEMSTATUS=0') AND NOT sqlite_compileoption_used('ENABLE_API_ARMOR')";
+    let used: bool = connection.query_row(used, [], |row| row.get(0)).unwrap();
+    assert!(used, "LIBSQLITE3_FLAGS of .cargo/config.toml was not taken");
+}
+
 #[tokio::test]
 async fn what_is_owed_does_not_wait_for_a_clock_that_was_set_back() {
     let life = Life::with(&["slack"]);
