@@ -79,7 +79,7 @@ impl Form {
 }
 
 /// How a form writes what is not ours.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Escape {
     None,
     Html,
@@ -140,7 +140,7 @@ impl Templates {
 
     /// To put a notification into words.
     pub(super) fn of<'r>(&'r self, notification: &'r Notification) -> Rendering<'r> {
-        Rendering { templates: self, notification, variables: BTreeMap::new(), roots: BTreeMap::new() }
+        Rendering { templates: self, notification, variables: BTreeMap::new() }
     }
 }
 
@@ -150,14 +150,13 @@ pub(super) struct Rendering<'r> {
     notification: &'r Notification,
     /// By the most lines of a digest that they name.
     variables: BTreeMap<usize, Value>,
-    roots: BTreeMap<(Escape, usize), Value>,
 }
 
 impl Rendering<'_> {
     /// Fails rather than say nothing, or too much.
     pub(super) fn render(&mut self, form: Form) -> Result<String, Error> {
-        let root = self.root(form);
-        let rendered = self.templates.environment(form).get_template(form.file())?.render(root)?;
+        let variables = self.variables(form);
+        let rendered = self.templates.environment(form).get_template(form.file())?.render(variables)?;
         let refused = |why: &str| Err(Error::new(ErrorKind::InvalidOperation, format!("{} {why}", form.file())));
         if rendered.len() > LARGEST {
             return refused("renders more than 100 KiB");
@@ -169,14 +168,12 @@ impl Rendering<'_> {
         if finished.is_empty() { refused("renders nothing") } else { Ok(finished) }
     }
 
-    /// All that a form's template can say.
-    fn root(&mut self, form: Form) -> Value {
+    /// All that a form's template can say. Sentences are plain text, which each form escapes as it does values.
+    fn variables(&mut self, form: Form) -> Value {
         let most = if self.notification.kind == Kind::Digest { form.items() } else { 0 };
-        let variables =
-            self.variables.entry(most).or_insert_with(|| variables::of_notification(self.notification, most));
-        let environment = self.templates.environment(form);
-        let root = || wording::beside(variables, environment);
-        self.roots.entry((form.escape(), most)).or_insert_with(root).clone()
+        let plain = self.templates.environment(Form::Text);
+        let all = || wording::beside(variables::of_notification(self.notification, most), plain);
+        self.variables.entry(most).or_insert_with(all).clone()
     }
 }
 

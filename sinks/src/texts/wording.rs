@@ -32,13 +32,9 @@ pub(super) const LAID_OUT: [&str; 13] = [
     "facts",
 ];
 
-/// Variables, and beside them the wording. It is there once a template asks for it.
-pub(super) fn beside(variables: &Value, environment: &Arc<Environment<'static>>) -> Value {
-    Value::from_object(Root {
-        variables: variables.clone(),
-        environment: Arc::clone(environment),
-        wording: OnceLock::new(),
-    })
+/// Variables, and beside them the wording, as `environment` writes it. It is there once a template asks for it.
+pub(super) fn beside(variables: Value, environment: &Arc<Environment<'static>>) -> Value {
+    Value::from_object(Root { variables, environment: Arc::clone(environment), wording: OnceLock::new() })
 }
 
 #[derive(Debug)]

@@ -232,6 +232,15 @@ fn own_templates_escape_as_the_built_in_ones_do() {
 }
 
 #[test]
+fn sentences_of_ones_own_are_plain_text_in_every_form() {
+    let texts = accepted(&[("words.txt", "{% set steps_label %}<b>*Now*</b>{% endset %}")]);
+    let down = sample(Kind::Down, Reason::SessionExpired, true, false);
+    assert!(texts.text(&down).contains("<b>*Now*</b>"), "{}", texts.text(&down));
+    assert!(texts.html(&down).contains("&lt;b&gt;*Now*&lt;"), "{}", texts.html(&down));
+    assert!(texts.slack(&down).contains("&lt;b&gt;∗Now∗&lt;"), "{}", texts.slack(&down));
+}
+
+#[test]
 fn own_templates_have_filters_for_times_and_for_slack() {
     let texts = accepted(&[(
         "title.txt",
