@@ -19,6 +19,7 @@ mod folder;
 pub(crate) mod fuzz;
 mod message;
 mod recipients;
+mod relay;
 mod reply;
 mod server;
 
@@ -36,16 +37,16 @@ use crate::{
     BuildError, Failure, FailureKind, Incident, Limits, Notification, Receipt, Secret, Section, Settings, Sink,
     SinkKind, Texts,
 };
-use connection::Relay;
 use folder::Folder;
 use message::Letterhead;
 use recipients::{OneOrMany, Recipients};
+use relay::Relay;
 use server::{Server, Smtp, TlsKey};
 
 /// The line of this sink in [`crate::KINDS`].
 pub(crate) const KIND: SinkKind = SinkKind { name: "email", check };
 
-/// More than the patience with any single answer ([`connection`]), so that a slow relay is named as such.
+/// More than the patience with any single answer ([`relay`]), so that a slow relay is named as such.
 const TIMEOUT: Duration = Duration::from_mins(2);
 
 #[derive(Default, Deserialize)]

@@ -25,6 +25,8 @@ pub(super) enum Stage<'a> {
     /// RCPT TO
     Recipient(&'a Address),
     /// DATA
+    Data(&'a Address),
+    /// What follows it, up to the final dot.
     Message(&'a Address),
 }
 
@@ -35,7 +37,7 @@ impl fmt::Display for Stage<'_> {
             Self::Login(_) => "the login",
             Self::Sender(_) => "the sender",
             Self::Recipient(_) => "the recipient",
-            Self::Message(_) => "the message",
+            Self::Data(_) | Self::Message(_) => "the message",
         })
     }
 }
@@ -92,7 +94,9 @@ pub(super) fn answered(stage: &Stage<'_>, code: u16, text: &str) -> Failure {
             format!("{to} is refused: {reply}; correct `to`, or the label the address comes from")
         }
         (FailureKind::Refused, _) => format!("the relay refuses the message: {reply}"),
-        (FailureKind::Deferred, Stage::Recipient(to) | Stage::Message(to)) => format!("not now for {to}: {reply}"),
+        (FailureKind::Deferred, Stage::Recipient(to) | Stage::Data(to) | Stage::Message(to)) => {
+            format!("not now for {to}: {reply}")
+        }
         _ => format!("the relay cannot just now: {reply}"),
     };
     Failure::new(kind, what)

@@ -24,6 +24,9 @@ pub(super) const ENTRY: Entry = Entry {
 const EVERYWHERE: [Command; 7] =
     [Command::Connect, Command::Ehlo, Command::Mail, Command::Rcpt, Command::Data, Command::Content, Command::Dot];
 
+/// Three messages in a row.
+const RECIPIENTS: [&str; 3] = ["first@example.com", "second@example.com", "third@example.com"];
+
 /// For a delivery that gets no answer.
 const SHORT: Duration = Duration::from_millis(150);
 
@@ -97,34 +100,35 @@ async fn a_digest_is_of_no_incidents_thread() {
 
 #[tokio::test]
 async fn answers_about_a_recipient_mean_what_they_say() {
-    let smtp = Smtp::new();
-    let sink = plain(&smtp);
-    for (recipient, kind) in [
-        ("550-ana", Refused),
-        ("552-5.2.2-ana", Refused),
-        ("554-5.7.1-ana", Refused),
-        ("530-5.7.0-ana", Unauthorised),
-        ("535-5.7.8-ana", Unauthorised),
-        ("421-4.3.2-ana", Busy),
-        ("451-4.3.0-ana", Busy),
-        ("454-4.7.0-ana", Busy),
-        ("450-4.2.0-ana", Deferred),
-        ("451-4.7.1-ana", Deferred),
-        ("452-4.2.2-ana", Deferred),
-        // Codes that no list has: the class decides.
-        ("471-ana", Deferred),
-        ("571-ana", Refused),
-        ("599-ana", Refused),
-    ] {
-        let failure = sink.deliver(&to(&format!("{recipient}@example.com"))).await.unwrap_err();
-        assert_failure(&failure, kind, "hunter2canary");
-        assert!(failure.message.contains(&recipient[..3]), "{failure}");
+    for smtp in [Smtp::new(), Smtp::step_by_step()] {
+        let sink = plain(&smtp);
+        for (recipient, kind) in [
+            ("550-ana", Refused),
+            ("552-5.2.2-ana", Refused),
+            ("554-5.7.1-ana", Refused),
+            ("530-5.7.0-ana", Unauthorised),
+            ("535-5.7.8-ana", Unauthorised),
+            ("421-4.3.2-ana", Busy),
+            ("451-4.3.0-ana", Busy),
+            ("454-4.7.0-ana", Busy),
+            ("450-4.2.0-ana", Deferred),
+            ("451-4.7.1-ana", Deferred),
+            ("452-4.2.2-ana", Deferred),
+            // Codes that no list has: the class decides.
+            ("471-ana", Deferred),
+            ("571-ana", Refused),
+            ("599-ana", Refused),
+        ] {
+            let failure = sink.deliver(&to(&format!("{recipient}@example.com"))).await.unwrap_err();
+            assert_failure(&failure, kind, "hunter2canary");
+            assert!(failure.message.contains(&recipient[..3]), "{failure}");
+        }
     }
 }
 
 #[tokio::test]
 async fn one_bad_recipient_fails_alone() {
-    let smtp = Smtp::new();
+    let smtp = Smtp::step_by_step();
     let sink = plain(&smtp);
     sink.deliver(&to("good@example.com")).await.unwrap();
     assert_eq!(sink.deliver(&to("550-bad@example.com")).await.unwrap_err().kind, Refused);
@@ -136,42 +140,45 @@ async fn one_bad_recipient_fails_alone() {
 
 #[tokio::test]
 async fn answers_at_other_stages() {
-    let smtp = Smtp::new();
-    for (command, reply, kind) in [
-        (Command::Connect, "421 4.3.2 too many connections", Busy),
-        (Command::Connect, "554 5.7.1 you are listed", Unauthorised),
-        (Command::Ehlo, "421 4.3.2 closing", Busy),
-        (Command::Mail, "451 4.7.1 slow down", Busy),
-        (Command::Mail, "553 5.7.1 not your address", Unauthorised),
-        (Command::Data, "451 4.3.0 no queue file", Busy),
-        (Command::Dot, "554-5.7.1 looks like\r\n554 5.7.1 spam", Refused),
-        (Command::Dot, "452 4.3.1 disk full", Busy),
-    ] {
-        let sink = plain(&smtp);
-        smtp.plan(command, Does::Reply(reply), 1);
-        let failure = sink.deliver(&to("ana@example.com")).await.unwrap_err();
-        assert_failure(&failure, kind, "hunter2canary");
-        sink.deliver(&to("ana@example.com")).await.unwrap_or_else(|failure| panic!("after {reply}: {failure}"));
+    for smtp in [Smtp::new(), Smtp::step_by_step()] {
+        for (command, reply, kind) in [
+            (Command::Connect, "421 4.3.2 too many connections", Busy),
+            (Command::Connect, "554 5.7.1 you are listed", Unauthorised),
+            (Command::Ehlo, "421 4.3.2 closing", Busy),
+            (Command::Mail, "451 4.7.1 slow down", Busy),
+            (Command::Mail, "553 5.7.1 not your address", Unauthorised),
+            (Command::Data, "451 4.3.0 no queue file", Busy),
+            (Command::Dot, "554-5.7.1 looks like\r\n554 5.7.1 spam", Refused),
+            (Command::Dot, "452 4.3.1 disk full", Busy),
+        ] {
+            let sink = plain(&smtp);
+            smtp.plan(command, Does::Reply(reply), 1);
+            let failure = sink.deliver(&to("ana@example.com")).await.unwrap_err();
+            assert_failure(&failure, kind, "hunter2canary");
+            sink.deliver(&to("ana@example.com")).await.unwrap_or_else(|failure| panic!("after {reply}: {failure}"));
+        }
     }
 }
 
 #[tokio::test]
 async fn a_hang_anywhere_leaves_nothing_broken() {
-    let smtp = Smtp::new();
-    let sink = plain(&smtp);
-    for command in EVERYWHERE {
-        let fresh = plain(&smtp);
-        for sink in [&sink, &fresh] {
-            smtp.plan(command, Does::Hang, 1);
-            // A kept connection does not connect again; then nothing hangs, which is fine as well.
-            let _ = timeout(SHORT, sink.deliver(&to("hung@example.com"))).await;
-            smtp.behave();
-            let taken = smtp.received().len();
-            let receipt = sink.deliver(&to("next@example.com")).await.unwrap_or_else(|f| panic!("{command:?}: {f}"));
-            let received = smtp.wait_for(taken + 1);
-            let next = received.last().unwrap();
-            assert_eq!(next.to, ["next@example.com"], "{command:?}");
-            assert_eq!(receipt.0, format!("2.0.0 Ok: queued as STANDIN{}", next.connection), "{command:?}");
+    for smtp in [Smtp::new(), Smtp::step_by_step()] {
+        let sink = plain(&smtp);
+        for command in EVERYWHERE {
+            let fresh = plain(&smtp);
+            for sink in [&sink, &fresh] {
+                smtp.plan(command, Does::Hang, 1);
+                // A kept connection does not connect again; then nothing hangs, which is fine as well.
+                let _ = timeout(SHORT, sink.deliver(&to("hung@example.com"))).await;
+                smtp.behave();
+                let taken = smtp.received().len();
+                let receipt =
+                    sink.deliver(&to("next@example.com")).await.unwrap_or_else(|f| panic!("{command:?}: {f}"));
+                let received = smtp.wait_for(taken + 1);
+                let next = received.last().unwrap();
+                assert_eq!(next.to, ["next@example.com"], "{command:?}");
+                assert_eq!(receipt.0, format!("2.0.0 Ok: queued as STANDIN{}", next.connection), "{command:?}");
+            }
         }
     }
 }
@@ -189,10 +196,8 @@ async fn no_answer_times_out_on_its_own() {
 #[tokio::test]
 async fn a_cut_connection_is_unreachable() {
     let smtp = Smtp::new();
-    let sink = plain(&smtp);
     for command in EVERYWHERE {
-        let connects = matches!(command, Command::Connect | Command::Ehlo);
-        let sink = if connects { &plain(&smtp) } else { &sink };
+        let sink = plain(&smtp);
         smtp.plan(command, Does::Close, 1);
         assert_failure(&sink.deliver(&to("ana@example.com")).await.unwrap_err(), Unreachable, "hunter2canary");
         sink.deliver(&to("ana@example.com")).await.unwrap_or_else(|failure| panic!("after {command:?}: {failure}"));
@@ -201,37 +206,135 @@ async fn a_cut_connection_is_unreachable() {
 
 #[tokio::test]
 async fn a_relay_that_went_away_is_found_again() {
-    let smtp = Smtp::new();
-    let sink = plain(&smtp);
-    sink.deliver(&to("ana@example.com")).await.unwrap();
-    smtp.go_away();
-    let failure = sink.deliver(&to("ana@example.com")).await.unwrap_err();
-    assert_failure(&failure, Unreachable, "hunter2canary");
-    assert!(failure.message.contains("127.0.0.1"), "{failure}");
-    smtp.come_back();
-    sink.deliver(&to("ana@example.com")).await.unwrap();
-    smtp.wait_for(2);
+    for smtp in [Smtp::new(), Smtp::step_by_step()] {
+        let sink = plain(&smtp);
+        sink.deliver(&to("ana@example.com")).await.unwrap();
+        smtp.go_away();
+        let failure = sink.deliver(&to("ana@example.com")).await.unwrap_err();
+        assert_failure(&failure, Unreachable, "hunter2canary");
+        assert!(failure.message.contains("127.0.0.1"), "{failure}");
+        smtp.come_back();
+        sink.deliver(&to("ana@example.com")).await.unwrap();
+        smtp.wait_for(2);
+    }
 }
 
 #[tokio::test]
 async fn a_kept_connection_that_the_relay_has_left_costs_no_message() {
+    for smtp in [Smtp::new(), Smtp::step_by_step()] {
+        let sink = plain(&smtp);
+        sink.deliver(&to("ana@example.com")).await.unwrap();
+        for (does, connection) in [
+            (Does::Close, 2),
+            (Does::Reply("421 4.4.2 you were idle for too long"), 3),
+            (Does::Reply("451 4.4.2 timeout waiting for data from client"), 4),
+            (Does::Reply("452 too many messages sent"), 5),
+        ] {
+            smtp.plan(Command::Mail, does, 1);
+            sink.deliver(&to("ana@example.com")).await.unwrap();
+            let received = smtp.wait_for(usize::try_from(connection).unwrap());
+            assert_eq!(received.last().unwrap().connection, connection, "{does:?}");
+        }
+        // What it says of us, it says on a new connection as well.
+        smtp.plan(Command::Mail, Does::Reply("451 4.7.1 slow down"), 2);
+        assert_failure(&sink.deliver(&to("ana@example.com")).await.unwrap_err(), Busy, "hunter2canary");
+    }
+}
+
+#[tokio::test]
+async fn on_a_kept_connection_the_envelope_goes_out_in_one_piece_if_that_is_offered() {
+    for (smtp, offered) in [(Smtp::new(), true), (Smtp::step_by_step(), false)] {
+        let sink = plain(&smtp);
+        for _ in 0..3 {
+            sink.deliver(&to("ana@example.com")).await.unwrap();
+        }
+        let received = smtp.wait_for(3);
+        assert_eq!(received.iter().map(|each| each.in_one_piece).collect::<Vec<_>>(), [false, offered, offered]);
+        assert!(received.iter().all(|each| each.connection == 1), "one connection for all");
+    }
+}
+
+#[tokio::test]
+async fn a_relay_that_will_not_be_greeted_twice_is_told_step_by_step() {
     let smtp = Smtp::new();
     let sink = plain(&smtp);
     sink.deliver(&to("ana@example.com")).await.unwrap();
-    for (does, connection) in [
-        (Does::Close, 2),
-        (Does::Reply("421 4.4.2 you were idle for too long"), 3),
-        (Does::Reply("451 4.4.2 timeout waiting for data from client"), 4),
-        (Does::Reply("452 too many messages sent"), 5),
+    smtp.plan(Command::Ehlo, Does::Reply("503 5.5.1 polite people say hello first, and once"), 1);
+    sink.deliver(&to("ana@example.com")).await.unwrap();
+    sink.deliver(&to("ana@example.com")).await.unwrap();
+    assert!(smtp.wait_for(3).iter().all(|each| each.connection == 1 && !each.in_one_piece));
+}
+
+/// Whatever a relay, or what is in between, does with a greeting that comes late or with several commands at once.
+#[tokio::test]
+async fn an_envelope_in_one_piece_that_fails_has_not_happened() {
+    let smtp = Smtp::new();
+    let mut taken = 0;
+    for (command, does) in [
+        (Command::Ehlo, Does::Close),
+        (Command::Mail, Does::Reply("530 5.7.0 Authentication required")),
+        (Command::Mail, Does::Reply("354 out of turn")),
+        (Command::Rcpt, Does::Reply("550 5.7.1 relaying denied")),
+        (Command::Rcpt, Does::Reply("354 out of turn")),
+        (Command::Rcpt, Does::Reply("what?")),
+        (Command::Rcpt, Does::Close),
+        (Command::Data, Does::Reply("250 2.0.0 out of turn")),
+        (Command::Data, Does::Reply("503 5.5.1 pipelining is not for you")),
+        (Command::Data, Does::Close),
     ] {
-        smtp.plan(Command::Mail, does, 1);
-        sink.deliver(&to("ana@example.com")).await.unwrap();
-        let received = smtp.wait_for(usize::try_from(connection).unwrap());
-        assert_eq!(received.last().unwrap().connection, connection, "{does:?}");
+        let sink = plain(&smtp);
+        sink.deliver(&to("first@example.com")).await.unwrap();
+        smtp.plan(command, does, 1);
+        for recipient in ["second@example.com", "third@example.com"] {
+            sink.deliver(&to(recipient)).await.unwrap_or_else(|failure| panic!("{command:?}, {does:?}: {failure}"));
+        }
+        taken += 3;
+        let received = smtp.wait_for(taken);
+        let [first, second, third] = &received[taken - 3..] else { panic!("three messages") };
+        assert_eq!([&first.to, &second.to, &third.to].map(|to| to[0].as_str()), RECIPIENTS, "{command:?}, {does:?}");
+        assert!(second.connection != first.connection && !second.in_one_piece, "{command:?}, {does:?}");
+        // What got through step by step only goes so from then on; a relay may always leave.
+        assert_eq!(third.in_one_piece, command == Command::Ehlo, "{command:?}, {does:?}");
     }
-    // What it says of us, it says on a new connection as well.
-    smtp.plan(Command::Mail, Does::Reply("451 4.7.1 slow down"), 2);
-    assert_failure(&sink.deliver(&to("ana@example.com")).await.unwrap_err(), Busy, "hunter2canary");
+}
+
+#[tokio::test]
+async fn a_refused_recipient_stands_in_nobodys_way() {
+    let smtp = Smtp::new();
+    let sink = plain(&smtp);
+    sink.deliver(&to("good@example.com")).await.unwrap();
+    for (recipient, kind) in [("550-bad@example.com", Refused), ("450-full@example.com", Deferred)] {
+        assert_eq!(sink.deliver(&to(recipient)).await.unwrap_err().kind, kind);
+        sink.deliver(&to("good@example.com")).await.unwrap();
+    }
+    // A relay that refuses the only recipient and waits for the message all the same gets none.
+    smtp.plan(Command::Rcpt, Does::Reply("550 5.1.1 nobody"), 2);
+    smtp.plan(Command::Data, Does::Reply("354 go on"), 1);
+    assert_eq!(sink.deliver(&to("bad@example.com")).await.unwrap_err().kind, Refused);
+    sink.deliver(&to("good@example.com")).await.unwrap();
+    let received = smtp.wait_for(4);
+    assert!(received.iter().all(|each| each.to == ["good@example.com"]), "{received:?}");
+    assert!(received[3].in_one_piece, "refusals say nothing against sending in one piece");
+}
+
+#[tokio::test]
+async fn an_answer_out_of_turn_is_no_receipt() {
+    for (command, reply) in [
+        (Command::Mail, "354 3.0.0 out of turn"),
+        (Command::Rcpt, "354 3.0.0 out of turn"),
+        (Command::Data, "250 2.0.0 out of turn"),
+        (Command::Dot, "354 3.0.0 out of turn"),
+    ] {
+        let smtp = Smtp::new();
+        let sink = plain(&smtp);
+        smtp.plan(command, Does::Reply(reply), 1);
+        let failure = sink.deliver(&to("ana@example.com")).await.unwrap_err();
+        assert_failure(&failure, Unreachable, "hunter2canary");
+        assert!(failure.message.contains("out of turn"), "{failure}");
+        sink.deliver(&to("ana@example.com")).await.unwrap();
+        let received = smtp.wait_for(1 + usize::from(command == Command::Dot));
+        assert_eq!(received.last().unwrap().connection, 2, "{command:?}");
+    }
 }
 
 #[tokio::test]

@@ -80,6 +80,8 @@ class Server(SMTP):
 
     def planned(self, name, method):
         async def run(argument):
+            if name == "MAIL":
+                self.in_one_piece = bool(self._reader._buffer)
             scripted = SCRIPTED.match(argument or "") if name == "RCPT" else None
             if scripted:
                 code, enhanced = scripted.groups()
@@ -105,6 +107,10 @@ class Server(SMTP):
             await self.push(plan["line"])
         return True
 
+    async def handle_EHLO(self, server, session, envelope, hostname, responses):
+        session.host_name = hostname
+        return [responses[0], *["250-PIPELINING"][: OPTIONS["pipelining"]], *responses[1:]]
+
     async def handle_DATA(self, server, session, envelope):
         transport = self.transport
         plan = next_plan("DOT")
@@ -116,6 +122,7 @@ class Server(SMTP):
                 "encrypted": transport.get_extra_info("sslcontext") is not None,
                 "account": getattr(session, "account", None),
                 "connection": self.number,
+                "in_one_piece": self.in_one_piece,
                 "taken": plan is None or plan["line"].startswith("2"),
             }
         )

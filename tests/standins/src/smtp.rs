@@ -78,6 +78,8 @@ pub struct Received {
     pub account: Option<String>,
     /// The number of the connection it came over.
     pub connection: u64,
+    /// Whether more had come with MAIL FROM.
+    pub in_one_piece: bool,
     /// Whether the client was told that it is taken.
     pub taken: bool,
 }
@@ -130,20 +132,25 @@ pub struct Smtp {
 impl Smtp {
     /// Without encryption, for everybody.
     pub fn new() -> Self {
-        Self::start(Encryption::None, None)
+        Self::start(Encryption::None, None, true)
+    }
+
+    /// Like [`Smtp::new`], but it takes one command after the other.
+    pub fn step_by_step() -> Self {
+        Self::start(Encryption::None, None, false)
     }
 
     /// For everybody, encrypted.
     pub fn with(encryption: Encryption<'_>) -> Self {
-        Self::start(encryption, None)
+        Self::start(encryption, None, true)
     }
 
     /// For one account only.
     pub fn with_login(encryption: Encryption<'_>, account: &str, password: &str) -> Self {
-        Self::start(encryption, Some([account, password]))
+        Self::start(encryption, Some([account, password]), true)
     }
 
-    fn start(encryption: Encryption<'_>, login: Option<[&str; 2]>) -> Self {
+    fn start(encryption: Encryption<'_>, login: Option<[&str; 2]>, pipelining: bool) -> Self {
         let (name, certificates) = match encryption {
             Encryption::None => ("none", None),
             Encryption::StartTls(certificates) => ("starttls", Some(certificates)),
@@ -154,6 +161,7 @@ impl Smtp {
             "certificate": certificates.map(Certificates::certificate),
             "key": certificates.map(Certificates::key),
             "login": login,
+            "pipelining": pipelining,
         });
         // Debian's own interpreter: it is the one that sees Debian's packages.
         let mut child = Process::new("/usr/bin/python3")
