@@ -101,7 +101,7 @@ fn read_profile(body: &Map<String, Value>) -> Profile {
     Profile {
         disconnected: address(body, "disconnectedCallbackUrl"),
         connected: address(body, "connectedCallbackUrl"),
-        due: source::stamp(body, "due").filter(|due| *due > 0).map(clock::from_millis),
+        due: source::stamp(body.get("due")).filter(|due| *due > 0).map(clock::from_millis),
         payment: text(body, "paymentStatus"),
     }
 }

@@ -1,14 +1,39 @@
-//! JSON as gateways write it. A text that was cut between the two halves of a character, an emoji say, is written with
-//! half of it (`"\ud83d"`): that is JSON (RFC 8259, 8.2), and no reason to refuse a webhook that is posted once.
+//! JSON as gateways write it: a webhook is posted once, and what nobody asks for in it is no reason to refuse it.
+//!
+//! So only the members that are asked for are looked at: the others may be as deep or as large as they like. And a text
+//! that was cut between the two halves of a character, an emoji say, is written with half of it (`"\ud83d"`): that is
+//! JSON (RFC 8259, 8.2), read with U+FFFD in its place.
+
+use std::collections::BTreeMap;
 
 use serde_json::Value;
+use serde_json::value::RawValue;
 
-/// Reads it, with U+FFFD for each half of a character.
-pub(super) fn read(body: &[u8]) -> Result<Value, serde_json::Error> {
-    serde_json::from_slice(body).or_else(|error| match without_halves(body) {
-        Some(mended) => serde_json::from_slice(&mended),
-        None => Err(error),
-    })
+use super::Unusable;
+
+/// An object's members, each as it was written.
+pub(super) struct Payload(BTreeMap<String, Box<RawValue>>);
+
+impl Payload {
+    /// Fails if it is not JSON, or not an object.
+    pub(super) fn read(body: &[u8]) -> Result<Self, Unusable> {
+        let read = serde_json::from_slice(body).or_else(|error| match without_halves(body) {
+            Some(mended) => serde_json::from_slice(&mended),
+            None => Err(error),
+        });
+        read.map(Self).map_err(|error| {
+            if error.is_data() {
+                return Unusable::NotAnObject;
+            }
+            Unusable::NotJson { line: error.line(), column: error.column().max(1) }
+        })
+    }
+
+    /// A member's value; none if there is none, or if it cannot be one of those that we read.
+    pub(super) fn get(&self, key: &str) -> Option<Value> {
+        let written = self.0.get(key)?.get();
+        serde_json::from_str(written).ok().or_else(|| serde_json::from_slice(&without_halves(written.as_bytes())?).ok())
+    }
 }
 
 /// None if there are no halves.
@@ -52,7 +77,21 @@ mod tests {
             (r#""\ud83"#, None),
             (r#""\ud83d" x"#, None),
         ] {
-            assert_eq!(read(body.as_bytes()).ok(), expected.map(Value::from), "{body}");
+            let payload = Payload::read(format!("{{\"error\":{body}}}").as_bytes());
+            assert_eq!(
+                payload.ok().map(|payload| payload.get("error")),
+                expected.map(|text| Some(text.into())),
+                "{body}"
+            );
         }
+    }
+
+    #[test]
+    fn what_nobody_asks_for_may_be_anything() {
+        let deep = format!("{}{}", "[".repeat(10_000), "]".repeat(10_000));
+        let body = format!(r#"{{"type":"x","\ud83d":{deep},"y":1e999,"y":{deep},"z":"\ud83d","type":"y"}}"#);
+        let payload = Payload::read(body.as_bytes()).expect("an object");
+        assert_eq!(payload.get("type"), Some("y".into()), "the last one counts");
+        assert_eq!([payload.get("y"), payload.get("nothing")], [None, None]);
     }
 }

@@ -4,11 +4,12 @@
 //! in English prose, whose wording varies at its end, so it is recognised by parts of it.
 
 use linedown_sinks::Reason;
-use serde_json::{Map, Value};
+use serde_json::Value;
 
+use super::json::Payload;
 use super::{ERROR, EventKind, INSTANCE, Reading, Report, Unusable, phone, stamp, text};
 
-pub(super) fn read(payload: &Map<String, Value>) -> Result<Reading, Unusable> {
+pub(super) fn read(payload: &Payload) -> Result<Reading, Unusable> {
     let kind = match payload.get("type") {
         Some(Value::String(name)) if !name.is_empty() => match name.as_str() {
             "DisconnectedCallback" => EventKind::Disconnected,
@@ -18,21 +19,21 @@ pub(super) fn read(payload: &Map<String, Value>) -> Result<Reading, Unusable> {
         },
         _ => return Err(Unusable::NoType),
     };
-    let error = text(payload, "error", ERROR);
+    let error = text(payload.get("error").as_ref(), ERROR);
     Ok(Reading::Report(Report {
         kind,
         reason: reason(error.as_deref()),
-        instance: text(payload, "instanceId", INSTANCE),
-        phone: phone(payload, "phone"),
+        instance: text(payload.get("instanceId").as_ref(), INSTANCE),
+        phone: phone(payload.get("phone").as_ref()),
         error,
         // Misspelt so on the wire.
-        stamp: stamp(payload, "momment"),
+        stamp: stamp(payload.get("momment").as_ref()),
     }))
 }
 
 /// A payload that contradicts its own type is believed where it reports the worse.
-fn says_down(payload: &Map<String, Value>) -> bool {
-    payload.get("disconnected") == Some(&Value::Bool(true)) || payload.get("connected") == Some(&Value::Bool(false))
+fn says_down(payload: &Payload) -> bool {
+    payload.get("disconnected") == Some(true.into()) || payload.get("connected") == Some(false.into())
 }
 
 /// Why a line is down, by the gateway's words.
@@ -55,7 +56,7 @@ mod tests {
     use super::*;
 
     fn report(body: &str) -> Report {
-        match read(serde_json::from_str::<Value>(body).unwrap().as_object().unwrap()) {
+        match read(&Payload::read(body.as_bytes()).unwrap()) {
             Ok(Reading::Report(report)) => report,
             other => panic!("{body}: {other:?}"),
         }
@@ -123,8 +124,8 @@ mod tests {
     #[test]
     fn other_webhooks_are_none_of_ours() {
         for name in ["ReceivedCallback", "DeliveryCallback", "MessageStatusCallback", "PresenceChatCallback", "x"] {
-            let body = serde_json::json!({ "type": name, "text": { "message": "private" } });
-            assert_eq!(read(body.as_object().unwrap()), Ok(Reading::Foreign), "{name}");
+            let body = serde_json::json!({ "type": name, "text": { "message": "private" } }).to_string();
+            assert_eq!(read(&Payload::read(body.as_bytes()).unwrap()), Ok(Reading::Foreign), "{name}");
         }
     }
 }
