@@ -295,8 +295,8 @@ impl Metrics {
         }
     }
 
-    /// All figures in Prometheus' text format.
-    pub fn text(&self) -> String {
+    /// All figures, as `OpenMetrics`.
+    pub fn open_metrics(&self) -> String {
         let mut text = String::new();
         // Writing into a String cannot fail.
         let _ = encode(&mut text, &self.registry);

@@ -183,7 +183,7 @@ fn metrics() -> BTreeMap<String, BTreeSet<String>> {
     metrics.counted(&Figures { overdue: vec![overdue], ..Figures::default() }, &sinks, now);
     metrics.failing(&sinks, &sinks);
     metrics.certificate(Some(now));
-    let text = metrics.text();
+    let text = metrics.open_metrics();
     let kinds: BTreeMap<&str, &str> =
         text.lines().filter_map(|line| line.strip_prefix("# TYPE ")?.split_once(' ')).collect();
     let samples = text.lines().filter(|line| !line.starts_with('#'));

@@ -4,6 +4,7 @@ mod ack;
 pub mod api;
 mod body;
 mod connections;
+mod exposition;
 #[cfg(any(test, feature = "fuzzing"))]
 pub(crate) mod fuzz;
 pub mod guard;
@@ -71,10 +72,17 @@ pub fn routes(hook: Arc<Hook>) -> impl Filter<Extract = (impl Reply,), Error = I
         warp::path!("readyz").then(move || ready(Arc::clone(&hook)))
     };
     let scrape = Arc::new(Scrape::new(hook));
-    let metrics = warp::path!("metrics").then(move || {
+    let accept = warp::header::optional::<String>("accept");
+    let metrics = warp::path!("metrics").and(accept).then(move |accept: Option<String>| {
         let scrape = Arc::clone(&scrape);
-        let text = "application/openmetrics-text; version=1.0.0; charset=utf-8";
-        async move { typed(StatusCode::OK, text, scrape.text().await) }
+        async move {
+            let figures = scrape.open_metrics().await;
+            if exposition::wants_open_metrics(accept.as_deref()) {
+                typed(StatusCode::OK, exposition::OPEN_METRICS, figures)
+            } else {
+                typed(StatusCode::OK, exposition::PLAIN, exposition::plain(&figures))
+            }
+        }
     });
     let lookups = (warp::get().or(warp::head()).unify()).and(healthy.or(ready).unify().or(metrics).unify());
     let nothing = warp::any().map(|| {

@@ -25,15 +25,15 @@ impl Scrape {
         Self { hook, looked_at: Mutex::default() }
     }
 
-    /// All figures in Prometheus' text format.
-    pub(super) async fn text(&self) -> String {
+    /// All figures, as `OpenMetrics`.
+    pub(super) async fn open_metrics(&self) -> String {
         let mut looked_at = self.looked_at.lock().await;
         if looked_at.is_none_or(|at| at.elapsed() >= FRESH) {
             // A store that does not answer in time is asked again after the same while.
             let _ = timeout(PATIENCE, self.look()).await;
             *looked_at = Some(Instant::now());
         }
-        self.hook.metrics.text()
+        self.hook.metrics.open_metrics()
     }
 
     async fn look(&self) {

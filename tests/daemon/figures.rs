@@ -1,8 +1,12 @@
 //! What Prometheus is told.
 
+use std::io::Write as _;
+use std::process::{Command, Stdio};
+
 use linedown_standins::{Certificates, Smtp};
 
 use crate::daemon::{Daemon, eventually};
+use crate::http::request;
 use crate::payload::{blocked, down};
 use crate::sections::{CONSOLE, QUICK, email, tell};
 
@@ -14,6 +18,28 @@ fn figure(daemon: &Daemon, name: &str) -> Option<f64> {
 
 fn wait_for(daemon: &Daemon, name: &str, good: impl Fn(f64) -> bool) {
     eventually(&format!("the figure {name}"), || figure(daemon, name).filter(|value| good(*value)));
+}
+
+#[test]
+fn prometheus_own_tool_reads_the_figures() {
+    let daemon = Daemon::start(&format!("{CONSOLE}{}", tell(&["console"])));
+    daemon.accept(&down("A"));
+    daemon.wait_for_deliveries("delivered", 1);
+    let plain = daemon.get("/metrics");
+    assert_eq!(plain.header("content-type"), Some("text/plain; version=0.0.4; charset=utf-8"));
+    let mut promtool = Command::new("promtool")
+        .args(["check", "metrics"])
+        .stdin(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("promtool is there: packaging/setup tests");
+    promtool.stdin.take().expect("the input is piped").write_all(plain.body.as_bytes()).expect("it reads");
+    let checked = promtool.wait_with_output().expect("it ends");
+    assert!(checked.status.success(), "{}\n{}", String::from_utf8_lossy(&checked.stderr), plain.body);
+    let accept = ("accept", "application/openmetrics-text;version=1.0.0,text/plain;q=0.5");
+    let open = daemon.send(&request("GET", "/metrics", &[accept], b""));
+    assert!(open.header("content-type").is_some_and(|sort| sort.starts_with("application/openmetrics-text")));
+    assert!(open.body.ends_with("# EOF\n") && !plain.body.contains("# EOF"));
 }
 
 #[test]
