@@ -14,6 +14,15 @@ pub struct Outcome {
     pub delivered: bool,
     /// What the far side said, or what went wrong.
     pub said: String,
+    /// What sort of failure it was, if it was one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub failure: Option<FailureKind>,
+}
+
+impl Outcome {
+    fn failed(recipient: String, kind: FailureKind, said: String) -> Self {
+        Self { recipient, delivered: false, said, failure: Some(kind) }
+    }
 }
 
 /// Sends a test message to every recipient of the sink. The test is about no line, so recipients that come from
@@ -22,7 +31,7 @@ pub async fn send(settings: &dyn Settings, now: Timestamp) -> Vec<Outcome> {
     let sink = match settings.build() {
         Ok(sink) => sink,
         Err(error) => {
-            return vec![Outcome { recipient: String::new(), delivered: false, said: error.to_string() }];
+            return vec![Outcome::failed(String::new(), FailureKind::Refused, error.to_string())];
         }
     };
     let mut outcomes = Vec::new();
@@ -33,50 +42,21 @@ pub async fn send(settings: &dyn Settings, now: Timestamp) -> Vec<Outcome> {
             Err(Failure::new(FailureKind::TimedOut, format!("no answer within {} s", within.as_secs())))
         });
         outcomes.push(match result {
-            Ok(receipt) => Outcome { recipient, delivered: true, said: receipt.0 },
-            Err(failure) => Outcome { recipient, delivered: false, said: failure.to_string() },
+            Ok(receipt) => Outcome { recipient, delivered: true, said: receipt.0, failure: None },
+            Err(failure) => Outcome::failed(recipient, failure.kind, failure.to_string()),
         });
     }
     outcomes
 }
 
 fn notification(recipient: String, now: Timestamp) -> Notification {
-    Notification {
-        id: 0,
-        // Each test is a message of its own for whoever sorts out copies.
-        store: format!("test.{}", now.as_millisecond()),
-        kind: Kind::Test,
-        recipient,
-        rule: None,
-        attempt: 1,
-        created_at: now,
-        at: now,
-        last_failure: None,
-        incident: incident(now),
-        undelivered: None,
-        items: Vec::new(),
-        flapping: None,
-        acknowledge_url: None,
-        reconnect_url: None,
-        standing: None,
-    }
+    // Each test is a message of its own for whoever sorts out copies.
+    let store = format!("test.{}", now.as_millisecond());
+    Notification { store, recipient, ..Notification::about(incident(now), Kind::Test, now) }
 }
 
 fn incident(now: Timestamp) -> Incident {
-    Incident {
-        id: 0,
-        source: "test".to_owned(),
-        instance: Instance {
-            id: "test".to_owned(),
-            name: None,
-            phone: None,
-            labels: std::collections::BTreeMap::new(),
-        },
-        reason: Reason::Other,
-        error: None,
-        opened_at: now,
-        closed_at: None,
-        acknowledged: None,
-        found: false,
-    }
+    let instance =
+        Instance { id: "test".to_owned(), name: None, phone: None, labels: std::collections::BTreeMap::new() };
+    Incident::of("test", instance, Reason::Other, now)
 }

@@ -4,6 +4,8 @@ use std::error::Error;
 use std::fmt;
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 /// Longest text kept of what a far side said, in characters.
 pub const EXCERPT: usize = 300;
 
@@ -72,7 +74,8 @@ pub fn excerpt(text: &str) -> String {
 }
 
 /// What sort of failure.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum FailureKind {
     /// No connection: DNS, connect, TLS, or cut before an answer came.
     Unreachable,

@@ -44,6 +44,38 @@ pub struct Notification {
 }
 
 impl Notification {
+    /// The first try of a message that is made at that moment, to nobody yet; of no store and no rule.
+    pub fn about(incident: Incident, kind: Kind, at: Timestamp) -> Self {
+        Self {
+            id: 0,
+            store: String::new(),
+            kind,
+            recipient: String::new(),
+            rule: None,
+            attempt: 1,
+            created_at: at,
+            at,
+            last_failure: None,
+            incident,
+            undelivered: None,
+            items: Vec::new(),
+            flapping: None,
+            acknowledge_url: None,
+            reconnect_url: None,
+            standing: None,
+        }
+    }
+
+    /// Whether it asks somebody to do something about the line.
+    pub fn asks_to_act(&self) -> bool {
+        let asks = match self.kind {
+            Kind::Down | Kind::Worse | Kind::Reminder | Kind::Escalation | Kind::Flapping | Kind::Steady => true,
+            Kind::Undelivered => self.undelivered.as_ref().is_none_or(|other| other.kind != Kind::Test),
+            Kind::Resolved | Kind::Acknowledged | Kind::Digest | Kind::Test => false,
+        };
+        asks && self.incident.closed_at.is_none()
+    }
+
     /// A name no other notification of any linedown has; the same over all attempts, so that a copy is
     /// recognisable.
     pub fn key(&self) -> String {
@@ -144,6 +176,23 @@ pub struct Incident {
     pub acknowledged: Option<Acknowledged>,
     /// Whether it was found by asking the gateway: no webhook came.
     pub found: bool,
+}
+
+impl Incident {
+    /// An outage that goes on, of which no more is known; in no store.
+    pub fn of(source: impl Into<String>, instance: Instance, reason: Reason, opened_at: Timestamp) -> Self {
+        Self {
+            id: 0,
+            source: source.into(),
+            instance,
+            reason,
+            error: None,
+            opened_at,
+            closed_at: None,
+            acknowledged: None,
+            found: false,
+        }
+    }
 }
 
 /// Somebody said "mine".

@@ -50,16 +50,11 @@ impl Memory {
     pub(super) fn begin(&mut self, (reason, name): &Key, why: &str, lasted: Duration, routing: &Routing) {
         while self.stories.try_join_next().is_some() {}
         let now = clock::now();
+        let opened_at = now.checked_sub(lasted).unwrap_or(now);
         let incident = Incident {
-            id: 0,
-            source: SOURCE.to_owned(),
-            instance: routing.instance(name, None),
-            reason: *reason,
             error: Some(why.to_owned()),
-            opened_at: now.checked_sub(lasted).unwrap_or(now),
-            closed_at: None,
-            acknowledged: None,
             found: true,
+            ..Incident::of(SOURCE, routing.instance(name, None), *reason, opened_at)
         };
         let mut owed = routing.owed(&incident);
         owed.retain(|owed| owed.kind == Kind::Down);
@@ -117,24 +112,12 @@ impl Story {
     /// Its number is negative, and no number of the store's: first all of the beginning, then all of the end.
     fn notification(&self, number: usize, owed: &Owed, kind: Kind) -> Notification {
         let number = if self.incident.closed_at.is_some() { number + self.owed.len() } else { number };
-        let now = clock::now();
         Notification {
             id: -1 - i64::try_from(number).unwrap_or(i64::MAX - 1),
             store: self.name.clone(),
-            kind,
             recipient: owed.recipient.clone(),
             rule: Some(owed.rule.clone()),
-            attempt: 1,
-            created_at: now,
-            at: now,
-            last_failure: None,
-            incident: self.incident.clone(),
-            undelivered: None,
-            items: Vec::new(),
-            flapping: None,
-            acknowledge_url: None,
-            reconnect_url: None,
-            standing: None,
+            ..Notification::about(self.incident.clone(), kind, clock::now())
         }
     }
 }

@@ -88,20 +88,15 @@ pub(super) fn sample(kind: Kind, reason: Reason, full: bool, closed: bool) -> No
     Notification {
         id: 12,
         store: "s4mpl3".to_owned(),
-        kind,
         recipient: text(full, "dono@acme.example").unwrap_or_default(),
         rule: text(full, "gold customers"),
         attempt: if full { 4 } else { 1 },
         created_at: if closed && !full { at } else { OPENED },
-        at,
         last_failure: text(full, "unreachable: connection refused"),
-        incident,
         undelivered: (kind == Kind::Undelivered).then(|| undelivered(full)),
-        items: Vec::new(),
         flapping: (full && matches!(kind, Kind::Flapping | Kind::Steady)).then(flapping),
         acknowledge_url: text(full, "https://linedown.example/ack/7?by=dono&key=k3y"),
-        reconnect_url: None,
-        standing: None,
+        ..Notification::about(incident, kind, at)
     }
 }
 
@@ -117,22 +112,14 @@ pub(super) fn incident(reason: Reason, full: bool, closed_at: Option<Timestamp>)
 
 fn incident_of_a_line(reason: Reason, full: bool, closed_at: Option<Timestamp>) -> Incident {
     let labels = [("customer", "acme"), ("owner", "dono@acme.example")].map(|(k, v)| (k.to_owned(), v.to_owned()));
-    Incident {
-        id: 7,
-        source: "z-api".to_owned(),
-        instance: Instance {
-            id: "39ECB202B157D11E37905AE607963117".to_owned(),
-            name: text(full, "Loja Centro"),
-            phone: text(full, "5544999999999"),
-            labels: if full { labels.into() } else { BTreeMap::new() },
-        },
-        reason,
-        error: text(full, "Something went wrong"),
-        opened_at: OPENED,
-        closed_at,
-        acknowledged: None,
-        found: false,
-    }
+    let instance = Instance {
+        id: "39ECB202B157D11E37905AE607963117".to_owned(),
+        name: text(full, "Loja Centro"),
+        phone: text(full, "5544999999999"),
+        labels: if full { labels.into() } else { BTreeMap::new() },
+    };
+    let error = text(full, "Something went wrong");
+    Incident { id: 7, error, closed_at, ..Incident::of("z-api", instance, reason, OPENED) }
 }
 
 fn undelivered(full: bool) -> Undelivered {

@@ -12,7 +12,7 @@ use minijinja::value::{Enumerator, Object, Value};
 
 use super::clean::{address, one_line};
 use super::digest::{Digest, Line};
-use crate::{Acknowledged, Flapping, Incident, Instance, Kind, Notification, Reason, Standing};
+use crate::{Acknowledged, Flapping, Incident, Instance, Notification, Reason, Standing};
 
 /// Most characters of what is a name: longer ones would push the news out of a title.
 const NAME: usize = 80;
@@ -123,13 +123,7 @@ fn standing(standing: &Standing) -> Value {
 
 /// Where the reader can do something about the line, as long as there is something to do.
 fn asked_url(notification: &Notification, url: Option<&str>) -> String {
-    let open = notification.incident.closed_at.is_none();
-    let asks = match notification.kind {
-        Kind::Down | Kind::Worse | Kind::Reminder | Kind::Escalation | Kind::Flapping | Kind::Steady => open,
-        Kind::Undelivered => open && notification.undelivered.as_ref().is_none_or(|other| other.kind != Kind::Test),
-        Kind::Resolved | Kind::Acknowledged | Kind::Digest | Kind::Test => false,
-    };
-    url.filter(|_| asks).and_then(address).unwrap_or_default()
+    url.filter(|_| notification.asks_to_act()).and_then(address).unwrap_or_default()
 }
 
 /// What there is to say about an incident before anybody is notified of it.
