@@ -22,8 +22,13 @@ pub(super) async fn run(place: &Place, arguments: &Arguments) -> Result<Code, Co
     let answer: AckAnswer = Daemon::find(place)?.post("ack", &request).await?;
     if arguments.json {
         output::print_json(&answer)?;
-    } else {
+    } else if answer.acknowledged {
         output::print(&format!("{}\n", output::printable(&answer.said)))?;
     }
-    Ok(if answer.acknowledged { Code::Done } else { Code::Failed })
+    if answer.acknowledged {
+        return Ok(Code::Done);
+    }
+    let what = format!("incident {} is not yours: {}", arguments.incident, output::printable(&answer.said));
+    Err(CommandError::new(Code::Failed, what)
+        .hint("see `linedown incidents --open` for those that go on, and who has them"))
 }

@@ -1,5 +1,7 @@
 //! Asks the running daemon, over its Unix socket.
 
+use std::error::Error as _;
+use std::io::ErrorKind;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -53,9 +55,15 @@ impl Daemon {
 async fn ask<T: DeserializeOwned>(request: RequestBuilder) -> Result<T, CommandError> {
     let failed = |error: reqwest::Error| {
         let error = error.without_url();
-        CommandError::new(Code::Unavailable, "the daemon does not answer")
-            .caused_by(&error)
-            .hint("see `systemctl status linedown`; only root and the service's user may ask it")
+        let (what, hint) = match refusal(&error) {
+            // It left its socket behind: it was killed.
+            Some(ErrorKind::ConnectionRefused) => ("the daemon is not running", "start it: systemctl start linedown"),
+            Some(ErrorKind::PermissionDenied) => {
+                ("the daemon may not be asked", "only root and the service's user may: use sudo")
+            }
+            _ => ("the daemon does not answer", "see how it is: systemctl status linedown"),
+        };
+        CommandError::new(Code::Unavailable, what).caused_by(&error).hint(hint)
     };
     let response = request.send().await.map_err(failed)?;
     let status = response.status();
@@ -64,10 +72,20 @@ async fn ask<T: DeserializeOwned>(request: RequestBuilder) -> Result<T, CommandE
     }
     let body: serde_json::Value = response.json().await.unwrap_or_default();
     let words = body["error"].as_str().unwrap_or("it gave no reason").to_owned();
-    Err(match status {
+    let error = match status {
         StatusCode::SERVICE_UNAVAILABLE => CommandError::new(Code::TryAgain, words),
         _ => CommandError::new(Code::Failed, words),
+    };
+    Err(match body["hint"].as_str() {
+        Some(hint) => error.hint(hint),
+        None => error,
     })
+}
+
+/// What the system said to the attempt to connect.
+fn refusal(error: &reqwest::Error) -> Option<ErrorKind> {
+    let causes = std::iter::successors(error.source(), |error| (*error).source());
+    causes.filter_map(|cause| cause.downcast_ref::<std::io::Error>()).last().map(std::io::Error::kind)
 }
 
 fn not_running(sockets: &[PathBuf]) -> CommandError {

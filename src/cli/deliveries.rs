@@ -28,9 +28,12 @@ pub(super) struct Arguments {
 }
 
 pub(super) async fn run(place: &Place, arguments: &Arguments) -> Result<Code, CommandError> {
-    let query =
-        DeliveryQuery { state: arguments.state.clone(), sink: arguments.sink.clone(), limit: Some(arguments.limit) };
-    let deliveries: Vec<Delivery> = Daemon::find(place)?.get("deliveries", &query).await?;
+    let Arguments { state, sink, limit, .. } = arguments;
+    // One more, to know whether there are more.
+    let query = DeliveryQuery { state: state.clone(), sink: sink.clone(), limit: Some(limit.saturating_add(1)) };
+    let mut deliveries: Vec<Delivery> = Daemon::find(place)?.get("deliveries", &query).await?;
+    let more = deliveries.len() > *limit;
+    deliveries.truncate(*limit);
     if arguments.json {
         output::print_json(&deliveries)?;
     } else if deliveries.is_empty() {
@@ -39,8 +42,8 @@ pub(super) async fn run(place: &Place, arguments: &Arguments) -> Result<Code, Co
         let now = clock::now();
         let heads = ["id", "state", "kind", "line", "incident", "to", "owed at", "tries", "detail"];
         output::print(&output::table(&heads, deliveries.iter().map(|delivery| row(delivery, now))))?;
-        if deliveries.len() == arguments.limit {
-            output::print(&format!("the latest {}; more with --limit\n", arguments.limit))?;
+        if more {
+            output::print(&format!("the latest {limit}; more with --limit\n"))?;
         }
     }
     Ok(Code::Done)

@@ -3,17 +3,18 @@
 use std::fmt::Write as _;
 use std::io::Read;
 
-use jiff::Timestamp;
 use linedown_sinks::{Incident, Notification};
 use serde::Serialize;
 
 use super::{Code, CommandError, Place, incidents, output};
 use crate::clock;
+use crate::config::{Config, Source};
 use crate::incident::{Change, Line};
+use crate::link::{self, Purpose};
 use crate::period::Period;
 use crate::rule::flapping::Flapping;
 use crate::rule::{Owed, Routing, Rule};
-use crate::source::{self, Event};
+use crate::source::{self, Event, Unusable};
 
 /// Largest payload read, in bytes.
 const LARGEST: u64 = 1024 * 1024;
@@ -40,7 +41,8 @@ pub(super) struct Arguments {
 /// The decision about one payload.
 #[derive(Debug, Serialize)]
 struct Explanation {
-    event: Event,
+    /// None of a webhook that is none of ours.
+    event: Option<Event>,
     change: &'static str,
     rules: Vec<Verdict>,
     notifications: Vec<Planned>,
@@ -68,23 +70,11 @@ pub(super) async fn run(place: &Place, arguments: &Arguments) -> Result<Code, Co
     }
     let config = place.config()?;
     let body = read(arguments.file.as_deref().unwrap_or("-"))?;
-    let source = match &arguments.source {
-        Some(name) => config.sources.get_key_value(name),
-        None => config.sources.first_key_value(),
-    };
-    let Some((name, source)) = source else {
-        let names: Vec<&str> = config.sources.keys().map(String::as_str).collect();
-        let error = CommandError::new(Code::Usage, "there is no such source in the config");
-        return Err(error.hint(format!("there are: {}", names.join(", "))));
-    };
+    let (name, source) = chosen(&config, arguments.source.as_deref())?;
     let kind = source::kind(&source.kind)
         .ok_or_else(|| CommandError::new(Code::Config, format!("nothing reads sources of type {}", source.kind)))?;
     let event = source::read(kind, name, arguments.instance.as_deref(), &body, clock::now())
-        .map_err(|error| CommandError::new(Code::Failed, error.to_string()))?;
-    let Some(event) = event else {
-        output::print("a type that is none of ours: it is answered with 200, dropped and counted\n")?;
-        return Ok(Code::Done);
-    };
+        .map_err(|error| unusable(arguments.file.as_deref(), &error))?;
     let explanation = explain(event, &config.routing);
     if arguments.json {
         output::print_json(&explanation)?;
@@ -94,26 +84,64 @@ pub(super) async fn run(place: &Place, arguments: &Arguments) -> Result<Code, Co
     Ok(Code::Done)
 }
 
+/// The source that a webhook comes through.
+fn chosen<'c>(config: &'c Config, name: Option<&str>) -> Result<(&'c str, &'c Source), CommandError> {
+    let names = || config.sources.keys().map(String::as_str).collect::<Vec<_>>().join(", ");
+    let found = match name {
+        Some(name) => config.sources.get_key_value(name),
+        None if config.sources.len() > 1 => {
+            let error = CommandError::new(Code::Usage, "there are several sources in the config");
+            return Err(error.hint(format!("name one of them with --source: {}", names())));
+        }
+        None => config.sources.first_key_value(),
+    };
+    let found = found.map(|(name, source)| (name.as_str(), source));
+    let unknown = || CommandError::new(Code::Usage, "there is no such source in the config");
+    found.ok_or_else(|| unknown().hint(format!("there are: {}", names())))
+}
+
+fn unusable(file: Option<&str>, why: &Unusable) -> CommandError {
+    let file = file.filter(|file| *file != "-").unwrap_or("the standard input");
+    let what = format!("{file} is not a webhook that can be read");
+    CommandError::new(Code::Failed, what).caused_by(why).hint("give it the body as the gateway sends it, and all of it")
+}
+
 fn read(file: &str) -> Result<Vec<u8>, CommandError> {
     let mut body = Vec::new();
     let read = match file {
         "-" => std::io::stdin().lock().take(LARGEST).read_to_end(&mut body),
         path => std::fs::File::open(path).and_then(|file| file.take(LARGEST).read_to_end(&mut body)),
     };
-    read.map_err(|error| CommandError::new(Code::Failed, format!("cannot read {file}")).caused_by(&error))?;
+    read.map_err(|error| {
+        let error = CommandError::new(Code::Failed, format!("cannot read {file}")).caused_by(&error);
+        error.hint("name a file with a webhook's body, or - for the standard input")
+    })?;
     Ok(body)
 }
 
 /// Decides about an event on a line of which nothing else is known.
-fn explain(event: Event, routing: &Routing) -> Explanation {
-    let change = Line::default().step(&event);
-    if change != Change::Opened {
+fn explain(event: Option<Event>, routing: &Routing) -> Explanation {
+    let nobody = |event, change| Explanation { event, change, rules: Vec::new(), notifications: Vec::new() };
+    let Some(event) = event else {
+        return nobody(None, "a type that is none of ours: it is answered with 200, dropped and counted");
+    };
+    if Line::default().step(&event) != Change::Opened {
         let change = "ends the line's outage, if it is in one: whoever was told of it is told that it is over";
-        return Explanation { event, change, rules: Vec::new(), notifications: Vec::new() };
+        return nobody(Some(event), change);
     }
-    let incident = incident(&event, routing);
+    let instance = routing.instance(&event.instance, event.phone.clone());
+    let of_the_line = Incident::of(&event.source, instance, event.reason, event.at);
+    let incident = Incident { error: event.error.clone(), ..of_the_line };
+    let notifications = planned(&incident, routing);
+    let rules = verdicts(&incident, routing);
+    let change = "opens an incident, unless the line is down already";
+    Explanation { event: Some(event), change, rules, notifications }
+}
+
+/// Each rule with why it did or did not match.
+fn verdicts(incident: &Incident, routing: &Routing) -> Vec<Verdict> {
     let mut rules: Vec<Verdict> = routing
-        .verdicts(&incident)
+        .verdicts(incident)
         .into_iter()
         .map(|(rule, verdict)| Verdict {
             rule: rule.name.clone(),
@@ -134,8 +162,7 @@ fn explain(event: Event, routing: &Routing) -> Explanation {
             why: "not read: an earlier rule matched".to_owned(),
         });
     }
-    let notifications = routing.owed(&incident).into_iter().map(|owed| planned(owed, &incident, routing)).collect();
-    Explanation { change: "opens an incident, unless the line is down already", event, rules, notifications }
+    rules
 }
 
 /// When those whom a rule tells are told again.
@@ -155,52 +182,40 @@ fn flapping(rule: &Rule) -> String {
     rule.flapping.map(words).unwrap_or_default()
 }
 
-fn incident(event: &Event, routing: &Routing) -> Incident {
-    Incident {
-        id: 0,
-        source: event.source.clone(),
-        instance: routing.instance(&event.instance, event.phone.clone()),
-        reason: event.reason,
-        error: event.error.clone(),
-        opened_at: event.at,
-        closed_at: None,
-        acknowledged: None,
-        found: false,
-    }
+/// Everything that is owed while the line stays down and nobody takes it, the first reminder included.
+fn planned(incident: &Incident, routing: &Routing) -> Vec<Planned> {
+    let owed = routing.owed(incident);
+    let reminders = owed.iter().filter_map(|owed| routing.reminder(owed, incident, owed.due_at)).collect::<Vec<_>>();
+    owed.into_iter().chain(reminders).map(|owed| plan(owed, incident, routing)).collect()
 }
 
-fn planned(owed: Owed, incident: &Incident, routing: &Routing) -> Planned {
-    let now: Timestamp = clock::now();
-    let notification = Notification {
-        id: 0,
+fn plan(owed: Owed, incident: &Incident, routing: &Routing) -> Planned {
+    let at = owed.due_at.max(clock::now());
+    let recipient = owed.recipient.clone();
+    let mut notification = Notification {
         store: "explain".to_owned(),
-        kind: owed.kind,
-        recipient: owed.recipient.clone(),
+        recipient: recipient.clone(),
         rule: Some(owed.rule.clone()),
-        attempt: 1,
-        created_at: now,
-        at: now,
-        last_failure: None,
-        incident: incident.clone(),
-        undelivered: None,
-        items: Vec::new(),
-        flapping: None,
-        acknowledge_url: None,
-        reconnect_url: None,
-        standing: None,
+        ..Notification::about(incident.clone(), owed.kind, at)
     };
+    if let Some(public_url) = routing.public_url.as_deref().filter(|_| notification.asks_to_act()) {
+        let link = |purpose| link::make(purpose, public_url, b"of an example", 0, at);
+        notification.acknowledge_url = Some(link(Purpose::Acknowledge));
+        notification.reconnect_url = routing.needs_login(incident).then(|| link(Purpose::Reconnect));
+    }
     let target = routing.sinks.get(&owed.sink);
     let message = target.map(|target| target.settings.preview(&notification)).unwrap_or_default();
     let when = match &owed.held_by {
         Some(held_by) => format!("in {} ({held_by})", Period(clock::between(incident.opened_at, owed.due_at))),
         None => "now".to_owned(),
     };
-    Planned { rule: owed.rule, sink: owed.sink, recipient: owed.recipient, when, message }
+    Planned { rule: owed.rule, sink: owed.sink, recipient, when, message }
 }
 
 fn told(explanation: &Explanation) -> String {
     let mut text = String::new();
     let Explanation { event, change, rules, notifications } = explanation;
+    let Some(event) = event else { return format!("{change}\n") };
     let error = event.error.as_ref().map(|error| format!(" ({error:?})")).unwrap_or_default();
     let _ = writeln!(text, "event: {} {} at {}", event.kind.as_str(), output::printable(&event.instance), event.source);
     let _ = writeln!(text, "  reason {}{error}, {}", event.reason.as_str(), output::moment(event.at));

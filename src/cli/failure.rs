@@ -1,8 +1,10 @@
 //! How a command ends badly: what, why, and what to do.
 
 use std::error::Error;
-use std::fmt;
+use std::fmt::Write as _;
 use std::process::ExitCode;
+
+use super::output::Look;
 
 /// Exit codes, after `sysexits.h`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -65,25 +67,32 @@ impl CommandError {
         self
     }
 
+    /// Why, in words.
+    #[must_use]
+    pub fn because(mut self, why: impl Into<String>) -> Self {
+        self.causes.push(why.into());
+        self
+    }
+
     /// The exit code.
     pub fn code(&self) -> Code {
         self.code
     }
-}
 
-impl fmt::Display for CommandError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    /// For standard error.
+    pub(super) fn render(&self, colour: bool) -> String {
         if self.what.contains('\n') {
-            return f.write_str(&self.what);
+            return self.what.clone();
         }
-        writeln!(f, "error: {}", self.what)?;
+        let error = if colour { Look::Bad.paint("error:") } else { "error:".to_owned() };
+        let mut text = format!("{error} {}\n", self.what);
         for cause in &self.causes {
-            writeln!(f, "  caused by: {cause}")?;
+            let _ = writeln!(text, "  caused by: {cause}");
         }
-        match &self.hint {
-            Some(hint) => writeln!(f, "  hint: {hint}"),
-            None => Ok(()),
+        if let Some(hint) = &self.hint {
+            let _ = writeln!(text, "  hint: {hint}");
         }
+        text
     }
 }
 
@@ -95,6 +104,9 @@ mod tests {
     fn an_error_says_what_why_and_what_to_do() {
         let cause = std::io::Error::other("permission denied");
         let error = CommandError::new(Code::Failed, "cannot open x").caused_by(&cause).hint("run it as root");
-        assert_eq!(error.to_string(), "error: cannot open x\n  caused by: permission denied\n  hint: run it as root\n");
+        assert_eq!(
+            error.render(false),
+            "error: cannot open x\n  caused by: permission denied\n  hint: run it as root\n"
+        );
     }
 }

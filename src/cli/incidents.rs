@@ -39,8 +39,11 @@ pub(super) struct ShowArguments {
 }
 
 pub(super) async fn list(place: &Place, arguments: &ListArguments) -> Result<Code, CommandError> {
-    let query = IncidentQuery { open: arguments.open, limit: Some(arguments.limit) };
-    let incidents: Vec<Incident> = Daemon::find(place)?.get("incidents", &query).await?;
+    // One more, to know whether there are more.
+    let query = IncidentQuery { open: arguments.open, limit: Some(arguments.limit.saturating_add(1)) };
+    let mut incidents: Vec<Incident> = Daemon::find(place)?.get("incidents", &query).await?;
+    let more = incidents.len() > arguments.limit;
+    incidents.truncate(arguments.limit);
     if arguments.json {
         output::print_json(&incidents)?;
     } else if incidents.is_empty() {
@@ -49,7 +52,7 @@ pub(super) async fn list(place: &Place, arguments: &ListArguments) -> Result<Cod
         let now = clock::now();
         let heads = ["id", "line", "instance", "reason", "down since", "down for", "told", "pending", "dead"];
         output::print(&output::table(&heads, incidents.iter().map(|incident| row(incident, now))))?;
-        if incidents.len() == arguments.limit {
+        if more {
             output::print(&format!("the latest {}; more with --limit\n", arguments.limit))?;
         }
     }

@@ -17,6 +17,8 @@ mod serve;
 mod silence;
 mod z_api;
 
+use std::ffi::OsString;
+use std::io::ErrorKind;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -29,19 +31,16 @@ use crate::source;
 
 pub use failure::{Code, CommandError};
 
+/// The config that is read if nothing names one.
+const CONFIG: &str = "/etc/linedown/linedown.toml";
+
 /// Know the moment a WhatsApp line drops, and that somebody was told.
 #[derive(Debug, Parser)]
 #[command(name = "linedown", version, max_term_width = 100)]
 struct Arguments {
-    /// The config; beside it, conf.d/*.toml is merged.
-    #[arg(
-        long,
-        global = true,
-        value_name = "FILE",
-        env = "LINEDOWN_CONFIG",
-        default_value = "/etc/linedown/linedown.toml"
-    )]
-    config: PathBuf,
+    /// The config, else what `LINEDOWN_CONFIG` names, else /etc/linedown/linedown.toml; beside it, conf.d/*.toml is merged
+    #[arg(long, global = true, value_name = "FILE")]
+    config: Option<PathBuf>,
     #[command(subcommand)]
     command: Command,
 }
@@ -85,9 +84,13 @@ pub fn run(kinds: &'static [SinkKind]) -> ExitCode {
     let arguments = match Arguments::try_parse_from(replay::spelt_out(std::env::args_os())) {
         Ok(arguments) => arguments,
         Err(error) => {
-            // Help and version are no mistakes, and a closed pipe is none of ours.
-            let _ = error.print();
-            return if error.use_stderr() { Code::Usage.into() } else { Code::Done.into() };
+            // A closed pipe is no mistake of ours, and help and version are none at all.
+            let unwritten = error.print().is_err_and(|error| error.kind() != ErrorKind::BrokenPipe);
+            return match (error.use_stderr(), unwritten) {
+                (true, _) => Code::Usage.into(),
+                (false, true) => Code::Failed.into(),
+                (false, false) => Code::Done.into(),
+            };
         }
     };
     let done = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
@@ -103,14 +106,15 @@ pub fn run(kinds: &'static [SinkKind]) -> ExitCode {
     match done {
         Ok(code) => code.into(),
         Err(error) => {
-            eprint!("{error}");
+            eprint!("{}", error.render(output::colour_on_stderr()));
             error.code().into()
         }
     }
 }
 
 async fn dispatch(arguments: Arguments, kinds: &'static [SinkKind]) -> Result<Code, CommandError> {
-    let place = Place { config: arguments.config, kinds };
+    let config = arguments.config.or_else(|| variable("LINEDOWN_CONFIG").map(PathBuf::from));
+    let place = Place { config: config.unwrap_or_else(|| PathBuf::from(CONFIG)), kinds };
     match arguments.command {
         Command::Serve(arguments) => serve::run(place, arguments).await,
         Command::Check(arguments) => check::run(&place, &arguments),
@@ -130,10 +134,19 @@ async fn dispatch(arguments: Arguments, kinds: &'static [SinkKind]) -> Result<Co
     }
 }
 
+/// A variable of the environment, if it says something.
+fn variable(name: &str) -> Option<OsString> {
+    std::env::var_os(name).filter(|value| !value.is_empty())
+}
+
 /// Who acts: the name given, or this machine's user.
 fn person(given: Option<&str>) -> String {
-    let user = || ["SUDO_USER", "USER", "LOGNAME"].into_iter().find_map(|name| std::env::var(name).ok());
-    given.map(str::to_owned).or_else(user).unwrap_or_else(|| "somebody".to_owned())
+    let user = || ["SUDO_USER", "USER", "LOGNAME"].into_iter().find_map(|name| variable(name)?.into_string().ok());
+    let number = || match rustix::process::getuid() {
+        root if root.is_root() => "root".to_owned(),
+        user => format!("user {}", user.as_raw()),
+    };
+    given.map(str::to_owned).or_else(user).unwrap_or_else(number)
 }
 
 /// Where a command finds its config, and what it is read with.

@@ -1,6 +1,7 @@
 //! What commands print: for people on a terminal, plain elsewhere, JSON on request.
 
 use std::io::{self, IsTerminal, Write};
+use std::os::fd::OwnedFd;
 
 use comfy_table::{ContentArrangement, Table, TableStyle};
 use jiff::Timestamp;
@@ -8,7 +9,7 @@ use jiff::tz::TimeZone;
 use linedown_sinks::is_deceptive;
 use serde::Serialize;
 
-use super::{Code, CommandError};
+use super::{Code, CommandError, variable};
 
 /// Whether standard error shows colours.
 pub(super) fn colour_on_stderr() -> bool {
@@ -26,9 +27,9 @@ pub(super) fn columns() -> Option<usize> {
     Some(usize::from(size.ws_col)).filter(|columns| *columns > 0)
 }
 
-/// <https://no-color.org>: any value that is not empty.
+/// <https://no-color.org>: any value that is not empty. And a terminal that calls itself dumb knows no colours.
 fn may_colour() -> bool {
-    std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
+    variable("NO_COLOR").is_none() && variable("TERM").is_none_or(|terminal| terminal != "dumb")
 }
 
 /// Prints text. A reader that went away is no failure.
@@ -40,6 +41,25 @@ pub(super) fn print(text: &str) -> Result<(), CommandError> {
         }
         _ => Ok(()),
     }
+}
+
+/// While this lives, what is written to the standard output goes to standard error: a sink of this name writes there
+/// what is not ours to print.
+pub(super) struct Diverted(OwnedFd);
+
+impl Drop for Diverted {
+    fn drop(&mut self) {
+        // It was open before.
+        let _ = rustix::stdio::dup2_stdout(&self.0);
+    }
+}
+
+/// See [`Diverted`].
+pub(super) fn divert_stdout() -> Result<Diverted, CommandError> {
+    let failed = |error: io::Error| CommandError::new(Code::Failed, "cannot divert the output").caused_by(&error);
+    let stdout = rustix::io::fcntl_dupfd_cloexec(io::stdout(), 3).map_err(|error| failed(error.into()))?;
+    rustix::stdio::dup2_stdout(io::stderr()).map_err(|error| failed(error.into()))?;
+    Ok(Diverted(stdout))
 }
 
 /// Prints a value as JSON, for programs.
@@ -62,7 +82,7 @@ pub(super) enum Look {
 
 impl Look {
     /// The text as a terminal shows it.
-    fn paint(self, text: &str) -> String {
+    pub(super) fn paint(self, text: &str) -> String {
         let code = match self {
             Self::Plain => return text.to_owned(),
             Self::Bold => "1",

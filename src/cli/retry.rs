@@ -1,5 +1,7 @@
 //! `linedown retry`: notifications are sent again.
 
+use std::collections::BTreeSet;
+
 use super::client::Daemon;
 use super::{Code, CommandError, Place, output};
 use crate::server::api::{RetryAnswer, RetryRequest};
@@ -13,7 +15,7 @@ pub(super) struct Arguments {
     #[arg(long)]
     dead: bool,
     /// Only those of this sink
-    #[arg(long, requires = "dead", value_name = "NAME")]
+    #[arg(long, requires = "dead", conflicts_with = "ids", value_name = "NAME")]
     sink: Option<String>,
     /// Print their numbers as JSON
     #[arg(long)]
@@ -22,7 +24,8 @@ pub(super) struct Arguments {
 
 pub(super) async fn run(place: &Place, arguments: &Arguments) -> Result<Code, CommandError> {
     let Arguments { ids, dead, sink, json } = arguments;
-    let request = RetryRequest { ids: ids.clone(), dead: *dead, sink: sink.clone() };
+    let ids: BTreeSet<i64> = ids.iter().copied().collect();
+    let request = RetryRequest { ids: ids.iter().copied().collect(), dead: *dead, sink: sink.clone() };
     let answer: RetryAnswer = Daemon::find(place)?.post("retry", &request).await?;
     let again = &answer.notifications;
     if *json {
@@ -37,5 +40,5 @@ pub(super) async fn run(place: &Place, arguments: &Arguments) -> Result<Code, Co
         return Ok(Code::Done);
     }
     let error = CommandError::new(Code::Failed, format!("not sent again: {}", left.join(", ")));
-    Err(error.hint("they are delivered, in flight just now, or unknown; see `linedown deliveries`"))
+    Err(error.hint("they are delivered, withdrawn, in flight just now, or unknown; see `linedown deliveries`"))
 }

@@ -1,12 +1,12 @@
 //! `linedown send-test`: one real, marked message through one sink.
 
-use linedown_sinks::closest;
+use linedown_sinks::{FailureKind, closest};
 
 use super::client::Daemon;
 use super::{Code, CommandError, Place, output};
 use crate::clock;
 use crate::server::api::TrialAnswer;
-use crate::trial;
+use crate::trial::{self, Outcome};
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Arguments {
@@ -32,17 +32,48 @@ pub(super) async fn run(place: &Place, arguments: &Arguments) -> Result<Code, Co
         let path = format!("send-test/{}", arguments.sink);
         Daemon::find(place)?.post::<TrialAnswer>(&path, &()).await?.results
     } else {
-        trial::send(target.settings.as_ref(), clock::now()).await
+        let messages = arguments.json.then(output::divert_stdout).transpose()?;
+        let results = trial::send(target.settings.as_ref(), clock::now()).await;
+        drop(messages);
+        results
     };
     if arguments.json {
         output::print_json(&results)?;
     } else {
-        for result in &results {
-            let to = if result.recipient.is_empty() { String::new() } else { format!(" to {}", result.recipient) };
-            let verdict = if result.delivered { "delivered" } else { "NOT delivered" };
-            let said = output::printable(&result.said);
-            output::print(&format!("{}{to}: {verdict}: {said}\n", arguments.sink))?;
+        for result in results.iter().filter(|result| result.delivered) {
+            output::print(&format!(
+                "{}: delivered: {}\n",
+                address(arguments, result),
+                output::printable(&result.said)
+            ))?;
         }
     }
-    Ok(if results.iter().all(|result| result.delivered) { Code::Done } else { Code::Unavailable })
+    let failed: Vec<&Outcome> = results.iter().filter(|result| !result.delivered).collect();
+    if failed.is_empty() { Ok(Code::Done) } else { Err(not_delivered(arguments, &failed)) }
+}
+
+fn address(arguments: &Arguments, outcome: &Outcome) -> String {
+    let to = if outcome.recipient.is_empty() { String::new() } else { format!(" to {}", outcome.recipient) };
+    format!("{}{to}", arguments.sink)
+}
+
+/// What a person must mend comes before what may mend itself.
+fn not_delivered(arguments: &Arguments, failed: &[&Outcome]) -> CommandError {
+    use FailureKind::{Busy, Deferred, RateLimited, Refused, TimedOut, Unauthorised, Unreachable};
+    let sorts =
+        |sorts: &[FailureKind]| failed.iter().any(|outcome| outcome.failure.is_some_and(|kind| sorts.contains(&kind)));
+    let (code, hint) = if sorts(&[Refused, Unauthorised]) {
+        (Code::Failed, format!("correct [sinks.{}] in the config, or what it names", arguments.sink))
+    } else if sorts(&[Unreachable, TimedOut]) {
+        (Code::Unavailable, "see that the address is right, and that this machine reaches it".to_owned())
+    } else {
+        debug_assert!(sorts(&[Busy, Deferred, RateLimited]));
+        (Code::TryAgain, "try it again in a while".to_owned())
+    };
+    let error = CommandError::new(code, format!("the test message was not delivered to {}", arguments.sink));
+    let because = |error: CommandError, outcome: &&Outcome| {
+        let said = output::printable(&outcome.said);
+        error.because(if outcome.recipient.is_empty() { said } else { format!("{}: {said}", outcome.recipient) })
+    };
+    failed.iter().fold(error, because).hint(hint)
 }

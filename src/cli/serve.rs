@@ -1,6 +1,8 @@
 //! `linedown serve`: the daemon.
 
-use super::{Code, CommandError, Place, output};
+use clap::ValueEnum;
+
+use super::{Code, CommandError, Place, output, variable};
 use crate::config::{Config, Loaded};
 use crate::daemon::{self, StartError};
 use crate::process::{self, LogFormat};
@@ -8,18 +10,31 @@ use crate::store::StoreError;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Arguments {
-    /// How records are written: to the journal where systemd started this, else as text to standard error
-    #[arg(long, value_enum, env = "LINEDOWN_LOG_FORMAT")]
+    /// How records are written, else as `LINEDOWN_LOG_FORMAT` says; by default to the journal where systemd started
+    /// this, or as text to standard error
+    #[arg(long, value_enum)]
     log_format: Option<LogFormat>,
 }
 
 pub(super) async fn run(place: Place, arguments: Arguments) -> Result<Code, CommandError> {
-    let _log = process::log(arguments.log_format, output::colour_on_stderr());
+    let _log = process::log(log_format(&arguments)?, output::colour_on_stderr());
     let config = load(&place, output::colour_on_stderr()).map_err(CommandError::report)?;
     let signals = process::signals()
         .map_err(|error| CommandError::new(Code::Failed, "cannot catch signals").caused_by(&error))?;
     daemon::run(config, || load(&place, false), signals).await.map_err(|error| explained(&error))?;
     Ok(Code::Done)
+}
+
+fn log_format(arguments: &Arguments) -> Result<Option<LogFormat>, CommandError> {
+    let Some(format) = variable("LINEDOWN_LOG_FORMAT").filter(|_| arguments.log_format.is_none()) else {
+        return Ok(arguments.log_format);
+    };
+    let format = format.to_string_lossy();
+    LogFormat::from_str(&format, true).map(Some).map_err(|_| {
+        let error =
+            CommandError::new(Code::Usage, format!("LINEDOWN_LOG_FORMAT is {format:?}, which is no log format"));
+        error.hint("it takes text, json and journal")
+    })
 }
 
 /// Reads a config that is good enough to serve with; the error is its report. Warnings go to the log.

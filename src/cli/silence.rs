@@ -1,5 +1,6 @@
 //! `linedown silence`: for a while, nothing is sent about some lines.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use linedown_sinks::{Path, Severity};
@@ -74,6 +75,9 @@ pub(super) async fn run(place: &Place, arguments: &Arguments) -> Result<Code, Co
 
 async fn add(place: &Place, arguments: &AddArguments) -> Result<Code, CommandError> {
     let now = clock::now();
+    if arguments.lasting.0.is_zero() {
+        return Err(CommandError::new(Code::Usage, "a silence of no time holds nothing back").hint("--for 2h, for one"));
+    }
     let mut silence = SilenceRow {
         id: 0,
         matcher: matcher(&arguments.matchers)?,
@@ -93,23 +97,29 @@ async fn add(place: &Place, arguments: &AddArguments) -> Result<Code, CommandErr
     Ok(Code::Done)
 }
 
-/// The matchers as a rule's `match` table.
+/// The matchers as a rule's `match` table. A field that is named again may have any of its values.
 fn matcher(pairs: &[String]) -> Result<Value, CommandError> {
     let wrong = |what: String| CommandError::new(Code::Usage, what);
-    let (mut table, mut labels) = (Map::new(), Map::new());
+    let (mut fields, mut labels) = (BTreeMap::<&str, Vec<&str>>::new(), BTreeMap::<&str, Vec<&str>>::new());
     for pair in pairs {
-        let Some((field, value)) = pair.split_once('=') else {
-            return Err(wrong(format!("{pair:?} is not of the form FIELD=VALUE")));
+        let example = "as in a rule: `labels.customer=acme`, `instance=39EC*`, `reason=other`";
+        let Some((field, value)) = pair.split_once('=').filter(|(field, _)| *field != "labels.") else {
+            return Err(wrong(format!("{pair:?} is not of the form FIELD=VALUE")).hint(example));
         };
         match field.strip_prefix("labels.") {
-            Some(key) => labels.insert(key.to_owned(), value.into()),
-            None => table.insert(field.to_owned(), value.into()),
-        };
+            Some(key) => labels.entry(key).or_default().push(value),
+            None => fields.entry(field).or_default().push(value),
+        }
     }
+    let table = |values: BTreeMap<&str, Vec<&str>>| -> Map<String, Value> {
+        let one_or_any = |values: Vec<&str>| if let [value] = *values { value.into() } else { values.into() };
+        values.into_iter().map(|(key, values)| (key.to_owned(), one_or_any(values))).collect()
+    };
+    let mut matcher = table(fields);
     if !labels.is_empty() {
-        table.insert("labels".to_owned(), labels.into());
+        matcher.insert("labels".to_owned(), table(labels).into());
     }
-    let matcher = Value::Object(table);
+    let matcher = Value::Object(matcher);
     let (_, problems) = Matcher::read(&matcher, &Path::default());
     match problems.into_iter().find(|problem| problem.severity == Severity::Error) {
         None => Ok(matcher),

@@ -93,8 +93,57 @@ fn explain_tells_the_decision_without_a_daemon() {
     let explained = daemon.json(&["explain", &file]);
     assert_eq!(explained["rules"][0]["matched"], false, "{explained}");
     assert_eq!(explained["notifications"][0]["sink"], "console", "{explained}");
-    assert_eq!(daemon.command_with_input(&["explain", "-"], "[]").code, Some(1));
+    let ended = daemon.command_with_input(&["explain", "-"], "[]");
+    assert_eq!(ended.code, Some(1));
+    assert!(ended.err.starts_with("error: the standard input") && ended.err.contains("not an object"), "{}", ended.err);
+    let foreign = daemon.command_with_input(&["explain", "-", "--json"], "{\"type\":\"ReceivedCallback\"}").out;
+    let foreign: serde_json::Value = serde_json::from_str(&foreign).expect("JSON");
+    assert!(foreign["event"].is_null() && foreign["change"].as_str().is_some_and(|said| said.contains("dropped")));
     assert!(daemon.told().is_empty());
+}
+
+#[test]
+fn explain_shows_every_message_as_it_would_be_sent_when_it_is_due() {
+    let rules = "[[rules]]\nname = \"all\"\nnotify = [\"mail\", \"lost\"]\nremind = [\"1h\", \"4h\"]\n\
+                 escalate = [{ after = \"15m\", notify = [\"mail\"] }]\n";
+    let mail = "type = \"email\"\nserver = \"file:/nowhere\"\nfrom = \"a@example.com\"\nto = ";
+    let lost = format!("[sinks.lost]\n{mail}\"{{{{ instance.labels.owner }}}}\"\n");
+    let mail = format!("[sinks.mail]\n{mail}\"b@example.com\"\n{lost}");
+    let daemon = Daemon::prepare(&format!("[server]\npublic_url = \"https://alerts.example\"\n{mail}{rules}"));
+    let ended = daemon.command_with_input(&["explain", "-"], &down("A").to_string());
+    assert_eq!(ended.code, Some(0), "{ended:?}");
+    for words in [
+        "now: mail to b@example.com",
+        "in 15m (escalation of 15m): mail to b@example.com",
+        "down and nobody has answered for 15 min",
+        "in 1h (reminder): mail to b@example.com",
+        "I am on it: https://alerts.example/ack/",
+        "now: lost, by rule \"all\":\n    Not sent: no recipient",
+    ] {
+        assert!(ended.out.contains(words), "{words}: {}", ended.out);
+    }
+}
+
+#[test]
+fn explain_asks_which_of_several_sources_is_meant() {
+    let second = "[sources.second]\ntype = \"z-api\"\nsecret = \"0123456789abcdef\"\n";
+    let daemon = Daemon::prepare(&format!("{second}{CONSOLE}{}", tell(&["console"])));
+    let ended = daemon.command_with_input(&["explain", "-"], &down("A").to_string());
+    assert_eq!(ended.code, Some(64), "{ended:?}");
+    assert!(ended.err.contains("second, z-api"), "{}", ended.err);
+    let ended = daemon.command_with_input(&["explain", "-", "--source", "second"], &down("A").to_string());
+    assert!(ended.out.contains("disconnected A at second"), "{ended:?}");
+}
+
+#[test]
+fn a_variable_without_a_value_says_nothing() {
+    let daemon = Daemon::prepare("[sinks.console]\ntype = \"stdot\"\n");
+    let empty = [("LINEDOWN_CONFIG", ""), ("LINEDOWN_LOG_FORMAT", "")];
+    assert_eq!(daemon.command_with(&["man"], &empty, "").code, Some(0));
+    assert_eq!(daemon.command_with(&["serve"], &empty, "").code, Some(78), "the config is wrong, and nothing else is");
+    let ended = daemon.command_with(&["serve"], &[("LINEDOWN_LOG_FORMAT", "jsn")], "");
+    assert_eq!(ended.code, Some(64));
+    assert!(ended.err.contains("LINEDOWN_LOG_FORMAT") && ended.err.contains("hint:"), "{}", ended.err);
 }
 
 #[test]
@@ -110,10 +159,23 @@ fn send_test_says_what_the_far_side_answered() {
     assert_eq!(daemon.json(&["send-test", "chat"])[0]["delivered"], true);
     chat.script(Scripted::answer(403, "invalid_token"));
     let refused = daemon.command(&["send-test", "chat"]);
-    assert_eq!(refused.code, Some(69), "{refused:?}");
-    assert!(refused.out.contains("NOT delivered") && refused.out.contains("invalid_token"), "{refused:?}");
+    assert_eq!(refused.code, Some(1), "{refused:?}");
+    assert!(refused.err.contains("  hint: correct [sinks.chat]"), "{refused:?}");
+    assert!(refused.out.is_empty() && refused.err.contains("invalid_token"), "{refused:?}");
+    chat.script(Scripted::answer(503, "not now"));
+    let busy = daemon.command(&["send-test", "chat", "--json"]);
+    assert_eq!(busy.code, Some(75), "{busy:?}");
+    let said: serde_json::Value = serde_json::from_str(&busy.out).expect("JSON");
+    assert_eq!(said[0]["failure"], "busy", "{said}");
     relay.go_away();
     assert_eq!(daemon.command(&["send-test", "ops"]).code, Some(69));
+}
+
+#[test]
+fn send_test_as_json_prints_nothing_else() {
+    let daemon = Daemon::prepare(&format!("{CONSOLE}{}", tell(&["console"])));
+    assert_eq!(daemon.json(&["send-test", "console"])[0]["delivered"], true);
+    assert!(daemon.command(&["send-test", "console"]).out.contains("linedown test"));
 }
 
 #[test]

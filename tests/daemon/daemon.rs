@@ -276,8 +276,14 @@ impl Daemon {
 
     /// Runs a command with this daemon's config and something on its standard input.
     pub(crate) fn command_with_input(&self, arguments: &[&str], input: &str) -> Ended {
+        self.command_with(arguments, &[], input)
+    }
+
+    /// The same, with variables in its environment.
+    pub(crate) fn command_with(&self, arguments: &[&str], variables: &[(&str, &str)], input: &str) -> Ended {
         let mut command = Command::new(BINARY);
         command.args(["--config", &self.path("linedown.toml")]).args(arguments).env_clear();
+        command.envs(variables.iter().copied());
         command.envs(self.trusted.iter().map(|certificates| ("SSL_CERT_FILE", certificates.ca())));
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().expect("the binary can be started");

@@ -1,6 +1,6 @@
 //! When, as against whom: holds, digests, reminders, acknowledgement, silences, on the real clock.
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::daemon::{Daemon, eventually};
 use crate::http::request;
@@ -115,7 +115,7 @@ fn whoever_takes_it_by_command_is_named() {
     let told = daemon.wait_for_told(2);
     assert!(told[1]["title"].as_str().is_some_and(|title| title.contains("Ana")), "{}", told[1]["title"]);
     let again = daemon.command(&["ack", "1", "--as", "Bia"]);
-    assert_eq!((again.code, again.out.contains("Ana has taken it already")), (Some(1), true));
+    assert_eq!((again.code, again.err.contains("Ana has taken it already")), (Some(1), true));
     assert_eq!(daemon.command(&["ack", "7"]).code, Some(1));
 }
 
@@ -136,6 +136,9 @@ fn a_silence_is_made_listed_and_ended() {
     assert_eq!(daemon.command(&["silence", "expire", "1"]).code, Some(0));
     assert_eq!(daemon.wait_for_told(2)[1]["instance"], "A");
     assert_eq!(daemon.command(&["silence", "expire", "1"]).code, Some(1));
+    let several = daemon.json(&["silence", "add", "instance=B", "labels.shop=1", "labels.shop=2", "--for", "1h"]);
+    assert_eq!(several["matcher"], json!({ "instance": "B", "labels": { "shop": ["1", "2"] } }));
+    assert_eq!(daemon.command(&["silence", "add", "instance=A", "--for", "0s"]).code, Some(64));
     let wrong = daemon.command(&["silence", "add", "town=A", "--for", "1h"]);
     assert_eq!(wrong.code, Some(64), "{}", wrong.err);
 }

@@ -150,6 +150,9 @@ impl Settings for Checked {
     }
 
     fn preview(&self, notification: &Notification) -> String {
+        if let Err(failure) = addressee(&notification.recipient) {
+            return format!("Not sent: {}", failure.message);
+        }
         self.letterhead.preview(&self.texts, notification)
     }
 

@@ -15,24 +15,31 @@ pub(super) fn outcome(answer: &Answer) -> Result<Receipt, Failure> {
     let (kind, what) = meaning(answer.status, &body);
     let quoted: String = body.chars().take(QUOTED).collect();
     let message = format!("Slack answered {} {quoted}", answer.status);
-    Err(Failure::new(kind, format!("{}: {what}", message.trim_end())).retry_after(answer.retry_after))
+    let advice = what.map(|what| format!(": {what}")).unwrap_or_default();
+    Err(Failure::new(kind, format!("{}{advice}", message.trim_end())).retry_after(answer.retry_after))
 }
 
-fn meaning(status: u16, body: &str) -> (FailureKind, &'static str) {
+/// With what a person can do about it.
+fn meaning(status: u16, body: &str) -> (FailureKind, Option<&'static str>) {
     use FailureKind::{Busy, RateLimited, Refused, TimedOut, Unauthorised};
     match status {
-        _ if body == "rollup_error" => (Busy, "it will be tried again"),
-        200..=299 => (Unauthorised, "not Slack's `ok`; is something else answering at `webhook_url`?"),
-        300..=399 => (Unauthorised, "the address has moved, and redirects are not followed; correct `webhook_url`"),
-        408 => (TimedOut, "it will be tried again"),
-        429 => (RateLimited, "too many messages; it will be tried again when Slack allows"),
-        500.. => (Busy, "it will be tried again"),
-        401..=407 | 410 => (Unauthorised, "create the webhook anew, or free its channel, and set `webhook_url`"),
+        _ if body == "rollup_error" => (Busy, None),
+        200..=299 => (Unauthorised, Some("not Slack's `ok`; is something else answering at `webhook_url`?")),
+        300..=399 => {
+            (Unauthorised, Some("the address has moved, and redirects are not followed; correct `webhook_url`"))
+        }
+        408 => (TimedOut, None),
+        429 => (RateLimited, Some("too many messages")),
+        500.. => (Busy, None),
+        401..=407 | 410 => (Unauthorised, Some(ANEW)),
         // Words about the webhook, whatever the status says.
-        _ if of_webhook(body) => (Unauthorised, "create the webhook anew, or free its channel, and set `webhook_url`"),
-        _ => (Refused, "it does not take this message; if you replaced the template for Slack, correct it"),
+        _ if of_webhook(body) => (Unauthorised, Some(ANEW)),
+        _ => (Refused, Some("it does not take this message; if you replaced the template for Slack, correct it")),
     }
 }
+
+/// What to do about a webhook that Slack does not know, or lets nobody write through.
+const ANEW: &str = "create the webhook anew, or free its channel, and set `webhook_url`";
 
 fn of_webhook(body: &str) -> bool {
     let words = ["no_team", "team_disabled", "user_not_found", "channel_not_found", "no_service", "invalid_token"];
