@@ -14,8 +14,8 @@ pub(super) struct Connections {
     by_age: Mutex<BTreeMap<u64, Connection>>,
     /// How many there have been: a number is never used again.
     numbers: AtomicU64,
-    /// One has ended.
-    freed: Notify,
+    /// One has ended, or has no request in progress any more.
+    freed: Arc<Notify>,
 }
 
 struct Connection {
@@ -29,6 +29,8 @@ struct Connection {
 pub(super) struct Busy {
     working: AtomicBool,
     begun: Notify,
+    /// Whoever waits for one that has none.
+    freed: Arc<Notify>,
 }
 
 /// A connection's place; gives it back when it is dropped.
@@ -57,6 +59,7 @@ impl Busy {
 impl Drop for Working {
     fn drop(&mut self) {
         self.0.working.store(false, Ordering::Relaxed);
+        self.0.freed.notify_one();
     }
 }
 
@@ -67,7 +70,7 @@ impl Connections {
             most: most.max(1),
             by_age: Mutex::default(),
             numbers: AtomicU64::default(),
-            freed: Notify::new(),
+            freed: Arc::default(),
         })
     }
 
@@ -92,7 +95,7 @@ impl Connections {
             }
         }
         let number = self.numbers.fetch_add(1, Ordering::Relaxed);
-        let busy = Arc::<Busy>::default();
+        let busy = Arc::new(Busy { freed: Arc::clone(&self.freed), ..Busy::default() });
         by_age.insert(number, Connection { busy: Arc::clone(&busy), task: None });
         drop(by_age);
         Some(Place { connections: Arc::clone(self), number, busy })
@@ -125,6 +128,11 @@ impl Drop for Place {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
+    use futures_util::FutureExt;
+    use tokio::time::timeout;
+
     use super::*;
 
     /// A connection that stays until it is ended.
@@ -153,14 +161,21 @@ mod tests {
         assert!(first.await.unwrap_err().is_cancelled());
     }
 
-    #[tokio::test]
-    async fn while_all_are_busy_a_new_one_waits() {
+    #[tokio::test(start_paused = true)]
+    async fn while_all_are_busy_a_new_one_waits_for_the_first_that_is_not() {
         let connections = Connections::new(1);
         let first = connections.place().await;
-        let _working = first.busy.begin();
+        let working = first.busy.begin();
+        let first = stay(&connections, first);
         let mut second = std::pin::pin!(connections.place());
-        assert!(futures_util::FutureExt::now_or_never(second.as_mut()).is_none());
-        drop(first);
-        second.await;
+        assert!(second.as_mut().now_or_never().is_none());
+        drop(working);
+        let second = timeout(Duration::from_secs(1), second).await.expect("its request is done");
+        assert!(first.await.unwrap_err().is_cancelled());
+
+        let mut third = std::pin::pin!(connections.place());
+        assert!(third.as_mut().now_or_never().is_none());
+        drop(second);
+        timeout(Duration::from_secs(1), third).await.expect("it has ended");
     }
 }
