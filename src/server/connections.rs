@@ -2,7 +2,7 @@
 //! request in progress makes way.
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::Notify;
@@ -24,10 +24,17 @@ struct Connection {
     task: Option<AbortHandle>,
 }
 
+/// It has no request in progress.
+const IDLE: u8 = 0;
+/// It has one.
+const WORKING: u8 = 1;
+/// It makes way for a newer one, and begins none.
+const LEAVING: u8 = 2;
+
 /// Whether a connection has a request in progress.
 #[derive(Debug, Default)]
 pub(super) struct Busy {
-    working: AtomicBool,
+    state: AtomicU8,
     begun: Notify,
     /// Whoever waits for one that has none.
     freed: Arc<Notify>,
@@ -44,10 +51,16 @@ pub(super) struct Place {
 pub(super) struct Working(Arc<Busy>);
 
 impl Busy {
-    pub(super) fn begin(self: &Arc<Self>) -> Working {
-        self.working.store(true, Ordering::Relaxed);
-        self.begun.notify_one();
-        Working(Arc::clone(self))
+    /// A request begins, unless the connection makes way: what was half done then would be left so.
+    pub(super) fn begin(self: &Arc<Self>) -> Option<Working> {
+        self.turn(IDLE, WORKING).then(|| {
+            self.begun.notify_one();
+            Working(Arc::clone(self))
+        })
+    }
+
+    fn turn(&self, from: u8, to: u8) -> bool {
+        self.state.compare_exchange(from, to, Ordering::Relaxed, Ordering::Relaxed).is_ok()
     }
 
     /// A request has begun since this was asked before.
@@ -58,7 +71,7 @@ impl Busy {
 
 impl Drop for Working {
     fn drop(&mut self) {
-        self.0.working.store(false, Ordering::Relaxed);
+        self.0.state.store(IDLE, Ordering::Relaxed);
         self.0.freed.notify_one();
     }
 }
@@ -87,9 +100,8 @@ impl Connections {
     fn try_place(self: &Arc<Self>) -> Option<Place> {
         let mut by_age = self.lock();
         if by_age.len() >= self.most {
-            let idle =
-                |connection: &Connection| connection.task.is_some() && !connection.busy.working.load(Ordering::Relaxed);
-            let oldest = by_age.iter().find(|(_, connection)| idle(connection)).map(|(number, _)| *number)?;
+            let leaves = |connection: &Connection| connection.task.is_some() && connection.busy.turn(IDLE, LEAVING);
+            let oldest = by_age.iter().find(|(_, connection)| leaves(connection)).map(|(number, _)| *number)?;
             if let Some(task) = by_age.remove(&oldest).and_then(|connection| connection.task) {
                 task.abort();
             }
@@ -159,6 +171,17 @@ mod tests {
         drop(working);
         let _fourth = connections.place().await;
         assert!(first.await.unwrap_err().is_cancelled());
+    }
+
+    #[tokio::test]
+    async fn who_makes_way_begins_nothing() {
+        let connections = Connections::new(1);
+        let first = connections.place().await;
+        let busy = Arc::clone(&first.busy);
+        drop(busy.begin().expect("it may"));
+        let _first = stay(&connections, first);
+        let _second = connections.place().await;
+        assert!(busy.begin().is_none());
     }
 
     #[tokio::test(start_paused = true)]

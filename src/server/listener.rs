@@ -178,8 +178,10 @@ where
             request.extensions_mut().insert(peer);
         }
         let working = from.busy.begin();
-        let answer = hyper::service::Service::call(&service, request);
+        let answer = working.is_some().then(|| hyper::service::Service::call(&service, request));
         async move {
+            // Who makes way is about to be ended.
+            let Some(answer) = answer else { return std::future::pending().await };
             let answer = answer.await;
             drop(working);
             answer
