@@ -330,9 +330,9 @@ pub enum StoreError {
     /// It does not read as it was written.
     #[error("the store is damaged")]
     Damaged,
-    /// The database failed.
-    #[error("the store failed")]
-    Failed(#[source] rusqlite::Error),
+    /// The database failed. Why is part of its words: people ask for it wherever they meet it.
+    #[error("the store failed: {0}")]
+    Failed(rusqlite::Error),
 }
 
 /// How long a sender shall wait before it tries again.
