@@ -39,7 +39,7 @@ impl Beats {
         loop {
             ticks.tick().await;
             // What is not well is in the log already, and the watcher shall miss us.
-            if hook.not_ready().await.is_some() {
+            if hook.readiness.not_ready().await.is_some() {
                 hook.metrics.heartbeat("withheld");
                 continue;
             }
