@@ -295,7 +295,8 @@ impl Daemon {
     /// How many webhooks' connections there may be.
     fn connections(&self) -> usize {
         let (wanted, limit) = (self.config.server.max_connections, descriptors::raise());
-        let connections = descriptors::connections(wanted, self.config.routing.sinks.len(), limit);
+        let deliveries = self.config.routing.sinks.values().map(|sink| sink.limits.in_flight).sum();
+        let connections = descriptors::connections(wanted, deliveries, limit);
         if connections < wanted {
             tracing::warn!(
                 connections,
