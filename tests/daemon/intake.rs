@@ -195,12 +195,12 @@ fn who_hangs_up_once_its_webhook_is_sent_is_heard_all_the_same() {
         daemon.connect().write_all(&webhook).expect("the daemon reads");
     }
     assert_eq!(daemon.wait_for_told(1)[0]["instance"], "A");
-    eventually("both to be counted", || {
+    eventually("both to be counted and logged", || {
         let accepted = daemon.metric("linedown_webhooks_total{source=\"z-api\",result=\"accepted\"}");
         let unrouted = daemon.metric("linedown_incidents_unrouted_total");
-        (accepted == Some(2) && unrouted == Some(1)).then_some(())
+        let logged = daemon.logged("webhook accepted").len();
+        ((accepted, unrouted, logged) == (Some(2), Some(1), 2)).then_some(())
     });
-    assert_eq!(daemon.logged("webhook accepted").len(), 2);
 }
 
 #[test]
