@@ -147,6 +147,8 @@ struct Daemon {
     /// Tells a watcher that all is well.
     heartbeat: Option<AbortHandle>,
     reload_failed: Arc<AtomicBool>,
+    /// Why a certificate that was replaced cannot be taken, as the log has it.
+    not_renewed: Option<String>,
     /// How much of what is old is forgotten so far, while there is more of it.
     forgotten: usize,
     socket: PathBuf,
@@ -199,6 +201,7 @@ impl Daemon {
             watch: None,
             heartbeat: None,
             reload_failed: Arc::default(),
+            not_renewed: None,
             forgotten: 0,
             socket,
             patrols: BTreeMap::new(),
@@ -221,25 +224,28 @@ impl Daemon {
         self.install_certificate();
     }
 
-    /// A certificate that was replaced in its files is served from now on. All else waits for a reload.
+    /// A certificate that was replaced in its files is served from now on. All else waits for a reload. What cannot be
+    /// taken is tried again: who replaces it, or edits the config, may be about to finish.
     fn renew(&mut self, load: impl Fn() -> Result<Config, String>) {
         let Some(Tls::Files(loaded)) = &mut self.config.server.tls else { return };
         let now = loaded.files.again();
         if now == loaded.files {
+            self.not_renewed = None;
             return;
         }
-        // If it cannot be taken, it is not tried again before they change again.
-        loaded.files = now;
         match load().map(|config| config.server.tls) {
             Ok(Some(Tls::Files(renewed))) if renewed.files.are(&loaded.files) => {
                 *loaded = renewed;
                 self.install_certificate();
                 tracing::info!(name: "certificate-renewed", "the certificate was replaced in its files; new connections are served with it");
             }
-            Ok(_) => {}
-            Err(report) => {
+            // The config names others by now, which wait for a reload.
+            Ok(_) => loaded.files = now,
+            Err(report) if self.not_renewed.as_ref() != Some(&report) => {
                 tracing::warn!(name: "certificate-not-renewed", "the certificate was replaced in its files but cannot be taken; the former one is served\n{report}");
+                self.not_renewed = Some(report);
             }
+            Err(_) => {}
         }
     }
 
@@ -289,7 +295,8 @@ impl Daemon {
     /// How many webhooks' connections there may be.
     fn connections(&self) -> usize {
         let (wanted, limit) = (self.config.server.max_connections, descriptors::raise());
-        let connections = descriptors::connections(wanted, self.config.routing.sinks.len(), limit);
+        let deliveries = self.config.routing.sinks.values().map(|sink| sink.limits.in_flight).sum();
+        let connections = descriptors::connections(wanted, deliveries, limit);
         if connections < wanted {
             tracing::warn!(
                 connections,

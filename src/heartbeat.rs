@@ -39,14 +39,14 @@ impl Beats {
         loop {
             ticks.tick().await;
             // What is not well is in the log already, and the watcher shall miss us.
-            if hook.not_ready().await.is_some() {
+            if hook.readiness.not_ready().await.is_some() {
                 hook.metrics.heartbeat("withheld");
                 continue;
             }
             let why = match self.client.get(self.url.clone()).send().await {
                 Ok(answer) if answer.status().is_success() => None,
                 Ok(answer) => Some(format!("it answered {}", answer.status().as_u16())),
-                Err(error) if error.is_timeout() => Some("no answer in time".to_owned()),
+                Err(error) if http::is_late(&error) => Some("no answer in time".to_owned()),
                 Err(_) => Some("it cannot be reached".to_owned()),
             };
             hook.metrics.heartbeat(if why.is_none() { "taken" } else { "failed" });

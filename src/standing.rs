@@ -15,7 +15,8 @@ use tokio::task::AbortHandle;
 use tokio::time::{Instant, MissedTickBehavior, interval};
 
 use crate::clock;
-use crate::server::hook::{Hook, NotReady};
+use crate::server::hook::Hook;
+use crate::server::readiness::NotReady;
 use crate::store::Tally;
 use crate::systemd;
 
@@ -69,7 +70,7 @@ impl Watch {
         if self.servers.iter().any(AbortHandle::is_finished) {
             return Some(NotReady::Stuck("webhooks are not listened for any more".to_owned()));
         }
-        self.hook.not_ready().await
+        self.hook.readiness.not_ready().await
     }
 
     async fn line(&self, trouble: Option<&NotReady>) -> String {

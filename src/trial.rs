@@ -1,9 +1,10 @@
 //! One real, marked test message through one sink.
 
 use jiff::Timestamp;
-use linedown_sinks::{Failure, FailureKind, Incident, Instance, Kind, Notification, Reason, Settings};
+use linedown_sinks::{FailureKind, Incident, Instance, Kind, Notification, Reason, Settings};
 use serde::{Deserialize, Serialize};
-use tokio::time::timeout;
+
+use crate::delivery::deliver;
 
 /// What became of a test message to one recipient.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -36,12 +37,8 @@ pub async fn send(settings: &dyn Settings, now: Timestamp) -> Vec<Outcome> {
     };
     let mut outcomes = Vec::new();
     for recipient in settings.recipients(&incident(now)) {
-        let within = settings.limits().timeout;
         let notification = notification(recipient.clone(), now);
-        let result = timeout(within, sink.deliver(&notification)).await.unwrap_or_else(|_| {
-            Err(Failure::new(FailureKind::TimedOut, format!("no answer within {} s", within.as_secs())))
-        });
-        outcomes.push(match result {
+        outcomes.push(match deliver(sink.as_ref(), &notification, settings.limits().timeout).await {
             Ok(receipt) => Outcome { recipient, delivered: true, said: receipt.0, failure: None },
             Err(failure) => Outcome::failed(recipient, failure.kind, failure.to_string()),
         });
@@ -59,4 +56,52 @@ fn incident(now: Timestamp) -> Incident {
     let instance =
         Instance { id: "test".to_owned(), name: None, phone: None, labels: std::collections::BTreeMap::new() };
     Incident::of("test", instance, Reason::Other, now)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::time::Duration;
+
+    use linedown_sinks::{BuildError, Failure, Limits, Receipt, Sink};
+
+    use super::*;
+
+    /// Somebody else's sink: it panics for one recipient and never answers the other.
+    struct Odd;
+
+    #[async_trait::async_trait]
+    impl Sink for Odd {
+        async fn deliver(&self, notification: &Notification) -> Result<Receipt, Failure> {
+            assert_eq!(notification.recipient, "ana", "not for her");
+            std::future::pending().await
+        }
+    }
+
+    impl Settings for Odd {
+        fn recipients(&self, _incident: &Incident) -> Vec<String> {
+            vec!["bia".to_owned(), "ana".to_owned()]
+        }
+
+        fn preview(&self, _notification: &Notification) -> String {
+            String::new()
+        }
+
+        fn limits(&self) -> Limits {
+            Limits { timeout: Duration::from_secs(30), ..Limits::default() }
+        }
+
+        fn build(&self) -> Result<Arc<dyn Sink>, BuildError> {
+            Ok(Arc::new(Self))
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_sink_that_crashes_or_hangs_has_an_outcome_too() {
+        let outcomes = send(&Odd, crate::clock::from_millis(0)).await;
+        let said: Vec<_> = outcomes.iter().map(|outcome| (outcome.recipient.as_str(), outcome.said.as_str())).collect();
+        assert!(said[0].0 == "bia" && said[0].1.contains("crashed"), "{said:?}");
+        assert!(said[1].0 == "ana" && said[1].1.contains("no answer within 30 s"), "{said:?}");
+        assert!(outcomes.iter().all(|outcome| !outcome.delivered));
+    }
 }

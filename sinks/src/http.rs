@@ -93,7 +93,7 @@ impl Answer {
 
 /// What a request without an answer failed with. `who` is the far side's name, not its address.
 pub(crate) fn failure(who: &str, error: &Error) -> Failure {
-    if error.is_timeout() {
+    if is_late(error) {
         return Failure::new(
             FailureKind::TimedOut,
             format!("{who} did not answer within {} seconds", SINK.answer.as_secs()),
@@ -108,6 +108,11 @@ pub(crate) fn failure(who: &str, error: &Error) -> Failure {
         format!("the connection to {who} broke before the answer was complete: {why}")
     };
     Failure::new(FailureKind::Unreachable, what)
+}
+
+/// Whether an answer did not come in time. Who could not even be connected to in time cannot be reached.
+pub fn is_late(error: &Error) -> bool {
+    error.is_timeout() && !error.is_connect()
 }
 
 /// The cause without a further cause; only the outermost error of reqwest holds the address.
@@ -158,6 +163,17 @@ mod tests {
             assert_eq!(read(value), seconds.map(Duration::from_secs), "{value}");
         }
         assert_eq!(read("1.5"), Some(Duration::from_millis(1500)));
+    }
+
+    #[tokio::test]
+    async fn who_lets_nobody_connect_cannot_be_reached() {
+        // Connected to by the kernel, and never spoken to.
+        let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let url: Url = format!("https://{}/", silent.local_addr().unwrap()).parse().unwrap();
+        let client = client(&url, Manners { connect: Duration::from_millis(50), ..SINK }).unwrap();
+        let failure = failure("Slack", &client.get(url).send().await.unwrap_err());
+        assert_eq!(failure.kind, FailureKind::Unreachable, "{failure}");
+        assert!(failure.message.starts_with("Slack cannot be reached"), "{failure}");
     }
 
     #[test]

@@ -73,7 +73,7 @@ impl HttpClient for Authority {
 }
 
 fn unreachable(error: &reqwest::Error) -> Error {
-    if error.is_timeout() {
+    if http::is_late(error) {
         other("it did not answer in time")
     } else {
         other(format!("it cannot be reached: {}", http::innermost(error)))

@@ -29,6 +29,7 @@ use worker::Worker;
 
 pub use breaker::Health;
 pub use worker::Assignment;
+pub(crate) use worker::deliver;
 
 /// Decides who is told, shared by intake and workers, swapped as a whole on reload.
 pub type SharedRouting = arc_swap::ArcSwap<Routing>;

@@ -251,7 +251,7 @@ async fn standing(gateways: &Counter, notification: &Notification) -> Option<lin
 }
 
 /// One try, bounded in time. A panic in a sink is a failure of that try.
-pub(super) async fn deliver(
+pub(crate) async fn deliver(
     sink: &dyn Sink,
     notification: &Notification,
     within: Duration,

@@ -73,7 +73,7 @@ impl Failure {
 
     /// A request without a whole answer.
     pub(super) fn of_request(error: &reqwest::Error) -> Self {
-        if error.is_timeout() {
+        if http::is_late(error) {
             return Self::new(FailureKind::TimedOut);
         }
         let why = http::innermost(error);

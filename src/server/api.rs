@@ -245,3 +245,14 @@ fn answer<T: Serialize>(result: Result<T, StoreError>) -> Response<String> {
         Err(words) => super::json(StatusCode::SERVICE_UNAVAILABLE, &json!({ "error": words })),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn why_the_store_failed_is_told() {
+        let failed = answer::<()>(Err(StoreError::Failed(rusqlite::Error::ExecuteReturnedResults)));
+        assert!(failed.body().contains(&rusqlite::Error::ExecuteReturnedResults.to_string()), "{failed:?}");
+    }
+}

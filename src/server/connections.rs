@@ -2,7 +2,7 @@
 //! request in progress makes way.
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::Notify;
@@ -14,8 +14,8 @@ pub(super) struct Connections {
     by_age: Mutex<BTreeMap<u64, Connection>>,
     /// How many there have been: a number is never used again.
     numbers: AtomicU64,
-    /// One has ended.
-    freed: Notify,
+    /// One has ended, or has no request in progress any more.
+    freed: Arc<Notify>,
 }
 
 struct Connection {
@@ -24,11 +24,20 @@ struct Connection {
     task: Option<AbortHandle>,
 }
 
+/// It has no request in progress.
+const IDLE: u8 = 0;
+/// It has one.
+const WORKING: u8 = 1;
+/// It makes way for a newer one, and begins none.
+const LEAVING: u8 = 2;
+
 /// Whether a connection has a request in progress.
 #[derive(Debug, Default)]
 pub(super) struct Busy {
-    working: AtomicBool,
+    state: AtomicU8,
     begun: Notify,
+    /// Whoever waits for one that has none.
+    freed: Arc<Notify>,
 }
 
 /// A connection's place; gives it back when it is dropped.
@@ -42,10 +51,16 @@ pub(super) struct Place {
 pub(super) struct Working(Arc<Busy>);
 
 impl Busy {
-    pub(super) fn begin(self: &Arc<Self>) -> Working {
-        self.working.store(true, Ordering::Relaxed);
-        self.begun.notify_one();
-        Working(Arc::clone(self))
+    /// A request begins, unless the connection makes way: what was half done then would be left so.
+    pub(super) fn begin(self: &Arc<Self>) -> Option<Working> {
+        self.turn(IDLE, WORKING).then(|| {
+            self.begun.notify_one();
+            Working(Arc::clone(self))
+        })
+    }
+
+    fn turn(&self, from: u8, to: u8) -> bool {
+        self.state.compare_exchange(from, to, Ordering::Relaxed, Ordering::Relaxed).is_ok()
     }
 
     /// A request has begun since this was asked before.
@@ -56,7 +71,8 @@ impl Busy {
 
 impl Drop for Working {
     fn drop(&mut self) {
-        self.0.working.store(false, Ordering::Relaxed);
+        self.0.state.store(IDLE, Ordering::Relaxed);
+        self.0.freed.notify_one();
     }
 }
 
@@ -67,7 +83,7 @@ impl Connections {
             most: most.max(1),
             by_age: Mutex::default(),
             numbers: AtomicU64::default(),
-            freed: Notify::new(),
+            freed: Arc::default(),
         })
     }
 
@@ -84,15 +100,14 @@ impl Connections {
     fn try_place(self: &Arc<Self>) -> Option<Place> {
         let mut by_age = self.lock();
         if by_age.len() >= self.most {
-            let idle =
-                |connection: &Connection| connection.task.is_some() && !connection.busy.working.load(Ordering::Relaxed);
-            let oldest = by_age.iter().find(|(_, connection)| idle(connection)).map(|(number, _)| *number)?;
+            let leaves = |connection: &Connection| connection.task.is_some() && connection.busy.turn(IDLE, LEAVING);
+            let oldest = by_age.iter().find(|(_, connection)| leaves(connection)).map(|(number, _)| *number)?;
             if let Some(task) = by_age.remove(&oldest).and_then(|connection| connection.task) {
                 task.abort();
             }
         }
         let number = self.numbers.fetch_add(1, Ordering::Relaxed);
-        let busy = Arc::<Busy>::default();
+        let busy = Arc::new(Busy { freed: Arc::clone(&self.freed), ..Busy::default() });
         by_age.insert(number, Connection { busy: Arc::clone(&busy), task: None });
         drop(by_age);
         Some(Place { connections: Arc::clone(self), number, busy })
@@ -125,6 +140,11 @@ impl Drop for Place {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
+    use futures_util::FutureExt;
+    use tokio::time::timeout;
+
     use super::*;
 
     /// A connection that stays until it is ended.
@@ -154,13 +174,31 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn while_all_are_busy_a_new_one_waits() {
+    async fn who_makes_way_begins_nothing() {
         let connections = Connections::new(1);
         let first = connections.place().await;
-        let _working = first.busy.begin();
+        let busy = Arc::clone(&first.busy);
+        drop(busy.begin().expect("it may"));
+        let _first = stay(&connections, first);
+        let _second = connections.place().await;
+        assert!(busy.begin().is_none());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn while_all_are_busy_a_new_one_waits_for_the_first_that_is_not() {
+        let connections = Connections::new(1);
+        let first = connections.place().await;
+        let working = first.busy.begin();
+        let first = stay(&connections, first);
         let mut second = std::pin::pin!(connections.place());
-        assert!(futures_util::FutureExt::now_or_never(second.as_mut()).is_none());
-        drop(first);
-        second.await;
+        assert!(second.as_mut().now_or_never().is_none());
+        drop(working);
+        let second = timeout(Duration::from_secs(1), second).await.expect("its request is done");
+        assert!(first.await.unwrap_err().is_cancelled());
+
+        let mut third = std::pin::pin!(connections.place());
+        assert!(third.as_mut().now_or_never().is_none());
+        drop(second);
+        timeout(Duration::from_secs(1), third).await.expect("it has ended");
     }
 }

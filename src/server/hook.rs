@@ -8,18 +8,17 @@ use std::time::Duration;
 use bytes::Buf;
 use futures_util::Stream;
 use ipnet::IpNet;
-use jiff::Timestamp;
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::json;
 use sha2::{Digest, Sha256};
 use subtle::{Choice, ConstantTimeEq};
-use tokio::time::timeout;
 use warp::http::header::{ALLOW, RETRY_AFTER};
 use warp::http::{HeaderMap, HeaderValue, Method, Response, StatusCode};
 
 use super::body::{self, BodyError};
 use super::guard::Guard;
 use super::proxy;
+use super::readiness::Readiness;
 use crate::certificate::Served;
 use crate::clock;
 use crate::delivery::{Delivery, SharedRouting};
@@ -32,25 +31,6 @@ use crate::trouble;
 
 /// Longest instance in an address, in bytes.
 const INSTANCE: usize = 256;
-/// How long a store that wrote is believed to be able to.
-const FRESH: Duration = Duration::from_secs(1);
-
-/// How long the store may take to show that it writes.
-const STORE_PATIENCE: Duration = Duration::from_secs(10);
-
-/// Why webhooks cannot be accepted now.
-#[derive(Debug, thiserror::Error)]
-pub enum NotReady {
-    /// A part of the daemon has stopped. Only a restart mends that.
-    #[error("{0}; restart linedown")]
-    Stuck(String),
-    /// The store refuses to write. A restart would not change that.
-    #[error("cannot write to the store: {0}")]
-    Store(String),
-    /// Nobody can be served over TLS.
-    #[error("{0}")]
-    Certificate(String),
-}
 
 /// What a webhook goes through.
 pub struct Hook {
@@ -68,12 +48,10 @@ pub struct Hook {
     pub gateways: Arc<SharedCounter>,
     /// What webhooks are served with, where TLS is ours to terminate.
     pub certificate: Option<Arc<Served>>,
+    /// Whether webhooks can be accepted.
+    pub readiness: Readiness,
     /// Who guesses secrets.
     guard: Mutex<Guard>,
-    /// When the store was last seen writing.
-    wrote_at: Mutex<Option<Timestamp>>,
-    /// Why the store did not write when it was last tried, if it did not.
-    why_not: Mutex<Option<String>>,
 }
 
 /// What the config says of webhooks.
@@ -117,10 +95,6 @@ pub struct Request {
 /// An answer and what it counts as.
 type Answer = (Response<String>, &'static str);
 
-fn with_cause(error: &StoreError) -> String {
-    std::error::Error::source(error).map_or_else(|| error.to_string(), |cause| format!("{error}: {cause}"))
-}
-
 impl Hook {
     /// The way in.
     pub fn new(
@@ -133,54 +107,8 @@ impl Hook {
         certificate: Option<Arc<Served>>,
     ) -> Self {
         let settings = arc_swap::ArcSwap::from_pointee(settings);
-        Self {
-            settings,
-            routing,
-            store,
-            delivery,
-            metrics,
-            gateways,
-            certificate,
-            guard: Mutex::default(),
-            wrote_at: Mutex::default(),
-            why_not: Mutex::default(),
-        }
-    }
-
-    /// Why webhooks cannot be accepted now, if they cannot: the store does not write, a worker is gone, or TLS lacks
-    /// a certificate.
-    pub async fn not_ready(&self) -> Option<NotReady> {
-        let trouble = || self.certificate.as_ref()?.trouble(clock::now());
-        self.stands_still().await.or_else(|| trouble().map(NotReady::Certificate))
-    }
-
-    /// A store that wrote within the last second is believed, so that nobody can keep the disk busy by asking.
-    async fn stands_still(&self) -> Option<NotReady> {
-        if let Some(sink) = self.delivery.stuck() {
-            return Some(NotReady::Stuck(format!("the worker of the sink {sink} has stopped")));
-        }
-        let now = clock::now();
-        let wrote_at = *self.wrote_at.lock().unwrap_or_else(PoisonError::into_inner);
-        if wrote_at.is_some_and(|at| clock::between(at, now) < FRESH && at <= now) {
-            return None;
-        }
-        let not_ready = match timeout(STORE_PATIENCE, self.store.writable()).await {
-            Ok(Ok(())) => None,
-            Ok(Err(StoreError::Closed)) => Some(NotReady::Stuck("the store has stopped".to_owned())),
-            Ok(Err(error)) => Some(NotReady::Store(with_cause(&error))),
-            Err(_) => Some(NotReady::Stuck(format!("the store has not answered for {} s", STORE_PATIENCE.as_secs()))),
-        };
-        let why_not = not_ready.as_ref().map(ToString::to_string);
-        if why_not.is_none() {
-            *self.wrote_at.lock().unwrap_or_else(PoisonError::into_inner) = Some(now);
-        }
-        *self.why_not.lock().unwrap_or_else(PoisonError::into_inner) = why_not;
-        not_ready
-    }
-
-    /// Why the store did not write when [`Hook::not_ready`] was last asked, if it did not.
-    pub(crate) fn cannot_write(&self) -> Option<String> {
-        self.why_not.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        let readiness = Readiness::new(Arc::clone(&store), Arc::clone(&delivery), certificate.clone());
+        Self { settings, routing, store, delivery, metrics, gateways, certificate, readiness, guard: Mutex::default() }
     }
 
     /// Who sent a request, as far as the proxies that are trusted say.

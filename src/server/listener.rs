@@ -178,8 +178,10 @@ where
             request.extensions_mut().insert(peer);
         }
         let working = from.busy.begin();
-        let answer = hyper::service::Service::call(&service, request);
+        let answer = working.is_some().then(|| hyper::service::Service::call(&service, request));
         async move {
+            // Who makes way is about to be ended.
+            let Some(answer) = answer else { return std::future::pending().await };
             let answer = answer.await;
             drop(working);
             answer
@@ -188,6 +190,9 @@ where
     let mut connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(HEAD)
+        // A webhook that has come is taken, whether or not its sender still waits: without this, hyper drops what is
+        // at work on a request as soon as its sender stops sending, committed or not.
+        .half_close(true)
         .max_buf_size(LARGEST_HEAD)
         .serve_connection(TokioIo::new(stream), service);
     // What is watched and has not asked for anything is closed at once when we stop. But a webhook may be on its way.

@@ -13,6 +13,7 @@ pub mod listener;
 mod page;
 mod proxies;
 mod proxy;
+pub mod readiness;
 mod reconnect;
 mod scrape;
 
@@ -94,7 +95,7 @@ pub fn routes(hook: Arc<Hook>) -> impl Filter<Extract = (impl Reply,), Error = I
 
 /// Ready is who can accept.
 async fn ready(hook: Arc<Hook>) -> Response<String> {
-    match hook.not_ready().await {
+    match hook.readiness.not_ready().await {
         None => json(StatusCode::OK, &serde_json::json!({ "status": "ready" })),
         Some(reason) => json(StatusCode::SERVICE_UNAVAILABLE, &serde_json::json!({ "error": reason.to_string() })),
     }

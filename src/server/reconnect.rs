@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use base64::Engine;
-use linedown_sinks::Language;
+use linedown_sinks::{Incident, Language};
 use warp::http::{Method, Response, StatusCode};
 
 use super::hook::Hook;
@@ -13,7 +13,6 @@ use crate::clock;
 use crate::gateway::{QrCode, Standing};
 use crate::link::Purpose;
 use crate::store::StoreError;
-use crate::store::view::Incident;
 
 /// How old a code becomes on the page, in seconds: it lives for 20.
 const RENEWED: u64 = 15;
@@ -34,7 +33,7 @@ pub(super) async fn answer(hook: Arc<Hook>, token: String, method: Method, code:
             return Page { detail: Some(error.to_string()), ..page }.answer();
         }
     };
-    let line = incident.name.as_deref().unwrap_or(&incident.instance);
+    let line = incident.instance.name.as_deref().unwrap_or(&incident.instance.id);
     let page = |status, saying| Page::new(language, status, saying);
     if incident.closed_at.is_some() {
         return page(StatusCode::OK, Saying::Connected { line }).answer();
@@ -46,13 +45,13 @@ pub(super) async fn answer(hook: Arc<Hook>, token: String, method: Method, code:
     let gateways = hook.gateways.load_full();
     if code > CODES {
         // Somebody may have read the last one just before it died.
-        let saying = match gateways.standing(&incident.source, &incident.instance).await {
+        let saying = match gateways.standing(&incident.source, &incident.instance.id).await {
             Some(Standing::Up) => return page(StatusCode::OK, Saying::Connected { line }).answer(),
             _ => Saying::RanOut { line, of: CODES },
         };
         return Page { press: Some(Press::ShowCode), ..page(StatusCode::OK, saying) }.answer();
     }
-    match gateways.qr_code(&incident.source, &incident.instance).await {
+    match gateways.qr_code(&incident.source, &incident.instance.id).await {
         Some((Ok(QrCode::Connected), _)) => page(StatusCode::OK, Saying::Connected { line }).answer(),
         Some((Ok(QrCode::Png(image)), age)) => {
             let image = base64::engine::general_purpose::STANDARD.encode(image);
@@ -61,7 +60,7 @@ pub(super) async fn answer(hook: Arc<Hook>, token: String, method: Method, code:
             Page { image: Some(&image), next, ..page }.answer()
         }
         Some((Err(failure), _)) => {
-            tracing::warn!(source = incident.source, instance = incident.instance, %failure, "no QR code for the page");
+            tracing::warn!(source = incident.source, instance = incident.instance.id, %failure, "no QR code for the page");
             let page = page(StatusCode::BAD_GATEWAY, Saying::NoCode { line });
             Page { detail: Some(failure.to_string()), press: Some(Press::ShowCode), ..page }.answer()
         }
@@ -73,5 +72,5 @@ pub(super) async fn answer(hook: Arc<Hook>, token: String, method: Method, code:
 async fn look_up(hook: &Hook, token: &str) -> Result<Option<(Incident, Language)>, StoreError> {
     let Some(delivery) = hook.store.linked(Purpose::Reconnect, token, clock::now()).await? else { return Ok(None) };
     let language = hook.routing.load().language(&delivery.sink);
-    Ok(hook.store.incident(delivery.incident).await?.map(|story| (story.incident, language)))
+    Ok(hook.store.outage(delivery.incident).await?.map(|incident| (incident, language)))
 }

@@ -119,6 +119,9 @@ pub trait Store: Send + Sync {
     /// One outage with everything about it.
     async fn incident(&self, id: i64) -> Result<Option<IncidentStory>, StoreError>;
 
+    /// One outage, without what came of it.
+    async fn outage(&self, id: i64) -> Result<Option<linedown_sinks::Incident>, StoreError>;
+
     /// Webhooks received since a moment, in the order they came, after the one of that number; and what was found by
     /// asking, but no trouble of linedown's own.
     async fn past(&self, since: Timestamp, after: i64, limit: usize) -> Result<Vec<Past>, StoreError>;
@@ -330,9 +333,9 @@ pub enum StoreError {
     /// It does not read as it was written.
     #[error("the store is damaged")]
     Damaged,
-    /// The database failed.
-    #[error("the store failed")]
-    Failed(#[source] rusqlite::Error),
+    /// The database failed. Why is part of its words: people ask for it wherever they meet it.
+    #[error("the store failed: {0}")]
+    Failed(rusqlite::Error),
 }
 
 /// How long a sender shall wait before it tries again.

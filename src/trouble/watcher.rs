@@ -108,7 +108,7 @@ impl Watcher {
             seen(Reason::SinkFailing, sink, sign, troubles.sink_failing_after)
         });
         let mut all: Vec<Seen> = sinks.collect();
-        let store = Some(sign::of_store(self.hook.cannot_write()));
+        let store = Some(sign::of_store(self.hook.readiness.cannot_write()));
         all.push(seen(Reason::StoreNotWriting, STORE, store, troubles.store_not_writing_after));
         all.push(seen(Reason::DiskNearlyFull, STORE, self.see_disk(troubles).await, Duration::ZERO));
         let served = self.hook.certificate.as_ref().and_then(|served| served.current()?.validity);
@@ -121,7 +121,7 @@ impl Watcher {
 
     /// Not while the store cannot write: that is told already, and the disk may hang.
     async fn see_disk(&self, troubles: &Troubles) -> Option<Sign> {
-        if self.hook.cannot_write().is_some() {
+        if self.hook.readiness.cannot_write().is_some() {
             return None;
         }
         let room = timeout(PATIENCE, self.hook.store.room()).await.ok()?.ok()?;
@@ -135,7 +135,7 @@ impl Watcher {
                 What::Begun { why, lasted } => self.memory.begin(&key, why, *lasted, &self.routing()),
                 What::Over => self.memory.end(),
             }
-        } else if self.hook.cannot_write().is_some() {
+        } else if self.hook.readiness.cannot_write().is_some() {
             // It is told once it can be kept.
             return;
         } else if !matches!(timeout(PATIENCE, self.keep(&key, &what)).await, Ok(Ok(()))) {

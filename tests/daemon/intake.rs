@@ -1,13 +1,14 @@
 //! Every answer a webhook can get.
 
 use std::io::Write;
+use std::net::Shutdown;
 use std::thread;
 
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use serde_json::json;
 
-use crate::daemon::{Daemon, HOOK, JSON, SECRET};
+use crate::daemon::{Daemon, HOOK, JSON, SECRET, eventually};
 use crate::http::{Answer, exchange, read, request};
 use crate::payload::{down, up};
 use crate::sections::{CONSOLE, tell};
@@ -183,6 +184,33 @@ fn one_connection_carries_many_webhooks() {
         let answer = exchange(&stream, &post(&[JSON], payload.to_string().as_bytes())).expect("an answer");
         assert_eq!(answer.status, 200, "{order}: {answer:?}");
     }
+}
+
+#[test]
+fn who_hangs_up_once_its_webhook_is_sent_is_heard_all_the_same() {
+    let rule = "[[rules]]\nmatch = { instance = \"A\" }\nnotify = [\"console\"]\n";
+    let daemon = Daemon::start(&format!("{CONSOLE}{rule}"));
+    for instance in ["A", "B"] {
+        let webhook = post(&[JSON], down(instance).to_string().as_bytes());
+        daemon.connect().write_all(&webhook).expect("the daemon reads");
+    }
+    assert_eq!(daemon.wait_for_told(1)[0]["instance"], "A");
+    eventually("both to be counted and logged", || {
+        let accepted = daemon.metric("linedown_webhooks_total{source=\"z-api\",result=\"accepted\"}");
+        let unrouted = daemon.metric("linedown_incidents_unrouted_total");
+        let logged = daemon.logged("webhook accepted").len();
+        ((accepted, unrouted, logged) == (Some(2), Some(1), 2)).then_some(())
+    });
+}
+
+#[test]
+fn who_says_that_nothing_more_comes_is_answered() {
+    let daemon = start();
+    let stream = daemon.connect();
+    (&stream).write_all(&post(&[JSON], down("A").to_string().as_bytes())).expect("the daemon reads");
+    stream.shutdown(Shutdown::Write).expect("it is connected");
+    assert_eq!(read(&stream).expect("an answer").status, 200);
+    assert_eq!(read(&stream), None, "then the connection ends");
 }
 
 #[test]

@@ -94,16 +94,16 @@ fn a_renewed_certificate_is_served_after_a_reload() {
     assert_eq!(post(&daemon, &new).expect("an answer").status, 200);
 }
 
+/// Replaces one file as who renews certificates does: written aside, then put in place.
+fn replace(files: &Certificates, by: &Certificates, what: fn(&Certificates) -> PathBuf) {
+    let aside = what(files).with_extension("new");
+    fs::copy(what(by), &aside).and_then(|_| fs::rename(&aside, what(files))).expect("a file is replaced");
+}
+
 #[test]
 fn a_certificate_that_is_replaced_in_its_files_is_served_by_itself() {
     let (files, old, new) = (Certificates::new(), Certificates::new(), Certificates::new());
-    let place = |certificates: &Certificates, what: fn(&Certificates) -> PathBuf| {
-        // As who renews them does: written aside, then put in place.
-        let aside = what(&files).with_extension("new");
-        fs::copy(what(certificates), &aside)
-            .and_then(|_| fs::rename(&aside, what(&files)))
-            .expect("a file is replaced");
-    };
+    let place = |certificates: &Certificates, what: fn(&Certificates) -> PathBuf| replace(&files, certificates, what);
     place(&old, Certificates::certificate);
     place(&old, Certificates::key);
     let daemon = Daemon::start(&sections(&files));
@@ -124,4 +124,19 @@ fn a_certificate_that_is_replaced_in_its_files_is_served_by_itself() {
     assert_eq!(post(&daemon, &new).expect("an answer").status, 200);
     assert_eq!(post(&daemon, &old), None, "the former one is not served any more");
     assert_eq!(exchange(&mut open, &healthy).expect("an answer").status, 200, "who is connected stays so");
+}
+
+#[test]
+fn a_certificate_that_is_replaced_while_somebody_edits_the_config_is_served_once_that_is_whole_again() {
+    let (files, new) = (Certificates::new(), Certificates::new());
+    let daemon = Daemon::start(&sections(&files));
+    daemon.configure(&format!("{}[[rules", sections(&files)));
+    replace(&files, &new, Certificates::certificate);
+    replace(&files, &new, Certificates::key);
+    let refused = "the certificate was replaced in its files but cannot be taken";
+    daemon.wait_for_log(refused);
+    daemon.configure(&sections(&files));
+    daemon.wait_for_log("the certificate was replaced in its files; new connections");
+    assert_eq!(post(&daemon, &new).expect("an answer").status, 200);
+    assert_eq!(daemon.logged(refused).len(), 1, "what is known is not said again");
 }

@@ -12,6 +12,7 @@ mod answer;
 pub(crate) mod fuzz;
 mod message;
 
+use std::cmp::Reverse;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -68,9 +69,32 @@ fn check_address(section: &mut Section<'_>, text: &str, insecure: bool) -> Optio
     }
 }
 
+/// Shortest part of an address that is taken for a secret by itself, in bytes.
+const SECRET: usize = 8;
+
 /// An address that cannot print itself.
 #[derive(Clone)]
 struct Address(Url);
+
+impl Address {
+    /// A text in which whatever answered may have repeated the address: whole, its path, its query, or a part of them.
+    fn taken_out_of(&self, text: &str) -> String {
+        self.secrets().iter().fold(text.to_owned(), |text, secret| text.replace(secret, "…"))
+    }
+
+    /// The longest first: a shorter one may be a part of it.
+    fn secrets(&self) -> Vec<String> {
+        let Self(url) = self;
+        let query = url.query().unwrap_or_default();
+        let values = query.split('&').map(|pair| pair.split_once('=').map_or(pair, |(_, value)| value));
+        let decoded = url.query_pairs().map(|(_, value)| value.into_owned());
+        let parts = url.path().split('/').chain(values).chain(url.password()).map(str::to_owned).chain(decoded);
+        let wholes = [url.as_str(), url.path(), query].into_iter().filter(|whole| whole.len() > 1).map(str::to_owned);
+        let mut secrets: Vec<String> = wholes.chain(parts.filter(|part| part.len() >= SECRET)).collect();
+        secrets.sort_unstable_by_key(|secret| Reverse(secret.len()));
+        secrets
+    }
+}
 
 struct Checked {
     address: Option<Address>,
@@ -110,17 +134,6 @@ impl Sink for Slack {
         let response = request.send().await.map_err(|error| http::failure("Slack", &error))?;
         let answer = Answer::read(response, http::LARGEST, notification.at).await;
         let answer = answer.map_err(|error| http::failure("Slack", &error))?;
-        answer::outcome(&Answer { body: self.without_address(&answer.body), ..answer })
-    }
-}
-
-impl Slack {
-    /// Whatever answered may have repeated the address, whole or its path.
-    fn without_address(&self, body: &str) -> String {
-        let body = body.replace(self.address.0.as_str(), "…");
-        match self.address.0.path() {
-            "/" => body,
-            path => body.replace(path, "…"),
-        }
+        answer::outcome(&Answer { body: self.address.taken_out_of(&answer.body), ..answer })
     }
 }

@@ -155,10 +155,23 @@ async fn nobody_there_and_no_tls_there_are_unreachable() {
 #[tokio::test]
 async fn an_answer_that_repeats_the_address_is_not_repeated() {
     let slack = Slack::new();
-    let page = format!("no such page: {} {}", slack.url(), "/services/T0CANARY/B0CANARY/x0canaryx0canaryx0canary");
-    slack.script(Scripted::answer(404, &page));
-    let failure = posting_to(&slack).deliver(&sample::notification()).await.unwrap_err();
-    assert_failure(&failure, Unauthorised, slack.canary());
+    let url = format!("{}?token=q0canary%2Bq0canary&as=ops", slack.url());
+    let sink = sink("slack", &format!("webhook_url = {url:?}"));
+    let path = "/services/T0CANARY/B0CANARY/x0canaryx0canaryx0canary";
+    for said in [
+        url.as_str(),
+        path,
+        &format!("{path}?token=q0canary%2Bq0canary&as=ops"),
+        &format!("{path}?as=ops&amp;token=q0canary%2Bq0canary"),
+        "{\"token\":\"q0canary+q0canary\"}",
+        &path.replace('/', "\\/"),
+        "no hook x0canaryx0canaryx0canary",
+    ] {
+        slack.script(Scripted::answer(404, &format!("cannot POST {said} as ops")));
+        let failure = sink.deliver(&sample::notification()).await.unwrap_err();
+        assert_failure(&failure, Unauthorised, slack.canary());
+        assert!(failure.message.contains("cannot POST") && failure.message.contains("as ops"), "{failure}");
+    }
 }
 
 #[tokio::test]

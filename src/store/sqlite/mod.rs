@@ -27,7 +27,7 @@ use async_trait::async_trait;
 use jiff::Timestamp;
 use linedown_sinks::Reason;
 use rusqlite::config::DbConfig;
-use rusqlite::{Connection, OpenFlags};
+use rusqlite::{Connection, OpenFlags, OptionalExtension};
 
 use super::view::{Delivery, DeliveryQuery, Incident, IncidentStory, Past, SilenceRow};
 use super::{
@@ -360,6 +360,10 @@ impl Store for Sqlite {
 
     async fn incident(&self, id: i64) -> Result<Option<IncidentStory>, StoreError> {
         self.read(move |connection| look::incident(connection, id)).await
+    }
+
+    async fn outage(&self, id: i64) -> Result<Option<linedown_sinks::Incident>, StoreError> {
+        self.read(move |connection| row::incident_by_id(connection, id).optional()).await
     }
 
     async fn past(&self, since: Timestamp, after: i64, limit: usize) -> Result<Vec<Past>, StoreError> {

@@ -288,6 +288,18 @@ async fn what_was_in_hand_at_the_end_is_handed_out_again() {
 }
 
 #[tokio::test]
+async fn an_outage_is_there_by_itself_too() {
+    let life = Life::with(&["slack"]);
+    life.down(1).await;
+    life.up(2).await;
+    let (story, alone) = tokio::join!(life.store.incident(1), life.store.outage(1));
+    let (story, alone) = (story.unwrap().unwrap().incident, alone.unwrap().unwrap());
+    assert_eq!((alone.id, &alone.source, &alone.instance.id), (story.id, &story.source, &story.instance));
+    assert_eq!((alone.opened_at, alone.closed_at), (story.opened_at, story.closed_at));
+    assert!(life.store.outage(2).await.unwrap().is_none());
+}
+
+#[tokio::test]
 async fn patience_ends_for_what_was_never_tried() {
     let life = Life::with(&["slack"]);
     life.down(1).await;

@@ -1,0 +1,127 @@
+//! Whether webhooks can be accepted.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use tokio::time::{Instant, timeout};
+
+use crate::certificate::Served;
+use crate::clock;
+use crate::delivery::Delivery;
+use crate::store::{Store, StoreError};
+
+/// How long what the store showed is believed.
+const FRESH: Duration = Duration::from_secs(1);
+/// How long the store may take to show that it writes.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Why webhooks cannot be accepted now.
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum NotReady {
+    /// A part of the daemon has stopped. Only a restart mends that.
+    #[error("{0}; restart linedown")]
+    Stuck(String),
+    /// The store refuses to write. A restart would not change that.
+    #[error("cannot write to the store: {0}")]
+    Store(String),
+    /// Nobody can be served over TLS.
+    #[error("{0}")]
+    Certificate(String),
+}
+
+/// The one who finds out.
+pub struct Readiness {
+    store: Arc<dyn Store>,
+    delivery: Arc<Delivery>,
+    certificate: Option<Arc<Served>>,
+    /// When the store was last tried. Whoever wants to know meanwhile waits for the one who tries.
+    tried_at: tokio::sync::Mutex<Option<Instant>>,
+    /// What was amiss with it then.
+    amiss: Mutex<Option<NotReady>>,
+}
+
+impl Readiness {
+    /// Nothing is known yet.
+    pub(super) fn new(store: Arc<dyn Store>, delivery: Arc<Delivery>, certificate: Option<Arc<Served>>) -> Self {
+        Self { store, delivery, certificate, tried_at: tokio::sync::Mutex::default(), amiss: Mutex::default() }
+    }
+
+    /// Why webhooks cannot be accepted now, if they cannot: the store does not write, a worker is gone, or TLS lacks
+    /// a certificate.
+    pub async fn not_ready(&self) -> Option<NotReady> {
+        if let Some(sink) = self.delivery.stuck() {
+            return Some(NotReady::Stuck(format!("the worker of the sink {sink} has stopped")));
+        }
+        let trouble = || self.certificate.as_ref()?.trouble(clock::now());
+        self.store_amiss().await.or_else(|| trouble().map(NotReady::Certificate))
+    }
+
+    /// One at a time tries it, for all who ask: nobody can keep the disk busy by asking, nor fill what waits for it
+    /// while it hangs.
+    async fn store_amiss(&self) -> Option<NotReady> {
+        let mut tried_at = self.tried_at.lock().await;
+        if tried_at.is_none_or(|at| at.elapsed() >= FRESH) {
+            let amiss = self.try_store().await;
+            *self.amiss.lock().unwrap_or_else(PoisonError::into_inner) = amiss;
+            *tried_at = Some(Instant::now());
+        }
+        self.last_amiss()
+    }
+
+    async fn try_store(&self) -> Option<NotReady> {
+        match timeout(PATIENCE, self.store.writable()).await {
+            Ok(Ok(())) => None,
+            Ok(Err(StoreError::Closed)) => Some(NotReady::Stuck("the store has stopped".to_owned())),
+            Ok(Err(error)) => Some(NotReady::Store(error.to_string())),
+            Err(_) => Some(NotReady::Stuck(format!("the store has not answered for {} s", PATIENCE.as_secs()))),
+        }
+    }
+
+    /// Why the store did not write when it was last tried, if it did not.
+    pub(crate) fn cannot_write(&self) -> Option<String> {
+        self.last_amiss().map(|amiss| amiss.to_string())
+    }
+
+    fn last_amiss(&self) -> Option<NotReady> {
+        self.amiss.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use arc_swap::ArcSwap;
+    use futures_util::FutureExt;
+    use linedown_sinks::Reason;
+
+    use super::*;
+    use crate::clock::from_millis;
+    use crate::rule::Routing;
+    use crate::source::{Event, EventKind};
+    use crate::store::Sqlite;
+
+    #[tokio::test]
+    async fn whoever_asks_often_while_the_disk_hangs_keeps_no_webhook_out() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("x.db");
+        let store: Arc<dyn Store> = Arc::new(Sqlite::open(&path).unwrap());
+        let routing = Arc::new(ArcSwap::from_pointee(Routing::default()));
+        let delivery = Delivery::new(Arc::clone(&store), routing, Arc::default(), Arc::default());
+        let readiness = Readiness::new(Arc::clone(&store), Arc::new(delivery), None);
+        let disk = rusqlite::Connection::open(&path).unwrap();
+        disk.execute_batch("BEGIN IMMEDIATE").unwrap();
+        // More than may wait for the store.
+        let mut asking: Vec<_> = (0..5000).map(|_| Box::pin(readiness.not_ready())).collect();
+        assert!(asking.iter_mut().all(|asked| asked.as_mut().now_or_never().is_none()));
+
+        let at = (from_millis(0), from_millis(0));
+        let event = Event::found(("z-api", "A"), EventKind::Disconnected, Reason::Other, None, at);
+        let mut webhook = store.accept(event, "{}".into(), Arc::default());
+        let refused = webhook.as_mut().now_or_never();
+        assert!(refused.is_none(), "{refused:?}");
+        disk.execute_batch("ROLLBACK").unwrap();
+        webhook.await.unwrap();
+        for asked in asking {
+            assert!(asked.await.is_none());
+        }
+    }
+}
