@@ -1,21 +1,21 @@
 //! The webhook: who sent it, what it says, and 200 once that is on disk.
 
+mod address;
+mod answer;
+
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
 
 use bytes::Buf;
 use futures_util::Stream;
 use ipnet::IpNet;
-use secrecy::{ExposeSecret, SecretString};
 use serde_json::json;
-use sha2::{Digest, Sha256};
-use subtle::{Choice, ConstantTimeEq};
-use warp::http::header::{ALLOW, RETRY_AFTER};
-use warp::http::{HeaderMap, HeaderValue, Method, Response, StatusCode};
+use warp::http::{HeaderMap, Method, Response, StatusCode};
 
-use super::body::{self, BodyError};
+use self::address::Addressee;
+use self::answer::{Answer, Refused, accepted, refusal, with_retry_after};
+use super::body;
 use super::guard::Guard;
 use super::proxy;
 use super::readiness::Readiness;
@@ -25,12 +25,11 @@ use crate::delivery::{Delivery, SharedRouting};
 use crate::gateway::counter::SharedCounter;
 use crate::metrics::Metrics;
 use crate::rule::Routing;
-use crate::source::{self, Event, EventKind, SourceKind, Unusable};
-use crate::store::{self, Accepted, Store, StoreError};
+use crate::source::{self, Event, EventKind};
+use crate::store::{Accepted, Store, StoreError};
 use crate::trouble;
 
-/// Longest instance in an address, in bytes.
-const INSTANCE: usize = 256;
+pub use self::address::HookSource;
 
 /// What a webhook goes through.
 pub struct Hook {
@@ -67,19 +66,6 @@ pub struct HookSettings {
     pub proxy_protocol: bool,
 }
 
-/// A source that may send webhooks.
-pub struct HookSource {
-    kind: &'static SourceKind,
-    digest: [u8; 32],
-}
-
-impl HookSource {
-    /// A source of a kind, with the secret in its webhooks' address.
-    pub fn new(kind: &'static SourceKind, secret: &SecretString) -> Self {
-        Self { kind, digest: Sha256::digest(secret.expose_secret()).into() }
-    }
-}
-
 /// A request without its body.
 pub struct Request {
     /// The path after `/hooks/`.
@@ -91,9 +77,6 @@ pub struct Request {
     /// Who is at the other end of its connection.
     pub peer: Option<IpAddr>,
 }
-
-/// An answer and what it counts as.
-type Answer = (Response<String>, &'static str);
 
 impl Hook {
     /// The way in.
@@ -129,7 +112,7 @@ impl Hook {
         B: Buf,
     {
         let settings = self.settings.load_full();
-        let Some((name, source, instance)) = find(&settings, &request.address) else {
+        let Some(Addressee { name, source, instance }) = address::find(&settings.sources, &request.address) else {
             let peer = request.peer.unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED));
             return self.wrong_address(proxy::sender(peer, &request.headers, &settings.trusted_proxies));
         };
@@ -252,98 +235,4 @@ impl Hook {
         self.metrics.webhook("", result);
         response
     }
-}
-
-/// The source whose secret the address holds, and the instance if it names one. Every source's secret is
-/// compared, in constant time, whatever the name says.
-fn find<'s>(settings: &'s HookSettings, address: &'s str) -> Option<(&'s str, &'s HookSource, Option<String>)> {
-    let mut parts = address.trim_end_matches('/').split('/');
-    let (name, secret) = (decode(parts.next()?)?, decode(parts.next()?)?);
-    let instance = match parts.next() {
-        Some(part) if part.len() <= INSTANCE => Some(decode(part)?),
-        Some(_) => return None,
-        None => None,
-    };
-    if parts.next().is_some() {
-        return None;
-    }
-    let guess: [u8; 32] = Sha256::digest(secret.as_bytes()).into();
-    let mut found = None;
-    for (source_name, source) in &settings.sources {
-        let same_name = Choice::from(u8::from(*source_name == name));
-        if bool::from(same_name & source.digest.ct_eq(&guess)) {
-            found = Some((source_name.as_str(), source));
-        }
-    }
-    found.map(|(name, source)| (name, source, instance))
-}
-
-fn decode(part: &str) -> Option<String> {
-    percent_encoding::percent_decode_str(part).decode_utf8().ok().map(std::borrow::Cow::into_owned)
-}
-
-/// Why a webhook with the right secret is not accepted.
-enum Refused {
-    Method,
-    Body(BodyError),
-    Unusable(Unusable),
-    Store(StoreError),
-}
-
-impl Refused {
-    fn answer(&self, source: &str) -> Answer {
-        let (status, words, result) = match self {
-            Self::Method => {
-                (StatusCode::METHOD_NOT_ALLOWED, "webhooks are sent with POST or PUT".to_owned(), "wrong-method")
-            }
-            Self::Body(error) => (body_status(error), error.to_string(), "bad-body"),
-            Self::Unusable(error @ Unusable::NoType) => {
-                (StatusCode::UNPROCESSABLE_ENTITY, error.to_string(), "no-type")
-            }
-            Self::Unusable(error) => (StatusCode::BAD_REQUEST, error.to_string(), "not-json"),
-            Self::Store(error) => {
-                let words = format!("cannot store the webhook now: {error}; send it again");
-                (StatusCode::SERVICE_UNAVAILABLE, words, "cannot-store")
-            }
-        };
-        tracing::warn!(name: "webhook-refused", source, status = status.as_u16(), why = words, "webhook refused");
-        let response = refusal(status, &words);
-        let response = match self {
-            Self::Method => with_header(response, ALLOW, HeaderValue::from_static("POST, PUT")),
-            Self::Store(_) => with_retry_after(response, store::RETRY_AFTER),
-            _ => response,
-        };
-        (response, result)
-    }
-}
-
-fn body_status(error: &BodyError) -> StatusCode {
-    match error {
-        BodyError::NotJson | BodyError::Encoding => StatusCode::UNSUPPORTED_MEDIA_TYPE,
-        BodyError::Transfer => StatusCode::NOT_IMPLEMENTED,
-        BodyError::TooLarge(_) => StatusCode::PAYLOAD_TOO_LARGE,
-        BodyError::Slow => StatusCode::REQUEST_TIMEOUT,
-        BodyError::Broken => StatusCode::BAD_REQUEST,
-    }
-}
-
-fn accepted(event: Option<i64>, duplicate: bool) -> Response<String> {
-    // What is none of ours is not kept, so it has no number.
-    let id = event.map_or_else(|| "dropped".to_owned(), |event| event.to_string());
-    super::json(StatusCode::OK, &json!({ "id": id, "duplicate": duplicate }))
-}
-
-fn refusal(status: StatusCode, words: &str) -> Response<String> {
-    super::json(status, &json!({ "error": words }))
-}
-
-fn with_retry_after(response: Response<String>, wait: Duration) -> Response<String> {
-    let seconds = wait.as_secs_f64().ceil().max(1.0);
-    let value = HeaderValue::from_str(&format!("{seconds:.0}")).unwrap_or(HeaderValue::from_static("60"));
-    with_header(response, RETRY_AFTER, value)
-}
-
-fn with_header(mut response: Response<String>, name: warp::http::HeaderName, value: HeaderValue) -> Response<String> {
-    response.headers_mut().insert(name, value);
-    response
 }

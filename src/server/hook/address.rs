@@ -1,0 +1,79 @@
+//! The address of a webhook: `SOURCE/SECRET`, or `SOURCE/SECRET/INSTANCE`.
+
+use std::collections::BTreeMap;
+
+use secrecy::{ExposeSecret, SecretString};
+use sha2::{Digest, Sha256};
+use subtle::{Choice, ConstantTimeEq};
+
+use crate::source::SourceKind;
+
+/// A source that may send webhooks.
+pub struct HookSource {
+    pub(super) kind: &'static SourceKind,
+    digest: [u8; 32],
+}
+
+impl HookSource {
+    /// A source of a kind, with the secret in its webhooks' address.
+    pub fn new(kind: &'static SourceKind, secret: &SecretString) -> Self {
+        Self { kind, digest: Sha256::digest(secret.expose_secret()).into() }
+    }
+}
+
+/// Whose webhook it is.
+pub(super) struct Addressee<'s> {
+    pub(super) name: &'s str,
+    pub(super) source: &'s HookSource,
+    /// The instance, if the address names one. Whatever it says: a webhook with the right secret is not refused for it.
+    pub(super) instance: Option<String>,
+}
+
+/// The source whose secret the address holds. Every source's secret is compared, in constant time, whatever the name
+/// says.
+pub(super) fn find<'s>(sources: &'s BTreeMap<String, HookSource>, address: &str) -> Option<Addressee<'s>> {
+    let mut parts = address.trim_end_matches('/').splitn(3, '/').map(decoded);
+    let (name, secret) = (parts.next()?, parts.next()?);
+    let guess: [u8; 32] = Sha256::digest(secret.as_bytes()).into();
+    let mut found = None;
+    for (source_name, source) in sources {
+        let same_name = Choice::from(u8::from(*source_name == name));
+        if bool::from(same_name & source.digest.ct_eq(&guess)) {
+            found = Some((source_name.as_str(), source));
+        }
+    }
+    let instance = parts.next();
+    found.map(|(name, source)| Addressee { name, source, instance })
+}
+
+fn decoded(part: &str) -> String {
+    percent_encoding::percent_decode_str(part).decode_utf8_lossy().into_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_secret_decides_and_the_instance_may_be_anything() {
+        let secret = "0123456789abcdef";
+        let kind = crate::source::kind("z-api").expect("there is one");
+        let sources = BTreeMap::from([("z-api".to_owned(), HookSource::new(kind, &secret.to_owned().into()))]);
+        let instance = |address: &str| find(&sources, address).map(|found| found.instance);
+        for (rest, named) in [
+            ("", None),
+            ("/", None),
+            ("/A%20b/", Some("A b")),
+            ("/%ff%fe", Some("\u{fffd}\u{fffd}")),
+            ("/a/b", Some("a/b")),
+            (&format!("/{}", "x".repeat(1000)), Some("x".repeat(1000).as_str())),
+        ] {
+            assert_eq!(instance(&format!("z-api/{secret}{rest}")), Some(named.map(str::to_owned)), "{rest}");
+        }
+        for wrong in
+            ["", "z-api", "z-api/", "z-api/0123456789abcde", "other/0123456789abcdef", "/z-api/0123456789abcdef"]
+        {
+            assert_eq!(instance(wrong), None, "{wrong}");
+        }
+    }
+}
