@@ -217,7 +217,7 @@ fn known(connection: &Connection, event: &Event) -> rusqlite::Result<Known> {
         let open = match row.get(0)? {
             Some(incident) => {
                 let opened_at = from_millis(row.get(1)?);
-                Some(Open { incident, opened_at, reason: row::parse(row, 2, Reason::parse)? })
+                Some(Open { incident, opened_at, reason: row::reason(row, 2)? })
             }
             None => None,
         };

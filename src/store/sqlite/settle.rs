@@ -133,12 +133,12 @@ fn owed_by(connection: &Connection, id: i64) -> rusqlite::Result<(Incident, Owed
     connection.prepare_cached(&OWED)?.query_row([id], |row| {
         let first = row::INCIDENT_COLUMNS;
         let owed = Owed {
-            rule: row.get(first)?,
-            sink: row.get(first + 1)?,
-            recipient: row.get(first + 2)?,
+            rule: row::text(row, first)?,
+            sink: row::text(row, first + 1)?,
+            recipient: row::text(row, first + 2)?,
             kind: row::kind(row, first + 3)?,
             resolved: row.get(first + 4)?,
-            group: row.get(first + 5)?,
+            group: row::text(row, first + 5)?,
             due_at: Timestamp::MIN,
             held_by: None,
             since: None,
@@ -153,7 +153,7 @@ fn sinks_tried(connection: &Connection, id: i64) -> rusqlite::Result<Vec<String>
                      SELECT id, sink, lost FROM notification WHERE id = ? \
                      UNION SELECT before.id, before.sink, before.lost FROM notification AS before JOIN chain ON before.id = chain.lost \
                  ) SELECT sink FROM chain";
-    connection.prepare_cached(query)?.query_map([id], |row| row.get(0))?.collect()
+    connection.prepare_cached(query)?.query_map([id], |row| row::text(row, 0))?.collect()
 }
 
 pub(super) fn give_up(

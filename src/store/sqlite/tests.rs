@@ -9,6 +9,7 @@ mod found;
 mod generated;
 mod notices;
 mod timing;
+mod unreadable;
 
 use super::*;
 use crate::clock::from_millis;
