@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use linedown_sinks::{Path, Severity};
 use serde_json::{Map, Value};
 
 use super::client::Daemon;
@@ -110,10 +109,9 @@ fn matcher(pairs: &[String]) -> Result<Value, CommandError> {
         table.insert("labels".to_owned(), labels.into());
     }
     let matcher = Value::Object(table);
-    let (_, problems) = Matcher::read(&matcher, &Path::default());
-    match problems.into_iter().find(|problem| problem.severity == Severity::Error) {
-        None => Ok(matcher),
-        Some(problem) => {
+    match Matcher::whole(&matcher) {
+        Ok(_) => Ok(matcher),
+        Err(problem) => {
             let error = wrong(format!("{}: {}", problem.path, problem.what));
             Err(match problem.hint.or(problem.expected) {
                 Some(hint) => error.hint(hint),

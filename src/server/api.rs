@@ -4,6 +4,7 @@ use std::convert::Infallible;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use linedown_sinks::Problem;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use warp::http::{Response, StatusCode};
@@ -12,6 +13,7 @@ use warp::{Filter, Reply};
 use crate::clock;
 use crate::config::Config;
 use crate::delivery::{Delivery, SharedRouting};
+use crate::rule::matcher::Matcher;
 use crate::store::view::{DeliveryQuery, MOST, SilenceRow};
 use crate::store::{Acknowledgement, Store, StoreError, Which};
 use crate::trial;
@@ -172,11 +174,8 @@ pub fn routes(local: Arc<Local>) -> impl Filter<Extract = (impl Reply,), Error =
     let silences = warp::path!("silences").and(warp::get()).and(warp::query::<SilenceQuery>()).and(with.clone()).then(
         |query: SilenceQuery, local: Arc<Local>| async move { answer(local.store.silences(query.ended_after).await) },
     );
-    let silence = warp::path!("silences").and(warp::post()).and(body).and(warp::body::json()).and(with.clone()).then(
-        |row: SilenceRow, local: Arc<Local>| async move {
-            answer(local.store.silence(row).await.map(|id| SilenceAnswer { id }))
-        },
-    );
+    let silence =
+        warp::path!("silences").and(warp::post()).and(body).and(warp::body::json()).and(with.clone()).then(silence);
     let expire = warp::path!("silences" / i64 / "expire").and(warp::post()).and(with.clone()).then(end_silence);
     let trial = warp::path!("send-test" / String).and(warp::post()).and(with).then(send_test);
     let silences = silences.or(silence).unify().or(expire).unify();
@@ -209,6 +208,14 @@ async fn acknowledge(request: AckRequest, local: Arc<Local>) -> Response<String>
         Acknowledgement::Over => AckAnswer { acknowledged: false, said: "it is over: the line is back".to_owned() },
         Acknowledgement::Unknown => AckAnswer { acknowledged: false, said: "there is no such incident".to_owned() },
     }))
+}
+
+async fn silence(silence: SilenceRow, local: Arc<Local>) -> Response<String> {
+    if let Err(Problem { path, what, .. }) = Matcher::whole(&silence.matcher) {
+        let words = format!("the running daemon does not understand what to silence: {path}: {what}");
+        return super::json(StatusCode::BAD_REQUEST, &json!({ "error": words }));
+    }
+    answer(local.store.silence(silence).await.map(|id| SilenceAnswer { id }))
 }
 
 async fn end_silence(id: i64, local: Arc<Local>) -> Response<String> {

@@ -106,6 +106,7 @@ impl Sqlite {
             }
             connected => connected?,
         };
+        silence::warn_of_what_is_not_understood(&connection, clock::now()).map_err(failure)?;
         let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let reader = Connection::open_with_flags(path, flags).map_err(failure)?;
         Self::over(connection, reader, Arc::new(identity), Some(lock), path, Box::new(observer))

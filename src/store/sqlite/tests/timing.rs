@@ -238,6 +238,19 @@ async fn a_silence_that_is_ended_gives_back_what_it_held() {
 }
 
 #[tokio::test]
+async fn a_silence_that_is_not_understood_holds_nothing_back() {
+    let life = Life::with(&["slack"]);
+    // Of a later version; with a reason that this one lacks; and not as it was written.
+    life.silence(r#"{"city":"Recife"}"#, 0, 100).await;
+    life.silence(r#"{"instance":"A","reason":"sim-swapped"}"#, 0, 100).await;
+    let broken = life.silence("{}", 0, 100).await;
+    let breaks = "UPDATE silence SET matcher = '{' WHERE id = ?";
+    life.store.writer.write(move |connection| connection.execute(breaks, [broken])).await.unwrap();
+    life.down(1).await;
+    assert_eq!(life.deliver_all("slack", 2).await, [Kind::Down]);
+}
+
+#[tokio::test]
 async fn quiet_hours_hold_back_what_is_not_critical() {
     let night = crate::rule::timing::Quiet {
         name: "night".into(),
