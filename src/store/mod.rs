@@ -103,8 +103,8 @@ pub trait Store: Send + Sync {
     /// Forgets up to `limit` incidents that were over before a moment. Answers how many.
     async fn prune(&self, over_before: Timestamp, limit: usize) -> Result<usize, StoreError>;
 
-    /// The clock was set back: up to `limit` notifications that wait and were written by it before are due by so
-    /// much earlier. Answers how many.
+    /// The clock was set back: of what it wrote before, up to `limit` notifications that wait are due by so much earlier,
+    /// and as many lines were heard and outages began by now. Answers how many of all.
     async fn set_back(&self, now: Timestamp, limit: usize) -> Result<usize, StoreError>;
 
     /// Waits until it turns out not to read as it was written. Only a new start mends that.

@@ -80,3 +80,17 @@ async fn what_is_amiss_never_counts_as_flapping() {
     life.down(50).await;
     assert_eq!(life.deliver_all("slack", 50).await, [Kind::Down], "its first outage");
 }
+
+#[tokio::test]
+async fn asking_finds_what_happens_after_the_clock_was_set_back() {
+    let life = Life::with(&["slack"]);
+    for line in ["A", "B", "C"] {
+        life.webhook_of(line, Connected, Other, 10_000).await;
+    }
+    let mut steps = 0;
+    while life.store.set_back(from_millis(1_000_000), 1).await.unwrap() > 0 {
+        steps += 1;
+    }
+    assert_eq!(steps, 3);
+    assert_eq!(life.found(Disconnected, SessionExpired, 1002).await.change, "opened");
+}

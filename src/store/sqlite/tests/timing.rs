@@ -251,6 +251,16 @@ async fn a_silence_that_is_not_understood_holds_nothing_back() {
 }
 
 #[tokio::test]
+async fn an_outage_of_a_clock_that_was_ahead_is_reminded_of_in_time() {
+    let life = Life::by(Rule { remind: vec![Duration::from_hours(1)], ..to_slack() });
+    life.down(5 * HOUR).await;
+    let now = from_millis(HOUR * 1000);
+    while life.store.set_back(now, 1).await.unwrap() > 0 {}
+    assert_eq!(life.deliver_all("slack", HOUR).await, [Kind::Down]);
+    assert_eq!(life.deliver_all("slack", 2 * HOUR).await, [Kind::Reminder]);
+}
+
+#[tokio::test]
 async fn quiet_hours_hold_back_what_is_not_critical() {
     let night = crate::rule::timing::Quiet {
         name: "night".into(),
