@@ -91,8 +91,8 @@ pub trait Store: Send + Sync {
     /// The sinks that something is owed to.
     async fn owing(&self) -> Result<BTreeSet<String>, StoreError>;
 
-    /// How many lines are down, and how much is owed now.
-    async fn tally(&self) -> Result<Tally, StoreError>;
+    /// How many lines are down, and how much is owed by now.
+    async fn tally(&self, now: Timestamp) -> Result<Tally, StoreError>;
 
     /// What is counted by asking: open incidents, and what is owed by now.
     async fn figures(&self, now: Timestamp) -> Result<Figures, StoreError>;
@@ -225,7 +225,7 @@ impl Settled {
 pub struct Tally {
     /// Open incidents.
     pub down: u32,
-    /// Notifications that are owed and wait for nothing but their sink.
+    /// Notifications that are owed by now: what is held or comes later does not count.
     pub pending: u32,
 }
 

@@ -25,13 +25,16 @@ pub(super) fn owing(connection: &Connection) -> rusqlite::Result<BTreeSet<String
     connection.prepare_cached(query)?.query_map([], |row| row::text(row, 0))?.collect()
 }
 
-pub(super) fn tally(connection: &Connection) -> rusqlite::Result<Tally> {
+/// What is owed by a moment and was not delivered yet.
+const OVERDUE: &str = "state = 'pending' AND owed_at <= ?1";
+
+pub(super) fn tally(connection: &Connection, now: Timestamp) -> rusqlite::Result<Tally> {
     let query = format!(
         "SELECT (SELECT count(*) FROM incident WHERE closed_at IS NULL AND {OUTAGE}), \
-         (SELECT count(*) FROM notification WHERE state = 'pending' AND held_by IS NULL)"
+         (SELECT count(*) FROM notification WHERE {OVERDUE})"
     );
     let counts = |row: &Row<'_>| Ok(Tally { down: row.get(0)?, pending: row.get(1)? });
-    connection.prepare_cached(&query)?.query_row([], counts)
+    connection.prepare_cached(&query)?.query_row([now.as_millisecond()], counts)
 }
 
 pub(super) fn open(
@@ -68,14 +71,14 @@ pub(super) fn figures(connection: &Connection, now: Timestamp) -> rusqlite::Resu
         // Several words may be read as the same reason.
         *open.entry(row::reason(row, 0)?).or_default() += row.get::<_, u32>(1)?;
     }
-    let query = "SELECT sink, kind, count(*), min(owed_at) FROM notification \
-                 WHERE state = 'pending' AND owed_at <= ? GROUP BY sink, kind";
+    let query =
+        format!("SELECT sink, kind, count(*), min(owed_at) FROM notification WHERE {OVERDUE} GROUP BY sink, kind");
     let overdue = |row: &Row<'_>| {
         let since = from_millis(row.get(3)?);
         Ok(Overdue { sink: row::text(row, 0)?, kind: row::kind(row, 1)?, count: row.get(2)?, since })
     };
     let overdue =
-        connection.prepare_cached(query)?.query_map([now.as_millisecond()], overdue)?.collect::<Result<_, _>>()?;
+        connection.prepare_cached(&query)?.query_map([now.as_millisecond()], overdue)?.collect::<Result<_, _>>()?;
     Ok(Figures { open, overdue })
 }
 

@@ -325,8 +325,8 @@ impl Store for Sqlite {
         self.read(look::owing).await
     }
 
-    async fn tally(&self) -> Result<Tally, StoreError> {
-        self.read(look::tally).await
+    async fn tally(&self, now: Timestamp) -> Result<Tally, StoreError> {
+        self.read(move |connection| look::tally(connection, now)).await
     }
 
     async fn figures(&self, now: Timestamp) -> Result<Figures, StoreError> {

@@ -58,7 +58,7 @@ async fn what_is_amiss_stands_beside_an_outage() {
     assert!(life.is_open(WebhookDrift).await && life.is_open(Expiring).await && !life.is_open(Other).await);
     assert_eq!(life.down(10).await.change, "opened", "an outage is not swallowed");
     assert!(life.is_open(Other).await);
-    assert_eq!(life.store.tally().await.unwrap().down, 1, "a line is down once");
+    assert_eq!(life.store.tally(from_millis(0)).await.unwrap().down, 1, "a line is down once");
     assert_eq!(life.up(20).await.change, "closed");
     assert!(life.is_open(WebhookDrift).await, "a connect does not mend what is registered");
     assert_eq!(life.found(Connected, WebhookDrift, 30).await.change, "closed");

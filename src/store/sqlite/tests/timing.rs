@@ -260,6 +260,18 @@ async fn an_outage_of_a_clock_that_was_ahead_is_reminded_of_in_time() {
     assert_eq!(life.deliver_all("slack", 2 * HOUR).await, [Kind::Reminder]);
 }
 
+/// As when a sink is down for hours.
+#[tokio::test]
+async fn what_waited_out_its_hold_is_pending_until_it_is_delivered() {
+    let life = Life::by(Rule { hold: Some(Duration::from_mins(1)), ..to_slack() });
+    let pending = async |second: i64| life.store.tally(from_millis(second * 1000)).await.unwrap().pending;
+    life.down(0).await;
+    assert_eq!(pending(59).await, 0, "it is held");
+    assert_eq!(pending(60).await, 1);
+    life.deliver_all("slack", 61).await;
+    assert_eq!(pending(62).await, 0);
+}
+
 #[tokio::test]
 async fn quiet_hours_hold_back_what_is_not_critical() {
     let night = crate::rule::timing::Quiet {
