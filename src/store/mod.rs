@@ -64,7 +64,7 @@ pub trait Store: Send + Sync {
         routing: Arc<Routing>,
     ) -> Result<Settled, StoreError>;
 
-    /// Makes notifications due again, as if they were owed from now on.
+    /// Makes notifications due again, as if they were owed from now on, in steps that keep no webhook waiting.
     async fn retry(&self, which: Which, now: Timestamp) -> Result<Retried, StoreError>;
 
     /// Somebody takes an incident, from somewhere: both in words.
@@ -85,7 +85,8 @@ pub trait Store: Send + Sync {
     /// Silences that end or ended after a moment, the latest first.
     async fn silences(&self, ended_after: Timestamp) -> Result<Vec<SilenceRow>, StoreError>;
 
-    /// Ends a silence; answers the sinks that have something to do now, or nothing if it was over or never there.
+    /// Ends a silence, and frees what it held back in steps that keep no webhook waiting; answers the sinks that have
+    /// something to do now, or nothing if it was over or never there.
     async fn end_silence(&self, id: i64, now: Timestamp) -> Result<Option<BTreeSet<String>>, StoreError>;
 
     /// The sinks that something is owed to.
@@ -294,6 +295,13 @@ pub struct Retried {
     pub notifications: Vec<i64>,
     /// Their sinks.
     pub sinks: BTreeSet<String>,
+}
+
+impl Retried {
+    fn add(&mut self, mut other: Self) {
+        self.notifications.append(&mut other.notifications);
+        self.sinks.append(&mut other.sinks);
+    }
 }
 
 /// Why the store cannot do it.

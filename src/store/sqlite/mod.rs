@@ -290,7 +290,17 @@ impl Store for Sqlite {
     }
 
     async fn retry(&self, which: Which, now: Timestamp) -> Result<Retried, StoreError> {
-        self.writer.write(move |connection| settle::retry(connection, &which, now)).await
+        let ids = match which {
+            Which::These(ids) => ids,
+            Which::Dead { sink } => self.read(move |connection| settle::dead(connection, sink.as_deref())).await?,
+        };
+        let mut retried = Retried::default();
+        for step in ids.chunks(settle::AT_ONCE) {
+            let step = step.to_vec();
+            retried.add(self.writer.write(move |connection| settle::retry(connection, &step, now)).await?);
+        }
+        retried.notifications.sort_unstable();
+        Ok(retried)
     }
 
     async fn acknowledge(
@@ -318,7 +328,16 @@ impl Store for Sqlite {
     }
 
     async fn end_silence(&self, id: i64, now: Timestamp) -> Result<Option<BTreeSet<String>>, StoreError> {
-        self.writer.write(move |connection| silence::end(connection, id, now)).await
+        let ended = self.writer.write(move |connection| silence::end(connection, id, now)).await?;
+        let Some(mut sinks) = ended else { return Ok(None) };
+        // If we are cut short, the rest is due when the silence was to end.
+        let mut freed = !sinks.is_empty();
+        while freed {
+            let mut more = self.writer.write(move |connection| silence::free(connection, id, now)).await?;
+            freed = !more.is_empty();
+            sinks.append(&mut more);
+        }
+        Ok(Some(sinks))
     }
 
     async fn owing(&self) -> Result<BTreeSet<String>, StoreError> {

@@ -8,6 +8,7 @@ use rusqlite::{Connection, Row, params};
 
 use super::super::view::{MOST, SilenceRow};
 use super::row;
+use super::settle::AT_ONCE;
 use crate::clock::from_millis;
 use crate::rule::matcher::Matcher;
 use crate::rule::timing::Silence;
@@ -74,20 +75,22 @@ pub(super) fn list(connection: &Connection, ended_after: Timestamp) -> rusqlite:
     connection.prepare_cached(query)?.query_map(params![ended_after.as_millisecond(), most], read)?.collect()
 }
 
-/// Ends a silence now: what it held back is due. Answers the sinks that have something to do, or nothing if there is
-/// no such silence in force or to come.
+/// Ends a silence now, and frees the first of what it held back. Answers the sinks that have something to do, or
+/// nothing if there is no such silence in force or to come.
 pub(super) fn end(connection: &Connection, id: i64, now: Timestamp) -> rusqlite::Result<Option<BTreeSet<String>>> {
-    let now = now.as_millisecond();
     let end = "UPDATE silence SET ends_at = ?2, starts_at = min(starts_at, ?2) WHERE id = ?1 AND ends_at > ?2";
-    if connection.prepare_cached(end)?.execute([id, now])? == 0 {
+    if connection.prepare_cached(end)?.execute([id, now.as_millisecond()])? == 0 {
         return Ok(None);
     }
-    let free =
-        "UPDATE notification SET due_at = ?1, owed_at = ?1 WHERE state = 'pending' AND held_by = ?2 RETURNING sink";
-    let held_by = format!("silence {id}");
-    let sinks = connection
-        .prepare_cached(free)?
-        .query_map(params![now, held_by], |row| row.get(0))?
-        .collect::<Result<_, _>>()?;
-    Ok(Some(sinks))
+    free(connection, id, now).map(Some)
+}
+
+/// Makes due what a silence that is over held back, as much as is done in one go. Answers the sinks that have something
+/// to do; none once nothing is left.
+pub(super) fn free(connection: &Connection, id: i64, now: Timestamp) -> rusqlite::Result<BTreeSet<String>> {
+    let free = "UPDATE notification SET due_at = ?1, owed_at = ?1, held_by = NULL WHERE id IN \
+                (SELECT id FROM notification WHERE state = 'pending' AND held_by = ?2 LIMIT ?3) RETURNING sink";
+    let at_once = i64::try_from(AT_ONCE).unwrap_or(i64::MAX);
+    let values = params![now.as_millisecond(), format!("silence {id}"), at_once];
+    connection.prepare_cached(free)?.query_map(values, |row| row::text(row, 0))?.collect()
 }

@@ -273,6 +273,24 @@ async fn what_waited_out_its_hold_is_pending_until_it_is_delivered() {
 }
 
 #[tokio::test]
+async fn what_a_person_sets_free_waits_for_nothing_any_more() {
+    let life = Life::with(&["slack"]);
+    let held_by = async || life.store.deliveries(DeliveryQuery::default()).await.unwrap().remove(0).held_by;
+    let silence = life.silence("{}", 0, 1000).await;
+    life.down(1).await;
+    life.lease("slack", 2).await;
+    assert_eq!(held_by().await, Some(format!("silence {silence}")));
+    life.store.end_silence(silence, from_millis(10_000)).await.unwrap();
+    assert_eq!(held_by().await, None);
+
+    life.silence("{}", 0, 1000).await;
+    life.lease("slack", 11).await;
+    assert!(held_by().await.is_some());
+    life.store.retry(Which::These(vec![1]), from_millis(12_000)).await.unwrap();
+    assert_eq!(held_by().await, None);
+}
+
+#[tokio::test]
 async fn quiet_hours_hold_back_what_is_not_critical() {
     let night = crate::rule::timing::Quiet {
         name: "night".into(),
