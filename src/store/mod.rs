@@ -101,7 +101,8 @@ pub trait Store: Send + Sync {
     /// How large it is, and how much room is left.
     async fn room(&self) -> Result<Room, StoreError>;
 
-    /// Forgets up to `limit` incidents that were over before a moment. Answers how many.
+    /// Forgets up to `limit` incidents that were over before a moment, of what belongs to none, and of earlier repetitions
+    /// of what goes on. Answers how many of all.
     async fn prune(&self, over_before: Timestamp, limit: usize) -> Result<usize, StoreError>;
 
     /// The clock was set back: of what it wrote before, up to `limit` notifications that wait are due by so much earlier,

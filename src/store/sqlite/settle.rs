@@ -203,13 +203,20 @@ pub(super) fn retry(connection: &Connection, ids: &[i64], now: Timestamp) -> rus
     Ok(retried)
 }
 
-/// Forgets what is over: incidents with all their notifications settled, and events that belong to none.
+/// Forgets what is over: incidents with all their notifications settled, and events that belong to none; and that an
+/// outage that goes on was reported once more.
 pub(super) fn prune(connection: &Connection, over_before: Timestamp, limit: usize) -> rusqlite::Result<usize> {
     let limit = i64::try_from(limit).unwrap_or(i64::MAX);
     let values = params![over_before.as_millisecond(), limit];
     let loose =
         "DELETE FROM event WHERE id IN (SELECT id FROM event WHERE incident IS NULL AND received_at < ? LIMIT ?)";
     let events = connection.prepare_cached(loose)?.execute(values)?;
+    // A gateway may repeat it for ever. What is old is among the first events of an outage that is.
+    let repeated = "DELETE FROM event WHERE id IN (SELECT event.id FROM incident JOIN event ON event.id IN \
+                        (SELECT first.id FROM event AS first WHERE first.incident = incident.id ORDER BY first.id LIMIT ?2) \
+                    WHERE incident.closed_at IS NULL AND incident.opened_at < ?1 \
+                    AND event.change = 'repeated' AND event.received_at < ?1 LIMIT ?2)";
+    let events = events + connection.prepare_cached(repeated)?.execute(values)?;
     for stale in ["DELETE FROM gathering WHERE until < ?", "DELETE FROM flapping WHERE until < ?"] {
         connection.prepare_cached(stale)?.execute([over_before.as_millisecond()])?;
     }

@@ -361,6 +361,24 @@ async fn what_is_over_and_old_is_forgotten_but_nothing_that_is_owed() {
     assert_eq!(prune().await.unwrap(), 0, "it is still down");
 }
 
+/// A gateway may repeat for ever that a line is down.
+#[tokio::test]
+async fn an_outage_that_goes_on_keeps_no_old_repetitions() {
+    let life = Life::with(&["slack"]);
+    for second in 1..=9 {
+        life.down(second).await;
+    }
+    life.webhook(EventKind::Disconnected, Reason::NumberBlocked, 10).await;
+    life.down(200).await;
+    life.webhook_of("B", EventKind::Disconnected, Reason::Other, 150).await;
+    let prune = || life.store.prune(from_millis(100_000), 5);
+    assert_eq!((prune().await.unwrap(), prune().await.unwrap(), prune().await.unwrap()), (4, 4, 0));
+    let story = life.store.incident(1).await.unwrap().unwrap();
+    let left: Vec<_> = story.events.iter().map(|event| event.change.as_str()).collect();
+    assert_eq!(left, ["opened", "worsened", "repeated"]);
+    assert_eq!(life.down(201).await.change, "repeated");
+}
+
 #[tokio::test]
 async fn only_one_daemon_has_the_store() {
     let life = Life::with(&[]);
