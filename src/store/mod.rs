@@ -149,6 +149,13 @@ pub struct Accepted {
     pub sinks: BTreeMap<String, Timestamp>,
 }
 
+impl Accepted {
+    /// Of an event that changes nothing.
+    fn unchanged(event: i64, change: &'static str) -> Self {
+        Self { event, duplicate: false, incident: None, change, owed: 0, unrouted: false, sinks: BTreeMap::new() }
+    }
+}
+
 /// What a worker has in its hands.
 #[derive(Debug, Default)]
 pub struct Leased {

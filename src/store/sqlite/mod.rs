@@ -182,15 +182,20 @@ fn replace(path: &Path) -> Result<(), StoreError> {
 }
 
 fn lock(path: &Path) -> Result<File, StoreError> {
-    let mut beside = path.as_os_str().to_owned();
-    beside.push(".lock");
     let open = |source| StoreError::Open { path: path.display().to_string(), source };
-    let file = File::options().create(true).append(true).open(&beside).map_err(open)?;
+    let file = File::options().create(true).append(true).open(beside(path, ".lock")).map_err(open)?;
     match file.try_lock() {
         Ok(()) => Ok(file),
         Err(TryLockError::WouldBlock) => Err(StoreError::InUse(path.display().to_string())),
         Err(TryLockError::Error(source)) => Err(open(source)),
     }
+}
+
+/// A file whose name is the store's with an end of its own.
+fn beside(database: &Path, end: &str) -> PathBuf {
+    let mut path = database.as_os_str().to_owned();
+    path.push(end);
+    PathBuf::from(path)
 }
 
 /// Brings a connection and its tables into shape.
