@@ -259,7 +259,7 @@ impl Metrics {
         let mut since: BTreeMap<&str, Timestamp> = sinks.iter().map(|sink| (sink.as_str(), now)).collect();
         for overdue in &figures.overdue {
             let label = Pending { sink: overdue.sink.clone(), kind: overdue.kind.as_str() };
-            pending.get_or_create(&label).set(i64::from(overdue.count));
+            pending.get_or_create(&label).inc_by(i64::from(overdue.count));
             let first = since.entry(&overdue.sink).or_insert(now);
             *first = overdue.since.min(*first);
         }

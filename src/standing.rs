@@ -78,7 +78,7 @@ impl Watch {
         let standing = Standing {
             trouble: trouble.as_deref(),
             reload_failed: self.reload_failed.load(Ordering::Relaxed),
-            tally: self.hook.store.tally().await.ok(),
+            tally: self.hook.store.tally(clock::now()).await.ok(),
             failing: self.hook.delivery.failing(),
         };
         standing.line(clock::now(), &TimeZone::system())

@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use linedown_sinks::{Path, Severity};
 use serde_json::{Map, Value};
 
 use super::client::Daemon;
@@ -120,10 +119,9 @@ fn matcher(pairs: &[String]) -> Result<Value, CommandError> {
         matcher.insert("labels".to_owned(), table(labels).into());
     }
     let matcher = Value::Object(matcher);
-    let (_, problems) = Matcher::read(&matcher, &Path::default());
-    match problems.into_iter().find(|problem| problem.severity == Severity::Error) {
-        None => Ok(matcher),
-        Some(problem) => {
+    match Matcher::whole(&matcher) {
+        Ok(_) => Ok(matcher),
+        Err(problem) => {
             let error = wrong(format!("{}: {}", problem.path, problem.what));
             Err(match problem.hint.or(problem.expected) {
                 Some(hint) => error.hint(hint),

@@ -55,22 +55,30 @@ impl Bells {
         Arc::clone(bells.entry(sink.to_owned()).or_default())
     }
 
-    /// Rings for some sinks. A worker that is busy hears it afterwards.
-    pub(super) fn ring(&self, sinks: &BTreeSet<String>) {
-        let bells = self.0.read().unwrap_or_else(PoisonError::into_inner);
-        for bell in sinks.iter().filter_map(|sink| bells.get(sink)) {
-            bell.rung.notify_one();
-        }
+    /// Rings for some sinks. A worker that is busy hears it afterwards. Answers the sinks that have none.
+    pub(super) fn ring<'s>(&self, sinks: &'s BTreeSet<String>) -> Vec<&'s String> {
+        self.ring_each(sinks.iter().map(|sink| (sink, ())), |bell, ()| bell.rung.notify_one())
     }
 
-    /// Rings for sinks that have something to do from some time on.
-    pub(super) fn ring_for(&self, due: &BTreeMap<String, Timestamp>, now: Timestamp) {
+    /// Rings for sinks that have something to do from some time on. Answers those that have no worker.
+    pub(super) fn ring_for<'s>(&self, due: &'s BTreeMap<String, Timestamp>, now: Timestamp) -> Vec<&'s String> {
+        self.ring_each(due.iter(), |bell, due_at| bell.ring(*due_at, now))
+    }
+
+    fn ring_each<'s, D>(
+        &self,
+        sinks: impl Iterator<Item = (&'s String, D)>,
+        ring: impl Fn(&Bell, D),
+    ) -> Vec<&'s String> {
         let bells = self.0.read().unwrap_or_else(PoisonError::into_inner);
-        for (sink, due_at) in due {
-            if let Some(bell) = bells.get(sink) {
-                bell.ring(*due_at, now);
+        let mut without = Vec::new();
+        for (sink, due) in sinks {
+            match bells.get(sink) {
+                Some(bell) => ring(bell, due),
+                None => without.push(sink),
             }
         }
+        without
     }
 }
 

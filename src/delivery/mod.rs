@@ -140,20 +140,39 @@ impl Delivery {
 
     /// Tells workers that something is due for them, or will be.
     pub fn wake_for(&self, due: &BTreeMap<String, Timestamp>) {
-        self.bells.ring_for(due, clock::now());
+        self.stand_in(self.bells.ring_for(due, clock::now()));
     }
 
     /// Tells workers that something may be due.
     pub fn wake(&self, sinks: &BTreeSet<String>) {
-        self.bells.ring(sinks);
+        self.stand_in(self.bells.ring(sinks));
     }
 
     /// Somebody says that these sinks are mended: they are tried now, although they were failing.
     pub fn try_now(&self, sinks: &BTreeSet<String>) {
-        let workers = self.workers.lock().unwrap_or_else(PoisonError::into_inner);
-        for hired in sinks.iter().filter_map(|sink| workers.hired.get(sink)) {
-            // The same settings anew: a worker forgives its sink then, and looks for what is due.
-            hired.assignment.send_modify(|_| {});
+        {
+            let workers = self.workers.lock().unwrap_or_else(PoisonError::into_inner);
+            for hired in sinks.iter().filter_map(|sink| workers.hired.get(sink)) {
+                // The same settings anew: a worker forgives its sink then, and looks for what is due.
+                hired.assignment.send_modify(|_| {});
+            }
+        }
+        self.wake(sinks);
+    }
+
+    /// Sinks that nothing was owed to when they left the config may be owed something later: news to whoever heard of an
+    /// outage from them, or what a person sends again. They give it up.
+    fn stand_in(&self, sinks: Vec<&String>) {
+        if sinks.is_empty() {
+            return;
+        }
+        let (mut workers, routing) = (self.workers.lock().unwrap_or_else(PoisonError::into_inner), self.routing.load());
+        for sink in sinks {
+            // One of the config is about to get its own; and at the end, nobody begins.
+            let comes = routing.sinks.contains_key(sink) || *self.stop.borrow();
+            if !comes && !workers.hired.contains_key(sink) {
+                self.hire(&mut workers, sink.clone(), missing(sink.clone()));
+            }
         }
     }
 
@@ -215,9 +234,9 @@ impl Delivery {
     /// Starts nothing new, waits for what is in flight until the deadline, and leaves the rest in the store.
     /// Answers the number of sinks that did not finish.
     pub async fn drain(&self, within: Duration) -> usize {
-        self.stop.send_replace(true);
         let mut tasks = {
             let mut workers = self.workers.lock().unwrap_or_else(PoisonError::into_inner);
+            self.stop.send_replace(true);
             workers.hired.clear();
             std::mem::take(&mut workers.tasks)
         };

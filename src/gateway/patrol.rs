@@ -3,12 +3,13 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures_util::stream::{self, StreamExt};
 use jiff::Timestamp;
 use linedown_sinks::Reason;
 use tokio::sync::watch;
-use tokio::time::Instant;
+use tokio::time::{Instant, sleep};
 
 use super::notices::Notices;
 use super::registration::Addresses;
@@ -22,6 +23,8 @@ use crate::store::StoreError;
 
 /// Most findings on their way into the store at the same time; webhooks have the rest of its queue.
 const FINDINGS: usize = 64;
+/// How long to leave a store alone that failed.
+const STORE_REST: Duration = Duration::from_secs(5);
 
 /// What a source is to be watched for; none of what is off.
 #[derive(Clone)]
@@ -53,10 +56,7 @@ impl Patrol {
 
     /// Asks until the daemon stops or the source is gone. What is under way then is left: the next start asks anew.
     pub(crate) async fn run(mut self) {
-        let mut told = self.notices.told().await.unwrap_or_else(|error| {
-            tracing::warn!(source = self.name, error = %error, "cannot look up what was told of the gateway");
-            BTreeSet::new()
-        });
+        let Some(mut told) = self.recall().await else { return };
         let mut round: Option<Round> = None;
         loop {
             let orders = self.orders.borrow_and_update().clone();
@@ -69,6 +69,23 @@ impl Patrol {
                     self.end_all(&mut told).await;
                 }
                 return;
+            }
+        }
+    }
+
+    /// What was told before the start. Without it, nobody would say that it is over: the store is asked until it says so,
+    /// or the daemon stops.
+    async fn recall(&mut self) -> Option<BTreeSet<String>> {
+        loop {
+            match self.notices.told().await {
+                Ok(told) => return Some(told),
+                Err(error) => {
+                    tracing::warn!(source = self.name, error = %error, "cannot look up what was told of the gateway; trying again");
+                }
+            }
+            tokio::select! {
+                _ = self.stop.changed() => return None,
+                () = sleep(STORE_REST) => {}
             }
         }
     }
@@ -200,8 +217,6 @@ fn down_event(source: &str, instance: &str, error: Option<&str>, asked_at: Times
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use arc_swap::ArcSwap;
 
     use super::super::{Audit, Line, Watched};
@@ -234,23 +249,42 @@ mod tests {
         }
     }
 
+    fn hook(store: &Arc<dyn Store>) -> Arc<Hook> {
+        let routing = Arc::new(ArcSwap::from_pointee(Routing::default()));
+        let metrics = Arc::<Metrics>::default();
+        let delivery =
+            Arc::new(Delivery::new(Arc::clone(store), Arc::clone(&routing), Arc::clone(&metrics), Arc::default()));
+        let (settings, store) = (HookSettings::default(), Arc::clone(store));
+        Arc::new(Hook::new(settings, routing, store, delivery, metrics, Arc::default(), None))
+    }
+
+    /// What was told before the start is known once the store says so, and ended.
+    #[tokio::test(start_paused = true)]
+    async fn a_store_that_fails_at_the_start_is_asked_again_what_was_told() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("x.db");
+        let store: Arc<dyn Store> = Arc::new(Sqlite::open(&path).unwrap());
+        let hook = hook(&store);
+        Notices::new(&hook, "z-api", Reason::GatewayUnreachable).begin("127.0.0.1", None).await.unwrap();
+        let other = rusqlite::Connection::open(&path).unwrap();
+        other.execute_batch("ALTER TABLE line RENAME TO away").unwrap();
+        assert!(store.open("z-api", Reason::GatewayUnreachable, None).await.is_err());
+
+        let (_sender, receiver) = watch::channel(orders(&["A"], None));
+        let (stop, stopped) = watch::channel(false);
+        let patrol = tokio::spawn(Patrol::new("z-api".into(), hook, receiver, stopped).run());
+        tokio::time::sleep(MINUTE).await;
+        other.execute_batch("ALTER TABLE away RENAME TO line").unwrap();
+        wait_until_open(store.as_ref(), &[]).await;
+        stop.send_replace(true);
+        patrol.await.unwrap();
+    }
+
     #[tokio::test(start_paused = true)]
     async fn a_gateway_that_is_silent_for_long_is_one_trouble_until_nobody_asks_it() {
         let folder = tempfile::tempdir().unwrap();
         let store: Arc<dyn Store> = Arc::new(Sqlite::open(&folder.path().join("x.db")).unwrap());
-        let routing = Arc::new(ArcSwap::from_pointee(Routing::default()));
-        let metrics = Arc::<Metrics>::default();
-        let delivery =
-            Arc::new(Delivery::new(Arc::clone(&store), Arc::clone(&routing), Arc::clone(&metrics), Arc::default()));
-        let hook = Arc::new(Hook::new(
-            HookSettings::default(),
-            routing,
-            Arc::clone(&store),
-            delivery,
-            metrics,
-            Arc::default(),
-            None,
-        ));
+        let hook = hook(&store);
         let (sender, receiver) = watch::channel(orders(&["A", "B", "C"], Some(MINUTE)));
         let (stop, stopped) = watch::channel(false);
         let begun = Instant::now();

@@ -10,7 +10,7 @@ mod pattern;
 use std::collections::BTreeSet;
 use std::fmt;
 
-use linedown_sinks::{Incident, Instance, Path, Problem, Reason, closest, excerpt, one_of};
+use linedown_sinks::{Incident, Instance, Path, Problem, Reason, Severity, closest, excerpt, one_of};
 use regex::Regex;
 use serde_json::{Map, Value};
 
@@ -120,6 +120,14 @@ impl Matcher {
         // Tables have no order of their own: keep to the fields' so that `explain` always names the same one.
         tests.sort_by_key(|(field, _)| field.to_string());
         (Self { tests }, problems)
+    }
+
+    /// Reads what is used as a whole or not at all: with a part left out it would match more than was meant. The first
+    /// mistake otherwise.
+    pub fn whole(value: &Value) -> Result<Self, Problem> {
+        let (matcher, problems) = Self::read(value, &Path::default());
+        let mistake = problems.into_iter().find(|problem| problem.severity == Severity::Error);
+        mistake.map_or(Ok(matcher), Err)
     }
 
     /// Whether the incident passes every test.

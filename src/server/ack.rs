@@ -29,7 +29,7 @@ pub(super) async fn answer(hook: Arc<Hook>, token: String, method: Method, peer:
         return Page { press: Some(Press::Acknowledge), ..Page::new(language, StatusCode::OK, saying) }.answer();
     }
     if method != Method::POST {
-        return Page::new(language, StatusCode::METHOD_NOT_ALLOWED, Saying::WrongMethod).answer();
+        return Page::wrong_method(language, "GET, HEAD, POST");
     }
     let by = if delivery.recipient.is_empty() { delivery.sink.clone() } else { delivery.recipient.clone() };
     let from = peer.map_or_else(|| "the link".to_owned(), |peer| format!("the link, opened at {peer}"));

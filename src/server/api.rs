@@ -4,6 +4,7 @@ use std::convert::Infallible;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use linedown_sinks::Problem;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use warp::http::{Response, StatusCode};
@@ -12,6 +13,7 @@ use warp::{Filter, Reply};
 use crate::clock;
 use crate::config::Config;
 use crate::delivery::{Delivery, SharedRouting};
+use crate::rule::matcher::Matcher;
 use crate::store::view::{DeliveryQuery, MOST, SilenceRow};
 use crate::store::{Acknowledgement, Store, StoreError, Which};
 use crate::trial;
@@ -148,7 +150,7 @@ pub fn routes(local: Arc<Local>) -> impl Filter<Extract = (impl Reply,), Error =
         |id: i64, local: Arc<Local>| async move {
             match local.store.incident(id).await {
                 Ok(None) => {
-                    super::json(StatusCode::NOT_FOUND, &json!({ "error": format!("there is no incident {id}") }))
+                    refused(StatusCode::NOT_FOUND, &format!("there is no incident {id}"), "see `linedown incidents`")
                 }
                 found => answer(found),
             }
@@ -172,11 +174,8 @@ pub fn routes(local: Arc<Local>) -> impl Filter<Extract = (impl Reply,), Error =
     let silences = warp::path!("silences").and(warp::get()).and(warp::query::<SilenceQuery>()).and(with.clone()).then(
         |query: SilenceQuery, local: Arc<Local>| async move { answer(local.store.silences(query.ended_after).await) },
     );
-    let silence = warp::path!("silences").and(warp::post()).and(body).and(warp::body::json()).and(with.clone()).then(
-        |row: SilenceRow, local: Arc<Local>| async move {
-            answer(local.store.silence(row).await.map(|id| SilenceAnswer { id }))
-        },
-    );
+    let silence =
+        warp::path!("silences").and(warp::post()).and(body).and(warp::body::json()).and(with.clone()).then(silence);
     let expire = warp::path!("silences" / i64 / "expire").and(warp::post()).and(with.clone()).then(end_silence);
     let trial = warp::path!("send-test" / String).and(warp::post()).and(with).then(send_test);
     let silences = silences.or(silence).unify().or(expire).unify();
@@ -211,12 +210,21 @@ async fn acknowledge(request: AckRequest, local: Arc<Local>) -> Response<String>
     }))
 }
 
+async fn silence(silence: SilenceRow, local: Arc<Local>) -> Response<String> {
+    if let Err(Problem { path, what, .. }) = Matcher::whole(&silence.matcher) {
+        let words = format!("the running daemon does not understand what to silence: {path}: {what}");
+        let hint = "if linedown was upgraded, the daemon is the old one: systemctl restart linedown";
+        return refused(StatusCode::BAD_REQUEST, &words, hint);
+    }
+    answer(local.store.silence(silence).await.map(|id| SilenceAnswer { id }))
+}
+
 async fn end_silence(id: i64, local: Arc<Local>) -> Response<String> {
     match local.store.end_silence(id, clock::now()).await {
-        Ok(None) => super::json(
-            StatusCode::NOT_FOUND,
-            &json!({ "error": format!("there is no silence {id} in force or to come") }),
-        ),
+        Ok(None) => {
+            let words = format!("there is no silence {id} in force or to come");
+            refused(StatusCode::NOT_FOUND, &words, "see `linedown silence list`")
+        }
         Ok(Some(sinks)) => {
             local.delivery.wake(&sinks);
             answer(Ok(SilenceAnswer { id }))
@@ -229,21 +237,32 @@ async fn send_test(sink: String, local: Arc<Local>) -> Response<String> {
     let sink = percent_encoding::percent_decode_str(&sink).decode_utf8_lossy().into_owned();
     let routing = local.routing.load_full();
     let Some(target) = routing.sinks.get(&sink) else {
-        let words = format!("the running daemon has no sink {sink:?}; reload it if you have just added it");
-        return super::json(StatusCode::NOT_FOUND, &json!({ "error": words }));
+        let words = format!("the running daemon has no sink {sink:?}");
+        return refused(
+            StatusCode::NOT_FOUND,
+            &words,
+            "reload it if you have just added it: systemctl reload linedown",
+        );
     };
     let results = trial::send(target.settings.as_ref(), clock::now()).await;
     answer(Ok(TrialAnswer { results }))
 }
 
 fn answer<T: Serialize>(result: Result<T, StoreError>) -> Response<String> {
-    let body = result
-        .map_err(|error| error.to_string())
-        .and_then(|found| serde_json::to_value(found).map_err(|error| error.to_string()));
-    match body {
-        Ok(body) => super::json(StatusCode::OK, &body),
-        Err(words) => super::json(StatusCode::SERVICE_UNAVAILABLE, &json!({ "error": words })),
+    let unavailable = |words: String, hint| refused(StatusCode::SERVICE_UNAVAILABLE, &words, hint);
+    match result.map(serde_json::to_value) {
+        Ok(Ok(body)) => super::json(StatusCode::OK, &body),
+        Ok(Err(error)) => unavailable(error.to_string(), "this is a bug in linedown"),
+        Err(error @ StoreError::Full) => unavailable(error.to_string(), "make room on the disk of the store (df -h)"),
+        Err(error) => {
+            unavailable(error.to_string(), "try it again; if that does not help: journalctl -u linedown -n 50")
+        }
     }
+}
+
+/// With what to do about it.
+fn refused(status: StatusCode, words: &str, hint: &str) -> Response<String> {
+    super::json(status, &json!({ "error": words, "hint": hint }))
 }
 
 #[cfg(test)]

@@ -23,7 +23,7 @@ const CODES: u64 = 3;
 pub(super) async fn answer(hook: Arc<Hook>, token: String, method: Method, code: Option<u64>) -> Response<String> {
     let unknown = hook.routing.load().language;
     if !matches!(method, Method::GET | Method::HEAD) {
-        return Page::new(unknown, StatusCode::METHOD_NOT_ALLOWED, Saying::WrongMethod).answer();
+        return Page::wrong_method(unknown, "GET, HEAD");
     }
     let (incident, language) = match look_up(&hook, &token).await {
         Ok(Some(found)) => found,

@@ -64,7 +64,7 @@ pub trait Store: Send + Sync {
         routing: Arc<Routing>,
     ) -> Result<Settled, StoreError>;
 
-    /// Makes notifications due again, as if they were owed from now on.
+    /// Makes notifications due again, as if they were owed from now on, in steps that keep no webhook waiting.
     async fn retry(&self, which: Which, now: Timestamp) -> Result<Retried, StoreError>;
 
     /// Somebody takes an incident, from somewhere: both in words.
@@ -85,14 +85,15 @@ pub trait Store: Send + Sync {
     /// Silences that end or ended after a moment, the latest first.
     async fn silences(&self, ended_after: Timestamp) -> Result<Vec<SilenceRow>, StoreError>;
 
-    /// Ends a silence; answers the sinks that have something to do now, or nothing if it was over or never there.
+    /// Ends a silence, and frees what it held back in steps that keep no webhook waiting; answers the sinks that have
+    /// something to do now, or nothing if it was over or never there.
     async fn end_silence(&self, id: i64, now: Timestamp) -> Result<Option<BTreeSet<String>>, StoreError>;
 
     /// The sinks that something is owed to.
     async fn owing(&self) -> Result<BTreeSet<String>, StoreError>;
 
-    /// How many lines are down, and how much is owed now.
-    async fn tally(&self) -> Result<Tally, StoreError>;
+    /// How many lines are down, and how much is owed by now.
+    async fn tally(&self, now: Timestamp) -> Result<Tally, StoreError>;
 
     /// What is counted by asking: open incidents, and what is owed by now.
     async fn figures(&self, now: Timestamp) -> Result<Figures, StoreError>;
@@ -100,11 +101,12 @@ pub trait Store: Send + Sync {
     /// How large it is, and how much room is left.
     async fn room(&self) -> Result<Room, StoreError>;
 
-    /// Forgets up to `limit` incidents that were over before a moment. Answers how many.
+    /// Forgets up to `limit` incidents that were over before a moment, of what belongs to none, and of earlier repetitions
+    /// of what goes on. Answers how many of all.
     async fn prune(&self, over_before: Timestamp, limit: usize) -> Result<usize, StoreError>;
 
-    /// The clock was set back: up to `limit` notifications that wait and were written by it before are due by so
-    /// much earlier. Answers how many.
+    /// The clock was set back: of what it wrote before, up to `limit` notifications that wait are due by so much earlier,
+    /// and as many lines were heard and outages began by now. Answers how many of all.
     async fn set_back(&self, now: Timestamp, limit: usize) -> Result<usize, StoreError>;
 
     /// Waits until it turns out not to read as it was written. Only a new start mends that.
@@ -148,6 +150,13 @@ pub struct Accepted {
     pub unrouted: bool,
     /// The sinks that have something to do, each from when on.
     pub sinks: BTreeMap<String, Timestamp>,
+}
+
+impl Accepted {
+    /// Of an event that changes nothing.
+    fn unchanged(event: i64, change: &'static str) -> Self {
+        Self { event, duplicate: false, incident: None, change, owed: 0, unrouted: false, sinks: BTreeMap::new() }
+    }
 }
 
 /// What a worker has in its hands.
@@ -228,7 +237,7 @@ impl Settled {
 pub struct Tally {
     /// Open incidents.
     pub down: u32,
-    /// Notifications that are owed and wait for nothing but their sink.
+    /// Notifications that are owed by now: what is held or comes later does not count.
     pub pending: u32,
 }
 
@@ -297,6 +306,13 @@ pub struct Retried {
     pub notifications: Vec<i64>,
     /// Their sinks.
     pub sinks: BTreeSet<String>,
+}
+
+impl Retried {
+    fn add(&mut self, mut other: Self) {
+        self.notifications.append(&mut other.notifications);
+        self.sinks.append(&mut other.sinks);
+    }
 }
 
 /// Why the store cannot do it.

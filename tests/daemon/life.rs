@@ -12,7 +12,7 @@ use serde_json::json;
 use crate::daemon::{CANARY, Daemon, HOOK, JSON, SECRET, eventually};
 use crate::held::Held;
 use crate::http::{exchange, read, request};
-use crate::payload::down;
+use crate::payload::{down, up};
 use crate::sections::{CONSOLE, QUICK, chat, email, tell};
 
 /// Of so many webhooks the log says more than 64 KiB twice, in a pipe and on its way there.
@@ -218,6 +218,30 @@ fn what_a_removed_sink_still_owed_is_told_elsewhere() {
     daemon.reload();
     assert_eq!(daemon.command(&["retry", &dead["id"].to_string()]).code, Some(0));
     relay.wait_for(1);
+}
+
+#[test]
+fn what_a_sink_owes_that_left_before_the_last_start_is_told_elsewhere() {
+    let relay = Smtp::new();
+    let mut daemon = Daemon::start(&format!("{}{CONSOLE}{}", email("ops", &relay), tell(&["ops"])));
+    daemon.accept(&down("A"));
+    daemon.wait_for_deliveries("delivered", 1);
+    daemon.kill();
+    daemon.configure(&format!("{CONSOLE}{}", tell(&["console"])));
+    daemon.launch();
+    // Nothing waits for it, so no worker looks after it.
+    daemon.accept(&up("A"));
+    let told = &daemon.wait_for_told(1)[0];
+    assert_eq!((&told["kind"], &told["undelivered"]["sink"]), (&"undelivered".into(), &"ops".into()), "{told}");
+    daemon.wait_for_deliveries("dead", 1);
+
+    daemon.kill();
+    daemon.launch();
+    assert_eq!(daemon.command(&["retry", "--dead"]).code, Some(0));
+    eventually("another try", || {
+        let dead = daemon.rows(&["deliveries", "--state", "dead"]);
+        (dead.len() == 1 && dead[0]["tries"] == 2).then_some(())
+    });
 }
 
 #[test]

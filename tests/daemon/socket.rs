@@ -6,6 +6,8 @@ use std::io::Write;
 use std::net::{TcpListener, TcpStream};
 use std::os::unix::net::{UnixListener, UnixStream};
 
+use serde_json::json;
+
 use crate::daemon::{Daemon, HOOK, JSON, eventually};
 use crate::http::{exchange, read, request};
 use crate::payload::down;
@@ -49,6 +51,22 @@ fn a_socket_that_cannot_be_used_is_an_error_in_words() {
     for words in ["error: cannot listen on what systemd hands over", "caused by: it is no TCP socket", "hint:"] {
         assert!(ended.err.contains(words), "{ended:?}");
     }
+}
+
+/// As of a command that is newer than the daemon: read as far as it is understood, it would silence every line.
+#[test]
+fn a_silence_that_the_daemon_does_not_understand_is_refused() {
+    let daemon = Daemon::start(&format!("{CONSOLE}{}", tell(&["console"])));
+    let silence = json!({
+        "id": 0, "matcher": { "reason": "sim-swapped" }, "comment": "", "made_by": "ana",
+        "starts_at": "2020-01-01T00:00:00Z", "ends_at": "2100-01-01T00:00:00Z", "made_at": "2020-01-01T00:00:00Z",
+    });
+    let socket = UnixStream::connect(daemon.path("linedown.sock")).expect("it listens");
+    let body = silence.to_string();
+    let answer = exchange(socket, &request("POST", "/silences", &[JSON], body.as_bytes())).expect("an answer");
+    assert_eq!(answer.status, 400, "{answer:?}");
+    assert!(answer.body.contains("reason: unknown reason `sim-swapped`"), "{answer:?}");
+    assert!(daemon.rows(&["silence", "list"]).is_empty());
 }
 
 #[test]

@@ -143,6 +143,8 @@ fn a_disk_that_is_nearly_full_is_told_of_once_through_restarts_and_reloads() {
     daemon.launch();
     daemon.configure(&format!("{full}[sinks.more]\ntype = \"stdout\"\n"));
     daemon.reload();
+    let incidents = daemon.rows(&["incidents"]);
+    assert!(incidents.len() == 1 && incidents[0]["closed_at"].is_null(), "{incidents:?}");
     daemon.configure(&format!("[troubles]\non = false\n{rest}"));
     daemon.reload();
     let told = daemon.wait_for_told(2);

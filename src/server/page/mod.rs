@@ -5,7 +5,7 @@ mod english;
 mod portuguese;
 
 use linedown_sinks::Language;
-use warp::http::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, REFERRER_POLICY};
+use warp::http::header::{ALLOW, CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, REFERRER_POLICY};
 use warp::http::{HeaderName, HeaderValue, Response, StatusCode};
 
 /// What a page says. `line` is what people call the line.
@@ -95,6 +95,13 @@ impl<'p> Page<'p> {
     /// With words and nothing else.
     pub(super) fn new(language: Language, status: StatusCode, saying: Saying<'p>) -> Self {
         Self { language, status, saying, image: None, detail: None, press: None, next: None }
+    }
+
+    /// With the methods that are right.
+    pub(super) fn wrong_method(language: Language, allowed: &'static str) -> Response<String> {
+        let mut response = Page::new(language, StatusCode::METHOD_NOT_ALLOWED, Saying::WrongMethod).answer();
+        response.headers_mut().insert(ALLOW, HeaderValue::from_static(allowed));
+        response
     }
 
     pub(super) fn answer(&self) -> Response<String> {

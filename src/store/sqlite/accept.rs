@@ -26,20 +26,13 @@ pub(super) fn accept(
 ) -> rusqlite::Result<Accepted> {
     let known = known(connection, event)?;
     if let Some((first, incident)) = seen_before(connection, event, &known)? {
-        return Ok(Accepted {
-            event: first,
-            duplicate: true,
-            incident,
-            change: "duplicate",
-            owed: 0,
-            unrouted: false,
-            sinks: BTreeMap::new(),
-        });
+        return Ok(Accepted { duplicate: true, incident, ..Accepted::unchanged(first, "duplicate") });
     }
     let Known { line, .. } = &known;
     let change = line.step(event);
     if event.asked_at.is_some() && change == Change::Nothing {
-        return Ok(nothing_new());
+        // It is not kept, or the store would grow with every answer.
+        return Ok(Accepted::unchanged(0, name(change)));
     }
     let incident = apply(connection, event, &known, change, routing)?;
     let id = record(connection, event, payload, change, incident.as_ref().map(|incident| incident.id))?;
@@ -75,19 +68,6 @@ fn earliest(owed: Vec<(Timestamp, String)>) -> BTreeMap<String, Timestamp> {
         *first = due_at.min(*first);
     }
     sinks
-}
-
-/// What asking found is no news: it is not kept, or the store would grow with every answer.
-fn nothing_new() -> Accepted {
-    Accepted {
-        event: 0,
-        duplicate: false,
-        incident: None,
-        change: name(Change::Nothing),
-        owed: 0,
-        unrouted: false,
-        sinks: BTreeMap::new(),
-    }
 }
 
 /// Under what an event's line stands: what is no outage of it has a line of its own. No source's name has a `#`.
@@ -217,7 +197,7 @@ fn known(connection: &Connection, event: &Event) -> rusqlite::Result<Known> {
         let open = match row.get(0)? {
             Some(incident) => {
                 let opened_at = from_millis(row.get(1)?);
-                Some(Open { incident, opened_at, reason: row::parse(row, 2, Reason::parse)? })
+                Some(Open { incident, opened_at, reason: row::reason(row, 2)? })
             }
             None => None,
         };

@@ -4,7 +4,6 @@
 //! takes over every row that can still be read, and only then sets the old one aside, under a name with the time in it.
 //! It is kept as it was, so that a person can have more of it: `sqlite3 FILE .recover`.
 
-use std::ffi::OsString;
 use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
@@ -14,6 +13,8 @@ use rusqlite::config::DbConfig;
 use rusqlite::types::Value;
 use rusqlite::{Connection, ErrorCode, OpenFlags, params_from_iter};
 use tokio::sync::watch;
+
+use super::beside;
 
 /// Everything that is kept, what others refer to first. Each by its key.
 const TABLES: [(&str, &str); 9] = [
@@ -204,12 +205,6 @@ fn copy(old: &Connection, new: &Connection, table: &str, order: &str) -> rusqlit
             Err(error) => return Err(error),
         }
     }
-}
-
-fn beside(database: &Path, end: &str) -> PathBuf {
-    let mut path = OsString::from(database);
-    path.push(end);
-    PathBuf::from(path)
 }
 
 #[cfg(test)]

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use linedown_sinks::{Flapping as Facts, Incident, Kind, Notification, Reason};
+use linedown_sinks::{Flapping as Facts, Incident, Kind, Notification};
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::row;
@@ -84,11 +84,7 @@ fn course(
     let spell = connection
         .prepare_cached(query)?
         .query_row(params![incident.source, incident.instance.id, rule], |row| {
-            Ok(Spell {
-                since: from_millis(row.get(0)?),
-                until: from_millis(row.get(1)?),
-                reason: row::parse(row, 2, Reason::parse)?,
-            })
+            Ok(Spell { since: from_millis(row.get(0)?), until: from_millis(row.get(1)?), reason: row::reason(row, 2)? })
         })
         .optional()?;
     Ok(setting.course(spell, lately, incident, now))

@@ -4,7 +4,6 @@
 //! what failed anew, but not what it committed before without a sync, nor what it finds in the log at its start. So
 //! the log is written over with itself, as long as it is in memory, and synced; only then is it built upon.
 
-use std::ffi::OsString;
 use std::fs::File;
 use std::io::{self, ErrorKind};
 use std::os::unix::fs::FileExt;
@@ -15,9 +14,7 @@ const BLOCK: usize = 1024 * 1024;
 
 /// The log of a database.
 pub(super) fn beside(database: &Path) -> PathBuf {
-    let mut path = OsString::from(database);
-    path.push("-wal");
-    PathBuf::from(path)
+    super::beside(database, "-wal")
 }
 
 /// Writes the log over with itself, and syncs it. Nobody may write to it meanwhile.

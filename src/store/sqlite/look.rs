@@ -3,14 +3,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
-use linedown_sinks::Reason;
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::super::view::{Attempt, Counts, Delivery, DeliveryQuery, Event, Incident, IncidentStory, MOST, Past};
 use super::super::{Figures, Overdue, Tally};
 use super::row::{self, OUTAGE};
 use crate::clock::from_millis;
-use crate::source::{self, EventKind};
+use crate::source;
 use crate::trouble;
 
 const COUNTS: &str = "(SELECT count(*) FROM notification WHERE incident = incident.id AND state = 'pending'), \
@@ -23,16 +22,19 @@ const DELIVERY: &str = "notification.id, incident, incident.instance, incident.n
 
 pub(super) fn owing(connection: &Connection) -> rusqlite::Result<BTreeSet<String>> {
     let query = "SELECT DISTINCT sink FROM notification WHERE state = 'pending'";
-    connection.prepare_cached(query)?.query_map([], |row| row.get(0))?.collect()
+    connection.prepare_cached(query)?.query_map([], |row| row::text(row, 0))?.collect()
 }
 
-pub(super) fn tally(connection: &Connection) -> rusqlite::Result<Tally> {
+/// What is owed by a moment and was not delivered yet.
+const OVERDUE: &str = "state = 'pending' AND owed_at <= ?1";
+
+pub(super) fn tally(connection: &Connection, now: Timestamp) -> rusqlite::Result<Tally> {
     let query = format!(
         "SELECT (SELECT count(*) FROM incident WHERE closed_at IS NULL AND {OUTAGE}), \
-         (SELECT count(*) FROM notification WHERE state = 'pending' AND held_by IS NULL)"
+         (SELECT count(*) FROM notification WHERE {OVERDUE})"
     );
     let counts = |row: &Row<'_>| Ok(Tally { down: row.get(0)?, pending: row.get(1)? });
-    connection.prepare_cached(&query)?.query_row([], counts)
+    connection.prepare_cached(&query)?.query_row([now.as_millisecond()], counts)
 }
 
 pub(super) fn open(
@@ -42,7 +44,7 @@ pub(super) fn open(
 ) -> rusqlite::Result<BTreeSet<String>> {
     let Some(among) = among else {
         let query = "SELECT instance FROM line WHERE source = ? AND incident IS NOT NULL";
-        return connection.prepare_cached(query)?.query_map([key], |row| row.get(0))?.collect();
+        return connection.prepare_cached(query)?.query_map([key], |row| row::text(row, 0))?.collect();
     };
     let query = "SELECT EXISTS (SELECT 1 FROM line WHERE source = ? AND instance = ? AND incident IS NOT NULL)";
     let mut statement = connection.prepare_cached(query)?;
@@ -57,21 +59,26 @@ pub(super) fn open(
 
 pub(super) fn noticed(connection: &Connection) -> rusqlite::Result<BTreeSet<String>> {
     let query = format!("SELECT DISTINCT source FROM incident WHERE closed_at IS NULL AND NOT ({OUTAGE})");
-    connection.prepare_cached(&query)?.query_map([], |row| row.get(0))?.collect()
+    connection.prepare_cached(&query)?.query_map([], |row| row::text(row, 0))?.collect()
 }
 
 pub(super) fn figures(connection: &Connection, now: Timestamp) -> rusqlite::Result<Figures> {
     let query = "SELECT reason, count(*) FROM incident WHERE closed_at IS NULL GROUP BY reason";
-    let reason = |row: &Row<'_>| Ok((row::parse(row, 0, Reason::parse)?, row.get(1)?));
-    let open = connection.prepare_cached(query)?.query_map([], reason)?.collect::<Result<BTreeMap<_, _>, _>>()?;
-    let query = "SELECT sink, kind, count(*), min(owed_at) FROM notification \
-                 WHERE state = 'pending' AND owed_at <= ? GROUP BY sink, kind";
+    let mut open = BTreeMap::new();
+    let mut statement = connection.prepare_cached(query)?;
+    let mut rows = statement.query([])?;
+    while let Some(row) = rows.next()? {
+        // Several words may be read as the same reason.
+        *open.entry(row::reason(row, 0)?).or_default() += row.get::<_, u32>(1)?;
+    }
+    let query =
+        format!("SELECT sink, kind, count(*), min(owed_at) FROM notification WHERE {OVERDUE} GROUP BY sink, kind");
     let overdue = |row: &Row<'_>| {
         let since = from_millis(row.get(3)?);
-        Ok(Overdue { sink: row.get(0)?, kind: row::kind(row, 1)?, count: row.get(2)?, since })
+        Ok(Overdue { sink: row::text(row, 0)?, kind: row::kind(row, 1)?, count: row.get(2)?, since })
     };
     let overdue =
-        connection.prepare_cached(query)?.query_map([now.as_millisecond()], overdue)?.collect::<Result<_, _>>()?;
+        connection.prepare_cached(&query)?.query_map([now.as_millisecond()], overdue)?.collect::<Result<_, _>>()?;
     Ok(Figures { open, overdue })
 }
 
@@ -120,16 +127,16 @@ pub(super) fn past(connection: &Connection, since: Timestamp, after: i64, limit:
 
 fn past_row(row: &Row<'_>) -> rusqlite::Result<Past> {
     let (stamp, received_at) = (row.get(6)?, from_millis(row.get(8)?));
-    let taken: Option<(String, i64)> = row.get::<_, Option<String>>(11)?.zip(row.get(12)?);
+    let taken: Option<(String, i64)> = row::text_or_null(row, 11)?.zip(row.get(12)?);
     Ok(Past {
         id: row.get(0)?,
         event: source::Event {
-            source: row.get(1)?,
-            instance: row.get(2)?,
-            kind: row::parse(row, 3, EventKind::parse)?,
-            reason: row::parse(row, 4, Reason::parse)?,
-            phone: row.get(9)?,
-            error: row.get(5)?,
+            source: row::text(row, 1)?,
+            instance: row::text(row, 2)?,
+            kind: row::event_kind(row, 3)?,
+            reason: row::reason(row, 4)?,
+            phone: row::text_or_null(row, 9)?,
+            error: row::text_or_null(row, 5)?,
             at: from_millis(row.get(7)?),
             gateway_at: source::believed(stamp, received_at),
             stamp,
@@ -202,7 +209,7 @@ fn incident_row(row: &Row<'_>) -> rusqlite::Result<Incident> {
             dead: row.get(first + 2)?,
             withdrawn: row.get(first + 3)?,
         },
-        acknowledged_from: row.get(first + 4)?,
+        acknowledged_from: row::text_or_null(row, first + 4)?,
         found: incident.found,
     })
 }
@@ -210,37 +217,37 @@ fn incident_row(row: &Row<'_>) -> rusqlite::Result<Incident> {
 fn event_row(row: &Row<'_>) -> rusqlite::Result<Event> {
     Ok(Event {
         id: row.get(0)?,
-        kind: row.get(1)?,
-        reason: row.get(2)?,
-        error: row.get(3)?,
+        kind: row::text(row, 1)?,
+        reason: row::text(row, 2)?,
+        error: row::text_or_null(row, 3)?,
         at: from_millis(row.get(4)?),
         received_at: from_millis(row.get(5)?),
-        change: row.get(6)?,
+        change: row::text(row, 6)?,
         found: row.get(7)?,
     })
 }
 
 fn delivery_row(row: &Row<'_>) -> rusqlite::Result<Delivery> {
-    let state: String = row.get(8)?;
+    let state = row::text(row, 8)?;
     let pending = state == "pending";
     Ok(Delivery {
         id: row.get(0)?,
         incident: row.get(1)?,
-        instance: row.get(2)?,
-        name: row.get(3)?,
-        rule: row.get(4)?,
-        sink: row.get(5)?,
-        recipient: row.get(6)?,
-        kind: row.get(7)?,
+        instance: row::text(row, 2)?,
+        name: row::text_or_null(row, 3)?,
+        rule: row::text(row, 4)?,
+        sink: row::text(row, 5)?,
+        recipient: row::text(row, 6)?,
+        kind: row::text(row, 7)?,
         state,
         in_flight: pending && row.get(9)?,
         created_at: from_millis(row.get(10)?),
         due_at: pending.then_some(from_millis(row.get(11)?)),
         settled_at: row.get::<_, Option<i64>>(12)?.map(from_millis),
-        detail: row.get(13)?,
+        detail: row::text_or_null(row, 13)?,
         lost: row.get(14)?,
         tries: row.get(15)?,
-        held_by: row.get(16)?,
+        held_by: row::text_or_null(row, 16)?,
         batch: row.get(17)?,
         attempts: Vec::new(),
     })
@@ -251,7 +258,7 @@ fn attempt_row(row: &Row<'_>) -> rusqlite::Result<Attempt> {
         number: row.get(0)?,
         started_at: from_millis(row.get(1)?),
         ended_at: row.get::<_, Option<i64>>(2)?.map(from_millis),
-        outcome: row.get(3)?,
-        detail: row.get(4)?,
+        outcome: row::text_or_null(row, 3)?,
+        detail: row::text_or_null(row, 4)?,
     })
 }

@@ -106,6 +106,7 @@ impl Sqlite {
             }
             connected => connected?,
         };
+        silence::warn_of_what_is_not_understood(&connection, clock::now()).map_err(failure)?;
         let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let reader = Connection::open_with_flags(path, flags).map_err(failure)?;
         Self::over(connection, reader, Arc::new(identity), Some(lock), path, Box::new(observer))
@@ -181,15 +182,20 @@ fn replace(path: &Path) -> Result<(), StoreError> {
 }
 
 fn lock(path: &Path) -> Result<File, StoreError> {
-    let mut beside = path.as_os_str().to_owned();
-    beside.push(".lock");
     let open = |source| StoreError::Open { path: path.display().to_string(), source };
-    let file = File::options().create(true).append(true).open(&beside).map_err(open)?;
+    let file = File::options().create(true).append(true).open(beside(path, ".lock")).map_err(open)?;
     match file.try_lock() {
         Ok(()) => Ok(file),
         Err(TryLockError::WouldBlock) => Err(StoreError::InUse(path.display().to_string())),
         Err(TryLockError::Error(source)) => Err(open(source)),
     }
+}
+
+/// A file whose name is the store's with an end of its own.
+fn beside(database: &Path, end: &str) -> PathBuf {
+    let mut path = database.as_os_str().to_owned();
+    path.push(end);
+    PathBuf::from(path)
 }
 
 /// Brings a connection and its tables into shape.
@@ -289,7 +295,17 @@ impl Store for Sqlite {
     }
 
     async fn retry(&self, which: Which, now: Timestamp) -> Result<Retried, StoreError> {
-        self.writer.write(move |connection| settle::retry(connection, &which, now)).await
+        let ids = match which {
+            Which::These(ids) => ids,
+            Which::Dead { sink } => self.read(move |connection| settle::dead(connection, sink.as_deref())).await?,
+        };
+        let mut retried = Retried::default();
+        for step in ids.chunks(settle::AT_ONCE) {
+            let step = step.to_vec();
+            retried.add(self.writer.write(move |connection| settle::retry(connection, &step, now)).await?);
+        }
+        retried.notifications.sort_unstable();
+        Ok(retried)
     }
 
     async fn acknowledge(
@@ -317,15 +333,24 @@ impl Store for Sqlite {
     }
 
     async fn end_silence(&self, id: i64, now: Timestamp) -> Result<Option<BTreeSet<String>>, StoreError> {
-        self.writer.write(move |connection| silence::end(connection, id, now)).await
+        let ended = self.writer.write(move |connection| silence::end(connection, id, now)).await?;
+        let Some(mut sinks) = ended else { return Ok(None) };
+        // If we are cut short, the rest is due when the silence was to end.
+        let mut freed = !sinks.is_empty();
+        while freed {
+            let mut more = self.writer.write(move |connection| silence::free(connection, id, now)).await?;
+            freed = !more.is_empty();
+            sinks.append(&mut more);
+        }
+        Ok(Some(sinks))
     }
 
     async fn owing(&self) -> Result<BTreeSet<String>, StoreError> {
         self.read(look::owing).await
     }
 
-    async fn tally(&self) -> Result<Tally, StoreError> {
-        self.read(look::tally).await
+    async fn tally(&self, now: Timestamp) -> Result<Tally, StoreError> {
+        self.read(move |connection| look::tally(connection, now)).await
     }
 
     async fn figures(&self, now: Timestamp) -> Result<Figures, StoreError> {

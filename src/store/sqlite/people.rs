@@ -105,10 +105,10 @@ fn read(connection: &Connection, filter: &str, values: impl Params) -> rusqlite:
     let mut rows = statement.query(values)?;
     let mut people = BTreeMap::new();
     while let Some(row) = rows.next()? {
-        let person = people.entry((row.get(0)?, row.get(1)?)).or_insert(Person {
-            rule: row.get(2)?,
+        let person = people.entry((row::text(row, 0)?, row::text(row, 1)?)).or_insert(Person {
+            rule: row::text(row, 2)?,
             wants_resolved: row.get(3)?,
-            group: row.get(7)?,
+            group: row::text(row, 7)?,
             concerned: false,
             flaps: false,
             waits: false,
@@ -116,20 +116,20 @@ fn read(connection: &Connection, filter: &str, values: impl Params) -> rusqlite:
             given_up: None,
         });
         let told = row::told(row, 5)?;
-        let state = row.get_ref(4)?.as_str()?;
-        let waits = state == "pending" && row.get(8)?;
-        person.concerned |= waits || matches!(state, "delivered" | "dead");
+        let state = row.get_ref(4)?.as_bytes()?;
+        let waits = state == b"pending" && row.get(8)?;
+        person.concerned |= waits || matches!(state, b"delivered" | b"dead");
         match state {
-            "pending" => {
+            b"pending" => {
                 person.waits |= waits;
                 person.flaps |= !waits && row.get::<_, bool>(10)?;
             }
-            "delivered" => person.told = together(person.told, told),
-            "dead" if row.get(9)? => {
+            b"delivered" => person.told = together(person.told, told),
+            b"dead" if row.get(9)? => {
                 let end = State { reason: linedown_sinks::Reason::Other, closed: true };
                 person.given_up = together(person.given_up, Some(end));
             }
-            "dead" => person.given_up = together(person.given_up, told),
+            b"dead" => person.given_up = together(person.given_up, told),
             _ => {}
         }
     }

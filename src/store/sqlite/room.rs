@@ -3,14 +3,13 @@
 use std::path::Path;
 
 use super::super::{Room, StoreError};
+use super::beside;
 
 /// Looks at the store's files and at the file system that they are on.
 pub(super) fn look(path: &Path) -> Result<Room, StoreError> {
     let size = ["", "-wal", "-shm"].into_iter().map(|end| {
-        let mut file = path.as_os_str().to_owned();
-        file.push(end);
         // What is not there takes no room.
-        std::fs::metadata(file).map_or(0, |metadata| metadata.len())
+        std::fs::metadata(beside(path, end)).map_or(0, |metadata| metadata.len())
     });
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let system = rustix::fs::statvfs(folder)

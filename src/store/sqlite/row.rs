@@ -1,13 +1,15 @@
-//! Between rows and the words of the domain. A value that no version of ours can have written is an error of
-//! its row, never a panic.
+//! Between rows and the words of the domain. Whatever text a row holds is read, or one row would stop its line, its
+//! sink and each list that it stands in: a word that this version does not know, as after a downgrade, is read as the
+//! most general one, and bytes that are no text, as a flipped bit leaves them, as the sign for such. (What type a value
+//! has, `STRICT` sees to.)
 
 use jiff::Timestamp;
 use linedown_sinks::{Acknowledged, Incident, Instance, Kind, Reason};
-use rusqlite::types::Type;
 use rusqlite::{Connection, Row, params};
 
 use crate::clock::from_millis;
 use crate::rule::{Owed, State, class};
+use crate::source::EventKind;
 
 /// The columns of an incident, for [`incident`].
 pub(super) const INCIDENT: &str = "incident.id, incident.source, incident.instance, incident.name, incident.phone, incident.labels, \
@@ -23,15 +25,15 @@ pub(super) const OUTAGE: &str = "reason NOT IN ('not-in-inventory', 'expiring', 
 pub(super) fn incident(row: &Row<'_>, first: usize) -> rusqlite::Result<Incident> {
     Ok(Incident {
         id: row.get(first)?,
-        source: row.get(first + 1)?,
+        source: text(row, first + 1)?,
         instance: Instance {
-            id: row.get(first + 2)?,
-            name: row.get(first + 3)?,
-            phone: row.get(first + 4)?,
-            labels: parse(row, first + 5, |text| serde_json::from_str(text).ok())?,
+            id: text(row, first + 2)?,
+            name: text_or_null(row, first + 3)?,
+            phone: text_or_null(row, first + 4)?,
+            labels: word(row, first + 5, |text| serde_json::from_str(text).ok())?.unwrap_or_default(),
         },
-        reason: parse(row, first + 6, Reason::parse)?,
-        error: row.get(first + 7)?,
+        reason: reason(row, first + 6)?,
+        error: text_or_null(row, first + 7)?,
         opened_at: from_millis(row.get(first + 8)?),
         closed_at: row.get::<_, Option<i64>>(first + 9)?.map(from_millis),
         acknowledged: acknowledged(row, first + 10)?,
@@ -40,7 +42,7 @@ pub(super) fn incident(row: &Row<'_>, first: usize) -> rusqlite::Result<Incident
 }
 
 fn acknowledged(row: &Row<'_>, first: usize) -> rusqlite::Result<Option<Acknowledged>> {
-    let by: Option<String> = row.get(first)?;
+    let by = text_or_null(row, first)?;
     let at: Option<i64> = row.get(first + 1)?;
     Ok(by.zip(at).map(|(by, at)| Acknowledged { by, at: from_millis(at) }))
 }
@@ -51,17 +53,42 @@ pub(super) fn incident_by_id(connection: &Connection, id: i64) -> rusqlite::Resu
     connection.prepare_cached(&query)?.query_row([id], |row| incident(row, 0))
 }
 
+/// A text from a column.
+pub(super) fn text(row: &Row<'_>, column: usize) -> rusqlite::Result<String> {
+    Ok(String::from_utf8_lossy(row.get_ref(column)?.as_bytes()?).into_owned())
+}
+
+/// A text from a column that may be empty.
+pub(super) fn text_or_null(row: &Row<'_>, column: usize) -> rusqlite::Result<Option<String>> {
+    Ok(row.get_ref(column)?.as_bytes_or_null()?.map(|bytes| String::from_utf8_lossy(bytes).into_owned()))
+}
+
+/// What a column's text means, if it is known.
+fn word<T>(row: &Row<'_>, column: usize, read: impl FnOnce(&str) -> Option<T>) -> rusqlite::Result<Option<T>> {
+    Ok(str::from_utf8(row.get_ref(column)?.as_bytes()?).ok().and_then(read))
+}
+
 /// A notification's kind from a column.
 pub(super) fn kind(row: &Row<'_>, column: usize) -> rusqlite::Result<Kind> {
-    parse(row, column, Kind::parse)
+    Ok(word(row, column, Kind::parse)?.unwrap_or(Kind::Down))
+}
+
+/// A reason from a column.
+pub(super) fn reason(row: &Row<'_>, column: usize) -> rusqlite::Result<Reason> {
+    Ok(word(row, column, Reason::parse)?.unwrap_or(Reason::Other))
+}
+
+/// An event's kind from a column. In doubt the line is taken to be down.
+pub(super) fn event_kind(row: &Row<'_>, column: usize) -> rusqlite::Result<EventKind> {
+    Ok(word(row, column, EventKind::parse)?.unwrap_or(EventKind::Disconnected))
 }
 
 /// What an attempt told, from two columns; none before the first attempt.
 pub(super) fn told(row: &Row<'_>, column: usize) -> rusqlite::Result<Option<State>> {
-    if row.get_ref(column)?.as_str_or_null()?.is_none() {
+    if row.get_ref(column)?.as_bytes_or_null()?.is_none() {
         return Ok(None);
     }
-    Ok(Some(State { reason: parse(row, column, Reason::parse)?, closed: row.get(column + 1)? }))
+    Ok(Some(State { reason: reason(row, column)?, closed: row.get(column + 1)? }))
 }
 
 /// The state that an incident is in.
@@ -117,13 +144,6 @@ pub(super) fn withdraw(connection: &Connection, id: i64, why: &str, now: Timesta
     let update = "UPDATE notification SET state = 'withdrawn', settled_at = ?2, detail = ?3 WHERE id = ?1";
     connection.prepare_cached(update)?.execute(params![id, now.as_millisecond(), why])?;
     Ok(())
-}
-
-pub(super) fn parse<T>(row: &Row<'_>, column: usize, read: impl FnOnce(&str) -> Option<T>) -> rusqlite::Result<T> {
-    let value = row.get_ref(column)?.as_str()?;
-    read(value).ok_or_else(|| {
-        rusqlite::Error::FromSqlConversionFailure(column, Type::Text, format!("{value:?} is not ours").into())
-    })
 }
 
 #[cfg(test)]

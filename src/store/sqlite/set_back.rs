@@ -5,16 +5,26 @@ use jiff::Timestamp;
 use rusqlite::{Connection, params};
 
 /// Makes up to `limit` notifications that wait due by so much earlier as their latest sign of life lies in the
-/// future. Answers how many.
+/// future, and has as many lines that were heard and outages that began in the future do so now. Answers how many of all.
 pub(super) fn set_back(connection: &Connection, now: Timestamp, limit: usize) -> rusqlite::Result<usize> {
     let now = now.as_millisecond();
     let flapping = "UPDATE flapping SET until = until - (since - ?1), since = ?1 WHERE since > ?1";
     connection.prepare_cached(flapping)?.execute([now])?;
+    let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+    // What was heard later than a gateway was asked would overtake its answers until then.
+    let heard = "UPDATE line SET heard_at = ?1 WHERE (source, instance) IN \
+                 (SELECT source, instance FROM line WHERE heard_at > ?1 LIMIT ?2)";
+    // Reminders count from there.
+    let began = "UPDATE incident SET opened_at = ?1 WHERE id IN \
+                 (SELECT id FROM incident WHERE closed_at IS NULL AND opened_at > ?1 LIMIT ?2)";
+    let mut changed = 0;
+    for update in [heard, began] {
+        changed += connection.prepare_cached(update)?.execute([now, limit])?;
+    }
     let query = "SELECT id, max(created_at, coalesce((SELECT max(max(started_at, coalesce(ended_at, 0))) FROM attempt \
                  WHERE notification = notification.id), 0)) AS latest \
                  FROM notification WHERE state = 'pending' AND latest > ? LIMIT ?";
     let mut statement = connection.prepare_cached(query)?;
-    let limit = i64::try_from(limit).unwrap_or(i64::MAX);
     let found: Vec<(i64, i64)> =
         statement.query_map([now, limit], |row| Ok((row.get(0)?, row.get(1)?)))?.collect::<rusqlite::Result<_>>()?;
     for (id, latest) in &found {
@@ -27,5 +37,5 @@ pub(super) fn set_back(connection: &Connection, now: Timestamp, limit: usize) ->
             "UPDATE attempt SET started_at = min(started_at, ?2), ended_at = min(ended_at, ?2) WHERE notification = ?1";
         connection.prepare_cached(update)?.execute([*id, now])?;
     }
-    Ok(found.len())
+    Ok(changed + found.len())
 }

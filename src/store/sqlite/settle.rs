@@ -5,14 +5,14 @@ use std::sync::LazyLock;
 
 use jiff::Timestamp;
 use linedown_sinks::Incident;
-use rusqlite::{Connection, OptionalExtension, Row, params};
+use rusqlite::{Connection, OptionalExtension, params};
 
-use super::super::{Outcome, Retried, Settled, Settlement, Which};
+use super::super::{Outcome, Retried, Settled, Settlement};
 use super::{people, row};
 use crate::rule::{Owed, Routing};
 
 /// Most notifications given up or made due in one go.
-const AT_ONCE: usize = 1000;
+pub(super) const AT_ONCE: usize = 1000;
 
 /// Gives back what was in a worker's hands when the daemon ended.
 pub(super) fn take_back(connection: &Connection) -> rusqlite::Result<()> {
@@ -133,12 +133,12 @@ fn owed_by(connection: &Connection, id: i64) -> rusqlite::Result<(Incident, Owed
     connection.prepare_cached(&OWED)?.query_row([id], |row| {
         let first = row::INCIDENT_COLUMNS;
         let owed = Owed {
-            rule: row.get(first)?,
-            sink: row.get(first + 1)?,
-            recipient: row.get(first + 2)?,
+            rule: row::text(row, first)?,
+            sink: row::text(row, first + 1)?,
+            recipient: row::text(row, first + 2)?,
             kind: row::kind(row, first + 3)?,
             resolved: row.get(first + 4)?,
-            group: row.get(first + 5)?,
+            group: row::text(row, first + 5)?,
             due_at: Timestamp::MIN,
             held_by: None,
             since: None,
@@ -153,7 +153,7 @@ fn sinks_tried(connection: &Connection, id: i64) -> rusqlite::Result<Vec<String>
                      SELECT id, sink, lost FROM notification WHERE id = ? \
                      UNION SELECT before.id, before.sink, before.lost FROM notification AS before JOIN chain ON before.id = chain.lost \
                  ) SELECT sink FROM chain";
-    connection.prepare_cached(query)?.query_map([id], |row| row.get(0))?.collect()
+    connection.prepare_cached(query)?.query_map([id], |row| row::text(row, 0))?.collect()
 }
 
 pub(super) fn give_up(
@@ -179,44 +179,44 @@ pub(super) fn give_up(
     Ok(settled)
 }
 
-pub(super) fn retry(connection: &Connection, which: &Which, now: Timestamp) -> rusqlite::Result<Retried> {
-    let update = |filter: &str| {
-        format!(
-            "UPDATE notification SET state = 'pending', owed_at = ?1, due_at = ?1, settled_at = NULL, batch = NULL \
-             WHERE {filter} AND leased = 0 RETURNING id, sink"
-        )
-    };
-    let now = now.as_millisecond();
-    let read = |row: &Row<'_>| Ok((row.get(0)?, row.get(1)?));
-    let mut found: Vec<(i64, String)> = Vec::new();
-    match which {
-        Which::These(ids) => {
-            let mut statement = connection.prepare_cached(&update("id = ?2 AND state IN ('dead', 'pending')"))?;
-            for id in ids {
-                found.extend(statement.query_row(params![now, id], read).optional()?);
-            }
-        }
-        Which::Dead { sink: Some(sink) } => {
-            let mut statement = connection.prepare_cached(&update("state = 'dead' AND sink = ?2"))?;
-            found = statement.query_map(params![now, sink], read)?.collect::<rusqlite::Result<_>>()?;
-        }
-        Which::Dead { sink: None } => {
-            let mut statement = connection.prepare_cached(&update("state = 'dead'"))?;
-            found = statement.query_map([now], read)?.collect::<rusqlite::Result<_>>()?;
-        }
-    }
-    found.sort_unstable();
-    let sinks = found.iter().map(|(_, sink)| sink.clone()).collect();
-    Ok(Retried { notifications: found.into_iter().map(|(id, _)| id).collect(), sinks })
+/// The notifications that were given up, of one sink or of all, in the order they became owed.
+pub(super) fn dead(connection: &Connection, sink: Option<&str>) -> rusqlite::Result<Vec<i64>> {
+    let of_sink = sink.map_or("?1 IS NULL", |_| "sink = ?1");
+    let query = format!(
+        "SELECT id FROM notification INDEXED BY notification_dead WHERE state = 'dead' AND {of_sink} ORDER BY id"
+    );
+    connection.prepare_cached(&query)?.query_map([sink], |row| row.get(0))?.collect()
 }
 
-/// Forgets what is over: incidents with all their notifications settled, and events that belong to none.
+/// Makes some due again that are dead or wait.
+pub(super) fn retry(connection: &Connection, ids: &[i64], now: Timestamp) -> rusqlite::Result<Retried> {
+    let update = "UPDATE notification SET state = 'pending', owed_at = ?1, due_at = ?1, held_by = NULL, settled_at = NULL, \
+                  batch = NULL WHERE id = ?2 AND state IN ('dead', 'pending') AND leased = 0 RETURNING sink";
+    let mut statement = connection.prepare_cached(update)?;
+    let mut retried = Retried::default();
+    for id in ids {
+        if let Some(sink) = statement.query_row([now.as_millisecond(), *id], |row| row::text(row, 0)).optional()? {
+            retried.notifications.push(*id);
+            retried.sinks.insert(sink);
+        }
+    }
+    Ok(retried)
+}
+
+/// Forgets what is over: incidents with all their notifications settled, and events that belong to none; and that an
+/// outage that goes on was reported once more.
 pub(super) fn prune(connection: &Connection, over_before: Timestamp, limit: usize) -> rusqlite::Result<usize> {
     let limit = i64::try_from(limit).unwrap_or(i64::MAX);
     let values = params![over_before.as_millisecond(), limit];
     let loose =
         "DELETE FROM event WHERE id IN (SELECT id FROM event WHERE incident IS NULL AND received_at < ? LIMIT ?)";
     let events = connection.prepare_cached(loose)?.execute(values)?;
+    // A gateway may repeat it for ever. What is old is among the first events of an outage that is.
+    let repeated = "DELETE FROM event WHERE id IN (SELECT event.id FROM incident JOIN event ON event.id IN \
+                        (SELECT first.id FROM event AS first WHERE first.incident = incident.id ORDER BY first.id LIMIT ?2) \
+                    WHERE incident.closed_at IS NULL AND incident.opened_at < ?1 \
+                    AND event.change = 'repeated' AND event.received_at < ?1 LIMIT ?2)";
+    let events = events + connection.prepare_cached(repeated)?.execute(values)?;
     for stale in ["DELETE FROM gathering WHERE until < ?", "DELETE FROM flapping WHERE until < ?"] {
         connection.prepare_cached(stale)?.execute([over_before.as_millisecond()])?;
     }

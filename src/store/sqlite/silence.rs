@@ -3,10 +3,12 @@
 use std::collections::BTreeSet;
 
 use jiff::Timestamp;
-use linedown_sinks::Path;
+use linedown_sinks::Problem;
 use rusqlite::{Connection, Row, params};
 
 use super::super::view::{MOST, SilenceRow};
+use super::row;
+use super::settle::AT_ONCE;
 use crate::clock::from_millis;
 use crate::rule::matcher::Matcher;
 use crate::rule::timing::Silence;
@@ -15,20 +17,31 @@ use crate::rule::timing::Silence;
 pub(super) fn in_force(connection: &Connection, now: Timestamp) -> rusqlite::Result<Vec<Silence>> {
     let query = "SELECT id, matcher, starts_at, ends_at FROM silence WHERE ends_at > ?1 AND starts_at <= ?1";
     let read = |row: &Row<'_>| {
-        Ok(Silence {
-            id: row.get(0)?,
-            matcher: matcher(row.get_ref(1)?.as_str()?),
-            starts_at: from_millis(row.get(2)?),
-            ends_at: from_millis(row.get(3)?),
-        })
+        let (id, starts_at, ends_at) = (row.get(0)?, from_millis(row.get(2)?), from_millis(row.get(3)?));
+        Ok(understood(row)?.ok().map(|matcher| Silence { id, matcher, starts_at, ends_at }))
     };
-    connection.prepare_cached(query)?.query_map([now.as_millisecond()], read)?.collect()
+    let mut statement = connection.prepare_cached(query)?;
+    statement.query_map([now.as_millisecond()], read)?.filter_map(Result::transpose).collect()
 }
 
-/// It was checked when it was made.
-fn matcher(text: &str) -> Matcher {
-    let value = serde_json::from_str(text).unwrap_or_default();
-    Matcher::read(&value, &Path::default()).0
+/// What a silence holds back, from its second column. What is not understood as a whole holds nothing back: a later
+/// version may have written it.
+fn understood(row: &Row<'_>) -> rusqlite::Result<Result<Matcher, Problem>> {
+    let value = serde_json::from_slice(row.get_ref(1)?.as_bytes()?).unwrap_or_default();
+    Ok(Matcher::whole(&value))
+}
+
+/// Says of which silences nothing is understood that are in force or to come.
+pub(super) fn warn_of_what_is_not_understood(connection: &Connection, now: Timestamp) -> rusqlite::Result<()> {
+    let mut statement = connection.prepare("SELECT id, matcher FROM silence WHERE ends_at > ?")?;
+    let mut rows = statement.query([now.as_millisecond()])?;
+    while let Some(row) = rows.next()? {
+        if let Err(Problem { path, what, .. }) = understood(row)? {
+            let (silence, why) = (row.get::<_, i64>(0)?, format!("{path}: {what}"));
+            tracing::warn!(silence, why, "a silence is not understood and holds nothing back; make it anew");
+        }
+    }
+    Ok(())
 }
 
 pub(super) fn make(connection: &Connection, silence: &SilenceRow) -> rusqlite::Result<i64> {
@@ -50,11 +63,11 @@ pub(super) fn list(connection: &Connection, ended_after: Timestamp) -> rusqlite:
     let read = |row: &Row<'_>| {
         Ok(SilenceRow {
             id: row.get(0)?,
-            matcher: serde_json::from_str(row.get_ref(1)?.as_str()?).unwrap_or_default(),
+            matcher: serde_json::from_str(&row::text(row, 1)?).unwrap_or_default(),
             starts_at: from_millis(row.get(2)?),
             ends_at: from_millis(row.get(3)?),
-            comment: row.get(4)?,
-            made_by: row.get(5)?,
+            comment: row::text(row, 4)?,
+            made_by: row::text(row, 5)?,
             made_at: from_millis(row.get(6)?),
         })
     };
@@ -62,20 +75,22 @@ pub(super) fn list(connection: &Connection, ended_after: Timestamp) -> rusqlite:
     connection.prepare_cached(query)?.query_map(params![ended_after.as_millisecond(), most], read)?.collect()
 }
 
-/// Ends a silence now: what it held back is due. Answers the sinks that have something to do, or nothing if there is
-/// no such silence in force or to come.
+/// Ends a silence now, and frees the first of what it held back. Answers the sinks that have something to do, or
+/// nothing if there is no such silence in force or to come.
 pub(super) fn end(connection: &Connection, id: i64, now: Timestamp) -> rusqlite::Result<Option<BTreeSet<String>>> {
-    let now = now.as_millisecond();
     let end = "UPDATE silence SET ends_at = ?2, starts_at = min(starts_at, ?2) WHERE id = ?1 AND ends_at > ?2";
-    if connection.prepare_cached(end)?.execute([id, now])? == 0 {
+    if connection.prepare_cached(end)?.execute([id, now.as_millisecond()])? == 0 {
         return Ok(None);
     }
-    let free =
-        "UPDATE notification SET due_at = ?1, owed_at = ?1 WHERE state = 'pending' AND held_by = ?2 RETURNING sink";
-    let held_by = format!("silence {id}");
-    let sinks = connection
-        .prepare_cached(free)?
-        .query_map(params![now, held_by], |row| row.get(0))?
-        .collect::<Result<_, _>>()?;
-    Ok(Some(sinks))
+    free(connection, id, now).map(Some)
+}
+
+/// Makes due what a silence that is over held back, as much as is done in one go. Answers the sinks that have something
+/// to do; none once nothing is left.
+pub(super) fn free(connection: &Connection, id: i64, now: Timestamp) -> rusqlite::Result<BTreeSet<String>> {
+    let free = "UPDATE notification SET due_at = ?1, owed_at = ?1, held_by = NULL WHERE id IN \
+                (SELECT id FROM notification WHERE state = 'pending' AND held_by = ?2 LIMIT ?3) RETURNING sink";
+    let at_once = i64::try_from(AT_ONCE).unwrap_or(i64::MAX);
+    let values = params![now.as_millisecond(), format!("silence {id}"), at_once];
+    connection.prepare_cached(free)?.query_map(values, |row| row::text(row, 0))?.collect()
 }

@@ -1,4 +1,5 @@
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use linedown_sinks::{FailureKind, Kind, Reason};
 use tempfile::TempDir;
@@ -9,6 +10,7 @@ mod found;
 mod generated;
 mod notices;
 mod timing;
+mod unreadable;
 
 use super::*;
 use crate::clock::from_millis;
@@ -119,7 +121,7 @@ async fn what_is_owed_does_not_wait_for_a_clock_that_was_set_back() {
     life.webhook_of("B", EventKind::Disconnected, Reason::Other, day).await;
 
     let now = from_millis(1_000_000);
-    assert_eq!(life.store.set_back(now, 10).await.unwrap(), 2);
+    assert_eq!(life.store.set_back(now, 10).await.unwrap(), 6, "two lines, their outages, and two notifications");
     assert_eq!(life.store.set_back(now, 10).await.unwrap(), 0);
     assert_eq!(life.lease("slack", 1000).await.len(), 1, "the one that was due at once");
     assert_eq!(life.lease("slack", 1059).await.len(), 0, "a pause is as long as it was");
@@ -263,6 +265,50 @@ async fn a_dead_letter_can_be_sent_again() {
     assert_eq!(life.store.retry(Which::These(vec![id, 999]), from_millis(51_000)).await.unwrap(), Retried::default());
 }
 
+/// A write that everything else would have to wait for is many that it need not.
+#[tokio::test]
+async fn what_a_person_sets_free_is_set_free_in_steps() {
+    const MANY: usize = 2500;
+    let folder = tempfile::tempdir().unwrap();
+    let commits = Arc::new(AtomicUsize::new(0));
+    let counted = Arc::clone(&commits);
+    let counted = move |_| _ = counted.fetch_add(1, Ordering::SeqCst);
+    let store = Sqlite::observed(&folder.path().join("x.db"), counted).unwrap();
+    let life = Life { folder, store, routing: Arc::new(routing(vec![rule("all", "{}", &["slack"], false)])) };
+    life.down(1).await;
+    for (sink, copies) in [("slack", MANY - 1), ("log", 1)] {
+        let copy = format!(
+            "INSERT INTO notification (incident, rule, sink, recipient, kind, wants_resolved, state, created_at, owed_at, due_at, grouping, class) \
+             SELECT incident, rule, '{sink}', '', kind, wants_resolved, 'pending', created_at, owed_at, due_at, grouping, class \
+             FROM notification, generate_series LIMIT {copies}"
+        );
+        let series =
+            "WITH RECURSIVE generate_series (value) AS (SELECT 1 UNION ALL SELECT value + 1 FROM generate_series) ";
+        life.store.writer.write(move |connection| connection.execute_batch(&format!("{series}{copy}"))).await.unwrap();
+    }
+    let set_all = async |set: &'static str| {
+        let set = format!("UPDATE notification SET {set}");
+        life.store.writer.write(move |connection| connection.execute(&set, [])).await.unwrap()
+    };
+    let in_steps = |before: usize| (3..=4).contains(&(commits.load(Ordering::SeqCst) - before));
+
+    assert_eq!(set_all("state = 'dead'").await, MANY + 1);
+    let before = commits.load(Ordering::SeqCst);
+    let all = Which::Dead { sink: None };
+    let retried = life.store.retry(all, from_millis(50_000)).await.unwrap();
+    assert_eq!((retried.notifications.len(), retried.sinks.len()), (MANY + 1, 2));
+    assert!(retried.notifications.is_sorted());
+    assert!(in_steps(before), "{}", commits.load(Ordering::SeqCst) - before);
+
+    let silence = life.silence("{}", 0, 1000).await;
+    assert_eq!((silence, set_all("held_by = 'silence 1', due_at = 1000000").await), (1, MANY + 1));
+    let before = commits.load(Ordering::SeqCst);
+    assert_eq!(life.store.end_silence(silence, from_millis(60_000)).await.unwrap().unwrap().len(), 2);
+    assert!(in_steps(before), "{}", commits.load(Ordering::SeqCst) - before);
+    let held = life.store.deliveries(DeliveryQuery { limit: Some(10_000), ..DeliveryQuery::default() }).await.unwrap();
+    assert!(held.iter().all(|delivery| delivery.due_at == Some(from_millis(60_000))));
+}
+
 #[tokio::test]
 async fn a_worse_reason_is_news_to_those_who_were_told() {
     let life = Life::with(&["slack"]);
@@ -325,6 +371,24 @@ async fn what_is_over_and_old_is_forgotten_but_nothing_that_is_owed() {
     assert_eq!(life.store.incident(1).await.unwrap(), None);
     life.down(4).await;
     assert_eq!(prune().await.unwrap(), 0, "it is still down");
+}
+
+/// A gateway may repeat for ever that a line is down.
+#[tokio::test]
+async fn an_outage_that_goes_on_keeps_no_old_repetitions() {
+    let life = Life::with(&["slack"]);
+    for second in 1..=9 {
+        life.down(second).await;
+    }
+    life.webhook(EventKind::Disconnected, Reason::NumberBlocked, 10).await;
+    life.down(200).await;
+    life.webhook_of("B", EventKind::Disconnected, Reason::Other, 150).await;
+    let prune = || life.store.prune(from_millis(100_000), 5);
+    assert_eq!((prune().await.unwrap(), prune().await.unwrap(), prune().await.unwrap()), (4, 4, 0));
+    let story = life.store.incident(1).await.unwrap().unwrap();
+    let left: Vec<_> = story.events.iter().map(|event| event.change.as_str()).collect();
+    assert_eq!(left, ["opened", "worsened", "repeated"]);
+    assert_eq!(life.down(201).await.change, "repeated");
 }
 
 #[tokio::test]

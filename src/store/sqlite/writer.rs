@@ -123,9 +123,8 @@ impl Writer {
         T: Send + 'static,
         F: Fn(&Connection) -> rusqlite::Result<T> + Send + 'static,
     {
-        let (work, answer) = prepared(work, self.damage.clone());
-        self.jobs.send(Job { work, synced: true }).await.map_err(|_| StoreError::Closed)?;
-        answer.await.map_err(|_| StoreError::Closed)?
+        let place = self.jobs.reserve().await.map_err(|_| StoreError::Closed)?;
+        self.ask(place, work, true).await
     }
 
     /// Like [`Writer::write`], but answers before it is on disk, for what may be done again after a power failure.
@@ -134,9 +133,8 @@ impl Writer {
         T: Send + 'static,
         F: Fn(&Connection) -> rusqlite::Result<T> + Send + 'static,
     {
-        let (work, answer) = prepared(work, self.damage.clone());
-        self.jobs.send(Job { work, synced: false }).await.map_err(|_| StoreError::Closed)?;
-        answer.await.map_err(|_| StoreError::Closed)?
+        let place = self.jobs.reserve().await.map_err(|_| StoreError::Closed)?;
+        self.ask(place, work, false).await
     }
 
     /// Like [`Writer::write`], but refuses at once when too many wait already.
@@ -145,22 +143,24 @@ impl Writer {
         T: Send + 'static,
         F: Fn(&Connection) -> rusqlite::Result<T> + Send + 'static,
     {
-        let (work, answer) = prepared(work, self.damage.clone());
-        self.jobs.try_send(Job { work, synced: true }).map_err(|refused| match refused {
-            mpsc::error::TrySendError::Full(_) => StoreError::Busy,
-            mpsc::error::TrySendError::Closed(_) => StoreError::Closed,
+        let place = self.jobs.try_reserve().map_err(|refused| match refused {
+            mpsc::error::TrySendError::Full(()) => StoreError::Busy,
+            mpsc::error::TrySendError::Closed(()) => StoreError::Closed,
         })?;
+        self.ask(place, work, true).await
+    }
+
+    /// Has it done at a place among those that wait.
+    async fn ask<T, F>(&self, place: mpsc::Permit<'_, Job>, work: F, synced: bool) -> Result<T, StoreError>
+    where
+        T: Send + 'static,
+        F: Fn(&Connection) -> rusqlite::Result<T> + Send + 'static,
+    {
+        let (sender, answer) = oneshot::channel();
+        let work = Box::new(Request { work, done: None, sender, damage: self.damage.clone() });
+        place.send(Job { work, synced });
         answer.await.map_err(|_| StoreError::Closed)?
     }
-}
-
-fn prepared<T, F>(work: F, damage: Damage) -> (Box<dyn Work>, oneshot::Receiver<Result<T, StoreError>>)
-where
-    T: Send + 'static,
-    F: Fn(&Connection) -> rusqlite::Result<T> + Send + 'static,
-{
-    let (sender, receiver) = oneshot::channel();
-    (Box::new(Request { work, done: None, sender, damage }), receiver)
 }
 
 /// Does the work of all. Hardly ever does one fail, so they go without savepoints, which cost SQLite a copy of every

@@ -58,7 +58,7 @@ async fn what_is_amiss_stands_beside_an_outage() {
     assert!(life.is_open(WebhookDrift).await && life.is_open(Expiring).await && !life.is_open(Other).await);
     assert_eq!(life.down(10).await.change, "opened", "an outage is not swallowed");
     assert!(life.is_open(Other).await);
-    assert_eq!(life.store.tally().await.unwrap().down, 1, "a line is down once");
+    assert_eq!(life.store.tally(from_millis(0)).await.unwrap().down, 1, "a line is down once");
     assert_eq!(life.up(20).await.change, "closed");
     assert!(life.is_open(WebhookDrift).await, "a connect does not mend what is registered");
     assert_eq!(life.found(Connected, WebhookDrift, 30).await.change, "closed");
@@ -79,4 +79,18 @@ async fn what_is_amiss_never_counts_as_flapping() {
     }
     life.down(50).await;
     assert_eq!(life.deliver_all("slack", 50).await, [Kind::Down], "its first outage");
+}
+
+#[tokio::test]
+async fn asking_finds_what_happens_after_the_clock_was_set_back() {
+    let life = Life::with(&["slack"]);
+    for line in ["A", "B", "C"] {
+        life.webhook_of(line, Connected, Other, 10_000).await;
+    }
+    let mut steps = 0;
+    while life.store.set_back(from_millis(1_000_000), 1).await.unwrap() > 0 {
+        steps += 1;
+    }
+    assert_eq!(steps, 3);
+    assert_eq!(life.found(Disconnected, SessionExpired, 1002).await.change, "opened");
 }

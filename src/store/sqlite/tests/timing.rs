@@ -238,6 +238,59 @@ async fn a_silence_that_is_ended_gives_back_what_it_held() {
 }
 
 #[tokio::test]
+async fn a_silence_that_is_not_understood_holds_nothing_back() {
+    let life = Life::with(&["slack"]);
+    // Of a later version; with a reason that this one lacks; and not as it was written.
+    life.silence(r#"{"city":"Recife"}"#, 0, 100).await;
+    life.silence(r#"{"instance":"A","reason":"sim-swapped"}"#, 0, 100).await;
+    let broken = life.silence("{}", 0, 100).await;
+    let breaks = "UPDATE silence SET matcher = '{' WHERE id = ?";
+    life.store.writer.write(move |connection| connection.execute(breaks, [broken])).await.unwrap();
+    life.down(1).await;
+    assert_eq!(life.deliver_all("slack", 2).await, [Kind::Down]);
+}
+
+#[tokio::test]
+async fn an_outage_of_a_clock_that_was_ahead_is_reminded_of_in_time() {
+    let life = Life::by(Rule { remind: vec![Duration::from_hours(1)], ..to_slack() });
+    life.down(5 * HOUR).await;
+    let now = from_millis(HOUR * 1000);
+    while life.store.set_back(now, 1).await.unwrap() > 0 {}
+    assert_eq!(life.deliver_all("slack", HOUR).await, [Kind::Down]);
+    assert_eq!(life.deliver_all("slack", 2 * HOUR).await, [Kind::Reminder]);
+}
+
+/// As when a sink is down for hours.
+#[tokio::test]
+async fn what_waited_out_its_hold_is_pending_until_it_is_delivered() {
+    let life = Life::by(Rule { hold: Some(Duration::from_mins(1)), ..to_slack() });
+    let pending = async |second: i64| life.store.tally(from_millis(second * 1000)).await.unwrap().pending;
+    life.down(0).await;
+    assert_eq!(pending(59).await, 0, "it is held");
+    assert_eq!(pending(60).await, 1);
+    life.deliver_all("slack", 61).await;
+    assert_eq!(pending(62).await, 0);
+}
+
+#[tokio::test]
+async fn what_a_person_sets_free_waits_for_nothing_any_more() {
+    let life = Life::with(&["slack"]);
+    let held_by = async || life.store.deliveries(DeliveryQuery::default()).await.unwrap().remove(0).held_by;
+    let silence = life.silence("{}", 0, 1000).await;
+    life.down(1).await;
+    life.lease("slack", 2).await;
+    assert_eq!(held_by().await, Some(format!("silence {silence}")));
+    life.store.end_silence(silence, from_millis(10_000)).await.unwrap();
+    assert_eq!(held_by().await, None);
+
+    life.silence("{}", 0, 1000).await;
+    life.lease("slack", 11).await;
+    assert!(held_by().await.is_some());
+    life.store.retry(Which::These(vec![1]), from_millis(12_000)).await.unwrap();
+    assert_eq!(held_by().await, None);
+}
+
+#[tokio::test]
 async fn quiet_hours_hold_back_what_is_not_critical() {
     let night = crate::rule::timing::Quiet {
         name: "night".into(),
