@@ -79,13 +79,15 @@ impl Lessor<'_> {
         Ok(Leased { due, next: next.map(from_millis) })
     }
 
-    /// Whether there is nothing left to say, now that the line is back; it is withdrawn then.
+    /// Whether there is nothing left to say, now that the line is back, or that a lost message has arrived after all; it
+    /// is withdrawn then.
     fn is_stale(&self, connection: &Connection, candidate: &Candidate) -> rusqlite::Result<bool> {
         let notification = &candidate.notification;
         let why = match (notification.kind, candidate.since) {
             (Kind::Flapping, Some(since)) if !flapping::goes_on(connection, notification, since)? => {
                 "it is over: the tally says it all"
             }
+            _ if has_arrived(connection, candidate.lost)? => "what was lost has been delivered after all",
             _ if candidate.has_something_to_say => return Ok(false),
             _ => "they know that it is over",
         };
@@ -365,6 +367,13 @@ fn digest(first: Notification, leader: i64, together: Vec<Candidate>) -> Notific
     });
     let incident = items.first().map_or(first.incident, |item| item.incident.clone());
     Notification { id: leader, kind: Kind::Digest, incident, items, undelivered: None, flapping: None, ..first }
+}
+
+/// Whether a notification that was given up has been delivered since: a person had it sent again.
+fn has_arrived(connection: &Connection, lost: Option<i64>) -> rusqlite::Result<bool> {
+    let Some(lost) = lost else { return Ok(false) };
+    let query = "SELECT state = 'delivered' FROM notification WHERE id = ?";
+    Ok(connection.prepare_cached(query)?.query_row([lost], |row| row.get(0)).optional()?.unwrap_or_default())
 }
 
 fn undelivered(connection: &Connection, lost: i64) -> rusqlite::Result<Option<Undelivered>> {

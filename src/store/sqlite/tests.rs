@@ -111,6 +111,22 @@ fn sqlite_is_built_as_the_cargo_config_says() {
 }
 
 #[tokio::test]
+async fn nobody_hears_of_a_lost_message_that_arrived_after_all() {
+    let life = Life::with(&["slack"]);
+    life.down(1).await;
+    let due = life.lease("slack", 1).await.remove(0);
+    life.settle(&due, 2, dead()).await;
+    let again = Which::These(vec![due.notification.id]);
+    life.store.retry(again, from_millis(3_000)).await.unwrap();
+    assert_eq!(life.deliver_all("slack", 3).await, [Kind::Down]);
+    assert_eq!(life.deliver_all("mail", 4).await, []);
+    let left = life.store.deliveries(DeliveryQuery { sink: Some("mail".into()), ..DeliveryQuery::default() });
+    let left = left.await.unwrap();
+    assert_eq!(left[0].state, "withdrawn");
+    assert!(left[0].detail.as_deref().is_some_and(|why| why.contains("after all")), "{left:?}");
+}
+
+#[tokio::test]
 async fn what_is_owed_does_not_wait_for_a_clock_that_was_set_back() {
     let life = Life::with(&["slack"]);
     let day = 86_400;
