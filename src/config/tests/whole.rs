@@ -177,6 +177,7 @@ fn the_shipped_config_is_accepted_with_and_without_its_examples() {
         let folder = Folder::empty()
             .write("tls/fullchain.pem", key.cert.pem())
             .write("tls/privkey.pem", key.signing_key.serialize_pem())
+            .write("relay-ca.pem", key.cert.pem())
             .write("credentials/z-api-secret", "0123456789abcdef0123")
             .write("credentials/z-api-client-token", "F00D")
             .write("credentials/z-api-partner-token", "F00D")
@@ -195,4 +196,36 @@ fn the_shipped_config_is_accepted_with_and_without_its_examples() {
         assert_eq!(unexpected, Vec::<&Row>::new());
         assert_eq!(loaded.config.unwrap().routing.sinks.len() > 1, with_examples);
     }
+}
+
+/// Every section, with a key that there is none of.
+const SECTIONS: &str = "
+    server.x = 1\nserver.tls.x = 1\nstore.x = 1\nmessages.x = 1\nheartbeat.x = 1\ntroubles.x = 1
+    [sources.a]\ntype = 'z-api'\nsecret = '0123456789abcdef'\nx = 1\nwatch.x = 1\naudit.x = 1
+    [instances.a]\nx = 1
+    [sinks.a]\ntype = 'stdout'\nx = 1\nretry.x = 1\nlimits.x = 1
+    [sinks.b]\ntype = 'email'\nx = 1
+    [sinks.c]\ntype = 'slack'\nx = 1
+    [[rules]]\nnotify = ['a']\nx = 1\nescalate = [{ x = 1 }]\nflapping = { x = 1 }
+    [[quiet]]\nx = 1";
+
+#[test]
+fn the_shipped_config_has_every_key() {
+    let loaded = Folder::with(SECTIONS).load();
+    let text = shipped(true);
+    let mut seen = 0;
+    for row in loaded.report.rows().iter().filter(|row| row.what.contains("`x`")) {
+        let expected = row.expected.as_deref().unwrap_or_else(|| panic!("{}: {}", row.path, row.what));
+        for key in expected.split('`').skip(1).step_by(2) {
+            let stands =
+                |before: &str| text.contains(&format!("{before}{key} = ")) || text.contains(&format!("{before}{key}."));
+            assert!(
+                ["\n", "{ ", ", ", "."].into_iter().any(stands) || text.contains(&format!("[{key}")),
+                "{}: {key}",
+                row.path
+            );
+            seen += 1;
+        }
+    }
+    assert!(seen > 60, "{seen}");
 }
