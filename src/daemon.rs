@@ -48,7 +48,8 @@ pub const DRAIN: Duration = Duration::from_secs(20);
 const HOUSEKEEPING: Duration = Duration::from_hours(1);
 /// How many incidents are forgotten in one transaction, so that intake never waits for long.
 const PRUNED_AT_ONCE: usize = 200;
-/// How many notifications are made due earlier in one transaction, after the clock was set back.
+/// How many notifications are made due earlier in one transaction, after the clock was set back; and how many lines and
+/// outages are made to fit it.
 const SET_BACK_AT_ONCE: usize = 1000;
 
 /// What the outside wants of a running daemon.

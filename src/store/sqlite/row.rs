@@ -55,12 +55,17 @@ pub(super) fn incident_by_id(connection: &Connection, id: i64) -> rusqlite::Resu
 
 /// A text from a column.
 pub(super) fn text(row: &Row<'_>, column: usize) -> rusqlite::Result<String> {
-    Ok(String::from_utf8_lossy(row.get_ref(column)?.as_bytes()?).into_owned())
+    Ok(owned(row.get_ref(column)?.as_bytes()?))
 }
 
 /// A text from a column that may be empty.
 pub(super) fn text_or_null(row: &Row<'_>, column: usize) -> rusqlite::Result<Option<String>> {
-    Ok(row.get_ref(column)?.as_bytes_or_null()?.map(|bytes| String::from_utf8_lossy(bytes).into_owned()))
+    Ok(row.get_ref(column)?.as_bytes_or_null()?.map(owned))
+}
+
+fn owned(bytes: &[u8]) -> String {
+    // (To look whether there is anything to replace takes longer than to look whether it is a text.)
+    str::from_utf8(bytes).map_or_else(|_| String::from_utf8_lossy(bytes).into_owned(), str::to_owned)
 }
 
 /// What a column's text means, if it is known.
