@@ -217,13 +217,10 @@ fn the_shipped_config_has_every_key() {
     for row in loaded.report.rows().iter().filter(|row| row.what.contains("`x`")) {
         let expected = row.expected.as_deref().unwrap_or_else(|| panic!("{}: {}", row.path, row.what));
         for key in expected.split('`').skip(1).step_by(2) {
-            let stands =
-                |before: &str| text.contains(&format!("{before}{key} = ")) || text.contains(&format!("{before}{key}."));
-            assert!(
-                ["\n", "{ ", ", ", "."].into_iter().any(stands) || text.contains(&format!("[{key}")),
-                "{}: {key}",
-                row.path
-            );
+            let as_a_key = ["\n", "{ ", ", ", "."].map(|before| format!("{before}{key} = "));
+            let as_a_table = [format!(".{key}]"), format!("[{key}]"), format!(" {key}.")];
+            let stands = as_a_key.iter().chain(&as_a_table).any(|written| text.contains(written));
+            assert!(stands, "{}: {key}", row.path);
             seen += 1;
         }
     }
