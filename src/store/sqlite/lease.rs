@@ -3,24 +3,23 @@
 //! The first message of a group leaves at once and opens the group's window; what becomes due while it is open is
 //! put off to its end, and leaves then as one message. A message keeps its parts and its number over all attempts.
 
-use std::sync::LazyLock;
-use std::time::Duration;
-
-use jiff::Timestamp;
-use linedown_sinks::{Item, Kind, Notification, Undelivered};
-use rusqlite::{Connection, OptionalExtension, Row, params};
-
 use super::super::{Due, Leased};
+use super::candidate::{Candidate, OLDEST, columns, has_arrived, undelivered};
 use super::gathering::Group;
 use super::{flapping, row, silence};
 use crate::clock::from_millis;
 use crate::link::{self, Purpose};
 use crate::rule::timing::{Silence, held};
-use crate::rule::{Knows, Routing, Rule, kind_when_sent};
+use crate::rule::{Routing, Rule};
+use jiff::Timestamp;
+use linedown_sinks::{Item, Kind, Notification};
+use rusqlite::{Connection, OptionalExtension, Row, params};
+use std::time::Duration;
 
 /// Most notifications in one message, so that taking them in hand keeps no webhook waiting; the rest of a group leaves
 /// with its next one.
 const MOST_IN_ONE: i64 = 2_000;
+
 /// Most notifications looked at for one lease, so that a silenced storm does not keep intake waiting.
 const MOST_LOOKED_AT: u16 = 500;
 
@@ -32,26 +31,6 @@ pub(super) struct Lessor<'l> {
     pub(super) link_key: &'l [u8],
     pub(super) routing: &'l Routing,
     pub(super) now: Timestamp,
-}
-
-/// One row that is due.
-struct Candidate {
-    notification: Notification,
-    lost: Option<i64>,
-    owed_at: Timestamp,
-    grouping: String,
-    class: String,
-    batch: Option<i64>,
-    /// Of one about a line that flaps: when the first of the outages began.
-    since: Option<Timestamp>,
-    /// Or else the line is back, and they know.
-    has_something_to_say: bool,
-}
-
-impl Candidate {
-    fn group<'g>(&'g self, sink: &'g str) -> Group<'g> {
-        Group { sink, recipient: &self.notification.recipient, grouping: &self.grouping, class: &self.class }
-    }
 }
 
 impl Lessor<'_> {
@@ -172,7 +151,7 @@ impl Lessor<'_> {
             covers = together.iter().map(|part| part.notification.id).collect();
             notification = digest(notification, leader, together);
         }
-        if asks_to_act(&notification) {
+        if notification.asks_to_act() {
             notification.acknowledge_url = self.acknowledge_url(&notification);
             notification.reconnect_url = self.reconnect_url(&notification);
         }
@@ -270,84 +249,14 @@ impl Lessor<'_> {
         self.link(Purpose::Reconnect, notification)
     }
 
+    fn read(&self, row: &Row<'_>) -> rusqlite::Result<Candidate> {
+        Candidate::read(row, self.store, self.now)
+    }
+
     fn link(&self, purpose: Purpose, notification: &Notification) -> Option<String> {
         let public_url = self.routing.public_url.as_deref()?;
         Some(link::make(purpose, public_url, self.link_key, notification.id, self.now))
     }
-
-    fn read(&self, row: &Row<'_>) -> rusqlite::Result<Candidate> {
-        let incident = row::incident(row, 0)?;
-        let first = row::INCIDENT_COLUMNS;
-        let owed = row::kind(row, first + 1)?;
-        let knows = match row.get(first + 13)? {
-            0 => Knows::Nothing,
-            1 => Knows::Outage,
-            _ => Knows::End,
-        };
-        let kind = kind_when_sent(owed, row::state(&incident), row.get(first + 12)?, knows);
-        let notification = Notification {
-            id: row.get(first)?,
-            store: self.store.to_owned(),
-            kind: kind.unwrap_or(owed),
-            recipient: row::text(row, first + 2)?,
-            rule: Some(row::text(row, first + 3)?),
-            attempt: row.get::<_, u32>(first + 4)? + 1,
-            created_at: from_millis(row.get(first + 7)?),
-            at: self.now,
-            last_failure: row::text_or_null(row, first + 6)?,
-            incident,
-            undelivered: None,
-            items: Vec::new(),
-            flapping: None,
-            acknowledge_url: None,
-            reconnect_url: None,
-            standing: None,
-        };
-        Ok(Candidate {
-            notification,
-            owed_at: from_millis(row.get(first + 7)?),
-            lost: row.get(first + 8)?,
-            grouping: row::text(row, first + 9)?,
-            class: row::text(row, first + 10)?,
-            batch: row.get(first + 11)?,
-            since: row.get::<_, Option<i64>>(first + 14)?.map(from_millis),
-            has_something_to_say: kind.is_some(),
-        })
-    }
-}
-
-/// Whether it asks somebody to do something about the line.
-fn asks_to_act(notification: &Notification) -> bool {
-    let asks = matches!(
-        notification.kind,
-        Kind::Down
-            | Kind::Worse
-            | Kind::Reminder
-            | Kind::Escalation
-            | Kind::Flapping
-            | Kind::Steady
-            | Kind::Undelivered
-    );
-    asks && notification.incident.closed_at.is_none()
-}
-
-/// What the recipient was told by other messages, or is being told: nothing, of the outage, of its end.
-const KNOWS: &str = "(SELECT coalesce(max(1 + (other.told_closed = 1)), 0) FROM notification AS other \
-    WHERE closed_at IS NOT NULL AND other.incident = notification.incident AND other.sink = notification.sink \
-    AND other.recipient = notification.recipient AND other.id <> notification.id AND other.kind <> 'flapping' \
-    AND (other.state = 'delivered' OR (other.leased = 1 AND other.told_closed = 1)))";
-
-static OLDEST: LazyLock<String> = LazyLock::new(|| {
-    let due = "sink = ? AND state = 'pending' AND leased = 0 AND due_at <= ?";
-    format!("{} WHERE {due} ORDER BY due_at, notification.id LIMIT 1", columns())
-});
-
-fn columns() -> String {
-    format!(
-        "SELECT {}, notification.id, kind, recipient, rule, attempts, created_at, detail, owed_at, lost, grouping, class, batch, \
-         wants_resolved, {KNOWS}, since FROM notification JOIN incident ON incident.id = notification.incident",
-        row::INCIDENT
-    )
 }
 
 /// One message about everything of a group, the worst first.
@@ -367,26 +276,4 @@ fn digest(first: Notification, leader: i64, together: Vec<Candidate>) -> Notific
     });
     let incident = items.first().map_or(first.incident, |item| item.incident.clone());
     Notification { id: leader, kind: Kind::Digest, incident, items, undelivered: None, flapping: None, ..first }
-}
-
-/// Whether a notification that was given up has been delivered since: a person had it sent again.
-fn has_arrived(connection: &Connection, lost: Option<i64>) -> rusqlite::Result<bool> {
-    let Some(lost) = lost else { return Ok(false) };
-    let query = "SELECT state = 'delivered' FROM notification WHERE id = ?";
-    Ok(connection.prepare_cached(query)?.query_row([lost], |row| row.get(0)).optional()?.unwrap_or_default())
-}
-
-fn undelivered(connection: &Connection, lost: i64) -> rusqlite::Result<Option<Undelivered>> {
-    let query = "SELECT id, kind, sink, recipient, detail, attempts FROM notification WHERE id = ?";
-    let read = |row: &Row<'_>| {
-        Ok(Undelivered {
-            notification: row.get(0)?,
-            kind: row::kind(row, 1)?,
-            sink: row::text(row, 2)?,
-            recipient: row::text(row, 3)?,
-            why: row::text_or_null(row, 4)?.unwrap_or_default(),
-            attempts: row.get(5)?,
-        })
-    };
-    connection.prepare_cached(query)?.query_row([lost], read).optional()
 }

@@ -2,12 +2,15 @@
 
 mod accept;
 mod acknowledge;
+mod candidate;
 mod damage;
 mod flapping;
 mod gathering;
 mod lease;
+mod line;
 mod log;
 mod look;
+mod owe;
 mod people;
 mod room;
 mod row;
@@ -254,7 +257,7 @@ impl Store for Sqlite {
         reason: Reason,
         among: Option<Vec<String>>,
     ) -> Result<BTreeSet<String>, StoreError> {
-        let key = accept::key(source, reason).into_owned();
+        let key = line::key(source, reason).into_owned();
         self.read(move |connection| look::open(connection, &key, among)).await
     }
 

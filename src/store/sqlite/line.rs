@@ -1,0 +1,128 @@
+//! What is known of an event's line before it, and from then on.
+
+use std::borrow::Cow;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use linedown_sinks::{Incident, Reason};
+use rusqlite::{Connection, OptionalExtension, Row, params};
+
+use super::row;
+use crate::clock::from_millis;
+use crate::incident::{Change, Line, Open};
+use crate::source::Event;
+
+/// Under what an event's line stands: what is no outage of it has a line of its own. No source's name has a `#`.
+pub(super) fn key(source: &str, reason: Reason) -> Cow<'_, str> {
+    if reason.is_outage() { source.into() } else { format!("{source}#{}", reason.as_str()).into() }
+}
+
+/// What is known of an event's line before it.
+#[derive(Default)]
+pub(super) struct Known {
+    /// Whether nothing is.
+    pub(super) is_new: bool,
+    pub(super) line: Line,
+    /// Its latest incident.
+    pub(super) last_incident: Option<i64>,
+    /// Its latest event.
+    pub(super) last_event: Option<i64>,
+    /// The gateway's largest time value so far.
+    pub(super) newest_stamp: Option<i64>,
+}
+
+pub(super) fn known(connection: &Connection, event: &Event) -> rusqlite::Result<Known> {
+    let query = "SELECT line.incident, incident.opened_at, incident.reason, down_at, up_at, line.heard_at, \
+                 last_incident, last_event, newest_stamp \
+                 FROM line LEFT JOIN incident ON incident.id = line.incident \
+                 WHERE line.source = ? AND line.instance = ?";
+    let read = |row: &Row<'_>| {
+        let time = |column| Ok::<_, rusqlite::Error>(row.get::<_, Option<i64>>(column)?.map(from_millis));
+        let open = match row.get(0)? {
+            Some(incident) => {
+                let opened_at = from_millis(row.get(1)?);
+                Some(Open { incident, opened_at, reason: row::reason(row, 2)? })
+            }
+            None => None,
+        };
+        let line = Line { open, down_at: time(3)?, up_at: time(4)?, heard_at: time(5)? };
+        Ok(Known {
+            is_new: false,
+            line,
+            last_incident: row.get(6)?,
+            last_event: row.get(7)?,
+            newest_stamp: row.get(8)?,
+        })
+    };
+    let mut statement = connection.prepare_cached(query)?;
+    let known = statement.query_row([&*key(&event.source, event.reason), &event.instance], read).optional()?;
+    Ok(known.unwrap_or_else(|| Known { is_new: true, ..Known::default() }))
+}
+
+/// What is known of the line from now on.
+pub(super) fn remember(
+    connection: &Connection,
+    event: &Event,
+    known: &Known,
+    change: Change,
+    (id, incident): (i64, Option<&Incident>),
+) -> rusqlite::Result<()> {
+    let Known { line, last_incident, newest_stamp, .. } = known;
+    let open = match change {
+        Change::Opened => incident.map(|incident| incident.id),
+        Change::Closed { .. } | Change::Missed { .. } => None,
+        Change::Worsened | Change::Repeated | Change::Nothing => line.open.as_ref().map(|open| open.incident),
+    };
+    let (down_at, up_at) = line.clocks_after(event);
+    let heard_at = if event.asked_at.is_none() { Some(event.received_at) } else { line.heard_at };
+    // (An upsert would have SQLite keep a copy of each page that it changes, to take back the one statement.)
+    let write = if known.is_new {
+        "INSERT INTO line (source, instance, incident, down_at, up_at, last_incident, last_event, heard_at, newest_stamp) \
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)"
+    } else {
+        "UPDATE line SET incident = ?3, down_at = ?4, up_at = ?5, last_incident = ?6, last_event = ?7, heard_at = ?8, \
+         newest_stamp = ?9 WHERE source = ?1 AND instance = ?2"
+    };
+    let millis = |time: Option<Timestamp>| time.map(Timestamp::as_millisecond);
+    let key = key(&event.source, event.reason);
+    connection.prepare_cached(write)?.execute(params![
+        key,
+        event.instance,
+        open,
+        millis(down_at),
+        millis(up_at),
+        incident.map(|incident| incident.id).max(*last_incident),
+        id,
+        millis(heard_at),
+        event.stamp.max(*newest_stamp),
+    ])?;
+    if key != event.source {
+        // What was heard of a line besides outages came after the latest of those as well.
+        let update = "UPDATE line SET last_event = ?3 WHERE source = ?1 AND instance = ?2";
+        connection.prepare_cached(update)?.execute(params![event.source, event.instance, id])?;
+    }
+    Ok(())
+}
+
+/// How long the copies of a webhook may be apart whose time value cannot be believed.
+const COPIES: Duration = Duration::from_hours(1);
+
+/// The same webhook, if it came before: same source, instance, kind and time value. A time that cannot be believed
+/// may come from a clock that stands still; such a webhook is the same only if it came just now, or nothing else was
+/// heard of the line since, or else a later outage would be taken for a copy of the last one.
+pub(super) fn seen_before(
+    connection: &Connection,
+    event: &Event,
+    known: &Known,
+) -> rusqlite::Result<Option<(i64, Option<i64>)>> {
+    let Some(stamp) = event.stamp.filter(|stamp| Some(*stamp) <= known.newest_stamp) else { return Ok(None) };
+    let query = "SELECT id, incident FROM event \
+                 WHERE source = ?1 AND instance = ?2 AND kind = ?3 AND stamp = ?4 \
+                 AND (?5 OR received_at > ?6 OR id = ?7) ORDER BY id DESC LIMIT 1";
+    let mut statement = connection.prepare_cached(query)?;
+    let believed = event.gateway_at.is_some();
+    let just_now = event.received_at.checked_sub(COPIES).unwrap_or(Timestamp::MIN).as_millisecond();
+    let (kind, last) = (event.kind.as_str(), known.last_event);
+    let same = params![event.source, event.instance, kind, stamp, believed, just_now, last];
+    statement.query_row(same, |row| Ok((row.get(0)?, row.get(1)?))).optional()
+}

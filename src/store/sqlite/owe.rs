@@ -1,0 +1,141 @@
+//! What a change to an incident makes owed, and what of that was owed before and need not be any more.
+
+use jiff::Timestamp;
+use linedown_sinks::{Incident, Kind};
+use rusqlite::{Connection, params};
+
+use super::gathering::Group;
+use super::{flapping, people, row, silence};
+use crate::incident::Change;
+use crate::rule::flapping::Planned;
+use crate::rule::timing::held;
+use crate::rule::{Owed, Routing, class};
+
+/// Writes down what is owed; answers when what of it is not withdrawn at once is due, and for which sink.
+pub(super) fn owe(
+    connection: &Connection,
+    (incident, last): (&Incident, Option<i64>),
+    change: Change,
+    owed: Vec<Owed>,
+    routing: &Routing,
+    now: Timestamp,
+) -> rusqlite::Result<Vec<(Timestamp, String)>> {
+    let is_new = matches!(change, Change::Opened | Change::Missed { .. });
+    let planned = match change {
+        // A line with its first outage does not flap.
+        _ if last.is_none() => owed.into_iter().map(Planned::Owed).collect(),
+        Change::Closed { .. } => owed.into_iter().map(Planned::Owed).collect(),
+        _ => flapping::plan(connection, incident, owed, last.filter(|_| is_new), routing, now)?,
+    };
+    let mut left = Vec::with_capacity(planned.len());
+    for planned in planned {
+        let (owed, why) = match planned {
+            Planned::Quiet(owed) => (owed, Some(KEPT_QUIET)),
+            Planned::Owed(owed) => {
+                let nothing = came_to_nothing(&owed, incident);
+                (owed, nothing.then_some(BACK_IN_TIME))
+            }
+        };
+        let until = if why.is_none() { gathered_until(connection, &owed, incident, routing, now)? } else { None };
+        let id = row::owe_gathered(connection, incident.id, &owed, None, until, now)?;
+        match why {
+            Some(why) => row::withdraw(connection, id, why, now)?,
+            None => left.push((until.unwrap_or(owed.due_at), owed.sink)),
+        }
+    }
+    if last.is_some() && (is_new || matches!(change, Change::Worsened | Change::Closed { .. })) {
+        flapping::extend(connection, incident, routing, now)?;
+    }
+    Ok(left)
+}
+
+/// Until when something that is owed now is gathered with others, if its group's window is open: the lease would only
+/// put it off until then. (What is held back is left to the lease, which says by what.)
+fn gathered_until(
+    connection: &Connection,
+    owed: &Owed,
+    incident: &Incident,
+    routing: &Routing,
+    now: Timestamp,
+) -> rusqlite::Result<Option<Timestamp>> {
+    let Some(rule) = routing.rule(&owed.rule).filter(|_| owed.due_at <= now) else { return Ok(None) };
+    let Owed { sink, recipient, group, kind, .. } = owed;
+    let group = Group { sink, recipient, grouping: group, class: class(*kind).as_str() };
+    let Some(until) = group.open_until(connection, rule.group_interval, now)? else { return Ok(None) };
+    let silences = silence::in_force(connection, now)?;
+    Ok(held(*kind, incident, Some(rule), &silences, &routing.quiet, now).is_none().then_some(until))
+}
+
+/// Who must hear of a change to an incident that some know of already. Whoever still waits for a message hears
+/// it from that one, or when that one is settled; whom a worse reason concerns for the first time (`routing`) is
+/// told like of a new incident.
+pub(super) fn changed(
+    connection: &Connection,
+    incident: &Incident,
+    routing: Option<&Routing>,
+    now: Timestamp,
+) -> rusqlite::Result<Vec<Owed>> {
+    let people = people::of(connection, incident.id)?;
+    let mut owed = Vec::new();
+    for new in routing.map(|routing| routing.owed(incident)).unwrap_or_default() {
+        if new.kind == Kind::Escalation {
+            if incident.acknowledged.is_none() && !people::has_owed(connection, incident.id, &new.rule)? {
+                owed.push(new);
+            }
+            continue;
+        }
+        hasten(connection, incident.id, &new, now)?;
+        let person = people.get(&(new.sink.clone(), new.recipient.clone()));
+        if person.is_none_or(|person| !person.concerned) {
+            owed.push(new);
+        }
+    }
+    for ((sink, recipient), person) in people {
+        if let Some(kind) = person.news(row::state(incident)) {
+            owed.push(person.owed(sink, recipient, kind));
+        }
+    }
+    Ok(owed)
+}
+
+/// Somebody who waits out a hold hears earlier if another rule wants them to.
+fn hasten(connection: &Connection, incident: i64, owed: &Owed, now: Timestamp) -> rusqlite::Result<()> {
+    // (`+`: not by the index of what is due for the sink, which may be very much.)
+    let update = "UPDATE notification SET due_at = ?4, owed_at = ?4, held_by = ?5 \
+                  WHERE incident = ?1 AND +sink = ?2 AND recipient = ?3 AND state = 'pending' AND leased = 0 \
+                  AND kind = 'down' AND attempts = 0 AND held_by IS NOT NULL AND due_at > ?4";
+    let due_at = owed.due_at.max(now);
+    let held_by = owed.held_by.as_ref().filter(|_| due_at > now);
+    let values = params![incident, owed.sink, owed.recipient, due_at.as_millisecond(), held_by];
+    connection.prepare_cached(update)?.execute(values)?;
+    Ok(())
+}
+
+/// Whether an outage that is heard of when it is over already was over before it was to be told.
+fn came_to_nothing(owed: &Owed, incident: &Incident) -> bool {
+    owed.kind != Kind::Steady
+        && owed.held_by.is_some()
+        && incident.closed_at.is_some_and(|closed_at| closed_at < owed.due_at)
+}
+
+/// What was to be sent later than the line was `back` need not be any more. What was due by then, or was tried, is
+/// still owed.
+pub(super) fn withdraw(
+    connection: &Connection,
+    incident: i64,
+    back: Timestamp,
+    now: Timestamp,
+) -> rusqlite::Result<()> {
+    let update = "UPDATE notification SET state = 'withdrawn', settled_at = ?2, detail = ?3 \
+                  WHERE incident = ?1 AND state = 'pending' AND leased = 0 AND attempts = 0 \
+                  AND kind NOT IN ('flapping', 'steady') AND (kind = 'reminder' OR (held_by IS NOT NULL AND due_at > ?4))";
+    let values = params![incident, now.as_millisecond(), BACK_IN_TIME, back.as_millisecond()];
+    connection.prepare_cached(update)?.execute(values)?;
+    Ok(())
+}
+
+/// What is withdrawn for this is told in the tally of a line that flaps.
+const KEPT_QUIET: &str = "the line is flapping: this outage is told in the tally";
+
+/// What is withdrawn for this was to be told only of a line that is still down.
+const BACK_IN_TIME: &str = "the line was back before it was due";
