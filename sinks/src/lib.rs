@@ -12,6 +12,7 @@ mod failure;
 pub mod fuzzing;
 pub mod http;
 mod notification;
+mod reason;
 #[cfg(test)]
 mod sample;
 mod secret;
@@ -27,9 +28,8 @@ use async_trait::async_trait;
 pub use config::{Environment, Key, Path, Problem, Section, Severity, closest, one_of};
 pub use failure::{EXCERPT, Failure, FailureKind, excerpt};
 pub use http::use_ring;
-pub use notification::{
-    Acknowledged, Flapping, Incident, Instance, Item, Kind, Notification, Reason, Standing, Undelivered,
-};
+pub use notification::{Acknowledged, Flapping, Incident, Instance, Item, Kind, Notification, Standing, Undelivered};
+pub use reason::Reason;
 pub use secret::{Secret, SecretError, Secrets};
 pub use texts::{Form, Inline, Language, TextKeys, Texts, is_deceptive};
 

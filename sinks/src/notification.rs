@@ -1,9 +1,10 @@
 //! What a sink is asked to deliver: the facts of one notification, ready to be put into words.
 
-use std::collections::BTreeMap;
-
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+
+use crate::Reason;
+use std::collections::BTreeMap;
 
 /// One message owed to one recipient of one sink.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -274,90 +275,6 @@ fn mask(phone: &str) -> String {
     let (head, tail) = if digits.len() >= 10 { (4, 4) } else { (0, 2.min(digits.len() / 2)) };
     let shown = |index: usize| index < head || index >= digits.len() - tail;
     digits.iter().enumerate().map(|(index, digit)| if shown(index) { *digit } else { '*' }).collect()
-}
-
-/// Why a line is down.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Reason {
-    /// Not an outage: the gateway has an instance that the inventory lacks. (The order is from mild to severe: a later
-    /// report may only worsen it.)
-    NotInInventory,
-    /// Not an outage but a trouble of linedown's own: its certificate ends.
-    CertificateExpiring,
-    /// linedown's own: the disk of the store is nearly full.
-    DiskNearlyFull,
-    /// linedown's own: a sink takes no messages.
-    SinkFailing,
-    /// linedown's own: the store cannot write, so webhooks are refused.
-    StoreNotWriting,
-    /// Not an outage: what was paid for at the gateway ends, or has ended.
-    Expiring,
-    /// Not an outage: a webhook of the line would not arrive.
-    WebhookDrift,
-    /// Not an outage, as far as anybody knows: the gateway could not be asked for long.
-    GatewayUnreachable,
-    /// None of the known reasons.
-    Other,
-    /// The device was unlinked, or the phone is gone.
-    DeviceDisconnected,
-    /// The session is lost: somebody must read a new QR code.
-    SessionExpired,
-    /// WhatsApp has probably blocked the number.
-    NumberBlocked,
-}
-
-impl Reason {
-    /// Every reason, from mild to severe.
-    pub const ALL: [Self; 12] = [
-        Self::NotInInventory,
-        Self::CertificateExpiring,
-        Self::DiskNearlyFull,
-        Self::SinkFailing,
-        Self::StoreNotWriting,
-        Self::Expiring,
-        Self::WebhookDrift,
-        Self::GatewayUnreachable,
-        Self::Other,
-        Self::DeviceDisconnected,
-        Self::SessionExpired,
-        Self::NumberBlocked,
-    ];
-
-    /// Whether the line itself is down. What is not has incidents of its own, one a reason, beside the line's outage.
-    pub fn is_outage(self) -> bool {
-        let amiss =
-            matches!(self, Self::NotInInventory | Self::Expiring | Self::WebhookDrift | Self::GatewayUnreachable);
-        !amiss && !self.is_own()
-    }
-
-    /// Whether it is no line that has it, but linedown itself.
-    pub fn is_own(self) -> bool {
-        matches!(self, Self::CertificateExpiring | Self::DiskNearlyFull | Self::SinkFailing | Self::StoreNotWriting)
-    }
-
-    /// As stored, shown and matched.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::NotInInventory => "not-in-inventory",
-            Self::CertificateExpiring => "certificate-expiring",
-            Self::DiskNearlyFull => "disk-nearly-full",
-            Self::SinkFailing => "sink-failing",
-            Self::StoreNotWriting => "store-not-writing",
-            Self::Expiring => "expiring",
-            Self::WebhookDrift => "webhook-drift",
-            Self::GatewayUnreachable => "gateway-unreachable",
-            Self::Other => "other",
-            Self::DeviceDisconnected => "device-disconnected",
-            Self::SessionExpired => "session-expired",
-            Self::NumberBlocked => "number-blocked",
-        }
-    }
-
-    /// The inverse of [`Reason::as_str`].
-    pub fn parse(text: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|reason| reason.as_str() == text)
-    }
 }
 
 /// A message that another sink gave up on.

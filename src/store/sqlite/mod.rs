@@ -6,6 +6,7 @@ mod candidate;
 mod damage;
 mod flapping;
 mod gathering;
+mod job;
 mod lease;
 mod line;
 mod log;
@@ -14,6 +15,7 @@ mod owe;
 mod people;
 mod room;
 mod row;
+mod scribe;
 mod set_back;
 mod settle;
 mod silence;
@@ -41,8 +43,10 @@ use crate::link::{self, Purpose};
 use crate::rule::Routing;
 use crate::source::Event;
 use damage::Damage;
+use job::failure;
 use lease::Lessor;
-use writer::{Observer, Writer, failure};
+use scribe::Observer;
+use writer::Writer;
 
 /// The format of the tables, in `PRAGMA user_version`.
 const FORMAT: i64 = 4;
@@ -379,7 +383,7 @@ impl Store for Sqlite {
     }
 
     async fn writable(&self) -> Result<(), StoreError> {
-        self.writer.write(move |connection| connection.execute(writer::TOUCH, []).map(|_| ())).await
+        self.writer.write(move |connection| connection.execute(scribe::TOUCH, []).map(|_| ())).await
     }
 
     async fn incidents(&self, open_only: bool, limit: usize) -> Result<Vec<Incident>, StoreError> {
