@@ -55,17 +55,23 @@ enum Other {
     Unknown { failure: Trouble },
 }
 
+/// What is said where no address is known.
+const UNCOMPARED: &str = "webhooks were not compared: set `public_url` in [server]\n";
+
 pub(super) async fn run(config: &Config, arguments: &Arguments) -> Result<Code, CommandError> {
     let sources = Source::chosen(config, arguments.source.as_deref())?;
     let (mut rows, mut asked) = (Vec::new(), 0);
+    let compares = arguments.fix || config.server.public_url.is_some();
     for source in &sources {
-        let (addresses, fleet) = (source.addresses()?, source.fleet()?);
+        // Without an address of our own there is none to compare theirs with, but all else.
+        let addresses = compares.then(|| source.addresses()).transpose()?;
+        let (addresses, fleet) = (addresses.as_ref(), source.fleet()?);
         let lines = &source.access.lines;
         asked += lines.len();
         let progress = Progress::new("asking about", lines.len());
         let work = async |place: usize| {
             let line = &lines[place];
-            let found = one(&fleet, &addresses, line, arguments.fix).await;
+            let found = one(&fleet, addresses, line, arguments.fix).await;
             found.into_iter().map(|(what, fixed)| source.row(&line.instance, what, fixed)).collect::<Vec<Row>>()
         };
         let found = fleet.each(lines.len(), work, |count| progress.done(count)).await;
@@ -74,7 +80,7 @@ pub(super) async fn run(config: &Config, arguments: &Arguments) -> Result<Code, 
         let without = source.without_token(&sources);
         rows.extend(without.into_iter().map(|id| source.row(id, What::Other(Other::NoToken), false)));
         if source.access.partner_token.is_some() {
-            rows.append(&mut strangers(source, &fleet, &addresses).await);
+            rows.append(&mut strangers(source, &fleet, addresses).await);
         }
     }
     if arguments.json {
@@ -82,13 +88,14 @@ pub(super) async fn run(config: &Config, arguments: &Arguments) -> Result<Code, 
     } else if asked == 0 && rows.is_empty() {
         output::print(NO_LINES)?;
     } else {
-        output::print(&told(&rows, asked))?;
+        let uncompared = if compares { "" } else { UNCOMPARED };
+        output::print(&format!("{}{uncompared}", told(&rows, asked)))?;
     }
     Ok(if rows.iter().all(|row| row.fixed) { Code::Done } else { Code::Failed })
 }
 
 /// What is amiss with one line, and whether that was set right.
-async fn one(fleet: &Fleet, addresses: &Addresses, line: &Line, fix: bool) -> Vec<(What, bool)> {
+async fn one(fleet: &Fleet, addresses: Option<&Addresses>, line: &Line, fix: bool) -> Vec<(What, bool)> {
     let unknown = |failure: &Failure| (What::Other(Other::Unknown { failure: failure.into() }), false);
     let profile = match fleet.ask(|| fleet.client().profile(line)).await {
         Ok(profile) => profile,
@@ -96,9 +103,9 @@ async fn one(fleet: &Fleet, addresses: &Addresses, line: &Line, fix: bool) -> Ve
     };
     let mut rows = Vec::new();
     let due_within = fleet.client().access().audit.due_within;
-    for finding in findings(&line.instance, &profile, Some(addresses), due_within, clock::now()) {
+    for finding in findings(&line.instance, &profile, addresses, due_within, clock::now()) {
         let mut fixed = false;
-        if let (true, Finding::WebhookDrift { webhook, .. }) = (fix, &finding) {
+        if let (true, Some(addresses), Finding::WebhookDrift { webhook, .. }) = (fix, addresses, &finding) {
             match register::register(fleet, addresses, line, *webhook).await {
                 Ok(()) => fixed = true,
                 Err(failure) => rows.push(unknown(&failure)),
@@ -110,7 +117,7 @@ async fn one(fleet: &Fleet, addresses: &Addresses, line: &Line, fix: bool) -> Ve
 }
 
 /// The partner's instances that the inventory lacks.
-async fn strangers(source: &Source<'_>, fleet: &Fleet, addresses: &Addresses) -> Vec<Row> {
+async fn strangers(source: &Source<'_>, fleet: &Fleet, addresses: Option<&Addresses>) -> Vec<Row> {
     let known = |instance: &str| source.config.routing.inventory.contains(instance);
     let members = match fleet.strangers(known).await {
         Ok(members) => members,
@@ -120,7 +127,7 @@ async fn strangers(source: &Source<'_>, fleet: &Fleet, addresses: &Addresses) ->
         }
     };
     let row = |member: Member| {
-        let what = What::Found(stranger(&member, Some(addresses)));
+        let what = What::Found(stranger(&member, addresses));
         let Member { instance, name, .. } = member;
         Row { source: source.name.to_owned(), instance: Some(instance), name, what, fixed: false }
     };

@@ -218,3 +218,16 @@ fn on_a_terminal_a_long_list_says_how_far_it_is() {
     }
     assert_eq!(changes(&gateway.calls()).len(), 60);
 }
+
+#[test]
+fn what_needs_no_address_of_ours_is_audited_without_one() {
+    let Place { gateway, daemon } = place(&["A"]);
+    gateway.change("A", |instance| instance.due = json!(1_700_000_000));
+    let public_url = "public_url = \"https://alerts.example.com\"\n";
+    daemon.configure(&sections(&gateway, &["A"], "").replace(public_url, ""));
+    let ended = daemon.command(&["z-api", "audit"]);
+    assert_eq!(ended.code, Some(1), "{ended:?}");
+    assert!(ended.out.contains("1 amiss") && ended.out.ends_with("set `public_url` in [server]\n"), "{}", ended.out);
+    assert_eq!(json_of(&daemon, &["z-api", "audit"]).1.len(), 1);
+    assert_eq!(daemon.command(&["z-api", "audit", "--fix"]).code, Some(78));
+}
