@@ -86,6 +86,9 @@ pub struct Problem {
     pub expected: Option<String>,
     /// What to do.
     pub hint: Option<String>,
+    /// Names of which each makes this untrue if it is set: nobody is told of it while one may stand in a file that
+    /// could not be read.
+    pub unless: Box<[String]>,
 }
 
 /// How bad a [`Problem`] is.
@@ -100,7 +103,7 @@ pub enum Severity {
 impl Problem {
     /// An error at a place.
     pub fn error(path: Path, what: impl Into<String>) -> Self {
-        Self { path, severity: Severity::Error, what: what.into(), expected: None, hint: None }
+        Self { path, severity: Severity::Error, what: what.into(), expected: None, hint: None, unless: Box::default() }
     }
 
     /// A warning about a place.
@@ -119,6 +122,13 @@ impl Problem {
     #[must_use]
     pub fn hint(mut self, hint: impl Into<String>) -> Self {
         self.hint = Some(hint.into());
+        self
+    }
+
+    /// With a name that makes it untrue if it is set.
+    #[must_use]
+    pub fn unless(mut self, name: impl Into<String>) -> Self {
+        self.unless = [name.into()].into();
         self
     }
 }
@@ -166,8 +176,8 @@ impl<'a> Section<'a> {
     }
 
     /// Notes that a key is missing, at the section itself.
-    pub fn missing(&mut self, key: &str, hint: impl Into<String>) {
-        self.note(Problem::error(self.path.clone(), format!("`{key}` is missing")).hint(hint));
+    pub fn missing(&mut self, key: &str, hint: impl Into<String>) -> &mut Problem {
+        self.note(Problem::error(self.path.clone(), format!("`{key}` is missing")).hint(hint).unless(key))
     }
 
     fn note(&mut self, problem: Problem) -> &mut Problem {

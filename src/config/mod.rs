@@ -113,11 +113,11 @@ pub struct Loaded {
 pub fn load(main: &FilePath, kinds: &[SinkKind], source_kinds: &[&str], process: &Process) -> Loaded {
     let (layers, mut problems) = match Layers::read(main, &process.variables) {
         Ok(read) => read,
-        Err(rows) => return Loaded { config: None, report: Report::new(rows) },
+        Err(row) => return Loaded { config: None, report: Report::new([*row]) },
     };
     let textual = layers.variables.keys().cloned().collect();
     let environment = Environment { secrets: process.secrets.clone(), textual };
-    let mut reader = Reader::new(&environment);
+    let mut reader = Reader::new(&environment, &layers.files);
     let inventory = inventory::read(&layers.instances, &Path(vec![INVENTORY.into()]), &mut reader);
     let config = check(&layers, inventory, kinds, source_kinds, process, &mut reader);
     problems.append(&mut reader.into_problems());

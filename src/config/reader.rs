@@ -2,6 +2,7 @@
 
 use std::fmt::Display;
 
+use super::file::File;
 use super::layers::Element;
 
 use linedown_sinks::{Environment, Key, Path, Problem, Section, Severity, closest, one_of};
@@ -19,15 +20,21 @@ pub(super) const UNKNOWN_KEY: &str = "unknown key";
 /// Reads sections and collects their problems.
 pub(super) struct Reader<'e> {
     pub(super) environment: &'e Environment,
+    files: &'e [File],
     problems: Vec<Problem>,
 }
 
 impl<'e> Reader<'e> {
-    pub(super) fn new(environment: &'e Environment) -> Self {
-        Self { environment, problems: Vec::new() }
+    pub(super) fn new(environment: &'e Environment, files: &'e [File]) -> Self {
+        Self { environment, files, problems: Vec::new() }
     }
 
+    /// Notes a problem, but for one that might not be, were a file read that could not be.
     pub(super) fn note(&mut self, problem: Problem) {
+        let may_be_set = |name: &String| self.files.iter().any(|file| file.may_set(name));
+        if problem.unless.iter().any(may_be_set) {
+            return;
+        }
         if self.problems.len() < MOST {
             self.problems.push(reworded(problem));
         } else if self.problems.len() == MOST {

@@ -69,12 +69,13 @@ pub(super) fn read(value: &Value, path: &Path, now: Timestamp, reader: &mut Read
     if let Some(listen) = listen.filter(|listen| !listen.ip().is_loopback() && !wants_tls) {
         let what = format!("{listen} is open to the network and does without TLS: secrets can be read on their way");
         let hint = "set `tls`, or listen on 127.0.0.1 behind a proxy that has it";
-        reader.note(Problem::warning(path.join("listen"), what).hint(hint));
+        reader.note(Problem::warning(path.join("listen"), what).hint(hint).unless("tls"));
     }
     if keys.proxy_protocol && keys.trusted_proxies.is_empty() {
         let problem =
             Problem::error(path.join("proxy_protocol"), "nobody's word is taken: `trusted_proxies` is missing");
-        reader.note(problem.expected("the addresses that your proxy connects from, such as [\"10.0.0.0/8\"]"));
+        let problem = problem.expected("the addresses that your proxy connects from, such as [\"10.0.0.0/8\"]");
+        reader.note(problem.unless("trusted_proxies"));
     }
     Server {
         listen: listen.unwrap_or(DEFAULT_LISTEN),

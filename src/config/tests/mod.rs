@@ -1,5 +1,6 @@
 //! Configs as users write them, and what they are told.
 
+mod gaps;
 mod layering;
 mod mistakes;
 mod pieces;
