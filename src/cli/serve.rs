@@ -14,7 +14,8 @@ pub(super) struct Arguments {
 }
 
 pub(super) async fn run(place: Place, arguments: Arguments) -> Result<Code, CommandError> {
-    let _log = process::log(arguments.log_format, output::colour_on_stderr());
+    let _log = process::log(arguments.log_format, output::colour_on_stderr())
+        .map_err(|error| CommandError::new(Code::Usage, error.to_string()).hint(error.hint))?;
     let config = load(&place, output::colour_on_stderr()).map_err(CommandError::report)?;
     let signals = process::signals()
         .map_err(|error| CommandError::new(Code::Failed, "cannot catch signals").caused_by(&error))?;
