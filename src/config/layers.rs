@@ -86,6 +86,11 @@ impl Layers {
         Ok((Self { files, variables, tables, instances, appended }, problems))
     }
 
+    /// What is named in a table, rightly or not.
+    pub(super) fn names(&self, table: &str) -> impl Iterator<Item = &str> {
+        self.tables.get(table).and_then(Value::as_object).into_iter().flat_map(|table| table.keys().map(String::as_str))
+    }
+
     /// What all files together have in an appended list.
     pub(super) fn appended(&self, list: &str) -> &[Element] {
         self.appended.get(list).map(Vec::as_slice).unwrap_or_default()

@@ -14,6 +14,9 @@ use crate::period::NO_UNIT;
 /// Most problems noted; a config that has more is another file given by mistake.
 const MOST: usize = 1_000;
 
+/// Most names listed as those expected.
+const NAMED: usize = 20;
+
 /// How problems begin that are about a key and not about its value.
 pub(super) const UNKNOWN_KEY: &str = "unknown key";
 
@@ -142,6 +145,11 @@ pub(super) fn unknown_key(path: Path, key: &str, known: &[&str]) -> Problem {
 /// A hint at the name that was probably meant.
 pub(super) fn did_you_mean<'n>(wrong: &str, known: impl IntoIterator<Item = &'n str>) -> Option<String> {
     closest(wrong, known).map(|near| format!("did you mean `{near}`?"))
+}
+
+/// The first of these names as a choice.
+pub(super) fn some_of(names: &[&str]) -> String {
+    one_of(&names[..names.len().min(NAMED)])
 }
 
 /// A number out of bounds.

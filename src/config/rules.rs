@@ -3,12 +3,12 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use linedown_sinks::{Path, Problem, Section, excerpt, one_of};
+use linedown_sinks::{Path, Problem, Section, excerpt};
 use serde::Deserialize;
 use serde_json::Value;
 
 use super::layers::Element;
-use super::reader::{Reader, did_you_mean, is_missing};
+use super::reader::{Reader, did_you_mean, is_missing, some_of};
 use crate::period::Period;
 use crate::rule::flapping::Flapping;
 use crate::rule::matcher::{Field, Matcher};
@@ -28,9 +28,6 @@ const LONGEST_WITHIN: Duration = Duration::from_hours(24 * 7);
 
 /// Longest name of a rule, in characters.
 const LONGEST_NAME: usize = 100;
-
-/// Most names listed as those expected.
-const NAMED: usize = 20;
 
 /// What rules may refer to.
 pub(super) struct Known<'c> {
@@ -197,10 +194,6 @@ pub(super) fn read_matcher(value: &Value, path: &Path, known: &Known<'_>, reader
         }
     }
     matcher
-}
-
-fn some_of(names: &[&str]) -> String {
-    one_of(&names[..names.len().min(NAMED)])
 }
 
 /// The sinks of a rule or a step that stands at `path`.
