@@ -1,5 +1,6 @@
 //! What surrounds the daemon in its process: signals and the log.
 
+use std::env;
 use std::fs::File;
 use std::io::{self, BufWriter};
 use std::mem;
@@ -9,6 +10,7 @@ use std::thread;
 use std::time::Duration;
 
 use clap::ValueEnum;
+use linedown_sinks::{closest, excerpt, one_of};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{mpsc, watch};
 use tracing_appender::non_blocking::{ErrorCounter, NonBlocking, NonBlockingBuilder, WorkerGuard};
@@ -65,11 +67,28 @@ const WRITTEN_AT_ONCE: usize = 64 * 1024;
 /// How long the next ones may wait then.
 const REST: Duration = Duration::from_millis(5);
 
-/// Records go to journald where systemd started us, else to standard error; `LINEDOWN_LOG` filters them (`info` by
-/// default). A thread of its own writes them: those that wait go in one write. The rest of them is written when the
-/// answer is dropped.
-pub(crate) fn log(format: Option<LogFormat>, colour: bool) -> WorkerGuard {
-    let filter = EnvFilter::try_from_env("LINEDOWN_LOG").unwrap_or_else(|_| EnvFilter::new("info"));
+/// The variable that says what is logged.
+const VARIABLE: &str = "LINEDOWN_LOG";
+
+/// How much of it may be wanted.
+const LEVELS: [&str; 6] = ["off", "error", "warn", "info", "debug", "trace"];
+
+/// What is logged if nothing else is wanted.
+const DEFAULT: &str = "info";
+
+/// Why nobody knows what is to be logged.
+#[derive(Debug, thiserror::Error)]
+#[error("{VARIABLE}: `{part}` is no filter of the log")]
+pub(crate) struct NoFilter {
+    part: String,
+    /// What to do.
+    pub(crate) hint: String,
+}
+
+/// Records go to journald where systemd started us, else to standard error; `LINEDOWN_LOG` filters them. A thread of
+/// its own writes them: those that wait go in one write. The rest of them is written when the answer is dropped.
+pub(crate) fn log(format: Option<LogFormat>, colour: bool) -> Result<WorkerGuard, NoFilter> {
+    let filter = filter(&env::var(VARIABLE).unwrap_or_default())?;
     let by_itself = || if journal::has_stderr() { LogFormat::Journal } else { LogFormat::Text };
     let format = format.unwrap_or_else(by_itself);
     let (writer, guard) = match format {
@@ -78,7 +97,7 @@ pub(crate) fn log(format: Option<LogFormat>, colour: bool) -> WorkerGuard {
     };
     if let LogFormat::Journal = format {
         tracing_subscriber::registry().with(filter).with(Journal(writer)).init();
-        return guard;
+        return Ok(guard);
     }
     let written = fmt().with_env_filter(filter).with_writer(writer).with_target(false);
     match format {
@@ -87,7 +106,34 @@ pub(crate) fn log(format: Option<LogFormat>, colour: bool) -> WorkerGuard {
         _ if journal::has_stderr() => written.with_ansi(false).without_time().init(),
         _ => written.with_ansi(colour).init(),
     }
-    guard
+    Ok(guard)
+}
+
+/// A level, or one for a part of the program (`linedown::store=debug`), or several of these with commas between; what
+/// none of them is about is logged at `info`. A word that is no level would silence all of it: it would be taken for
+/// the name of a part.
+fn filter(text: &str) -> Result<EnvFilter, NoFilter> {
+    let mut parts: Vec<&str> = text.split(',').map(str::trim).filter(|part| !part.is_empty()).collect();
+    for part in &parts {
+        let (target, level) = part.rsplit_once('=').map_or((None, *part), |(target, level)| (Some(target), level));
+        if target == Some("") || !LEVELS.contains(&level.to_ascii_lowercase().as_str()) {
+            return Err(no_filter(part, level));
+        }
+    }
+    if parts.iter().all(|part| part.contains('=')) {
+        parts.push(DEFAULT);
+    }
+    EnvFilter::builder().parse(parts.join(",")).map_err(|_| no_filter(text, text))
+}
+
+fn no_filter(part: &str, level: &str) -> NoFilter {
+    let hint = match closest(level, LEVELS) {
+        Some(near) => format!("did you mean `{near}`?"),
+        None => {
+            format!("write {}, or a part of the program with one of them: `linedown::store=debug`", one_of(&LEVELS))
+        }
+    };
+    NoFilter { part: excerpt(part), hint }
 }
 
 /// Without the lock of the one that everybody shares: who writes to that does not wait for a log that nobody reads.
@@ -163,6 +209,16 @@ mod tests {
         fn flush(&mut self) -> io::Result<()> {
             Ok(())
         }
+    }
+
+    #[test]
+    fn what_is_wanted_of_the_log_is_laid_over_what_is_there_by_default() {
+        for (text, most) in [("", "info"), ("off", "off"), ("Warn", "warn"), ("linedown::store=debug", "debug")] {
+            let filter = filter(text).unwrap();
+            assert_eq!(filter.max_level_hint().map(|level| level.to_string()).as_deref(), Some(most), "{text}");
+        }
+        let parts = filter("hyper=off, linedown::store=debug").unwrap().to_string();
+        assert!(["info", "hyper=off", "linedown::store=debug"].iter().all(|part| parts.contains(part)), "{parts}");
     }
 
     #[test]

@@ -6,6 +6,7 @@
 
 use std::collections::BTreeSet;
 use std::fmt;
+use std::io;
 
 use secrecy::SecretString;
 use serde::de::DeserializeOwned;
@@ -86,6 +87,9 @@ pub struct Problem {
     pub expected: Option<String>,
     /// What to do.
     pub hint: Option<String>,
+    /// Names of which each makes this untrue if it is set: nobody is told of it while one may stand in a file that
+    /// could not be read.
+    pub unless: Box<[String]>,
 }
 
 /// How bad a [`Problem`] is.
@@ -100,7 +104,7 @@ pub enum Severity {
 impl Problem {
     /// An error at a place.
     pub fn error(path: Path, what: impl Into<String>) -> Self {
-        Self { path, severity: Severity::Error, what: what.into(), expected: None, hint: None }
+        Self { path, severity: Severity::Error, what: what.into(), expected: None, hint: None, unless: Box::default() }
     }
 
     /// A warning about a place.
@@ -119,6 +123,13 @@ impl Problem {
     #[must_use]
     pub fn hint(mut self, hint: impl Into<String>) -> Self {
         self.hint = Some(hint.into());
+        self
+    }
+
+    /// With a name that makes it untrue if it is set.
+    #[must_use]
+    pub fn unless(mut self, name: impl Into<String>) -> Self {
+        self.unless = [name.into()].into();
         self
     }
 }
@@ -166,8 +177,8 @@ impl<'a> Section<'a> {
     }
 
     /// Notes that a key is missing, at the section itself.
-    pub fn missing(&mut self, key: &str, hint: impl Into<String>) {
-        self.note(Problem::error(self.path.clone(), format!("`{key}` is missing")).hint(hint));
+    pub fn missing(&mut self, key: &str, hint: impl Into<String>) -> &mut Problem {
+        self.note(Problem::error(self.path.clone(), format!("`{key}` is missing")).hint(hint).unless(key))
     }
 
     fn note(&mut self, problem: Problem) -> &mut Problem {
@@ -214,11 +225,7 @@ impl<'a> Section<'a> {
             }
             Err(error) => {
                 let why = std::error::Error::source(&error).map(|source| format!(": {source}")).unwrap_or_default();
-                let problem = self.error(key, format!("{error}{why}"));
-                if matches!(secret, Secret::Credential(_)) {
-                    problem.hint =
-                        Some("for the service, write it to /etc/linedown/credentials and restart linedown".into());
-                }
+                self.error(key, format!("{error}{why}")).hint = Some(advice(secret, &error).into());
                 None
             }
         }
@@ -262,6 +269,30 @@ impl<'a> Section<'a> {
             problem.hint = near.map(|near| format!("did you mean `{near}`?"));
         }
         problem
+    }
+}
+
+/// What to do about a secret that is not to be had.
+fn advice(secret: &Secret, error: &SecretError) -> &'static str {
+    match (secret, error) {
+        (_, SecretError::Name(_)) => "it is the name of a file in /etc/linedown/credentials, without the folder",
+        (_, SecretError::Long(_)) => "is it the right file?",
+        (_, SecretError::NoFile) => "write the whole path of the file that it stands in",
+        (Secret::Credential(_), _) => "for the service, write it to /etc/linedown/credentials and restart linedown",
+        (_, SecretError::File { source, .. }) => unread(source),
+        (Secret::Env(_), _) => "for the service, set it with `Environment=` in `systemctl edit linedown`",
+        _ => "write the secret there, or where it is: { file = … }, { env = … } or { credential = … }",
+    }
+}
+
+/// What to do about a file or a folder that cannot be read.
+pub fn unread(error: &io::Error) -> &'static str {
+    match error.kind() {
+        io::ErrorKind::NotFound => "write the whole path of one that is there",
+        io::ErrorKind::PermissionDenied => "check as the user that the service runs as, or use a credential",
+        io::ErrorKind::IsADirectory => "that is a folder: name a file",
+        io::ErrorKind::NotADirectory => "that is a file: name a folder",
+        _ => "is it the right file?",
     }
 }
 

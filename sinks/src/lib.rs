@@ -25,7 +25,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 
-pub use config::{Environment, Key, Path, Problem, Section, Severity, closest, one_of};
+pub use config::{Environment, Key, Path, Problem, Section, Severity, closest, one_of, unread};
 pub use failure::{EXCERPT, Failure, FailureKind, excerpt};
 pub use http::use_ring;
 pub use notification::{Acknowledged, Flapping, Incident, Instance, Item, Kind, Notification, Standing, Undelivered};

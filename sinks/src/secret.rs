@@ -87,6 +87,12 @@ pub enum SecretError {
     /// There is nothing in it.
     #[error("the secret is empty")]
     Empty,
+    /// It cannot be meant.
+    #[error("{0} is larger than 64 KiB, which no secret is")]
+    Long(PathBuf),
+    /// The file's path is empty.
+    #[error("no file is named")]
+    NoFile,
     /// A credential's name is a file name, nothing more.
     #[error("{0} is not the name of a credential")]
     Name(String),
@@ -107,6 +113,7 @@ impl Secrets {
     pub fn get(&self, secret: &Secret) -> Result<SecretString, SecretError> {
         let value = match secret {
             Secret::Plain(value) => value.clone(),
+            Secret::File(path) if path.as_os_str().is_empty() => return Err(SecretError::NoFile),
             Secret::File(path) => read(path)?,
             Secret::Env(name) => std::env::var(name).map_err(|_| SecretError::Env(name.clone()))?.into(),
             Secret::Credential(name) => {
@@ -134,7 +141,10 @@ fn read(path: &std::path::Path) -> Result<SecretString, SecretError> {
     let failed = |source| SecretError::File { path: path.to_owned(), source };
     let mut text = String::new();
     let file = std::fs::File::open(path).map_err(failed)?;
-    file.take(LARGEST).read_to_string(&mut text).map_err(failed)?;
+    file.take(LARGEST + 1).read_to_string(&mut text).map_err(failed)?;
+    if text.len() as u64 > LARGEST {
+        return Err(SecretError::Long(path.to_owned()));
+    }
     Ok(text.trim_end_matches(['\r', '\n']).into())
 }
 
@@ -160,6 +170,19 @@ mod tests {
     #[test]
     fn a_secret_does_not_print_itself() {
         assert!(!format!("{:?}", parse(r#""hunter2""#).unwrap()).contains("hunter2"));
+    }
+
+    #[test]
+    fn what_is_larger_than_a_secret_is_none() {
+        let folder = tempfile::tempdir().unwrap();
+        let (most, more) = (folder.path().join("most"), folder.path().join("more"));
+        std::fs::write(&most, "x".repeat(64 * 1024)).unwrap();
+        std::fs::write(&more, "x".repeat(64 * 1024 + 1)).unwrap();
+        let secrets = Secrets::default();
+        assert_eq!(secrets.get(&Secret::File(most)).unwrap().expose_secret().len(), 64 * 1024);
+        for path in [more, "/dev/zero".into()] {
+            assert!(matches!(secrets.get(&Secret::File(path.clone())), Err(SecretError::Long(_))), "{path:?}");
+        }
     }
 
     #[test]

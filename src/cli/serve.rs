@@ -1,5 +1,7 @@
 //! `linedown serve`: the daemon.
 
+use std::io::ErrorKind;
+
 use clap::ValueEnum;
 
 use super::{Code, CommandError, Place, output, variable};
@@ -17,7 +19,8 @@ pub(super) struct Arguments {
 }
 
 pub(super) async fn run(place: Place, arguments: Arguments) -> Result<Code, CommandError> {
-    let _log = process::log(log_format(&arguments)?, output::colour_on_stderr());
+    let _log = process::log(log_format(&arguments)?, output::colour_on_stderr())
+        .map_err(|error| CommandError::new(Code::Usage, error.to_string()).hint(error.hint))?;
     let config = load(&place, output::colour_on_stderr()).map_err(CommandError::report)?;
     let signals = process::signals()
         .map_err(|error| CommandError::new(Code::Failed, "cannot catch signals").caused_by(&error))?;
@@ -62,18 +65,45 @@ fn explained(error: &StartError) -> CommandError {
     if let Some(cause) = std::error::Error::source(error) {
         described = described.caused_by(cause);
     }
+    match advice(error) {
+        Some(hint) => described.hint(hint),
+        None => described,
+    }
+}
+
+/// What to do.
+fn advice(error: &StartError) -> Option<&'static str> {
+    Some(match error {
+        StartError::Listen { source, .. } => match source.kind() {
+            ErrorKind::AddrInUse => "another program has the port; choose another `server.listen`",
+            ErrorKind::AddrNotAvailable => {
+                "this machine has no such address: set `server.listen` to one that `ip address` shows, or to 0.0.0.0"
+            }
+            ErrorKind::PermissionDenied => {
+                "ports below 1024 need a privilege: let systemd open it (linedown.socket), or choose a higher one"
+            }
+            _ => "choose another `server.listen`",
+        },
+        StartError::Inherited(_) => {
+            "`systemctl cat linedown.socket` shows it; it needs exactly one `ListenStream=` with a TCP port"
+        }
+        StartError::Store(error) => return Some(advice_on_store(error)),
+        StartError::Damaged => "start it again, as systemd does by itself; then look after the disk",
+        StartError::Local { .. } => "set `server.api` to a path of its own, which this user may write",
+        StartError::Sink(_) | StartError::Gateway(_) | StartError::Tls(_) => return None,
+    })
+}
+
+fn advice_on_store(error: &StoreError) -> &'static str {
     match error {
-        StartError::Listen { .. } => {
-            described.hint("another program may have the port; choose another `server.listen`")
+        StoreError::InUse(_) => "a daemon is running already; look with `linedown incidents`",
+        StoreError::TooNew { .. } => {
+            "install the version that wrote it, or a later one; or put back a copy of the store from before"
         }
-        StartError::Inherited(_) => described
-            .hint("`systemctl cat linedown.socket` shows it; it needs exactly one `ListenStream=` with a TCP port"),
-        StartError::Store(StoreError::InUse(_)) => {
-            described.hint("a daemon is running already; look with `linedown incidents`")
+        StoreError::Open { source, .. } if source.kind() == ErrorKind::IsADirectory => {
+            "that is a folder: let `store.url` name a file in it, such as linedown.db"
         }
-        StartError::Damaged => described.hint("start it again, as systemd does by itself; then look after the disk"),
-        StartError::Store(_) => described.hint("the folder must exist and be writable for the user that runs linedown"),
-        StartError::Local { .. } => described.hint("set `server.api` to a path of its own, which this user may write"),
-        StartError::Sink(_) | StartError::Gateway(_) | StartError::Tls(_) => described,
+        StoreError::Full => "make room on its disk",
+        _ => "the folder must exist and be writable for the user that runs linedown",
     }
 }

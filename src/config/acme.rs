@@ -76,7 +76,8 @@ fn from_public_url(public_url: Option<&str>, section: &mut Section<'_>) -> Vec<S
     let host = public_url.and_then(|url| Url::parse(url).ok()).and_then(|url| url.host_str().map(str::to_owned));
     let name = host.filter(|name| mistake(name, true).is_none());
     if name.is_none() {
-        section.missing("names", "list the names that gateways post to, or set `server.public_url` to such a name");
+        let hint = "list the names that gateways post to, or set `server.public_url` to such a name";
+        section.missing("names", hint).unless = ["names".into(), "public_url".into()].into();
     }
     name.into_iter().collect()
 }

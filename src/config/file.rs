@@ -1,10 +1,12 @@
-//! One file of the config: read with bounds, its syntax checked, its values handed on for merging.
+//! One file of the config: read with bounds, its syntax checked, its values handed on for merging. A file that cannot
+//! be read is one without values: it says what is wrong with it, and hides no mistake of another.
 
 use std::fs;
 use std::io::{self, Read};
 use std::ops::Range;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path as FilePath;
+use std::string::FromUtf8Error;
 
 use config::{ConfigError, Map, Value as Merged, ValueKind};
 use serde_json::Value;
@@ -31,12 +33,14 @@ pub(super) struct File {
     pub(super) text: String,
     /// Whether every user of the machine can read it.
     pub(super) public: bool,
-    /// In which it is parsed.
+    /// In which it is parsed; none if it cannot be.
     pub(super) pieces: Vec<Piece>,
+    /// What kept some of it, or all, from being read; each with its offset.
+    pub(super) mistakes: Vec<(usize, Row)>,
 }
 
 /// A file's values on their way into the merging.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Values {
     /// All but the appended lists and the inventory.
     tables: Map<String, Merged>,
@@ -44,8 +48,18 @@ pub(super) struct Values {
     appended: Map<String, Merged>,
 }
 
-/// Mistakes in a file's syntax, each with its place.
+/// Mistakes in a file's text, each with its place.
 type Wrong = Vec<(Range<usize>, String)>;
+
+/// What comes of parsing.
+#[derive(Default)]
+struct Parsed {
+    tables: Map<String, Merged>,
+    instances: Option<Instances>,
+    wrong: Wrong,
+    /// Whether it is what the file says, but for values that are wrong. They are left out.
+    is_whole: bool,
+}
 
 /// Lists that a later file adds to. To replace them would silently drop alerts, or let them ring at night.
 pub(super) const APPENDED: [&str; 2] = ["rules", "quiet"];
@@ -68,73 +82,104 @@ impl config::Source for Values {
 
 impl File {
     /// Reads a file, at most [`LARGEST`] bytes of valid UTF-8.
-    pub(super) fn read(path: &FilePath) -> Result<Self, Box<Row>> {
+    /// `gone` is what to do if there is none.
+    pub(super) fn read(path: &FilePath, gone: &str) -> Self {
         let name = path.display().to_string();
-        let (bytes, public) = bytes(path).map_err(|error| {
-            let why = match error.kind() {
-                io::ErrorKind::NotFound => "there is no such file".to_owned(),
-                _ => format!("cannot be read: {error}"),
-            };
-            Box::new(Row::error(&name, why))
-        })?;
+        let (bytes, public) = match bytes(path) {
+            Ok(read) => read,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                return Self::unread(Row::error(name, "there is no such file").hint(gone));
+            }
+            Err(error) => {
+                let row = Row::error(name, format!("cannot be read: {error}"));
+                return Self::unread(row.hint("it must be a file that the user who runs linedown may read"));
+            }
+        };
         if bytes.len() as u64 > LARGEST {
-            let row = Row::error(&name, "larger than 16 MiB, which is as much as is read of one file");
-            return Err(Box::new(row.hint("split it: files in `conf.d` beside the main file are read as well")));
+            let row = Row::error(name, "larger than 16 MiB, which is as much as is read of one file");
+            return Self::unread(row.hint("split it: files in `conf.d` beside the main file are read as well"));
         }
-        let text = String::from_utf8(bytes).map_err(|error| {
-            let valid = error.utf8_error().valid_up_to();
-            let before = String::from_utf8_lossy(&error.as_bytes()[..valid]).into_owned();
-            let row = Row::error(&name, "not valid UTF-8").at(Lines::of(&before).position(valid));
-            Box::new(row.hint("save the file as UTF-8"))
-        })?;
+        let text = match String::from_utf8(bytes) {
+            Ok(text) => text,
+            Err(error) => return Self::not_utf8(name, &error),
+        };
         // Windows' editors begin a file with a byte order mark; positions are better off without.
         let text = text.strip_prefix('\u{feff}').map(str::to_owned).unwrap_or(text);
         let pieces = pieces::cut(&text, ENOUGH);
-        Ok(Self { name, text, public, pieces })
+        Self { name, text, public, pieces, mistakes: Vec::new() }
     }
 
-    /// The file's values and its inventory, or every mistake in its syntax.
+    /// A file of which nothing is known, and why.
+    pub(super) fn unread(why: Row) -> Self {
+        let name = why.file.clone();
+        Self { name, text: String::new(), public: false, pieces: Vec::new(), mistakes: vec![(0, why)] }
+    }
+
+    fn not_utf8(name: String, error: &FromUtf8Error) -> Self {
+        let text = String::from_utf8_lossy(error.as_bytes()).into_owned();
+        let valid = error.utf8_error().valid_up_to();
+        let row = Row::error(name, "not valid UTF-8").at(Lines::of(&text).position(valid));
+        Self { text, ..Self::unread(row.hint("save the file as UTF-8")) }
+    }
+
+    /// Whether a name may be set in what could not be read of it.
+    pub(super) fn may_set(&self, name: &str) -> bool {
+        let is_part = |c: char| c.is_alphanumeric() || c == '_' || c == '-';
+        let is_whole =
+            |at: usize| !self.text[..at].ends_with(is_part) && !self.text[at + name.len()..].starts_with(is_part);
+        // An empty text with a mistake is one that was not read.
+        !self.mistakes.is_empty() && (self.text.is_empty() || self.text.match_indices(name).any(|(at, _)| is_whole(at)))
+    }
+
+    /// The file's values and its inventory. A mistake in a value leaves that out, one in the syntax leaves out all.
     ///
     /// The inventory goes another way: it may be large, and the `config` crate copies what it merges.
-    pub(super) fn values(&mut self, number: usize) -> Result<(Values, Option<Instances>), Vec<Row>> {
-        let mut read = self.read_pieces();
-        if read.is_err() && self.pieces.len() > 1 {
+    pub(super) fn values(&mut self, number: usize) -> (Values, Option<Instances>) {
+        let mut parsed = self.parse_pieces();
+        if self.pieces.len() > 1 && !(parsed.is_whole && parsed.wrong.is_empty()) {
             self.pieces = pieces::whole(&self.text);
-            read = self.read_pieces();
+            parsed = self.parse_pieces();
         }
-        let (mut tables, instances) = read.map_err(|wrong| self.syntax_errors(wrong))?;
+        let Parsed { mut tables, instances, wrong, is_whole } = parsed;
+        self.note(wrong);
+        if !is_whole {
+            self.pieces.clear();
+            return Default::default();
+        }
         let lists = APPENDED.iter().filter_map(|list| Some((appended_key(list, number), tables.remove(*list)?)));
         let appended = lists.collect();
-        Ok((Values { tables, appended }, instances))
+        (Values { tables, appended }, instances)
     }
 
     /// Piece by piece, each dropped before the next is parsed. Mistakes have their places if it is one piece.
-    fn read_pieces(&self) -> Result<(Map<String, Merged>, Option<Instances>), Wrong> {
-        let (mut tables, mut instances, mut wrong) = (Map::new(), None, Wrong::new());
+    fn parse_pieces(&self) -> Parsed {
+        let mut parsed = Parsed::default();
+        let in_one = self.pieces.len() <= 1;
         for (number, piece) in self.pieces.iter().enumerate() {
             let text = piece.text(&self.text);
             let (table, errors) = DeTable::parse_recoverable(&text);
-            wrong.extend(errors.iter().map(|error| (error.span().unwrap_or(0..0), error.message().to_owned())));
-            if !wrong.is_empty() {
-                return Err(wrong);
-            }
             let mut table = table.into_inner();
-            if let Some(inventory) = table.remove(INVENTORY) {
-                if number == 0 && self.pieces.len() > 1 {
-                    return Err(wrong);
-                }
-                read_inventory(inventory, instances.get_or_insert_default(), &mut wrong);
+            let inventory = table.remove(INVENTORY);
+            if !errors.is_empty() || (inventory.is_some() && number == 0 && !in_one) {
+                let wrong = errors.iter().map(|error| (error.span().unwrap_or(0..0), error.message().to_owned()));
+                return Parsed { wrong: wrong.collect(), ..Parsed::default() };
             }
-            tables.extend(merged_table(table, &mut wrong));
+            if let Some(inventory) = inventory {
+                read_inventory(&inventory, parsed.instances.get_or_insert_default(), &mut parsed.wrong);
+            }
+            parsed.tables.extend(merged_table(table, &mut parsed.wrong));
         }
-        let in_two = self.pieces.len() > 1 && instances.as_ref().is_some_and(Instances::has_duplicates);
-        if wrong.is_empty() && !in_two { Ok((tables, instances)) } else { Err(wrong) }
+        let is_whole = in_one || !parsed.instances.as_ref().is_some_and(Instances::has_duplicates);
+        Parsed { is_whole, ..parsed }
     }
 
-    fn syntax_errors(&self, mut wrong: Wrong) -> Vec<Row> {
-        wrong.sort_by_key(|(span, _)| span.start);
+    fn note(&mut self, wrong: Wrong) {
+        if wrong.is_empty() {
+            return;
+        }
         let lines = Lines::of(&self.text);
-        wrong.into_iter().map(|(span, what)| self.syntax_error(&lines, &span, &what)).collect()
+        let mistakes = wrong.into_iter().map(|(span, what)| (span.start, self.syntax_error(&lines, &span, &what)));
+        self.mistakes = mistakes.collect();
     }
 
     fn syntax_error(&self, lines: &Lines<'_>, span: &Range<usize>, what: &str) -> Row {
@@ -162,60 +207,74 @@ fn bytes(path: &FilePath) -> io::Result<(Vec<u8>, bool)> {
     Ok((bytes, metadata.permissions().mode() & 0o004 != 0))
 }
 
-fn read_inventory(inventory: Spanned<DeValue<'_>>, instances: &mut Instances, wrong: &mut Wrong) {
-    if !inventory.get_ref().is_table() {
-        return instances.replace(json(inventory, wrong));
-    }
-    if let DeValue::Table(lines) = inventory.into_inner() {
-        lines.into_iter().for_each(|(id, line)| instances.push(id.get_ref(), &json(line, wrong)));
+fn read_inventory(inventory: &Spanned<DeValue<'_>>, instances: &mut Instances, wrong: &mut Wrong) {
+    if let DeValue::Table(lines) = inventory.get_ref() {
+        for (id, line) in lines {
+            if let Some(line) = json(line, wrong) {
+                instances.push(id.get_ref(), &line);
+            }
+        }
+    } else if let Some(other) = json(inventory, wrong) {
+        instances.replace(other);
     }
 }
 
 fn merged_table(table: DeTable<'_>, wrong: &mut Wrong) -> Map<String, Merged> {
-    table.into_iter().map(|(key, value)| (key.into_inner().into_owned(), merged(value, wrong))).collect()
+    let values = table.into_iter();
+    values.filter_map(|(key, value)| Some((key.into_inner().into_owned(), merged(value, wrong)?))).collect()
 }
 
-fn merged(value: Spanned<DeValue<'_>>, wrong: &mut Wrong) -> Merged {
+/// None if it is wrong. A list is wrong with each of its values, since the places of the others would move.
+fn merged(value: Spanned<DeValue<'_>>, wrong: &mut Wrong) -> Option<Merged> {
     let span = value.span();
     let kind = match value.into_inner() {
         DeValue::String(text) => ValueKind::String(text.into_owned()),
         DeValue::Boolean(truth) => ValueKind::Boolean(truth),
         DeValue::Datetime(datetime) => ValueKind::String(datetime.to_string()),
-        DeValue::Integer(number) => ValueKind::I64(integer(&number, span, wrong)),
-        DeValue::Float(number) => ValueKind::Float(float(&number, span, wrong)),
-        DeValue::Array(values) => ValueKind::Array(values.into_iter().map(|value| merged(value, wrong)).collect()),
+        DeValue::Integer(number) => ValueKind::I64(integer(&number, span, wrong)?),
+        DeValue::Float(number) => ValueKind::Float(float(&number, span, wrong)?),
+        DeValue::Array(values) => {
+            let values: Vec<_> = values.into_iter().map(|value| merged(value, wrong)).collect();
+            ValueKind::Array(values.into_iter().collect::<Option<_>>()?)
+        }
         DeValue::Table(table) => ValueKind::Table(merged_table(table, wrong)),
     };
-    Merged::new(None, kind)
+    Some(Merged::new(None, kind))
 }
 
-fn json(value: Spanned<DeValue<'_>>, wrong: &mut Wrong) -> Value {
-    let span = value.span();
-    match value.into_inner() {
-        DeValue::String(text) => text.into_owned().into(),
-        DeValue::Boolean(truth) => truth.into(),
+/// As [`merged`].
+fn json(value: &Spanned<DeValue<'_>>, wrong: &mut Wrong) -> Option<Value> {
+    Some(match value.get_ref() {
+        DeValue::String(text) => text.as_ref().into(),
+        DeValue::Boolean(truth) => (*truth).into(),
         DeValue::Datetime(datetime) => datetime.to_string().into(),
-        DeValue::Integer(number) => integer(&number, span, wrong).into(),
-        DeValue::Float(number) => float(&number, span, wrong).into(),
-        DeValue::Array(values) => values.into_iter().map(|value| json(value, wrong)).collect(),
-        DeValue::Table(table) => {
-            table.into_iter().map(|(key, value)| (key.into_inner().into_owned(), json(value, wrong))).collect()
+        DeValue::Integer(number) => integer(number, value.span(), wrong)?.into(),
+        DeValue::Float(number) => float(number, value.span(), wrong)?.into(),
+        DeValue::Array(values) => {
+            let values: Vec<_> = values.iter().map(|value| json(value, wrong)).collect();
+            values.into_iter().collect::<Option<Vec<_>>>()?.into()
         }
+        DeValue::Table(table) => {
+            let values = table.iter();
+            values.filter_map(|(key, value)| Some((key.get_ref().to_string(), json(value, wrong)?))).collect()
+        }
+    })
+}
+
+fn integer(number: &DeInteger<'_>, span: Range<usize>, wrong: &mut Wrong) -> Option<i64> {
+    let integer = i64::from_str_radix(number.as_str(), number.radix()).ok();
+    if integer.is_none() {
+        wrong.push((span, format!("this number is too big, expected {} to {}", i64::MIN, i64::MAX)));
     }
+    integer
 }
 
-fn integer(number: &DeInteger<'_>, span: Range<usize>, wrong: &mut Wrong) -> i64 {
-    i64::from_str_radix(number.as_str(), number.radix()).unwrap_or_else(|_| {
-        wrong.push((span, "this number is too big".into()));
-        0
-    })
-}
-
-fn float(number: &DeFloat<'_>, span: Range<usize>, wrong: &mut Wrong) -> f64 {
-    number.as_str().parse().ok().filter(|number: &f64| number.is_finite()).unwrap_or_else(|| {
-        wrong.push((span, "this is no finite number".into()));
-        0.0
-    })
+fn float(number: &DeFloat<'_>, span: Range<usize>, wrong: &mut Wrong) -> Option<f64> {
+    let float = number.as_str().parse().ok().filter(|number: &f64| number.is_finite());
+    if float.is_none() {
+        wrong.push((span, "this is no finite number, expected a number such as 1.5".into()));
+    }
+    float
 }
 
 /// Finds the line and the column of an offset.

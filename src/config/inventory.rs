@@ -10,7 +10,7 @@ use serde_json::Value;
 use super::gateway::{NO_TOKEN, is_token};
 use super::instances::Instances;
 use super::privacy::is_public;
-use super::reader::{Reader, UNKNOWN_KEY};
+use super::reader::{Reader, UNKNOWN_KEY, did_you_mean, some_of};
 use crate::rule::inventory::Inventory as Lines;
 
 /// Longest name, in characters.
@@ -52,7 +52,7 @@ struct Keys {
 }
 
 /// Reads one instance after the other: there may be a hundred thousand of them.
-pub(super) fn read(instances: &Instances, path: &Path, reader: &mut Reader<'_>) -> Inventory {
+pub(super) fn read(instances: &Instances, sources: &[&str], path: &Path, reader: &mut Reader<'_>) -> Inventory {
     let mut inventory = Inventory::default();
     if let Some(other) = instances.other() {
         reader.table(other, path, "[instances.ID]");
@@ -78,6 +78,12 @@ pub(super) fn read(instances: &Instances, path: &Path, reader: &mut Reader<'_>) 
             }
             let value = read_token(&secret, &path, &mut inventory.lacks_credentials, reader);
             inventory.tokens.extend(value.map(|value| (id.to_owned(), Token { source, value })));
+        } else if let Some(source) = source.filter(|source| !sources.contains(&source.as_str())) {
+            // With a token it must be one that can be asked.
+            let mut problem = Problem::error(path.join("source"), format!("there is no source `{source}`"));
+            problem.hint = did_you_mean(&source, sources.iter().copied());
+            problem.expected = (!sources.is_empty()).then(|| some_of(sources));
+            reader.note(problem.unless(source));
         }
         check_bounds(name.as_deref(), &labels, &path, reader);
         inventory.lines.push(id, name.as_deref(), &labels);

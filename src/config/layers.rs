@@ -55,28 +55,21 @@ pub(super) struct Element {
 }
 
 impl Layers {
-    /// Reads and merges all of them. Problems are those of the environment; rows are what makes reading on
-    /// pointless: a file that cannot be read or is no TOML.
-    pub(super) fn read(main: &FilePath, variables: &[(String, String)]) -> Result<(Self, Vec<Problem>), Vec<Row>> {
-        let mut files = files(main)?;
+    /// Reads and merges all of them. Problems are those of the environment. The row is what makes reading on
+    /// pointless: that they cannot be merged.
+    pub(super) fn read(main: &FilePath, variables: &[(String, String)]) -> Result<(Self, Vec<Problem>), Box<Row>> {
+        let mut files = files(main);
         let mut builder = Merging::builder();
         let mut instances = Instances::default();
-        let mut wrong = Vec::new();
         for (number, file) in files.iter_mut().enumerate() {
-            match file.values(number) {
-                Ok((values, more)) => {
-                    builder = builder.add_source(values);
-                    if let Some(more) = more {
-                        instances.lay_over(more);
-                    }
-                }
-                Err(rows) => wrong.extend(rows),
+            let (values, more) = file.values(number);
+            builder = builder.add_source(values);
+            if let Some(more) = more {
+                instances.lay_over(more);
             }
         }
-        if !wrong.is_empty() {
-            return Err(wrong);
-        }
-        let cannot_merge = |error: config::ConfigError| vec![Row::error(&*main.to_string_lossy(), error.to_string())];
+        let cannot_merge =
+            |error: config::ConfigError| Box::new(Row::error(&*main.to_string_lossy(), error.to_string()));
         let mut merged = builder.build().map_err(cannot_merge)?;
         let (overrides, problems) = Overrides::read(variables, &merged.cache, &instances);
         if !overrides.variables.is_empty() {
@@ -93,46 +86,49 @@ impl Layers {
         Ok((Self { files, variables, tables, instances, appended }, problems))
     }
 
+    /// What is named in a table, rightly or not.
+    pub(super) fn names(&self, table: &str) -> impl Iterator<Item = &str> {
+        self.tables.get(table).and_then(Value::as_object).into_iter().flat_map(|table| table.keys().map(String::as_str))
+    }
+
     /// What all files together have in an appended list.
     pub(super) fn appended(&self, list: &str) -> &[Element] {
         self.appended.get(list).map(Vec::as_slice).unwrap_or_default()
     }
 }
 
-fn files(main: &FilePath) -> Result<Vec<File>, Vec<Row>> {
-    let mut paths = vec![main.to_owned()];
-    let mut wrong = Vec::new();
-    match drop_ins(main) {
-        Ok(more) => paths.extend(more),
-        Err(row) => wrong.push(*row),
-    }
-    let mut files = Vec::new();
-    let mut total = 0;
-    for (number, path) in paths.iter().enumerate() {
-        match File::read(path) {
-            Ok(file) => {
-                total += file.text.len();
-                files.push(file);
-            }
-            Err(row) if number == 0 && row.hint.is_none() => {
-                wrong.push(row.hint("name the config with --config FILE or in the variable LINEDOWN_CONFIG"));
-            }
-            Err(row) => wrong.push(*row),
+/// The main file and those beside it, also those that cannot be read.
+fn files(main: &FilePath) -> Vec<File> {
+    let mut files = vec![File::read(main, "name the config with --config FILE or in the variable LINEDOWN_CONFIG")];
+    let paths = match drop_ins(main) {
+        Ok(paths) => paths,
+        Err(row) => {
+            files.push(File::unread(*row));
+            return files;
         }
+    };
+    let mut total = files[0].text.len();
+    for path in paths {
+        let file = File::read(&path, "a link to a file that is gone? take it away, or out of `conf.d`");
+        total += file.text.len();
         if total > LARGEST_TOTAL {
-            wrong
-                .push(Row::error(path.to_string_lossy(), "with this file the config is larger than 64 MiB altogether"));
+            let row = Row::error(file.name, "with this file the config is larger than 64 MiB altogether");
+            files
+                .push(File::unread(row.hint("is it a copy? only what ends in `.toml` and begins with no dot is read")));
             break;
         }
+        files.push(file);
     }
-    if wrong.is_empty() { Ok(files) } else { Err(wrong) }
+    files
 }
 
 /// The files of `conf.d`, in the order of their names. Hidden ones are editors' leftovers.
 fn drop_ins(main: &FilePath) -> Result<Vec<PathBuf>, Box<Row>> {
     let folder = main.parent().unwrap_or(FilePath::new("")).join("conf.d");
-    let failed =
-        |error: std::io::Error| Box::new(Row::error(folder.to_string_lossy(), format!("cannot be read: {error}")));
+    let failed = |error: std::io::Error| {
+        let row = Row::error(folder.to_string_lossy(), format!("cannot be read: {error}"));
+        Box::new(row.hint("it must be a folder that the user who runs linedown may read"))
+    };
     let entries = match std::fs::read_dir(&folder) {
         Ok(entries) => entries,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
@@ -148,7 +144,7 @@ fn drop_ins(main: &FilePath) -> Result<Vec<PathBuf>, Box<Row>> {
     }
     if paths.len() > MOST_FILES {
         let what = format!("{} files; at most {MOST_FILES} are read", paths.len());
-        return Err(Box::new(Row::error(folder.to_string_lossy(), what)));
+        return Err(Box::new(Row::error(folder.to_string_lossy(), what).hint("one file can hold many tables")));
     }
     paths.sort();
     Ok(paths)

@@ -33,7 +33,7 @@ pub(super) fn give(
         } else if gateway.watch.is_some() {
             let place = Path(vec!["sources".into(), name.as_str().into(), "watch".into()]);
             let problem = Problem::warning(place, "nothing is watched: no instance has a token");
-            reader.note(problem.hint("add `token` to [instances.ID]"));
+            reader.note(problem.hint("add `token` to [instances.ID]").unless("token"));
         }
     }
 }
@@ -46,7 +46,7 @@ fn owner(written: Option<String>, names: &[String], path: &Path, reader: &mut Re
             let what = format!("there is no source `{source}` of type `{KIND}`");
             let mut problem = Problem::error(path.join("source"), what);
             problem.hint = did_you_mean(&source, names.iter().map(String::as_str));
-            reader.note(problem);
+            reader.note(problem.unless(source));
             None
         }
         (None, [only]) => Some(only.clone()),
@@ -54,7 +54,8 @@ fn owner(written: Option<String>, names: &[String], path: &Path, reader: &mut Re
         (None, []) => None,
         (None, [first, ..]) => {
             let problem = Problem::error(path.clone(), "which source is its token for?");
-            reader.note(problem.hint(format!("write `source = {first:?}`, or another one of that type")));
+            let problem = problem.hint(format!("write `source = {first:?}`, or another one of that type"));
+            reader.note(problem.unless("source"));
             None
         }
     }

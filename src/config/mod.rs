@@ -113,12 +113,13 @@ pub struct Loaded {
 pub fn load(main: &FilePath, kinds: &[SinkKind], source_kinds: &[&str], process: &Process) -> Loaded {
     let (layers, mut problems) = match Layers::read(main, &process.variables) {
         Ok(read) => read,
-        Err(rows) => return Loaded { config: None, report: Report::new(rows) },
+        Err(row) => return Loaded { config: None, report: Report::new([*row]) },
     };
     let textual = layers.variables.keys().cloned().collect();
     let environment = Environment { secrets: process.secrets.clone(), textual };
-    let mut reader = Reader::new(&environment);
-    let inventory = inventory::read(&layers.instances, &Path(vec![INVENTORY.into()]), &mut reader);
+    let mut reader = Reader::new(&environment, &layers.files);
+    let sources: Vec<&str> = layers.names("sources").collect();
+    let inventory = inventory::read(&layers.instances, &sources, &Path(vec![INVENTORY.into()]), &mut reader);
     let config = check(&layers, inventory, kinds, source_kinds, process, &mut reader);
     problems.append(&mut reader.into_problems());
     problems.extend(privacy::warnings(&layers));
@@ -149,10 +150,9 @@ fn check(
     gateways.flat_map(|access| access.lines.iter()).for_each(|line| inventory.ask(&line.instance));
     let messages = sinks::messages(table("messages"), &at("messages"), reader);
     let sinks = sinks::read(table("sinks"), &at("sinks"), kinds, &messages, reader);
-    let names = |name: &str| table(name).as_object().unwrap_or(&empty).keys().map(String::as_str);
     let known = rules::Known {
-        sinks: names("sinks").collect(),
-        sources: names("sources").chain([trouble::SOURCE]).collect(),
+        sinks: layers.names("sinks").collect(),
+        sources: layers.names("sources").chain([trouble::SOURCE]).collect(),
         labels: inventory.iter().flat_map(|entry| entry.labels()).map(|(key, _)| key).collect(),
     };
     let errors = reader.errors();

@@ -38,7 +38,7 @@ const NOTHING: Found = Found { file: 0, depth: 0, is_table: true, key: None, val
 
 /// Places every problem and sorts them all.
 pub(super) fn report(layers: &Layers, problems: Vec<Problem>) -> Report {
-    if problems.is_empty() {
+    if problems.is_empty() && layers.files.iter().all(|file| file.mistakes.is_empty()) {
         return Report::default();
     }
     let sought: Vec<Sought> = problems.iter().map(|problem| sought(layers, &problem.path)).collect();
@@ -46,6 +46,9 @@ pub(super) fn report(layers: &Layers, problems: Vec<Problem>) -> Report {
     let lines: Vec<Lines<'_>> = layers.files.iter().map(|file| Lines::of(&file.text)).collect();
     let placed = problems.into_iter().zip(found);
     let mut rows: Vec<(Order, Row)> = placed.map(|(problem, found)| place(layers, &lines, problem, found)).collect();
+    for (number, file) in layers.files.iter().enumerate() {
+        rows.extend(file.mistakes.iter().map(|(offset, row)| ((number, *offset), row.clone())));
+    }
     rows.sort_by(|(a, a_row), (b, b_row)| (a, &a_row.path, &a_row.what).cmp(&(b, &b_row.path, &b_row.what)));
     rows.dedup();
     Report::new(rows.into_iter().map(|(_, row)| row))

@@ -60,7 +60,8 @@ fn read_window(
     let keys: Keys = section.read().unwrap_or_default();
     for (key, hint) in [("from", "when it begins: from = \"22:00\""), ("to", "when it ends: to = \"07:00\"")] {
         if is_missing(value, key) {
-            section.missing(key, hint);
+            // Each window is in one file.
+            section.missing(key, hint).unless = Box::default();
         }
     }
     let from = keys.from.and_then(|text| time(&mut section, "from", &text));

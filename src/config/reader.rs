@@ -2,6 +2,7 @@
 
 use std::fmt::Display;
 
+use super::file::File;
 use super::layers::Element;
 
 use linedown_sinks::{Environment, Key, Path, Problem, Section, Severity, closest, one_of};
@@ -13,21 +14,30 @@ use crate::period::NO_UNIT;
 /// Most problems noted; a config that has more is another file given by mistake.
 const MOST: usize = 1_000;
 
+/// Most names listed as those expected.
+const NAMED: usize = 20;
+
 /// How problems begin that are about a key and not about its value.
 pub(super) const UNKNOWN_KEY: &str = "unknown key";
 
 /// Reads sections and collects their problems.
 pub(super) struct Reader<'e> {
     pub(super) environment: &'e Environment,
+    files: &'e [File],
     problems: Vec<Problem>,
 }
 
 impl<'e> Reader<'e> {
-    pub(super) fn new(environment: &'e Environment) -> Self {
-        Self { environment, problems: Vec::new() }
+    pub(super) fn new(environment: &'e Environment, files: &'e [File]) -> Self {
+        Self { environment, files, problems: Vec::new() }
     }
 
+    /// Notes a problem, but for one that might not be, were a file read that could not be.
     pub(super) fn note(&mut self, problem: Problem) {
+        let may_be_set = |name: &String| self.files.iter().any(|file| file.may_set(name));
+        if problem.unless.iter().any(may_be_set) {
+            return;
+        }
         if self.problems.len() < MOST {
             self.problems.push(reworded(problem));
         } else if self.problems.len() == MOST {
@@ -135,6 +145,11 @@ pub(super) fn unknown_key(path: Path, key: &str, known: &[&str]) -> Problem {
 /// A hint at the name that was probably meant.
 pub(super) fn did_you_mean<'n>(wrong: &str, known: impl IntoIterator<Item = &'n str>) -> Option<String> {
     closest(wrong, known).map(|near| format!("did you mean `{near}`?"))
+}
+
+/// The first of these names as a choice.
+pub(super) fn some_of(names: &[&str]) -> String {
+    one_of(&names[..names.len().min(NAMED)])
 }
 
 /// A number out of bounds.

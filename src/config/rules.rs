@@ -3,12 +3,12 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use linedown_sinks::{Path, Problem, Section, excerpt, one_of};
+use linedown_sinks::{Path, Problem, Section, excerpt};
 use serde::Deserialize;
 use serde_json::Value;
 
 use super::layers::Element;
-use super::reader::{Reader, did_you_mean, is_missing};
+use super::reader::{Reader, did_you_mean, is_missing, some_of};
 use crate::period::Period;
 use crate::rule::flapping::Flapping;
 use crate::rule::matcher::{Field, Matcher};
@@ -28,9 +28,6 @@ const LONGEST_WITHIN: Duration = Duration::from_hours(24 * 7);
 
 /// Longest name of a rule, in characters.
 const LONGEST_NAME: usize = 100;
-
-/// Most names listed as those expected.
-const NAMED: usize = 20;
 
 /// What rules may refer to.
 pub(super) struct Known<'c> {
@@ -84,7 +81,8 @@ pub(super) fn read(elements: &[Element], known: &Known<'_>, reader: &mut Reader<
     let path = Path(vec!["rules".into()]);
     if elements.is_empty() {
         let problem = Problem::error(path.clone(), "there is no rule: nobody would be told");
-        reader.note(problem.hint("add [[rules]] with `notify = [\"…\"]`; without `match` it is for every incident"));
+        let hint = "add [[rules]] with `notify = [\"…\"]`; without `match` it is for every incident";
+        reader.note(problem.hint(hint).unless("rules"));
     }
     if elements.len() > MOST {
         let what = format!("{} rules; there can be {MOST}", elements.len());
@@ -185,21 +183,17 @@ pub(super) fn read_matcher(value: &Value, path: &Path, known: &Known<'_>, reader
         let mut problem = Problem::error(path.join("source"), format!("there is no source `{source}`"));
         problem.expected = (!known.sources.is_empty()).then(|| some_of(&known.sources));
         problem.hint = did_you_mean(source, known.sources.iter().copied());
-        reader.note(problem);
+        reader.note(problem.unless(source));
     }
     for key in value.get("labels").and_then(Value::as_object).into_iter().flat_map(|labels| labels.keys()) {
         if !known.labels.contains(key.as_str()) {
             let what = format!("no instance of the inventory has the label `{key}`");
             let mut problem = Problem::warning(path.join("labels").join(key.as_str()), what);
             problem.hint = did_you_mean(key, known.labels.iter().copied());
-            reader.note(problem);
+            reader.note(problem.unless(key));
         }
     }
     matcher
-}
-
-fn some_of(names: &[&str]) -> String {
-    one_of(&names[..names.len().min(NAMED)])
 }
 
 /// The sinks of a rule or a step that stands at `path`.
@@ -226,7 +220,7 @@ fn sinks(value: &Value, names: &[Value], path: &Path, known: &Known<'_>, reader:
             let mut problem = Problem::error(name_at, format!("there is no sink `{name}`"));
             problem.expected = (!known.sinks.is_empty()).then(|| some_of(&known.sinks));
             problem.hint = did_you_mean(&name, known.sinks.iter().copied());
-            reader.note(problem);
+            reader.note(problem.unless(name));
         } else if sinks.contains(&name) {
             reader.note(Problem::warning(name_at, format!("`{name}` is named twice; it hears once")));
         } else {
@@ -266,7 +260,8 @@ fn steps(values: &[Value], path: &Path, known: &Known<'_>, reader: &mut Reader<'
         let mut section = Section::new(value, path.clone(), &[], reader.environment);
         let keys: StepKeys = section.read().unwrap_or_default();
         if is_missing(value, "after") {
-            section.missing("after", "say how long after the line went down: after = \"15m\"");
+            // What stands in a list that files add to is in one file.
+            section.missing("after", "say how long after the line went down: after = \"15m\"").unless = Box::default();
         }
         reader.finish(section);
         let notify = sinks(value, &keys.notify, &path, known, reader);
@@ -294,6 +289,6 @@ fn warn_of_order(rules: &[(usize, Rule)], reader: &mut Reader<'_>) {
     if let (Some((index, _)), false) = (rules.last(), rules.iter().any(|(_, rule)| rule.matcher.takes_everything())) {
         let what = "of an incident that none of the rules is for, nobody is told";
         let hint = "add a last rule without `match`, for everything else";
-        reader.note(Problem::warning(path(*index), what).hint(hint));
+        reader.note(Problem::warning(path(*index), what).hint(hint).unless("rules"));
     }
 }

@@ -22,6 +22,9 @@ const MAX_CONNECTIONS: (usize, RangeInclusive<usize>) = (1024, 1..=100_000);
 /// Bytes of a webhook's body. Gateways' bodies are a few hundred.
 const MAX_BODY: (usize, RangeInclusive<usize>) = (64 * 1024, 1024..=16 * 1024 * 1024);
 
+/// Longest path of a Unix socket, in bytes: `sun_path` of unix(7), without the zero that ends it.
+const LONGEST_SOCKET: usize = 107;
+
 /// How webhooks are taken.
 #[derive(Clone)]
 pub struct Server {
@@ -69,23 +72,36 @@ pub(super) fn read(value: &Value, path: &Path, now: Timestamp, reader: &mut Read
     if let Some(listen) = listen.filter(|listen| !listen.ip().is_loopback() && !wants_tls) {
         let what = format!("{listen} is open to the network and does without TLS: secrets can be read on their way");
         let hint = "set `tls`, or listen on 127.0.0.1 behind a proxy that has it";
-        reader.note(Problem::warning(path.join("listen"), what).hint(hint));
+        reader.note(Problem::warning(path.join("listen"), what).hint(hint).unless("tls"));
     }
     if keys.proxy_protocol && keys.trusted_proxies.is_empty() {
         let problem =
             Problem::error(path.join("proxy_protocol"), "nobody's word is taken: `trusted_proxies` is missing");
-        reader.note(problem.expected("the addresses that your proxy connects from, such as [\"10.0.0.0/8\"]"));
+        let problem = problem.expected("the addresses that your proxy connects from, such as [\"10.0.0.0/8\"]");
+        reader.note(problem.unless("trusted_proxies"));
     }
     Server {
         listen: listen.unwrap_or(DEFAULT_LISTEN),
         public_url,
         tls,
-        api: keys.api,
+        api: keys.api.and_then(|socket| socket_path(socket, &path.join("api"), reader)),
         max_connections: bounded(keys.max_connections, &MAX_CONNECTIONS, path.join("max_connections"), reader),
         max_body: bounded(keys.max_body, &MAX_BODY, path.join("max_body"), reader),
         trusted_proxies: networks(&keys.trusted_proxies, &path.join("trusted_proxies"), reader),
         proxy_protocol: keys.proxy_protocol,
     }
+}
+
+fn socket_path(socket: PathBuf, path: &Path, reader: &mut Reader<'_>) -> Option<PathBuf> {
+    let bytes = socket.as_os_str().len();
+    let what = match bytes {
+        _ if !socket.is_absolute() => "not the path of a socket: it is not absolute".into(),
+        _ if socket.as_os_str().as_encoded_bytes().ends_with(b"/") => "this is a folder, and no socket".into(),
+        0..=LONGEST_SOCKET => return Some(socket),
+        _ => format!("a path of {bytes} bytes; a socket's has at most {LONGEST_SOCKET}"),
+    };
+    reader.note(Problem::error(path.clone(), what).expected("such as \"/run/linedown/api.sock\""));
+    None
 }
 
 fn networks(texts: &[String], path: &Path, reader: &mut Reader<'_>) -> Vec<IpNet> {

@@ -91,7 +91,8 @@ pub(super) fn read(
     let Some(table) = reader.table(value, path, "[sinks.NAME]") else { return sinks };
     if table.is_empty() {
         let problem = Problem::error(path.clone(), "there is no sink: nobody would be told");
-        reader.note(problem.hint("add [sinks.console] with `type = \"stdout\"` for a start"));
+        let problem = problem.hint("add [sinks.console] with `type = \"stdout\"` for a start");
+        reader.note(problem.unless("sinks"));
     }
     if table.len() > MOST {
         let what = format!("{} sinks; there can be {MOST}", table.len());
@@ -101,10 +102,10 @@ pub(super) fn read(
     for (name, value) in table {
         let path = path.join(name.as_str());
         check_name(name, &path, reader);
-        let sink = read_sink(value, &path, kinds, messages, reader);
-        if let Some(fallback) = sink.as_ref().and_then(|sink| sink.fallback.as_deref()) {
+        if let Some(fallback) = value.get("fallback").and_then(Value::as_str) {
             check_fallback(name, fallback, &path, table, reader);
         }
+        let sink = read_sink(value, &path, kinds, messages, reader);
         sinks.extend(sink.map(|sink| (name.clone(), sink)));
     }
     sinks
@@ -161,7 +162,8 @@ fn kind(common: &Common, value: &Value, path: &Path, kinds: &[SinkKind], reader:
     let Some(name) = common.r#type.as_deref() else {
         if is_missing(value, "type") {
             let problem = Problem::error(path.clone(), "`type` is missing").expected(one_of_some(&names));
-            reader.note(problem.hint("the type says what sort of sink it is and which keys it has"));
+            let problem = problem.hint("the type says what sort of sink it is and which keys it has");
+            reader.note(problem.unless("type"));
         }
         return None;
     };
@@ -245,7 +247,7 @@ fn check_fallback(name: &str, fallback: &str, path: &Path, sinks: &Map<String, V
         let others = || sinks.keys().map(String::as_str).filter(|other| *other != name);
         problem.hint = did_you_mean(fallback, others())
             .or_else(|| Some(format!("add [sinks.{fallback}], or name one that is there")));
-        reader.note(problem);
+        reader.note(problem.unless(fallback));
     }
 }
 
@@ -258,10 +260,11 @@ pub(super) fn check_use(sinks: &BTreeMap<String, Target>, rules: &[Rule], reader
         let (is_fallback, is_notified) = (fallbacks.contains(name.as_str()), notified.contains(name.as_str()));
         if !is_fallback && !is_notified {
             let problem = Problem::warning(path, format!("nothing is ever sent to {name}"));
-            reader.note(problem.hint("name it in a rule's `notify`, or as another sink's `fallback`"));
+            let problem = problem.hint("name it in a rule's `notify`, or as another sink's `fallback`");
+            reader.note(problem.unless(name));
         } else if sink.fallback.is_none() && !sink.is_own_output() && !is_fallback {
             let problem = Problem::warning(path, "a notification that this sink gives up on is only logged");
-            reader.note(problem.hint("name a `fallback`: a sink that tells somebody"));
+            reader.note(problem.hint("name a `fallback`: a sink that tells somebody").unless("fallback"));
         }
     }
 }

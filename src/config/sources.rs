@@ -44,7 +44,7 @@ pub(super) fn read(value: &Value, path: &Path, kinds: &[&str], reader: &mut Read
     let Some(table) = reader.table(value, path, "[sources.NAME]") else { return BTreeMap::new() };
     if table.is_empty() {
         let problem = Problem::error(path.clone(), "there is no source: no webhook could ever come in");
-        reader.note(problem.hint("add [sources.z-api] with `type = \"z-api\"` and a `secret`"));
+        reader.note(problem.hint("add [sources.z-api] with `type = \"z-api\"` and a `secret`").unless("sources"));
     }
     let mut sources = BTreeMap::new();
     for (name, value) in table {

@@ -48,7 +48,13 @@ pub(super) fn read(value: &Value, path: &Path, state_directory: Option<&str>, re
     let default = PathBuf::from(folder).join("linedown.db");
     let path = match keys.url.as_deref().map(database) {
         None => default,
-        Some(Ok(database)) => database,
+        Some(Ok(database)) => {
+            if database.is_relative() {
+                let what = "where this is depends on the folder that linedown is started in";
+                reader.note(Problem::warning(path.join("url"), what).expected(EXPECTED));
+            }
+            database
+        }
         Some(Err((what, hint))) => {
             let mut problem = Problem::error(path.join("url"), what).expected(EXPECTED);
             problem.hint = hint.map(str::to_owned);

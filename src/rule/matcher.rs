@@ -3,7 +3,7 @@
 //! A field's test is a text (equal, or a glob if it has one of `* ? [ {`; a backslash takes such a character
 //! literally), a list of tests (any of them), `{ regex = "…" }` over the whole text, or `{ not = … }`. All fields
 //! must pass. What an incident lacks is the empty text. Case matters everywhere but in `error`, whose words
-//! gateways change; a regex ignores it with `(?i)` only.
+//! gateways change; a regex minds it there with `(?-i)`.
 
 mod pattern;
 
@@ -193,6 +193,11 @@ impl Field {
         }
     }
 
+    /// Whether its texts differ in more than case if they differ.
+    fn ignores_case(&self) -> bool {
+        *self == Self::Error
+    }
+
     fn shown(&self, subject: &Subject<'_>) -> String {
         match self {
             Self::Phone => subject.instance.masked_phone().unwrap_or_default(),
@@ -296,8 +301,7 @@ fn read_test(field: &Field, value: &Value, path: &Path, problems: &mut Vec<Probl
 
 fn read_text(field: &Field, text: &str, path: &Path, problems: &mut Vec<Problem>) -> Result<Test, Problem> {
     if text.contains(['*', '?', '[', '{']) {
-        let ignore_case = *field == Field::Error;
-        return match pattern::glob(text, ignore_case) {
+        return match pattern::glob(text, field.ignores_case()) {
             Ok(pattern) => Ok(Test::Glob(text.to_owned(), pattern)),
             Err(why) => Err(Problem::error(path.clone(), format!("this glob cannot be read: {why}"))
                 .hint(r"a backslash takes `*`, `?`, `[` and `{` literally: '\['")),
@@ -349,7 +353,7 @@ fn read_operator(field: &Field, table: &Map<String, Value>, path: &Path, problem
         return None;
     }
     match (table.get("regex"), table.get("not")) {
-        (Some(Value::String(text)), None) => match pattern::regex(text) {
+        (Some(Value::String(text)), None) => match pattern::regex(text, field.ignores_case()) {
             Ok(regex) => Some(Test::Regex(text.clone(), regex)),
             Err(why) => {
                 problems.push(Problem::error(path.join("regex"), format!("this regex cannot be read: {why}")));

@@ -30,7 +30,7 @@ pub(crate) const PASSWORD: &str = "0canary-smtp-81b3e6f4a2";
 /// What a webhook comes with.
 pub(crate) const JSON: (&str, &str) = ("content-type", "application/json");
 
-const BINARY: &str = env!("CARGO_BIN_EXE_linedown");
+pub(crate) const BINARY: &str = env!("CARGO_BIN_EXE_linedown");
 const ACCEPTING: &str = "accepting webhooks";
 
 /// A daemon and its folder.

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use linedown_standins::{Command, Does, Smtp};
 use serde_json::json;
 
-use crate::daemon::{CANARY, Daemon, HOOK, JSON, SECRET, eventually};
+use crate::daemon::{BINARY, CANARY, Daemon, HOOK, JSON, SECRET, eventually};
 use crate::held::Held;
 use crate::http::{exchange, read, request};
 use crate::payload::{down, up};
@@ -100,14 +100,51 @@ fn a_second_daemon_on_the_same_store_is_refused() {
 }
 
 #[test]
-fn a_port_that_is_taken_is_an_error_in_words() {
+fn a_start_that_fails_says_what_to_do() {
     let taken = std::net::TcpListener::bind("127.0.0.1:0").expect("there is a free port");
-    let address = taken.local_addr().expect("a bound socket has an address");
-    let daemon = Daemon::prepare(&format!("[server]\nlisten = \"{address}\"\n{CONSOLE}{}", tell(&["console"])));
-    let ended = daemon.command(&["serve"]);
-    assert_eq!(ended.code, Some(1), "{ended:?}");
-    for words in [&format!("error: cannot listen on {address}"), "caused by:", "hint:"] {
-        assert!(ended.err.contains(words), "{ended:?}");
+    let taken = taken.local_addr().map(|address| (taken, address)).expect("a bound socket has an address");
+    let newer = Daemon::prepare("");
+    let store = rusqlite::Connection::open(newer.path("newer.db")).expect("a database can be made");
+    store.pragma_update(None, "user_version", 99).expect("it can be written");
+    drop(store);
+    for (section, what, hint) in [
+        (format!("server.listen = \"{}\"", taken.1), "cannot listen on", "another program has the port"),
+        // An address for documentation (RFC 5737): no machine has it.
+        ("server.listen = \"192.0.2.7:8080\"".into(), "cannot listen on", "this machine has no such address"),
+        (format!("store.url = \"sqlite://{}\"", newer.path("newer.db")), "has format 99", "the version that wrote it"),
+        (format!("store.url = \"sqlite://{}\"", newer.path("conf.d")), "cannot open the store", "that is a folder"),
+        ("store.url = \"sqlite:///nowhere/x.db\"".into(), "cannot open the store", "the folder must exist"),
+    ] {
+        let daemon = Daemon::prepare(&format!("{section}\n{CONSOLE}{}", tell(&["console"])));
+        let ended = daemon.command(&["serve"]);
+        assert_eq!(ended.code, Some(1), "{ended:?}");
+        let hints: Vec<&str> = ended.err.lines().filter(|line| line.starts_with("  hint: ")).collect();
+        assert!(ended.err.contains(what) && ended.err.contains("caused by:"), "{ended:?}");
+        assert!(matches!(hints[..], [only] if only.contains(hint)), "{section}: wanted {hint:?}: {ended:?}");
+    }
+}
+
+#[test]
+fn a_filter_of_the_log_that_is_none_is_refused_instead_of_silencing_it() {
+    let daemon = Daemon::prepare("[sinks");
+    for (filter, hint) in [
+        ("inof", Some("did you mean `info`?")),
+        ("=bogus", Some("one of `off`, `error`, `warn`, `info`, `debug`, `trace`")),
+        ("linedown=inof", Some("did you mean `info`?")),
+        ("info,linedown", Some("linedown::store=debug")),
+        ("", None),
+        ("warn", None),
+        ("WARN, linedown::delivery=debug", None),
+    ] {
+        let serve = [BINARY, "--config", &daemon.path("linedown.toml"), "serve"];
+        let output =
+            std::process::Command::new("/usr/bin/env").arg(format!("LINEDOWN_LOG={filter}")).args(serve).output();
+        let output = output.expect("the binary can be started");
+        let said = String::from_utf8_lossy(&output.stderr);
+        // Without a mistake in it, what comes next is the config, which has one.
+        assert_eq!(output.status.code(), Some(if hint.is_some() { 64 } else { 78 }), "{filter}: {said}");
+        assert!(said.contains(hint.unwrap_or("unclosed table")), "{filter}: {said}");
+        assert_eq!(hint.is_some(), said.contains("error: LINEDOWN_LOG"), "{filter}: {said}");
     }
 }
 

@@ -34,6 +34,14 @@ const MISTAKES: &[(&str, &str, &str)] = &[
     ),
     ("[server]\npublic_url = 'http://a.example'", "2:14 gateways post to https:// addresses only", ""),
     ("[server]\nlisen = 'x'", "2:1 unknown key `lisen`", "did you mean `listen`?"),
+    ("[server]\napi = ''", "2:7 not the path of a socket: it is not absolute", ""),
+    ("[server]\napi = 'api.sock'", "2:7 not the path of a socket: it is not absolute", ""),
+    ("[server]\napi = '/run/linedown/'", "2:7 this is a folder, and no socket", ""),
+    (
+        "[server]\napi = '/run/linedown/0123456789012345678901234567890123456789012345678901234567890123456789012345678901234567890123'",
+        "2:7 a path of 108 bytes; a socket's has at most 107",
+        "",
+    ),
     ("[server]\nmax_body = 3", "2:12 3 is out of bounds", ""),
     ("[server]\nproxy_protocol = true", "2:18 nobody's word is taken: `trusted_proxies` is missing", ""),
     ("[server]\ntrusted_proxies = ['lb']", "2:20 \"lb\" is no address and no network", ""),
@@ -127,6 +135,7 @@ const MISTAKES: &[(&str, &str, &str)] = &[
         "2:7 PostgreSQL is not available in this version",
         "the embedded store",
     ),
+    ("[store]\nurl = 'sqlite:x.db'", "warning 2:7 where this is depends on the folder that linedown is started in", ""),
     ("[store]\nurl = '/x.db'", "2:7 not the address of a store", "begin it with `sqlite://`"),
     // Sources.
     (
@@ -205,6 +214,13 @@ const MISTAKES: &[(&str, &str, &str)] = &[
         "[sources.other]\ntype = 'z-api'\nsecret = '0123456789abcdef'\n[instances.A]\ntoken = 'x'",
         "4:1 which source is its token for?",
         "write `source = \"other\"`",
+    ),
+    ("[instances.A]\nsource = 'z-apo'", "2:10 there is no source `z-apo`", "did you mean `z-api`?"),
+    ("[instances.A]\ntoken = { file = '' }", "2:9 no file is named", "write the whole path"),
+    (
+        "[instances.A]\ntoken = { env = 'NO_SUCH' }",
+        "2:9 the environment variable NO_SUCH is not set",
+        "for the service",
     ),
     // Inventory.
     ("instances.A.labels.tier = 1", "1:27 wrong type: integer", ""),
@@ -393,7 +409,7 @@ fn files_that_cannot_be_read() {
     let big = Folder::empty().write("l.toml", vec![b'#'; 16 * 1024 * 1024 + 1]);
     assert!(big.problems()[0].0.starts_with(" larger than 16 MiB"));
     let latin = Folder::empty().write("l.toml", b"# \xe3\n");
-    assert_eq!(latin.problems(), [("1:3 not valid UTF-8".to_owned(), "save the file as UTF-8".to_owned())]);
+    assert_eq!(latin.problems()[0], ("1:3 not valid UTF-8".to_owned(), "save the file as UTF-8".to_owned()));
     let folder = Folder::empty();
     std::fs::create_dir(folder.path("l.toml")).unwrap();
     assert!(folder.problems()[0].0.contains("cannot be read: is a directory"), "{:?}", folder.problems());

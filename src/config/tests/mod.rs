@@ -1,5 +1,6 @@
 //! Configs as users write them, and what they are told.
 
+mod gaps;
 mod layering;
 mod mistakes;
 mod pieces;
@@ -66,7 +67,7 @@ fn check_toy(section: &mut Section<'_>, _: Texts) -> Option<Arc<dyn Settings>> {
         section.secret("password", password)?;
     }
     if keys.port == Some(0) {
-        section.error("port", "no port");
+        section.error("port", "no port").expected = Some("1 to 65535".into());
     }
     Some(Arc::new(Toy))
 }

@@ -10,12 +10,12 @@ const LARGEST: usize = 1024 * 1024;
 
 /// Anchored at both ends, as Alertmanager's are. The text alone must be a regex first, so that `a)|(b` cannot
 /// break out of the anchors.
-pub(super) fn regex(text: &str) -> Result<Regex, String> {
+pub(super) fn regex(text: &str, ignore_case: bool) -> Result<Regex, String> {
     if text.len() > LONGEST {
         return Err(format!("longer than {LONGEST} bytes"));
     }
-    compile(text, false)?;
-    compile(&format!("^(?s:{text})$"), false)
+    compile(text, ignore_case)?;
+    compile(&format!("^(?s:{text})$"), ignore_case)
 }
 
 fn compile(regex: &str, ignore_case: bool) -> Result<Regex, String> {

@@ -24,6 +24,7 @@ mod writer;
 
 use std::collections::BTreeSet;
 use std::fs::{File, TryLockError};
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -190,6 +191,9 @@ fn replace(path: &Path) -> Result<(), StoreError> {
 
 fn lock(path: &Path) -> Result<File, StoreError> {
     let open = |source| StoreError::Open { path: path.display().to_string(), source };
+    if path.is_dir() {
+        return Err(open(ErrorKind::IsADirectory.into()));
+    }
     let file = File::options().create(true).append(true).open(beside(path, ".lock")).map_err(open)?;
     match file.try_lock() {
         Ok(()) => Ok(file),
