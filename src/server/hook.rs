@@ -112,24 +112,21 @@ impl Hook {
         B: Buf,
     {
         let settings = self.settings.load_full();
-        let Some(Addressee { name, source, instance }) = address::find(&settings.sources, &request.address) else {
+        let Some(addressee) = address::find(&settings.sources, &request.address) else {
             let peer = request.peer.unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED));
             return self.wrong_address(proxy::sender(peer, &request.headers, &settings.trusted_proxies));
         };
-        let taken = self.take(name, source, instance.as_deref(), &request, body, settings.max_body).await;
-        let (response, result) = match taken {
+        let (response, result) = match self.take(&addressee, &request, body, settings.max_body).await {
             Ok(answer) => answer,
-            Err(refused) => refused.answer(name),
+            Err(refused) => refused.answer(addressee.name),
         };
-        self.metrics.webhook(name, result);
+        self.metrics.webhook(addressee.name, result);
         response
     }
 
     async fn take<S, B>(
         &self,
-        name: &str,
-        source: &HookSource,
-        instance: Option<&str>,
+        addressee: &Addressee<'_>,
         request: &Request,
         body: S,
         max_body: usize,
@@ -138,11 +135,16 @@ impl Hook {
         S: Stream<Item = Result<B, warp::Error>>,
         B: Buf,
     {
+        let Addressee { name, source, instance, goes_on } = addressee;
+        if *goes_on {
+            return Err(Refused::Address);
+        }
         if !matches!(request.method, Method::POST | Method::PUT) {
             return Err(Refused::Method);
         }
         let body = body::read(&request.headers, body, max_body).await.map_err(Refused::Body)?;
-        let Some(event) = source::read(source.kind, name, instance, &body, clock::now()).map_err(Refused::Unusable)?
+        let Some(event) =
+            source::read(source.kind, name, instance.as_deref(), &body, clock::now()).map_err(Refused::Unusable)?
         else {
             return Ok((accepted(None, false), "foreign"));
         };

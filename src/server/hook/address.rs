@@ -27,12 +27,14 @@ pub(super) struct Addressee<'s> {
     pub(super) source: &'s HookSource,
     /// The instance, if the address names one. Whatever it says: a webhook with the right secret is not refused for it.
     pub(super) instance: Option<String>,
+    /// Whether the address goes on after that.
+    pub(super) goes_on: bool,
 }
 
 /// The source whose secret the address holds. Every source's secret is compared, in constant time, whatever the name
 /// says.
 pub(super) fn find<'s>(sources: &'s BTreeMap<String, HookSource>, address: &str) -> Option<Addressee<'s>> {
-    let mut parts = address.trim_end_matches('/').splitn(3, '/').map(decoded);
+    let mut parts = address.trim_end_matches('/').split('/').map(decoded);
     let (name, secret) = (parts.next()?, parts.next()?);
     let guess: [u8; 32] = Sha256::digest(secret.as_bytes()).into();
     let mut found = None;
@@ -42,8 +44,8 @@ pub(super) fn find<'s>(sources: &'s BTreeMap<String, HookSource>, address: &str)
             found = Some((source_name.as_str(), source));
         }
     }
-    let instance = parts.next();
-    found.map(|(name, source)| Addressee { name, source, instance })
+    let (instance, goes_on) = (parts.next(), parts.next().is_some());
+    found.map(|(name, source)| Addressee { name, source, instance, goes_on })
 }
 
 fn decoded(part: &str) -> String {
@@ -65,11 +67,11 @@ mod tests {
             ("/", None),
             ("/A%20b/", Some("A b")),
             ("/%ff%fe", Some("\u{fffd}\u{fffd}")),
-            ("/a/b", Some("a/b")),
             (&format!("/{}", "x".repeat(1000)), Some("x".repeat(1000).as_str())),
         ] {
             assert_eq!(instance(&format!("z-api/{secret}{rest}")), Some(named.map(str::to_owned)), "{rest}");
         }
+        assert!(find(&sources, &format!("z-api/{secret}/a/b")).is_some_and(|found| found.goes_on));
         for wrong in
             ["", "z-api", "z-api/", "z-api/0123456789abcde", "other/0123456789abcdef", "/z-api/0123456789abcdef"]
         {

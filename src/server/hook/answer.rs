@@ -16,6 +16,8 @@ pub(super) type Answer = (Response<String>, &'static str);
 
 /// Why a webhook with the right secret is not accepted.
 pub(super) enum Refused {
+    /// It goes on after the instance.
+    Address,
     Method,
     Body(BodyError),
     Unusable(Unusable),
@@ -25,6 +27,10 @@ pub(super) enum Refused {
 impl Refused {
     pub(super) fn answer(&self, source: &str) -> Answer {
         let (status, words, result) = match self {
+            Self::Address => {
+                let words = "no such webhook address; it ends with the instance, if it names one";
+                (StatusCode::NOT_FOUND, words.to_owned(), "wrong-address")
+            }
             Self::Method => {
                 (StatusCode::METHOD_NOT_ALLOWED, "webhooks are sent with POST or PUT".to_owned(), "wrong-method")
             }
