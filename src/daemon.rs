@@ -1,17 +1,17 @@
 //! The life of the daemon: everything that can fail first, then ready, reload, drain.
 
+mod error;
+mod reload;
 mod settings;
 mod sockets;
+mod upkeep;
 
 use std::collections::BTreeMap;
-use std::io;
-use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
-use linedown_sinks::BuildError;
 use rustls::ServerConfig;
 use tokio::net::{TcpListener, UnixListener};
 use tokio::sync::{mpsc, watch};
@@ -21,8 +21,8 @@ use tokio::time::{interval, timeout};
 use crate::acme::Renewal;
 use crate::certificate::Served;
 use crate::clock;
-use crate::config::{Acme, Config, Tls};
-use crate::delivery::{self, Delivery, NotBuilt, SharedRouting};
+use crate::config::{Acme, Config};
+use crate::delivery::{self, Delivery, SharedRouting};
 use crate::descriptors;
 use crate::gateway::auditor::{self, Auditor};
 use crate::gateway::counter::SharedCounter;
@@ -30,27 +30,26 @@ use crate::gateway::notices;
 use crate::gateway::patrol::{Orders, Patrol};
 use crate::heartbeat::Beats;
 use crate::metrics::Metrics;
+use crate::server;
 use crate::server::api::{self, Local};
 use crate::server::hook::Hook;
 use crate::server::listener;
-use crate::server::{self};
 use crate::standing::Watch;
-use crate::store::{Sqlite, Store, StoreError};
+use crate::store::{Sqlite, Store};
 use crate::systemd;
 use crate::timekeeper::{self, Timekeeper};
 use crate::trouble::{self, Watcher};
 use settings::{asking, hook_settings, troubles};
 use sockets::{bind_local, listen};
+use upkeep::SET_BACK_AT_ONCE;
+
+pub use error::StartError;
 
 /// How long requests and deliveries that are under way may take to finish when the daemon stops.
 pub const DRAIN: Duration = Duration::from_secs(20);
+
 /// How often what is over and old is forgotten.
 const HOUSEKEEPING: Duration = Duration::from_hours(1);
-/// How many incidents are forgotten in one transaction, so that intake never waits for long.
-const PRUNED_AT_ONCE: usize = 200;
-/// How many notifications are made due earlier in one transaction, after the clock was set back; and how many lines and
-/// outages are made to fit it.
-const SET_BACK_AT_ONCE: usize = 1000;
 
 /// What the outside wants of a running daemon.
 pub struct Signals {
@@ -58,45 +57,6 @@ pub struct Signals {
     pub reload: mpsc::Receiver<()>,
     /// Drain and end.
     pub stop: watch::Receiver<bool>,
-}
-
-/// Why the daemon cannot start, or go on.
-#[derive(Debug, thiserror::Error)]
-pub enum StartError {
-    /// The store cannot be opened.
-    #[error("cannot open the store")]
-    Store(#[from] StoreError),
-    /// The store turned out to be damaged while it was in use.
-    #[error("the store is damaged; the next start takes over what can be read into a new one")]
-    Damaged,
-    /// A sink cannot be set up.
-    #[error(transparent)]
-    Sink(#[from] NotBuilt),
-    /// The gateways cannot be asked.
-    #[error("cannot set up what asks the gateways")]
-    Gateway(#[from] BuildError),
-    /// TLS cannot be set up.
-    #[error("cannot set up TLS")]
-    Tls(#[from] rustls::Error),
-    /// The port cannot be bound.
-    #[error("cannot listen on {address}")]
-    Listen {
-        /// The address.
-        address: SocketAddr,
-        /// Why.
-        source: io::Error,
-    },
-    /// The socket that systemd hands over is none that we can accept on.
-    #[error("cannot listen on what systemd hands over")]
-    Inherited(#[source] io::Error),
-    /// The local API's socket cannot be bound.
-    #[error("cannot open the socket {} for the local commands", path.display())]
-    Local {
-        /// The socket.
-        path: PathBuf,
-        /// Why.
-        source: io::Error,
-    },
 }
 
 /// Runs until told to stop. `load` reads the config again; its error is the report, for the log.
@@ -214,49 +174,6 @@ impl Daemon {
         Ok(daemon)
     }
 
-    /// A config is in force: new connections are served with the certificate that it names, or that is had for it.
-    fn take_effect(&self) {
-        self.hook.metrics.configured(clock::now());
-        let acme = match &self.config.server.tls {
-            Some(Tls::Acme(acme)) => Some(acme.clone()),
-            _ => None,
-        };
-        self.acme.send_replace(acme);
-        self.install_certificate();
-    }
-
-    /// A certificate that was replaced in its files is served from now on. All else waits for a reload. What cannot be
-    /// taken is tried again: who replaces it, or edits the config, may be about to finish.
-    fn renew(&mut self, load: impl Fn() -> Result<Config, String>) {
-        let Some(Tls::Files(loaded)) = &mut self.config.server.tls else { return };
-        let now = loaded.files.again();
-        if now == loaded.files {
-            self.not_renewed = None;
-            return;
-        }
-        match load().map(|config| config.server.tls) {
-            Ok(Some(Tls::Files(renewed))) if renewed.files.are(&loaded.files) => {
-                *loaded = renewed;
-                self.install_certificate();
-                tracing::info!(name: "certificate-renewed", "the certificate was replaced in its files; new connections are served with it");
-            }
-            // The config names others by now, which wait for a reload.
-            Ok(_) => loaded.files = now,
-            Err(report) if self.not_renewed.as_ref() != Some(&report) => {
-                tracing::warn!(name: "certificate-not-renewed", "the certificate was replaced in its files but cannot be taken; the former one is served\n{report}");
-                self.not_renewed = Some(report);
-            }
-            Err(_) => {}
-        }
-    }
-
-    fn install_certificate(&self) {
-        let Some(Tls::Files(loaded)) = &self.config.server.tls else { return };
-        if let (Some(served), Some(certificate)) = (&self.hook.certificate, loaded.certificate.clone()) {
-            served.install(certificate);
-        }
-    }
-
     fn serve(
         &mut self,
         listener: TcpListener,
@@ -347,99 +264,6 @@ impl Daemon {
         }
     }
 
-    async fn reload(&mut self, load: impl Fn() -> Result<Config, String>) {
-        systemd::reloading();
-        let succeeded = self.swap(load).await;
-        self.hook.metrics.reloaded(succeeded);
-        self.reload_failed.store(!succeeded, Ordering::Relaxed);
-        systemd::ready();
-    }
-
-    /// Everything that can fail first, then one swap. What is in flight goes on as it was. Answers whether it
-    /// succeeded.
-    async fn swap(&mut self, load: impl Fn() -> Result<Config, String>) -> bool {
-        let prepared = match load() {
-            Err(report) => Err(report),
-            Ok(config) => match (delivery::build(&config.routing), asking(&config), self.store.owing().await) {
-                (Ok(built), Ok(asking), Ok(owing)) => Ok((config, built, asking, owing)),
-                (Err(error), ..) => Err(with_cause(&error)),
-                (_, Err(error), _) => Err(with_cause(&error)),
-                (.., Err(error)) => Err(with_cause(&error)),
-            },
-        };
-        let (config, built, (counter, beats), owing) = match prepared {
-            Ok(prepared) => prepared,
-            Err(report) => {
-                tracing::error!(name: "not-reloaded", "the config was not reloaded; everything goes on with the former one\n{report}");
-                return false;
-            }
-        };
-        self.warn_of_what_needs_a_restart(&config);
-        self.hook.settings.store(Arc::new(hook_settings(&config)));
-        self.hook.routing.store(Arc::clone(&config.routing));
-        self.hook.gateways.store(Arc::new(counter));
-        self.hook.delivery.assign(built, &owing);
-        let (sinks, rules) = (config.routing.sinks.len(), config.routing.rules.len());
-        self.config = config;
-        self.take_effect();
-        self.troubles.send_replace(troubles(&self.config));
-        self.send_patrols();
-        self.begin_heartbeat(beats);
-        tracing::info!(name: "reloaded", sinks, rules, "config reloaded");
-        true
-    }
-
-    fn warn_of_what_needs_a_restart(&self, config: &Config) {
-        let (before, now) = (&self.config, config);
-        for (key, changed) in [
-            ("server.listen", before.server.listen != now.server.listen),
-            ("server.max_connections", before.server.max_connections != now.server.max_connections),
-            ("server.api", before.server.api != now.server.api),
-            ("server.tls", before.server.tls.is_some() != now.server.tls.is_some()),
-            ("store.url", before.store.path != now.store.path),
-        ] {
-            if changed {
-                tracing::warn!(key, "this change takes effect after a restart");
-            }
-        }
-    }
-
-    /// One step of forgetting what is over and old: signals have their turn in between. Answers whether there may be
-    /// more.
-    async fn forget_some(&mut self) -> bool {
-        let over_before = clock::now().checked_sub(self.config.store.keep).unwrap_or(jiff::Timestamp::MIN);
-        match self.store.prune(over_before, PRUNED_AT_ONCE).await {
-            Ok(0) => {}
-            Ok(some) => {
-                self.forgotten += some;
-                return true;
-            }
-            Err(error) => {
-                tracing::warn!(error = %error, "cannot forget what is old; trying again in an hour");
-            }
-        }
-        let forgotten = std::mem::take(&mut self.forgotten);
-        if forgotten > 0 {
-            tracing::info!(forgotten, "forgot what was over and old");
-        }
-        false
-    }
-
-    /// What the clock wrote before it was set back is made to fit it.
-    async fn set_back(&self) {
-        loop {
-            match self.store.set_back(clock::now(), SET_BACK_AT_ONCE).await {
-                Ok(0) => break,
-                Ok(_) => {}
-                Err(error) => {
-                    tracing::error!(error = %error, "cannot make what waits due earlier; restart linedown once the store writes again");
-                    break;
-                }
-            }
-        }
-        self.hook.delivery.clock_was_set_back();
-    }
-
     async fn drain(mut self) {
         if let Some(watch) = self.watch.take() {
             watch.abort();
@@ -462,8 +286,4 @@ impl Daemon {
         let _ = std::fs::remove_file(&self.socket);
         tracing::info!(name: "stopped", "stopped");
     }
-}
-
-fn with_cause(error: &dyn std::error::Error) -> String {
-    error.source().map_or_else(|| error.to_string(), |cause| format!("{error}: {cause}"))
 }

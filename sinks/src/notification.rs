@@ -1,10 +1,11 @@
 //! What a sink is asked to deliver: the facts of one notification, ready to be put into words.
 
+use std::collections::BTreeMap;
+
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::Reason;
-use std::collections::BTreeMap;
 
 /// One message owed to one recipient of one sink.
 #[derive(Clone, Debug, PartialEq, Serialize)]

@@ -1,5 +1,11 @@
 //! One event, in one transaction: the event, what it changes, and whom that concerns.
 
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use linedown_sinks::Incident;
+use rusqlite::{Connection, params};
+
 use super::super::Accepted;
 use super::line::{Known, known, remember, seen_before};
 use super::owe::{changed, owe, withdraw};
@@ -7,10 +13,6 @@ use super::row;
 use crate::incident::Change;
 use crate::rule::Routing;
 use crate::source::Event;
-use jiff::Timestamp;
-use linedown_sinks::Incident;
-use rusqlite::{Connection, params};
-use std::collections::BTreeMap;
 
 pub(super) fn accept(
     connection: &Connection,

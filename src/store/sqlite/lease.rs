@@ -3,6 +3,12 @@
 //! The first message of a group leaves at once and opens the group's window; what becomes due while it is open is
 //! put off to its end, and leaves then as one message. A message keeps its parts and its number over all attempts.
 
+use std::time::Duration;
+
+use jiff::Timestamp;
+use linedown_sinks::{Item, Kind, Notification};
+use rusqlite::{Connection, OptionalExtension, Row, params};
+
 use super::super::{Due, Leased};
 use super::candidate::{Candidate, OLDEST, columns, has_arrived, undelivered};
 use super::gathering::Group;
@@ -11,10 +17,6 @@ use crate::clock::from_millis;
 use crate::link::{self, Purpose};
 use crate::rule::timing::{Silence, held};
 use crate::rule::{Routing, Rule};
-use jiff::Timestamp;
-use linedown_sinks::{Item, Kind, Notification};
-use rusqlite::{Connection, OptionalExtension, Row, params};
-use std::time::Duration;
 
 /// Most notifications in one message, so that taking them in hand keeps no webhook waiting; the rest of a group leaves
 /// with its next one.

@@ -1,13 +1,15 @@
 //! The way to the one thread that writes ([`super::scribe`]).
 
+use std::path::PathBuf;
+use std::thread;
+
+use rusqlite::Connection;
+use tokio::sync::{mpsc, oneshot};
+
 use super::super::StoreError;
 use super::damage::Damage;
 use super::job::{Job, Request};
 use super::scribe::{Observer, Scribe};
-use rusqlite::Connection;
-use std::path::PathBuf;
-use std::thread;
-use tokio::sync::{mpsc, oneshot};
 
 /// Most requests waiting.
 pub(super) const WAITING: usize = 4096;

@@ -1,0 +1,49 @@
+//! Why the daemon does not start, or ends.
+
+use std::io;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use linedown_sinks::BuildError;
+
+use crate::delivery::NotBuilt;
+use crate::store::StoreError;
+
+/// Why the daemon cannot start, or go on.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The store cannot be opened.
+    #[error("cannot open the store")]
+    Store(#[from] StoreError),
+    /// The store turned out to be damaged while it was in use.
+    #[error("the store is damaged; the next start takes over what can be read into a new one")]
+    Damaged,
+    /// A sink cannot be set up.
+    #[error(transparent)]
+    Sink(#[from] NotBuilt),
+    /// The gateways cannot be asked.
+    #[error("cannot set up what asks the gateways")]
+    Gateway(#[from] BuildError),
+    /// TLS cannot be set up.
+    #[error("cannot set up TLS")]
+    Tls(#[from] rustls::Error),
+    /// The port cannot be bound.
+    #[error("cannot listen on {address}")]
+    Listen {
+        /// The address.
+        address: SocketAddr,
+        /// Why.
+        source: io::Error,
+    },
+    /// The socket that systemd hands over is none that we can accept on.
+    #[error("cannot listen on what systemd hands over")]
+    Inherited(#[source] io::Error),
+    /// The local API's socket cannot be bound.
+    #[error("cannot open the socket {} for the local commands", path.display())]
+    Local {
+        /// The socket.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+}

@@ -1,0 +1,115 @@
+//! A config takes the place of the former one, and a certificate of one that was replaced in its files.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use super::Daemon;
+use super::settings::{asking, hook_settings, troubles};
+use crate::config::{Config, Tls};
+use crate::{clock, delivery, systemd};
+
+impl Daemon {
+    pub(super) async fn reload(&mut self, load: impl Fn() -> Result<Config, String>) {
+        systemd::reloading();
+        let succeeded = self.swap(load).await;
+        self.hook.metrics.reloaded(succeeded);
+        self.reload_failed.store(!succeeded, Ordering::Relaxed);
+        systemd::ready();
+    }
+
+    /// Everything that can fail first, then one swap. What is in flight goes on as it was. Answers whether it
+    /// succeeded.
+    async fn swap(&mut self, load: impl Fn() -> Result<Config, String>) -> bool {
+        let prepared = match load() {
+            Err(report) => Err(report),
+            Ok(config) => match (delivery::build(&config.routing), asking(&config), self.store.owing().await) {
+                (Ok(built), Ok(asking), Ok(owing)) => Ok((config, built, asking, owing)),
+                (Err(error), ..) => Err(with_cause(&error)),
+                (_, Err(error), _) => Err(with_cause(&error)),
+                (.., Err(error)) => Err(with_cause(&error)),
+            },
+        };
+        let (config, built, (counter, beats), owing) = match prepared {
+            Ok(prepared) => prepared,
+            Err(report) => {
+                tracing::error!(name: "not-reloaded", "the config was not reloaded; everything goes on with the former one\n{report}");
+                return false;
+            }
+        };
+        self.warn_of_what_needs_a_restart(&config);
+        self.hook.settings.store(Arc::new(hook_settings(&config)));
+        self.hook.routing.store(Arc::clone(&config.routing));
+        self.hook.gateways.store(Arc::new(counter));
+        self.hook.delivery.assign(built, &owing);
+        let (sinks, rules) = (config.routing.sinks.len(), config.routing.rules.len());
+        self.config = config;
+        self.take_effect();
+        self.troubles.send_replace(troubles(&self.config));
+        self.send_patrols();
+        self.begin_heartbeat(beats);
+        tracing::info!(name: "reloaded", sinks, rules, "config reloaded");
+        true
+    }
+
+    fn warn_of_what_needs_a_restart(&self, config: &Config) {
+        let (before, now) = (&self.config, config);
+        for (key, changed) in [
+            ("server.listen", before.server.listen != now.server.listen),
+            ("server.max_connections", before.server.max_connections != now.server.max_connections),
+            ("server.api", before.server.api != now.server.api),
+            ("server.tls", before.server.tls.is_some() != now.server.tls.is_some()),
+            ("store.url", before.store.path != now.store.path),
+        ] {
+            if changed {
+                tracing::warn!(key, "this change takes effect after a restart");
+            }
+        }
+    }
+
+    /// A config is in force: new connections are served with the certificate that it names, or that is had for it.
+    pub(super) fn take_effect(&self) {
+        self.hook.metrics.configured(clock::now());
+        let acme = match &self.config.server.tls {
+            Some(Tls::Acme(acme)) => Some(acme.clone()),
+            _ => None,
+        };
+        self.acme.send_replace(acme);
+        self.install_certificate();
+    }
+
+    /// A certificate that was replaced in its files is served from now on. All else waits for a reload. What cannot be
+    /// taken is tried again: who replaces it, or edits the config, may be about to finish.
+    pub(super) fn renew(&mut self, load: impl Fn() -> Result<Config, String>) {
+        let Some(Tls::Files(loaded)) = &mut self.config.server.tls else { return };
+        let now = loaded.files.again();
+        if now == loaded.files {
+            self.not_renewed = None;
+            return;
+        }
+        match load().map(|config| config.server.tls) {
+            Ok(Some(Tls::Files(renewed))) if renewed.files.are(&loaded.files) => {
+                *loaded = renewed;
+                self.install_certificate();
+                tracing::info!(name: "certificate-renewed", "the certificate was replaced in its files; new connections are served with it");
+            }
+            // The config names others by now, which wait for a reload.
+            Ok(_) => loaded.files = now,
+            Err(report) if self.not_renewed.as_ref() != Some(&report) => {
+                tracing::warn!(name: "certificate-not-renewed", "the certificate was replaced in its files but cannot be taken; the former one is served\n{report}");
+                self.not_renewed = Some(report);
+            }
+            Err(_) => {}
+        }
+    }
+
+    fn install_certificate(&self) {
+        let Some(Tls::Files(loaded)) = &self.config.server.tls else { return };
+        if let (Some(served), Some(certificate)) = (&self.hook.certificate, loaded.certificate.clone()) {
+            served.install(certificate);
+        }
+    }
+}
+
+fn with_cause(error: &dyn std::error::Error) -> String {
+    error.source().map_or_else(|| error.to_string(), |cause| format!("{error}: {cause}"))
+}

@@ -1,0 +1,49 @@
+//! What is over and old is forgotten, and what a wrong clock wrote is made to fit: in steps that keep no webhook waiting.
+
+use super::Daemon;
+use crate::clock;
+
+/// How many incidents are forgotten in one transaction, so that intake never waits for long.
+const PRUNED_AT_ONCE: usize = 200;
+
+/// How many notifications are made due earlier in one transaction, after the clock was set back; and how many lines and
+/// outages are made to fit it.
+pub(super) const SET_BACK_AT_ONCE: usize = 1000;
+
+impl Daemon {
+    /// One step of forgetting what is over and old: signals have their turn in between. Answers whether there may be
+    /// more.
+    pub(super) async fn forget_some(&mut self) -> bool {
+        let over_before = clock::now().checked_sub(self.config.store.keep).unwrap_or(jiff::Timestamp::MIN);
+        match self.store.prune(over_before, PRUNED_AT_ONCE).await {
+            Ok(0) => {}
+            Ok(some) => {
+                self.forgotten += some;
+                return true;
+            }
+            Err(error) => {
+                tracing::warn!(error = %error, "cannot forget what is old; trying again in an hour");
+            }
+        }
+        let forgotten = std::mem::take(&mut self.forgotten);
+        if forgotten > 0 {
+            tracing::info!(forgotten, "forgot what was over and old");
+        }
+        false
+    }
+
+    /// What the clock wrote before it was set back is made to fit it.
+    pub(super) async fn set_back(&self) {
+        loop {
+            match self.store.set_back(clock::now(), SET_BACK_AT_ONCE).await {
+                Ok(0) => break,
+                Ok(_) => {}
+                Err(error) => {
+                    tracing::error!(error = %error, "cannot make what waits due earlier; restart linedown once the store writes again");
+                    break;
+                }
+            }
+        }
+        self.hook.delivery.clock_was_set_back();
+    }
+}
