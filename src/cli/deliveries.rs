@@ -6,7 +6,7 @@ use super::client::Daemon;
 use super::output::{Look, Row};
 use super::{Code, CommandError, Place, output};
 use crate::clock;
-use crate::store::view::{Delivery, DeliveryQuery};
+use crate::store::view::{Delivery, DeliveryQuery, MOST};
 
 /// Rows shown without `--limit`.
 const SHOWN: usize = 100;
@@ -32,7 +32,7 @@ pub(super) async fn run(place: &Place, arguments: &Arguments) -> Result<Code, Co
     // One more, to know whether there are more.
     let query = DeliveryQuery { state: state.clone(), sink: sink.clone(), limit: Some(limit.saturating_add(1)) };
     let mut deliveries: Vec<Delivery> = Daemon::find(place)?.get("deliveries", &query).await?;
-    let more = deliveries.len() > *limit;
+    let more = deliveries.len() > *limit || deliveries.len() >= MOST;
     deliveries.truncate(*limit);
     if arguments.json {
         output::print_json(&deliveries)?;

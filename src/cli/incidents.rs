@@ -10,7 +10,7 @@ use super::output::{Look, Row};
 use super::{Code, CommandError, Place, output};
 use crate::clock;
 use crate::server::api::IncidentQuery;
-use crate::store::view::{Delivery, Incident, IncidentStory};
+use crate::store::view::{Delivery, Incident, IncidentStory, MOST};
 use crate::trouble;
 
 /// Rows shown without `--limit`.
@@ -42,7 +42,7 @@ pub(super) async fn list(place: &Place, arguments: &ListArguments) -> Result<Cod
     // One more, to know whether there are more.
     let query = IncidentQuery { open: arguments.open, limit: Some(arguments.limit.saturating_add(1)) };
     let mut incidents: Vec<Incident> = Daemon::find(place)?.get("incidents", &query).await?;
-    let more = incidents.len() > arguments.limit;
+    let more = incidents.len() > arguments.limit || incidents.len() >= MOST;
     incidents.truncate(arguments.limit);
     if arguments.json {
         output::print_json(&incidents)?;

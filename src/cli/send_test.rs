@@ -59,15 +59,14 @@ fn address(arguments: &Arguments, outcome: &Outcome) -> String {
 
 /// What a person must mend comes before what may mend itself.
 fn not_delivered(arguments: &Arguments, failed: &[&Outcome]) -> CommandError {
-    use FailureKind::{Busy, Deferred, RateLimited, Refused, TimedOut, Unauthorised, Unreachable};
+    use FailureKind::{Refused, TimedOut, Unauthorised, Unreachable};
     let sorts =
         |sorts: &[FailureKind]| failed.iter().any(|outcome| outcome.failure.is_some_and(|kind| sorts.contains(&kind)));
-    let (code, hint) = if sorts(&[Refused, Unauthorised]) {
+    let (code, hint) = if sorts(&[Refused, Unauthorised]) || failed.iter().any(|outcome| outcome.failure.is_none()) {
         (Code::Failed, format!("correct [sinks.{}] in the config, or what it names", arguments.sink))
     } else if sorts(&[Unreachable, TimedOut]) {
         (Code::Unavailable, "see that the address is right, and that this machine reaches it".to_owned())
     } else {
-        debug_assert!(sorts(&[Busy, Deferred, RateLimited]));
         (Code::TryAgain, "try it again in a while".to_owned())
     };
     let error = CommandError::new(code, format!("the test message was not delivered to {}", arguments.sink));

@@ -58,7 +58,7 @@ fn load(place: &Place, colour: bool) -> Result<Config, String> {
 fn explained(error: &StartError) -> CommandError {
     let code = match error {
         StartError::Sink(_) | StartError::Gateway(_) => Code::Config,
-        StartError::Damaged => Code::TryAgain,
+        StartError::Damaged | StartError::Store(StoreError::Damaged) => Code::TryAgain,
         _ => Code::Failed,
     };
     let mut described = CommandError::new(code, error.to_string());
@@ -88,11 +88,13 @@ fn advice(error: &StartError) -> Option<&'static str> {
             "`systemctl cat linedown.socket` shows it; it needs exactly one `ListenStream=` with a TCP port"
         }
         StartError::Store(error) => return Some(advice_on_store(error)),
-        StartError::Damaged => "start it again, as systemd does by itself; then look after the disk",
+        StartError::Damaged => DAMAGED,
         StartError::Local { .. } => "set `server.api` to a path of its own, which this user may write",
         StartError::Sink(_) | StartError::Gateway(_) | StartError::Tls(_) => return None,
     })
 }
+
+const DAMAGED: &str = "start it again, as systemd does by itself; then look after the disk";
 
 fn advice_on_store(error: &StoreError) -> &'static str {
     match error {
@@ -104,6 +106,8 @@ fn advice_on_store(error: &StoreError) -> &'static str {
             "that is a folder: let `store.url` name a file in it, such as linedown.db"
         }
         StoreError::Full => "make room on its disk",
+        StoreError::Damaged => DAMAGED,
+        StoreError::Failed(_) => "read what the system says of its disk: dmesg | tail; then start linedown again",
         _ => "the folder must exist and be writable for the user that runs linedown",
     }
 }

@@ -102,7 +102,8 @@ fn matcher(pairs: &[String]) -> Result<Value, CommandError> {
     let (mut fields, mut labels) = (BTreeMap::<&str, Vec<&str>>::new(), BTreeMap::<&str, Vec<&str>>::new());
     for pair in pairs {
         let example = "as in a rule: `labels.customer=acme`, `instance=39EC*`, `reason=other`";
-        let Some((field, value)) = pair.split_once('=').filter(|(field, _)| *field != "labels.") else {
+        let Some((field, value)) = pair.split_once('=').filter(|(field, _)| !["labels", "labels."].contains(field))
+        else {
             return Err(wrong(format!("{pair:?} is not of the form FIELD=VALUE")).hint(example));
         };
         match field.strip_prefix("labels.") {

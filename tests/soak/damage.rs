@@ -81,6 +81,20 @@ fn a_damaged_page_is_noticed_and_all_the_rest_is_taken_over() {
 }
 
 #[test]
+fn a_damaged_page_that_is_met_at_the_start_keeps_no_daemon_from_starting() {
+    let mut service = with_lines_down();
+    service.start_and_wait();
+    wait_for_told(&mut service, LINES);
+    assert_eq!(service.command(&["silence", "add", "instance=none", "--for", "1h"]).0, Some(0));
+    service.term();
+    assert!(service.ended_within(DEADLINE).is_some());
+    damage(&service, "silence");
+    service.start_and_wait();
+    assert_eq!(aside(&service).len(), 1, "{}", service.end_of_log());
+    assert_eq!(down(&service, "fresh"), Some(200));
+}
+
+#[test]
 fn damage_that_is_met_later_ends_the_daemon_and_the_next_start_takes_over_the_rest() {
     let mut service = with_lines_down();
     damage(&service, "event");

@@ -8,6 +8,7 @@ use std::borrow::Cow;
 use std::fmt;
 
 use lettre::Address;
+use lettre::transport::smtp::Error;
 use lettre::transport::smtp::client::AsyncSmtpConnection;
 use lettre::transport::smtp::commands::{Data, Ehlo, Mail, Rcpt};
 use lettre::transport::smtp::extension::{ClientId, Extension, MailParameter};
@@ -38,7 +39,8 @@ pub(super) enum Resumed {
     /// The relay has left it: with 421 (RFC 5321, 4.2.1), with 451 for idling, with 452 after so many messages, or
     /// without a word.
     Gone,
-    /// An envelope in one piece was refused or not answered; what was refused may well be right.
+    /// It came to nothing after the relay was asked once more what it can do, or an envelope in one piece was refused or
+    /// not answered. What was refused may well be right.
     Choked,
 }
 
@@ -77,8 +79,19 @@ impl Connection {
         }
         let recipient = self.smtp.read_response().await;
         let content = self.smtp.read_response().await;
+        let is_put_off = [&recipient, &content].iter().any(|answer| answer.as_ref().is_err_and(Error::is_transient));
         let is_taken = recipient.is_ok_and(|answer| completes(&answer)) && content.is_ok_and(|answer| goes_on(&answer));
-        if is_taken { Resumed::Well } else { Resumed::Choked }
+        match () {
+            () if is_taken => Resumed::Well,
+            // In its own time, and on its own.
+            () if is_put_off => Resumed::Gone,
+            () => Resumed::Choked,
+        }
+    }
+
+    /// Whether it is known what the relay can do.
+    pub(super) fn was_asked(&self) -> bool {
+        self.pipelines.is_some()
     }
 
     /// Asks once more what the relay can do, of which lettre keeps only what lettre does. Not each likes to be asked.

@@ -64,7 +64,7 @@ impl Relay {
 
     /// Hands one message in for one recipient.
     pub(super) async fn send(&self, from: &Address, to: &Address, message: &[u8]) -> Result<Receipt, Failure> {
-        let (resumed, connection) = self.resume(from, to).await;
+        let (resumed, connection) = self.resume(from, to).await?;
         let mut connection = match connection {
             Some(connection) => connection,
             None => self.begin(from, to).await?,
@@ -97,19 +97,28 @@ impl Relay {
     }
 
     /// On a kept connection, up to the sender or the content. None if there is none, or none that goes on.
-    async fn resume(&self, from: &Address, to: &Address) -> (Resumed, Option<Connection>) {
+    async fn resume(&self, from: &Address, to: &Address) -> Result<(Resumed, Option<Connection>), Failure> {
         let kept = lock(&self.kept).idle.pop().filter(|kept| kept.since.elapsed() < IDLE);
-        let Some(Idle { mut connection, .. }) = kept else { return (Resumed::Gone, None) };
-        let Ok(mail) = connection.mail(from, to) else { return (Resumed::Gone, None) };
+        let Some(Idle { mut connection, .. }) = kept else { return Ok((Resumed::Gone, None)) };
+        let mail = match connection.mail(from, to) {
+            Ok(mail) => mail,
+            Err(failure) => {
+                self.keep(connection);
+                return Err(failure);
+            }
+        };
         let resuming = async {
-            if self.in_one_piece.load(Ordering::Relaxed) && connection.pipelines(&self.hello).await {
+            let asks = self.in_one_piece.load(Ordering::Relaxed);
+            let asks_anew = asks && !connection.was_asked();
+            let resumed = if asks && connection.pipelines(&self.hello).await {
                 connection.resume_in_one_piece(mail, to).await
             } else {
                 connection.resume(mail).await
-            }
+            };
+            if asks_anew && resumed == Resumed::Gone { Resumed::Choked } else { resumed }
         };
         let resumed = timeout(STILL_THERE, resuming).await.unwrap_or(Resumed::Choked);
-        (resumed, (resumed == Resumed::Well).then_some(connection))
+        Ok((resumed, (resumed == Resumed::Well).then_some(connection)))
     }
 
     async fn hand_in(&self, connection: &mut Connection, to: &Address, message: &[u8]) -> Result<Receipt, Failure> {

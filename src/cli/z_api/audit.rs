@@ -85,6 +85,9 @@ pub(super) async fn run(config: &Config, arguments: &Arguments) -> Result<Code, 
     }
     if arguments.json {
         output::print_json(&rows)?;
+        if !compares {
+            eprint!("{UNCOMPARED}");
+        }
     } else if asked == 0 && rows.is_empty() {
         output::print(NO_LINES)?;
     } else {

@@ -114,7 +114,6 @@ impl Sqlite {
             }
             connected => connected?,
         };
-        silence::warn_of_what_is_not_understood(&connection, clock::now()).map_err(failure)?;
         let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let reader = Connection::open_with_flags(path, flags).map_err(failure)?;
         Self::over(connection, reader, Arc::new(identity), Some(lock), path, Box::new(observer))
@@ -245,6 +244,7 @@ fn prepare(connection: &mut Connection) -> rusqlite::Result<Result<Identity, Sto
     transaction.pragma_update(None, "user_version", FORMAT)?;
     settle::take_back(&transaction)?;
     transaction.commit()?;
+    silence::warn_of_what_is_not_understood(connection, clock::now())?;
     // What a savepoint may have to take back is kept in memory: a request changes few pages. (What is sorted for a new
     // format was not: it may be much.)
     connection.pragma_update(None, "temp_store", "MEMORY")?;
@@ -313,7 +313,15 @@ impl Store for Sqlite {
         let mut retried = Retried::default();
         for step in ids.chunks(settle::AT_ONCE) {
             let step = step.to_vec();
-            retried.add(self.writer.write(move |connection| settle::retry(connection, &step, now)).await?);
+            match self.writer.write(move |connection| settle::retry(connection, &step, now)).await {
+                Ok(step) => retried.add(step),
+                // Whoever has something to do by now shall hear of it; the rest is as dead as it was.
+                Err(error) if !retried.notifications.is_empty() => {
+                    tracing::error!(error = %error, "cannot send all again that was to be; the rest is left as it is");
+                    break;
+                }
+                Err(error) => return Err(error),
+            }
         }
         retried.notifications.sort_unstable();
         Ok(retried)
@@ -346,7 +354,7 @@ impl Store for Sqlite {
     async fn end_silence(&self, id: i64, now: Timestamp) -> Result<Option<BTreeSet<String>>, StoreError> {
         let ended = self.writer.write(move |connection| silence::end(connection, id, now)).await?;
         let Some(mut sinks) = ended else { return Ok(None) };
-        // If we are cut short, the rest is due when the silence was to end.
+        // If we are cut short, the rest is due when the silence was to end, or when it is ended once more.
         let mut freed = !sinks.is_empty();
         while freed {
             let mut more = self.writer.write(move |connection| silence::free(connection, id, now)).await?;

@@ -179,7 +179,7 @@ pub(super) fn give_up(
     Ok(settled)
 }
 
-/// The notifications that were given up, of one sink or of all, in the order they became owed.
+/// The notifications that were given up, of one sink or of all, in the order they were made.
 pub(super) fn dead(connection: &Connection, sink: Option<&str>) -> rusqlite::Result<Vec<i64>> {
     let of_sink = sink.map_or("?1 IS NULL", |_| "sink = ?1");
     let query = format!(

@@ -76,13 +76,13 @@ pub(super) fn list(connection: &Connection, ended_after: Timestamp) -> rusqlite:
 }
 
 /// Ends a silence now, and frees the first of what it held back. Answers the sinks that have something to do, or
-/// nothing if there is no such silence in force or to come.
+/// nothing if there is no such silence in force or to come, and none that still holds something back: its end may have
+/// been cut short.
 pub(super) fn end(connection: &Connection, id: i64, now: Timestamp) -> rusqlite::Result<Option<BTreeSet<String>>> {
     let end = "UPDATE silence SET ends_at = ?2, starts_at = min(starts_at, ?2) WHERE id = ?1 AND ends_at > ?2";
-    if connection.prepare_cached(end)?.execute([id, now.as_millisecond()])? == 0 {
-        return Ok(None);
-    }
-    free(connection, id, now).map(Some)
+    let ended = connection.prepare_cached(end)?.execute([id, now.as_millisecond()])? > 0;
+    let sinks = free(connection, id, now)?;
+    Ok(Some(sinks).filter(|sinks| ended || !sinks.is_empty()))
 }
 
 /// Makes due what a silence that is over held back, as much as is done in one go. Answers the sinks that have something
