@@ -41,7 +41,8 @@ impl<'e> Reader<'e> {
         if self.problems.len() < MOST {
             self.problems.push(reworded(problem));
         } else if self.problems.len() == MOST {
-            self.problems.push(Problem::error(Path::default(), "there are more problems than these 1,000"));
+            let problem = Problem::error(Path::default(), "there are more problems than these 1,000");
+            self.problems.push(problem.hint("is it the right file?"));
         }
     }
 
@@ -119,7 +120,9 @@ impl<'e> Reader<'e> {
             let mut section = Section::new(&alone, path.join(index), &[], self.environment);
             match section.read::<std::collections::BTreeMap<String, T>>() {
                 Some(elements) => read.extend(elements.into_values().map(|element| (index, element))),
-                None => section.problems.push(Problem::error(path.clone(), "this element cannot be read")),
+                None => section
+                    .problems
+                    .push(Problem::error(path.clone(), "this element cannot be read").hint("take it out")),
             }
             for mut problem in section.problems {
                 problem.path.0.retain(|key| *key != Key::from("element"));

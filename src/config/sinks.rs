@@ -144,7 +144,8 @@ fn read_sink(
     let language = texts.language();
     let settings = (kind.check)(&mut section, texts);
     if settings.is_none() && section.problems.is_empty() {
-        section.problems.push(Problem::error(path.clone(), "this sink cannot be used"));
+        let problem = Problem::error(path.clone(), "this sink cannot be used");
+        section.problems.push(problem.hint("its kind says no more: ask whoever wrote that"));
     }
     reader.finish(section);
     let settings = settings?;
@@ -211,7 +212,7 @@ fn read_retry(value: &Value, path: &Path, reader: &mut Reader<'_>) -> Retry {
     let first = keys.first.map_or(default.first.min(max), |period| period.0);
     for (key, period) in [("first", first), ("max", max), ("give_up_after", give_up_after)] {
         if period.is_zero() {
-            reader.note(Problem::error(path.join(key), "must be longer than nothing"));
+            reader.note(Problem::error(path.join(key), "must be longer than nothing").expected("such as \"2s\""));
             return default;
         }
     }

@@ -43,9 +43,15 @@ enum Recipient {
 
 /// Checks `to`; none if nobody could be written to.
 pub(super) fn check(section: &mut Section<'_>, to: Option<OneOrMany>) -> Option<Recipients> {
+    let is_set = to.is_some();
     let OneOrMany(entries, is_list) = to.unwrap_or(OneOrMany(Vec::new(), true));
     if entries.is_empty() {
-        section.missing("to", "say whom to write to: to = [\"ops@example.com\", \"{{ instance.labels.owner }}\"]");
+        const WHOM: &str = "say whom to write to: to = [\"ops@example.com\", \"{{ instance.labels.owner }}\"]";
+        if is_set {
+            section.error("to", "an empty list: nobody would be told").hint = Some(WHOM.into());
+        } else {
+            section.missing("to", WHOM);
+        }
         return None;
     }
     let place = section.path().join("to");
@@ -61,7 +67,8 @@ pub(super) fn check(section: &mut Section<'_>, to: Option<OneOrMany>) -> Option<
 fn read(entry: &str, place: Path) -> Result<Recipient, Problem> {
     if entry.contains('{') {
         let template = Inline::compile(entry);
-        return template.map(Recipient::Template).map_err(|why| Problem::error(place, why));
+        let expected = "a template of what a line has, such as `{{ instance.labels.owner }}`";
+        return template.map(Recipient::Template).map_err(|why| Problem::error(place, why).expected(expected));
     }
     let entry = entry.trim();
     if entry.parse::<Mailbox>().is_ok() {

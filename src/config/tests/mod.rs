@@ -138,6 +138,9 @@ impl Folder {
             format!("{severity}{file}{at} {}", row.what).replace(&folder, "")
         };
         let report = self.load().report;
+        for row in report.rows() {
+            assert!(row.expected.is_some() || row.hint.is_some(), "it leaves one alone: {row:?}");
+        }
         report
             .rows()
             .iter()
