@@ -3,12 +3,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use linedown_sinks::{Language, Limits, Path, Problem, Section, SinkKind, TextKeys, Texts, one_of};
+use linedown_sinks::{Key, Language, Limits, Path, Problem, Section, SinkKind, TextKeys, Texts, one_of};
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
+use super::pieces::INVENTORY;
 use super::reader::{Reader, did_you_mean, is_missing, out_of_bounds};
 use crate::period::Period;
+use crate::rule::inventory::Inventory;
 use crate::rule::{Retry, Rule, Target};
 
 /// Most sinks.
@@ -249,6 +251,24 @@ fn check_fallback(name: &str, fallback: &str, path: &Path, sinks: &Map<String, V
         problem.hint = did_you_mean(fallback, others())
             .or_else(|| Some(format!("add [sinks.{fallback}], or name one that is there")));
         reader.note(problem.unless(fallback));
+    }
+}
+
+/// Warns of lines' labels that some sink sends to and cannot. There may be a hundred thousand lines.
+pub(super) fn check_labels(sinks: &BTreeMap<String, Target>, inventory: &Inventory, reader: &mut Reader<'_>) {
+    for entry in inventory.iter() {
+        if reader.is_full() {
+            break;
+        }
+        for (key, value) in entry.labels() {
+            let expected =
+                sinks.iter().find_map(|(name, sink)| Some((name, sink.settings.expects_of_label(key, value)?)));
+            if let Some((name, expected)) = expected {
+                let path = Path([INVENTORY, entry.id, "labels", key].map(Key::from).into());
+                let problem = Problem::warning(path, format!("{name} sends to this, which it cannot"));
+                reader.note(problem.expected(expected));
+            }
+        }
     }
 }
 

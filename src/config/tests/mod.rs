@@ -42,6 +42,10 @@ impl Settings for Toy {
         String::new()
     }
 
+    fn expects_of_label(&self, key: &str, value: &str) -> Option<&'static str> {
+        (key == "owner" && !value.contains('@')).then_some("an address")
+    }
+
     fn limits(&self) -> Limits {
         Limits::default()
     }
