@@ -48,6 +48,12 @@ pub trait Settings: Send + Sync {
         vec![String::new()]
     }
 
+    /// What a line's label should be, if the sink sends to it and could not: looked at for each line of the
+    /// inventory, so it must be quick.
+    fn expects_of_label(&self, _key: &str, _value: &str) -> Option<&'static str> {
+        None
+    }
+
     /// The message as the far side would get it, for people to look at.
     fn preview(&self, notification: &Notification) -> String;
 

@@ -86,7 +86,8 @@ fn listed(names: &[String], public: bool, path: &Path, section: &mut Section<'_>
     let path = path.join("names");
     if names.is_empty() || names.len() > MOST_NAMES {
         let what = format!("{} names; a certificate is for 1 to {MOST_NAMES}", names.len());
-        section.problems.push(Problem::error(path.clone(), what));
+        let problem = Problem::error(path.clone(), what);
+        section.problems.push(problem.hint("list the names that gateways post to, no others"));
     }
     for (number, name) in names.iter().enumerate() {
         if let Some((what, hint)) = mistake(name, public) {

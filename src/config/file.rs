@@ -191,6 +191,7 @@ impl File {
         let row = Row { expected, ..row };
         match what {
             "duplicate key" => row.hint("it is set before already; TOML allows a key and a `[table]` once only"),
+            _ if row.expected.is_none() => row.hint("files are TOML (https://toml.io): texts in quotes, lists in [ ]"),
             _ => row,
         }
     }

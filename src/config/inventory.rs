@@ -140,21 +140,22 @@ fn read_token(secret: &Secret, path: &Path, lacks: &mut bool, reader: &mut Reade
 
 fn check_bounds(name: Option<&str>, all: &BTreeMap<String, String>, path: &Path, reader: &mut Reader<'_>) {
     let longer = |text: &str, most: usize| text.len() > most && text.chars().count() > most;
-    let too_long = |path, most| Problem::error(path, format!("longer than {most} characters"));
+    let too_long = |path, most| {
+        Problem::error(path, format!("longer than {most} characters")).expected(format!("at most {most} characters"))
+    };
     if name.is_some_and(|name| longer(name, LONGEST_NAME)) {
         reader.note(too_long(path.join("name"), LONGEST_NAME));
     }
     let labels = || path.join("labels");
     if all.len() > MOST_LABELS {
         let what = format!("{} labels; an instance has at most {MOST_LABELS}", all.len());
-        reader.note(Problem::error(labels(), what));
+        reader.note(Problem::error(labels(), what).hint("keep those that rules, recipients and messages name"));
     }
     for (key, value) in all {
         if longer(key, LONGEST_KEY) {
-            reader.note(Problem::error(
-                labels().join(key.as_str()),
-                format!("a label's key of more than {LONGEST_KEY} characters"),
-            ));
+            let what = format!("a label's key of more than {LONGEST_KEY} characters");
+            let problem = Problem::error(labels().join(key.as_str()), what);
+            reader.note(problem.expected(format!("at most {LONGEST_KEY} characters")));
         }
         if longer(value, LONGEST_VALUE) {
             reader.note(too_long(labels().join(key.as_str()), LONGEST_VALUE));

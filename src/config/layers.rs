@@ -184,7 +184,9 @@ impl Overrides {
                     let path = Path(keys.iter().map(|key| key.as_str().into()).collect());
                     overrides.variables.insert(path, (name.clone(), value.clone()));
                 }
-                Err(what) => problems.push(Problem::error(Path(vec![name.as_str().into()]), what)),
+                Err((what, hint)) => {
+                    problems.push(Problem::error(Path(vec![name.as_str().into()]), what).hint(hint));
+                }
             }
         }
         (overrides, problems)
@@ -193,13 +195,13 @@ impl Overrides {
 
 /// Where a variable's value goes. Its keys are lower-cased, but a key that the files have already is meant
 /// whatever its case and its dashes, which variables cannot have.
-fn place(name: &str, merged: &Merged, instances: &Instances) -> Result<Vec<String>, String> {
+fn place(name: &str, merged: &Merged, instances: &Instances) -> Result<Vec<String>, (String, &'static str)> {
     let parts: Vec<&str> = name[PREFIX.len()..].split(SEPARATOR).collect();
     if parts.iter().any(|part| part.is_empty()) || parts.len() > DEEPEST {
-        return Err("this variable names no key".to_owned());
+        return Err(("this variable names no key".to_owned(), "such as LINEDOWN__SERVER__LISTEN"));
     }
     if let Some(list) = APPENDED.into_iter().find(|list| parts[0].eq_ignore_ascii_case(list)) {
-        return Err(format!("`{list}` is read from files only"));
+        return Err((format!("`{list}` is read from files only"), "write it into a file in `conf.d`"));
     }
     let in_inventory = parts[0].eq_ignore_ascii_case(INVENTORY);
     let mut table = if in_inventory { None } else { Table::Merged(merged).below(ROOT) };

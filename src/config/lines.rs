@@ -45,7 +45,8 @@ fn owner(written: Option<String>, names: &[String], path: &Path, reader: &mut Re
         (Some(source), names) => {
             let what = format!("there is no source `{source}` of type `{KIND}`");
             let mut problem = Problem::error(path.join("source"), what);
-            problem.hint = did_you_mean(&source, names.iter().map(String::as_str));
+            let near = did_you_mean(&source, names.iter().map(String::as_str));
+            problem.hint = near.or_else(|| Some(format!("name a source of type `{KIND}`: its gateway is asked")));
             reader.note(problem.unless(source));
             None
         }

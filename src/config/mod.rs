@@ -150,6 +150,7 @@ fn check(
     gateways.flat_map(|access| access.lines.iter()).for_each(|line| inventory.ask(&line.instance));
     let messages = sinks::messages(table("messages"), &at("messages"), reader);
     let sinks = sinks::read(table("sinks"), &at("sinks"), kinds, &messages, reader);
+    sinks::check_labels(&sinks, &inventory, reader);
     let known = rules::Known {
         sinks: layers.names("sinks").collect(),
         sources: layers.names("sources").chain([trouble::SOURCE]).collect(),

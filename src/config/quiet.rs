@@ -40,7 +40,8 @@ struct Keys {
 pub(super) fn read(windows: &[Element], known: &Known<'_>, reader: &mut Reader<'_>) -> Vec<Quiet> {
     let path = Path(vec!["quiet".into()]);
     if windows.len() > MOST {
-        reader.note(Problem::error(path, format!("{} windows; there can be {MOST}", windows.len())));
+        let what = format!("{} windows; there can be {MOST}", windows.len());
+        reader.note(Problem::error(path, what).hint("a window may be for many days and, by `match`, for many lines"));
         return Vec::new();
     }
     let windows = windows.iter().enumerate();
@@ -119,7 +120,8 @@ fn days(names: &[Value], path: &Path, reader: &mut Reader<'_>) -> Vec<Weekday> {
         }
     }
     if names.is_empty() {
-        reader.note(Problem::error(path.clone(), "an empty list: it would never be quiet"));
+        let problem = Problem::error(path.clone(), "an empty list: it would never be quiet");
+        reader.note(problem.hint("leave out `days` for every day"));
     }
     days
 }

@@ -11,7 +11,7 @@ use serde_json::{Map, Value};
 
 use crate::period::NO_UNIT;
 
-/// Most problems noted; a config that has more is another file given by mistake.
+/// Most errors noted, and most warnings; a config that has more is another file given by mistake.
 const MOST: usize = 1_000;
 
 /// Most names listed as those expected.
@@ -25,11 +25,14 @@ pub(super) struct Reader<'e> {
     pub(super) environment: &'e Environment,
     files: &'e [File],
     problems: Vec<Problem>,
+    /// How many there were, noted or not.
+    errors: usize,
+    warnings: usize,
 }
 
 impl<'e> Reader<'e> {
     pub(super) fn new(environment: &'e Environment, files: &'e [File]) -> Self {
-        Self { environment, files, problems: Vec::new() }
+        Self { environment, files, problems: Vec::new(), errors: 0, warnings: 0 }
     }
 
     /// Notes a problem, but for one that might not be, were a file read that could not be.
@@ -38,21 +41,27 @@ impl<'e> Reader<'e> {
         if problem.unless.iter().any(may_be_set) {
             return;
         }
-        if self.problems.len() < MOST {
+        let count = match problem.severity {
+            Severity::Error => &mut self.errors,
+            Severity::Warning => &mut self.warnings,
+        };
+        *count += 1;
+        if *count <= MOST {
             self.problems.push(reworded(problem));
-        } else if self.problems.len() == MOST {
-            self.problems.push(Problem::error(Path::default(), "there are more problems than these 1,000"));
+        } else if *count == MOST + 1 {
+            let more = Problem::error(Path::default(), "there are more problems than these 1,000");
+            self.problems.push(Problem { severity: problem.severity, ..more.hint("is it the right file?") });
         }
     }
 
     /// How many errors there are so far.
     pub(super) fn errors(&self) -> usize {
-        self.problems.iter().filter(|problem| problem.severity == Severity::Error).count()
+        self.errors
     }
 
-    /// Whether more problems would be lost.
+    /// Whether more errors would be lost.
     pub(super) fn is_full(&self) -> bool {
-        self.problems.len() > MOST
+        self.errors > MOST
     }
 
     pub(super) fn into_problems(self) -> Vec<Problem> {
@@ -119,7 +128,9 @@ impl<'e> Reader<'e> {
             let mut section = Section::new(&alone, path.join(index), &[], self.environment);
             match section.read::<std::collections::BTreeMap<String, T>>() {
                 Some(elements) => read.extend(elements.into_values().map(|element| (index, element))),
-                None => section.problems.push(Problem::error(path.clone(), "this element cannot be read")),
+                None => section
+                    .problems
+                    .push(Problem::error(path.clone(), "this element cannot be read").hint("take it out")),
             }
             for mut problem in section.problems {
                 problem.path.0.retain(|key| *key != Key::from("element"));

@@ -189,7 +189,8 @@ pub(super) fn read_matcher(value: &Value, path: &Path, known: &Known<'_>, reader
         if !known.labels.contains(key.as_str()) {
             let what = format!("no instance of the inventory has the label `{key}`");
             let mut problem = Problem::warning(path.join("labels").join(key.as_str()), what);
-            problem.hint = did_you_mean(key, known.labels.iter().copied());
+            let near = did_you_mean(key, known.labels.iter().copied());
+            problem.hint = near.or_else(|| Some("labels stand in [instances.ID.labels]".into()));
             reader.note(problem.unless(key));
         }
     }
@@ -219,10 +220,12 @@ fn sinks(value: &Value, names: &[Value], path: &Path, known: &Known<'_>, reader:
         if !known.sinks.contains(&name.as_str()) {
             let mut problem = Problem::error(name_at, format!("there is no sink `{name}`"));
             problem.expected = (!known.sinks.is_empty()).then(|| some_of(&known.sinks));
-            problem.hint = did_you_mean(&name, known.sinks.iter().copied());
+            let near = did_you_mean(&name, known.sinks.iter().copied());
+            problem.hint = near.or_else(|| Some(format!("add [sinks.{name}], or name one that is there")));
             reader.note(problem.unless(name));
         } else if sinks.contains(&name) {
-            reader.note(Problem::warning(name_at, format!("`{name}` is named twice; it hears once")));
+            let problem = Problem::warning(name_at, format!("`{name}` is named twice; it hears once"));
+            reader.note(problem.hint("take it out, or name the sink that was meant"));
         } else {
             sinks.push(name);
         }
@@ -234,7 +237,7 @@ fn is_too_long(values: &[Value], path: &Path, reader: &mut Reader<'_>) -> bool {
     let too_long = values.len() > MOST_ELEMENTS;
     if too_long {
         let what = format!("a list of {}; at most {MOST_ELEMENTS} are taken", values.len());
-        reader.note(Problem::error(path.clone(), what));
+        reader.note(Problem::error(path.clone(), what).hint("shorten it, or write several rules"));
     }
     too_long
 }
@@ -245,7 +248,7 @@ fn reminders(values: &[Value], path: &Path, reader: &mut Reader<'_>) -> Vec<Dura
     }
     let periods = reader.each::<Period>(values, path);
     for (index, _) in periods.iter().filter(|(_, period)| period.0.is_zero()) {
-        reader.note(Problem::error(path.join(*index), "must be longer than nothing"));
+        reader.note(Problem::error(path.join(*index), "must be longer than nothing").expected("such as \"1h\""));
     }
     periods.into_iter().map(|(_, period)| period.0).collect()
 }
@@ -277,7 +280,8 @@ fn warn_of_order(rules: &[(usize, Rule)], reader: &mut Reader<'_>) {
     for (index, rule) in rules {
         if !names.insert(&rule.name) {
             let what = format!("another rule is called {:?} as well", rule.name);
-            reader.note(Problem::warning(path(*index).join("name"), what));
+            let hint = "`linedown explain` and `linedown incident` name rules: make it unique";
+            reader.note(Problem::warning(path(*index).join("name"), what).hint(hint));
         }
     }
     let last = rules.iter().position(|(_, rule)| !rule.goes_on && rule.matcher.takes_everything());

@@ -3,12 +3,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use linedown_sinks::{Language, Limits, Path, Problem, Section, SinkKind, TextKeys, Texts, one_of};
+use linedown_sinks::{Key, Language, Limits, Path, Problem, Section, SinkKind, TextKeys, Texts, one_of};
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
+use super::pieces::INVENTORY;
 use super::reader::{Reader, did_you_mean, is_missing, out_of_bounds};
 use crate::period::Period;
+use crate::rule::inventory::Inventory;
 use crate::rule::{Retry, Rule, Target};
 
 /// Most sinks.
@@ -144,7 +146,8 @@ fn read_sink(
     let language = texts.language();
     let settings = (kind.check)(&mut section, texts);
     if settings.is_none() && section.problems.is_empty() {
-        section.problems.push(Problem::error(path.clone(), "this sink cannot be used"));
+        let problem = Problem::error(path.clone(), "this sink cannot be used");
+        section.problems.push(problem.hint("its kind says no more: ask whoever wrote that"));
     }
     reader.finish(section);
     let settings = settings?;
@@ -211,7 +214,7 @@ fn read_retry(value: &Value, path: &Path, reader: &mut Reader<'_>) -> Retry {
     let first = keys.first.map_or(default.first.min(max), |period| period.0);
     for (key, period) in [("first", first), ("max", max), ("give_up_after", give_up_after)] {
         if period.is_zero() {
-            reader.note(Problem::error(path.join(key), "must be longer than nothing"));
+            reader.note(Problem::error(path.join(key), "must be longer than nothing").expected("such as \"2s\""));
             return default;
         }
     }
@@ -248,6 +251,24 @@ fn check_fallback(name: &str, fallback: &str, path: &Path, sinks: &Map<String, V
         problem.hint = did_you_mean(fallback, others())
             .or_else(|| Some(format!("add [sinks.{fallback}], or name one that is there")));
         reader.note(problem.unless(fallback));
+    }
+}
+
+/// Warns of lines' labels that some sink sends to and cannot. There may be a hundred thousand lines.
+pub(super) fn check_labels(sinks: &BTreeMap<String, Target>, inventory: &Inventory, reader: &mut Reader<'_>) {
+    for entry in inventory.iter() {
+        if reader.is_full() {
+            break;
+        }
+        for (key, value) in entry.labels() {
+            let expected =
+                sinks.iter().find_map(|(name, sink)| Some((name, sink.settings.expects_of_label(key, value)?)));
+            if let Some((name, expected)) = expected {
+                let path = Path([INVENTORY, entry.id, "labels", key].map(Key::from).into());
+                let problem = Problem::warning(path, format!("{name} sends to this, which it cannot"));
+                reader.note(problem.expected(expected));
+            }
+        }
     }
 }
 

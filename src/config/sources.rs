@@ -115,7 +115,8 @@ fn gateway(kind: &str, keys: &Keys, value: &Value, section: &mut Section<'_>) ->
     for key in
         ["api", "client_token", "partner_token", "watch", "audit"].into_iter().filter(|key| !is_missing(value, key))
     {
-        section.error(key, format!("only sources of type `{}` have this key", gateway::KIND));
+        section.error(key, format!("only sources of type `{}` have this key", gateway::KIND)).hint =
+            Some("take it out, or correct `type`".into());
     }
     None
 }

@@ -7,7 +7,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 
 use jiff::Timestamp;
-use linedown_sinks::{Path, Problem, Secret, Section};
+use linedown_sinks::{Path, Problem, Secret, Section, unread};
 use reqwest::Url;
 use rustls::InconsistentKeys;
 use rustls::pki_types::pem::PemObject;
@@ -25,6 +25,9 @@ const LARGEST: u64 = 1024 * 1024;
 
 /// Said of a file without quoting from it: it may be a key.
 const DAMAGED: &str = "its PEM is cut off or damaged";
+
+/// What to do about it.
+const ANEW: &str = "copy it anew from where it was made";
 
 /// Said where one is where the other is to be.
 const SWAPPED: &str = "are `certificate` and `key` swapped?";
@@ -147,10 +150,8 @@ fn pem(name: &str, place: &Secret, section: &mut Section<'_>) -> Option<SecretSt
         Ok(_) => {}
         Err(error) => {
             // A key pasted in instead of its path is not repeated.
-            let shown = if file.contains("-----") { "the file" } else { file };
-            let denied = error.kind() == std::io::ErrorKind::PermissionDenied;
-            let problem = section.error(name, format!("cannot read {shown}: {error}"));
-            problem.hint = denied.then(|| "check as the user that the service runs as, or use a credential".into());
+            let shown = if file.contains("-----") || file.is_empty() { "the file" } else { file };
+            section.error(name, format!("cannot read {shown}: {error}")).hint = Some(unread(&error).into());
             return None;
         }
     }
@@ -168,7 +169,7 @@ fn chain(pem: &SecretString, section: &mut Section<'_>) -> Option<Vec<Certificat
             return None;
         }
         Err(_) => {
-            section.error("certificate", DAMAGED);
+            section.error("certificate", DAMAGED).hint = Some(ANEW.into());
             return None;
         }
     };
@@ -194,7 +195,7 @@ fn private(pem: &SecretString, section: &mut Section<'_>) -> Option<PrivateKeyDe
             None
         }
         Err(_) => {
-            section.error("key", DAMAGED);
+            section.error("key", DAMAGED).hint = Some(ANEW.into());
             None
         }
     }
@@ -222,7 +223,8 @@ fn certificate(
         }
         Err(error) => {
             let path = section.path().clone();
-            section.problems.push(Problem::error(path, format!("certificate and key cannot be used: {error}")));
+            let problem = Problem::error(path, format!("certificate and key cannot be used: {error}"));
+            section.problems.push(problem.hint("`openssl x509 -in FILE -noout -text` shows what the certificate is"));
             None
         }
     }

@@ -356,7 +356,8 @@ fn read_operator(field: &Field, table: &Map<String, Value>, path: &Path, problem
         (Some(Value::String(text)), None) => match pattern::regex(text, field.ignores_case()) {
             Ok(regex) => Some(Test::Regex(text.clone(), regex)),
             Err(why) => {
-                problems.push(Problem::error(path.join("regex"), format!("this regex cannot be read: {why}")));
+                let problem = Problem::error(path.join("regex"), format!("this regex cannot be read: {why}"));
+                problems.push(problem.expected("one such as `Loja .*`, as https://docs.rs/regex describes them"));
                 None
             }
         },

@@ -149,6 +149,10 @@ impl Settings for Checked {
         self.recipients.of(incident)
     }
 
+    fn expects_of_label(&self, key: &str, value: &str) -> Option<&'static str> {
+        (!self.recipients.takes_label(key, value)).then_some("an email address, or several with commas between")
+    }
+
     fn preview(&self, notification: &Notification) -> String {
         if let Err(failure) = addressee(&notification.recipient) {
             return format!("Not sent: {}", failure.message);

@@ -38,14 +38,24 @@ pub(super) struct Recipients(Vec<Recipient>);
 
 enum Recipient {
     Address(String),
-    Template(Inline),
+    Template {
+        template: Inline,
+        /// The label that it is, if it is no more than one.
+        label: Option<String>,
+    },
 }
 
 /// Checks `to`; none if nobody could be written to.
 pub(super) fn check(section: &mut Section<'_>, to: Option<OneOrMany>) -> Option<Recipients> {
+    let is_set = to.is_some();
     let OneOrMany(entries, is_list) = to.unwrap_or(OneOrMany(Vec::new(), true));
     if entries.is_empty() {
-        section.missing("to", "say whom to write to: to = [\"ops@example.com\", \"{{ instance.labels.owner }}\"]");
+        const WHOM: &str = "say whom to write to: to = [\"ops@example.com\", \"{{ instance.labels.owner }}\"]";
+        if is_set {
+            section.error("to", "an empty list: nobody would be told").hint = Some(WHOM.into());
+        } else {
+            section.missing("to", WHOM);
+        }
         return None;
     }
     let place = section.path().join("to");
@@ -61,7 +71,11 @@ pub(super) fn check(section: &mut Section<'_>, to: Option<OneOrMany>) -> Option<
 fn read(entry: &str, place: Path) -> Result<Recipient, Problem> {
     if entry.contains('{') {
         let template = Inline::compile(entry);
-        return template.map(Recipient::Template).map_err(|why| Problem::error(place, why));
+        let expected = "a template of what a line has, such as `{{ instance.labels.owner }}`";
+        return match template {
+            Ok(template) => Ok(Recipient::Template { template, label: label(entry).map(str::to_owned) }),
+            Err(why) => Err(Problem::error(place, why).expected(expected)),
+        };
     }
     let entry = entry.trim();
     if entry.parse::<Mailbox>().is_ok() {
@@ -72,6 +86,16 @@ fn read(entry: &str, place: Path) -> Result<Recipient, Problem> {
 }
 
 impl Recipients {
+    /// Whether a line with this label can be written to, as far as that hangs on it. Nobody is an answer, too.
+    pub(super) fn takes_label(&self, key: &str, value: &str) -> bool {
+        let is_named = |recipient: &Recipient| match recipient {
+            Recipient::Address(_) => false,
+            Recipient::Template { label, .. } => label.as_deref() == Some(key),
+        };
+        let value = value.trim();
+        !self.0.iter().any(is_named) || value.is_empty() || is_plain(value) || value.parse::<Mailboxes>().is_ok()
+    }
+
     /// Each address once, however it is written; one empty name if there is none at all, so that the message
     /// that cannot be sent is seen.
     pub(super) fn of(&self, incident: &Incident) -> Vec<String> {
@@ -79,7 +103,7 @@ impl Recipients {
         for recipient in &self.0 {
             let names = match recipient {
                 Recipient::Address(address) => vec![address.clone()],
-                Recipient::Template(template) => split(&template.render(incident)),
+                Recipient::Template { template, .. } => split(&template.render(incident)),
             };
             for name in names {
                 if !found.iter().any(|other| address(other) == address(&name)) {
@@ -89,6 +113,20 @@ impl Recipients {
         }
         if found.is_empty() { vec![String::new()] } else { found }
     }
+}
+
+/// The label that a template consists of: `{{ instance.labels.owner }}`.
+fn label(template: &str) -> Option<&str> {
+    let name = template.trim().strip_prefix("{{")?.strip_suffix("}}")?.trim().strip_prefix("instance.labels.")?;
+    name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_').then_some(name)
+}
+
+/// Whether it is an address at first sight: most are, and the parser takes its time.
+fn is_plain(text: &str) -> bool {
+    let is_atom = |atom: &str| {
+        !atom.is_empty() && atom.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_-+".contains(&byte))
+    };
+    text.split_once('@').is_some_and(|(user, host)| user.split('.').chain(host.split('.')).all(is_atom))
 }
 
 /// A label may hold several addresses, separated by commas. What is no address is kept to be refused by name.
@@ -115,6 +153,32 @@ mod tests {
         let addresses = ["ops@example.com", "OPS@Example.com", "Ops <ops@example.com>", "b@example.com"];
         let recipients = Recipients(addresses.map(|address| Recipient::Address(address.into())).into());
         assert_eq!(recipients.of(&crate::sample::notification().incident), ["ops@example.com", "b@example.com"]);
+    }
+
+    #[test]
+    fn a_label_that_is_written_to_is_addresses() {
+        let template = |text| read(text, Path::default()).unwrap();
+        let recipients = Recipients(vec![
+            Recipient::Address("ops@example.com".into()),
+            template("{{ instance.labels.owner }}"),
+            template("{{instance.labels.boss}}"),
+            template("{{ instance.labels.shop }}@example.com"),
+        ]);
+        for (key, value, good) in [
+            ("owner", "dono@acme.example", true),
+            ("owner", " Dono <dono@acme.example>, b@x.example ", true),
+            ("owner", "", true),
+            ("owner", "not an address", false),
+            ("owner", "dono@", false),
+            ("boss", "@acme.example", false),
+            ("boss", "a..b@acme.example", false),
+            ("shop", "centro", true),
+            ("tier", "gold", true),
+        ] {
+            assert_eq!(recipients.takes_label(key, value), good, "{key} {value}");
+            // It is judged as what is sent would be.
+            assert!(!is_plain(value) || value.parse::<Mailbox>().is_ok(), "{value}");
+        }
     }
 
     #[test]

@@ -1,5 +1,7 @@
 //! Where messages are handed in: the address in `server`, and how the way there is encrypted.
 
+use std::fs::File;
+use std::io::Read;
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 
@@ -7,7 +9,10 @@ use lettre::transport::smtp::client::{Certificate, Tls, TlsParameters};
 use reqwest::Url;
 use serde::Deserialize;
 
-use crate::{BuildError, Section};
+use crate::{BuildError, Section, unread};
+
+/// Largest file of certificates read; a system's whole collection is a quarter of it.
+const LARGEST: u64 = 1024 * 1024;
 
 /// The values of `tls`.
 #[derive(Clone, Copy, PartialEq, Eq, Deserialize)]
@@ -104,13 +109,14 @@ fn address(section: &mut Section<'_>, server: &str) -> Option<(String, u16, bool
 }
 
 fn check_ca(section: &mut Section<'_>, path: &Path) -> Option<Certificate> {
-    let pem = match std::fs::read(path) {
-        Ok(pem) => pem,
+    let mut pem = Vec::new();
+    match File::open(path).and_then(|file| file.take(LARGEST).read_to_end(&mut pem)) {
+        Ok(_) => {}
         Err(error) => {
-            section.error("ca", format!("cannot read {}: {error}", path.display()));
+            section.error("ca", format!("cannot read {}: {error}", path.display())).hint = Some(unread(&error).into());
             return None;
         }
-    };
+    }
     let found = pem.windows(11).any(|window| window == b"BEGIN CERTI");
     let certificate = Certificate::from_pem(&pem).ok().filter(|_| found);
     if certificate.is_none() {

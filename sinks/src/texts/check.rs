@@ -15,10 +15,12 @@ use super::samples;
 use super::templates::{Form, LARGEST, Templates, files};
 use super::variables;
 use super::wording::WORDING;
-use crate::{EXCERPT, Reason, Section, Severity, closest, one_of};
+use crate::{EXCERPT, Reason, Section, Severity, closest, one_of, unread};
 
 /// The key under which the folder stands.
 const KEY: &str = "templates";
+/// Where to look what a template may say.
+const LANGUAGE: &str = "the language is Jinja's: https://docs.rs/minijinja/latest/minijinja/syntax";
 /// Most mistakes reported of one folder.
 const MOST: usize = 20;
 /// Names that the engine itself gives a meaning to within blocks, loops and macros.
@@ -34,7 +36,8 @@ pub(super) fn read(folder: &Path, section: &mut Section<'_>) -> Own {
     let mut names: Vec<String> = match fs::read_dir(folder).and_then(Iterator::collect::<io::Result<Vec<_>>>) {
         Ok(entries) => entries.iter().map(|entry| entry.file_name().to_string_lossy().into_owned()).collect(),
         Err(error) => {
-            section.error(KEY, format!("cannot read the folder {}: {error}", folder.display()));
+            let problem = section.error(KEY, format!("cannot read the folder {}: {error}", folder.display()));
+            problem.hint = Some(unread(&error).into());
             return own;
         }
     };
@@ -49,7 +52,9 @@ pub(super) fn read(folder: &Path, section: &mut Section<'_>) -> Own {
         };
         match read_file(&path) {
             Ok(source) => _ = own.insert(file, source),
-            Err(error) => _ = section.error(KEY, format!("{}: {error}", path.display())),
+            Err(error) => {
+                section.error(KEY, format!("{}: {error}", path.display())).hint = Some(unread(&error).into());
+            }
         }
     }
     own
@@ -73,7 +78,7 @@ pub(super) fn compile(own: &Own, reader: &Reader, folder: &Path, section: &mut S
         match Templates::compile(reader, &good) {
             Ok(templates) => break templates,
             Err(error) => {
-                section.error(KEY, describe(&error, own, folder));
+                section.error(KEY, describe(&error, own, folder)).hint = Some(LANGUAGE.into());
                 // The others are looked at without the one that cannot be read.
                 good.remove(error.name()?)?;
             }
@@ -84,7 +89,7 @@ pub(super) fn compile(own: &Own, reader: &Reader, folder: &Path, section: &mut S
         for unknown in unknown_names(templates.environment(Form::Title), file, &known) {
             let problem =
                 section.error(KEY, format!("{}:{}: {}", folder.join(file).display(), unknown.line, unknown.what));
-            problem.hint = unknown.hint;
+            problem.hint = unknown.hint.or_else(|| Some("the handbook lists what templates can name".into()));
         }
     }
     if errors(section) == before {

@@ -46,6 +46,9 @@ fn check(kind: &str, section: &str) -> (Option<Arc<dyn Settings>>, Vec<Problem>)
     let texts = Texts::check(&keys, &mut section).expect("the built-in texts are right");
     let kind = KINDS.iter().find(|each| each.name == kind).expect("a kind of the table");
     let settings = (kind.check)(&mut section, texts);
+    for problem in &section.problems {
+        assert!(problem.expected.is_some() || problem.hint.is_some(), "it leaves one alone: {problem:?}");
+    }
     (settings, section.problems)
 }
 

@@ -141,6 +141,9 @@ fn a_large_inventory() {
     let loaded = folder.load();
     assert_eq!(loaded.report.rows(), []);
     assert_eq!(loaded.config.unwrap().routing.inventory.len(), 5_000);
+    let doubtful = Folder::with(&text.replace("customer", "owner")).load();
+    assert_eq!((doubtful.report.errors(), doubtful.report.warnings()), (0, 1_001), "warnings refuse nothing");
+    assert!(doubtful.config.is_some());
     let broken = folder.write("conf.d/z.toml", "[instances.39ECB00004999]\nnmae = 1");
     assert_eq!(broken.problems()[0].0, "conf.d/z.toml:2:1 unknown key `nmae`");
     let all_broken = broken.write("l.toml", text.replace("name", "nmae"));

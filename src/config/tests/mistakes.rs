@@ -223,6 +223,11 @@ const MISTAKES: &[(&str, &str, &str)] = &[
         "for the service",
     ),
     // Inventory.
+    (
+        "[instances.A]\nlabels.tier = 'gold'\nlabels.owner = 'dono'",
+        "warning 3:16 console sends to this, which it cannot",
+        "",
+    ),
     ("instances.A.labels.tier = 1", "1:27 wrong type: integer", ""),
     ("[instances.A]\nnmae = 'x'", "2:1 unknown key `nmae`", "did you mean `name`?"),
     (
