@@ -39,6 +39,8 @@ pub(super) enum Resumed {
     /// The relay has left it: with 421 (RFC 5321, 4.2.1), with 451 for idling, with 452 after so many messages, or
     /// without a word.
     Gone,
+    /// The relay wants this message later: it may say so once more.
+    PutOff,
     /// It came to nothing after the relay was asked once more what it can do, or an envelope in one piece was refused or
     /// not answered. What was refused may well be right.
     Choked,
@@ -83,8 +85,7 @@ impl Connection {
         let is_taken = recipient.is_ok_and(|answer| completes(&answer)) && content.is_ok_and(|answer| goes_on(&answer));
         match () {
             () if is_taken => Resumed::Well,
-            // In its own time, and on its own.
-            () if is_put_off => Resumed::Gone,
+            () if is_put_off => Resumed::PutOff,
             () => Resumed::Choked,
         }
     }
