@@ -4,8 +4,10 @@
 //! until what is left can be read. Sections are therefore structs with `#[serde(default, deny_unknown_fields)]`
 //! and without required fields: what must not be missing is checked afterwards, with words of its own.
 
+mod path;
+mod problem;
+
 use std::collections::BTreeSet;
-use std::fmt;
 use std::io;
 
 use secrecy::SecretString;
@@ -14,125 +16,11 @@ use serde_json::Value;
 
 use crate::secret::{Secret, SecretError, Secrets};
 
+pub use self::path::{Key, Path};
+pub use self::problem::{Problem, Severity, closest, one_of};
+
 /// Most mistakes noted in one section, so that a hostile file cannot keep us busy.
 const MOST: usize = 100;
-
-/// Where a value stands in the config: `sinks.ops-email.to[1]`.
-#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Path(pub Vec<Key>);
-
-/// One step of a [`Path`].
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Key {
-    /// A key of a table.
-    Name(String),
-    /// An element of an array, from 0.
-    Index(usize),
-}
-
-impl From<&str> for Key {
-    fn from(name: &str) -> Self {
-        Self::Name(name.to_owned())
-    }
-}
-
-impl From<usize> for Key {
-    fn from(index: usize) -> Self {
-        Self::Index(index)
-    }
-}
-
-impl Path {
-    /// This place's child.
-    #[must_use]
-    pub fn join(&self, key: impl Into<Key>) -> Self {
-        let mut keys = self.0.clone();
-        keys.push(key.into());
-        Self(keys)
-    }
-
-    /// The place `rest` below this one.
-    #[must_use]
-    pub fn extend(&self, rest: &Self) -> Self {
-        Self(self.0.iter().chain(&rest.0).cloned().collect())
-    }
-}
-
-impl fmt::Display for Path {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (position, key) in self.0.iter().enumerate() {
-            match key {
-                Key::Index(index) => write!(f, "[{index}]")?,
-                Key::Name(name) => {
-                    let dot = if position == 0 { "" } else { "." };
-                    let bare = name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_' || c == '-');
-                    if bare && !name.is_empty() { write!(f, "{dot}{name}")? } else { write!(f, "{dot}{name:?}")? }
-                }
-            }
-        }
-        Ok(())
-    }
-}
-
-/// Something wrong with the config.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Problem {
-    /// Where.
-    pub path: Path,
-    /// Whether the config can be used all the same.
-    pub severity: Severity,
-    /// What is wrong.
-    pub what: String,
-    /// What was expected instead.
-    pub expected: Option<String>,
-    /// What to do.
-    pub hint: Option<String>,
-    /// Names of which each makes this untrue if it is set: nobody is told of it while one may stand in a file that
-    /// could not be read.
-    pub unless: Box<[String]>,
-}
-
-/// How bad a [`Problem`] is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Severity {
-    /// The config is used; the user should know.
-    Warning,
-    /// The config is refused.
-    Error,
-}
-
-impl Problem {
-    /// An error at a place.
-    pub fn error(path: Path, what: impl Into<String>) -> Self {
-        Self { path, severity: Severity::Error, what: what.into(), expected: None, hint: None, unless: Box::default() }
-    }
-
-    /// A warning about a place.
-    pub fn warning(path: Path, what: impl Into<String>) -> Self {
-        Self { severity: Severity::Warning, ..Self::error(path, what) }
-    }
-
-    /// With what was expected instead.
-    #[must_use]
-    pub fn expected(mut self, expected: impl Into<String>) -> Self {
-        self.expected = Some(expected.into());
-        self
-    }
-
-    /// With what to do.
-    #[must_use]
-    pub fn hint(mut self, hint: impl Into<String>) -> Self {
-        self.hint = Some(hint.into());
-        self
-    }
-
-    /// With a name that makes it untrue if it is set.
-    #[must_use]
-    pub fn unless(mut self, name: impl Into<String>) -> Self {
-        self.unless = [name.into()].into();
-        self
-    }
-}
 
 /// What a section's reading depends on besides the section.
 #[derive(Debug, Default)]
@@ -352,22 +240,6 @@ fn take_out(value: &mut Value, keys: &[Key]) -> bool {
     }
 }
 
-/// The names as a choice, for [`Problem::expected`].
-pub fn one_of(names: &[&str]) -> String {
-    let names: Vec<String> = names.iter().map(|name| format!("`{name}`")).collect();
-    if names.len() == 1 { names[0].clone() } else { format!("one of {}", names.join(", ")) }
-}
-
-/// The name that was probably meant, if one is near enough.
-pub fn closest<'n>(wrong: &str, names: impl IntoIterator<Item = &'n str>) -> Option<&'n str> {
-    names
-        .into_iter()
-        .map(|name| (strsim::jaro_winkler(wrong, name), name))
-        .filter(|(likeness, _)| *likeness > 0.75)
-        .max_by(|(a, _), (b, _)| a.total_cmp(b))
-        .map(|(_, name)| name)
-}
-
 #[cfg(test)]
 mod tests {
     use serde::Deserialize;
@@ -436,11 +308,5 @@ mod tests {
     fn text_from_the_environment_becomes_what_is_wanted() {
         let (sample, problems) = read(&json!({ "port": "25" }));
         assert_eq!((sample.unwrap().port, problems.len()), (Some(25), 0));
-    }
-
-    #[test]
-    fn paths_read_as_they_are_written() {
-        let path = Path(vec!["instances".into(), "a.b".into(), "to".into(), 1.into()]);
-        assert_eq!(path.to_string(), r#"instances."a.b".to[1]"#);
     }
 }

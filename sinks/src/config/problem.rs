@@ -1,0 +1,79 @@
+//! What is wrong with the config, and what to do about it.
+
+use super::path::Path;
+
+/// Something wrong with the config.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Problem {
+    /// Where.
+    pub path: Path,
+    /// Whether the config can be used all the same.
+    pub severity: Severity,
+    /// What is wrong.
+    pub what: String,
+    /// What was expected instead.
+    pub expected: Option<String>,
+    /// What to do.
+    pub hint: Option<String>,
+    /// Names of which each makes this untrue if it is set: nobody is told of it while one may stand in a file that
+    /// could not be read.
+    pub unless: Box<[String]>,
+}
+
+/// How bad a [`Problem`] is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Severity {
+    /// The config is used; the user should know.
+    Warning,
+    /// The config is refused.
+    Error,
+}
+
+impl Problem {
+    /// An error at a place.
+    pub fn error(path: Path, what: impl Into<String>) -> Self {
+        Self { path, severity: Severity::Error, what: what.into(), expected: None, hint: None, unless: Box::default() }
+    }
+
+    /// A warning about a place.
+    pub fn warning(path: Path, what: impl Into<String>) -> Self {
+        Self { severity: Severity::Warning, ..Self::error(path, what) }
+    }
+
+    /// With what was expected instead.
+    #[must_use]
+    pub fn expected(mut self, expected: impl Into<String>) -> Self {
+        self.expected = Some(expected.into());
+        self
+    }
+
+    /// With what to do.
+    #[must_use]
+    pub fn hint(mut self, hint: impl Into<String>) -> Self {
+        self.hint = Some(hint.into());
+        self
+    }
+
+    /// With a name that makes it untrue if it is set.
+    #[must_use]
+    pub fn unless(mut self, name: impl Into<String>) -> Self {
+        self.unless = [name.into()].into();
+        self
+    }
+}
+
+/// The names as a choice, for [`Problem::expected`].
+pub fn one_of(names: &[&str]) -> String {
+    let names: Vec<String> = names.iter().map(|name| format!("`{name}`")).collect();
+    if names.len() == 1 { names[0].clone() } else { format!("one of {}", names.join(", ")) }
+}
+
+/// The name that was probably meant, if one is near enough.
+pub fn closest<'n>(wrong: &str, names: impl IntoIterator<Item = &'n str>) -> Option<&'n str> {
+    names
+        .into_iter()
+        .map(|name| (strsim::jaro_winkler(wrong, name), name))
+        .filter(|(likeness, _)| *likeness > 0.75)
+        .max_by(|(a, _), (b, _)| a.total_cmp(b))
+        .map(|(_, name)| name)
+}
