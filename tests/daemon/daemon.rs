@@ -2,11 +2,13 @@
 //!
 //! Every secret it is given holds [`CANARY`]; when a test ends, nothing that it or its commands printed may.
 
-use std::io::{BufRead, BufReader, Read, Write};
-use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::os::fd::OwnedFd;
+mod asking;
+mod launch;
+mod lines;
+
+use std::net::SocketAddr;
 use std::os::unix::fs::PermissionsExt;
-use std::process::{Child, Command, ExitStatus, Stdio};
+use std::process::{Child, ExitStatus};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
@@ -17,20 +19,25 @@ use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 use tempfile::TempDir;
 
-use crate::http::{self, Answer};
+use lines::{Lines, records};
 
 /// Part of every secret, Slack's address included.
 pub(crate) const CANARY: &str = "0canary";
+
 /// The secret in the webhook's address.
 pub(crate) const SECRET: &str = "0canary-webhook-7d9e5f0c2a";
+
 /// The path of the webhook.
 pub(crate) const HOOK: &str = "/hooks/z-api/0canary-webhook-7d9e5f0c2a";
+
 /// A password for the relay.
 pub(crate) const PASSWORD: &str = "0canary-smtp-81b3e6f4a2";
+
 /// What a webhook comes with.
 pub(crate) const JSON: (&str, &str) = ("content-type", "application/json");
 
 pub(crate) const BINARY: &str = env!("CARGO_BIN_EXE_linedown");
+
 const ACCEPTING: &str = "accepting webhooks";
 
 /// A daemon and its folder.
@@ -114,75 +121,6 @@ impl Daemon {
         self.folder.path().join(name).display().to_string()
     }
 
-    /// Starts it, and waits until it accepts.
-    pub(crate) fn launch(&mut self) {
-        let mut command = Command::new(BINARY);
-        command.stdin(Stdio::null());
-        self.launch_as(command);
-    }
-
-    /// Starts it where an authority of the test's own is the one that the system trusts.
-    pub(crate) fn launch_trusting(&mut self, certificates: &Certificates) {
-        let mut trusting = Command::new("/usr/bin/env");
-        trusting.arg(format!("SSL_CERT_FILE={}", certificates.ca().display())).arg(BINARY);
-        self.launch_as(trusting);
-    }
-
-    /// Starts it as a child of the shell's making, where writing beyond a limit fails instead of killing it.
-    pub(crate) fn launch_without_file_size_signal(&mut self) {
-        let mut shell = Command::new("/bin/sh");
-        shell.args(["-c", "trap '' XFSZ; exec \"$@\" </dev/null", "sh", BINARY]);
-        self.launch_as(shell);
-    }
-
-    /// Starts it where a process may have so many files open, and so many if it asks for more.
-    pub(crate) fn launch_with_few_files(&mut self, few: u32, most: u32) {
-        let mut shell = Command::new("/bin/sh");
-        let limit = format!("ulimit -S -n {few}; ulimit -H -n {most}; exec \"$@\" </dev/null");
-        shell.args(["-c", &limit, "sh", BINARY]);
-        self.launch_as(shell);
-    }
-
-    /// Starts it as systemd does, with a socket that it did not open itself.
-    pub(crate) fn launch_on(&mut self, socket: &TcpListener) {
-        let socket = socket.try_clone().expect("a socket can be shared");
-        self.launch_as(handed(OwnedFd::from(socket)));
-    }
-
-    /// Starts it as systemd would with something that is no socket; answers how it ended.
-    pub(crate) fn ends_on(&self, handed_over: impl Into<Stdio>) -> Ended {
-        let mut shell = handed(handed_over);
-        shell.args(["--config", &self.path("linedown.toml"), "serve"]);
-        let output = shell.output().expect("the shell can be started");
-        Ended {
-            code: output.status.code(),
-            out: String::from_utf8_lossy(&output.stdout).into_owned(),
-            err: String::from_utf8_lossy(&output.stderr).into_owned(),
-        }
-    }
-
-    fn launch_as(&mut self, mut command: Command) {
-        let before = self.log.read(Vec::len);
-        command.args(["--config", &self.path("linedown.toml"), "serve"]).env_clear();
-        command.envs(self.environment.iter().cloned());
-        command.envs(self.trusted.iter().map(|certificates| ("SSL_CERT_FILE", certificates.ca())));
-        command.envs([("LINEDOWN_LOG_FORMAT", "json"), ("LINEDOWN_LOG", "trace")]);
-        command.stdout(Stdio::piped()).stderr(Stdio::piped());
-        let mut child = command.spawn().expect("the binary can be started");
-        self.readers.push(self.told.follow(child.stdout.take().expect("the output is piped")));
-        self.readers.push(self.log.follow(child.stderr.take().expect("the log is piped")));
-        let record = eventually("the daemon to accept webhooks", || {
-            let accepting = |record: &&Value| record["message"] == ACCEPTING;
-            self.log.read(|lines| records(&lines[before..]).iter().find(accepting).cloned()).or_else(|| {
-                let ended = child.try_wait().expect("a child can be asked");
-                assert!(ended.is_none(), "it ended with {ended:?}: {}", self.log.text());
-                None
-            })
-        });
-        self.address = record["address"].as_str().and_then(|text| text.parse().ok()).expect("the address is logged");
-        self.child = Some(child);
-    }
-
     /// What systemd would put into its environment, from the next start on.
     pub(crate) fn environment(&mut self, variables: &[(&str, &str)]) {
         self.environment = variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
@@ -229,108 +167,6 @@ impl Daemon {
         eventually("the daemon to end", || child.try_wait().expect("a child can be asked"))
     }
 
-    /// A new connection to its port.
-    pub(crate) fn connect(&self) -> TcpStream {
-        let stream = TcpStream::connect(self.address).expect("it listens");
-        stream.set_read_timeout(Some(DEADLINE)).expect("a timeout can be set");
-        stream
-    }
-
-    /// Where it listens.
-    pub(crate) fn address(&self) -> SocketAddr {
-        self.address
-    }
-
-    /// Whether it refuses new connections.
-    pub(crate) fn refuses_connections(&self) -> bool {
-        TcpStream::connect(self.address).is_err()
-    }
-
-    /// A request on a connection of its own, and its answer.
-    pub(crate) fn send(&self, request: &[u8]) -> Answer {
-        let answer = http::exchange(self.connect(), request).expect("an answer");
-        self.note(&format!("{answer:?}"));
-        answer
-    }
-
-    /// What stands at an address.
-    pub(crate) fn get(&self, path: &str) -> Answer {
-        self.send(&http::request("GET", path, &[], b""))
-    }
-
-    /// A webhook's answer.
-    pub(crate) fn post(&self, payload: &Value) -> Answer {
-        self.send(&http::request("POST", HOOK, &[JSON], payload.to_string().as_bytes()))
-    }
-
-    /// A webhook that must be taken.
-    pub(crate) fn accept(&self, payload: &Value) {
-        let answer = self.post(payload);
-        assert_eq!(answer.status, 200, "{answer:?}");
-    }
-
-    /// Runs a command with this daemon's config.
-    pub(crate) fn command(&self, arguments: &[&str]) -> Ended {
-        self.command_with_input(arguments, "")
-    }
-
-    /// Runs a command with this daemon's config and something on its standard input.
-    pub(crate) fn command_with_input(&self, arguments: &[&str], input: &str) -> Ended {
-        self.command_with(arguments, &[], input)
-    }
-
-    /// The same, with variables in its environment.
-    pub(crate) fn command_with(&self, arguments: &[&str], variables: &[(&str, &str)], input: &str) -> Ended {
-        let mut command = Command::new(BINARY);
-        command.args(["--config", &self.path("linedown.toml")]).args(arguments).env_clear();
-        command.envs(variables.iter().copied());
-        command.envs(self.trusted.iter().map(|certificates| ("SSL_CERT_FILE", certificates.ca())));
-        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
-        let mut child = command.spawn().expect("the binary can be started");
-        // A command that does not read its input is as well.
-        let _ = child.stdin.take().expect("the input is piped").write_all(input.as_bytes());
-        let output = child.wait_with_output().expect("a command ends");
-        let text = |bytes| String::from_utf8(bytes).expect("commands print UTF-8");
-        let ended = Ended { code: output.status.code(), out: text(output.stdout), err: text(output.stderr) };
-        self.note(&format!("{ended:?}"));
-        ended
-    }
-
-    /// What a command shows on a terminal.
-    pub(crate) fn on_a_terminal(&self, arguments: &[&str]) -> String {
-        let command = [&[BINARY, "--config", &self.path("linedown.toml")], arguments].concat().join(" ");
-        let mut script = Command::new("script");
-        script.args(["--quiet", "--return", "--command", &command, "/dev/null"]).stdin(Stdio::null()).env_clear();
-        script.envs(self.trusted.iter().map(|certificates| ("SSL_CERT_FILE", certificates.ca())));
-        let output = script.output().expect("script, of bsdutils, can be started");
-        let text = String::from_utf8(output.stdout).expect("commands print UTF-8");
-        self.note(&text);
-        text
-    }
-
-    /// The rows that a command lists as JSON.
-    pub(crate) fn rows(&self, arguments: &[&str]) -> Vec<Value> {
-        match self.json(arguments) {
-            Value::Array(rows) => rows,
-            other => panic!("{arguments:?} lists rows, not {other}"),
-        }
-    }
-
-    /// What a command prints as JSON.
-    pub(crate) fn json(&self, arguments: &[&str]) -> Value {
-        let ended = self.command(&[arguments, &["--json"]].concat());
-        assert_eq!(ended.code, Some(0), "{arguments:?}: {ended:?}");
-        serde_json::from_str(&ended.out).expect("--json prints JSON")
-    }
-
-    /// Notifications in a state, as soon as there are so many.
-    pub(crate) fn wait_for_deliveries(&self, state: &str, count: usize) -> Vec<Value> {
-        eventually(&format!("{count} {state} notifications"), || {
-            let rows = self.rows(&["deliveries", "--limit", "10000", "--state", state]);
-            (rows.len() >= count).then_some(rows)
-        })
-    }
-
     /// What the stdout sink has told so far.
     pub(crate) fn told(&self) -> Vec<Value> {
         self.told.read(|lines| records(lines))
@@ -358,12 +194,6 @@ impl Daemon {
     pub(crate) fn without_reading_its_log<T>(&self, during: impl FnOnce() -> T) -> T {
         // Who reads stops at the next line.
         self.log.read(|_| during())
-    }
-
-    /// A figure of `/metrics`, by its name and labels as they stand there.
-    pub(crate) fn metric(&self, name: &str) -> Option<u64> {
-        let text = self.get("/metrics").body;
-        text.lines().find_map(|line| line.strip_prefix(name)?.trim().parse().ok())
     }
 
     /// Whether some text stands anywhere in the store's files.
@@ -397,39 +227,4 @@ impl Drop for Daemon {
             assert_eq!(place, None, "a secret is in the {what}, at this line of:\n{text}");
         }
     }
-}
-
-/// The binary with something handed over as its third file, as systemd does with sockets.
-fn handed(what: impl Into<Stdio>) -> Command {
-    let mut shell = Command::new("/bin/sh");
-    let hand_over = "exec 3<&0 </dev/null; LISTEN_PID=$$ LISTEN_FDS=1 exec \"$@\"";
-    shell.args(["-c", hand_over, "sh", BINARY]).stdin(what);
-    shell
-}
-
-/// Lines that arrive.
-#[derive(Default)]
-struct Lines(Mutex<Vec<String>>);
-
-impl Lines {
-    fn follow(self: &Arc<Self>, from: impl Read + Send + 'static) -> JoinHandle<()> {
-        let lines = Arc::clone(self);
-        thread::spawn(move || {
-            for line in BufReader::new(from).lines().map_while(Result::ok) {
-                lines.0.lock().unwrap_or_else(PoisonError::into_inner).push(line);
-            }
-        })
-    }
-
-    fn read<T>(&self, look: impl FnOnce(&Vec<String>) -> T) -> T {
-        look(&self.0.lock().unwrap_or_else(PoisonError::into_inner))
-    }
-
-    fn text(&self) -> String {
-        self.read(|lines| lines.join("\n"))
-    }
-}
-
-fn records(lines: &[String]) -> Vec<Value> {
-    lines.iter().filter_map(|line| serde_json::from_str(line).ok()).collect()
 }

@@ -1,0 +1,34 @@
+//! Lines that a process prints, as they arrive.
+
+use std::io::{BufRead, BufReader, Read};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::{self, JoinHandle};
+
+use serde_json::Value;
+
+/// Lines that arrive.
+#[derive(Default)]
+pub(super) struct Lines(Mutex<Vec<String>>);
+
+impl Lines {
+    pub(super) fn follow(self: &Arc<Self>, from: impl Read + Send + 'static) -> JoinHandle<()> {
+        let lines = Arc::clone(self);
+        thread::spawn(move || {
+            for line in BufReader::new(from).lines().map_while(Result::ok) {
+                lines.0.lock().unwrap_or_else(PoisonError::into_inner).push(line);
+            }
+        })
+    }
+
+    pub(super) fn read<T>(&self, look: impl FnOnce(&Vec<String>) -> T) -> T {
+        look(&self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    pub(super) fn text(&self) -> String {
+        self.read(|lines| lines.join("\n"))
+    }
+}
+
+pub(super) fn records(lines: &[String]) -> Vec<Value> {
+    lines.iter().filter_map(|line| serde_json::from_str(line).ok()).collect()
+}
