@@ -2,7 +2,9 @@
 
 mod digests;
 mod hostile;
+mod in_full;
 mod inline;
+mod notices;
 mod own;
 mod shown;
 mod timing;

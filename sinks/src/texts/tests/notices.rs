@@ -1,0 +1,186 @@
+//! What is no outage, and what was found by asking.
+
+use super::super::reader::Language;
+use super::super::samples;
+use super::shown::{error, timely};
+use super::texts;
+use crate::{Kind, Reason, Standing};
+
+#[test]
+fn what_is_no_outage_is_not_told_as_one() {
+    use Kind::{Down, Reminder, Resolved};
+    use Reason::{
+        CertificateExpiring, DiskNearlyFull, Expiring, GatewayUnreachable, NotInInventory, SinkFailing,
+        StoreNotWriting, WebhookDrift,
+    };
+    let english = texts(Language::English, "UTC");
+    let portuguese = texts(Language::BrazilianPortuguese, "UTC");
+    for (kind, reason, closed, en, pt) in [
+        (
+            Down,
+            WebhookDrift,
+            false,
+            "🟠 Loja Centro: its disconnections would not be heard of",
+            "🟠 Loja Centro: uma queda não seria avisada",
+        ),
+        (
+            Reminder,
+            Expiring,
+            false,
+            "🟠 Loja Centro: what was paid for at the gateway ends, still after 7 min",
+            "🟠 Loja Centro: o que foi pago ao gateway está acabando, há 7 min",
+        ),
+        (
+            Down,
+            GatewayUnreachable,
+            false,
+            "🟠 Loja Centro: the gateway does not answer",
+            "🟠 Loja Centro: o gateway não responde",
+        ),
+        (
+            Down,
+            NotInInventory,
+            false,
+            "🟠 Loja Centro: missing from the inventory",
+            "🟠 Loja Centro: falta no inventário",
+        ),
+        (
+            Resolved,
+            WebhookDrift,
+            true,
+            "🟢 Loja Centro has its webhooks registered again",
+            "🟢 Loja Centro está com os webhooks cadastrados de novo",
+        ),
+        (
+            Down,
+            SinkFailing,
+            false,
+            "🟠 linedown's sink ops-slack: its messages do not arrive",
+            "🟠 Canal ops-slack do linedown: as mensagens não chegam",
+        ),
+        (
+            Resolved,
+            SinkFailing,
+            true,
+            "🟢 linedown's sink ops-slack takes messages again",
+            "🟢 Canal ops-slack do linedown voltou a receber mensagens",
+        ),
+        (
+            Down,
+            DiskNearlyFull,
+            false,
+            "🟠 linedown's disk: it is nearly full",
+            "🟠 Disco do linedown: está quase cheio",
+        ),
+        (
+            Down,
+            StoreNotWriting,
+            false,
+            "🟠 linedown's store: it cannot be written to, and webhooks are refused",
+            "🟠 Banco de dados do linedown: não aceita gravações, e os webhooks são recusados",
+        ),
+        (
+            Reminder,
+            CertificateExpiring,
+            false,
+            "🟠 linedown's certificate for ops-slack: it expires soon, or has expired, still after 7 min",
+            "🟠 Certificado do linedown para ops-slack: está para vencer, ou já venceu, há 7 min",
+        ),
+    ] {
+        let notification = timely(kind, reason, closed);
+        for (texts, expected) in [(&english, en), (&portuguese, pt)] {
+            assert_eq!(texts.title(&notification), expected);
+            let text = texts.text(&notification);
+            for word in ["is down", "fora do ar", "disconnected from WhatsApp", "sem conexão"] {
+                assert!(!text.contains(word), "{text}");
+            }
+            assert_eq!(text.contains(error(reason)), kind != Resolved, "{text}");
+        }
+    }
+}
+
+#[test]
+fn a_trouble_of_its_own_says_what_to_do_at_night() {
+    let mut notification = timely(Kind::Down, Reason::SinkFailing, false);
+    notification.acknowledge_url = None;
+    assert_eq!(
+        texts(Language::English, "America/Sao_Paulo").text(&notification),
+        "\
+🟠 linedown's sink ops-slack: its messages do not arrive
+
+linedown has not been able to deliver by ops-slack since 2026-11-23 11:02 -03. What waits for it is kept, and tried again until its time is over.
+Who is told by another sink hears as ever.
+
+Probable cause: the service behind it is in trouble, this machine is offline, or its password or address is not right any more.
+
+In detail: “unreachable: Connection refused”
+
+What to do
+1. Try it, and read why it fails: linedown send-test ops-slack
+2. If that is refused, set its password or address right in the config, then: systemctl reload linedown
+3. See what waits for it: linedown deliveries --state pending --sink ops-slack
+
+About: linedown's sink ops-slack
+Reported by: linedown
+Since: 2026-11-23 11:02 -03
+Incident: 7
+Rule: gold customers
+Message: 12"
+    );
+}
+
+#[test]
+fn who_hears_of_an_outage_that_no_webhook_reported_is_told_so() {
+    let mut found = timely(Kind::Down, Reason::SessionExpired, false);
+    found.incident.found = true;
+    let told = texts(Language::English, "UTC").text(&found);
+    assert!(told.contains("\nFound by checking; no webhook came."), "{told}");
+    assert!(texts(Language::BrazilianPortuguese, "UTC").text(&found).contains("nenhum webhook chegou"));
+    found.incident.found = false;
+    assert!(!texts(Language::English, "UTC").text(&found).contains("no webhook came"));
+}
+
+#[test]
+fn a_line_that_the_gateway_calls_connected_gets_nobody_out_of_bed() {
+    let standing = |connected| Some(Standing { connected, said: None });
+    let mut down = timely(Kind::Down, Reason::Other, false);
+    for (language, words) in [
+        (Language::English, "But the gateway, asked just now, says that it is connected"),
+        (Language::BrazilianPortuguese, "Mas o gateway, consultado agora, diz que está conectada"),
+    ] {
+        for connected in [true, false] {
+            down.standing = standing(connected);
+            let text = texts(language, "UTC").text(&down);
+            assert_eq!(text.contains(words), connected, "{text}");
+        }
+    }
+}
+
+#[test]
+fn a_digest_of_what_is_no_outage() {
+    let lines = ("3 lines: all with", "3 linhas: todas");
+    let own = ("3 troubles of linedown's own: all with", "3 problemas do próprio linedown: todos com");
+    for (reason, (english, portuguese)) in [
+        (Reason::NotInInventory, lines),
+        (Reason::Expiring, lines),
+        (Reason::WebhookDrift, lines),
+        (Reason::GatewayUnreachable, lines),
+        (Reason::SinkFailing, ("3 sinks: all with", "3 canais: todos com")),
+        (Reason::DiskNearlyFull, own),
+        (Reason::StoreNotWriting, own),
+        (Reason::CertificateExpiring, own),
+    ] {
+        let mut digest = samples::digest(3);
+        for item in &mut digest.items {
+            (item.incident.reason, item.incident.closed_at) = (reason, None);
+        }
+        digest.incident.reason = reason;
+        let (en, pt) = (texts(Language::English, "UTC"), texts(Language::BrazilianPortuguese, "UTC"));
+        assert!(en.title(&digest).starts_with(&format!("🟠 {english}")), "{}", en.title(&digest));
+        assert!(pt.title(&digest).starts_with(&format!("🟠 {portuguese}")), "{}", pt.title(&digest));
+        for text in [en.text(&digest), pt.text(&digest)] {
+            assert!(!text.contains("are down") && !text.contains("fora do ar") && text.contains("\n1. "), "{text}");
+            assert!(!text.contains("  ") && !text.contains("\n\n\n"), "{text}");
+        }
+    }
+}
