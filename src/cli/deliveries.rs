@@ -4,7 +4,7 @@ use jiff::Timestamp;
 
 use super::client::Daemon;
 use super::output::{Look, Row};
-use super::{Code, CommandError, Place, output};
+use super::{Code, CommandError, Place, is_there, output};
 use crate::clock;
 use crate::store::view::{Delivery, DeliveryQuery, MOST};
 
@@ -32,6 +32,9 @@ pub(super) async fn run(place: &Place, arguments: &Arguments) -> Result<Code, Co
     // One more, to know whether there are more.
     let query = DeliveryQuery { state: state.clone(), sink: sink.clone(), limit: Some(limit.saturating_add(1)) };
     let mut deliveries: Vec<Delivery> = Daemon::find(place)?.get("deliveries", &query).await?;
+    if deliveries.is_empty() {
+        is_there(place, sink.as_deref())?;
+    }
     let more = deliveries.len() > *limit || deliveries.len() >= MOST;
     deliveries.truncate(*limit);
     if arguments.json {
@@ -87,7 +90,8 @@ pub(super) fn state(delivery: &Delivery, now: Timestamp) -> String {
     match delivery.due_at {
         _ if delivery.in_flight => "in flight".to_owned(),
         Some(due_at) if due_at > now => {
-            let waits_for = delivery.held_by.as_deref().unwrap_or("next try");
+            let others = if delivery.tries == 0 { "its group" } else { "next try" };
+            let waits_for = delivery.held_by.as_deref().unwrap_or(others);
             format!("pending, {waits_for}, in {}", output::span(now, due_at))
         }
         _ => delivery.state.clone(),

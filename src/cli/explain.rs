@@ -13,6 +13,7 @@ use crate::incident::{Change, Line};
 use crate::link::{self, Purpose};
 use crate::period::Period;
 use crate::rule::flapping::Flapping;
+use crate::rule::timing::{Held, held};
 use crate::rule::{Owed, Routing, Rule};
 use crate::source::{self, Event, Unusable};
 
@@ -208,6 +209,11 @@ fn plan(owed: Owed, incident: &Incident, routing: &Routing) -> Planned {
     let when = match &owed.held_by {
         Some(held_by) => format!("in {} ({held_by})", Period(clock::between(incident.opened_at, owed.due_at))),
         None => "now".to_owned(),
+    };
+    let rule = routing.rule(&owed.rule);
+    let when = match held(owed.kind, incident, rule, &[], &routing.quiet, at) {
+        Some(Held { until, by }) => format!("{when}, but not before {} ({by})", output::moment(until)),
+        None => when,
     };
     Planned { rule: owed.rule, sink: owed.sink, recipient, when, message }
 }

@@ -167,7 +167,8 @@ fn told_delivery(delivery: &Delivery, now: Timestamp) -> String {
         state(delivery, now)
     );
     let _ = writeln!(text, "{}", output::painted(look(delivery), &head));
-    if delivery.state == "withdrawn" {
+    // Of one that was tried, the last try says why.
+    if delivery.state == "withdrawn" || (delivery.state == "dead" && delivery.attempts.is_empty()) {
         let why = output::printable(delivery.detail.as_deref().unwrap_or_default());
         let _ = writeln!(text, "  {}  {why}", output::moment_or_dash(delivery.settled_at));
     }

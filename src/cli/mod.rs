@@ -23,7 +23,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser, Subcommand};
-use linedown_sinks::SinkKind;
+use linedown_sinks::{SinkKind, closest};
 
 use crate::clock;
 use crate::config::{self, Config, Loaded, Process};
@@ -147,6 +147,23 @@ fn person(given: Option<&str>) -> String {
         user => format!("user {}", user.as_raw()),
     };
     given.map(str::to_owned).or_else(user).unwrap_or_else(number)
+}
+
+/// What is said of a sink that there is none of.
+fn unknown_sink(config: &Config, name: &str) -> CommandError {
+    let error = CommandError::new(Code::Usage, format!("there is no sink {name:?} in the config"));
+    let names = config.routing.sinks.keys().map(String::as_str);
+    match closest(name, names.clone()) {
+        Some(near) => error.hint(format!("did you mean {near}?")),
+        None => error.hint(format!("there are: {}", names.collect::<Vec<_>>().join(", "))),
+    }
+}
+
+/// That there is nothing of this sink is no news of one that there is none of.
+fn is_there(place: &Place, sink: Option<&str>) -> Result<(), CommandError> {
+    let config = place.config()?;
+    let unknown = sink.filter(|sink| !config.routing.sinks.contains_key(*sink));
+    unknown.map_or(Ok(()), |sink| Err(unknown_sink(&config, sink)))
 }
 
 /// Where a command finds its config, and what it is read with.

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::client::Daemon;
-use super::{Code, CommandError, Place, output};
+use super::{Code, CommandError, Place, is_there, output};
 use crate::server::api::{RetryAnswer, RetryRequest};
 
 #[derive(Debug, clap::Args)]
@@ -28,6 +28,9 @@ pub(super) async fn run(place: &Place, arguments: &Arguments) -> Result<Code, Co
     let request = RetryRequest { ids: ids.iter().copied().collect(), dead: *dead, sink: sink.clone() };
     let answer: RetryAnswer = Daemon::find(place)?.post("retry", &request).await?;
     let again = &answer.notifications;
+    if again.is_empty() {
+        is_there(place, sink.as_deref())?;
+    }
     if *json {
         output::print_json(again)?;
     } else if again.len() == 1 {

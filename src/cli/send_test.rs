@@ -1,9 +1,9 @@
 //! `linedown send-test`: one real, marked message through one sink.
 
-use linedown_sinks::{FailureKind, closest};
+use linedown_sinks::FailureKind;
 
 use super::client::Daemon;
-use super::{Code, CommandError, Place, output};
+use super::{Code, CommandError, Place, output, unknown_sink};
 use crate::clock;
 use crate::server::api::TrialAnswer;
 use crate::trial::{self, Outcome};
@@ -20,12 +20,7 @@ pub(super) struct Arguments {
 pub(super) async fn run(place: &Place, arguments: &Arguments) -> Result<Code, CommandError> {
     let config = place.config()?;
     let Some(target) = config.routing.sinks.get(&arguments.sink) else {
-        let error = CommandError::new(Code::Usage, format!("there is no sink {:?} in the config", arguments.sink));
-        let names = config.routing.sinks.keys().map(String::as_str);
-        return Err(match closest(&arguments.sink, names.clone()) {
-            Some(near) => error.hint(format!("did you mean {near}?")),
-            None => error.hint(format!("there are: {}", names.collect::<Vec<_>>().join(", "))),
-        });
+        return Err(unknown_sink(&config, &arguments.sink));
     };
     // Only the daemon has the credentials that systemd gave it.
     let results = if config.lacks_credentials {

@@ -208,7 +208,7 @@ impl Worker {
         let now = clock::now();
         let patience = self.assignment.borrow().retry.give_up_after;
         let owed_before = now.checked_sub(patience).unwrap_or(Timestamp::MIN);
-        let why = format!("{} (failing since {})", trouble.why, trouble.since);
+        let why = format!("{} (given up untried: the sink was failing)", trouble.why);
         let given_up = self.store.give_up(&self.name, owed_before, &why, now, self.routing.load_full()).await;
         match given_up {
             Ok(settled) if settled.dead > 0 => {
@@ -282,6 +282,10 @@ fn outcome(
     let failed = backoff::Failed { kind, hint: failure.retry_after, attempt: notification.attempt, owed_at };
     match backoff::next(&failed, retry, now, fastrand::f64()) {
         Next::At(due_at) => Outcome::Again { kind, why, due_at },
+        Next::GiveUp if kind.is_transient() => {
+            let why = format!("{why} (given up: it was owed for longer than retry.give_up_after)");
+            Outcome::Dead { kind, why }
+        }
         Next::GiveUp => Outcome::Dead { kind, why },
     }
 }

@@ -258,7 +258,11 @@ impl Routing {
     /// be by then.)
     pub fn reminder(&self, told: &Owed, incident: &Incident, now: Timestamp) -> Option<Owed> {
         let goes_on = incident.closed_at.is_none() && incident.acknowledged.is_none();
-        if !goes_on || !matches!(told.kind, Kind::Down | Kind::Reminder | Kind::Steady) {
+        // A sink that has left the config is not tried again and again.
+        if !goes_on
+            || !self.sinks.contains_key(&told.sink)
+            || !matches!(told.kind, Kind::Down | Kind::Reminder | Kind::Steady)
+        {
             return None;
         }
         let due_at = timing::next_reminder(&self.rule(&told.rule)?.remind, incident.opened_at, now)?;

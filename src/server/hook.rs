@@ -150,7 +150,18 @@ impl Hook {
         };
         let payload = String::from_utf8_lossy(&body).into_owned();
         let line = event.instance.clone();
-        let accepted_as = self.store.accept(event, payload, self.routing.load_full()).await.map_err(Refused::Store)?;
+        if line == source::UNKNOWN {
+            tracing::warn!(
+                source = name,
+                "a webhook names no instance, nor a phone: such lines are told apart by nothing; append the instance to the address registered at the gateway"
+            );
+        }
+        let accepted_as = self.store.accept(event, payload, self.routing.load_full()).await;
+        match &accepted_as {
+            Ok(_) => self.readiness.took(),
+            Err(error) => self.readiness.refused(error),
+        }
+        let accepted_as = accepted_as.map_err(Refused::Store)?;
         self.delivery.wake_for(&accepted_as.sinks);
         self.note(name, &line, &accepted_as);
         let result = if accepted_as.duplicate { "duplicate" } else { "accepted" };

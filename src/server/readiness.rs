@@ -1,5 +1,6 @@
 //! Whether webhooks can be accepted.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -12,6 +13,8 @@ use crate::store::{Store, StoreError};
 
 /// How long what the store showed is believed.
 const FRESH: Duration = Duration::from_secs(1);
+/// For how long a webhook that could not be stored counts, if none comes after it.
+const REMEMBERED: Duration = Duration::from_secs(30);
 /// How long the store may take to show that it writes.
 const PATIENCE: Duration = Duration::from_secs(10);
 
@@ -38,12 +41,24 @@ pub struct Readiness {
     tried_at: tokio::sync::Mutex<Option<Instant>>,
     /// What was amiss with it then.
     amiss: Mutex<Option<NotReady>>,
+    /// When it last could not take a webhook, and why, until it takes one. On a full disk there may be room for a try.
+    refused: Mutex<Option<(Instant, String)>>,
+    /// Whether it did, so that those which are taken need not look closer.
+    has_refused: AtomicBool,
 }
 
 impl Readiness {
     /// Nothing is known yet.
     pub(super) fn new(store: Arc<dyn Store>, delivery: Arc<Delivery>, certificate: Option<Arc<Served>>) -> Self {
-        Self { store, delivery, certificate, tried_at: tokio::sync::Mutex::default(), amiss: Mutex::default() }
+        Self {
+            store,
+            delivery,
+            certificate,
+            tried_at: tokio::sync::Mutex::default(),
+            amiss: Mutex::default(),
+            refused: Mutex::default(),
+            has_refused: AtomicBool::new(false),
+        }
     }
 
     /// Why webhooks cannot be accepted now, if they cannot: the store does not write, a worker is gone, or TLS lacks
@@ -82,8 +97,29 @@ impl Readiness {
         self.last_amiss().map(|amiss| amiss.to_string())
     }
 
+    /// A webhook could not be stored.
+    pub(super) fn refused(&self, error: &StoreError) {
+        if matches!(error, StoreError::Full | StoreError::Failed(_)) {
+            *self.refused.lock().unwrap_or_else(PoisonError::into_inner) = Some((Instant::now(), error.to_string()));
+            self.has_refused.store(true, Ordering::Relaxed);
+        }
+    }
+
+    /// A webhook was stored.
+    pub(super) fn took(&self) {
+        if self.has_refused.load(Ordering::Relaxed) {
+            self.has_refused.store(false, Ordering::Relaxed);
+            *self.refused.lock().unwrap_or_else(PoisonError::into_inner) = None;
+        }
+    }
+
     fn last_amiss(&self) -> Option<NotReady> {
-        self.amiss.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        let amiss = self.amiss.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let refused = || {
+            let refused = self.refused.lock().unwrap_or_else(PoisonError::into_inner).clone();
+            refused.filter(|(at, _)| at.elapsed() < REMEMBERED).map(|(_, why)| NotReady::Store(why))
+        };
+        amiss.or_else(refused)
     }
 }
 
@@ -98,6 +134,22 @@ mod tests {
     use crate::rule::Routing;
     use crate::source::{Event, EventKind};
     use crate::store::Sqlite;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_webhook_that_could_not_be_stored_counts_until_one_is() {
+        let store: Arc<dyn Store> = Arc::new(Sqlite::in_memory().unwrap());
+        let delivery = Delivery::new(Arc::clone(&store), Arc::default(), Arc::default(), Arc::default());
+        let readiness = Readiness::new(store, Arc::new(delivery), None);
+        readiness.refused(&StoreError::Busy);
+        assert_eq!(readiness.cannot_write(), None, "there is only much to do");
+        readiness.refused(&StoreError::Full);
+        assert!(readiness.cannot_write().is_some_and(|why| why.contains("no space left")));
+        readiness.took();
+        assert_eq!(readiness.cannot_write(), None);
+        readiness.refused(&StoreError::Full);
+        tokio::time::advance(REMEMBERED).await;
+        assert_eq!(readiness.cannot_write(), None, "nobody knows");
+    }
 
     #[tokio::test]
     async fn whoever_asks_often_while_the_disk_hangs_keeps_no_webhook_out() {

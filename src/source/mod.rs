@@ -7,7 +7,7 @@ mod z_api;
 pub(crate) use z_api::reason as z_api_reason;
 
 use jiff::{SignedDuration, Timestamp};
-use linedown_sinks::Reason;
+use linedown_sinks::{Reason, is_deceptive};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
@@ -17,6 +17,9 @@ use crate::clock;
 
 /// The gateways linedown understands.
 pub const KINDS: &[SourceKind] = &[SourceKind { name: "z-api", read: z_api::read }];
+
+/// What a line is called of which neither instance nor phone is known.
+pub(crate) const UNKNOWN: &str = "unknown";
 
 /// Longest instance identifier kept, in characters.
 const INSTANCE: usize = 128;
@@ -173,7 +176,7 @@ pub fn read(
     let gateway_at = believed(report.stamp, received_at);
     let instance = url_instance.and_then(|name| tidy(name, INSTANCE)).or(report.instance);
     // Somebody must be told even if nobody can say which line it is.
-    let instance = instance.or_else(|| report.phone.as_deref().map(by_phone)).unwrap_or_else(|| "unknown".to_owned());
+    let instance = instance.or_else(|| report.phone.as_deref().map(by_phone)).unwrap_or_else(|| UNKNOWN.to_owned());
     Ok(Some(Event {
         source: source.to_owned(),
         instance,
@@ -206,10 +209,11 @@ fn believable(at: Timestamp, received_at: Timestamp) -> bool {
     age <= PAST && age >= -AHEAD
 }
 
-/// A text from outside: without control characters and surrounding space, cut to a length; none if nothing
-/// is left.
+/// A text from outside: without surrounding space and what cannot be seen but changes how the rest is read, cut to a
+/// length; none if nothing is left.
 fn tidy(text: &str, longest: usize) -> Option<String> {
-    let text: String = text.trim().chars().filter(|c| !c.is_control()).take(longest).collect();
+    let shown = |c: &char| !c.is_control() && !is_deceptive(*c);
+    let text: String = text.trim().chars().filter(shown).take(longest).collect();
     if text.is_empty() { None } else { Some(text) }
 }
 

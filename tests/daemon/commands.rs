@@ -125,6 +125,33 @@ fn explain_shows_every_message_as_it_would_be_sent_when_it_is_due() {
 }
 
 #[test]
+fn explain_says_what_quiet_hours_hold_back() {
+    let quiet = |from: &str, to: &str| format!("[[quiet]]\nname = \"rest\"\nfrom = \"{from}\"\nto = \"{to}\"\n");
+    let hours = [quiet("00:00", "12:00"), quiet("12:00", "00:00")].concat();
+    let daemon = Daemon::prepare(&format!("{CONSOLE}{}{hours}", tell(&["console"])));
+    let ended = daemon.command_with_input(&["explain", "-"], &down("A").to_string());
+    assert!(
+        ended.out.contains("\nnow, but not before ") && ended.out.contains("(quiet hours \"rest\"): console"),
+        "{ended:?}"
+    );
+}
+
+#[test]
+fn a_sink_that_there_is_none_of_is_no_good_news() {
+    let daemon = Daemon::start(&format!("{CONSOLE}{}", tell(&["console"])));
+    for (arguments, code) in [
+        (&["deliveries", "--sink", "consol"][..], 64),
+        (&["deliveries", "--sink", "console"], 0),
+        (&["retry", "--dead", "--sink", "consol"], 64),
+        (&["retry", "--dead", "--sink", "console"], 0),
+    ] {
+        let ended = daemon.command(arguments);
+        assert_eq!(ended.code, Some(code), "{arguments:?}: {ended:?}");
+        assert_eq!(ended.err.contains("did you mean console?"), code == 64, "{ended:?}");
+    }
+}
+
+#[test]
 fn explain_asks_which_of_several_sources_is_meant() {
     let second = "[sources.second]\ntype = \"z-api\"\nsecret = \"0123456789abcdef\"\n";
     let daemon = Daemon::prepare(&format!("{second}{CONSOLE}{}", tell(&["console"])));

@@ -61,6 +61,12 @@ pub(super) fn failure(stage: &Stage<'_>, error: &Error, (host, port): &(String, 
     }
     let why = innermost(error);
     let what = match () {
+        () if why.contains("CaUsedAsEndEntity") => {
+            format!(
+                "{host}:{port} shows the certificate of an authority as its own; give it one of a server (openssl: \
+                 -addext basicConstraints=critical,CA:FALSE)"
+            )
+        }
         () if why.contains("certificate") => {
             format!("{host}:{port} is not trusted ({why}); correct the name in `server`, or name its authority in `ca`")
         }

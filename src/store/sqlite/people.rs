@@ -23,6 +23,8 @@ pub(super) struct Person {
     waits: bool,
     /// What delivered messages told, taken together.
     told: Option<State>,
+    /// What they heard besides, when somebody took it: that alone is no word of this outage to who is told in a tally.
+    heard: Option<State>,
     /// What those told that were given up: who could not be told something is not told the same again.
     given_up: Option<State>,
 }
@@ -30,7 +32,7 @@ pub(super) struct Person {
 impl Person {
     /// What they must hear, now that the incident is in this state.
     pub(super) fn news(&self, now: State) -> Option<Kind> {
-        let told = self.told.filter(|_| !self.waits)?;
+        let told = together(Some(self.told.filter(|_| !self.waits)?), self.heard)?;
         news(together(Some(told), self.given_up).unwrap_or(told), now, self.wants_resolved)
     }
 
@@ -99,7 +101,7 @@ fn read(connection: &Connection, filter: &str, values: impl Params) -> rusqlite:
         "SELECT sink, recipient, rule, wants_resolved, state, told_reason, told_closed, grouping, \
          leased OR attempts > 0 OR (kind <> 'reminder' AND kind <> 'escalation' AND kind <> 'steady') \
              OR (kind = 'escalation' AND (SELECT closed_at IS NOT NULL FROM incident WHERE id = ?1)), \
-         kind = 'resolved', kind = 'steady' FROM notification WHERE incident = ?1 AND kind <> 'flapping' {filter} ORDER BY id"
+         kind = 'resolved', kind = 'steady', kind = 'acknowledged' FROM notification WHERE incident = ?1 AND kind <> 'flapping' {filter} ORDER BY id"
     );
     let mut statement = connection.prepare_cached(&query)?;
     let mut rows = statement.query(values)?;
@@ -113,6 +115,7 @@ fn read(connection: &Connection, filter: &str, values: impl Params) -> rusqlite:
             flaps: false,
             waits: false,
             told: None,
+            heard: None,
             given_up: None,
         });
         let told = row::told(row, 5)?;
@@ -124,6 +127,7 @@ fn read(connection: &Connection, filter: &str, values: impl Params) -> rusqlite:
                 person.waits |= waits;
                 person.flaps |= !waits && row.get::<_, bool>(10)?;
             }
+            b"delivered" if row.get(11)? => person.heard = together(person.heard, told),
             b"delivered" => person.told = together(person.told, told),
             b"dead" if row.get(9)? => {
                 let end = State { reason: linedown_sinks::Reason::Other, closed: true };

@@ -176,3 +176,19 @@ async fn outages_far_apart_are_no_flapping() {
         life.deliver_all("slack", second + 5).await;
     }
 }
+
+#[tokio::test]
+async fn who_takes_a_line_that_flaps_brings_nobody_word_that_it_is_back() {
+    let rule = to_slack();
+    let life = Life::by(Rule { resolved: true, ..rule });
+    life.begins_to_flap(40).await;
+    assert_eq!(life.deliver_all("slack", 40).await, [Kind::Flapping]);
+    let taken = life.store.acknowledge(3, "ana", "a test", from_millis(41_000)).await.unwrap();
+    assert!(matches!(taken, Acknowledgement::Done(_)));
+    assert_eq!(life.deliver_all("slack", 41).await, [Kind::Acknowledged]);
+    life.up(45).await;
+    assert_eq!(life.deliver_all("slack", 45).await, []);
+    life.down(60).await;
+    assert_eq!(life.deliver_all("slack", 60).await, []);
+    assert_eq!(life.deliver_all("slack", 200).await, [Kind::Steady]);
+}
