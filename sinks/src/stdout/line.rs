@@ -226,7 +226,7 @@ mod tests {
         );
         assert_eq!(
             line(Format::Text, &digest(10_000)),
-            "2026-11-23T08:00:00Z 🔴 10000 lines are down: all need a new QR code | digest \
+            "2026-11-23T08:00:00Z 🔴 10000 lines are still down: all need a new QR code | digest \
              instances=i-1, Loja 2, Loja 3, Loja 4, Loja 5, +9995 notification=42"
         );
         let two = line(Format::Text, &digest(2));
