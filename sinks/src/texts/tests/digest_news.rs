@@ -21,6 +21,62 @@ fn says(digest: &Notification, title: [&str; 2], lead: [&str; 2]) {
 }
 
 #[test]
+fn escalations_in_english() {
+    let digest = all(Kind::Escalation, &[Some(Reason::SessionExpired), Some(Reason::Other), None]);
+    assert_eq!(
+        texts(Language::English, "America/Sao_Paulo").text(&digest),
+        "\
+🔴 2 lines are down and nobody has taken them, 1 is back
+
+You are told because nobody has taken them.
+
+2 lines are disconnected from WhatsApp: 1 needs a new QR code, 1 for an unknown reason.
+Until connected again, they neither send nor receive messages.
+1 line is connected again.
+To take an incident: linedown ack NUMBER
+
+Worst first
+- Loja Centro 1 (5544*****9999): needs a new QR code, since 2026-11-23 11:02 -03, incident 8
+- Loja Centro 2 (5544*****9999): reason unknown, since 2026-11-23 11:02 -03, incident 9
+- i-3: back after 7 min, incident 10
+
+What to do
+1. New QR code: open the instance in the gateway's panel and read the code with the phone of the line.
+2. Unknown: open the instance in the gateway's panel and look at its state.
+
+Rule: gold customers
+Message: 12"
+    );
+}
+
+#[test]
+fn reminders_in_portuguese() {
+    let digest = all(Kind::Reminder, &[Some(Reason::NumberBlocked), Some(Reason::SessionExpired)]);
+    assert_eq!(
+        texts(Language::BrazilianPortuguese, "America/Sao_Paulo").text(&digest),
+        "\
+🔴 2 linhas continuam fora do ar: 1 com o número provavelmente bloqueado pelo WhatsApp
+
+Isto é um lembrete: as quedas já foram avisadas antes, e as linhas continuam fora do ar.
+
+2 linhas estão sem conexão com o WhatsApp: 1 com o número provavelmente bloqueado pelo WhatsApp, 1 precisa de um novo QR Code.
+Enquanto a conexão não voltar, não enviam nem recebem mensagens.
+Para assumir um incidente: linedown ack NÚMERO
+
+As mais graves primeiro
+- Loja Centro 1 (5544*****9999): número provavelmente bloqueado pelo WhatsApp, desde 23/11/2026 11:02 -03, incidente 8
+- Loja Centro 2 (5544*****9999): precisa de um novo QR Code, desde 23/11/2026 11:02 -03, incidente 9
+
+O que fazer
+1. Bloqueada: abra o WhatsApp no celular da linha e peça uma análise ali mesmo. Não fique tentando entrar de novo.
+2. Novo QR Code: abra a instância no painel do gateway e leia o código com o celular da linha.
+
+Regra: gold customers
+Mensagem: 12"
+    );
+}
+
+#[test]
 fn reminders_say_that_nothing_is_new() {
     use Reason::{Expiring, Other, SessionExpired as Code};
     for (reasons, title, lead) in [

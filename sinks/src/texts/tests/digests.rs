@@ -151,9 +151,11 @@ fn nobody_is_alarmed_by_what_is_in_good_hands() {
     let mut digest = lines(&[Some(Reason::SessionExpired), Some(Reason::Other)]);
     let acknowledged = Some(Acknowledged { by: "Ana".to_owned(), at: digest.at });
     digest.items.iter_mut().for_each(|item| item.incident.acknowledged.clone_from(&acknowledged));
-    assert_eq!(texts(Language::English, "UTC").title(&digest), "👋 2 lines are down, all taken");
-    let portuguese = texts(Language::BrazilianPortuguese, "UTC").title(&digest);
-    assert_eq!(portuguese, "👋 2 linhas estão fora do ar, mas já há quem cuide");
+    let (english, portuguese) = (texts(Language::English, "UTC"), texts(Language::BrazilianPortuguese, "UTC"));
+    assert_eq!(english.title(&digest), "👋 2 lines are down, all taken");
+    assert_eq!(portuguese.title(&digest), "👋 2 linhas estão fora do ar, mas já há quem cuide");
+    assert!(english.text(&digest).contains("\n\nIn good hands\n- "), "{}", english.text(&digest));
+    assert!(portuguese.text(&digest).contains("\n\nEm boas mãos\n- "), "{}", portuguese.text(&digest));
 }
 
 #[test]
