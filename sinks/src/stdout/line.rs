@@ -169,6 +169,11 @@ impl<'a> Line<'a> {
             let rest = items.len() - named.len() + self.more.unwrap_or_default();
             let rest = if rest == 0 { String::new() } else { format!(", +{rest}") };
             add("instances", &format!("{}{rest}", named.join(", ")));
+            let numbers = items.iter().take(NAMES).map(|item| item.incident).filter(|number| *number > 0);
+            let numbers: Vec<String> = numbers.map(|number| number.to_string()).collect();
+            if !numbers.is_empty() {
+                add("incidents", &format!("{}{rest}", numbers.join(", ")));
+            }
             add("notification", &self.notification.to_string());
             return one_line(&line);
         }
@@ -226,11 +231,11 @@ mod tests {
         );
         assert_eq!(
             line(Format::Text, &digest(10_000)),
-            "2026-11-23T08:00:00Z 🔴 10000 lines are down: all need a new QR code | digest \
-             instances=i-1, Loja 2, Loja 3, Loja 4, Loja 5, +9995 notification=42"
+            "2026-11-23T08:00:00Z 🔴 10000 lines are still down: all need a new QR code | digest \
+             instances=i-1, Loja 2, Loja 3, Loja 4, Loja 5, +9995 incidents=1, 2, 3, 4, 5, +9995 notification=42"
         );
         let two = line(Format::Text, &digest(2));
-        assert!(two.ends_with("| digest instances=i-1, Loja 2 notification=42"), "{two}");
+        assert!(two.ends_with("| digest instances=i-1, Loja 2 incidents=1, 2 notification=42"), "{two}");
     }
 
     #[test]

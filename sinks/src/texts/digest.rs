@@ -57,6 +57,13 @@ impl<'a> Digest<'a> {
         })
     }
 
+    /// Why all of those that are down would have been told alone; none if they differ.
+    pub(super) fn kind(&self) -> Option<Kind> {
+        let mut kinds = self.lines.iter().filter(|line| line.is_down()).map(|line| line.kind);
+        let first = kinds.next()?;
+        kinds.all(|kind| kind == first).then_some(first)
+    }
+
     /// How many lines are down for this reason.
     pub(super) fn count(&self, reason: Reason) -> usize {
         self.lines.iter().filter(|line| line.is_down() && line.incident.reason == reason).count()

@@ -10,8 +10,9 @@ use crate::{Acknowledged, Flapping, Incident, Instance, Item, Kind, Notification
 /// When the samples' outages begin: Monday, 2026-11-23 14:02 UTC.
 const OPENED: Timestamp = Timestamp::constant(1_795_442_520, 0);
 
-/// Every kind, about every reason from the worst down, with everything known and with the least that may be known, about a line that
-/// is down and about one that is back; and digests of one line, of three, and of more than anybody reads.
+/// Every kind, about every reason from the worst down, with everything known and with the least that may be known, about
+/// a line that is down and about one that is back; and digests of one line, of three, of more than anybody reads, and of
+/// reminders and escalations alone.
 pub(super) fn all() -> Vec<Notification> {
     let mut samples = Vec::new();
     for kind in Kind::ALL {
@@ -22,6 +23,7 @@ pub(super) fn all() -> Vec<Notification> {
         }
     }
     samples.extend([1, 3, 1000].map(digest));
+    samples.extend([Kind::Reminder, Kind::Escalation].map(digest_of));
     samples.extend(Reason::ALL.map(|reason| asked(sample(Kind::Down, reason, true, false))));
     samples
 }
@@ -52,6 +54,13 @@ pub(super) fn digest(lines: usize) -> Notification {
     if let Some(worst) = digest.items.first() {
         digest.incident = worst.incident.clone();
     }
+    digest
+}
+
+/// A digest of three lines, each of which is told for that reason.
+fn digest_of(kind: Kind) -> Notification {
+    let mut digest = digest(3);
+    digest.items.iter_mut().for_each(|item| item.kind = kind);
     digest
 }
 

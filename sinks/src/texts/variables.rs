@@ -12,7 +12,7 @@ use minijinja::value::{Enumerator, Object, Value};
 
 use super::clean::{address, one_line};
 use super::digest::{Digest, Line};
-use crate::{Acknowledged, Flapping, Incident, Instance, Notification, Reason, Standing};
+use crate::{Acknowledged, Flapping, Incident, Instance, Kind, Notification, Reason, Standing};
 
 /// Most characters of what is a name: longer ones would push the news out of a title.
 const NAME: usize = 80;
@@ -97,6 +97,7 @@ fn counts(digest: &Digest<'_>, shown: usize) -> Value {
         down => digest.down,
         back => digest.lines.len() - digest.down,
         taken => digest.taken,
+        kind => digest.kind().map(Kind::as_str).unwrap_or_default(),
         reasons => reasons,
         worst => digest.worst().map(Reason::as_str).unwrap_or_default(),
         messages => digest.messages,

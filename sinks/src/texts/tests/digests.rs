@@ -12,7 +12,7 @@ fn digest(lines: usize) -> Notification {
 }
 
 /// Of lines that are each down for one of these reasons, or back.
-fn lines(reasons: &[Option<Reason>]) -> Notification {
+pub(super) fn lines(reasons: &[Option<Reason>]) -> Notification {
     let mut digest = digest(reasons.len());
     for (item, reason) in digest.items.iter_mut().zip(reasons) {
         item.incident.closed_at = if reason.is_none() { Some(digest.at) } else { None };
@@ -34,20 +34,21 @@ fn twelve_lines_in_english() {
 Until connected again, they neither send nor receive messages.
 Somebody has taken 3 of them.
 2 lines are connected again.
+To take an incident: linedown ack NUMBER
 
 Worst first
-- Loja Centro 4 (5544*****9999): number probably blocked by WhatsApp, since 2026-11-23 14:02 UTC, taken by Ana
-- Loja Centro 8 (5544*****9999): number probably blocked by WhatsApp, since 2026-11-23 14:02 UTC, taken by Ana
-- i-12: number probably blocked by WhatsApp, since 2026-11-23 14:02 UTC, taken by Ana
-- Loja Centro 1 (5544*****9999): needs a new QR code, since 2026-11-23 14:02 UTC
-- i-9: needs a new QR code, since 2026-11-23 14:02 UTC
-- Loja Centro 2 (5544*****9999): phone unlinked or offline, since 2026-11-23 14:02 UTC
-- i-6: phone unlinked or offline, since 2026-11-23 14:02 UTC
-- i-3: reason unknown, since 2026-11-23 14:02 UTC
-- Loja Centro 7 (5544*****9999): reason unknown, since 2026-11-23 14:02 UTC
-- Loja Centro 11 (5544*****9999): reason unknown, since 2026-11-23 14:02 UTC
-- Loja Centro 5 (5544*****9999): back after 5 min
-- Loja Centro 10 (5544*****9999): back after 5 min
+- Loja Centro 4 (5544*****9999): number probably blocked by WhatsApp, since 2026-11-23 14:02 UTC, incident 11, taken by Ana
+- Loja Centro 8 (5544*****9999): number probably blocked by WhatsApp, since 2026-11-23 14:02 UTC, incident 15, taken by Ana
+- i-12: number probably blocked by WhatsApp, since 2026-11-23 14:02 UTC, incident 19, taken by Ana
+- Loja Centro 1 (5544*****9999): needs a new QR code, since 2026-11-23 14:02 UTC, incident 8
+- i-9: needs a new QR code, since 2026-11-23 14:02 UTC, incident 16
+- Loja Centro 2 (5544*****9999): phone unlinked or offline, since 2026-11-23 14:02 UTC, incident 9
+- i-6: phone unlinked or offline, since 2026-11-23 14:02 UTC, incident 13
+- i-3: reason unknown, since 2026-11-23 14:02 UTC, incident 10
+- Loja Centro 7 (5544*****9999): reason unknown, since 2026-11-23 14:02 UTC, incident 14
+- Loja Centro 11 (5544*****9999): reason unknown, since 2026-11-23 14:02 UTC, incident 18
+- Loja Centro 5 (5544*****9999): back after 5 min, incident 12
+- Loja Centro 10 (5544*****9999): back after 5 min, incident 17
 
 What to do
 1. Blocked: open WhatsApp on the phone of the line and ask for a review there. Do not log in again and again.
@@ -71,20 +72,21 @@ fn twelve_lines_in_portuguese() {
 Enquanto a conexão não voltar, não enviam nem recebem mensagens.
 Já há quem cuide de 3 linhas.
 2 linhas já estão conectadas de novo.
+Para assumir um incidente: linedown ack NÚMERO
 
 As mais graves primeiro
-- Loja Centro 4 (5544*****9999): número provavelmente bloqueado pelo WhatsApp, desde 23/11/2026 11:02 -03, com Ana
-- Loja Centro 8 (5544*****9999): número provavelmente bloqueado pelo WhatsApp, desde 23/11/2026 11:02 -03, com Ana
-- i-12: número provavelmente bloqueado pelo WhatsApp, desde 23/11/2026 11:02 -03, com Ana
-- Loja Centro 1 (5544*****9999): precisa de um novo QR Code, desde 23/11/2026 11:02 -03
-- i-9: precisa de um novo QR Code, desde 23/11/2026 11:02 -03
-- Loja Centro 2 (5544*****9999): celular desconectado ou sem internet, desde 23/11/2026 11:02 -03
-- i-6: celular desconectado ou sem internet, desde 23/11/2026 11:02 -03
-- i-3: motivo desconhecido, desde 23/11/2026 11:02 -03
-- Loja Centro 7 (5544*****9999): motivo desconhecido, desde 23/11/2026 11:02 -03
-- Loja Centro 11 (5544*****9999): motivo desconhecido, desde 23/11/2026 11:02 -03
-- Loja Centro 5 (5544*****9999): voltou depois de 5 min
-- Loja Centro 10 (5544*****9999): voltou depois de 5 min
+- Loja Centro 4 (5544*****9999): número provavelmente bloqueado pelo WhatsApp, desde 23/11/2026 11:02 -03, incidente 11, com Ana
+- Loja Centro 8 (5544*****9999): número provavelmente bloqueado pelo WhatsApp, desde 23/11/2026 11:02 -03, incidente 15, com Ana
+- i-12: número provavelmente bloqueado pelo WhatsApp, desde 23/11/2026 11:02 -03, incidente 19, com Ana
+- Loja Centro 1 (5544*****9999): precisa de um novo QR Code, desde 23/11/2026 11:02 -03, incidente 8
+- i-9: precisa de um novo QR Code, desde 23/11/2026 11:02 -03, incidente 16
+- Loja Centro 2 (5544*****9999): celular desconectado ou sem internet, desde 23/11/2026 11:02 -03, incidente 9
+- i-6: celular desconectado ou sem internet, desde 23/11/2026 11:02 -03, incidente 13
+- i-3: motivo desconhecido, desde 23/11/2026 11:02 -03, incidente 10
+- Loja Centro 7 (5544*****9999): motivo desconhecido, desde 23/11/2026 11:02 -03, incidente 14
+- Loja Centro 11 (5544*****9999): motivo desconhecido, desde 23/11/2026 11:02 -03, incidente 18
+- Loja Centro 5 (5544*****9999): voltou depois de 5 min, incidente 12
+- Loja Centro 10 (5544*****9999): voltou depois de 5 min, incidente 17
 
 O que fazer
 1. Bloqueada: abra o WhatsApp no celular da linha e peça uma análise ali mesmo. Não fique tentando entrar de novo.
@@ -149,9 +151,11 @@ fn nobody_is_alarmed_by_what_is_in_good_hands() {
     let mut digest = lines(&[Some(Reason::SessionExpired), Some(Reason::Other)]);
     let acknowledged = Some(Acknowledged { by: "Ana".to_owned(), at: digest.at });
     digest.items.iter_mut().for_each(|item| item.incident.acknowledged.clone_from(&acknowledged));
-    assert_eq!(texts(Language::English, "UTC").title(&digest), "👋 2 lines are down, all taken");
-    let portuguese = texts(Language::BrazilianPortuguese, "UTC").title(&digest);
-    assert_eq!(portuguese, "👋 2 linhas estão fora do ar, mas já há quem cuide");
+    let (english, portuguese) = (texts(Language::English, "UTC"), texts(Language::BrazilianPortuguese, "UTC"));
+    assert_eq!(english.title(&digest), "👋 2 lines are down, all taken");
+    assert_eq!(portuguese.title(&digest), "👋 2 linhas estão fora do ar, mas já há quem cuide");
+    assert!(english.text(&digest).contains("\n\nIn good hands\n- "), "{}", english.text(&digest));
+    assert!(portuguese.text(&digest).contains("\n\nEm boas mãos\n- "), "{}", portuguese.text(&digest));
 }
 
 #[test]
@@ -217,8 +221,8 @@ fn hostile_names_stay_in_their_place() {
         item.incident.acknowledged = Some(Acknowledged { by: "<b>\r\nAna".to_owned(), at: digest.at });
     }
     let texts = texts(Language::English, "UTC");
-    let line = "\n- <!here> - *x* {{ 7 * 7 }} (5544*****9999): needs a new QR code, since 2026-11-23 14:02 UTC, taken by \
-                <b> Ana\n";
+    let line = "\n- <!here> - *x* {{ 7 * 7 }} (5544*****9999): needs a new QR code, since 2026-11-23 14:02 UTC, \
+                incident 8, taken by <b> Ana\n";
     assert!(texts.text(&digest).contains(line), "{}", texts.text(&digest));
     assert!(texts.html(&digest).contains("\n<li>&lt;!here&gt; - *x* {{ 7 * 7 }} (5544*****9999): "));
     assert!(texts.html(&digest).contains(", taken by &lt;b&gt; Ana</li>\n"));

@@ -161,6 +161,22 @@ The gateway says: `Device has been disconnected`
 }
 
 #[test]
+fn attempts_are_counted_in_words() {
+    for (attempts, english, portuguese) in [
+        (0, "linedown gave up without an attempt: ", "O linedown desistiu sem nenhuma tentativa: "),
+        (1, "linedown gave up after 1 attempt: ", "O linedown desistiu depois de 1 tentativa: "),
+        (2, "linedown gave up after 2 attempts: ", "O linedown desistiu depois de 2 tentativas: "),
+    ] {
+        let mut notification = timely(Kind::Undelivered, Reason::Other, false);
+        notification.undelivered.as_mut().unwrap().attempts = attempts;
+        for (language, said) in Language::ALL.into_iter().zip([english, portuguese]) {
+            let text = texts(language, "UTC").text(&notification);
+            assert!(text.contains(&format!("\n{said}unauthorised: 404 no_service\n")), "{text}");
+        }
+    }
+}
+
+#[test]
 fn a_test_in_both_languages() {
     let test = timely(Kind::Test, Reason::Other, false);
     assert_eq!(

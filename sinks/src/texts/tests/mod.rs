@@ -1,5 +1,6 @@
 //! What people get to read.
 
+mod digest_news;
 mod digests;
 mod hostile;
 mod in_full;

@@ -1,0 +1,223 @@
+//! What sort of news a digest is, and what it asks of its reader.
+
+use super::super::reader::Language;
+use super::digests::lines;
+use super::texts;
+use crate::{Acknowledged, Kind, Notification, Reason};
+
+/// As [`lines`], with those that are down told for this reason.
+fn all(kind: Kind, reasons: &[Option<Reason>]) -> Notification {
+    let mut digest = lines(reasons);
+    digest.items.iter_mut().filter(|item| item.incident.closed_at.is_none()).for_each(|item| item.kind = kind);
+    digest
+}
+
+/// Begins with this title and this sentence, in English and in Portuguese.
+fn says(digest: &Notification, title: [&str; 2], lead: [&str; 2]) {
+    for ((language, title), lead) in Language::ALL.into_iter().zip(title).zip(lead) {
+        let text = texts(language, "UTC").text(digest);
+        assert!(text.starts_with(&format!("{title}\n\n{lead}\n")), "{text}");
+    }
+}
+
+#[test]
+fn escalations_in_english() {
+    let digest = all(Kind::Escalation, &[Some(Reason::SessionExpired), Some(Reason::Other), None]);
+    assert_eq!(
+        texts(Language::English, "America/Sao_Paulo").text(&digest),
+        "\
+🔴 2 lines are down and nobody has taken them, 1 is back
+
+You are told because nobody has taken them.
+
+2 lines are disconnected from WhatsApp: 1 needs a new QR code, 1 for an unknown reason.
+Until connected again, they neither send nor receive messages.
+1 line is connected again.
+To take an incident: linedown ack NUMBER
+
+Worst first
+- Loja Centro 1 (5544*****9999): needs a new QR code, since 2026-11-23 11:02 -03, incident 8
+- Loja Centro 2 (5544*****9999): reason unknown, since 2026-11-23 11:02 -03, incident 9
+- i-3: back after 7 min, incident 10
+
+What to do
+1. New QR code: open the instance in the gateway's panel and read the code with the phone of the line.
+2. Unknown: open the instance in the gateway's panel and look at its state.
+
+Rule: gold customers
+Message: 12"
+    );
+}
+
+#[test]
+fn reminders_in_portuguese() {
+    let digest = all(Kind::Reminder, &[Some(Reason::NumberBlocked), Some(Reason::SessionExpired)]);
+    assert_eq!(
+        texts(Language::BrazilianPortuguese, "America/Sao_Paulo").text(&digest),
+        "\
+🔴 2 linhas continuam fora do ar: 1 com o número provavelmente bloqueado pelo WhatsApp
+
+Isto é um lembrete: as quedas já foram avisadas antes, e as linhas continuam fora do ar.
+
+2 linhas estão sem conexão com o WhatsApp: 1 com o número provavelmente bloqueado pelo WhatsApp, 1 precisa de um novo QR Code.
+Enquanto a conexão não voltar, não enviam nem recebem mensagens.
+Para assumir um incidente: linedown ack NÚMERO
+
+As mais graves primeiro
+- Loja Centro 1 (5544*****9999): número provavelmente bloqueado pelo WhatsApp, desde 23/11/2026 11:02 -03, incidente 8
+- Loja Centro 2 (5544*****9999): precisa de um novo QR Code, desde 23/11/2026 11:02 -03, incidente 9
+
+O que fazer
+1. Bloqueada: abra o WhatsApp no celular da linha e peça uma análise ali mesmo. Não fique tentando entrar de novo.
+2. Novo QR Code: abra a instância no painel do gateway e leia o código com o celular da linha.
+
+Regra: gold customers
+Mensagem: 12"
+    );
+}
+
+#[test]
+fn reminders_say_that_nothing_is_new() {
+    use Reason::{Expiring, Other, SessionExpired as Code};
+    for (reasons, title, lead) in [
+        (
+            &[Some(Code), Some(Code), Some(Other)][..],
+            [
+                "🔴 3 lines are still down: 2 need a new QR code",
+                "🔴 3 linhas continuam fora do ar: 2 precisam de um novo QR Code",
+            ],
+            [
+                "This is a reminder: the lines were reported before, and they are still down.",
+                "Isto é um lembrete: as quedas já foram avisadas antes, e as linhas continuam fora do ar.",
+            ],
+        ),
+        (
+            &[Some(Code), None],
+            ["🔴 1 line is still down, 1 is back", "🔴 1 linha continua fora do ar, 1 já voltou"],
+            [
+                "This is a reminder: the line was reported before, and it is still down.",
+                "Isto é um lembrete: a queda já foi avisada antes, e a linha continua fora do ar.",
+            ],
+        ),
+        (
+            &[Some(Expiring), Some(Expiring)],
+            ["🟠 Still 2 lines: all with a payment that runs out", "🟠 Ainda 2 linhas: todas com o pagamento acabando"],
+            [
+                "This is a reminder: it was reported before, and it is still so.",
+                "Isto é um lembrete: já foi avisado antes e continua assim.",
+            ],
+        ),
+    ] {
+        says(&all(Kind::Reminder, reasons), title, lead);
+    }
+}
+
+#[test]
+fn escalations_say_that_nobody_has_taken_it() {
+    use Reason::{Expiring, Other, SessionExpired as Code};
+    for (reasons, title, lead) in [
+        (
+            &[Some(Code), Some(Code), Some(Other)][..],
+            [
+                "🔴 3 lines are down and nobody has taken them: 2 need a new QR code",
+                "🔴 3 linhas estão fora do ar e ninguém assumiu: 2 precisam de um novo QR Code",
+            ],
+            [
+                "You are told because nobody has taken them.",
+                "Você está recebendo este aviso porque ninguém assumiu os problemas.",
+            ],
+        ),
+        (
+            &[Some(Code), None],
+            [
+                "🔴 1 line is down and nobody has taken it, 1 is back",
+                "🔴 1 linha está fora do ar e ninguém assumiu, 1 já voltou",
+            ],
+            [
+                "You are told because nobody has taken it.",
+                "Você está recebendo este aviso porque ninguém assumiu o problema.",
+            ],
+        ),
+        (
+            &[Some(Expiring), Some(Expiring)],
+            [
+                "🟠 2 lines, taken by nobody: all with a payment that runs out",
+                "🟠 2 linhas, ninguém assumiu: todas com o pagamento acabando",
+            ],
+            [
+                "You are told because nobody has taken them.",
+                "Você está recebendo este aviso porque ninguém assumiu os problemas.",
+            ],
+        ),
+    ] {
+        says(&all(Kind::Escalation, reasons), title, lead);
+    }
+    let mut late = all(Kind::Escalation, &[Some(Code), Some(Other)]);
+    late.items[0].incident.acknowledged = Some(Acknowledged { by: "Ana".to_owned(), at: late.at });
+    let title =
+        ["🔴 2 lines are down: 1 needs a new QR code", "🔴 2 linhas estão fora do ar: 1 precisa de um novo QR Code"];
+    let lead = [
+        "You are told because nobody had taken them in time.",
+        "Você está recebendo este aviso porque ninguém assumiu os problemas a tempo.",
+    ];
+    says(&late, title, lead);
+}
+
+#[test]
+fn news_among_reminders_and_escalations_is_told_as_news() {
+    let mut digest = all(Kind::Reminder, &[Some(Reason::SessionExpired), Some(Reason::Other)]);
+    for kind in [Kind::Down, Kind::Escalation] {
+        digest.items[1].kind = kind;
+        let text = texts(Language::English, "UTC").text(&digest);
+        assert!(text.starts_with("🔴 2 lines are down: 1 needs a new QR code\n\n2 lines are disconnected "), "{text}");
+    }
+}
+
+#[test]
+fn good_news_is_not_the_worst() {
+    let outages = lines(&[None, None]);
+    let mut notices = outages.clone();
+    notices.items.iter_mut().for_each(|item| item.incident.reason = Reason::Expiring);
+    for (digest, [english, portuguese]) in [
+        (
+            outages,
+            [
+                "\n\nBack again\n- Loja Centro 1 (5544*****9999): back after 7 min, incident 8\n",
+                "\n\nDe volta\n- Loja Centro 1 (5544*****9999): voltou depois de 7 min, incidente 8\n",
+            ],
+        ),
+        (
+            notices,
+            [
+                "\n\nRight again\n- Loja Centro 1 (5544*****9999): right again after 7 min, incident 8\n",
+                "\n\nDe volta ao normal\n- Loja Centro 1 (5544*****9999): normal de novo depois de 7 min, incidente 8\n",
+            ],
+        ),
+    ] {
+        let (en, pt) = (texts(Language::English, "UTC"), texts(Language::BrazilianPortuguese, "UTC"));
+        assert!(en.text(&digest).contains(english), "{}", en.text(&digest));
+        assert!(pt.text(&digest).contains(portuguese), "{}", pt.text(&digest));
+    }
+}
+
+#[test]
+fn only_who_is_asked_to_act_reads_how_to_take_it() {
+    let texts = texts(Language::English, "UTC");
+    let asks = |digest: &Notification| {
+        let forms = [texts.text(digest), texts.html(digest), texts.slack(digest)];
+        let asking = forms.iter().filter(|text| text.contains("\nTo take an incident: linedown ack NUMBER\n")).count();
+        assert!(asking == 0 || asking == 3, "{forms:?}");
+        asking == 3
+    };
+    let mut digest = lines(&[Some(Reason::SessionExpired), Some(Reason::Other), None]);
+    assert!(asks(&digest));
+    for item in &mut digest.items[..2] {
+        item.incident.acknowledged = Some(Acknowledged { by: "Ana".to_owned(), at: digest.at });
+    }
+    assert!(!asks(&digest));
+    assert!(!asks(&lines(&[None, None])));
+    // What no store keeps has no number.
+    let mut unnumbered = lines(&[Some(Reason::Other), Some(Reason::Other)]);
+    unnumbered.items.iter_mut().for_each(|item| item.incident.id = 0);
+    assert!(!asks(&unnumbered) && !texts.text(&unnumbered).contains("incident"));
+}
