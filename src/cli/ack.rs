@@ -6,8 +6,9 @@ use crate::server::api::{AckAnswer, AckRequest};
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Arguments {
-    /// The outage, by the number that messages and `linedown incidents` show
-    incident: i64,
+    /// The outages, by the numbers that messages and `linedown incidents` show
+    #[arg(required = true, value_name = "INCIDENT")]
+    incidents: Vec<i64>,
     /// Who takes it; this machine's user by default
     #[arg(long = "as", value_name = "NAME")]
     by: Option<String>,
@@ -17,18 +18,32 @@ pub(super) struct Arguments {
 }
 
 pub(super) async fn run(place: &Place, arguments: &Arguments) -> Result<Code, CommandError> {
-    let by = super::person(arguments.by.as_deref());
-    let request = AckRequest { incident: arguments.incident, by };
-    let answer: AckAnswer = Daemon::find(place)?.post("ack", &request).await?;
+    let (daemon, by) = (Daemon::find(place)?, super::person(arguments.by.as_deref()));
+    let (mut answers, mut failed) = (Vec::new(), Vec::new());
+    for &incident in &arguments.incidents {
+        let answer: AckAnswer = daemon.post("ack", &AckRequest { incident, by: by.clone() }).await?;
+        let said = output::printable(&answer.said);
+        match &arguments.incidents[..] {
+            _ if !answer.acknowledged => failed.push(format!("incident {incident} is not yours: {said}")),
+            _ if arguments.json => {}
+            [_] => output::print(&format!("{said}\n"))?,
+            _ => output::print(&format!("{incident}: {said}\n"))?,
+        }
+        answers.push(answer);
+    }
     if arguments.json {
-        output::print_json(&answer)?;
-    } else if answer.acknowledged {
-        output::print(&format!("{}\n", output::printable(&answer.said)))?;
+        match &answers[..] {
+            [answer] => output::print_json(answer)?,
+            answers => output::print_json(&answers)?,
+        }
     }
-    if answer.acknowledged {
-        return Ok(Code::Done);
-    }
-    let what = format!("incident {} is not yours: {}", arguments.incident, output::printable(&answer.said));
-    Err(CommandError::new(Code::Failed, what)
-        .hint("see `linedown incidents --open` for those that go on, and who has them"))
+    let error = match (failed.len(), answers.len()) {
+        (0, _) => return Ok(Code::Done),
+        (1, 1) => CommandError::new(Code::Failed, failed.remove(0)),
+        (some, all) => {
+            let error = CommandError::new(Code::Failed, format!("{some} of {all} incidents are not yours"));
+            failed.into_iter().fold(error, CommandError::because)
+        }
+    };
+    Err(error.hint("see `linedown incidents --open` for those that go on, and who has them"))
 }

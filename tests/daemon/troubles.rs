@@ -50,7 +50,7 @@ fn a_sink_that_fails_is_told_by_another_one_once_and_so_is_its_recovery() {
 
     chat.behave();
     let mails = relay.wait_for(2);
-    assert!(mails[1].header("Subject").expect("a subject").contains("linedown's sink chat takes messages again"));
+    assert!(mails[1].header("Subject").expect("a subject").contains("linedown's sink chat does not fail any more"));
     assert_eq!((relay.received().len(), daemon.rows(&["incidents"]).len()), (2, 2));
     let taken = chat.posts().into_iter().filter(|post| post.status == Some(200));
     let taken: Vec<String> = taken.map(|post| post.body["text"].to_string()).collect();

@@ -133,7 +133,7 @@ fn undelivered_in_slack() {
 linedown could not deliver a message to ops-slack for +55 44 9999.
 You may be the only one who hears of this: please pass it on.
 linedown gave up after 9 attempts: unauthorised: 404 no_service
-Once that is mended, this command sends the message again: linedown retry 11
+Once that is mended, this command sends the message again, to the same address: linedown retry 11
 
 Loja Centro has been disconnected from WhatsApp since 2026-11-23 14:02 UTC (7 min so far).
 Until it is connected again, it neither sends nor receives messages.

@@ -62,8 +62,8 @@ fn what_is_no_outage_is_not_told_as_one() {
             Resolved,
             SinkFailing,
             true,
-            "🟢 linedown's sink ops-slack takes messages again",
-            "🟢 Canal ops-slack do linedown voltou a receber mensagens",
+            "🟢 linedown's sink ops-slack does not fail any more",
+            "🟢 Canal ops-slack do linedown não falha mais",
         ),
         (
             Down,
