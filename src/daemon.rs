@@ -171,6 +171,7 @@ impl Daemon {
         daemon.take_effect();
         daemon.serve(listener, local, encryption, beats);
         daemon.end_what_nobody_looks_after().await;
+        daemon.warn_of_what_nobody_can_end().await;
         Ok(daemon)
     }
 

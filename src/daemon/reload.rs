@@ -12,6 +12,9 @@ impl Daemon {
     pub(super) async fn reload(&mut self, load: impl Fn() -> Result<Config, String>) {
         systemd::reloading();
         let succeeded = self.swap(load).await;
+        if succeeded {
+            self.warn_of_what_nobody_can_end().await;
+        }
         self.hook.metrics.reloaded(succeeded);
         self.reload_failed.store(!succeeded, Ordering::Relaxed);
         systemd::ready();

@@ -11,6 +11,24 @@ const PRUNED_AT_ONCE: usize = 200;
 pub(super) const SET_BACK_AT_ONCE: usize = 1000;
 
 impl Daemon {
+    /// A source that has left the config, or has another name, reports the end of no outage.
+    pub(super) async fn warn_of_what_nobody_can_end(&self) {
+        let down = match self.store.down().await {
+            Ok(down) => down,
+            Err(error) => {
+                tracing::warn!(error = %error, "cannot look for outages of sources that are gone from the config");
+                return;
+            }
+        };
+        for (source, incidents) in down.iter().filter(|(source, _)| !self.config.sources.contains_key(*source)) {
+            tracing::warn!(
+                source,
+                incidents,
+                "lines are down by a source that is not in the config, so nobody will report them back; put it back, or stop their reminders with `linedown ack`"
+            );
+        }
+    }
+
     /// One step of forgetting what is over and old: signals have their turn in between. Answers whether there may be
     /// more.
     pub(super) async fn forget_some(&mut self) -> bool {

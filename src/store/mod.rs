@@ -41,6 +41,9 @@ pub trait Store: Send + Sync {
     /// The sources that have an open incident of what is no outage.
     async fn noticed(&self) -> Result<BTreeSet<String>, StoreError>;
 
+    /// How many lines of each source are down.
+    async fn down(&self) -> Result<BTreeMap<String, u32>, StoreError>;
+
     /// Hands out what is due for a sink, oldest first, what belongs together as one message. What is held back is
     /// put off instead. What is leased is not handed out again until it is settled, or the daemon started anew.
     async fn lease(

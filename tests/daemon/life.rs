@@ -282,6 +282,20 @@ fn what_a_sink_owes_that_left_before_the_last_start_is_told_elsewhere() {
 }
 
 #[test]
+fn outages_of_a_source_that_left_the_config_are_warned_of() {
+    let mut daemon = Daemon::start(&format!("{CONSOLE}{}", tell(&["console"])));
+    daemon.accept(&down("A"));
+    daemon.kill();
+    let main = daemon.path("linedown.toml");
+    let config = std::fs::read_to_string(&main).expect("the config is there");
+    assert!(daemon.logged("lines are down by a source").is_empty());
+    std::fs::write(&main, config.replace("[sources.z-api]", "[sources.gateway]")).expect("it can be written");
+    daemon.launch();
+    let warned = daemon.wait_for_log("lines are down by a source");
+    assert_eq!((&warned["source"], &warned["incidents"]), (&"z-api".into(), &1.into()), "{warned}");
+}
+
+#[test]
 fn a_second_sigterm_waits_for_nothing() {
     let far_side = Held::new();
     let mut daemon = Daemon::start(&format!("{}{}", chat("chat", &far_side.url()), tell(&["chat"])));

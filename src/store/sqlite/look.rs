@@ -62,6 +62,11 @@ pub(super) fn noticed(connection: &Connection) -> rusqlite::Result<BTreeSet<Stri
     connection.prepare_cached(&query)?.query_map([], |row| row::text(row, 0))?.collect()
 }
 
+pub(super) fn down(connection: &Connection) -> rusqlite::Result<BTreeMap<String, u32>> {
+    let query = format!("SELECT source, count(*) FROM incident WHERE closed_at IS NULL AND {OUTAGE} GROUP BY source");
+    connection.prepare_cached(&query)?.query_map([], |row| Ok((row::text(row, 0)?, row.get(1)?)))?.collect()
+}
+
 pub(super) fn figures(connection: &Connection, now: Timestamp) -> rusqlite::Result<Figures> {
     let query = "SELECT reason, count(*) FROM incident WHERE closed_at IS NULL GROUP BY reason";
     let mut open = BTreeMap::new();

@@ -22,7 +22,7 @@ mod silence;
 mod soundness;
 mod writer;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{File, TryLockError};
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
@@ -271,6 +271,10 @@ impl Store for Sqlite {
 
     async fn noticed(&self) -> Result<BTreeSet<String>, StoreError> {
         self.read(look::noticed).await
+    }
+
+    async fn down(&self) -> Result<BTreeMap<String, u32>, StoreError> {
+        self.read(look::down).await
     }
 
     async fn lease(
