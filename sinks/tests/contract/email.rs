@@ -301,6 +301,20 @@ async fn an_envelope_in_one_piece_that_fails_has_not_happened() {
     }
 }
 
+/// Takes the five seconds that a kept connection is given, of the real clock: the relay's answers come by it.
+#[tokio::test]
+async fn who_falls_silent_at_an_envelope_in_one_piece_is_told_step_by_step_from_then_on() {
+    let smtp = Smtp::new();
+    let sink = plain(&smtp);
+    sink.deliver(&to("first@example.com")).await.unwrap();
+    smtp.plan(Command::Rcpt, Does::Hang, 1);
+    sink.deliver(&to("second@example.com")).await.unwrap();
+    sink.deliver(&to("third@example.com")).await.unwrap();
+    let received = smtp.wait_for(3);
+    assert_eq!(received.iter().map(|each| each.to[0].as_str()).collect::<Vec<_>>(), RECIPIENTS);
+    assert!(received.iter().all(|each| !each.in_one_piece) && received[1].connection == 2, "{received:?}");
+}
+
 #[tokio::test]
 async fn a_refused_recipient_stands_in_nobodys_way() {
     let smtp = Smtp::new();
