@@ -11,6 +11,7 @@ mod lease;
 mod line;
 mod log;
 mod look;
+mod opening;
 mod owe;
 mod people;
 mod room;
@@ -23,16 +24,14 @@ mod soundness;
 mod writer;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs::{File, TryLockError};
-use std::io::ErrorKind;
+use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use jiff::Timestamp;
 use linedown_sinks::Reason;
-use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags, OptionalExtension};
 
 use super::view::{Delivery, DeliveryQuery, Incident, IncidentStory, Past, SilenceRow};
@@ -46,24 +45,9 @@ use crate::source::Event;
 use damage::Damage;
 use job::failure;
 use lease::Lessor;
+use opening::{Identity, connect, lock, prepare, replace};
 use scribe::Observer;
 use writer::Writer;
-
-/// The format of the tables, in `PRAGMA user_version`.
-const FORMAT: i64 = 4;
-
-/// From each former format to the next.
-const STEPS: [(i64, &str); 3] = [
-    (1, include_str!("../format_2.sql")),
-    (
-        2,
-        concat!(include_str!("../format_3.sql"), include_str!("../lines.sql"), include_str!("../format_3_indexes.sql")),
-    ),
-    (3, include_str!("../format_4.sql")),
-];
-
-/// How many prepared statements are kept: more than there are.
-const STATEMENTS: usize = 256;
 
 /// The embedded store, in one file (and SQLite's `-wal` and `-shm` beside it).
 pub struct Sqlite {
@@ -74,14 +58,6 @@ pub struct Sqlite {
     path: PathBuf,
     /// Held while we live: two daemons on one store would each lease what the other sends.
     _lock: Option<File>,
-}
-
-/// What a store was given when it was made.
-struct Identity {
-    /// A random name, which makes our numbers unique in the world.
-    name: String,
-    /// What signs the links in messages.
-    link_key: Vec<u8>,
 }
 
 impl Sqlite {
@@ -160,97 +136,11 @@ impl Sqlite {
     }
 }
 
-/// Opens a store that reads as it was written, or a new one.
-fn connect(path: &Path) -> Result<(Connection, Identity), StoreError> {
-    let mut connection = Connection::open(path).map_err(failure)?;
-    match prepare(&mut connection) {
-        Ok(identity) => Ok((connection, identity?)),
-        Err(error) => {
-            // A damaged store is kept as it is.
-            let _ = connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true);
-            Err(failure(error))
-        }
-    }
-}
-
-/// Puts a new store into the place of a damaged one, with all that can be read of that.
-fn replace(path: &Path) -> Result<(), StoreError> {
-    let open = |source| StoreError::Open { path: path.display().to_string(), source };
-    damage::clear_successor(path).map_err(open)?;
-    let (mut connection, _) = connect(&damage::successor(path))?;
-    let rows = damage::take_over(&mut connection, path).map_err(failure)?;
-    // The whole of it is in one file then, and on the disk.
-    connection.pragma_update(None, "journal_mode", "DELETE").map_err(failure)?;
-    connection.close().map_err(|(_, error)| failure(error))?;
-    let aside = damage::replace(path, clock::now()).map_err(open)?;
-    let aside = aside.display();
-    tracing::error!(%aside, rows, "the store was damaged: it is set aside, and what could be read of it is taken over into a new one; `sqlite3 {aside} .recover` may find more");
-    Ok(())
-}
-
-fn lock(path: &Path) -> Result<File, StoreError> {
-    let open = |source| StoreError::Open { path: path.display().to_string(), source };
-    if path.is_dir() {
-        return Err(open(ErrorKind::IsADirectory.into()));
-    }
-    let file = File::options().create(true).append(true).open(beside(path, ".lock")).map_err(open)?;
-    match file.try_lock() {
-        Ok(()) => Ok(file),
-        Err(TryLockError::WouldBlock) => Err(StoreError::InUse(path.display().to_string())),
-        Err(TryLockError::Error(source)) => Err(open(source)),
-    }
-}
-
 /// A file whose name is the store's with an end of its own.
 fn beside(database: &Path, end: &str) -> PathBuf {
     let mut path = database.as_os_str().to_owned();
     path.push(end);
     PathBuf::from(path)
-}
-
-/// Brings a connection and its tables into shape.
-fn prepare(connection: &mut Connection) -> rusqlite::Result<Result<Identity, StoreError>> {
-    connection.busy_timeout(Duration::from_secs(5))?;
-    // A new store begins with a rollback journal. If its removal is not synced, a power failure brings it back, and it
-    // takes all back that came after it.
-    connection.pragma_update(None, "synchronous", "EXTRA")?;
-    connection.pragma_update(None, "journal_mode", "WAL")?;
-    connection.pragma_update(None, "foreign_keys", "ON")?;
-    connection.pragma_update(None, "cache_size", -4096)?;
-    // Without this, SQLite plans a statement anew for each value bound to it where a partial index might do: a third
-    // of the time that a webhook takes.
-    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
-    connection.set_prepared_statement_cache_capacity(STATEMENTS);
-    let found: i64 = connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
-    if found > FORMAT {
-        return Ok(Err(StoreError::TooNew { found, known: FORMAT }));
-    }
-    let transaction = connection.transaction()?;
-    if found == 0 {
-        transaction.execute_batch(include_str!("../schema.sql"))?;
-    }
-    if found > 0 && found < FORMAT {
-        tracing::info!(
-            found,
-            format = FORMAT,
-            "bringing the store into a new format; with many millions of events this takes minutes"
-        );
-        let since = Instant::now();
-        let steps = STEPS.iter().filter(|(from, _)| *from >= found);
-        steps.into_iter().try_for_each(|(_, step)| transaction.execute_batch(step))?;
-        let took_ms = u64::try_from(since.elapsed().as_millis()).unwrap_or(u64::MAX);
-        tracing::info!(took_ms, "the store has the new format");
-    }
-    transaction.pragma_update(None, "user_version", FORMAT)?;
-    settle::take_back(&transaction)?;
-    transaction.commit()?;
-    silence::warn_of_what_is_not_understood(connection, clock::now())?;
-    // What a savepoint may have to take back is kept in memory: a request changes few pages. (What is sorted for a new
-    // format was not: it may be much.)
-    connection.pragma_update(None, "temp_store", "MEMORY")?;
-    let meta =
-        |key: &str| connection.query_row("SELECT value FROM meta WHERE key = ?", [key], |row| row.get::<_, String>(0));
-    Ok(Ok(Identity { name: meta("name")?, link_key: meta("link key")?.into_bytes() }))
 }
 
 #[async_trait]

@@ -1,0 +1,124 @@
+//! A store is opened: made if it is missing, brought into the present format, replaced if it is damaged.
+
+use std::fs::{File, TryLockError};
+use std::io::ErrorKind;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use rusqlite::Connection;
+use rusqlite::config::DbConfig;
+
+use super::super::StoreError;
+use super::job::failure;
+use super::{beside, damage, settle, silence};
+use crate::clock;
+
+/// The format of the tables, in `PRAGMA user_version`.
+const FORMAT: i64 = 4;
+
+/// From each former format to the next.
+const STEPS: [(i64, &str); 3] = [
+    (1, include_str!("../format_2.sql")),
+    (
+        2,
+        concat!(include_str!("../format_3.sql"), include_str!("../lines.sql"), include_str!("../format_3_indexes.sql")),
+    ),
+    (3, include_str!("../format_4.sql")),
+];
+
+/// How many prepared statements are kept: more than there are.
+const STATEMENTS: usize = 256;
+
+/// What a store was given when it was made.
+pub(super) struct Identity {
+    /// A random name, which makes our numbers unique in the world.
+    pub(super) name: String,
+    /// What signs the links in messages.
+    pub(super) link_key: Vec<u8>,
+}
+
+/// Opens a store that reads as it was written, or a new one.
+pub(super) fn connect(path: &Path) -> Result<(Connection, Identity), StoreError> {
+    let mut connection = Connection::open(path).map_err(failure)?;
+    match prepare(&mut connection) {
+        Ok(identity) => Ok((connection, identity?)),
+        Err(error) => {
+            // A damaged store is kept as it is.
+            let _ = connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true);
+            Err(failure(error))
+        }
+    }
+}
+
+/// Brings a connection and its tables into shape.
+pub(super) fn prepare(connection: &mut Connection) -> rusqlite::Result<Result<Identity, StoreError>> {
+    connection.busy_timeout(Duration::from_secs(5))?;
+    // A new store begins with a rollback journal. If its removal is not synced, a power failure brings it back, and it
+    // takes all back that came after it.
+    connection.pragma_update(None, "synchronous", "EXTRA")?;
+    connection.pragma_update(None, "journal_mode", "WAL")?;
+    connection.pragma_update(None, "foreign_keys", "ON")?;
+    connection.pragma_update(None, "cache_size", -4096)?;
+    // Without this, SQLite plans a statement anew for each value bound to it where a partial index might do: a third
+    // of the time that a webhook takes.
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
+    connection.set_prepared_statement_cache_capacity(STATEMENTS);
+    let found: i64 = connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
+    if found > FORMAT {
+        return Ok(Err(StoreError::TooNew { found, known: FORMAT }));
+    }
+    let transaction = connection.transaction()?;
+    if found == 0 {
+        transaction.execute_batch(include_str!("../schema.sql"))?;
+    }
+    if found > 0 && found < FORMAT {
+        tracing::info!(
+            found,
+            format = FORMAT,
+            "bringing the store into a new format; with many millions of events this takes minutes"
+        );
+        let since = Instant::now();
+        let steps = STEPS.iter().filter(|(from, _)| *from >= found);
+        steps.into_iter().try_for_each(|(_, step)| transaction.execute_batch(step))?;
+        let took_ms = u64::try_from(since.elapsed().as_millis()).unwrap_or(u64::MAX);
+        tracing::info!(took_ms, "the store has the new format");
+    }
+    transaction.pragma_update(None, "user_version", FORMAT)?;
+    settle::take_back(&transaction)?;
+    transaction.commit()?;
+    silence::warn_of_what_is_not_understood(connection, clock::now())?;
+    // What a savepoint may have to take back is kept in memory: a request changes few pages. (What is sorted for a new
+    // format was not: it may be much.)
+    connection.pragma_update(None, "temp_store", "MEMORY")?;
+    let meta =
+        |key: &str| connection.query_row("SELECT value FROM meta WHERE key = ?", [key], |row| row.get::<_, String>(0));
+    Ok(Ok(Identity { name: meta("name")?, link_key: meta("link key")?.into_bytes() }))
+}
+
+/// Puts a new store into the place of a damaged one, with all that can be read of that.
+pub(super) fn replace(path: &Path) -> Result<(), StoreError> {
+    let open = |source| StoreError::Open { path: path.display().to_string(), source };
+    damage::clear_successor(path).map_err(open)?;
+    let (mut connection, _) = connect(&damage::successor(path))?;
+    let rows = damage::take_over(&mut connection, path).map_err(failure)?;
+    // The whole of it is in one file then, and on the disk.
+    connection.pragma_update(None, "journal_mode", "DELETE").map_err(failure)?;
+    connection.close().map_err(|(_, error)| failure(error))?;
+    let aside = damage::replace(path, clock::now()).map_err(open)?;
+    let aside = aside.display();
+    tracing::error!(%aside, rows, "the store was damaged: it is set aside, and what could be read of it is taken over into a new one; `sqlite3 {aside} .recover` may find more");
+    Ok(())
+}
+
+pub(super) fn lock(path: &Path) -> Result<File, StoreError> {
+    let open = |source| StoreError::Open { path: path.display().to_string(), source };
+    if path.is_dir() {
+        return Err(open(ErrorKind::IsADirectory.into()));
+    }
+    let file = File::options().create(true).append(true).open(beside(path, ".lock")).map_err(open)?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => Err(StoreError::InUse(path.display().to_string())),
+        Err(TryLockError::Error(source)) => Err(open(source)),
+    }
+}
