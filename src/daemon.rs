@@ -260,7 +260,7 @@ impl Daemon {
     /// A source may have left the config while no daemon ran. (Our own troubles are always looked after.)
     async fn end_what_nobody_looks_after(&self) {
         let looked_after = |source: &str| source == trouble::SOURCE || self.patrols.contains_key(source);
-        if let Err(error) = notices::end_all_but(&self.hook, looked_after).await {
+        if let Err(error) = notices::leave_all_but(&self.hook, looked_after).await {
             tracing::warn!(error = %error, "cannot end what was told of sources that are gone from the config");
         }
     }

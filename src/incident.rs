@@ -75,7 +75,8 @@ impl Line {
             (EventKind::Connected, Some(open)) if !older(event.gateway_at, self.down_at) => {
                 Change::Closed { closed_at: event.at.max(open.opened_at) }
             }
-            (EventKind::Connected, _) => Change::Nothing,
+            (EventKind::Unwatched, Some(open)) => Change::Closed { closed_at: event.at.max(open.opened_at) },
+            (EventKind::Connected | EventKind::Unwatched, _) => Change::Nothing,
         }
     }
 
@@ -90,6 +91,7 @@ impl Line {
         match event.kind {
             EventKind::Disconnected => (self.down_at.max(event.gateway_at), self.up_at),
             EventKind::Connected => (self.down_at, self.up_at.max(event.gateway_at)),
+            EventKind::Unwatched => (self.down_at, self.up_at),
         }
     }
 }
@@ -123,6 +125,7 @@ mod tests {
         let gateway_at = letter.is_lowercase().then(|| from_millis(second * 1000));
         let (kind, reason) = match letter.to_ascii_lowercase() {
             'c' => (EventKind::Connected, Reason::Other),
+            'u' => (EventKind::Unwatched, Reason::SinkFailing),
             'b' => (EventKind::Disconnected, Reason::NumberBlocked),
             _ => (EventKind::Disconnected, Reason::DeviceDisconnected),
         };
@@ -191,6 +194,8 @@ mod tests {
             ("down, but a webhook has come since it was asked", 'D', None, Some(100), Nothing),
             ("down, as is known", 'B', Some(open.clone()), Some(90), Nothing),
             ("up, as is known", 'C', None, Some(90), Nothing),
+            ("nobody looks any more", 'U', Some(open.clone()), Some(90), Closed { closed_at: from_millis(101_000) }),
+            ("nobody looks any more, and nothing was amiss", 'U', None, Some(90), Nothing),
             ("up after an outage", 'C', Some(open.clone()), Some(90), Closed { closed_at: from_millis(101_000) }),
             ("up, but a webhook has come since it was asked", 'C', Some(open), Some(101), Nothing),
         ] {

@@ -172,12 +172,14 @@ pub struct Incident {
     pub error: Option<String>,
     /// Since when the line is down.
     pub opened_at: Timestamp,
-    /// Since when it is back; none while it is down.
+    /// Since when it is back, or is not watched any more; none while it is down.
     pub closed_at: Option<Timestamp>,
     /// Who said "mine", if somebody did.
     pub acknowledged: Option<Acknowledged>,
     /// Whether it was found by asking the gateway: no webhook came.
     pub found: bool,
+    /// Of what is no outage and is closed: nobody looks after it any more, and it may be so still.
+    pub unwatched: bool,
 }
 
 impl Incident {
@@ -193,6 +195,7 @@ impl Incident {
             closed_at: None,
             acknowledged: None,
             found: false,
+            unwatched: false,
         }
     }
 }

@@ -113,6 +113,7 @@ fn told_events(story: &IncidentStory) -> String {
     let rows = story.events.iter().map(|event| {
         let (kind, asked) = match (is_own, event.kind.as_str()) {
             (true, "connected") => ("right", ""),
+            (_, "unwatched") => ("not watched any more", ""),
             (true, _) => ("amiss", ""),
             (false, kind) => (kind, if event.found { ", found by asking" } else { "" }),
         };
@@ -136,7 +137,10 @@ fn head(text: &mut String, incident: &Incident, now: Timestamp) {
     let phone = incident.phone.as_ref().map(|phone| format!(", {phone}")).unwrap_or_default();
     let lasting = output::span(incident.opened_at, incident.closed_at.unwrap_or(now));
     let until = match incident.closed_at {
-        Some(closed_at) => format!("to {} ({lasting})", output::moment(closed_at)),
+        Some(closed_at) => {
+            let unwatched = if incident.unwatched { ", and is not watched any more" } else { "" };
+            format!("to {} ({lasting}){unwatched}", output::moment(closed_at))
+        }
         None if is_outage(incident) => format!("and still down ({lasting})"),
         None => format!("and still so ({lasting})"),
     };

@@ -61,7 +61,7 @@ impl Auditor {
             let orders = self.orders.borrow_and_update().clone();
             let Some(every) = orders.access.audit.every.filter(|_| orders.access.can_be_audited()) else {
                 // Nobody looks any more, so nobody could say that it is right again.
-                self.note(self.end_all(|_| true).await);
+                self.note(self.leave_all(|_| true).await);
                 due = None;
                 tokio::select! {
                     _ = self.stop.changed() => return,
@@ -77,7 +77,7 @@ impl Auditor {
                 changed = self.orders.changed() => {
                     if changed.is_err() {
                         // The source is gone.
-                        return self.note(self.end_all(|_| true).await);
+                        return self.note(self.leave_all(|_| true).await);
                     }
                     due = Some(at.min(Instant::now() + FIRST));
                     continue;
@@ -109,7 +109,7 @@ impl Auditor {
             }
         };
         for notices in &self.notices {
-            notices.end_all(|instance| access.line(instance).is_none()).await?;
+            notices.leave(|instance| access.line(instance).is_none()).await?;
         }
         let [drift, expiring] = &self.notices;
         let told = [drift.told().await?, expiring.told().await?];
@@ -163,7 +163,7 @@ impl Auditor {
     /// Compares the partner's fleet with the inventory, if there is a partner.
     async fn compare(&self, orders: &Orders, fleet: &Fleet) -> Result<(), StoreError> {
         if orders.access.partner_token.is_none() {
-            return self.lacks.end_all(|_| true).await;
+            return self.lacks.leave(|_| true).await;
         }
         let routing = self.hook.routing.load_full();
         let lacked = match fleet.strangers(|instance| routing.inventory.contains(instance)).await {
@@ -190,9 +190,9 @@ impl Auditor {
     }
 
     /// Ends what was told of some.
-    async fn end_all(&self, of: impl Fn(&str) -> bool) -> Result<(), StoreError> {
+    async fn leave_all(&self, of: impl Fn(&str) -> bool) -> Result<(), StoreError> {
         for notices in self.notices.iter().chain([&self.lacks]) {
-            notices.end_all(&of).await?;
+            notices.leave(&of).await?;
         }
         Ok(())
     }

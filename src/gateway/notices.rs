@@ -42,10 +42,10 @@ impl Notices {
         self.tell(instance, EventKind::Connected, None).await
     }
 
-    /// Ends what was told of some.
-    pub(crate) async fn end_all(&self, of: impl Fn(&str) -> bool) -> Result<(), StoreError> {
+    /// Ends what was told of some that nobody looks after any more: nobody could say later that it is right again.
+    pub(crate) async fn leave(&self, of: impl Fn(&str) -> bool) -> Result<(), StoreError> {
         for instance in self.told().await?.iter().filter(|instance| of(instance)) {
-            self.end(instance).await?;
+            self.tell(instance, EventKind::Unwatched, None).await?;
         }
         Ok(())
     }
@@ -58,11 +58,11 @@ impl Notices {
 }
 
 /// Ends what was told of sources that nobody looks after any more, as of one that was taken out of the config while no
-/// daemon ran: nobody could say that it is right again.
-pub(crate) async fn end_all_but(hook: &Arc<Hook>, looked_after: impl Fn(&str) -> bool) -> Result<(), StoreError> {
+/// daemon ran.
+pub(crate) async fn leave_all_but(hook: &Arc<Hook>, looked_after: impl Fn(&str) -> bool) -> Result<(), StoreError> {
     for source in hook.store.noticed().await?.iter().filter(|source| !looked_after(source)) {
         for reason in Reason::ALL.into_iter().filter(|reason| !reason.is_outage()) {
-            Notices::new(hook, source, reason).end_all(|_| true).await?;
+            Notices::new(hook, source, reason).leave(|_| true).await?;
         }
     }
     Ok(())

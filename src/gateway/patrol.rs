@@ -62,11 +62,11 @@ impl Patrol {
             let orders = self.orders.borrow_and_update().clone();
             round = self.begin(round.take(), &orders);
             if round.is_none() {
-                self.end_all(&mut told).await;
+                self.leave(&mut told).await;
             }
             if !self.go_round(round.as_mut(), &mut told).await {
                 if !*self.stop.borrow() {
-                    self.end_all(&mut told).await;
+                    self.leave(&mut told).await;
                 }
                 return;
             }
@@ -181,21 +181,19 @@ impl Patrol {
         failed
     }
 
-    /// Nobody asks any more, so nobody could say that a trouble is over.
-    async fn end_all(&self, told: &mut BTreeSet<String>) {
-        self.tell(told, &BTreeSet::new(), None).await;
+    /// Nobody asks any more.
+    async fn leave(&self, told: &mut BTreeSet<String>) {
+        match self.notices.leave(|_| true).await {
+            Ok(()) => told.clear(),
+            Err(error) => self.cannot_keep(&error),
+        }
     }
 
     /// Tells of those who are unknown for long and were not told of, and of those who are not unknown any more.
     async fn tell(&self, told: &mut BTreeSet<String>, unknown: &BTreeSet<String>, why: Option<&Failure>) {
         let why = why.map(ToString::to_string);
         let (begun, over) = changes(unknown, told);
-        let note = |kept: Result<(), StoreError>| {
-            if let Err(error) = &kept {
-                tracing::warn!(source = self.name, error = %error, "a trouble with the gateway cannot be kept now");
-            }
-            kept.is_ok()
-        };
+        let note = |kept: Result<(), StoreError>| kept.inspect_err(|error| self.cannot_keep(error)).is_ok();
         for name in begun {
             if note(self.notices.begin(&name, why.as_deref()).await) {
                 told.insert(name);
@@ -206,6 +204,10 @@ impl Patrol {
                 told.remove(&name);
             }
         }
+    }
+
+    fn cannot_keep(&self, error: &StoreError) {
+        tracing::warn!(source = self.name, error = %error, "a trouble with the gateway cannot be kept now");
     }
 }
 

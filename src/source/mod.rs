@@ -108,6 +108,8 @@ pub enum EventKind {
     Disconnected,
     /// The line has its connection (again).
     Connected,
+    /// Nobody looks after it any more, so nobody could say that it is right again. Only of what is no outage.
+    Unwatched,
 }
 
 impl EventKind {
@@ -116,12 +118,13 @@ impl EventKind {
         match self {
             Self::Disconnected => "disconnected",
             Self::Connected => "connected",
+            Self::Unwatched => "unwatched",
         }
     }
 
     /// From [`EventKind::as_str`].
     pub fn parse(text: &str) -> Option<Self> {
-        [Self::Disconnected, Self::Connected].into_iter().find(|kind| kind.as_str() == text)
+        [Self::Disconnected, Self::Connected, Self::Unwatched].into_iter().find(|kind| kind.as_str() == text)
     }
 }
 

@@ -44,6 +44,9 @@ pub struct Incident {
     /// Whether it was found by asking the gateway: no webhook came.
     #[serde(default)]
     pub found: bool,
+    /// Of what is no outage and is closed: nobody looks after it any more, and it may be so still.
+    #[serde(default)]
+    pub unwatched: bool,
 }
 
 /// Notifications by state.

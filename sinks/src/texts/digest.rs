@@ -12,6 +12,8 @@ pub(super) struct Digest<'a> {
     pub(super) down: usize,
     /// How many of those that are down somebody has taken.
     pub(super) taken: usize,
+    /// How many of those that are not down nobody looks after any more.
+    pub(super) unwatched: usize,
     /// How many messages it stands for.
     pub(super) messages: usize,
     /// How many of these are about messages that other sinks were not told.
@@ -51,6 +53,7 @@ impl<'a> Digest<'a> {
         Some(Self {
             down: count(|line| line.is_down()),
             taken: count(|line| line.is_down() && line.incident.acknowledged.is_some()),
+            unwatched: count(|line| line.incident.unwatched),
             messages: all.len(),
             undelivered: all.iter().filter(|line| line.kind == Kind::Undelivered).count(),
             lines,

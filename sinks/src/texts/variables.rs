@@ -96,6 +96,7 @@ fn counts(digest: &Digest<'_>, shown: usize) -> Value {
         more => digest.lines.len() - shown,
         down => digest.down,
         back => digest.lines.len() - digest.down,
+        unwatched => digest.unwatched,
         taken => digest.taken,
         kind => digest.kind().map(Kind::as_str).unwrap_or_default(),
         reasons => reasons,
@@ -153,6 +154,7 @@ fn incident(incident: &Incident, most: usize, downtime: Value) -> Value {
         opened_at => moment(incident.opened_at),
         closed_at => incident.closed_at.map(moment).unwrap_or_default(),
         found => incident.found,
+        is_unwatched => incident.unwatched,
     }
 }
 

@@ -146,6 +146,7 @@ fn insert(
         closed_at,
         acknowledged: None,
         found: event.asked_at.is_some(),
+        unwatched: false,
     })
 }
 

@@ -216,6 +216,7 @@ fn incident_row(row: &Row<'_>) -> rusqlite::Result<Incident> {
         },
         acknowledged_from: row::text_or_null(row, first + 4)?,
         found: incident.found,
+        unwatched: incident.unwatched,
     })
 }
 

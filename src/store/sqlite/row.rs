@@ -13,9 +13,11 @@ use crate::source::EventKind;
 
 /// The columns of an incident, for [`incident`].
 pub(super) const INCIDENT: &str = "incident.id, incident.source, incident.instance, incident.name, incident.phone, incident.labels, \
-     incident.reason, incident.error, incident.opened_at, incident.closed_at, incident.acknowledged_by, incident.acknowledged_at, incident.found";
+     incident.reason, incident.error, incident.opened_at, incident.closed_at, incident.acknowledged_by, incident.acknowledged_at, incident.found, \
+     CASE WHEN incident.found AND incident.closed_at IS NOT NULL \
+     THEN EXISTS (SELECT 1 FROM event WHERE event.incident = incident.id AND event.kind = 'unwatched') ELSE 0 END";
 /// How many columns that are.
-pub(super) const INCIDENT_COLUMNS: usize = 13;
+pub(super) const INCIDENT_COLUMNS: usize = 14;
 
 /// Whether an incident is an outage, as [`Reason::is_outage`] has it.
 pub(super) const OUTAGE: &str = "reason NOT IN ('not-in-inventory', 'expiring', 'webhook-drift', 'gateway-unreachable', \
@@ -38,6 +40,7 @@ pub(super) fn incident(row: &Row<'_>, first: usize) -> rusqlite::Result<Incident
         closed_at: row.get::<_, Option<i64>>(first + 9)?.map(from_millis),
         acknowledged: acknowledged(row, first + 10)?,
         found: row.get(first + 12)?,
+        unwatched: row.get(first + 13)?,
     })
 }
 
