@@ -28,7 +28,9 @@ use async_trait::async_trait;
 pub use config::{Environment, Key, Path, Problem, Section, Severity, closest, one_of, unread};
 pub use failure::{EXCERPT, Failure, FailureKind, excerpt};
 pub use http::use_ring;
-pub use notification::{Acknowledged, Flapping, Incident, Instance, Item, Kind, Notification, Standing, Undelivered};
+pub use notification::{
+    Acknowledged, Again, Flapping, Incident, Instance, Item, Kind, Notification, Standing, Undelivered,
+};
 pub use reason::Reason;
 pub use secret::{Secret, SecretError, Secrets};
 pub use texts::{Form, Inline, Language, TextKeys, Texts, is_deceptive};

@@ -115,7 +115,7 @@ fn explain_shows_every_message_as_it_would_be_sent_when_it_is_due() {
     for words in [
         "now: mail to b@example.com",
         "in 15m (escalation of 15m): mail to b@example.com",
-        "down and nobody has answered for 15 min",
+        "has been down for 15 min and nobody has taken it",
         "in 1h (reminder): mail to b@example.com",
         "I am on it: https://alerts.example/ack/",
         "now: lost, by rule \"all\":\n    Not sent: no recipient",

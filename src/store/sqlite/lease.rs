@@ -6,13 +6,13 @@
 use std::time::Duration;
 
 use jiff::Timestamp;
-use linedown_sinks::{Item, Kind, Notification};
+use linedown_sinks::{Incident, Item, Kind, Notification};
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::super::{Due, Leased};
 use super::candidate::{Candidate, OLDEST, columns, has_arrived, undelivered};
 use super::gathering::Group;
-use super::{flapping, row, silence};
+use super::{flapping, line, row, silence};
 use crate::clock::from_millis;
 use crate::link::{self, Purpose};
 use crate::rule::timing::{Silence, held};
@@ -139,6 +139,7 @@ impl Lessor<'_> {
         };
         for part in together.iter_mut().chain([&mut first]) {
             self.add_tally(connection, part)?;
+            add_again(connection, &mut part.notification.incident)?;
         }
         let Candidate { mut notification, lost, owed_at, batch, .. } = first;
         if let Some(lost) = lost {
@@ -259,6 +260,14 @@ impl Lessor<'_> {
         let public_url = self.routing.public_url.as_deref()?;
         Some(link::make(purpose, public_url, self.link_key, notification.id, self.now))
     }
+}
+
+/// To an outage that is over, the next one of the line that goes on: nobody is to be told that all is well then.
+fn add_again(connection: &Connection, incident: &mut Incident) -> rusqlite::Result<()> {
+    if incident.closed_at.is_some() && incident.reason.is_outage() {
+        incident.again = line::open(connection, &incident.source, &incident.instance.id)?;
+    }
+    Ok(())
 }
 
 /// One message about everything of a group, the worst first.

@@ -41,6 +41,7 @@ pub(super) fn incident(row: &Row<'_>, first: usize) -> rusqlite::Result<Incident
         acknowledged: acknowledged(row, first + 10)?,
         found: row.get(first + 12)?,
         unwatched: row.get(first + 13)?,
+        again: None,
     })
 }
 
