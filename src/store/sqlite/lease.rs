@@ -103,7 +103,7 @@ impl Lessor<'_> {
         let group = candidate.group(sink);
         let until = group.open_until(connection, self.interval(notification), self.now)?;
         let Some(until) = until.map(Timestamp::as_millisecond) else { return Ok(0) };
-        let update = "UPDATE notification SET due_at = ?6, held_by = NULL WHERE id IN (SELECT id FROM notification \
+        let update = "UPDATE notification SET due_at = ?6, owed_at = ?6, held_by = NULL WHERE id IN (SELECT id FROM notification \
                       WHERE sink = ?1 AND recipient = ?2 AND grouping = ?3 AND class = ?4 AND due_at <= ?5 \
                       AND state = 'pending' AND leased = 0 AND attempts = 0 LIMIT ?7)";
         let Group { recipient, grouping, class, .. } = group;

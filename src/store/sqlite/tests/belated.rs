@@ -3,6 +3,7 @@
 use linedown_sinks::Again;
 
 use super::*;
+use crate::rule::Rule;
 
 use EventKind::Disconnected;
 
@@ -58,4 +59,20 @@ async fn what_is_amiss_besides_is_over_although_the_line_is_down() {
     }
     life.down(15).await;
     assert_eq!(told(&life, 20).await, [(1, None), (2, None)]);
+}
+
+#[tokio::test]
+async fn what_is_gathered_is_not_late_and_what_is_sent_again_is() {
+    let life = Life::by(Rule { group_interval: Duration::from_mins(5), ..rule("all", "{}", &["slack"], false) });
+    let down = async |line: &str, second| life.webhook_of(line, Disconnected, Reason::Other, second).await;
+    let promised = |due: &Due| (due.notification.created_at.as_second(), due.owed_at.as_second());
+    down("A", 10).await;
+    assert_eq!(life.deliver_all("slack", 10).await, [Kind::Down]);
+    down("B", 20).await;
+    let gathered = life.lease("slack", 310).await.remove(0);
+    assert_eq!(promised(&gathered), (310, 310), "it was to be sent at the end of the window");
+    life.settle(&gathered, 311, Outcome::Dead { kind: FailureKind::Refused, why: "no".into() }).await;
+    let again = Which::These(gathered.covers);
+    life.store.retry(again, from_millis(90_000_000)).await.unwrap();
+    assert_eq!(promised(&life.lease("slack", 90_000).await.remove(0)), (310, 90_000), "patience begins anew");
 }
