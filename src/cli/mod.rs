@@ -34,9 +34,20 @@ pub use failure::{Code, CommandError};
 /// The config that is read if nothing names one.
 const CONFIG: &str = "/etc/linedown/linedown.toml";
 
+/// What the help and the manual say besides.
+const BESIDES: &str = "\
+Exit codes: 0 done; 1 it failed; 64 wrong usage; 69 the daemon or a sink cannot be reached; 75 try again; 78 bad config.
+
+Variables: LINEDOWN_CONFIG names the config. LINEDOWN_LOG says what is logged (off, error, warn, info, debug, trace), \
+LINEDOWN_LOG_FORMAT how (text, json). LINEDOWN__SERVER__LISTEN and the like set one value of the config: two underscores \
+between its keys, and one may stand for a hyphen.
+
+Files: /etc/linedown/linedown.toml, and /etc/linedown/conf.d/*.toml beside it; as a service also \
+/etc/linedown/credentials, and the store in /var/lib/linedown.";
+
 /// Know the moment a WhatsApp line drops, and that somebody was told.
 #[derive(Debug, Parser)]
-#[command(name = "linedown", version, max_term_width = 100)]
+#[command(name = "linedown", version, max_term_width = 100, after_long_help = BESIDES)]
 struct Arguments {
     /// The config, else what `LINEDOWN_CONFIG` names, else /etc/linedown/linedown.toml; beside it, conf.d/*.toml is merged
     #[arg(long, global = true, value_name = "FILE")]
