@@ -22,6 +22,8 @@ mod recipients;
 mod relay;
 mod reply;
 mod server;
+mod tls;
+mod wire;
 
 use std::path::PathBuf;
 use std::sync::Arc;

@@ -379,6 +379,52 @@ async fn without_starttls_nothing_is_sent() {
     assert!(failure.message.contains("STARTTLS") && smtp.received().is_empty(), "{failure}");
 }
 
+/// RFC 3207, 4.2, and CVE-2011-0411: whoever sits in between adds answers of his own to the one that TLS begins after.
+#[tokio::test]
+async fn what_comes_in_the_clear_is_no_answer_within_tls() {
+    let certificates = Certificates::new();
+    for added in [
+        // To all that will be said: EHLO, MAIL FROM, RCPT TO, DATA and the content.
+        "250 8BITMIME\r\n250 2.1.0 Ok\r\n250 2.1.5 Ok\r\n354 go on\r\n250 2.0.0 Ok: queued as NOTHING\r\n",
+        "250 8BITMIME\r\n",
+        "250 8BITMIME\r\n250 2.1.0 O",
+        "250 ",
+        "2",
+        "\r\n",
+    ] {
+        let smtp = Smtp::with(Encryption::StartTls(&certificates));
+        smtp.plan(Command::StartTls, Does::Add(added), 1);
+        let sink = trusting(&smtp, &certificates, "");
+        let failure = match sink.deliver(&to("ana@example.com")).await {
+            Ok(receipt) => panic!("{added:?}: {receipt:?}"),
+            Err(failure) => failure,
+        };
+        assert_failure(&failure, Unreachable, "hunter2canary");
+        assert!(failure.message.contains("in its place") && smtp.received().is_empty(), "{added:?}: {failure}");
+        sink.deliver(&to("ana@example.com")).await.unwrap_or_else(|failure| panic!("after {added:?}: {failure}"));
+    }
+}
+
+#[tokio::test]
+async fn an_answer_without_an_end_is_not_waited_for() {
+    let certificates = Certificates::new();
+    for encryption in [Encryption::None, Encryption::StartTls(&certificates), Encryption::Implicit(&certificates)] {
+        let (smtp, more) = match encryption {
+            Encryption::None => (Smtp::new(), "tls = \"none\""),
+            encryption => (Smtp::with(encryption), ""),
+        };
+        for command in [Command::Connect, Command::Ehlo, Command::Mail, Command::Rcpt, Command::Data, Command::Dot] {
+            let sink = trusting(&smtp, &certificates, more);
+            smtp.plan(command, Does::Babble, 1);
+            let failure = sink.deliver(&to("ana@example.com")).await.unwrap_err();
+            assert_failure(&failure, Unreachable, "hunter2canary");
+            assert!(failure.message.contains("64 KiB"), "{command:?}: {failure}");
+            smtp.behave();
+            sink.deliver(&to("ana@example.com")).await.unwrap_or_else(|failure| panic!("after {command:?}: {failure}"));
+        }
+    }
+}
+
 #[tokio::test]
 async fn tls_where_there_is_none_is_explained() {
     let smtp = Smtp::new();
