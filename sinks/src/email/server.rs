@@ -63,11 +63,7 @@ pub(super) fn check(
         return None;
     };
     if let Some(folder) = server.strip_prefix("file:") {
-        let folder = if folder.starts_with("///") { &folder[2..] } else { folder };
-        if folder.is_empty() {
-            section.error("server", "the folder is missing").expected = Some("`file:DIR`".into());
-        }
-        return (!folder.is_empty()).then(|| Server::Folder(folder.into()));
+        return check_folder(section, folder);
     }
     let Address { host, port, name, secure } = address(section, server)?;
     let encryption = match (secure, tls) {
@@ -82,6 +78,22 @@ pub(super) fn check(
     };
     let ca = ca.unwrap_or(Some(Vec::new()))?;
     Some(Server::Smtp(Smtp { host, port, encryption, ca }))
+}
+
+fn check_folder(section: &mut Section<'_>, folder: &str) -> Option<Server> {
+    let folder = match folder.strip_prefix("//") {
+        Some(rest) if rest.starts_with('/') => rest,
+        Some(_) => {
+            section.error("server", "a folder has no host, which stands behind `//`").hint =
+                Some("write file:mails for a folder here, file:///mails for one at the root".into());
+            return None;
+        }
+        None => folder,
+    };
+    if folder.is_empty() {
+        section.error("server", "the folder is missing").expected = Some("`file:DIR`".into());
+    }
+    (!folder.is_empty()).then(|| Server::Folder(folder.into()))
 }
 
 /// What an `smtp://` or `smtps://` says.

@@ -511,6 +511,7 @@ fn mistakes_in_the_section_are_found() {
         (section("relay.example.com:587", ""), "sinks.test.server", "not the address"),
         (section("smtp://relay.example.com/path", ""), "sinks.test.server", "more in the address"),
         (section("file:", ""), "sinks.test.server", "folder"),
+        (section("file://mails", ""), "sinks.test.server", "a folder has no host"),
         (section("smtps://relay.example.com", "tls = \"none\""), "sinks.test.tls", "TLS"),
         (section("smtp://relay.example.com", "tls = \"nnone\""), "sinks.test.tls", "unknown variant"),
         (section("smtp://relay.example.com", "ca = \"/nowhere.pem\""), "sinks.test.ca", "cannot read"),
@@ -547,6 +548,16 @@ fn a_password_in_the_clear_is_warned_about() {
     let login = "tls = \"none\"\nusername = \"x\"\npassword = \"y\"";
     assert_eq!(check("email", &section("smtp://relay.example.com", login)).1.len(), 1);
     assert_eq!(check("email", &section("smtp://127.0.0.1:25", login)).1.len(), 0);
+}
+
+#[test]
+fn keys_that_do_nothing_with_a_folder_are_warned_about() {
+    let keys = "tls = \"none\"\nusername = \"x\"\npassword = \"y\"";
+    let (settings, problems) = check("email", &section("file:///mails", keys));
+    let found: Vec<String> = problems.iter().map(|problem| problem.path.to_string()).collect();
+    assert_eq!(found, ["sinks.test.tls", "sinks.test.username", "sinks.test.password"]);
+    assert!(settings.is_some() && problems.iter().all(|problem| problem.severity == Severity::Warning));
+    assert!(check("email", &section("file:mails", "")).1.is_empty());
 }
 
 #[test]
