@@ -92,7 +92,7 @@ pub(super) fn unreachable(error: &io::Error, (host, port): &(String, u16)) -> Fa
 
 /// What an answer means that is no success.
 pub(super) fn answered(stage: &Stage<'_>, code: u16, text: &str, login: Option<&Credentials>) -> Failure {
-    let is_about_login = is_about_login(code, enhanced(text));
+    let is_about_login = is_about_login(stage, code, enhanced(text));
     let kind = kind(stage, code, enhanced(text), is_about_login);
     let text = login.map_or_else(|| Cow::Borrowed(text), |login| without_credentials(text, login).into());
     let reply = format!("{code} {}", quote(&text));
@@ -101,6 +101,9 @@ pub(super) fn answered(stage: &Stage<'_>, code: u16, text: &str, login: Option<&
         (FailureKind::Unauthorised, Stage::Connect) => format!("the relay does not serve us: {reply}; ask who runs it"),
         (FailureKind::Unauthorised, Stage::Sender(from)) if !is_about_login => {
             format!("the relay does not let us send as {from}: {reply}; correct `from`, or have it allowed there")
+        }
+        (FailureKind::Unauthorised, _) if login.is_none() => {
+            format!("the relay wants a login: {reply}; set `username` and `password`")
         }
         (FailureKind::Unauthorised, _) => {
             format!("the relay does not accept our login: {reply}; correct `username` and `password`")
@@ -141,9 +144,12 @@ fn unknown_code(error: &Error) -> Option<(u16, String)> {
     (400..600).contains(&code).then(|| (code, text.to_owned()))
 }
 
-/// RFC 4954, section 6, and RFC 5248 for 5.7.8 to 5.7.14.
-fn is_about_login(code: u16, enhanced: Option<[u16; 3]>) -> bool {
-    matches!(code, 530 | 534 | 535 | 538) || matches!(enhanced, Some([5, 7, 8..=14]))
+/// RFC 4954, section 6, and RFC 5248 for 5.7.8 to 5.7.14. Of a recipient, 5.7.9 and more may be said by where he is: that
+/// it takes nothing from outside (Exchange).
+fn is_about_login(stage: &Stage<'_>, code: u16, enhanced: Option<[u16; 3]>) -> bool {
+    let last = if stage.is_of_any_message() { 14 } else { 8 };
+    matches!(code, 530 | 534 | 535 | 538)
+        || enhanced.is_some_and(|[a, b, c]| (a, b) == (5, 7) && (8..=last).contains(&c))
 }
 
 fn enhanced(text: &str) -> Option<[u16; 3]> {
@@ -195,7 +201,10 @@ mod tests {
             (Stage::Sender(&from), "553 5.7.1 not yours", Unauthorised),
             (Stage::Sender(&from), "451 4.7.1 slow down", Busy),
             (Stage::Recipient(&to), "550 5.1.1 no such user", Refused),
+            (Stage::Sender(&from), "550 5.7.12 change the password first", Unauthorised),
             (Stage::Recipient(&to), "550 5.7.8 log in first", Unauthorised),
+            (Stage::Recipient(&to), "550 5.7.12 not from outside", Refused),
+            (Stage::Message(&to), "550 5.7.14 not from outside", Refused),
             (Stage::Recipient(&to), "599", Refused),
             (Stage::Recipient(&to), "450 4.2.0 greylisted", Deferred),
             (Stage::Recipient(&to), "452 4.2.2 mailbox full", Deferred),
@@ -216,6 +225,13 @@ mod tests {
     fn what_to_do_survives_a_long_answer() {
         let to = "ana@example.com".parse().unwrap();
         assert!(answered(&Stage::Recipient(&to), 550, &"no ".repeat(400), None).message.ends_with("comes from"));
+    }
+
+    #[test]
+    fn who_has_no_login_is_told_to_set_one() {
+        let from = "alerts@example.com".parse().unwrap();
+        let failure = answered(&Stage::Sender(&from), 530, "5.7.0 Must issue AUTH first", None);
+        assert!(failure.message.ends_with("set `username` and `password`"), "{failure}");
     }
 
     #[test]

@@ -108,6 +108,9 @@ async fn answers_about_a_recipient_mean_what_they_say() {
             ("554-5.7.1-ana", Refused),
             ("530-5.7.0-ana", Unauthorised),
             ("535-5.7.8-ana", Unauthorised),
+            // A recipient's organisation that takes nothing from outside.
+            ("550-5.7.12-ana", Refused),
+            ("550-5.7.13-ana", Refused),
             ("421-4.3.2-ana", Busy),
             ("451-4.3.0-ana", Busy),
             ("454-4.7.0-ana", Busy),
