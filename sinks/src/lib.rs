@@ -31,7 +31,7 @@ pub use http::use_ring;
 pub use notification::{Acknowledged, Flapping, Incident, Instance, Item, Kind, Notification, Standing, Undelivered};
 pub use reason::Reason;
 pub use secret::{Secret, SecretError, Secrets};
-pub use texts::{Form, Inline, Language, TextKeys, Texts, is_deceptive};
+pub use texts::{Form, Inline, Language, TextKeys, Texts, is_deceptive, one_line};
 
 /// Tries once. Retrying, ordering, limiting and recording belong to the caller, who also bounds the time.
 #[async_trait]

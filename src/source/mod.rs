@@ -7,7 +7,7 @@ mod z_api;
 pub(crate) use z_api::reason as z_api_reason;
 
 use jiff::{SignedDuration, Timestamp};
-use linedown_sinks::{Reason, is_deceptive};
+use linedown_sinks::{Reason, one_line};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
@@ -90,7 +90,7 @@ impl Event {
             kind,
             reason,
             phone: None,
-            error: error.and_then(|error| tidy(error, ERROR)),
+            error: error.and_then(|error| line(error, ERROR)),
             at: now,
             gateway_at: None,
             stamp: None,
@@ -174,7 +174,7 @@ pub fn read(
 ) -> Result<Option<Event>, Unusable> {
     let Reading::Report(report) = (kind.read)(&Payload::read(body)?)? else { return Ok(None) };
     let gateway_at = believed(report.stamp, received_at);
-    let instance = url_instance.and_then(|name| tidy(name, INSTANCE)).or(report.instance);
+    let instance = url_instance.and_then(|name| line(name, INSTANCE)).or(report.instance);
     // Somebody must be told even if nobody can say which line it is.
     let instance = instance.or_else(|| report.phone.as_deref().map(by_phone)).unwrap_or_else(|| UNKNOWN.to_owned());
     Ok(Some(Event {
@@ -209,19 +209,16 @@ fn believable(at: Timestamp, received_at: Timestamp) -> bool {
     age <= PAST && age >= -AHEAD
 }
 
-/// A text from outside: without surrounding space and what cannot be seen but changes how the rest is read, cut to a
-/// length; none if nothing is left.
-fn tidy(text: &str, longest: usize) -> Option<String> {
-    let shown = |c: &char| !c.is_control() && !is_deceptive(*c);
-    let text: String = text.trim().chars().filter(shown).take(longest).collect();
-    if text.is_empty() { None } else { Some(text) }
+/// A text from outside as one line; none if nothing is left.
+fn line(text: &str, longest: usize) -> Option<String> {
+    Some(one_line(text, longest)).filter(|line| !line.is_empty())
 }
 
 /// A text that may also come as a number, or not at all.
 fn text(value: Option<&Value>, longest: usize) -> Option<String> {
     match value? {
-        Value::String(text) => tidy(text, longest),
-        Value::Number(number) => tidy(&number.to_string(), longest),
+        Value::String(text) => line(text, longest),
+        Value::Number(number) => line(&number.to_string(), longest),
         _ => None,
     }
 }
