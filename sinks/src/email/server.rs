@@ -2,7 +2,6 @@
 
 use std::fs::File;
 use std::io::Read;
-use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 
 use reqwest::Url;
@@ -11,6 +10,7 @@ use rustls::pki_types::{CertificateDer, ServerName};
 use serde::Deserialize;
 
 use super::tls::Tls;
+use crate::http::is_loopback_host;
 use crate::{BuildError, Section, unread};
 
 /// Largest file of certificates read; a system's whole collection is a quarter of it.
@@ -158,8 +158,7 @@ impl Smtp {
 
     /// Whether everybody on the way to the relay can read along.
     pub(super) fn sends_in_the_clear(&self) -> bool {
-        let local = self.host == "localhost" || self.host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback());
-        matches!(self.encryption, Encryption::Off) && !local
+        matches!(self.encryption, Encryption::Off) && !is_loopback_host(&self.host)
     }
 
     /// The encryption, ready for use.
