@@ -18,7 +18,7 @@ use lettre::transport::smtp::response::Response;
 use tokio::net::TcpStream;
 use tokio::time::{Instant, sleep_until, timeout};
 
-use super::connection::{Body, Connection, Resumed, Taken, completes, goes_on};
+use super::connection::{Body, Connection, Resumed, completes, goes_on};
 use super::reply::{Stage, failure, unreachable};
 use super::server::Encryption;
 use super::tls::{self, Tls};
@@ -66,13 +66,14 @@ impl Relay {
 
     /// Hands one message in for one recipient.
     pub(super) async fn send(&self, from: &Address, to: &Address, message: &[u8]) -> Result<Receipt, Failure> {
-        let (resumed, connection) = self.resume(from, to).await?;
-        let mut connection = match connection {
-            Some(connection) => connection,
-            None => self.begin(from, to).await?,
+        let resumed = self.resume(from, to).await?;
+        let choked = matches!(resumed, Resumed::Choked);
+        let mut connection = match resumed {
+            Resumed::Well(connection) => connection,
+            _ => self.begin(from, to).await?,
         };
         let outcome = self.hand_in(&mut connection, to, message).await;
-        if resumed == Resumed::Choked && outcome.is_ok() {
+        if choked && outcome.is_ok() {
             self.in_one_piece.store(false, Ordering::Relaxed);
         }
         let healthy = match &outcome {
@@ -94,14 +95,13 @@ impl Relay {
         let mut connection = Connection::new(self.connect().await?);
         let mail = connection.mail(from, to)?;
         self.say(&Stage::Sender(from), ANSWER, connection.smtp.command(mail)).await?;
-        connection.taken = Taken::Sender;
         Ok(connection)
     }
 
-    /// On a kept connection, up to the sender or the content. None if there is none, or none that goes on.
-    async fn resume(&self, from: &Address, to: &Address) -> Result<(Resumed, Option<Connection>), Failure> {
+    /// On a kept connection, up to the sender or the content. Where there is none, it counts as gone.
+    async fn resume(&self, from: &Address, to: &Address) -> Result<Resumed, Failure> {
         let kept = lock(&self.kept).idle.pop().filter(|kept| kept.since.elapsed() < IDLE);
-        let Some(Idle { mut connection, .. }) = kept else { return Ok((Resumed::Gone, None)) };
+        let Some(Idle { mut connection, .. }) = kept else { return Ok(Resumed::Gone) };
         let mail = match connection.mail(from, to) {
             Ok(mail) => mail,
             Err(failure) => {
@@ -117,15 +117,14 @@ impl Relay {
             } else {
                 connection.resume(mail).await
             };
-            if asks_anew && resumed == Resumed::Gone { Resumed::Choked } else { resumed }
+            if asks_anew && matches!(resumed, Resumed::Gone) { Resumed::Choked } else { resumed }
         };
-        let resumed = timeout(STILL_THERE, resuming).await.unwrap_or(Resumed::Choked);
-        Ok((resumed, (resumed == Resumed::Well).then_some(connection)))
+        Ok(timeout(STILL_THERE, resuming).await.unwrap_or(Resumed::Choked))
     }
 
     async fn hand_in(&self, connection: &mut Connection, to: &Address, message: &[u8]) -> Result<Receipt, Failure> {
-        let Connection { smtp, taken, .. } = connection;
-        if *taken == Taken::Sender {
+        let Connection { smtp, awaits_content, .. } = connection;
+        if !*awaits_content {
             let recipient = smtp.command(Rcpt::new(to.clone(), Vec::new()));
             self.say(&Stage::Recipient(to), ANSWER, recipient).await?;
             self.say(&Stage::Data(to), ANSWER, smtp.command(Data)).await?;
