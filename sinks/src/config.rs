@@ -6,6 +6,7 @@
 
 mod path;
 mod problem;
+mod textual;
 
 use std::collections::BTreeSet;
 use std::io;
@@ -15,6 +16,8 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use crate::secret::{Secret, SecretError, Secrets};
+
+use self::textual::Textual;
 
 pub use self::path::{Key, Path};
 pub use self::problem::{Problem, Severity, closest, one_of};
@@ -27,8 +30,8 @@ const MOST: usize = 100;
 pub struct Environment {
     /// Where secrets are looked up.
     pub secrets: Secrets,
-    /// Values that came from environment variables: always text there, and read as a number, a truth value or
-    /// a list where one is wanted.
+    /// Values that came from environment variables: always text there, and read as a number, a truth value, a list or a
+    /// table where one is wanted.
     pub textual: BTreeSet<Path>,
 }
 
@@ -82,6 +85,7 @@ impl<'a> Section<'a> {
         if let Value::Object(table) = &mut value {
             table.retain(|key, _| !self.others.contains(&key.as_str()));
         }
+        let mut textual = Textual::take(&self.environment.textual, &self.path, &mut value);
         for _ in 0..MOST {
             let error = match serde_path_to_error::deserialize::<_, T>(&value) {
                 Ok(read) => return Some(read),
@@ -89,7 +93,7 @@ impl<'a> Section<'a> {
             };
             let place = steps(error.path());
             let what = error.into_inner().to_string();
-            if self.reread_text(&mut value, &place, &what) {
+            if textual.mend(&mut value, &place, &what) {
                 continue;
             }
             let problem = self.problem(&place, &what, &value);
@@ -117,22 +121,6 @@ impl<'a> Section<'a> {
                 None
             }
         }
-    }
-
-    /// A value from an environment variable is text; where something else is wanted, reads it as TOML would.
-    fn reread_text(&self, value: &mut Value, place: &Path, what: &str) -> bool {
-        if !what.starts_with("invalid type: string") || !self.environment.textual.contains(&self.path.extend(place)) {
-            return false;
-        }
-        let Some(found) = find(value, &place.0) else { return false };
-        let Some(reread) = found.as_str().and_then(|text| serde_json::from_str::<Value>(text.trim()).ok()) else {
-            return false;
-        };
-        if reread.is_string() {
-            return false;
-        }
-        *found = reread;
-        true
     }
 
     fn problem(&self, place: &Path, what: &str, value: &Value) -> Problem {
@@ -255,6 +243,7 @@ mod tests {
         to: Vec<String>,
         format: Option<Format>,
         nested: Nested,
+        secret: Option<Secret>,
     }
 
     #[derive(Debug, Deserialize)]
@@ -271,8 +260,8 @@ mod tests {
     }
 
     fn read(value: &Value) -> (Option<Sample>, Vec<Problem>) {
-        let environment =
-            Environment { textual: BTreeSet::from([Path(vec!["s".into(), "port".into()])]), ..Environment::default() };
+        let textual = ["port", "secret", "server"].map(|key| Path(vec!["s".into(), key.into()]));
+        let environment = Environment { textual: BTreeSet::from(textual), ..Environment::default() };
         let mut section = Section::new(value, Path(vec!["s".into()]), &["type"], &environment);
         (section.read(), section.problems)
     }
@@ -308,5 +297,14 @@ mod tests {
     fn text_from_the_environment_becomes_what_is_wanted() {
         let (sample, problems) = read(&json!({ "port": "25" }));
         assert_eq!((sample.unwrap().port, problems.len()), (Some(25), 0));
+        // What may be a text or a table is a table if it is written as one, and no secret that reads like that.
+        let (sample, problems) = read(&json!({ "secret": " {\"file\": \"/x\"}", "server": "[1]" }));
+        let sample = sample.unwrap();
+        assert!(matches!(sample.secret, Some(Secret::File(_))), "{sample:?}");
+        assert_eq!((sample.server.as_deref(), problems), (Some("[1]"), Vec::new()));
+        let (_, problems) = read(&json!({ "secret": "{\"fiel\": \"/x\"}" }));
+        assert_eq!(problems[0].hint.as_deref(), Some("did you mean `file`?"), "{problems:?}");
+        let (sample, problems) = read(&json!({ "secret": "{x}", "server": "{\"a\"" }));
+        assert_eq!((sample.unwrap().server.as_deref(), problems), (Some("{\"a\""), Vec::new()));
     }
 }

@@ -33,7 +33,7 @@ pub use notification::{
 };
 pub use reason::Reason;
 pub use secret::{Secret, SecretError, Secrets};
-pub use texts::{Form, Inline, Language, TextKeys, Texts, is_deceptive};
+pub use texts::{Form, Inline, Language, TextKeys, Texts, is_deceptive, one_line};
 
 /// Tries once. Retrying, ordering, limiting and recording belong to the caller, who also bounds the time.
 #[async_trait]

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 
 use ipnet::IpNet;
 use jiff::Timestamp;
+use linedown_sinks::http::is_loopback;
 use linedown_sinks::{Path, Problem};
 use reqwest::Url;
 use serde::Deserialize;
@@ -156,7 +157,7 @@ fn public(text: &str) -> Result<String, Problem> {
     let url = Url::parse(text).map_err(|error| problem(&format!("not an address: {error}")))?;
     match url.scheme() {
         "https" => {}
-        "http" if matches!(url.host_str(), Some("localhost" | "127.0.0.1" | "[::1]")) => {}
+        "http" if is_loopback(&url) => {}
         "http" => return Err(problem("gateways post to https:// addresses only")),
         _ => return Err(problem("not an https:// address")),
     }
@@ -180,6 +181,7 @@ mod tests {
             ("https://a.example/", Some("https://a.example")),
             ("https://a.example:8443/x/", Some("https://a.example:8443/x")),
             ("http://localhost:8080", Some("http://localhost:8080")),
+            ("http://127.0.0.2:8080", Some("http://127.0.0.2:8080")),
             ("http://a.example", None),
             ("a.example", None),
             ("ftp://a.example", None),
