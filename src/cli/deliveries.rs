@@ -31,7 +31,7 @@ pub(super) async fn run(place: &Place, arguments: &Arguments) -> Result<Code, Co
     let Arguments { state, sink, limit, .. } = arguments;
     // One more, to know whether there are more.
     let query = DeliveryQuery { state: state.clone(), sink: sink.clone(), limit: Some(limit.saturating_add(1)) };
-    let mut deliveries: Vec<Delivery> = Daemon::find(place)?.get("deliveries", &query).await?;
+    let mut deliveries: Vec<Delivery> = Daemon::find(place).await?.get("deliveries", &query).await?;
     if deliveries.is_empty() {
         is_there(place, sink.as_deref())?;
     }

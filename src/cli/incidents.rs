@@ -41,7 +41,7 @@ pub(super) struct ShowArguments {
 pub(super) async fn list(place: &Place, arguments: &ListArguments) -> Result<Code, CommandError> {
     // One more, to know whether there are more.
     let query = IncidentQuery { open: arguments.open, limit: Some(arguments.limit.saturating_add(1)) };
-    let mut incidents: Vec<Incident> = Daemon::find(place)?.get("incidents", &query).await?;
+    let mut incidents: Vec<Incident> = Daemon::find(place).await?.get("incidents", &query).await?;
     let more = incidents.len() > arguments.limit || incidents.len() >= MOST;
     incidents.truncate(arguments.limit);
     if arguments.json {
@@ -84,7 +84,7 @@ fn row(incident: &Incident, now: Timestamp) -> Row {
 
 pub(super) async fn show(place: &Place, arguments: &ShowArguments) -> Result<Code, CommandError> {
     let path = format!("incidents/{}", arguments.id);
-    let story: IncidentStory = Daemon::find(place)?.get(&path, &()).await?;
+    let story: IncidentStory = Daemon::find(place).await?.get(&path, &()).await?;
     if arguments.json {
         output::print_json(&story)?;
     } else {

@@ -41,7 +41,11 @@ pub fn socket(config: &Config) -> PathBuf {
 pub fn sockets(config: &Config) -> Vec<PathBuf> {
     match &config.server.api {
         Some(path) => vec![path.clone()],
-        None => vec![beside_store(config), socket(config), PathBuf::from(RUNTIME_DIRECTORY).join(SOCKET)],
+        None => {
+            let mut sockets = vec![beside_store(config), socket(config), PathBuf::from(RUNTIME_DIRECTORY).join(SOCKET)];
+            sockets.dedup();
+            sockets
+        }
     }
 }
 

@@ -90,3 +90,19 @@ fn the_commands_socket_takes_the_place_of_a_dead_one_and_of_nothing_else() {
     daemon.launch();
     assert_eq!(daemon.rows(&["incidents"]).len(), 0);
 }
+
+/// As of a trial that was killed, and then the service was started.
+#[test]
+fn a_dead_socket_hides_no_running_daemon() {
+    let mut daemon = Daemon::prepare(&format!("{CONSOLE}{}", tell(&["console"])));
+    drop(UnixListener::bind(daemon.path("linedown.sock")).expect("a socket can be bound"));
+    let runtime = daemon.path("run");
+    fs::create_dir(&runtime).expect("a folder can be made");
+    let of_the_service = [("RUNTIME_DIRECTORY", &*runtime)];
+    let ended = daemon.command_with(&["incidents"], &of_the_service, "");
+    assert!(ended.code == Some(69) && ended.err.contains("the daemon is not running"), "{ended:?}");
+    daemon.environment(&of_the_service);
+    daemon.launch();
+    let ended = daemon.command_with(&["incidents"], &of_the_service, "");
+    assert_eq!((ended.code, &*ended.out), (Some(0), "no outages\n"), "{ended:?}");
+}
