@@ -209,7 +209,7 @@ async fn acknowledge(request: AckRequest, local: Arc<Local>) -> Response<String>
             AckAnswer { acknowledged: true, said }
         }
         Acknowledgement::Already(by) => AckAnswer { acknowledged: false, said: format!("{by} has taken it already") },
-        Acknowledgement::Over => AckAnswer { acknowledged: false, said: "it is over: the line is back".to_owned() },
+        Acknowledgement::Over => AckAnswer { acknowledged: false, said: "it is over".to_owned() },
         Acknowledgement::Unknown => AckAnswer { acknowledged: false, said: "there is no such incident".to_owned() },
     }))
 }
