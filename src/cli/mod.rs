@@ -9,6 +9,7 @@ mod explain;
 mod failure;
 mod generate;
 mod incidents;
+mod limit;
 mod output;
 mod replay;
 mod retry;

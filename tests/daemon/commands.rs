@@ -23,6 +23,8 @@ fn exit_codes() {
         (&nobody, &["incident", "first"], 64),
         (&nobody, &["retry"], 64),
         (&nobody, &["send-test", "nobody"], 64),
+        (&nobody, &["incidents", "--limit", "0"], 64),
+        (&nobody, &["deliveries", "--limit", "10001"], 64),
         (&nobody, &["incidents"], 69),
         (&nobody, &["deliveries"], 69),
         (&nobody, &["retry", "1"], 69),
@@ -42,6 +44,24 @@ fn exit_codes() {
         let silent = code == 0 || arguments == ["check"];
         assert_eq!(ended.err.is_empty(), silent, "{arguments:?}: {ended:?}");
         assert!(!ended.out.contains('\u{1b}') && !ended.err.contains('\u{1b}'), "no colour in a pipe: {ended:?}");
+    }
+}
+
+#[test]
+fn a_list_that_is_cut_says_so() {
+    let daemon = Daemon::start(&format!("{CONSOLE}{}", tell(&["console"])));
+    for line in ["A", "B"] {
+        daemon.accept(&down(line));
+    }
+    for list in ["incidents", "deliveries"] {
+        let cut = "the latest 1; more with --limit\n";
+        let ended = daemon.command(&[list, "--limit", "1"]);
+        assert!(ended.out.ends_with(cut) && ended.err.is_empty(), "{ended:?}");
+        let listed = daemon.command(&[list, "--limit", "1", "--json"]);
+        let rows: serde_json::Value = serde_json::from_str(&listed.out).expect("JSON");
+        assert_eq!((rows.as_array().map(Vec::len), &*listed.err), (Some(1), cut), "{listed:?}");
+        let whole = daemon.command(&[list, "--limit", "2"]);
+        assert!(!whole.out.contains("the latest"), "{whole:?}");
     }
 }
 
