@@ -106,6 +106,8 @@ pub struct AckRequest {
 pub struct AckAnswer {
     /// Whether it is theirs now.
     pub acknowledged: bool,
+    /// The incident.
+    pub incident: i64,
     /// In words.
     pub said: String,
 }
@@ -203,14 +205,17 @@ async fn acknowledge(request: AckRequest, local: Arc<Local>) -> Response<String>
         tracing::info!(name: "acknowledged", incident = request.incident, by = request.by, from = "command", "acknowledged");
         local.delivery.wake(sinks);
     }
-    answer(outcome.map(|outcome| match outcome {
-        Acknowledgement::Done(_) => {
-            let said = "it is yours: reminders and escalation stop, and those who were told hear of it".to_owned();
-            AckAnswer { acknowledged: true, said }
-        }
-        Acknowledgement::Already(by) => AckAnswer { acknowledged: false, said: format!("{by} has taken it already") },
-        Acknowledgement::Over => AckAnswer { acknowledged: false, said: "it is over".to_owned() },
-        Acknowledgement::Unknown => AckAnswer { acknowledged: false, said: "there is no such incident".to_owned() },
+    answer(outcome.map(|outcome| {
+        let said = match &outcome {
+            Acknowledgement::Done(_) => {
+                "it is yours: reminders and escalation stop, and those who were told hear of it".to_owned()
+            }
+            Acknowledgement::Already(by) => format!("{by} has taken it already"),
+            Acknowledgement::Over => "it is over".to_owned(),
+            Acknowledgement::Unknown => "there is no such incident".to_owned(),
+        };
+        let acknowledged = matches!(outcome, Acknowledgement::Done(_));
+        AckAnswer { incident: request.incident, acknowledged, said }
     }))
 }
 
