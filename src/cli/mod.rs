@@ -107,7 +107,7 @@ pub fn run(kinds: &'static [SinkKind]) -> ExitCode {
     match done {
         Ok(code) => code.into(),
         Err(error) => {
-            eprint!("{}", error.render(output::colour_on_stderr()));
+            output::complain(&error.render(output::colour_on_stderr()));
             error.code().into()
         }
     }

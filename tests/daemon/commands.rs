@@ -3,7 +3,7 @@
 use linedown_standins::{Scripted, Slack, Smtp};
 use serde_json::json;
 
-use crate::daemon::{CANARY, Daemon, eventually};
+use crate::daemon::{BINARY, CANARY, Daemon, eventually};
 use crate::payload::{down, up};
 use crate::sections::{CONSOLE, QUICK, email, slack, tell};
 
@@ -45,6 +45,17 @@ fn exit_codes() {
         assert_eq!(ended.err.is_empty(), silent, "{arguments:?}: {ended:?}");
         assert!(!ended.out.contains('\u{1b}') && !ended.err.contains('\u{1b}'), "no colour in a pipe: {ended:?}");
     }
+}
+
+#[test]
+fn an_error_that_nobody_reads_is_one_all_the_same() {
+    let command = |config: &str| {
+        let full = std::fs::File::options().write(true).open("/dev/full").expect("Linux has it");
+        let mut command = std::process::Command::new(BINARY);
+        command.args(["--config", config, "incidents"]).env_clear().stderr(full);
+        command.status().expect("the binary can be started").code()
+    };
+    assert_eq!(command("/nonexistent"), Some(78));
 }
 
 #[test]
