@@ -7,8 +7,10 @@ use std::sync::Arc;
 use linedown_sinks::Problem;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
+use warp::body::BodyDeserializeError;
 use warp::http::{Response, StatusCode};
-use warp::{Filter, Reply};
+use warp::reject::{InvalidQuery, LengthRequired, MethodNotAllowed, PayloadTooLarge};
+use warp::{Filter, Rejection, Reply};
 
 use crate::clock;
 use crate::config::Config;
@@ -104,10 +106,10 @@ pub struct AckRequest {
 /// What came of it.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct AckAnswer {
-    /// Whether it is theirs now.
-    pub acknowledged: bool,
     /// The incident.
     pub incident: i64,
+    /// Whether it is theirs now.
+    pub acknowledged: bool,
     /// In words.
     pub said: String,
 }
@@ -185,9 +187,26 @@ pub fn routes(local: Arc<Local>) -> impl Filter<Extract = (impl Reply,), Error =
     let expire = warp::path!("silences" / i64 / "expire").and(warp::post()).and(with.clone()).then(end_silence);
     let trial = warp::path!("send-test" / String).and(warp::post()).and(with).then(send_test);
     let silences = silences.or(silence).unify().or(expire).unify();
-    let nothing = warp::any().map(|| super::json(StatusCode::NOT_FOUND, &json!({ "error": "no such request" })));
     let asked = incidents.or(incident).unify().or(deliveries).unify().or(past).unify();
-    asked.or(retry).unify().or(ack).unify().or(silences).unify().or(trial).unify().or(nothing).unify()
+    asked.or(retry).unify().or(ack).unify().or(silences).unify().or(trial).unify().recover(not_understood).unify()
+}
+
+/// Why a request was none that is understood.
+async fn not_understood(why: Rejection) -> Result<Response<String>, Infallible> {
+    let (status, words) = if let Some(wrong) = why.find::<BodyDeserializeError>() {
+        (StatusCode::BAD_REQUEST, wrong.to_string())
+    } else if let Some(wrong) = why.find::<InvalidQuery>() {
+        (StatusCode::BAD_REQUEST, wrong.to_string())
+    } else if let Some(wrong) = why.find::<PayloadTooLarge>() {
+        (StatusCode::PAYLOAD_TOO_LARGE, wrong.to_string())
+    } else if let Some(wrong) = why.find::<LengthRequired>() {
+        (StatusCode::LENGTH_REQUIRED, wrong.to_string())
+    } else if let Some(wrong) = why.find::<MethodNotAllowed>() {
+        (StatusCode::METHOD_NOT_ALLOWED, wrong.to_string())
+    } else {
+        (StatusCode::NOT_FOUND, "no such request".to_owned())
+    };
+    Ok(super::json(status, &json!({ "error": words })))
 }
 
 async fn retry(request: RetryRequest, local: Arc<Local>) -> Response<String> {

@@ -106,3 +106,20 @@ fn a_dead_socket_hides_no_running_daemon() {
     let ended = daemon.command_with(&["incidents"], &of_the_service, "");
     assert_eq!((ended.code, &*ended.out), (Some(0), "no outages\n"), "{ended:?}");
 }
+
+#[test]
+fn a_request_that_is_not_understood_is_told_why() {
+    let daemon = Daemon::start(&format!("{CONSOLE}{}", tell(&["console"])));
+    let far_too_long = (2 * 1024 * 1024).to_string();
+    for (request, status, words) in [
+        (request("GET", "/incidents?limit=abc", &[], b""), 400, "Invalid query"),
+        (request("POST", "/ack", &[JSON, ("content-length", "2")], b"{}"), 400, "missing field `incident`"),
+        (request("POST", "/retry", &[JSON, ("content-length", &far_too_long)], b""), 413, "too large"),
+        (request("DELETE", "/incidents", &[], b""), 405, "method not allowed"),
+        (request("GET", "/nothing", &[], b""), 404, "no such request"),
+    ] {
+        let socket = UnixStream::connect(daemon.path("linedown.sock")).expect("it listens");
+        let answer = exchange(socket, &request).expect("an answer");
+        assert!(answer.status == status && answer.body.contains(words), "{words}: {answer:?}");
+    }
+}
