@@ -137,6 +137,13 @@ pub struct SilenceAnswer {
     pub id: i64,
 }
 
+/// Which sink to try.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct TrialRequest {
+    /// Its name.
+    pub sink: String,
+}
+
 /// What a sink said to a test message.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct TrialAnswer {
@@ -185,7 +192,7 @@ pub fn routes(local: Arc<Local>) -> impl Filter<Extract = (impl Reply,), Error =
     let silence =
         warp::path!("silences").and(warp::post()).and(body).and(warp::body::json()).and(with.clone()).then(silence);
     let expire = warp::path!("silences" / i64 / "expire").and(warp::post()).and(with.clone()).then(end_silence);
-    let trial = warp::path!("send-test" / String).and(warp::post()).and(with).then(send_test);
+    let trial = warp::path!("send-test").and(warp::post()).and(body).and(warp::body::json()).and(with).then(send_test);
     let silences = silences.or(silence).unify().or(expire).unify();
     let asked = incidents.or(incident).unify().or(deliveries).unify().or(past).unify();
     asked.or(retry).unify().or(ack).unify().or(silences).unify().or(trial).unify().recover(not_understood).unify()
@@ -261,8 +268,7 @@ async fn end_silence(id: i64, local: Arc<Local>) -> Response<String> {
     }
 }
 
-async fn send_test(sink: String, local: Arc<Local>) -> Response<String> {
-    let sink = percent_encoding::percent_decode_str(&sink).decode_utf8_lossy().into_owned();
+async fn send_test(TrialRequest { sink }: TrialRequest, local: Arc<Local>) -> Response<String> {
     let routing = local.routing.load_full();
     let Some(target) = routing.sinks.get(&sink) else {
         let words = format!("the running daemon has no sink {sink:?}");

@@ -229,6 +229,21 @@ fn send_test_says_what_the_far_side_answered() {
     assert_eq!(daemon.command(&["send-test", "ops"]).code, Some(69));
 }
 
+/// Only the daemon has what systemd gave it; a sink's name may be anything.
+#[test]
+fn send_test_asks_the_daemon_for_what_only_that_can_read() {
+    let chat = Slack::new();
+    let name = "ops/night? #1 %2F";
+    let sink = format!("[sinks.{name:?}]\ntype = \"slack\"\nwebhook_url = {{ credential = \"chat\" }}\n");
+    let mut daemon = Daemon::prepare(&format!("{sink}{}", tell(&[name])));
+    std::fs::write(daemon.path("chat"), chat.url()).expect("a file can be written");
+    daemon.environment(&[("CREDENTIALS_DIRECTORY", &daemon.path(""))]);
+    daemon.launch();
+    let ended = daemon.command(&["send-test", name]);
+    assert!(ended.code == Some(0) && ended.out.contains("delivered"), "{ended:?}");
+    chat.wait_for(1);
+}
+
 #[test]
 fn send_test_as_json_prints_nothing_else() {
     let daemon = Daemon::prepare(&format!("{CONSOLE}{}", tell(&["console"])));
