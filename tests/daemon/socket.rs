@@ -5,6 +5,7 @@ use std::fs;
 use std::io::Write;
 use std::net::{TcpListener, TcpStream};
 use std::os::unix::net::{UnixListener, UnixStream};
+use std::time::{Duration, Instant};
 
 use serde_json::json;
 
@@ -122,4 +123,17 @@ fn a_request_that_is_not_understood_is_told_why() {
         let answer = exchange(socket, &request).expect("an answer");
         assert!(answer.status == status && answer.body.contains(words), "{words}: {answer:?}");
     }
+}
+
+#[test]
+fn commands_that_hang_do_not_hold_up_the_end() {
+    let mut daemon = Daemon::start(&format!("{CONSOLE}{}", tell(&["console"])));
+    // As many as are served at the same time.
+    let held: Vec<UnixStream> =
+        (0..32).map(|_| UnixStream::connect(daemon.path("linedown.sock")).expect("it listens")).collect();
+    let started = Instant::now();
+    daemon.term();
+    assert_eq!(daemon.ended().code(), Some(0));
+    assert!(started.elapsed() < Duration::from_secs(7), "{:?}", started.elapsed());
+    drop(held);
 }
