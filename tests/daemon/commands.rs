@@ -127,6 +127,9 @@ fn explain_tells_the_decision_without_a_daemon() {
     let ended = daemon.command_with_input(&["explain", "-"], "[]");
     assert_eq!(ended.code, Some(1));
     assert!(ended.err.starts_with("error: the standard input") && ended.err.contains("not an object"), "{}", ended.err);
+    let large = format!("{}{}", down("A"), " ".repeat(1024 * 1024));
+    let ended = daemon.command_with_input(&["explain", "-"], &large);
+    assert!(ended.code == Some(1) && ended.err.contains("caused by: it is larger than 1 MiB"), "{ended:?}");
     let foreign = daemon.command_with_input(&["explain", "-", "--json"], "{\"type\":\"ReceivedCallback\"}").out;
     let foreign: serde_json::Value = serde_json::from_str(&foreign).expect("JSON");
     assert!(foreign["event"].is_null() && foreign["change"].as_str().is_some_and(|said| said.contains("dropped")));

@@ -1,7 +1,5 @@
 //! Where messages are handed in: the address in `server`, and how the way there is encrypted.
 
-use std::fs::File;
-use std::io::Read;
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 
@@ -9,10 +7,10 @@ use lettre::transport::smtp::client::{Certificate, Tls, TlsParameters};
 use reqwest::Url;
 use serde::Deserialize;
 
-use crate::{BuildError, Section, unread};
+use crate::{BuildError, Section, read_file, unread};
 
 /// Largest file of certificates read; a system's whole collection is a quarter of it.
-const LARGEST: u64 = 1024 * 1024;
+const LARGEST: usize = 1024 * 1024;
 
 /// The values of `tls`.
 #[derive(Clone, Copy, PartialEq, Eq, Deserialize)]
@@ -109,14 +107,13 @@ fn address(section: &mut Section<'_>, server: &str) -> Option<(String, u16, bool
 }
 
 fn check_ca(section: &mut Section<'_>, path: &Path) -> Option<Certificate> {
-    let mut pem = Vec::new();
-    match File::open(path).and_then(|file| file.take(LARGEST).read_to_end(&mut pem)) {
-        Ok(_) => {}
+    let pem = match read_file(path, LARGEST) {
+        Ok(pem) => pem,
         Err(error) => {
             section.error("ca", format!("cannot read {}: {error}", path.display())).hint = Some(unread(&error).into());
             return None;
         }
-    }
+    };
     let found = pem.windows(11).any(|window| window == b"BEGIN CERTI");
     let certificate = Certificate::from_pem(&pem).ok().filter(|_| found);
     if certificate.is_none() {

@@ -417,7 +417,7 @@ fn files_that_cannot_be_read() {
     assert_eq!(latin.problems()[0], ("1:3 not valid UTF-8".to_owned(), "save the file as UTF-8".to_owned()));
     let folder = Folder::empty();
     std::fs::create_dir(folder.path("l.toml")).unwrap();
-    assert!(folder.problems()[0].0.contains("cannot be read: is a directory"), "{:?}", folder.problems());
+    assert!(folder.problems()[0].0.contains("cannot be read: Is a directory"), "{:?}", folder.problems());
 }
 
 #[test]
