@@ -34,7 +34,7 @@ pub use notification::{
     Acknowledged, Again, Flapping, Incident, Instance, Item, Kind, Notification, Standing, Undelivered,
 };
 pub use reason::Reason;
-pub use secret::{Secret, SecretError, Secrets};
+pub use secret::{Found, Secret, SecretError, Secrets};
 pub use texts::{Form, Inline, Language, TextKeys, Texts, is_deceptive};
 
 /// Tries once. Retrying, ordering, limiting and recording belong to the caller, who also bounds the time.
