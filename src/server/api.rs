@@ -41,14 +41,12 @@ pub fn socket(config: &Config) -> PathBuf {
 
 /// Where a command looks for the daemon, in order.
 pub fn sockets(config: &Config) -> Vec<PathBuf> {
-    match &config.server.api {
-        Some(path) => vec![path.clone()],
-        None => {
-            let mut sockets = vec![beside_store(config), socket(config), PathBuf::from(RUNTIME_DIRECTORY).join(SOCKET)];
-            sockets.dedup();
-            sockets
-        }
+    if let Some(path) = &config.server.api {
+        return vec![path.clone()];
     }
+    let mut sockets = vec![beside_store(config), socket(config), PathBuf::from(RUNTIME_DIRECTORY).join(SOCKET)];
+    sockets.dedup();
+    sockets
 }
 
 fn beside_store(config: &Config) -> PathBuf {
