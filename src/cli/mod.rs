@@ -184,6 +184,6 @@ impl Place {
     /// Reads a config that must be right.
     fn config(&self) -> Result<Config, CommandError> {
         let Loaded { config, report } = self.load();
-        config.ok_or_else(|| CommandError::report(report.render(output::colour_on_stderr())))
+        config.ok_or_else(|| CommandError::Report(report.render(output::colour_on_stderr())))
     }
 }
