@@ -8,7 +8,9 @@ mod path;
 mod problem;
 
 use std::collections::BTreeSet;
+use std::fmt::Display;
 use std::io;
+use std::ops::RangeInclusive;
 
 use secrecy::SecretString;
 use serde::de::DeserializeOwned;
@@ -104,6 +106,16 @@ impl<'a> Section<'a> {
             }
         }
         None
+    }
+
+    /// The value of a key, or of one in a table below, which must be within bounds; notes it if it is not.
+    pub fn within<T: PartialOrd + Display>(&mut self, keys: &[&str], value: T, bounds: &RangeInclusive<T>) -> T {
+        if !bounds.contains(&value) {
+            let path = keys.iter().fold(self.path.clone(), |path, key| path.join(*key));
+            let problem = Problem::error(path, format!("{value} is out of bounds"));
+            self.problems.push(problem.expected(format!("{} to {}", bounds.start(), bounds.end())));
+        }
+        value
     }
 
     /// Fetches a secret, noting why if it is not to be had, or if every user of this machine has it.

@@ -1,7 +1,6 @@
 //! What every section is read with: sections one after the other, all their problems in one place.
 
 use std::collections::BTreeSet;
-use std::fmt::Display;
 
 use super::file::File;
 use super::layers::Element;
@@ -176,11 +175,6 @@ pub(super) fn did_you_mean<'n>(wrong: &str, known: impl IntoIterator<Item = &'n 
 /// The first of these names as a choice.
 pub(super) fn some_of(names: &[&str]) -> String {
     one_of(&names[..names.len().min(NAMED)])
-}
-
-/// A number out of bounds.
-pub(super) fn out_of_bounds(path: Path, number: impl Display, least: impl Display, most: impl Display) -> Problem {
-    Problem::error(path, format!("{number} is out of bounds")).expected(format!("{least} to {most}"))
 }
 
 fn type_of(value: &Value) -> &'static str {
