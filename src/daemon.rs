@@ -39,6 +39,7 @@ use crate::store::{Sqlite, Store};
 use crate::systemd;
 use crate::timekeeper::{self, Timekeeper};
 use crate::trouble::{self, Watcher};
+use reload::Begun;
 use settings::{asking, hook_settings, troubles};
 use sockets::{bind_local, listen};
 use upkeep::SET_BACK_AT_ONCE;
@@ -97,6 +98,7 @@ pub async fn run(
 struct Daemon {
     /// The config in force.
     config: Config,
+    begun: Begun,
     store: Arc<dyn Store>,
     hook: Arc<Hook>,
     /// What to have a certificate for, if an authority is to be asked for it.
@@ -153,6 +155,7 @@ impl Daemon {
         ));
         let troubles = watch::Sender::new(troubles(&config));
         let mut daemon = Self {
+            begun: Begun::with(&config),
             config,
             store,
             hook,

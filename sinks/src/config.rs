@@ -9,13 +9,15 @@ mod problem;
 mod textual;
 
 use std::collections::BTreeSet;
+use std::fmt::Display;
 use std::io;
+use std::ops::RangeInclusive;
 
 use secrecy::SecretString;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use crate::secret::{Secret, SecretError, Secrets};
+use crate::secret::{Found, Secret, SecretError, Secrets};
 
 use self::textual::Textual;
 
@@ -44,12 +46,17 @@ pub struct Section<'a> {
     environment: &'a Environment,
     /// What was found wrong so far.
     pub problems: Vec<Problem>,
+    /// Where secrets are written out.
+    pub written_out: Vec<Path>,
+    /// Some secret is a systemd credential, and there are none here.
+    pub lacks_credentials: bool,
 }
 
 impl<'a> Section<'a> {
     /// A table that stands at `path`, in which the keys `others` are read by somebody else.
     pub fn new(value: &'a Value, path: Path, others: &'a [&'a str], environment: &'a Environment) -> Self {
-        Self { value, path, others, environment, problems: Vec::new() }
+        let (problems, written_out) = (Vec::new(), Vec::new());
+        Self { value, path, others, environment, problems, written_out, lacks_credentials: false }
     }
 
     /// Where the section stands.
@@ -105,15 +112,41 @@ impl<'a> Section<'a> {
         None
     }
 
-    /// Fetches a secret, noting why if it is not to be had.
+    /// The value of a key, or of one in a table below, which must be within bounds; notes it if it is not.
+    pub fn within<T: PartialOrd + Display>(&mut self, keys: &[&str], value: T, bounds: &RangeInclusive<T>) -> T {
+        if !bounds.contains(&value) {
+            let path = keys.iter().fold(self.path.clone(), |path, key| path.join(*key));
+            let problem = Problem::error(path, format!("{value} is out of bounds"));
+            self.problems.push(problem.expected(format!("{} to {}", bounds.start(), bounds.end())));
+        }
+        value
+    }
+
+    /// Fetches a secret, noting why if it is not to be had, or if every user of this machine has it.
     pub fn secret(&mut self, key: &str, secret: &Secret) -> Option<SecretString> {
+        let path = self.path.join(key);
+        let found = self.fetch(key, secret)?;
+        self.problems.extend(found.warning(&path));
+        if matches!(secret, Secret::Plain(_)) {
+            self.written_out.push(path);
+        }
+        Some(found.value)
+    }
+
+    /// Fetches what comes from where secrets do but is none, such as a certificate, noting why if it is not to be had.
+    pub fn no_secret(&mut self, key: &str, place: &Secret) -> Option<SecretString> {
+        self.fetch(key, place).map(|found| found.value)
+    }
+
+    fn fetch(&mut self, key: &str, secret: &Secret) -> Option<Found> {
         match self.environment.secrets.get(secret) {
-            Ok(value) => Some(value),
+            Ok(found) => Some(found),
             // Only systemd provides credentials: for a person who checks by hand this is no mistake.
             Err(error @ SecretError::NoCredentials(_)) => {
+                self.lacks_credentials = true;
                 self.warning(key, error.to_string()).hint =
                     Some("run the check as the service does to have it looked at".into());
-                Some(SecretString::from(""))
+                Some(Found { value: SecretString::from(""), public: None })
             }
             Err(error) => {
                 let why = std::error::Error::source(&error).map(|source| format!(": {source}")).unwrap_or_default();
@@ -152,10 +185,10 @@ impl<'a> Section<'a> {
 fn advice(secret: &Secret, error: &SecretError) -> &'static str {
     match (secret, error) {
         (_, SecretError::Name(_)) => "it is the name of a file in /etc/linedown/credentials, without the folder",
-        (_, SecretError::Long(_)) => "is it the right file?",
         (_, SecretError::NoFile) => "write the whole path of the file that it stands in",
         (Secret::Credential(_), _) => "for the service, write it to /etc/linedown/credentials and restart linedown",
         (_, SecretError::File { source, .. }) => unread(source),
+        (Secret::File(_), SecretError::Empty) => "is it the right file?",
         (Secret::Env(_), _) => "for the service, set it with `Environment=` in `systemctl edit linedown`",
         _ => "write the secret there, or where it is: { file = … }, { env = … } or { credential = … }",
     }

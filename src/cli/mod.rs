@@ -9,6 +9,7 @@ mod explain;
 mod failure;
 mod generate;
 mod incidents;
+mod limit;
 mod output;
 mod replay;
 mod retry;
@@ -117,7 +118,7 @@ pub fn run(kinds: &'static [SinkKind]) -> ExitCode {
     match done {
         Ok(code) => code.into(),
         Err(error) => {
-            eprint!("{}", error.render(output::colour_on_stderr()));
+            output::complain(&error.render(output::colour_on_stderr()));
             error.code().into()
         }
     }
@@ -194,6 +195,6 @@ impl Place {
     /// Reads a config that must be right.
     fn config(&self) -> Result<Config, CommandError> {
         let Loaded { config, report } = self.load();
-        config.ok_or_else(|| CommandError::report(report.render(output::colour_on_stderr())))
+        config.ok_or_else(|| CommandError::Report(report.render(output::colour_on_stderr())))
     }
 }

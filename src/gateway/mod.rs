@@ -19,6 +19,8 @@ pub(crate) mod patrol;
 pub mod registration;
 mod round;
 mod strangers;
+#[cfg(test)]
+mod tests;
 mod watch;
 
 use std::sync::Arc;

@@ -1,7 +1,5 @@
 //! Where messages are handed in: the address in `server`, and how the way there is encrypted.
 
-use std::fs::File;
-use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use reqwest::Url;
@@ -11,10 +9,10 @@ use serde::Deserialize;
 
 use super::tls::Tls;
 use crate::http::is_loopback_host;
-use crate::{BuildError, Section, unread};
+use crate::{BuildError, Section, read_file, unread};
 
 /// Largest file of certificates read; a system's whole collection is a quarter of it.
-const LARGEST: u64 = 1024 * 1024;
+const LARGEST: usize = 1024 * 1024;
 
 /// The values of `tls`.
 #[derive(Clone, Copy, PartialEq, Eq, Deserialize)]
@@ -133,14 +131,13 @@ fn address(section: &mut Section<'_>, server: &str) -> Option<Address> {
 }
 
 fn check_ca(section: &mut Section<'_>, path: &Path) -> Option<Vec<CertificateDer<'static>>> {
-    let mut pem = Vec::new();
-    match File::open(path).and_then(|file| file.take(LARGEST).read_to_end(&mut pem)) {
-        Ok(_) => {}
+    let pem = match read_file(path, LARGEST) {
+        Ok(pem) => pem,
         Err(error) => {
             section.error("ca", format!("cannot read {}: {error}", path.display())).hint = Some(unread(&error).into());
             return None;
         }
-    }
+    };
     let certificates = CertificateDer::pem_slice_iter(&pem).collect::<Result<Vec<_>, _>>();
     let certificates = certificates.ok().filter(|found| !found.is_empty());
     if certificates.is_none() {

@@ -519,7 +519,7 @@ fn mistakes_in_the_section_are_found() {
         (section("smtp://relay.example.com", "tls = \"nnone\""), "sinks.test.tls", "unknown variant"),
         (section("smtp://relay.example.com", "ca = \"/nowhere.pem\""), "sinks.test.ca", "cannot read"),
         (section("smtp://relay.example.com", "ca = \"Cargo.toml\""), "sinks.test.ca", "no certificate"),
-        (section("smtp://relay.example.com", "ca = \"/dev/zero\""), "sinks.test.ca", "no certificate"),
+        (section("smtp://relay.example.com", "ca = \"/dev/zero\""), "sinks.test.ca", "larger than 1 MiB"),
         (section("smtp://relay.example.com", "username = \"x\""), "sinks.test", "`password` is missing"),
         (section("smtp://relay.example.com", "reply_to = \"x\""), "sinks.test.reply_to", "not an email"),
         (
