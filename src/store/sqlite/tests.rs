@@ -4,6 +4,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use linedown_sinks::{FailureKind, Kind, Reason};
 use tempfile::TempDir;
 
+mod damaged;
 mod flapping;
 mod formats;
 mod found;
