@@ -1,6 +1,7 @@
 //! Pure: when, as against whom. Reminders, quiet hours and silences; each answers with a moment, which becomes the
 //! due time of a row.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::civil::{Time, Weekday};
@@ -64,7 +65,7 @@ pub struct Silence {
     /// Its number.
     pub id: i64,
     /// Which incidents it holds back.
-    pub matcher: Matcher,
+    pub matcher: Arc<Matcher>,
     /// From when on.
     pub starts_at: Timestamp,
     /// Until when.

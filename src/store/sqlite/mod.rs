@@ -46,7 +46,9 @@ use damage::Damage;
 use job::failure;
 use lease::Lessor;
 use opening::{Identity, connect, lock, prepare, replace};
+use owe::Terms;
 use scribe::Observer;
+use silence::Silences;
 use writer::Writer;
 
 /// The embedded store, in one file (and SQLite's `-wal` and `-shm` beside it).
@@ -54,6 +56,7 @@ pub struct Sqlite {
     writer: Writer,
     reader: Arc<Mutex<Connection>>,
     identity: Arc<Identity>,
+    silences: Arc<Silences>,
     damage: Damage,
     path: PathBuf,
     /// Held while we live: two daemons on one store would each lease what the other sends.
@@ -117,7 +120,8 @@ impl Sqlite {
         let damage = Damage::of(path_on_disk);
         let writer = Writer::start(connection, path_on_disk.map(log::beside), damage.clone(), observer)
             .map_err(|source| StoreError::Open { path: path.display().to_string(), source })?;
-        Ok(Self { writer, reader: Arc::new(Mutex::new(reader)), identity, damage, path: path.to_owned(), _lock: lock })
+        let (reader, path) = (Arc::new(Mutex::new(reader)), path.to_owned());
+        Ok(Self { writer, reader, identity, silences: Arc::default(), damage, path, _lock: lock })
     }
 
     /// Looks at the store away from the runtime's threads.
@@ -146,7 +150,12 @@ fn beside(database: &Path, end: &str) -> PathBuf {
 #[async_trait]
 impl Store for Sqlite {
     async fn accept(&self, event: Event, payload: String, routing: Arc<Routing>) -> Result<Accepted, StoreError> {
-        self.writer.write_or_refuse(move |connection| accept::accept(connection, &event, &payload, &routing)).await
+        let silences = Arc::clone(&self.silences);
+        let work = move |connection: &Connection| {
+            let terms = Terms { routing: &routing, silences: &silences, now: event.received_at };
+            accept::accept(connection, &event, &payload, &terms)
+        };
+        self.writer.write_or_refuse(work).await
     }
 
     async fn open(
@@ -174,9 +183,10 @@ impl Store for Sqlite {
         now: Timestamp,
         routing: Arc<Routing>,
     ) -> Result<Leased, StoreError> {
-        let (sink, identity) = (sink.to_owned(), Arc::clone(&self.identity));
+        let (sink, identity, silences) = (sink.to_owned(), Arc::clone(&self.identity), Arc::clone(&self.silences));
         let work = move |connection: &Connection| {
-            let lessor = Lessor { store: &identity.name, link_key: &identity.link_key, routing: &routing, now };
+            let Identity { name: store, link_key } = &*identity;
+            let lessor = Lessor { store, link_key, routing: &routing, silences: &silences, now };
             lessor.lease(connection, &sink, limit)
         };
         self.writer.note(work).await
