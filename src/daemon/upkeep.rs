@@ -6,8 +6,8 @@ use crate::clock;
 /// How many incidents are forgotten in one transaction, so that intake never waits for long.
 const PRUNED_AT_ONCE: usize = 200;
 
-/// How many notifications are made due earlier in one transaction, after the clock was set back; and how many lines and
-/// outages are made to fit it.
+/// How many notifications are made due earlier in one transaction, after the clock was set back; and how many lines are
+/// made to fit it.
 pub(super) const SET_BACK_AT_ONCE: usize = 1000;
 
 impl Daemon {

@@ -109,7 +109,7 @@ pub trait Store: Send + Sync {
     async fn prune(&self, over_before: Timestamp, limit: usize) -> Result<usize, StoreError>;
 
     /// The clock was set back: of what it wrote before, up to `limit` notifications that wait are due by so much earlier,
-    /// and as many lines were heard and outages began by now. Answers how many of all.
+    /// and as many lines were heard by now. Answers how many of all.
     async fn set_back(&self, now: Timestamp, limit: usize) -> Result<usize, StoreError>;
 
     /// Waits until it turns out not to read as it was written. Only a new start mends that.

@@ -92,7 +92,9 @@ pub(super) fn changed(
 ) -> rusqlite::Result<Vec<Owed>> {
     let people = people::of(connection, incident.id)?;
     let mut owed = Vec::new();
-    for new in routing.map(|routing| routing.owed(incident)).unwrap_or_default() {
+    // By a clock that was set back since, it may have begun later than now.
+    let begun = || Incident { opened_at: incident.opened_at.min(now), ..incident.clone() };
+    for new in routing.map(|routing| routing.owed(&begun())).unwrap_or_default() {
         if new.kind == Kind::Escalation {
             if incident.acknowledged.is_none() && !people::has_owed(connection, incident.id, &new.rule)? {
                 owed.push(new);
