@@ -10,7 +10,7 @@ use rusqlite::config::DbConfig;
 
 use super::super::StoreError;
 use super::job::failure;
-use super::{beside, damage, settle, silence};
+use super::{beside, damage, row, settle, silence};
 use crate::clock;
 
 /// The format of the tables, in `PRAGMA user_version`.
@@ -79,7 +79,7 @@ pub(super) fn prepare(connection: &mut Connection) -> rusqlite::Result<Result<Id
         );
         let since = Instant::now();
         let steps = STEPS.iter().filter(|(from, _)| *from >= found);
-        steps.into_iter().try_for_each(|(_, step)| transaction.execute_batch(step))?;
+        steps.into_iter().try_for_each(|(_, step)| transaction.execute_batch(&row::with_outage(step)))?;
         let took_ms = u64::try_from(since.elapsed().as_millis()).unwrap_or(u64::MAX);
         tracing::info!(took_ms, "the store has the new format");
     }

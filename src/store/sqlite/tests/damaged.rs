@@ -56,3 +56,30 @@ async fn a_flipped_bit_in_an_index_stops_no_line_for_longer_than_a_start() {
     assert_eq!(life.up(2).await.change, "closed");
     assert_eq!(life.deliver_all("slack", 3).await, [Kind::Resolved], "nothing that was kept is lost");
 }
+
+/// Notices have numbers among those of outages; a line's outages lead to each other without them.
+#[tokio::test]
+async fn a_lines_outages_are_its_outages_after_a_takeover() {
+    let life = Life::with(&["slack"]);
+    for second in [1, 3, 5] {
+        life.down(second).await;
+        life.up(second + 1).await;
+        let times = (from_millis(second * 1000 + 1), from_millis(second * 1000 + 2));
+        for kind in [EventKind::Disconnected, EventKind::Connected] {
+            let event = Event::found(("z-api", "A"), kind, Reason::NotInInventory, None, times);
+            life.store.accept(event, "{}".into(), Arc::clone(&life.routing)).await.unwrap();
+        }
+    }
+    let outages = |connection: &Connection| {
+        let query = "WITH RECURSIVE outage (id) AS (SELECT last_incident FROM line WHERE source = 'z-api' AND instance = 'A' \
+                     UNION SELECT previous FROM outage JOIN incident USING (id) WHERE previous IS NOT NULL) \
+                     SELECT group_concat(id ORDER BY id) FROM outage";
+        connection.query_row(query, [], |row| row.get::<_, String>(0))
+    };
+    let before = life.store.read(outages).await.unwrap();
+    assert_eq!(before, "1,3,5");
+    let folder = life.closed();
+    let path = folder.path().join("x.db");
+    replace(&path).unwrap();
+    assert_eq!(Sqlite::open(&path).unwrap().read(outages).await.unwrap(), before);
+}

@@ -41,7 +41,7 @@ fn write(path: &Path, format: i64, tables: &str) {
     connection.execute(lines, []).unwrap();
     if format >= 3 {
         // From then on a line kept what it needs of the others.
-        connection.execute_batch(include_str!("../../lines.sql")).unwrap();
+        connection.execute_batch(&row::with_outage(include_str!("../../lines.sql"))).unwrap();
     }
 }
 
