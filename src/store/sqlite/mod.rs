@@ -14,6 +14,7 @@ mod look;
 mod opening;
 mod owe;
 mod people;
+mod prune;
 mod room;
 mod row;
 mod scribe;
@@ -36,7 +37,7 @@ use rusqlite::{Connection, OpenFlags, OptionalExtension};
 
 use super::view::{Delivery, DeliveryQuery, Incident, IncidentStory, Past, SilenceRow};
 use super::{
-    Accepted, Acknowledgement, Figures, Leased, Retried, Room, Settled, Settlement, Store, StoreError, Tally, Which,
+    Accepted, Acknowledgement, Figures, Forgotten, Leased, Retried, Room, Settled, Settlement, Store, StoreError, Tally, Which,
 };
 use crate::clock;
 use crate::link::{self, Purpose};
@@ -286,11 +287,11 @@ impl Store for Sqlite {
         looked.await.map_err(|_| StoreError::Closed)?
     }
 
-    async fn prune(&self, over_before: Timestamp, limit: usize) -> Result<usize, StoreError> {
-        self.writer.write(move |connection| settle::prune(connection, over_before, limit)).await
+    async fn prune(&self, now: Timestamp, over_before: Timestamp, limit: u32) -> Result<Forgotten, StoreError> {
+        self.writer.write(move |connection| prune::prune(connection, now, over_before, limit)).await
     }
 
-    async fn set_back(&self, now: Timestamp, limit: usize) -> Result<usize, StoreError> {
+    async fn set_back(&self, now: Timestamp, limit: u32) -> Result<usize, StoreError> {
         self.writer.write(move |connection| set_back::set_back(connection, now, limit)).await
     }
 
