@@ -104,13 +104,13 @@ pub trait Store: Send + Sync {
     /// How large it is, and how much room is left.
     async fn room(&self) -> Result<Room, StoreError>;
 
-    /// Forgets up to `limit` incidents that were over before a moment, of what belongs to none, and of earlier repetitions
-    /// of what goes on. Answers how many of all.
-    async fn prune(&self, over_before: Timestamp, limit: usize) -> Result<usize, StoreError>;
+    /// Forgets up to `limit` each of what was over before a moment: incidents, what belongs to none, earlier repetitions of
+    /// what goes on, and silences; and of what holds no longer by now. With the last of a line goes the line.
+    async fn prune(&self, now: Timestamp, over_before: Timestamp, limit: u32) -> Result<Forgotten, StoreError>;
 
     /// The clock was set back: of what it wrote before, up to `limit` notifications that wait are due by so much earlier,
-    /// and as many lines were heard and outages began by now. Answers how many of all.
-    async fn set_back(&self, now: Timestamp, limit: usize) -> Result<usize, StoreError>;
+    /// and as many lines were heard by now. Answers how many of all.
+    async fn set_back(&self, now: Timestamp, limit: u32) -> Result<usize, StoreError>;
 
     /// Waits until it turns out not to read as it was written. Only a new start mends that.
     async fn damaged(&self);
@@ -275,6 +275,15 @@ pub struct Room {
     pub free: u64,
     /// The whole file system.
     pub capacity: u64,
+}
+
+/// What a step of forgetting did.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Forgotten {
+    /// How many incidents, webhooks and silences.
+    pub old: usize,
+    /// Whether there may be more to forget.
+    pub more: bool,
 }
 
 /// What came of an acknowledgement.

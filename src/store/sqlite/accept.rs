@@ -8,7 +8,7 @@ use rusqlite::{Connection, params};
 
 use super::super::Accepted;
 use super::line::{Known, known, remember, seen_before};
-use super::owe::{changed, owe, withdraw};
+use super::owe::{Terms, changed, owe, withdraw};
 use super::row;
 use crate::incident::Change;
 use crate::rule::Routing;
@@ -18,8 +18,9 @@ pub(super) fn accept(
     connection: &Connection,
     event: &Event,
     payload: &str,
-    routing: &Routing,
+    terms: &Terms<'_>,
 ) -> rusqlite::Result<Accepted> {
+    let routing = terms.routing;
     let known = known(connection, event)?;
     if let Some((first, incident)) = seen_before(connection, event, &known)? {
         return Ok(Accepted { duplicate: true, incident, ..Accepted::unchanged(first, "duplicate") });
@@ -42,7 +43,7 @@ pub(super) fn accept(
     };
     let unrouted = matches!(change, Change::Opened | Change::Missed { .. }) && owed.is_empty();
     let owed = match &incident {
-        Some(incident) => owe(connection, (incident, known.last_incident), change, owed, routing, event.received_at)?,
+        Some(incident) => owe(connection, (incident, known.last_incident), change, owed, terms)?,
         None => Vec::new(),
     };
     Ok(Accepted {

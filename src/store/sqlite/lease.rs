@@ -12,7 +12,8 @@ use rusqlite::{Connection, OptionalExtension, Row, params};
 use super::super::{Due, Leased};
 use super::candidate::{Candidate, OLDEST, columns, has_arrived, undelivered};
 use super::gathering::Group;
-use super::{flapping, line, row, silence};
+use super::silence::Silences;
+use super::{flapping, line, row};
 use crate::clock::from_millis;
 use crate::link::{self, Purpose};
 use crate::rule::timing::{Silence, held};
@@ -32,12 +33,13 @@ pub(super) struct Lessor<'l> {
     /// What signs links in messages.
     pub(super) link_key: &'l [u8],
     pub(super) routing: &'l Routing,
+    pub(super) silences: &'l Silences,
     pub(super) now: Timestamp,
 }
 
 impl Lessor<'_> {
     pub(super) fn lease(&self, connection: &Connection, sink: &str, limit: usize) -> rusqlite::Result<Leased> {
-        let silences = silence::in_force(connection, self.now)?;
+        let silences = self.silences.in_force(connection, self.now)?;
         let mut due = Vec::new();
         let mut looked_at = 0;
         while due.len() < limit && looked_at < usize::from(MOST_LOOKED_AT) {

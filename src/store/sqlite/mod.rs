@@ -14,6 +14,7 @@ mod look;
 mod opening;
 mod owe;
 mod people;
+mod prune;
 mod room;
 mod row;
 mod scribe;
@@ -36,7 +37,7 @@ use rusqlite::{Connection, OpenFlags, OptionalExtension};
 
 use super::view::{Delivery, DeliveryQuery, Incident, IncidentStory, Past, SilenceRow};
 use super::{
-    Accepted, Acknowledgement, Figures, Leased, Retried, Room, Settled, Settlement, Store, StoreError, Tally, Which,
+    Accepted, Acknowledgement, Figures, Forgotten, Leased, Retried, Room, Settled, Settlement, Store, StoreError, Tally, Which,
 };
 use crate::clock;
 use crate::link::{self, Purpose};
@@ -46,7 +47,9 @@ use damage::Damage;
 use job::failure;
 use lease::Lessor;
 use opening::{Identity, connect, lock, prepare, replace};
+use owe::Terms;
 use scribe::Observer;
+use silence::Silences;
 use writer::Writer;
 
 /// The embedded store, in one file (and SQLite's `-wal` and `-shm` beside it).
@@ -54,6 +57,7 @@ pub struct Sqlite {
     writer: Writer,
     reader: Arc<Mutex<Connection>>,
     identity: Arc<Identity>,
+    silences: Arc<Silences>,
     damage: Damage,
     path: PathBuf,
     /// Held while we live: two daemons on one store would each lease what the other sends.
@@ -117,7 +121,8 @@ impl Sqlite {
         let damage = Damage::of(path_on_disk);
         let writer = Writer::start(connection, path_on_disk.map(log::beside), damage.clone(), observer)
             .map_err(|source| StoreError::Open { path: path.display().to_string(), source })?;
-        Ok(Self { writer, reader: Arc::new(Mutex::new(reader)), identity, damage, path: path.to_owned(), _lock: lock })
+        let (reader, path) = (Arc::new(Mutex::new(reader)), path.to_owned());
+        Ok(Self { writer, reader, identity, silences: Arc::default(), damage, path, _lock: lock })
     }
 
     /// Looks at the store away from the runtime's threads.
@@ -146,7 +151,12 @@ fn beside(database: &Path, end: &str) -> PathBuf {
 #[async_trait]
 impl Store for Sqlite {
     async fn accept(&self, event: Event, payload: String, routing: Arc<Routing>) -> Result<Accepted, StoreError> {
-        self.writer.write_or_refuse(move |connection| accept::accept(connection, &event, &payload, &routing)).await
+        let silences = Arc::clone(&self.silences);
+        let work = move |connection: &Connection| {
+            let terms = Terms { routing: &routing, silences: &silences, now: event.received_at };
+            accept::accept(connection, &event, &payload, &terms)
+        };
+        self.writer.write_or_refuse(work).await
     }
 
     async fn open(
@@ -174,9 +184,10 @@ impl Store for Sqlite {
         now: Timestamp,
         routing: Arc<Routing>,
     ) -> Result<Leased, StoreError> {
-        let (sink, identity) = (sink.to_owned(), Arc::clone(&self.identity));
+        let (sink, identity, silences) = (sink.to_owned(), Arc::clone(&self.identity), Arc::clone(&self.silences));
         let work = move |connection: &Connection| {
-            let lessor = Lessor { store: &identity.name, link_key: &identity.link_key, routing: &routing, now };
+            let Identity { name: store, link_key } = &*identity;
+            let lessor = Lessor { store, link_key, routing: &routing, silences: &silences, now };
             lessor.lease(connection, &sink, limit)
         };
         self.writer.note(work).await
@@ -276,11 +287,11 @@ impl Store for Sqlite {
         looked.await.map_err(|_| StoreError::Closed)?
     }
 
-    async fn prune(&self, over_before: Timestamp, limit: usize) -> Result<usize, StoreError> {
-        self.writer.write(move |connection| settle::prune(connection, over_before, limit)).await
+    async fn prune(&self, now: Timestamp, over_before: Timestamp, limit: u32) -> Result<Forgotten, StoreError> {
+        self.writer.write(move |connection| prune::prune(connection, now, over_before, limit)).await
     }
 
-    async fn set_back(&self, now: Timestamp, limit: usize) -> Result<usize, StoreError> {
+    async fn set_back(&self, now: Timestamp, limit: u32) -> Result<usize, StoreError> {
         self.writer.write(move |connection| set_back::set_back(connection, now, limit)).await
     }
 

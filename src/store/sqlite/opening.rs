@@ -10,7 +10,7 @@ use rusqlite::config::DbConfig;
 
 use super::super::StoreError;
 use super::job::failure;
-use super::{beside, damage, settle, silence};
+use super::{beside, damage, row, silence};
 use crate::clock;
 
 /// The format of the tables, in `PRAGMA user_version`.
@@ -79,12 +79,12 @@ pub(super) fn prepare(connection: &mut Connection) -> rusqlite::Result<Result<Id
         );
         let since = Instant::now();
         let steps = STEPS.iter().filter(|(from, _)| *from >= found);
-        steps.into_iter().try_for_each(|(_, step)| transaction.execute_batch(step))?;
+        steps.into_iter().try_for_each(|(_, step)| transaction.execute_batch(&row::with_outage(step)))?;
         let took_ms = u64::try_from(since.elapsed().as_millis()).unwrap_or(u64::MAX);
         tracing::info!(took_ms, "the store has the new format");
     }
     transaction.pragma_update(None, "user_version", FORMAT)?;
-    settle::take_back(&transaction)?;
+    take_back(&transaction)?;
     transaction.commit()?;
     silence::warn_of_what_is_not_understood(connection, clock::now())?;
     // What a savepoint may have to take back is kept in memory: a request changes few pages. (What is sorted for a new
@@ -93,6 +93,13 @@ pub(super) fn prepare(connection: &mut Connection) -> rusqlite::Result<Result<Id
     let meta =
         |key: &str| connection.query_row("SELECT value FROM meta WHERE key = ?", [key], |row| row.get::<_, String>(0));
     Ok(Ok(Identity { name: meta("name")?, link_key: meta("link key")?.into_bytes() }))
+}
+
+/// Gives back what was in a worker's hands when the daemon ended.
+fn take_back(connection: &Connection) -> rusqlite::Result<()> {
+    connection.execute("UPDATE attempt SET outcome = 'interrupted' WHERE outcome IS NULL", [])?;
+    connection.execute("UPDATE notification SET leased = 0 WHERE leased = 1 AND state = 'pending'", [])?;
+    Ok(())
 }
 
 /// Puts a new store into the place of a damaged one, with all that can be read of that.

@@ -5,11 +5,19 @@ use linedown_sinks::{Incident, Kind};
 use rusqlite::{Connection, params};
 
 use super::gathering::Group;
-use super::{flapping, people, row, silence};
+use super::silence::Silences;
+use super::{flapping, people, row};
 use crate::incident::Change;
 use crate::rule::flapping::Planned;
-use crate::rule::timing::held;
+use crate::rule::timing::{Silence, held};
 use crate::rule::{Owed, Routing, class};
+
+/// By what is decided when something is owed.
+pub(super) struct Terms<'t> {
+    pub(super) routing: &'t Routing,
+    pub(super) silences: &'t Silences,
+    pub(super) now: Timestamp,
+}
 
 /// Writes down what is owed; answers when what of it is not withdrawn at once is due, and for which sink.
 pub(super) fn owe(
@@ -17,9 +25,9 @@ pub(super) fn owe(
     (incident, last): (&Incident, Option<i64>),
     change: Change,
     owed: Vec<Owed>,
-    routing: &Routing,
-    now: Timestamp,
+    terms: &Terms<'_>,
 ) -> rusqlite::Result<Vec<(Timestamp, String)>> {
+    let Terms { routing, now, .. } = *terms;
     let is_new = matches!(change, Change::Opened | Change::Missed { .. });
     let planned = match change {
         // A line with its first outage does not flap.
@@ -28,6 +36,7 @@ pub(super) fn owe(
         _ => flapping::plan(connection, incident, owed, last.filter(|_| is_new), routing, now)?,
     };
     let mut left = Vec::with_capacity(planned.len());
+    let mut silences = None;
     for planned in planned {
         let (owed, why) = match planned {
             Planned::Quiet(owed) => (owed, Some(KEPT_QUIET)),
@@ -36,7 +45,8 @@ pub(super) fn owe(
                 (owed, nothing.then_some(BACK_IN_TIME))
             }
         };
-        let until = if why.is_none() { gathered_until(connection, &owed, incident, routing, now)? } else { None };
+        let until =
+            if why.is_none() { gathered_until(connection, &owed, incident, terms, &mut silences)? } else { None };
         let id = row::owe_gathered(connection, incident.id, &owed, None, until, now)?;
         match why {
             Some(why) => row::withdraw(connection, id, why, now)?,
@@ -50,20 +60,25 @@ pub(super) fn owe(
 }
 
 /// Until when something that is owed now is gathered with others, if its group's window is open: the lease would only
-/// put it off until then. (What is held back is left to the lease, which says by what.)
+/// put it off until then. (What is held back is left to the lease, which says by what.) The silences in force are read
+/// when they are first asked for.
 fn gathered_until(
     connection: &Connection,
     owed: &Owed,
     incident: &Incident,
-    routing: &Routing,
-    now: Timestamp,
+    terms: &Terms<'_>,
+    silences: &mut Option<Vec<Silence>>,
 ) -> rusqlite::Result<Option<Timestamp>> {
+    let Terms { routing, now, .. } = *terms;
     let Some(rule) = routing.rule(&owed.rule).filter(|_| owed.due_at <= now) else { return Ok(None) };
     let Owed { sink, recipient, group, kind, .. } = owed;
     let group = Group { sink, recipient, grouping: group, class: class(*kind).as_str() };
     let Some(until) = group.open_until(connection, rule.group_interval, now)? else { return Ok(None) };
-    let silences = silence::in_force(connection, now)?;
-    Ok(held(*kind, incident, Some(rule), &silences, &routing.quiet, now).is_none().then_some(until))
+    let silences = match silences {
+        Some(silences) => silences,
+        None => silences.insert(terms.silences.in_force(connection, now)?),
+    };
+    Ok(held(*kind, incident, Some(rule), silences, &routing.quiet, now).is_none().then_some(until))
 }
 
 /// Who must hear of a change to an incident that some know of already. Whoever still waits for a message hears
@@ -77,7 +92,9 @@ pub(super) fn changed(
 ) -> rusqlite::Result<Vec<Owed>> {
     let people = people::of(connection, incident.id)?;
     let mut owed = Vec::new();
-    for new in routing.map(|routing| routing.owed(incident)).unwrap_or_default() {
+    // By a clock that was set back since, it may have begun later than now.
+    let begun = || Incident { opened_at: incident.opened_at.min(now), ..incident.clone() };
+    for new in routing.map(|routing| routing.owed(&begun())).unwrap_or_default() {
         if new.kind == Kind::Escalation {
             if incident.acknowledged.is_none() && !people::has_owed(connection, incident.id, &new.rule)? {
                 owed.push(new);

@@ -23,6 +23,11 @@ pub(super) const INCIDENT_COLUMNS: usize = 14;
 pub(super) const OUTAGE: &str = "reason NOT IN ('not-in-inventory', 'expiring', 'webhook-drift', 'gateway-unreachable', \
      'certificate-expiring', 'disk-nearly-full', 'sink-failing', 'store-not-writing')";
 
+/// Statements with [`OUTAGE`] in the place of `{OUTAGE}`.
+pub(super) fn with_outage(statements: &str) -> String {
+    statements.replace("{OUTAGE}", OUTAGE)
+}
+
 /// An incident from [`INCIDENT`]'s columns, which begin at `first`.
 pub(super) fn incident(row: &Row<'_>, first: usize) -> rusqlite::Result<Incident> {
     Ok(Incident {

@@ -1,4 +1,4 @@
-//! The life of a notification after its attempts: settled, given up, tried again, forgotten.
+//! The life of a notification after its attempts: settled, given up, tried again.
 
 use std::collections::BTreeSet;
 use std::sync::LazyLock;
@@ -13,13 +13,6 @@ use crate::rule::{Owed, Routing};
 
 /// Most notifications given up or made due in one go.
 pub(super) const AT_ONCE: usize = 1000;
-
-/// Gives back what was in a worker's hands when the daemon ended.
-pub(super) fn take_back(connection: &Connection) -> rusqlite::Result<()> {
-    connection.execute("UPDATE attempt SET outcome = 'interrupted' WHERE outcome IS NULL", [])?;
-    connection.execute("UPDATE notification SET leased = 0 WHERE leased = 1 AND state = 'pending'", [])?;
-    Ok(())
-}
 
 pub(super) fn settle(connection: &Connection, settlement: &Settlement, routing: &Routing) -> rusqlite::Result<Settled> {
     let mut settled = Settled::default();
@@ -201,26 +194,4 @@ pub(super) fn retry(connection: &Connection, ids: &[i64], now: Timestamp) -> rus
         }
     }
     Ok(retried)
-}
-
-/// Forgets what is over: incidents with all their notifications settled, and events that belong to none; and that an
-/// outage that goes on was reported once more.
-pub(super) fn prune(connection: &Connection, over_before: Timestamp, limit: usize) -> rusqlite::Result<usize> {
-    let limit = i64::try_from(limit).unwrap_or(i64::MAX);
-    let values = params![over_before.as_millisecond(), limit];
-    let loose =
-        "DELETE FROM event WHERE id IN (SELECT id FROM event WHERE incident IS NULL AND received_at < ? LIMIT ?)";
-    let events = connection.prepare_cached(loose)?.execute(values)?;
-    // A gateway may repeat it for ever. What is old is among the first events of an outage that is.
-    let repeated = "DELETE FROM event WHERE id IN (SELECT event.id FROM incident JOIN event ON event.id IN \
-                        (SELECT first.id FROM event AS first WHERE first.incident = incident.id ORDER BY first.id LIMIT ?2) \
-                    WHERE incident.closed_at IS NULL AND incident.opened_at < ?1 \
-                    AND event.change = 'repeated' AND event.received_at < ?1 LIMIT ?2)";
-    let events = events + connection.prepare_cached(repeated)?.execute(values)?;
-    for stale in ["DELETE FROM gathering WHERE until < ?", "DELETE FROM flapping WHERE until < ?"] {
-        connection.prepare_cached(stale)?.execute([over_before.as_millisecond()])?;
-    }
-    let over = "DELETE FROM incident WHERE id IN (SELECT id FROM incident WHERE closed_at < ? \
-                AND NOT EXISTS (SELECT 1 FROM notification WHERE incident = incident.id AND state = 'pending') LIMIT ?)";
-    Ok(events + connection.prepare_cached(over)?.execute(values)?)
 }
