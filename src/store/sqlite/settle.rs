@@ -1,13 +1,13 @@
-//! The life of a notification after its attempts: settled, given up, tried again, forgotten.
+//! The life of a notification after its attempts: settled, given up, forgotten.
 
 use std::collections::BTreeSet;
 use std::sync::LazyLock;
 
 use jiff::Timestamp;
 use linedown_sinks::Incident;
-use rusqlite::{Connection, OptionalExtension, params};
+use rusqlite::{Connection, params};
 
-use super::super::{Outcome, Retried, Settled, Settlement};
+use super::super::{Outcome, Settled, Settlement};
 use super::{people, row};
 use crate::rule::{Owed, Routing};
 
@@ -177,30 +177,6 @@ pub(super) fn give_up(
         settled.add(after_death(connection, id, now, routing)?);
     }
     Ok(settled)
-}
-
-/// The notifications that were given up, of one sink or of all, in the order they were made.
-pub(super) fn dead(connection: &Connection, sink: Option<&str>) -> rusqlite::Result<Vec<i64>> {
-    let of_sink = sink.map_or("?1 IS NULL", |_| "sink = ?1");
-    let query = format!(
-        "SELECT id FROM notification INDEXED BY notification_dead WHERE state = 'dead' AND {of_sink} ORDER BY id"
-    );
-    connection.prepare_cached(&query)?.query_map([sink], |row| row.get(0))?.collect()
-}
-
-/// Makes some due again that are dead or wait.
-pub(super) fn retry(connection: &Connection, ids: &[i64], now: Timestamp) -> rusqlite::Result<Retried> {
-    let update = "UPDATE notification SET state = 'pending', owed_at = ?1, due_at = ?1, held_by = NULL, settled_at = NULL, \
-                  batch = NULL WHERE id = ?2 AND state IN ('dead', 'pending') AND leased = 0 RETURNING sink";
-    let mut statement = connection.prepare_cached(update)?;
-    let mut retried = Retried::default();
-    for id in ids {
-        if let Some(sink) = statement.query_row([now.as_millisecond(), *id], |row| row::text(row, 0)).optional()? {
-            retried.notifications.push(*id);
-            retried.sinks.insert(sink);
-        }
-    }
-    Ok(retried)
 }
 
 /// Forgets what is over: incidents with all their notifications settled, and events that belong to none; and that an

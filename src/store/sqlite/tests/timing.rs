@@ -10,7 +10,7 @@ use crate::store::view::SilenceRow;
 const MINUTE: i64 = 60;
 const HOUR: i64 = 3600;
 
-fn to_slack() -> Rule {
+pub(super) fn to_slack() -> Rule {
     rule("all", "{}", &["slack"], false)
 }
 
@@ -34,7 +34,7 @@ impl Life {
         self.store.silence(row).await.unwrap()
     }
 
-    async fn storm(&self, lines: std::ops::Range<i64>, kind: EventKind, second: i64) {
+    pub(super) async fn storm(&self, lines: std::ops::Range<i64>, kind: EventKind, second: i64) {
         for line in lines {
             self.webhook_of(&format!("line {line}"), kind, Reason::Other, second).await;
         }
