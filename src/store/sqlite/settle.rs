@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::LazyLock;
 
 use jiff::Timestamp;
-use linedown_sinks::Incident;
+use linedown_sinks::{Incident, Kind};
 use rusqlite::{Connection, params};
 
 use super::super::{Outcome, Settled, Settlement};
@@ -91,8 +91,8 @@ fn after_death(connection: &Connection, id: i64, now: Timestamp, routing: &Routi
     Ok(Settled { dead: 1, untold, sinks })
 }
 
-/// What somebody is owed after a message to them is settled: news of what changed meanwhile, and the next reminder.
-/// Answers the sinks that have something to do.
+/// What somebody is owed after a message to them is settled: news of what changed meanwhile, if only that somebody has
+/// taken it, and the next reminder. Answers the sinks that have something to do.
 fn go_on(
     connection: &Connection,
     settled: Owed,
@@ -101,7 +101,13 @@ fn go_on(
     routing: &Routing,
 ) -> rusqlite::Result<BTreeSet<String>> {
     let person = people::one(connection, incident.id, &settled.sink, &settled.recipient)?;
-    let news = person.and_then(|person| person.news(row::state(incident)));
+    let news = person.as_ref().and_then(|person| person.news(row::state(incident)));
+    let news = match (news, person) {
+        (None, Some(person)) if person.knows() && !people::know_who_took(connection, incident, &settled)? => {
+            Some(Kind::Acknowledged)
+        }
+        (news, _) => news,
+    };
     let reminder = routing.reminder(&settled, incident, now);
     let reminder = match reminder {
         Some(_) if is_reminded(connection, incident.id, &settled)? => None,
