@@ -145,7 +145,7 @@ impl Breaker {
     }
 
     /// The clock went backwards, the sink was configured anew, or somebody says that it is mended: it may be tried now, or
-    /// when it has asked to be.
+    /// when it has asked to be, and pauses begin anew.
     pub(super) fn forgive(&mut self, now: Timestamp) {
         if let Some(trouble) = &mut self.trouble {
             // Nobody can ask for longer: what is later is from a clock that was set back.
@@ -153,6 +153,7 @@ impl Breaker {
             trouble.asked_until = trouble.asked_until.map(|until| until.min(longest));
             trouble.resume_at = trouble.resume_at.min(trouble.asked_until.unwrap_or(now).max(now));
             trouble.last_at = trouble.last_at.min(now);
+            trouble.failures = 0;
         }
     }
 }
@@ -244,5 +245,14 @@ mod tests {
         ask(&mut breaker, FailureKind::RateLimited, Duration::from_secs(5), 10);
         breaker.forgive(at(11));
         assert_eq!(breaker.leave(at(11)), Leave::NotBefore(at(15)));
+    }
+
+    #[test]
+    fn pauses_begin_anew_with_a_sink_that_is_forgiven() {
+        let mut breaker = Breaker::default();
+        (0..9).for_each(|second| _ = fail(&mut breaker, second, second));
+        breaker.forgive(at(10));
+        fail(&mut breaker, 10, 11);
+        assert_eq!(breaker.leave(at(11)), Leave::NotBefore(at(13)));
     }
 }

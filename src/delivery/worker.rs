@@ -157,11 +157,11 @@ impl Worker {
         let (name, metrics) = (self.name.clone(), Arc::clone(&self.metrics));
         let gateways = self.gateways.load_full();
         async move {
-            let Due { mut notification, covers, owed_at } = due;
+            let Due { mut notification, covers, owed_at, tries } = due;
             notification.standing = standing(&gateways, &notification).await;
             let result = deliver(sink.as_ref(), &notification, limits.timeout).await;
             let now = clock::now();
-            let outcome = outcome(&result, &notification, owed_at, &retry, now);
+            let outcome = outcome(&result, (owed_at, tries), &retry, now);
             note(&name, &notification, &outcome, &metrics, now);
             let settlement = Settlement { notifications: covers, at: now, outcome };
             Ended { began: notification.at, failure: result.err(), settlement }
@@ -269,8 +269,7 @@ pub(crate) async fn deliver(
 
 fn outcome(
     result: &Result<Receipt, Failure>,
-    notification: &Notification,
-    owed_at: Timestamp,
+    (owed_at, tries): (Timestamp, u32),
     retry: &Retry,
     now: Timestamp,
 ) -> Outcome {
@@ -279,7 +278,7 @@ fn outcome(
         Err(failure) => failure,
     };
     let (kind, why) = (failure.kind, failure.message.clone());
-    let failed = backoff::Failed { kind, hint: failure.retry_after, attempt: notification.attempt, owed_at };
+    let failed = backoff::Failed { kind, hint: failure.retry_after, owed_at, tries };
     match backoff::next(&failed, retry, now, fastrand::f64()) {
         Next::At(due_at) => Outcome::Again { kind, why, due_at },
         Next::GiveUp if kind.is_transient() => {

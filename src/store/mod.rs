@@ -181,6 +181,8 @@ pub struct Due {
     pub covers: Vec<i64>,
     /// From when on patience counts.
     pub owed_at: Timestamp,
+    /// Which try it is since then, from 1.
+    pub tries: u32,
 }
 
 /// How an attempt ended, and whose.

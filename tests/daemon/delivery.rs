@@ -242,3 +242,20 @@ fn retrying_by_hand_does_not_wait_for_the_next_probe() {
     assert_eq!(daemon.command(&["retry", "1"]).code, Some(0));
     relay.wait_for(1);
 }
+
+#[test]
+fn pauses_begin_anew_with_what_is_sent_again_by_hand() {
+    let chat = Slack::new().without_rate_limit();
+    (0..20).for_each(|_| chat.script(Scripted::answer(503, "unavailable")));
+    let patient = "limits.interval = \"0s\"\nretry = { first = \"50ms\", max = \"10m\", give_up_after = \"1h\" }\n";
+    let daemon = Daemon::start(&format!("{}{patient}{}", slack("chat", &chat), tell(&["chat"])));
+    daemon.accept(&down("A"));
+    eventually("the seventh failure", || {
+        let row = daemon.rows(&["deliveries"]).remove(0);
+        (row["in_flight"] == false && row["tries"] == 7).then_some(())
+    });
+    assert_eq!(daemon.command(&["retry", "1"]).code, Some(0));
+    let posts = chat.wait_for(9);
+    let pause = posts[8].at - posts[7].at;
+    assert!(pause < Duration::from_secs(3), "{pause:?} between the two, as after eight failures");
+}

@@ -144,6 +144,7 @@ impl Lessor<'_> {
         if let Some(lost) = lost {
             notification.undelivered = undelivered(connection, lost)?;
         }
+        let tries = 1 + tries_since(connection, &notification, owed_at)?;
         let mut covers = vec![notification.id];
         if together.is_empty() {
             self.begin(connection, &notification, None)?;
@@ -157,7 +158,7 @@ impl Lessor<'_> {
             notification.acknowledge_url = self.acknowledge_url(&notification);
             notification.reconnect_url = self.reconnect_url(&notification);
         }
-        Ok(Due { notification, covers, owed_at })
+        Ok(Due { notification, covers, owed_at, tries })
     }
 
     /// Of one about a line that flaps, how often it came and went.
@@ -259,6 +260,16 @@ impl Lessor<'_> {
         let public_url = self.routing.public_url.as_deref()?;
         Some(link::make(purpose, public_url, self.link_key, notification.id, self.now))
     }
+}
+
+/// How often it was tried since it has been owed.
+fn tries_since(connection: &Connection, notification: &Notification, owed_at: Timestamp) -> rusqlite::Result<u32> {
+    if notification.attempt == 1 {
+        return Ok(0);
+    }
+    let query = "SELECT count(*) FROM attempt WHERE notification = ? AND started_at >= ?";
+    let values = params![notification.id, owed_at.as_millisecond()];
+    connection.prepare_cached(query)?.query_row(values, |row| row.get(0))
 }
 
 /// One message about everything of a group, the worst first.

@@ -39,6 +39,21 @@ async fn whichever_of_a_digest_is_sent_again_it_is_the_same_message_again() {
 }
 
 #[tokio::test]
+async fn tries_are_counted_anew_from_when_it_is_sent_again() {
+    let life = Life::with(&["slack"]);
+    life.down(1).await;
+    let tried = async |second: i64| {
+        let due = life.lease("slack", second).await.remove(0);
+        let due_at = from_millis((second + 1) * 1000);
+        life.settle(&due, second, Outcome::Again { kind: FailureKind::Busy, why: "503".into(), due_at }).await;
+        (due.notification.attempt, due.tries)
+    };
+    assert_eq!([tried(1).await, tried(2).await, tried(3).await], [(1, 1), (2, 2), (3, 3)]);
+    life.retry(Which::These(vec![1]), 50).await;
+    assert_eq!([tried(50).await, tried(51).await], [(4, 1), (5, 2)]);
+}
+
+#[tokio::test]
 async fn a_dead_digest_that_is_sent_again_is_one_message() {
     let (life, first) = Life::a_digest_in_hand().await;
     life.settle(&first, 62, dead()).await;
