@@ -331,7 +331,9 @@ async fn record_step(store: &dyn Store, settlement: &Settlement, routing: &Share
 /// Keeps in the log and in the figures how an attempt ended.
 pub(super) fn note(sink: &str, notification: &Notification, outcome: &Outcome, metrics: &Metrics, now: Timestamp) {
     log(sink, notification, outcome, clock::between(notification.at, now));
-    metrics.outcome(sink, notification.kind, outcome, clock::between(notification.created_at, now));
+    let itself = notification.items.is_empty().then_some(notification.kind);
+    let kinds = notification.items.iter().map(|part| part.kind).chain(itself);
+    metrics.outcome(sink, kinds, outcome, clock::between(notification.created_at, now));
 }
 
 fn log(sink: &str, notification: &Notification, outcome: &Outcome, took: Duration) {
