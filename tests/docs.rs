@@ -187,7 +187,7 @@ fn metrics() -> BTreeMap<String, BTreeSet<String>> {
     metrics.webhook("z-api", "accepted");
     metrics.checked("z-api", &Ok(Standing::Up));
     metrics.heartbeat("taken");
-    metrics.outcome("email", Kind::Down, &Outcome::Delivered(String::new()), Duration::ZERO);
+    metrics.outcome("email", [Kind::Down], &Outcome::Delivered(String::new()), Duration::ZERO);
     metrics.counted(&Figures { overdue: vec![overdue], ..Figures::default() }, &sinks, now);
     metrics.failing(&sinks, &sinks);
     metrics.certificate(Some(now));

@@ -1,5 +1,6 @@
 //! The local API, on a Unix socket in the runtime directory: what the commands ask a running daemon.
 
+use std::collections::BTreeSet;
 use std::convert::Infallible;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -89,7 +90,7 @@ pub struct RetryRequest {
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct RetryAnswer {
     /// Their numbers.
-    pub notifications: Vec<i64>,
+    pub notifications: BTreeSet<i64>,
 }
 
 /// Who takes which incident.

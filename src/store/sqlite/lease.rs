@@ -147,6 +147,7 @@ impl Lessor<'_> {
         if let Some(lost) = lost {
             notification.undelivered = undelivered(connection, lost)?;
         }
+        let tries = 1 + tries_since(connection, &notification, owed_at)?;
         let mut covers = vec![notification.id];
         if together.is_empty() {
             self.begin(connection, &notification, None)?;
@@ -160,7 +161,7 @@ impl Lessor<'_> {
             notification.acknowledge_url = self.acknowledge_url(&notification);
             notification.reconnect_url = self.reconnect_url(&notification);
         }
-        Ok(Due { notification, covers, owed_at })
+        Ok(Due { notification, covers, owed_at, tries })
     }
 
     /// Of one about a line that flaps, how often it came and went.
@@ -270,6 +271,16 @@ fn add_again(connection: &Connection, incident: &mut Incident) -> rusqlite::Resu
         incident.again = line::open(connection, &incident.source, &incident.instance.id)?;
     }
     Ok(())
+}
+
+/// How often it was tried since it has been owed.
+fn tries_since(connection: &Connection, notification: &Notification, owed_at: Timestamp) -> rusqlite::Result<u32> {
+    if notification.attempt == 1 {
+        return Ok(0);
+    }
+    let query = "SELECT count(*) FROM attempt WHERE notification = ? AND started_at >= ?";
+    let values = params![notification.id, owed_at.as_millisecond()];
+    connection.prepare_cached(query)?.query_row(values, |row| row.get(0))
 }
 
 /// One message about everything of a group, the worst first.

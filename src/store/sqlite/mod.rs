@@ -15,6 +15,7 @@ mod opening;
 mod owe;
 mod people;
 mod prune;
+mod retry;
 mod room;
 mod row;
 mod scribe;
@@ -37,7 +38,8 @@ use rusqlite::{Connection, OpenFlags, OptionalExtension};
 
 use super::view::{Delivery, DeliveryQuery, Incident, IncidentStory, Past, SilenceRow};
 use super::{
-    Accepted, Acknowledgement, Figures, Forgotten, Leased, Retried, Room, Settled, Settlement, Store, StoreError, Tally, Which,
+    Accepted, Acknowledgement, Figures, Forgotten, Leased, Retried, Room, Settled, Settlement, Store, StoreError,
+    Tally, Which,
 };
 use crate::clock;
 use crate::link::{self, Purpose};
@@ -211,15 +213,21 @@ impl Store for Sqlite {
     }
 
     async fn retry(&self, which: Which, now: Timestamp) -> Result<Retried, StoreError> {
-        let ids = match which {
+        let mut rest: BTreeSet<i64> = match which {
             Which::These(ids) => ids,
-            Which::Dead { sink } => self.read(move |connection| settle::dead(connection, sink.as_deref())).await?,
-        };
+            Which::Dead { sink } => self.read(move |connection| retry::dead(connection, sink.as_deref())).await?,
+        }
+        .into_iter()
+        .collect();
         let mut retried = Retried::default();
-        for step in ids.chunks(settle::AT_ONCE) {
-            let step = step.to_vec();
-            match self.writer.write(move |connection| settle::retry(connection, &step, now)).await {
-                Ok(step) => retried.add(step),
+        while !rest.is_empty() {
+            let ids: Vec<i64> = rest.iter().copied().take(retry::AT_ONCE).collect();
+            let step = ids.clone();
+            match self.writer.write(move |connection| retry::retry(connection, &step, now)).await {
+                Ok((looked_at, step)) => {
+                    ids[..looked_at].iter().chain(&step.notifications).for_each(|id| _ = rest.remove(id));
+                    retried.add(step);
+                }
                 // Whoever has something to do by now shall hear of it; the rest is as dead as it was.
                 Err(error) if !retried.notifications.is_empty() => {
                     tracing::error!(error = %error, "cannot send all again that was to be; the rest is left as it is");
@@ -228,7 +236,6 @@ impl Store for Sqlite {
                 Err(error) => return Err(error),
             }
         }
-        retried.notifications.sort_unstable();
         Ok(retried)
     }
 
