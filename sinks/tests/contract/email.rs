@@ -462,6 +462,20 @@ async fn logins() {
     assert_failure(&failure, Busy, "hunter2canary");
 }
 
+/// Words that would explain a failure of TLS, or hold a secret, and stand in no answer.
+#[tokio::test]
+async fn what_is_not_smtp_explains_nothing_and_is_not_repeated() {
+    let certificates = Certificates::new();
+    let smtp = Smtp::with_login(Encryption::StartTls(&certificates), "linedown", "hunter2canary");
+    let sink = trusting(&smtp, &certificates, "username = \"linedown\"\npassword = \"hunter2canary\"");
+    for command in [Command::Auth, Command::Mail, Command::Dot] {
+        smtp.plan(command, Does::Reply("certificate of AUTH PLAIN AGxpbmVkb3duAGh1bnRlcjJjYW5hcnk=, eof"), 1);
+        let failure = sink.deliver(&to("ana@example.com")).await.unwrap_err();
+        assert_failure(&failure, Unreachable, "AGxpbmVk");
+        assert!(failure.message.ends_with("something that is not SMTP"), "{command:?}: {failure}");
+    }
+}
+
 #[tokio::test]
 async fn nothing_from_a_payload_becomes_a_header() {
     let smtp = Smtp::new();
