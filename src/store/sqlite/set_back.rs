@@ -26,8 +26,9 @@ pub(super) fn set_back(connection: &Connection, now: Timestamp, limit: u32) -> r
                  WHERE notification = notification.id), 0)) AS latest \
                  FROM notification WHERE state = 'pending' AND latest > ? LIMIT ?";
     let mut statement = connection.prepare_cached(query)?;
-    let found: Vec<(i64, i64)> =
-        statement.query_map(params![now, limit], |row| Ok((row.get(0)?, row.get(1)?)))?.collect::<rusqlite::Result<_>>()?;
+    let found: Vec<(i64, i64)> = statement
+        .query_map(params![now, limit], |row| Ok((row.get(0)?, row.get(1)?)))?
+        .collect::<rusqlite::Result<_>>()?;
     for (id, latest) in &found {
         // From the store's own times nothing is taken back beyond now: what is due is due.
         let update = "UPDATE notification SET created_at = min(created_at, ?2), \

@@ -420,9 +420,7 @@ async fn nothing_is_kept_for_ever() {
         let counts = "SELECT (SELECT count(*) FROM gathering), (SELECT count(*) FROM flapping), \
                       (SELECT count(*) FROM silence), (SELECT count(*) FROM line)";
         let count = |connection: &Connection| {
-            connection.query_row(counts, [], |row| {
-                Ok([row.get::<_, i64>(0)?, row.get(1)?, row.get(2)?, row.get(3)?])
-            })
+            connection.query_row(counts, [], |row| Ok([row.get::<_, i64>(0)?, row.get(1)?, row.get(2)?, row.get(3)?]))
         };
         life.store.read(count).await.unwrap()
     };

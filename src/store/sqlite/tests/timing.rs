@@ -281,10 +281,8 @@ async fn a_clock_that_is_wrong_for_a_while_changes_no_outage() {
 
 #[tokio::test]
 async fn whom_a_worse_reason_concerns_waits_no_longer_for_a_clock_that_was_ahead() {
-    let bad = Rule {
-        hold: Some(Duration::from_mins(1)),
-        ..rule("bad", r#"{"reason":"number-blocked"}"#, &["slack"], false)
-    };
+    let bad =
+        Rule { hold: Some(Duration::from_mins(1)), ..rule("bad", r#"{"reason":"number-blocked"}"#, &["slack"], false) };
     let life = Life::by(bad);
     life.down(5 * HOUR).await;
     while life.store.set_back(from_millis(HOUR * 1000), 1).await.unwrap() > 0 {}
