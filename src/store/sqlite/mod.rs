@@ -9,6 +9,7 @@ mod gathering;
 mod job;
 mod lease;
 mod line;
+mod listing;
 mod log;
 mod look;
 mod opening;
@@ -36,7 +37,7 @@ use jiff::Timestamp;
 use linedown_sinks::Reason;
 use rusqlite::{Connection, OpenFlags, OptionalExtension};
 
-use super::view::{Delivery, DeliveryQuery, Incident, IncidentStory, Past, SilenceRow};
+use super::view::{Delivery, DeliveryQuery, Incident, IncidentStory, MOST, Past, SilenceRow};
 use super::{
     Accepted, Acknowledgement, Figures, Forgotten, Leased, Retried, Room, Settled, Settlement, Store, StoreError,
     Tally, Which,
@@ -323,11 +324,28 @@ impl Store for Sqlite {
     }
 
     async fn past(&self, since: Timestamp, after: i64, limit: usize) -> Result<Vec<Past>, StoreError> {
-        self.read(move |connection| look::past(connection, since, after, limit)).await
+        let mut after = after;
+        loop {
+            let step = self.read(move |connection| listing::past(connection, since, after, limit)).await?;
+            match step.last {
+                Some(last) if step.found.is_empty() => after = last,
+                _ => return Ok(step.found),
+            }
+        }
     }
 
     async fn deliveries(&self, query: DeliveryQuery) -> Result<Vec<Delivery>, StoreError> {
-        self.read(move |connection| look::deliveries(connection, &query)).await
+        let (query, mut before, mut found) = (Arc::new(query), i64::MAX, Vec::new());
+        loop {
+            let (query, limit) = (Arc::clone(&query), query.limit.unwrap_or(MOST).min(MOST) - found.len());
+            let step = self.read(move |connection| listing::deliveries(connection, &query, before, limit)).await?;
+            let is_full = step.found.len() == limit;
+            found.extend(step.found);
+            match step.last {
+                Some(last) if !is_full => before = last,
+                _ => return Ok(found),
+            }
+        }
     }
 }
 
