@@ -76,7 +76,7 @@ pub struct NotBuilt {
 pub fn build(routing: &Routing) -> Result<Built, NotBuilt> {
     let assignments = routing.sinks.iter().map(|(name, target)| {
         let sink = target.settings.build().map_err(|source| NotBuilt { sink: name.clone(), source })?;
-        Ok((name.clone(), Assignment { sink, limits: target.limits, retry: target.retry }))
+        Ok((name.clone(), Assignment { sink, limits: target.limits, retry: target.retry, stands_in: false }))
     });
     assignments.collect::<Result<_, _>>().map(Built)
 }
@@ -250,7 +250,7 @@ fn missing(name: String) -> Assignment {
     let patience = Duration::from_hours(1);
     let retry = Retry { first: Duration::from_secs(2), max: patience, give_up_after: patience };
     let sink: Arc<dyn Sink> = Arc::new(Missing(name));
-    Assignment { sink, limits: Limits::default(), retry }
+    Assignment { sink, limits: Limits::default(), retry, stands_in: true }
 }
 
 #[cfg(test)]

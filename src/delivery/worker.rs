@@ -42,6 +42,8 @@ pub struct Assignment {
     pub limits: Limits,
     /// How failures are retried.
     pub retry: Retry,
+    /// Whether it stands in for one that has left the config: how its attempts end says of no sink how it is.
+    pub stands_in: bool,
 }
 
 pub(super) struct Worker {
@@ -92,6 +94,9 @@ impl Worker {
                 }
                 Ok(()) = self.assignment.changed() => {
                     in_hand.nothing_until = None;
+                    if self.assignment.borrow().stands_in {
+                        breaker = Breaker::default();
+                    }
                     breaker.forgive(clock::now());
                 }
                 _ = self.stop.changed() => break,
@@ -153,7 +158,7 @@ impl Worker {
 
     /// One attempt.
     fn attempt(&self, due: Due, assignment: &Assignment) -> impl Future<Output = Ended> + Send + 'static {
-        let Assignment { sink, limits, retry } = assignment.clone();
+        let Assignment { sink, limits, retry, .. } = assignment.clone();
         let (name, metrics) = (self.name.clone(), Arc::clone(&self.metrics));
         let gateways = self.gateways.load_full();
         async move {
@@ -182,7 +187,9 @@ impl Worker {
             }
         };
         let failed = failure.is_some();
-        self.learn(breaker, began, failure);
+        if !self.assignment.borrow().stands_in {
+            self.learn(breaker, began, failure);
+        }
         let (store, routing) = (Arc::clone(&self.store), Arc::clone(&self.routing));
         let (metrics, bells) = (Arc::clone(&self.metrics), Arc::clone(&self.bells));
         in_hand.records.spawn(async move {
