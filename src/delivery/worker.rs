@@ -7,7 +7,7 @@ use std::time::Duration;
 use futures_util::FutureExt;
 use jiff::Timestamp;
 use linedown_sinks::{Failure, FailureKind, Kind, Limits, Notification, Receipt, Sink};
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 use tokio::task::JoinError;
 use tokio::time::{sleep, timeout};
 
@@ -15,7 +15,7 @@ use super::SharedRouting;
 use super::backoff::{self, Next};
 use super::bells::{Bell, Bells};
 use super::breaker::{Breaker, Leave};
-use super::in_hand::{Ended, InHand};
+use super::in_hand::{Ended, InHand, Recorded};
 use super::pulse::Pulse;
 use crate::clock;
 use crate::gateway::Standing;
@@ -42,6 +42,8 @@ pub struct Assignment {
     pub limits: Limits,
     /// How failures are retried.
     pub retry: Retry,
+    /// Whether it stands in for one that has left the config: how its attempts end says of no sink how it is.
+    pub stands_in: bool,
 }
 
 pub(super) struct Worker {
@@ -53,6 +55,8 @@ pub(super) struct Worker {
     pub(super) bell: Arc<Bell>,
     pub(super) bells: Arc<Bells>,
     pub(super) assignment: watch::Receiver<Assignment>,
+    /// Somebody says that the sink is mended, or the clock was set back.
+    pub(super) forgiven: Arc<Notify>,
     pub(super) pulse: Arc<Pulse>,
     pub(super) stop: watch::Receiver<bool>,
 }
@@ -77,9 +81,8 @@ impl Worker {
                         self.ended(&mut breaker, &mut in_hand, ended);
                     }
                 }
-                Some(failed) = in_hand.records.join_next() => {
-                    if failed.unwrap_or(true) {
-                        // It will be due again.
+                Some(recorded) = in_hand.records.join_next() => {
+                    if recorded.unwrap_or(Recorded::Failed) == Recorded::Failed {
                         in_hand.nothing_until = None;
                         self.give_up_what_waited_too_long(&breaker).await;
                     }
@@ -91,6 +94,13 @@ impl Worker {
                     }
                 }
                 Ok(()) = self.assignment.changed() => {
+                    in_hand.nothing_until = None;
+                    if self.assignment.borrow().stands_in {
+                        breaker = Breaker::default();
+                    }
+                    breaker.forgive(clock::now());
+                }
+                () = self.forgiven.notified() => {
                     in_hand.nothing_until = None;
                     breaker.forgive(clock::now());
                 }
@@ -153,7 +163,7 @@ impl Worker {
 
     /// One attempt.
     fn attempt(&self, due: Due, assignment: &Assignment) -> impl Future<Output = Ended> + Send + 'static {
-        let Assignment { sink, limits, retry } = assignment.clone();
+        let Assignment { sink, limits, retry, .. } = assignment.clone();
         let (name, metrics) = (self.name.clone(), Arc::clone(&self.metrics));
         let gateways = self.gateways.load_full();
         async move {
@@ -181,13 +191,15 @@ impl Worker {
                 return;
             }
         };
-        let failed = failure.is_some();
-        self.learn(breaker, began, failure);
+        let recorded = if failure.is_some() { Recorded::Failed } else { Recorded::Taken };
+        if !self.assignment.borrow().stands_in {
+            self.learn(breaker, began, failure);
+        }
         let (store, routing) = (Arc::clone(&self.store), Arc::clone(&self.routing));
         let (metrics, bells) = (Arc::clone(&self.metrics), Arc::clone(&self.bells));
         in_hand.records.spawn(async move {
             tell_others(&metrics, &bells, &record(store.as_ref(), &settlement, &routing).await);
-            failed
+            recorded
         });
     }
 

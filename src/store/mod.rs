@@ -321,6 +321,8 @@ pub struct Retried {
     pub notifications: BTreeSet<i64>,
     /// Their sinks.
     pub sinks: BTreeSet<String>,
+    /// How many of those that were asked for are left as they are, because the store failed.
+    pub left: usize,
 }
 
 impl Retried {

@@ -3,6 +3,7 @@
 //! The first message of a group leaves at once and opens the group's window; what becomes due while it is open is
 //! put off to its end, and leaves then as one message. A message keeps its parts and its number over all attempts.
 
+use std::iter;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -126,37 +127,30 @@ impl Lessor<'_> {
         held(notification.kind, &notification.incident, rule, silences, &self.routing.quiet, self.now)
     }
 
-    /// Takes a notification in hand, with everything of its group that is due.
+    /// Takes a notification in hand, with everything that goes out with it.
     fn take(
         &self,
         connection: &Connection,
         sink: &str,
-        first: Candidate,
+        mut first: Candidate,
         silences: &[Silence],
     ) -> rusqlite::Result<Due> {
-        let mut first = first;
-        let mut together = match first.batch {
-            Some(batch) => self.batch(connection, batch)?,
+        let mut others = match first.batch {
+            Some(batch) => self.batch(connection, &first, batch)?,
             None => self.group(connection, sink, &first, silences)?,
         };
-        for part in together.iter_mut().chain([&mut first]) {
+        let (owed_at, tries) = (first.owed_at, 1 + tries_since(connection, &first.notification, first.owed_at)?);
+        let leader = first.batch.or_else(|| (!others.is_empty()).then_some(first.notification.id));
+        for part in iter::once(&mut first).chain(&mut others) {
             self.add_tally(connection, part)?;
             add_again(connection, &mut part.notification.incident)?;
+            self.begin(connection, &part.notification, leader)?;
         }
-        let Candidate { mut notification, lost, owed_at, batch, .. } = first;
-        if let Some(lost) = lost {
-            notification.undelivered = undelivered(connection, lost)?;
-        }
-        let tries = 1 + tries_since(connection, &notification, owed_at)?;
-        let mut covers = vec![notification.id];
-        if together.is_empty() {
-            self.begin(connection, &notification, None)?;
-        } else {
-            let leader = batch.unwrap_or(notification.id);
-            together.iter().try_for_each(|part| self.begin(connection, &part.notification, Some(leader)))?;
-            covers = together.iter().map(|part| part.notification.id).collect();
-            notification = digest(notification, leader, together);
-        }
+        let covers = iter::once(&first).chain(&others).map(|part| part.notification.id).collect();
+        let mut notification = match leader {
+            Some(leader) => digest(first.notification, leader, others),
+            None => Notification { undelivered: undelivered(connection, first.lost)?, ..first.notification },
+        };
         if notification.asks_to_act() {
             notification.acknowledge_url = self.acknowledge_url(&notification);
             notification.reconnect_url = self.reconnect_url(&notification);
@@ -174,13 +168,16 @@ impl Lessor<'_> {
         Ok(())
     }
 
-    /// The parts of a message that was tried before.
-    fn batch(&self, connection: &Connection, batch: i64) -> rusqlite::Result<Vec<Candidate>> {
-        let query = format!("{} WHERE batch = ? AND state = 'pending' AND leased = 0 LIMIT ?", columns());
+    /// The other parts of a message that was tried before.
+    fn batch(&self, connection: &Connection, first: &Candidate, batch: i64) -> rusqlite::Result<Vec<Candidate>> {
+        let query = format!(
+            "{} WHERE batch = ? AND notification.id <> ? AND state = 'pending' AND leased = 0 LIMIT ?",
+            columns()
+        );
         let mut statement = connection.prepare_cached(&query)?;
-        let parts =
-            statement.query_map([batch, MOST_IN_ONE], |row| self.read(row))?.collect::<rusqlite::Result<_>>()?;
-        self.still_to_be_said(connection, parts)
+        let values = [batch, first.notification.id, MOST_IN_ONE - 1];
+        let others = statement.query_map(values, |row| self.read(row))?.collect::<rusqlite::Result<_>>()?;
+        self.still_to_be_said(connection, others)
     }
 
     /// How long its rule gathers. One that has left the config gathers nothing any more.
@@ -192,7 +189,7 @@ impl Lessor<'_> {
         notification.rule.as_deref().and_then(|name| self.routing.rule(name))
     }
 
-    /// Everything that is due of a notification's group, itself included; nothing if it is alone. Opens the window.
+    /// Everything else that is due of a notification's group. Opens the window.
     fn group(
         &self,
         connection: &Connection,
@@ -200,23 +197,25 @@ impl Lessor<'_> {
         first: &Candidate,
         silences: &[Silence],
     ) -> rusqlite::Result<Vec<Candidate>> {
+        let Notification { id, attempt, recipient, .. } = &first.notification;
         let interval = self.interval(&first.notification);
-        if interval.is_zero() || first.notification.attempt > 1 {
+        if interval.is_zero() || *attempt > 1 {
             return Ok(Vec::new());
         }
         first.group(sink).open(connection, interval, self.now)?;
         let query = format!(
             "{} WHERE sink = ? AND recipient = ? AND grouping = ? AND class = ? AND due_at <= ? \
-             AND state = 'pending' AND leased = 0 AND attempts = 0 ORDER BY due_at, notification.id LIMIT ?",
+             AND state = 'pending' AND leased = 0 AND attempts = 0 AND notification.id <> ? \
+             ORDER BY due_at, notification.id LIMIT ?",
             columns()
         );
         let now = self.now.as_millisecond();
-        let values = params![sink, first.notification.recipient, first.grouping, first.class, now, MOST_IN_ONE];
+        let values = params![sink, recipient, first.grouping, first.class, now, id, MOST_IN_ONE - 1];
         let mut statement = connection.prepare_cached(&query)?;
-        let together = statement.query_map(values, |row| self.read(row))?.collect::<rusqlite::Result<_>>()?;
-        let mut together = self.still_to_be_said(connection, together)?;
-        together.retain(|part| self.held(&part.notification, silences).is_none());
-        Ok(if together.len() > 1 { together } else { Vec::new() })
+        let others = statement.query_map(values, |row| self.read(row))?.collect::<rusqlite::Result<_>>()?;
+        let mut others = self.still_to_be_said(connection, others)?;
+        others.retain(|part| self.held(&part.notification, silences).is_none());
+        Ok(others)
     }
 
     fn still_to_be_said(&self, connection: &Connection, parts: Vec<Candidate>) -> rusqlite::Result<Vec<Candidate>> {
@@ -283,21 +282,17 @@ fn tries_since(connection: &Connection, notification: &Notification, owed_at: Ti
     connection.prepare_cached(query)?.query_row(values, |row| row.get(0))
 }
 
-/// One message about everything of a group, the worst first.
-fn digest(first: Notification, leader: i64, together: Vec<Candidate>) -> Notification {
-    let mut items: Vec<Item> = together
-        .into_iter()
-        .map(|part| Item {
-            notification: part.notification.id,
-            kind: part.notification.kind,
-            incident: part.notification.incident,
-            flapping: part.notification.flapping,
-        })
+/// One message about a notification and all that goes out with it, the worst first.
+fn digest(first: Notification, leader: i64, others: Vec<Candidate>) -> Notification {
+    let others = others.into_iter().map(|part| part.notification);
+    let mut items: Vec<Item> = iter::once(first.clone())
+        .chain(others)
+        .map(|Notification { id, kind, incident, flapping, .. }| Item { notification: id, kind, incident, flapping })
         .collect();
     items.sort_by_key(|item| {
         let incident = &item.incident;
         (incident.closed_at.is_some(), std::cmp::Reverse(incident.reason), incident.opened_at, item.notification)
     });
-    let incident = items.first().map_or(first.incident, |item| item.incident.clone());
-    Notification { id: leader, kind: Kind::Digest, incident, items, undelivered: None, flapping: None, ..first }
+    let incident = items.first().map_or_else(|| first.incident.clone(), |item| item.incident.clone());
+    Notification { id: leader, kind: Kind::Digest, incident, items, flapping: None, ..first }
 }
