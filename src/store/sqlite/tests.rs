@@ -1,3 +1,4 @@
+use std::os::unix::fs::PermissionsExt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -448,6 +449,16 @@ async fn nothing_is_kept_for_ever() {
     while prune(1000, 1000).await.more {}
     assert_eq!(kept().await, [0, 0, 0, 0]);
     assert_eq!(life.down(2000).await.change, "opened");
+}
+
+#[tokio::test]
+async fn a_store_is_for_its_owner_alone() {
+    let life = Life::with(&["slack"]);
+    life.down(1).await;
+    for file in ["x.db", "x.db-wal", "x.db-shm"] {
+        let mode = std::fs::metadata(life.folder.path().join(file)).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o600, "{file}");
+    }
 }
 
 #[tokio::test]
