@@ -52,12 +52,12 @@ pub(super) async fn who_knows_hears_who_took_it(world: &World<'_>) -> Result<(),
             (other.incident, &other.sink, &other.recipient) == (told.incident, &told.sink, &told.recipient)
                 && other.at >= taken
         });
-        let hears = rows.iter().any(|row| {
+        let will_hear = rows.iter().any(|row| {
             let later = matches!(row.kind.as_str(), "reminder" | "escalation") && row.tries == 0;
             (row.incident, &row.sink, &row.recipient) == (told.incident, &told.sink, &told.recipient)
                 && (row.kind == "acknowledged" || (row.state == "pending" && !later))
         });
-        prop_assert!(heard || hears, "they do not hear who took it: {:?} {:?}", told, rows);
+        prop_assert!(heard || will_hear, "they do not hear who took it: {:?} {:?}", told, rows);
     }
     Ok(())
 }
