@@ -80,6 +80,8 @@ struct World<'s> {
     last: Option<Event>,
     in_hand: Vec<(String, Due)>,
     told: Vec<Told>,
+    /// What a person had sent again, whatever has become of the outage.
+    sent_again: BTreeSet<i64>,
     past: BTreeMap<i64, Past>,
     silences: Vec<Silenced>,
 }
@@ -103,6 +105,7 @@ impl<'s> World<'s> {
             last: None,
             in_hand: Vec::new(),
             told: Vec::new(),
+            sent_again: BTreeSet::new(),
             past: BTreeMap::new(),
             silences: Vec::new(),
         }
@@ -169,7 +172,8 @@ impl<'s> World<'s> {
             }
             Step::Retry => {
                 let now = from_millis(self.now * 1000);
-                self.life().store.retry(Which::Dead { sink: None }, now).await.unwrap();
+                let retried = self.life().store.retry(Which::Dead { sink: None }, now).await.unwrap();
+                self.sent_again.extend(retried.notifications);
             }
         }
         Ok(())
