@@ -39,6 +39,7 @@ use crate::store::{Sqlite, Store, StoreError};
 use crate::systemd;
 use crate::timekeeper::{self, Timekeeper};
 use crate::trouble::{self, Watcher};
+use reload::Begun;
 use settings::{asking, hook_settings, troubles};
 use sockets::{bind_local, listen};
 use upkeep::SET_BACK_AT_ONCE;
@@ -118,6 +119,7 @@ async fn open(
 struct Daemon {
     /// The config in force.
     config: Config,
+    begun: Begun,
     store: Arc<dyn Store>,
     hook: Arc<Hook>,
     /// What to have a certificate for, if an authority is to be asked for it.
@@ -171,6 +173,7 @@ impl Daemon {
         ));
         let troubles = watch::Sender::new(troubles(&config));
         let mut daemon = Self {
+            begun: Begun::with(&config),
             config,
             store,
             hook,
@@ -278,7 +281,7 @@ impl Daemon {
     /// A source may have left the config while no daemon ran. (Our own troubles are always looked after.)
     async fn end_what_nobody_looks_after(&self) {
         let looked_after = |source: &str| source == trouble::SOURCE || self.patrols.contains_key(source);
-        if let Err(error) = notices::end_all_but(&self.hook, looked_after).await {
+        if let Err(error) = notices::leave_all_but(&self.hook, looked_after).await {
             tracing::warn!(error = %error, "cannot end what was told of sources that are gone from the config");
         }
     }

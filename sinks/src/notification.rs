@@ -172,12 +172,27 @@ pub struct Incident {
     pub error: Option<String>,
     /// Since when the line is down.
     pub opened_at: Timestamp,
-    /// Since when it is back; none while it is down.
+    /// Since when it is back, or is not watched any more; none while it is down.
     pub closed_at: Option<Timestamp>,
     /// Who said "mine", if somebody did.
     pub acknowledged: Option<Acknowledged>,
     /// Whether it was found by asking the gateway: no webhook came.
     pub found: bool,
+    /// Of what is no outage and is closed: nobody looks after it any more, and it may be so still.
+    pub unwatched: bool,
+    /// Of an outage that is over: the next one of the line, if it goes on when the message is made.
+    pub again: Option<Again>,
+}
+
+/// The line is down again.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Again {
+    /// The number of the outage that goes on.
+    pub incident: i64,
+    /// Why, as far as the gateway told.
+    pub reason: Reason,
+    /// Since when.
+    pub opened_at: Timestamp,
 }
 
 impl Incident {
@@ -193,6 +208,8 @@ impl Incident {
             closed_at: None,
             acknowledged: None,
             found: false,
+            unwatched: false,
+            again: None,
         }
     }
 }

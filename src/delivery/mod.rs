@@ -252,3 +252,6 @@ fn missing(name: String) -> Assignment {
     let sink: Arc<dyn Sink> = Arc::new(Missing(name));
     Assignment { sink, limits: Limits::default(), retry }
 }
+
+#[cfg(test)]
+mod tests;

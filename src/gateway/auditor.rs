@@ -60,9 +60,10 @@ impl Auditor {
         loop {
             let orders = self.orders.borrow_and_update().clone();
             let Some(every) = orders.access.audit.every.filter(|_| orders.access.can_be_audited()) else {
-                // Nobody looks any more, so nobody could say that it is right again.
-                self.note(self.end_all(|_| true).await);
                 due = None;
+                if !self.leave_all().await {
+                    return;
+                }
                 tokio::select! {
                     _ = self.stop.changed() => return,
                     changed = self.orders.changed() => if changed.is_err() {
@@ -77,7 +78,8 @@ impl Auditor {
                 changed = self.orders.changed() => {
                     if changed.is_err() {
                         // The source is gone.
-                        return self.note(self.end_all(|_| true).await);
+                        self.leave_all().await;
+                        return;
                     }
                     due = Some(at.min(Instant::now() + FIRST));
                     continue;
@@ -109,7 +111,7 @@ impl Auditor {
             }
         };
         for notices in &self.notices {
-            notices.end_all(|instance| access.line(instance).is_none()).await?;
+            notices.leave(|instance| access.line(instance).is_none()).await?;
         }
         let [drift, expiring] = &self.notices;
         let told = [drift.told().await?, expiring.told().await?];
@@ -163,7 +165,7 @@ impl Auditor {
     /// Compares the partner's fleet with the inventory, if there is a partner.
     async fn compare(&self, orders: &Orders, fleet: &Fleet) -> Result<(), StoreError> {
         if orders.access.partner_token.is_none() {
-            return self.lacks.end_all(|_| true).await;
+            return self.lacks.leave(|_| true).await;
         }
         let routing = self.hook.routing.load_full();
         let lacked = match fleet.strangers(|instance| routing.inventory.contains(instance)).await {
@@ -189,12 +191,14 @@ impl Auditor {
         Ok(())
     }
 
-    /// Ends what was told of some.
-    async fn end_all(&self, of: impl Fn(&str) -> bool) -> Result<(), StoreError> {
+    /// Nobody looks any more. Answers false if the daemon stops before that is kept.
+    async fn leave_all(&mut self) -> bool {
         for notices in self.notices.iter().chain([&self.lacks]) {
-            notices.end_all(&of).await?;
+            if !notices.leave_all(&mut self.stop).await {
+                return false;
+            }
         }
-        Ok(())
+        true
     }
 }
 

@@ -64,17 +64,8 @@ pub(crate) fn routing(rules: Vec<Rule>) -> Routing {
 }
 
 pub(crate) fn incident(reason: Reason) -> Incident {
-    Incident {
-        id: 1,
-        source: "z-api".to_owned(),
-        instance: Instance { id: "A".to_owned(), name: None, phone: None, labels: BTreeMap::new() },
-        reason,
-        error: None,
-        opened_at: from_millis(0),
-        closed_at: None,
-        acknowledged: None,
-        found: false,
-    }
+    let line = Instance { id: "A".to_owned(), name: None, phone: None, labels: BTreeMap::new() };
+    Incident { id: 1, ..Incident::of("z-api", line, reason, from_millis(0)) }
 }
 
 fn told(owed: &[Owed]) -> Vec<String> {

@@ -170,11 +170,16 @@ impl Hook {
 
     /// Takes what was found by asking a gateway, on the way that webhooks go.
     pub(crate) async fn found(&self, event: Event) -> Result<Accepted, StoreError> {
-        let (source, instance, reason) = (event.source.clone(), event.instance.clone(), event.reason.as_str());
+        let (source, instance) = (event.source.clone(), event.instance.clone());
+        let (kind, reason) = (event.kind, event.reason.as_str());
         let accepted = self.accept_found(event, self.routing.load_full()).await?;
         if accepted.event > 0 {
             let Accepted { event, incident, change, owed, .. } = &accepted;
-            tracing::info!(name: "found", source, instance, event, incident, change, owed, reason, "found by asking the gateway; no webhook came");
+            if kind == EventKind::Unwatched {
+                tracing::info!(source, instance, event, incident, change, owed, reason, "not watched any more");
+            } else {
+                tracing::info!(name: "found", source, instance, event, incident, change, owed, reason, "found by asking the gateway; no webhook came");
+            }
             self.note_unrouted(&source, &instance, &accepted);
         }
         Ok(accepted)
@@ -183,16 +188,19 @@ impl Hook {
     /// Takes what is amiss with linedown itself, or over, on the same way.
     pub(crate) async fn found_of_itself(&self, event: Event, routing: Arc<Routing>) -> Result<(), StoreError> {
         let (instance, reason, why) = (event.instance.clone(), event.reason.as_str(), event.error.clone());
-        let begins = event.kind == EventKind::Disconnected;
+        let kind = event.kind;
         let accepted = self.accept_found(event, routing).await?;
         let Accepted { event, incident, owed, unrouted, .. } = &accepted;
-        match (begins, *event > 0) {
-            (_, false) => {}
-            (true, _) => {
+        match kind {
+            _ if *event == 0 => {}
+            EventKind::Disconnected => {
                 tracing::warn!(name: "own-trouble", reason, instance, incident, owed, why, "a trouble of linedown's own");
             }
-            (false, _) => {
+            EventKind::Connected => {
                 tracing::info!(name: "own-trouble-over", reason, instance, incident, owed, "a trouble of linedown's own is over");
+            }
+            EventKind::Unwatched => {
+                tracing::info!(reason, instance, incident, owed, "a trouble of linedown's own is not watched any more");
             }
         }
         if *unrouted {

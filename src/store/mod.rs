@@ -67,7 +67,8 @@ pub trait Store: Send + Sync {
         routing: Arc<Routing>,
     ) -> Result<Settled, StoreError>;
 
-    /// Makes notifications due again, as if they were owed from now on, in steps that keep no webhook waiting.
+    /// Makes notifications due again, as if they were owed from now on, and with each what is left of the message that it
+    /// went out in; in steps that keep no webhook waiting.
     async fn retry(&self, which: Which, now: Timestamp) -> Result<Retried, StoreError>;
 
     /// Somebody takes an incident, from somewhere: both in words.
@@ -180,6 +181,8 @@ pub struct Due {
     pub covers: Vec<i64>,
     /// From when on patience counts.
     pub owed_at: Timestamp,
+    /// Which try it is since then, from 1.
+    pub tries: u32,
 }
 
 /// How an attempt ended, and whose.
@@ -314,8 +317,8 @@ pub enum Which {
 /// What will be sent again.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Retried {
-    /// The notifications.
-    pub notifications: Vec<i64>,
+    /// The notifications, also those that go out with one that was asked for.
+    pub notifications: BTreeSet<i64>,
     /// Their sinks.
     pub sinks: BTreeSet<String>,
 }

@@ -44,6 +44,9 @@ pub struct Incident {
     /// Whether it was found by asking the gateway: no webhook came.
     #[serde(default)]
     pub found: bool,
+    /// Of what is no outage and is closed: nobody looks after it any more, and it may be so still.
+    #[serde(default)]
+    pub unwatched: bool,
 }
 
 /// Notifications by state.
@@ -191,6 +194,6 @@ pub struct DeliveryQuery {
     pub state: Option<String>,
     /// Only those of this sink.
     pub sink: Option<String>,
-    /// At most so many; [`MOST`] at the outside.
+    /// At most so many; [`MOST`] and one more at the outside.
     pub limit: Option<usize>,
 }

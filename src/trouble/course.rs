@@ -43,6 +43,8 @@ pub(super) enum What {
     Begun { why: String, lasted: Duration },
     /// It is over.
     Over,
+    /// Nobody looks at it any more: nobody could say later that it is over.
+    Left,
 }
 
 /// How long everything has looked as it does.
@@ -57,11 +59,11 @@ struct Look {
 }
 
 impl Course {
-    /// What is to be told now, given what has been. What is not looked at any more is over: nobody could say so later.
+    /// What is to be told now, given what has been.
     pub(super) fn judge(&mut self, seen: Vec<Seen>, told: &BTreeSet<Key>, now: Instant) -> Vec<News> {
         let mut before = std::mem::take(&mut self.0);
         let gone = told.iter().filter(|key| seen.iter().all(|seen| seen.key != **key));
-        let mut news: Vec<News> = gone.map(|key| News { key: key.clone(), what: What::Over }).collect();
+        let mut news: Vec<News> = gone.map(|key| News { key: key.clone(), what: What::Left }).collect();
         for Seen { key, sign, after } in seen {
             let Some(sign) = sign else { continue };
             let look = look(&sign, before.remove(&key), now);
@@ -94,7 +96,8 @@ mod tests {
     use crate::clock::from_millis;
 
     /// What is told of a sink that is looked at once a second: `f` failing, `g` failing anew since the last look, `w`
-    /// well, `?` unknown, ` ` gone; after three seconds. `B` is the beginning, `O` the end.
+    /// well, `?` unknown, ` ` gone; after three seconds. `B` is the beginning, `O` the end,
+    /// `L` that nobody looks any more.
     fn story(looks: &str) -> String {
         let (mut course, mut told, start) = (Course::default(), BTreeSet::new(), Instant::now());
         let mut spell = 0;
@@ -123,6 +126,10 @@ mod tests {
                     told.remove(&key);
                     'O'
                 }
+                Some(What::Left) => {
+                    told.remove(&key);
+                    'L'
+                }
             }
         };
         looks.chars().map(&mut tell).collect()
@@ -140,7 +147,7 @@ mod tests {
             ("failing anew, when it is told", "ffffgggg", "...B...."),
             ("nobody knows yet", "????ffff", ".......B"),
             ("nobody knows any more: it stays told", "ffff????wwww", "...B.......O"),
-            ("not there any more", "ffff f", "...BO."),
+            ("not there any more", "ffff f", "...BL."),
             ("a second trouble", "ffffwwwwffff", "...B...O...B"),
         ] {
             assert_eq!(story(looks), expected, "{what}");
@@ -153,9 +160,10 @@ mod tests {
         let told = BTreeSet::from([key("slack"), key("gone")]);
         let seen = |sign| vec![Seen { key: key("slack"), sign: Some(sign), after: Duration::ZERO }];
         let failing = Sign::Amiss { why: String::new(), since: None };
-        let over = |name| News { key: key(name), what: What::Over };
+        let left = News { key: key("gone"), what: What::Left };
+        let over = News { key: key("slack"), what: What::Over };
         let mut course = Course::default();
-        assert_eq!(course.judge(seen(failing), &told, Instant::now()), [over("gone")]);
-        assert_eq!(course.judge(seen(Sign::Right), &told, Instant::now()), [over("gone"), over("slack")]);
+        assert_eq!(course.judge(seen(failing), &told, Instant::now()), std::slice::from_ref(&left));
+        assert_eq!(course.judge(seen(Sign::Right), &told, Instant::now()), [left, over]);
     }
 }

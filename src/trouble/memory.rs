@@ -28,8 +28,16 @@ const PAUSE: Duration = Duration::from_secs(10);
 pub(super) struct Memory {
     hook: Arc<Hook>,
     /// Says when the trouble is over; none while there is none.
-    over: Option<watch::Sender<Option<Timestamp>>>,
+    over: Option<watch::Sender<Option<End>>>,
     stories: JoinSet<()>,
+}
+
+/// When a trouble ended, and how.
+#[derive(Clone, Copy)]
+struct End {
+    at: Timestamp,
+    /// Nobody looks any more.
+    unwatched: bool,
 }
 
 /// One trouble, from its beginning to its end.
@@ -65,11 +73,11 @@ impl Memory {
         self.stories.spawn(story.tell(ended));
     }
 
-    /// It is over.
-    pub(super) fn end(&mut self) {
+    /// It is over, or nobody looks any more.
+    pub(super) fn end(&mut self, unwatched: bool) {
         if let Some(over) = self.over.take() {
-            tracing::info!(name: "own-trouble-over", reason = "store-not-writing", "a trouble of linedown's own is over");
-            over.send_replace(Some(clock::now()));
+            tracing::info!(name: "own-trouble-over", reason = "store-not-writing", unwatched, "a trouble of linedown's own is over");
+            over.send_replace(Some(End { at: clock::now(), unwatched }));
         }
     }
 }
@@ -79,10 +87,11 @@ fn random_name() -> String {
 }
 
 impl Story {
-    async fn tell(mut self, mut over: watch::Receiver<Option<Timestamp>>) {
+    async fn tell(mut self, mut over: watch::Receiver<Option<End>>) {
         let told = self.tell_each(|_, _| Some(Kind::Down), &over).await;
-        let Ok(closed_at) = over.wait_for(Option::is_some).await.map(|over| *over) else { return };
-        self.incident.closed_at = closed_at;
+        let Ok(Some(End { at, unwatched })) = over.wait_for(Option::is_some).await.map(|over| *over) else { return };
+        self.incident.closed_at = Some(at);
+        self.incident.unwatched = unwatched;
         // Who could not be told before is told both.
         let news = |number: usize, owed: &Owed| {
             if told.contains(&number) { owed.resolved.then_some(Kind::Resolved) } else { Some(Kind::Down) }
@@ -95,7 +104,7 @@ impl Story {
     async fn tell_each(
         &self,
         news: impl Fn(usize, &Owed) -> Option<Kind>,
-        over: &watch::Receiver<Option<Timestamp>>,
+        over: &watch::Receiver<Option<End>>,
     ) -> Vec<usize> {
         let mut messages = Vec::with_capacity(self.owed.len());
         for (number, owed) in self.owed.iter().enumerate() {
@@ -127,7 +136,7 @@ async fn tell_one(
     hook: &Hook,
     sink: &str,
     mut notification: Notification,
-    mut over: watch::Receiver<Option<Timestamp>>,
+    mut over: watch::Receiver<Option<End>>,
 ) -> bool {
     loop {
         notification.at = clock::now();

@@ -133,7 +133,8 @@ impl Watcher {
         if key.0 == Reason::StoreNotWriting {
             match &what {
                 What::Begun { why, lasted } => self.memory.begin(&key, why, *lasted, &self.routing()),
-                What::Over => self.memory.end(),
+                What::Over => self.memory.end(false),
+                What::Left => self.memory.end(true),
             }
         } else if self.hook.readiness.cannot_write().is_some() {
             // It is told once it can be kept.
@@ -148,7 +149,7 @@ impl Watcher {
         }
         match what {
             What::Begun { .. } => _ = self.told.insert(key),
-            What::Over => _ = self.told.remove(&key),
+            What::Over | What::Left => _ = self.told.remove(&key),
         }
     }
 
@@ -159,6 +160,7 @@ impl Watcher {
                 (EventKind::Disconnected, Some(why.as_str()), now.checked_sub(*lasted).unwrap_or(now))
             }
             What::Over => (EventKind::Connected, None, now),
+            What::Left => (EventKind::Unwatched, None, now),
         };
         let event = Event { at, ..Event::found((SOURCE, name), kind, *reason, why, (now, now)) };
         self.hook.found_of_itself(event, self.routing()).await

@@ -223,6 +223,18 @@ fn a_reload_keeps_what_is_in_flight_and_what_waits_for_a_retry() {
 }
 
 #[test]
+fn a_restart_is_owed_until_the_config_is_again_as_at_the_start() {
+    let everybody = format!("{CONSOLE}{}", tell(&["console"]));
+    let daemon = Daemon::start(&everybody);
+    for (connections, warnings) in [("", 0), ("max_connections = 7", 1), ("max_connections = 7", 2), ("", 2)] {
+        daemon.configure(&format!("[server]\n{connections}\n{everybody}"));
+        daemon.reload();
+        let warned = daemon.logged("this change takes effect after a restart");
+        assert_eq!(warned.len(), warnings, "{connections:?}: {warned:?}");
+    }
+}
+
+#[test]
 fn a_broken_config_changes_nothing_and_says_where_it_is_broken() {
     let daemon = Daemon::start(&format!("{CONSOLE}{}", tell(&["console"])));
     daemon.configure(&format!("{CONSOLE}{}", tell(&["consle"])));

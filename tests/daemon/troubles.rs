@@ -149,6 +149,9 @@ fn a_disk_that_is_nearly_full_is_told_of_once_through_restarts_and_reloads() {
     daemon.reload();
     let told = daemon.wait_for_told(2);
     assert_eq!(troubles(&told)[1], ("disk-nearly-full", "store", "resolved"));
+    assert_eq!(told[1]["unwatched"], true, "it is as full as before");
+    assert!(told[1]["title"].as_str().is_some_and(|title| title.ends_with("is not watched any more")), "{told:?}");
+    assert!(daemon.command(&["incident", "1"]).out.contains("and is not watched any more"));
     assert_eq!((told.len(), daemon.rows(&["incidents"]).len()), (2, 1));
 }
 

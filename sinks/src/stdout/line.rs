@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::{Acknowledged, Flapping, Form, Item, Kind, Notification, Standing, Texts, Undelivered};
+use crate::{Acknowledged, Flapping, Form, Item, Kind, Notification, Standing, Texts, Undelivered, one_line};
 
 /// Most items of a digest on a line of JSON.
 const ITEMS: usize = 1000;
@@ -70,6 +70,8 @@ struct Line<'a> {
     error: Option<&'a str>,
     opened_at: Timestamp,
     closed_at: Option<Timestamp>,
+    /// Of what is no outage and is closed: nobody watches it any more, and it may be so still.
+    unwatched: bool,
     /// For the kind `undelivered`: `notification`, `kind`, `sink`, `recipient`, `why`, `attempts`.
     undelivered: Option<&'a Undelivered>,
     /// For the kinds `flapping` and `steady`: `since`, `outages`, `downtime` and `steady_for` in seconds, `times`.
@@ -102,6 +104,7 @@ struct ItemLine<'a> {
     reason: &'a str,
     opened_at: Timestamp,
     closed_at: Option<Timestamp>,
+    unwatched: bool,
 }
 
 impl<'a> ItemLine<'a> {
@@ -116,6 +119,7 @@ impl<'a> ItemLine<'a> {
             reason: incident.reason.as_str(),
             opened_at: incident.opened_at,
             closed_at: incident.closed_at,
+            unwatched: incident.unwatched,
         }
     }
 
@@ -148,6 +152,7 @@ impl<'a> Line<'a> {
             error: incident.error.as_deref(),
             opened_at: incident.opened_at,
             closed_at: incident.closed_at,
+            unwatched: incident.unwatched,
             undelivered: notification.undelivered.as_ref(),
             flapping: notification.flapping.as_ref(),
             acknowledged: incident.acknowledged.as_ref(),
@@ -175,7 +180,7 @@ impl<'a> Line<'a> {
                 add("incidents", &format!("{}{rest}", numbers.join(", ")));
             }
             add("notification", &self.notification.to_string());
-            return one_line(&line);
+            return one_line(&line, usize::MAX);
         }
         add("instance", self.instance);
         add("reason", self.reason);
@@ -188,13 +193,8 @@ impl<'a> Line<'a> {
             add("incident", &self.incident.to_string());
         }
         add("notification", &self.notification.to_string());
-        one_line(&line)
+        one_line(&line, usize::MAX)
     }
-}
-
-/// Control characters would break the line, or play with the terminal.
-fn one_line(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
 }
 
 #[cfg(test)]
@@ -226,7 +226,7 @@ mod tests {
             json["items"][1],
             serde_json::json!({
                 "notification": 102, "incident": 2, "kind": "reminder", "instance": "i-2", "name": "Loja\n2",
-                "reason": "session-expired", "opened_at": "2026-11-23T07:58:00Z", "closed_at": null,
+                "reason": "session-expired", "opened_at": "2026-11-23T07:58:00Z", "closed_at": null, "unwatched": false,
             })
         );
         assert_eq!(

@@ -25,6 +25,7 @@ pub(super) fn all() -> Vec<Notification> {
     samples.extend([1, 3, 1000].map(digest));
     samples.extend([Kind::Reminder, Kind::Escalation].map(digest_of));
     samples.extend(Reason::ALL.map(|reason| asked(sample(Kind::Down, reason, true, false))));
+    samples.extend(Reason::ALL.into_iter().filter(|reason| !reason.is_outage()).flat_map(unwatched));
     samples
 }
 
@@ -44,6 +45,16 @@ pub(super) fn asked(notification: Notification) -> Notification {
     let standing = Standing { connected: false, said: text(true, "You need to restore the session.") };
     let reconnect_url = text(true, "https://linedown.example/reconnect/7");
     Notification { standing: Some(standing), reconnect_url, ..notification }
+}
+
+/// What is not watched any more, alone and in a digest.
+fn unwatched(reason: Reason) -> [Notification; 2] {
+    let mut alone = sample(Kind::Resolved, reason, true, true);
+    alone.incident.unwatched = true;
+    let mut digest = digest(3);
+    digest.incident = alone.incident.clone();
+    digest.items.iter_mut().for_each(|item| item.incident = alone.incident.clone());
+    [alone, digest]
 }
 
 /// A digest of so many lines: of every reason in turn, every fourth taken, every fifth back.

@@ -93,6 +93,10 @@ fn apply(
         (Change::Missed { closed_at }, _) => {
             return insert(connection, event, last, Some(closed_at), routing).map(Some);
         }
+        (Change::Repeated, None) => match last {
+            Some(id) => id,
+            None => return Ok(None),
+        },
         (Change::Nothing, _) | (_, None) => return Ok(None),
         (Change::Worsened, Some(id)) => {
             let update = "UPDATE incident SET reason = ?, error = ?, phone = coalesce(phone, ?) WHERE id = ?";
@@ -147,6 +151,8 @@ fn insert(
         closed_at,
         acknowledged: None,
         found: event.asked_at.is_some(),
+        unwatched: false,
+        again: None,
     })
 }
 

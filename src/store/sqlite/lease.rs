@@ -6,14 +6,14 @@
 use std::time::Duration;
 
 use jiff::Timestamp;
-use linedown_sinks::{Item, Kind, Notification};
+use linedown_sinks::{Incident, Item, Kind, Notification};
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::super::{Due, Leased};
 use super::candidate::{Candidate, OLDEST, columns, has_arrived, undelivered};
 use super::gathering::Group;
 use super::silence::Silences;
-use super::{flapping, row};
+use super::{flapping, line, row};
 use crate::clock::from_millis;
 use crate::link::{self, Purpose};
 use crate::rule::timing::{Silence, held};
@@ -105,7 +105,7 @@ impl Lessor<'_> {
         let group = candidate.group(sink);
         let until = group.open_until(connection, self.interval(notification), self.now)?;
         let Some(until) = until.map(Timestamp::as_millisecond) else { return Ok(0) };
-        let update = "UPDATE notification SET due_at = ?6, held_by = NULL WHERE id IN (SELECT id FROM notification \
+        let update = "UPDATE notification SET due_at = ?6, owed_at = ?6, held_by = NULL WHERE id IN (SELECT id FROM notification \
                       WHERE sink = ?1 AND recipient = ?2 AND grouping = ?3 AND class = ?4 AND due_at <= ?5 \
                       AND state = 'pending' AND leased = 0 AND attempts = 0 LIMIT ?7)";
         let Group { recipient, grouping, class, .. } = group;
@@ -141,11 +141,13 @@ impl Lessor<'_> {
         };
         for part in together.iter_mut().chain([&mut first]) {
             self.add_tally(connection, part)?;
+            add_again(connection, &mut part.notification.incident)?;
         }
         let Candidate { mut notification, lost, owed_at, batch, .. } = first;
         if let Some(lost) = lost {
             notification.undelivered = undelivered(connection, lost)?;
         }
+        let tries = 1 + tries_since(connection, &notification, owed_at)?;
         let mut covers = vec![notification.id];
         if together.is_empty() {
             self.begin(connection, &notification, None)?;
@@ -159,7 +161,7 @@ impl Lessor<'_> {
             notification.acknowledge_url = self.acknowledge_url(&notification);
             notification.reconnect_url = self.reconnect_url(&notification);
         }
-        Ok(Due { notification, covers, owed_at })
+        Ok(Due { notification, covers, owed_at, tries })
     }
 
     /// Of one about a line that flaps, how often it came and went.
@@ -261,6 +263,24 @@ impl Lessor<'_> {
         let public_url = self.routing.public_url.as_deref()?;
         Some(link::make(purpose, public_url, self.link_key, notification.id, self.now))
     }
+}
+
+/// To an outage that is over, the next one of the line that goes on: nobody is to be told that all is well then.
+fn add_again(connection: &Connection, incident: &mut Incident) -> rusqlite::Result<()> {
+    if incident.closed_at.is_some() && incident.reason.is_outage() {
+        incident.again = line::open(connection, &incident.source, &incident.instance.id)?;
+    }
+    Ok(())
+}
+
+/// How often it was tried since it has been owed.
+fn tries_since(connection: &Connection, notification: &Notification, owed_at: Timestamp) -> rusqlite::Result<u32> {
+    if notification.attempt == 1 {
+        return Ok(0);
+    }
+    let query = "SELECT count(*) FROM attempt WHERE notification = ? AND started_at >= ?";
+    let values = params![notification.id, owed_at.as_millisecond()];
+    connection.prepare_cached(query)?.query_row(values, |row| row.get(0))
 }
 
 /// One message about everything of a group, the worst first.

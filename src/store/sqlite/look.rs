@@ -139,8 +139,9 @@ fn attempts(connection: &Connection, notification: i64) -> rusqlite::Result<Vec<
     Ok(attempts)
 }
 
+/// One more than is shown tells that there are more.
 pub(super) fn bounded(limit: usize) -> i64 {
-    i64::try_from(limit.min(MOST)).unwrap_or(i64::MAX)
+    i64::try_from(limit.min(MOST + 1)).unwrap_or(i64::MAX)
 }
 
 fn incident_row(row: &Row<'_>) -> rusqlite::Result<Incident> {
@@ -167,6 +168,7 @@ fn incident_row(row: &Row<'_>) -> rusqlite::Result<Incident> {
         },
         acknowledged_from: row::text_or_null(row, first + 4)?,
         found: incident.found,
+        unwatched: incident.unwatched,
     })
 }
 

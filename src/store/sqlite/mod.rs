@@ -16,6 +16,7 @@ mod opening;
 mod owe;
 mod people;
 mod prune;
+mod retry;
 mod room;
 mod row;
 mod scribe;
@@ -213,15 +214,21 @@ impl Store for Sqlite {
     }
 
     async fn retry(&self, which: Which, now: Timestamp) -> Result<Retried, StoreError> {
-        let ids = match which {
+        let mut rest: BTreeSet<i64> = match which {
             Which::These(ids) => ids,
-            Which::Dead { sink } => self.read(move |connection| settle::dead(connection, sink.as_deref())).await?,
-        };
+            Which::Dead { sink } => self.read(move |connection| retry::dead(connection, sink.as_deref())).await?,
+        }
+        .into_iter()
+        .collect();
         let mut retried = Retried::default();
-        for step in ids.chunks(settle::AT_ONCE) {
-            let step = step.to_vec();
-            match self.writer.write(move |connection| settle::retry(connection, &step, now)).await {
-                Ok(step) => retried.add(step),
+        while !rest.is_empty() {
+            let ids: Vec<i64> = rest.iter().copied().take(retry::AT_ONCE).collect();
+            let step = ids.clone();
+            match self.writer.write(move |connection| retry::retry(connection, &step, now)).await {
+                Ok((looked_at, step)) => {
+                    ids[..looked_at].iter().chain(&step.notifications).for_each(|id| _ = rest.remove(id));
+                    retried.add(step);
+                }
                 // Whoever has something to do by now shall hear of it; the rest is as dead as it was.
                 Err(error) if !retried.notifications.is_empty() => {
                     tracing::error!(error = %error, "cannot send all again that was to be; the rest is left as it is");
@@ -230,7 +237,6 @@ impl Store for Sqlite {
                 Err(error) => return Err(error),
             }
         }
-        retried.notifications.sort_unstable();
         Ok(retried)
     }
 
@@ -331,7 +337,7 @@ impl Store for Sqlite {
     async fn deliveries(&self, query: DeliveryQuery) -> Result<Vec<Delivery>, StoreError> {
         let (query, mut before, mut found) = (Arc::new(query), i64::MAX, Vec::new());
         loop {
-            let (query, limit) = (Arc::clone(&query), query.limit.unwrap_or(MOST).min(MOST) - found.len());
+            let (query, limit) = (Arc::clone(&query), query.limit.unwrap_or(MOST).min(MOST + 1) - found.len());
             let step = self.read(move |connection| listing::deliveries(connection, &query, before, limit)).await?;
             let is_full = step.found.len() == limit;
             found.extend(step.found);

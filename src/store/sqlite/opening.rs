@@ -1,7 +1,8 @@
 //! A store is opened: made if it is missing, brought into the present format, replaced if it is damaged.
 
 use std::fs::{File, TryLockError};
-use std::io::ErrorKind;
+use std::io::{self, ErrorKind};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -39,6 +40,7 @@ pub(super) struct Identity {
 
 /// Opens a store that reads as it was written, or a new one.
 pub(super) fn connect(path: &Path) -> Result<(Connection, Identity), StoreError> {
+    make(path).map_err(|source| StoreError::Open { path: path.display().to_string(), source })?;
     let mut connection = Connection::open(path).map_err(failure)?;
     match prepare(&mut connection) {
         Ok(identity) => Ok((connection, identity?)),
@@ -47,6 +49,15 @@ pub(super) fn connect(path: &Path) -> Result<(Connection, Identity), StoreError>
             let _ = connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true);
             Err(failure(error))
         }
+    }
+}
+
+/// Makes the file, if there is none, for its owner alone: it has phone numbers, and the key that signs links. (SQLite
+/// gives what it keeps beside it the same mode.)
+fn make(path: &Path) -> io::Result<()> {
+    match File::options().write(true).create_new(true).mode(0o600).open(path) {
+        Err(error) if error.kind() != ErrorKind::AlreadyExists => Err(error),
+        _ => Ok(()),
     }
 }
 

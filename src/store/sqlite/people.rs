@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
-use linedown_sinks::Kind;
+use linedown_sinks::{Incident, Kind};
 use rusqlite::{Connection, Params, params};
 
 use super::row;
@@ -37,7 +37,7 @@ impl Person {
     }
 
     /// Whether they know of it, and wait for nothing.
-    fn knows(&self) -> bool {
+    pub(super) fn knows(&self) -> bool {
         (self.told.is_some() || self.flaps) && !self.waits
     }
 
@@ -91,6 +91,18 @@ pub(super) fn one(
 pub(super) fn who_know(connection: &Connection, incident: i64) -> rusqlite::Result<Vec<Owed>> {
     let people = of(connection, incident)?.into_iter().filter(|(_, person)| person.knows());
     Ok(people.map(|((sink, recipient), person)| person.owed(sink, recipient, Kind::Acknowledged)).collect())
+}
+
+/// Whether nobody has taken an incident that goes on, or a recipient was told who has, or is owed that: each message says
+/// so that is begun later.
+pub(super) fn know_who_took(connection: &Connection, incident: &Incident, recipient: &Owed) -> rusqlite::Result<bool> {
+    let Some(taken) = incident.acknowledged.as_ref().filter(|_| incident.closed_at.is_none()) else { return Ok(true) };
+    let query = "SELECT EXISTS (SELECT 1 FROM notification WHERE incident = ?1 AND sink = ?2 AND recipient = ?3 \
+                 AND (kind = 'acknowledged' OR (state = 'delivered' \
+                     AND (SELECT max(started_at) FROM attempt WHERE notification = notification.id) > ?4)))";
+    let Owed { sink, recipient, .. } = recipient;
+    let values = params![incident.id, sink, recipient, taken.at.as_millisecond()];
+    connection.prepare_cached(query)?.query_row(values, |row| row.get(0))
 }
 
 /// That a line flaps tells of no outage in particular. A reminder or a step of an escalation that was not tried yet is

@@ -13,9 +13,11 @@ use crate::source::EventKind;
 
 /// The columns of an incident, for [`incident`].
 pub(super) const INCIDENT: &str = "incident.id, incident.source, incident.instance, incident.name, incident.phone, incident.labels, \
-     incident.reason, incident.error, incident.opened_at, incident.closed_at, incident.acknowledged_by, incident.acknowledged_at, incident.found";
+     incident.reason, incident.error, incident.opened_at, incident.closed_at, incident.acknowledged_by, incident.acknowledged_at, incident.found, \
+     CASE WHEN incident.found AND incident.closed_at IS NOT NULL \
+     THEN EXISTS (SELECT 1 FROM event WHERE event.incident = incident.id AND event.kind = 'unwatched') ELSE 0 END";
 /// How many columns that are.
-pub(super) const INCIDENT_COLUMNS: usize = 13;
+pub(super) const INCIDENT_COLUMNS: usize = 14;
 
 /// Whether an incident is an outage, as [`Reason::is_outage`] has it.
 pub(super) const OUTAGE: &str = "reason NOT IN ('not-in-inventory', 'expiring', 'webhook-drift', 'gateway-unreachable', \
@@ -43,6 +45,8 @@ pub(super) fn incident(row: &Row<'_>, first: usize) -> rusqlite::Result<Incident
         closed_at: row.get::<_, Option<i64>>(first + 9)?.map(from_millis),
         acknowledged: acknowledged(row, first + 10)?,
         found: row.get(first + 12)?,
+        unwatched: row.get(first + 13)?,
+        again: None,
     })
 }
 
@@ -128,9 +132,9 @@ pub(super) fn owe_gathered(
 ) -> rusqlite::Result<i64> {
     let insert = "INSERT INTO notification \
                   (incident, rule, sink, recipient, kind, wants_resolved, lost, created_at, owed_at, due_at, held_by, grouping, class, since) \
-                  VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?14, ?10, ?11, ?12, ?13)";
-    let owed_at = owed.due_at.max(now);
-    let held_by = owed.held_by.as_ref().filter(|_| owed_at > now);
+                  VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?9, ?10, ?11, ?12, ?13)";
+    let due_at = gathered_until.unwrap_or(owed.due_at.max(now));
+    let held_by = owed.held_by.as_ref().filter(|_| owed.due_at > now);
     connection.prepare_cached(insert)?.insert(params![
         incident,
         owed.rule,
@@ -140,12 +144,11 @@ pub(super) fn owe_gathered(
         owed.resolved,
         lost,
         now.as_millisecond(),
-        owed_at.as_millisecond(),
+        due_at.as_millisecond(),
         held_by,
         owed.group,
         class(owed.kind).as_str(),
         owed.since.map(Timestamp::as_millisecond),
-        gathered_until.unwrap_or(owed_at).as_millisecond(),
     ])
 }
 

@@ -191,7 +191,7 @@ fn refuse(connection: &Connection, batch: &mut Vec<Job>, error: &rusqlite::Error
     if !connection.is_autocommit() {
         let _ = connection.execute_batch("ROLLBACK");
     }
-    tracing::error!(error = %error, requests = batch.len(), "the store could not commit; the senders were told to try again");
+    tracing::error!(error = %error, requests = batch.len(), "the store could not commit; whoever asked was told so, webhooks to try again");
     for job in batch.drain(..) {
         job.work.answer(Err(failure(copy(error))));
     }

@@ -1,13 +1,13 @@
-//! The life of a notification after its attempts: settled, given up, tried again.
+//! The life of a notification after its attempts: settled, or given up.
 
 use std::collections::BTreeSet;
 use std::sync::LazyLock;
 
 use jiff::Timestamp;
-use linedown_sinks::Incident;
-use rusqlite::{Connection, OptionalExtension, params};
+use linedown_sinks::{Incident, Kind};
+use rusqlite::{Connection, params};
 
-use super::super::{Outcome, Retried, Settled, Settlement};
+use super::super::{Outcome, Settled, Settlement};
 use super::{people, row};
 use crate::rule::{Owed, Routing};
 
@@ -84,8 +84,8 @@ fn after_death(connection: &Connection, id: i64, now: Timestamp, routing: &Routi
     Ok(Settled { dead: 1, untold, sinks })
 }
 
-/// What somebody is owed after a message to them is settled: news of what changed meanwhile, and the next reminder.
-/// Answers the sinks that have something to do.
+/// What somebody is owed after a message to them is settled: news of what changed meanwhile, if only that somebody has
+/// taken it, and the next reminder. Answers the sinks that have something to do.
 fn go_on(
     connection: &Connection,
     settled: Owed,
@@ -94,7 +94,13 @@ fn go_on(
     routing: &Routing,
 ) -> rusqlite::Result<BTreeSet<String>> {
     let person = people::one(connection, incident.id, &settled.sink, &settled.recipient)?;
-    let news = person.and_then(|person| person.news(row::state(incident)));
+    let news = person.as_ref().and_then(|person| person.news(row::state(incident)));
+    let news = match (news, person) {
+        (None, Some(person)) if person.knows() && !people::know_who_took(connection, incident, &settled)? => {
+            Some(Kind::Acknowledged)
+        }
+        (news, _) => news,
+    };
     let reminder = routing.reminder(&settled, incident, now);
     let reminder = match reminder {
         Some(_) if is_reminded(connection, incident.id, &settled)? => None,
@@ -170,28 +176,4 @@ pub(super) fn give_up(
         settled.add(after_death(connection, id, now, routing)?);
     }
     Ok(settled)
-}
-
-/// The notifications that were given up, of one sink or of all, in the order they were made.
-pub(super) fn dead(connection: &Connection, sink: Option<&str>) -> rusqlite::Result<Vec<i64>> {
-    let of_sink = sink.map_or("?1 IS NULL", |_| "sink = ?1");
-    let query = format!(
-        "SELECT id FROM notification INDEXED BY notification_dead WHERE state = 'dead' AND {of_sink} ORDER BY id"
-    );
-    connection.prepare_cached(&query)?.query_map([sink], |row| row.get(0))?.collect()
-}
-
-/// Makes some due again that are dead or wait.
-pub(super) fn retry(connection: &Connection, ids: &[i64], now: Timestamp) -> rusqlite::Result<Retried> {
-    let update = "UPDATE notification SET state = 'pending', owed_at = ?1, due_at = ?1, held_by = NULL, settled_at = NULL, \
-                  batch = NULL WHERE id = ?2 AND state IN ('dead', 'pending') AND leased = 0 RETURNING sink";
-    let mut statement = connection.prepare_cached(update)?;
-    let mut retried = Retried::default();
-    for id in ids {
-        if let Some(sink) = statement.query_row([now.as_millisecond(), *id], |row| row::text(row, 0)).optional()? {
-            retried.notifications.push(*id);
-            retried.sinks.insert(sink);
-        }
-    }
-    Ok(retried)
 }

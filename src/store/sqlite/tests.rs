@@ -1,15 +1,18 @@
+use std::os::unix::fs::PermissionsExt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use linedown_sinks::{FailureKind, Kind, Reason};
 use tempfile::TempDir;
 
+mod belated;
 mod damaged;
 mod flapping;
 mod formats;
 mod found;
 mod generated;
 mod notices;
+mod retry;
 mod timing;
 mod unreadable;
 
@@ -276,7 +279,7 @@ async fn a_dead_letter_can_be_sent_again() {
     life.settle(&due[0], 3, dead()).await;
     let id = due[0].notification.id;
     let retried = life.store.retry(Which::Dead { sink: Some("slack".into()) }, from_millis(50_000)).await.unwrap();
-    assert_eq!(retried.notifications, [id]);
+    assert_eq!(retried.notifications, BTreeSet::from([id]));
     let due = life.lease("slack", 50).await;
     assert_eq!((due[0].notification.id, due[0].owed_at), (id, from_millis(50_000)));
     assert_eq!(life.store.retry(Which::These(vec![id, 999]), from_millis(51_000)).await.unwrap(), Retried::default());
@@ -314,7 +317,6 @@ async fn what_a_person_sets_free_is_set_free_in_steps() {
     let all = Which::Dead { sink: None };
     let retried = life.store.retry(all, from_millis(50_000)).await.unwrap();
     assert_eq!((retried.notifications.len(), retried.sinks.len()), (MANY + 1, 2));
-    assert!(retried.notifications.is_sorted());
     assert!(in_steps(before), "{}", commits.load(Ordering::SeqCst) - before);
 
     let silence = life.silence("{}", 0, 1000).await;
@@ -447,6 +449,16 @@ async fn nothing_is_kept_for_ever() {
     while prune(1000, 1000).await.more {}
     assert_eq!(kept().await, [0, 0, 0, 0]);
     assert_eq!(life.down(2000).await.change, "opened");
+}
+
+#[tokio::test]
+async fn a_store_is_for_its_owner_alone() {
+    let life = Life::with(&["slack"]);
+    life.down(1).await;
+    for file in ["x.db", "x.db-wal", "x.db-shm"] {
+        let mode = std::fs::metadata(life.folder.path().join(file)).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o600, "{file}");
+    }
 }
 
 #[tokio::test]

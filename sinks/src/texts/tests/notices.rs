@@ -4,7 +4,7 @@ use super::super::reader::Language;
 use super::super::samples;
 use super::shown::{error, timely};
 use super::texts;
-use crate::{Kind, Reason, Standing};
+use crate::{Item, Kind, Reason, Standing};
 
 #[test]
 fn what_is_no_outage_is_not_told_as_one() {
@@ -127,6 +127,43 @@ Incident: 7
 Rule: gold customers
 Message: 12"
     );
+}
+
+#[test]
+fn what_is_not_watched_any_more_is_not_called_right() {
+    let english = texts(Language::English, "UTC");
+    let portuguese = texts(Language::BrazilianPortuguese, "UTC");
+    let mut left = timely(Kind::Resolved, Reason::SinkFailing, true);
+    left.incident.unwatched = true;
+    assert_eq!(english.title(&left), "⚪ linedown's sink ops-slack is not watched any more");
+    assert_eq!(portuguese.title(&left), "⚪ Canal ops-slack do linedown não está mais sob acompanhamento");
+    let text = english.text(&left);
+    assert!(text.contains("When it was last looked at, it was still so: its messages do not arrive."), "{text}");
+    assert!(!text.contains("Nothing more needs to be done") && !text.contains("right again"), "{text}");
+
+    let item = |unwatched: bool, name: &str| {
+        let mut incident = timely(Kind::Resolved, Reason::WebhookDrift, true).incident;
+        (incident.unwatched, incident.instance.id) = (unwatched, name.to_owned());
+        Item { notification: 1, kind: Kind::Resolved, incident, flapping: None }
+    };
+    for (items, en, pt) in [
+        (
+            [item(true, "A"), item(true, "B")],
+            "⚪ 2 lines are not watched any more",
+            "⚪ 2 linhas não mais sob acompanhamento",
+        ),
+        (
+            [item(true, "A"), item(false, "B")],
+            "🟢 2 lines are right again or not watched any more",
+            "🟢 2 linhas de volta ao normal ou não mais sob acompanhamento",
+        ),
+        ([item(false, "A"), item(false, "B")], "🟢 2 lines are right again", "🟢 2 linhas voltaram ao normal"),
+    ] {
+        let mut digest = samples::digest(2);
+        digest.incident = items[0].incident.clone();
+        digest.items = items.into();
+        assert_eq!((english.title(&digest).as_str(), portuguese.title(&digest).as_str()), (en, pt));
+    }
 }
 
 #[test]

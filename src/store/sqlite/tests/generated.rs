@@ -167,6 +167,10 @@ impl<'s> World<'s> {
                 let life = self.life();
                 life.store.give_up(SINKS[*sink], now, "unreachable", now, Arc::clone(&life.routing)).await.unwrap();
             }
+            Step::Retry => {
+                let now = from_millis(self.now * 1000);
+                self.life().store.retry(Which::Dead { sink: None }, now).await.unwrap();
+            }
         }
         Ok(())
     }
@@ -388,6 +392,7 @@ proptest! {
             world.live(&Step::Finish(Ending::Delivered)).await?;
             world.settle_down().await?;
             invariants::reminders_are_ahead(&world).await?;
+            invariants::who_knows_hears_who_took_it(&world).await?;
             world.end().await?;
             invariants::hold(&world).await
         })?;

@@ -18,7 +18,7 @@ impl Life {
     }
 }
 
-use EventKind::{Connected, Disconnected};
+use EventKind::{Connected, Disconnected, Unwatched};
 use Reason::{Expiring, Other, SessionExpired, WebhookDrift};
 
 #[tokio::test]
@@ -63,6 +63,21 @@ async fn what_is_amiss_stands_beside_an_outage() {
     assert!(life.is_open(WebhookDrift).await, "a connect does not mend what is registered");
     assert_eq!(life.found(Connected, WebhookDrift, 30).await.change, "closed");
     assert!(!life.is_open(WebhookDrift).await && life.is_open(Expiring).await);
+}
+
+#[tokio::test]
+async fn what_nobody_watches_any_more_ends_and_is_told_as_that() {
+    let life = Life::with(&["slack"]);
+    for (second, end, unwatched) in [(10, Unwatched, true), (20, Connected, false)] {
+        life.found(Disconnected, WebhookDrift, second).await;
+        assert_eq!(life.deliver_all("slack", second).await, [Kind::Down]);
+        assert_eq!(life.found(end, WebhookDrift, second + 5).await.change, "closed");
+        let told = life.lease("slack", second + 5).await;
+        assert_eq!(told.iter().map(|told| told.notification.incident.unwatched).collect::<Vec<_>>(), [unwatched]);
+        let row = life.store.incident(told[0].notification.incident.id).await.unwrap().unwrap().incident;
+        assert_eq!(row.unwatched, unwatched);
+    }
+    assert_eq!(life.found(Unwatched, WebhookDrift, 40).await.event, 0, "there is nothing to end");
 }
 
 #[tokio::test]

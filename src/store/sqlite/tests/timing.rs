@@ -12,7 +12,7 @@ use crate::store::view::SilenceRow;
 const MINUTE: i64 = 60;
 const HOUR: i64 = 3600;
 
-fn to_slack() -> Rule {
+pub(super) fn to_slack() -> Rule {
     rule("all", "{}", &["slack"], false)
 }
 
@@ -36,7 +36,7 @@ impl Life {
         self.store.silence(row).await.unwrap()
     }
 
-    async fn storm(&self, lines: std::ops::Range<i64>, kind: EventKind, second: i64) {
+    pub(super) async fn storm(&self, lines: std::ops::Range<i64>, kind: EventKind, second: i64) {
         for line in lines {
             self.webhook_of(&format!("line {line}"), kind, Reason::Other, second).await;
         }
@@ -141,6 +141,46 @@ async fn what_is_taken_is_not_mentioned_again() {
         life.states(1).await,
         pairs(&[("down", "delivered"), ("reminder", "withdrawn"), ("acknowledged", "delivered")])
     );
+}
+
+/// Told an hour after the beginning that it is still down, when somebody takes it.
+async fn reminded_while_it_is_taken() -> (Life, Due) {
+    let life = Life::by(Rule { remind: vec![Duration::from_hours(1)], ..to_slack() });
+    life.down(0).await;
+    assert_eq!(life.deliver_all("slack", 1).await, [Kind::Down]);
+    let reminder = life.lease("slack", HOUR).await.remove(0);
+    life.store.acknowledge(1, "ana", "a test", from_millis((HOUR + 1) * 1000)).await.unwrap();
+    assert_eq!(life.deliver_all("slack", HOUR + 2).await, [], "nothing is added while it is unknown what they heard");
+    (life, reminder)
+}
+
+#[tokio::test]
+async fn who_has_a_message_on_its_way_when_it_is_taken_hears_of_that_afterwards() {
+    for outcome in [Outcome::Delivered("ok".into()), dead()] {
+        let (life, reminder) = reminded_while_it_is_taken().await;
+        assert!(life.settle(&reminder, HOUR + 4, outcome).await.sinks.contains("slack"));
+        assert_eq!(life.deliver_all("slack", HOUR + 4).await, [Kind::Acknowledged]);
+        assert_eq!(life.deliver_all("slack", 100 * HOUR).await, []);
+    }
+}
+
+#[tokio::test]
+async fn who_is_told_by_a_later_try_that_it_is_taken_is_not_told_twice() {
+    let (life, reminder) = reminded_while_it_is_taken().await;
+    let due_at = from_millis((HOUR + 9) * 1000);
+    life.settle(&reminder, HOUR + 4, Outcome::Again { kind: FailureKind::Busy, why: "503".into(), due_at }).await;
+    assert_eq!(life.deliver_all("slack", HOUR + 9).await, [Kind::Reminder]);
+    assert_eq!(life.deliver_all("slack", 100 * HOUR).await, []);
+}
+
+#[tokio::test]
+async fn who_hears_first_what_was_on_its_way_when_it_was_taken_hears_of_that_too() {
+    let life = Life::with(&["slack"]);
+    life.down(0).await;
+    let first = life.lease("slack", 1).await.remove(0);
+    life.store.acknowledge(1, "ana", "a test", from_millis(2000)).await.unwrap();
+    life.settle(&first, 3, Outcome::Delivered("ok".into())).await;
+    assert_eq!(life.deliver_all("slack", 4).await, [Kind::Acknowledged]);
 }
 
 #[tokio::test]

@@ -42,15 +42,38 @@ pub(super) async fn reminders_are_ahead(world: &World<'_>) -> Result<(), TestCas
     Ok(())
 }
 
+/// Whoever was told of an outage that goes on hears that somebody has taken it.
+pub(super) async fn who_knows_hears_who_took_it(world: &World<'_>) -> Result<(), TestCaseError> {
+    let rows = rows(world).await;
+    for told in world.told.iter().filter(|told| !told.closed && !jumps(world)) {
+        let past = &world.past[&told.incident];
+        let Some(taken) = past.acknowledged.filter(|_| past.closed_heard.is_none()) else { continue };
+        let heard = world.told.iter().any(|other| {
+            (other.incident, &other.sink, &other.recipient) == (told.incident, &told.sink, &told.recipient)
+                && other.at >= taken
+        });
+        let hears = rows.iter().any(|row| {
+            let later = matches!(row.kind.as_str(), "reminder" | "escalation") && row.tries == 0;
+            (row.incident, &row.sink, &row.recipient) == (told.incident, &told.sink, &told.recipient)
+                && (row.kind == "acknowledged" || (row.state == "pending" && !later))
+        });
+        prop_assert!(heard || hears, "they do not hear who took it: {:?} {:?}", told, rows);
+    }
+    Ok(())
+}
+
 /// What must be true when the story has ended.
 pub(super) async fn hold(world: &World<'_>) -> Result<(), TestCaseError> {
     let rows = rows(world).await;
     for row in &rows {
         prop_assert!(row.state != "pending", "not settled: {:?}", row);
     }
+    let mut names = BTreeMap::new();
     for told in &world.told {
         a_rule_names(world, told)?;
         not_before_its_time(world, told)?;
+        let first = names.entry(&told.message).or_insert(told);
+        prop_assert_eq!((first.at, first.attempt), (told.at, told.attempt), "two messages of one name: {:?}", told);
     }
     for (id, past) in &world.past {
         prop_assert!(past.closed_at.is_some());

@@ -74,6 +74,8 @@ pub(super) enum Step {
     Silence(Option<usize>, i64),
     EndSilence,
     GiveUp(usize),
+    /// All that was given up is sent again.
+    Retry,
 }
 
 #[derive(Clone, Debug)]
@@ -239,6 +241,7 @@ fn step() -> impl Strategy<Value = Step> {
             .prop_map(|(line, seconds)| Step::Silence(line, seconds)),
         1 => Just(Step::EndSilence),
         1 => (0_usize..3).prop_map(Step::GiveUp),
+        1 => Just(Step::Retry),
     ]
 }
 
