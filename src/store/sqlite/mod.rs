@@ -12,6 +12,7 @@ mod line;
 mod listing;
 mod log;
 mod look;
+mod notification;
 mod opening;
 mod owe;
 mod people;

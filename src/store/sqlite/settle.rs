@@ -8,7 +8,7 @@ use linedown_sinks::{Incident, Kind};
 use rusqlite::{Connection, params};
 
 use super::super::{Outcome, Settled, Settlement};
-use super::{people, row};
+use super::{notification, people, row};
 use crate::rule::{Owed, Routing};
 
 /// Most notifications given up or made due in one go.
@@ -76,7 +76,7 @@ fn after_death(connection: &Connection, id: i64, now: Timestamp, routing: &Routi
     let tried = sinks_tried(connection, id)?;
     let told_instead = routing.fallback(&lost, &tried, &incident);
     for owed in &told_instead {
-        row::owe(connection, incident.id, owed, Some(id), now)?;
+        notification::add(connection, incident.id, owed, Some(id), now)?;
     }
     let mut sinks = go_on(connection, lost, &incident, now, routing)?;
     let untold = usize::from(told_instead.is_empty());
@@ -108,7 +108,7 @@ fn go_on(
     };
     let next: Vec<Owed> = news.map(|kind| Owed { kind, ..settled }).into_iter().chain(reminder).collect();
     for owed in &next {
-        row::owe(connection, incident.id, owed, None, now)?;
+        notification::add(connection, incident.id, owed, None, now)?;
     }
     Ok(next.into_iter().map(|owed| owed.sink).collect())
 }
