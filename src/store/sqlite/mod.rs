@@ -163,14 +163,14 @@ impl Store for Sqlite {
         self.writer.write_or_refuse(work).await
     }
 
-    async fn open(
+    async fn open_lines(
         &self,
         source: &str,
         reason: Reason,
         among: Option<Vec<String>>,
     ) -> Result<BTreeSet<String>, StoreError> {
         let key = line::key(source, reason).into_owned();
-        self.read(move |connection| look::open(connection, &key, among)).await
+        self.read(move |connection| look::open_lines(connection, &key, among)).await
     }
 
     async fn noticed(&self) -> Result<BTreeSet<String>, StoreError> {
@@ -257,7 +257,7 @@ impl Store for Sqlite {
         self.read(move |connection| look::delivery(connection, id)).await
     }
 
-    async fn silence(&self, silence: SilenceRow) -> Result<i64, StoreError> {
+    async fn add_silence(&self, silence: SilenceRow) -> Result<i64, StoreError> {
         self.writer.write(move |connection| silence::make(connection, &silence)).await
     }
 
@@ -304,7 +304,7 @@ impl Store for Sqlite {
         self.writer.write(move |connection| set_back::set_back(connection, now, limit)).await
     }
 
-    async fn damaged(&self) {
+    async fn met_damage(&self) {
         self.damage.met().await;
     }
 
