@@ -12,7 +12,7 @@ use super::{notification, people, row};
 use crate::rule::{Owed, Routing};
 
 /// Most notifications given up or made due in one go.
-pub(super) const AT_ONCE: usize = 1000;
+pub(super) const AT_ONCE: u32 = 1000;
 
 pub(super) fn settle(connection: &Connection, settlement: &Settlement, routing: &Routing) -> rusqlite::Result<Settled> {
     let mut settled = Settled::default();
@@ -166,9 +166,8 @@ pub(super) fn give_up(
     let query =
         "SELECT id FROM notification WHERE sink = ? AND state = 'pending' AND leased = 0 AND owed_at <= ? LIMIT ?";
     let mut statement = connection.prepare_cached(query)?;
-    let limit = i64::try_from(AT_ONCE).unwrap_or(i64::MAX);
     let ids: Vec<i64> = statement
-        .query_map(params![sink, owed_before.as_millisecond(), limit], |row| row.get(0))?
+        .query_map(params![sink, owed_before.as_millisecond(), AT_ONCE], |row| row.get(0))?
         .collect::<rusqlite::Result<_>>()?;
     let mut settled = Settled::default();
     for id in ids {
