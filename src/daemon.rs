@@ -75,7 +75,7 @@ pub async fn run(
     loop {
         tokio::select! {
             _ = signals.stop.changed() => break,
-            () = store.damaged() => return Err(StartError::Damaged),
+            () = store.met_damage() => return Err(StartError::Damaged),
             Some(()) = signals.reload.recv() => {
                 daemon.reload(&load).await;
                 // Less may be kept now.

@@ -31,7 +31,7 @@ pub trait Store: Send + Sync {
 
     /// The instances of a source that have an open incident of a reason, of all outages together if the reason is one;
     /// all of them, or those among some.
-    async fn open(
+    async fn open_lines(
         &self,
         source: &str,
         reason: Reason,
@@ -84,7 +84,7 @@ pub trait Store: Send + Sync {
     async fn linked(&self, purpose: Purpose, token: &str, now: Timestamp) -> Result<Option<Delivery>, StoreError>;
 
     /// Keeps a silence; answers its number.
-    async fn silence(&self, silence: SilenceRow) -> Result<i64, StoreError>;
+    async fn add_silence(&self, silence: SilenceRow) -> Result<i64, StoreError>;
 
     /// Silences that end or ended after a moment, the latest first.
     async fn silences(&self, ended_after: Timestamp) -> Result<Vec<SilenceRow>, StoreError>;
@@ -114,7 +114,7 @@ pub trait Store: Send + Sync {
     async fn set_back(&self, now: Timestamp, limit: u32) -> Result<usize, StoreError>;
 
     /// Waits until it turns out not to read as it was written. Only a new start mends that.
-    async fn damaged(&self);
+    async fn met_damage(&self);
 
     /// Whether it can write now.
     async fn writable(&self) -> Result<(), StoreError>;

@@ -8,8 +8,8 @@ use rusqlite::{Connection, params};
 
 use super::super::Accepted;
 use super::line::{Known, known, remember, seen_before};
-use super::owe::{Terms, changed, owe, withdraw};
-use super::row;
+use super::owe::{Terms, changed, owe};
+use super::{notification, row};
 use crate::incident::Change;
 use crate::rule::Routing;
 use crate::source::Event;
@@ -105,7 +105,7 @@ fn apply(
             id
         }
         (Change::Closed { closed_at }, Some(id)) => {
-            withdraw(connection, id, closed_at.min(event.received_at), event.received_at)?;
+            notification::withdraw_over(connection, id, closed_at.min(event.received_at), event.received_at)?;
             let update = "UPDATE incident SET closed_at = ?, phone = coalesce(phone, ?) WHERE id = ?";
             connection.prepare_cached(update)?.execute(params![closed_at.as_millisecond(), event.phone, id])?;
             id

@@ -14,7 +14,7 @@ use super::super::{Due, Leased};
 use super::candidate::{Candidate, OLDEST, columns, has_arrived, undelivered};
 use super::gathering::Group;
 use super::silence::Silences;
-use super::{flapping, line, row};
+use super::{flapping, line, notification};
 use crate::clock::from_millis;
 use crate::link::{self, Purpose};
 use crate::rule::timing::{Silence, held};
@@ -75,7 +75,7 @@ impl Lessor<'_> {
             _ if candidate.has_something_to_say => return Ok(false),
             _ => "they know that it is over",
         };
-        row::withdraw(connection, notification.id, why, self.now)?;
+        notification::withdraw(connection, notification.id, why, self.now)?;
         Ok(true)
     }
 

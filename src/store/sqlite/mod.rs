@@ -12,6 +12,7 @@ mod line;
 mod listing;
 mod log;
 mod look;
+mod notification;
 mod opening;
 mod owe;
 mod people;
@@ -162,14 +163,14 @@ impl Store for Sqlite {
         self.writer.write_or_refuse(work).await
     }
 
-    async fn open(
+    async fn open_lines(
         &self,
         source: &str,
         reason: Reason,
         among: Option<Vec<String>>,
     ) -> Result<BTreeSet<String>, StoreError> {
         let key = line::key(source, reason).into_owned();
-        self.read(move |connection| look::open(connection, &key, among)).await
+        self.read(move |connection| look::open_lines(connection, &key, among)).await
     }
 
     async fn noticed(&self) -> Result<BTreeSet<String>, StoreError> {
@@ -257,7 +258,7 @@ impl Store for Sqlite {
         self.read(move |connection| look::delivery(connection, id)).await
     }
 
-    async fn silence(&self, silence: SilenceRow) -> Result<i64, StoreError> {
+    async fn add_silence(&self, silence: SilenceRow) -> Result<i64, StoreError> {
         self.writer.write(move |connection| silence::make(connection, &silence)).await
     }
 
@@ -304,7 +305,7 @@ impl Store for Sqlite {
         self.writer.write(move |connection| set_back::set_back(connection, now, limit)).await
     }
 
-    async fn damaged(&self) {
+    async fn met_damage(&self) {
         self.damage.met().await;
     }
 
@@ -338,7 +339,7 @@ impl Store for Sqlite {
     async fn deliveries(&self, query: DeliveryQuery) -> Result<Vec<Delivery>, StoreError> {
         let (query, mut before, mut found) = (Arc::new(query), i64::MAX, Vec::new());
         loop {
-            let (query, limit) = (Arc::clone(&query), query.limit.unwrap_or(MOST).min(MOST) - found.len());
+            let (query, limit) = (Arc::clone(&query), query.limit.unwrap_or(MOST).min(MOST + 1) - found.len());
             let step = self.read(move |connection| listing::deliveries(connection, &query, before, limit)).await?;
             let is_full = step.found.len() == limit;
             found.extend(step.found);

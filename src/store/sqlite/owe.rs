@@ -5,6 +5,7 @@ use linedown_sinks::{Incident, Kind};
 use rusqlite::{Connection, params};
 
 use super::gathering::Group;
+use super::notification::{self, BACK_IN_TIME};
 use super::silence::Silences;
 use super::{flapping, people, row};
 use crate::incident::Change;
@@ -45,13 +46,17 @@ pub(super) fn owe(
                 (owed, nothing.then_some(BACK_IN_TIME))
             }
         };
-        let until =
-            if why.is_none() { gathered_until(connection, &owed, incident, terms, &mut silences)? } else { None };
-        let id = row::owe_gathered(connection, incident.id, &owed, None, until, now)?;
-        match why {
-            Some(why) => row::withdraw(connection, id, why, now)?,
-            None => left.push((until.unwrap_or(owed.due_at), owed.sink)),
+        if let Some(why) = why {
+            let id = notification::add(connection, incident.id, &owed, None, now)?;
+            notification::withdraw(connection, id, why, now)?;
+            continue;
         }
+        let owed = match gathered_until(connection, &owed, incident, terms, &mut silences)? {
+            Some(until) => Owed { due_at: until, held_by: None, ..owed },
+            None => owed,
+        };
+        notification::add(connection, incident.id, &owed, None, now)?;
+        left.push((owed.due_at, owed.sink));
     }
     if last.is_some() && (is_new || matches!(change, Change::Worsened | Change::Closed { .. })) {
         flapping::extend(connection, incident, routing, now)?;
@@ -135,24 +140,5 @@ fn came_to_nothing(owed: &Owed, incident: &Incident) -> bool {
         && incident.closed_at.is_some_and(|closed_at| closed_at < owed.due_at)
 }
 
-/// What was to be sent later than the line was `back` need not be any more. What was due by then, or was tried, is
-/// still owed.
-pub(super) fn withdraw(
-    connection: &Connection,
-    incident: i64,
-    back: Timestamp,
-    now: Timestamp,
-) -> rusqlite::Result<()> {
-    let update = "UPDATE notification SET state = 'withdrawn', settled_at = ?2, detail = ?3 \
-                  WHERE incident = ?1 AND state = 'pending' AND leased = 0 AND attempts = 0 \
-                  AND kind NOT IN ('flapping', 'steady') AND (kind = 'reminder' OR (held_by IS NOT NULL AND due_at > ?4))";
-    let values = params![incident, now.as_millisecond(), BACK_IN_TIME, back.as_millisecond()];
-    connection.prepare_cached(update)?.execute(values)?;
-    Ok(())
-}
-
 /// What is withdrawn for this is told in the tally of a line that flaps.
 const KEPT_QUIET: &str = "the line is flapping: this outage is told in the tally";
-
-/// What is withdrawn for this was to be told only of a line that is still down.
-const BACK_IN_TIME: &str = "the line was back before it was due";

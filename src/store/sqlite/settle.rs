@@ -8,11 +8,11 @@ use linedown_sinks::{Incident, Kind};
 use rusqlite::{Connection, params};
 
 use super::super::{Outcome, Settled, Settlement};
-use super::{people, row};
+use super::{notification, people, row};
 use crate::rule::{Owed, Routing};
 
 /// Most notifications given up or made due in one go.
-pub(super) const AT_ONCE: usize = 1000;
+pub(super) const AT_ONCE: u32 = 1000;
 
 pub(super) fn settle(connection: &Connection, settlement: &Settlement, routing: &Routing) -> rusqlite::Result<Settled> {
     let mut settled = Settled::default();
@@ -76,7 +76,7 @@ fn after_death(connection: &Connection, id: i64, now: Timestamp, routing: &Routi
     let tried = sinks_tried(connection, id)?;
     let told_instead = routing.fallback(&lost, &tried, &incident);
     for owed in &told_instead {
-        row::owe(connection, incident.id, owed, Some(id), now)?;
+        notification::add(connection, incident.id, owed, Some(id), now)?;
     }
     let mut sinks = go_on(connection, lost, &incident, now, routing)?;
     let untold = usize::from(told_instead.is_empty());
@@ -108,7 +108,7 @@ fn go_on(
     };
     let next: Vec<Owed> = news.map(|kind| Owed { kind, ..settled }).into_iter().chain(reminder).collect();
     for owed in &next {
-        row::owe(connection, incident.id, owed, None, now)?;
+        notification::add(connection, incident.id, owed, None, now)?;
     }
     Ok(next.into_iter().map(|owed| owed.sink).collect())
 }
@@ -166,9 +166,8 @@ pub(super) fn give_up(
     let query =
         "SELECT id FROM notification WHERE sink = ? AND state = 'pending' AND leased = 0 AND owed_at <= ? LIMIT ?";
     let mut statement = connection.prepare_cached(query)?;
-    let limit = i64::try_from(AT_ONCE).unwrap_or(i64::MAX);
     let ids: Vec<i64> = statement
-        .query_map(params![sink, owed_before.as_millisecond(), limit], |row| row.get(0))?
+        .query_map(params![sink, owed_before.as_millisecond(), AT_ONCE], |row| row.get(0))?
         .collect::<rusqlite::Result<_>>()?;
     let mut settled = Settled::default();
     for id in ids {

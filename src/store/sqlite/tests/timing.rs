@@ -33,7 +33,7 @@ impl Life {
             made_by: "ana".into(),
             made_at: at(from),
         };
-        self.store.silence(row).await.unwrap()
+        self.store.add_silence(row).await.unwrap()
     }
 
     pub(super) async fn storm(&self, lines: std::ops::Range<i64>, kind: EventKind, second: i64) {
