@@ -15,7 +15,7 @@ use super::gathering::Group;
 use super::{flapping, row, silence};
 use crate::clock::from_millis;
 use crate::link::{self, Purpose};
-use crate::rule::timing::{Silence, held};
+use crate::rule::timing::{Held, Silence};
 use crate::rule::{Routing, Rule};
 
 /// Most notifications in one message, so that taking them in hand keeps no webhook waiting; the rest of a group leaves
@@ -95,7 +95,7 @@ impl Lessor<'_> {
         if notification.attempt > 1 {
             return Ok(0);
         }
-        if let Some(held) = self.held(notification, silences) {
+        if let Some(held) = self.held(sink, notification, silences) {
             let update = "UPDATE notification SET due_at = ?, owed_at = ?1, held_by = ? WHERE id = ?";
             let values = params![held.until.as_millisecond(), held.by, notification.id];
             return connection.prepare_cached(update)?.execute(values);
@@ -119,9 +119,9 @@ impl Lessor<'_> {
         ])
     }
 
-    fn held(&self, notification: &Notification, silences: &[Silence]) -> Option<crate::rule::timing::Held> {
-        let rule = self.rule(notification);
-        held(notification.kind, &notification.incident, rule, silences, &self.routing.quiet, self.now)
+    fn held(&self, sink: &str, notification: &Notification, silences: &[Silence]) -> Option<Held> {
+        let Notification { kind, rule, incident, .. } = notification;
+        self.routing.held(*kind, (sink, rule.as_deref()), incident, silences, self.now)
     }
 
     /// Takes a notification in hand, with everything of its group that is due.
@@ -211,7 +211,7 @@ impl Lessor<'_> {
         let mut statement = connection.prepare_cached(&query)?;
         let together = statement.query_map(values, |row| self.read(row))?.collect::<rusqlite::Result<_>>()?;
         let mut together = self.still_to_be_said(connection, together)?;
-        together.retain(|part| self.held(&part.notification, silences).is_none());
+        together.retain(|part| self.held(sink, &part.notification, silences).is_none());
         Ok(if together.len() > 1 { together } else { Vec::new() })
     }
 

@@ -21,6 +21,7 @@ mod set_back;
 mod settle;
 mod silence;
 mod soundness;
+mod waiting;
 mod writer;
 
 use std::collections::{BTreeMap, BTreeSet};

@@ -1,0 +1,72 @@
+//! What waits is looked at again: its line got worse, or the config is another one.
+
+use jiff::Timestamp;
+use linedown_sinks::Incident;
+use rusqlite::{Connection, Row, params};
+
+use super::{row, silence};
+use crate::clock::from_millis;
+use crate::rule::{Owed, Routing};
+
+/// One notification that waits.
+struct Waiting {
+    id: i64,
+    /// It has been tried, or is on its way: when it is tried again is not for rules to say.
+    tried: bool,
+    owed: Owed,
+}
+
+/// The columns of one, for [`Waiting::read`].
+const COLUMNS: &str = "notification.id, leased OR attempts > 0, rule, sink, recipient, kind, wants_resolved, grouping, due_at, held_by, since";
+
+impl Waiting {
+    fn read(row: &Row<'_>, first: usize) -> rusqlite::Result<Self> {
+        let owed = Owed {
+            rule: row::text(row, first + 2)?,
+            sink: row::text(row, first + 3)?,
+            recipient: row::text(row, first + 4)?,
+            kind: row::kind(row, first + 5)?,
+            resolved: row.get(first + 6)?,
+            group: row::text(row, first + 7)?,
+            due_at: from_millis(row.get(first + 8)?),
+            held_by: row::text_or_null(row, first + 9)?,
+            since: row.get::<_, Option<i64>>(first + 10)?.map(from_millis),
+        };
+        Ok(Self { id: row.get(first)?, tried: row.get(first + 1)?, owed })
+    }
+
+    /// Writes down what it has become; answers when it is due and for which sink, if that has changed.
+    fn becomes(self, connection: &Connection, owed: Owed) -> rusqlite::Result<Option<(Timestamp, String)>> {
+        let Self { id, tried, owed: before } = self;
+        let (due_at, held_by) = if tried { (before.due_at, &before.held_by) } else { (owed.due_at, &owed.held_by) };
+        // Patience does not count while something is held back.
+        let update = "UPDATE notification SET rule = ?2, wants_resolved = ?3, grouping = ?4, due_at = ?5, \
+                      owed_at = CASE WHEN held_by IS NULL THEN owed_at ELSE ?5 END, held_by = ?6 WHERE id = ?1";
+        let values = params![id, owed.rule, owed.resolved, owed.group, due_at.as_millisecond(), held_by];
+        connection.prepare_cached(update)?.execute(values)?;
+        Ok((due_at != before.due_at).then_some((due_at, owed.sink)))
+    }
+}
+
+/// An incident got worse: what waits is heard sooner, and by more urgent rules. Answers what is due at another time, and
+/// for which sink.
+pub(super) fn hasten(
+    connection: &Connection,
+    incident: &Incident,
+    routing: &Routing,
+    now: Timestamp,
+) -> rusqlite::Result<Vec<(Timestamp, String)>> {
+    let query = format!("SELECT {COLUMNS} FROM notification WHERE incident = ? AND state = 'pending'");
+    let mut statement = connection.prepare_cached(&query)?;
+    let waiting: Vec<Waiting> =
+        statement.query_map([incident.id], |row| Waiting::read(row, 0))?.collect::<rusqlite::Result<_>>()?;
+    let silences = silence::in_force(connection, now)?;
+    let mut due = Vec::new();
+    for waiting in waiting {
+        let owed = routing.sooner(waiting.owed.clone(), incident, &silences, now);
+        if owed != waiting.owed {
+            due.extend(waiting.becomes(connection, owed)?);
+        }
+    }
+    Ok(due)
+}
