@@ -139,6 +139,7 @@ impl Daemon {
             Arc::clone(&gateways),
         ));
         while store.set_back(clock::now(), SET_BACK_AT_ONCE).await? > 0 {}
+        store.hold_again(clock::now(), Arc::clone(&config.routing)).await?;
         delivery.assign(built, &store.owing().await?);
         let certificate = config.server.tls.is_some().then(Served::new);
         let encryption = certificate.as_ref().map(Served::server).transpose()?;

@@ -13,6 +13,7 @@ impl Daemon {
         systemd::reloading();
         let succeeded = self.swap(load).await;
         if succeeded {
+            self.hold_again().await;
             self.warn_of_what_nobody_can_end().await;
         }
         self.hook.metrics.reloaded(succeeded);

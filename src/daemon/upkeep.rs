@@ -1,5 +1,7 @@
 //! What is over and old is forgotten, and what a wrong clock wrote is made to fit: in steps that keep no webhook waiting.
 
+use std::sync::Arc;
+
 use super::Daemon;
 use crate::clock;
 
@@ -26,6 +28,16 @@ impl Daemon {
                 incidents,
                 "lines are down by a source that is not in the config, so nobody will report them back; put it back, or stop their reminders with `linedown ack`"
             );
+        }
+    }
+
+    /// Quiet hours, and what is critical, are others now.
+    pub(super) async fn hold_again(&self) {
+        match self.store.hold_again(clock::now(), Arc::clone(&self.config.routing)).await {
+            Ok(sinks) => self.hook.delivery.wake(&sinks),
+            Err(error) => {
+                tracing::error!(error = %error, "cannot look again at what quiet hours hold back; reload once more once the store writes again");
+            }
         }
     }
 

@@ -67,6 +67,7 @@ mod tests {
     use linedown_sinks::Reason;
 
     use super::super::tests::{incident, routing, rule};
+    use super::super::timing::Quiet;
     use super::super::{Rule, Step};
     use super::*;
     use crate::clock::from_millis;
@@ -119,6 +120,35 @@ mod tests {
             assert_eq!((becomes.due_at, becomes.held_by.unwrap_or_default().as_str()), (at(due_at), held_by), "{what}");
             let by = if kind == Kind::Down || kind == Kind::Reminder { "banned" } else { "all" };
             assert_eq!(becomes.rule, by, "{what}");
+        }
+    }
+
+    #[test]
+    fn what_is_held_back_is_held_back_as_the_config_has_it_now() {
+        let night = |from: &str, to: &str| Quiet {
+            name: "night".to_owned(),
+            matcher: Matcher::default(),
+            // 1970 began on a Thursday.
+            days: vec![jiff::civil::Weekday::Thursday],
+            from: from.parse().unwrap(),
+            to: to.parse().unwrap(),
+            time_zone: jiff::tz::TimeZone::UTC,
+        };
+        let in_quiet_hours = r#"quiet hours "night""#;
+        for (what, quiet, critical, held_by, expected) in [
+            ("as before", vec![night("00:00", "07:00")], false, in_quiet_hours, (7 * 3600, in_quiet_hours)),
+            ("shorter", vec![night("00:00", "06:00")], false, in_quiet_hours, (6 * 3600, in_quiet_hours)),
+            ("over by now", vec![night("00:00", "01:00")], false, in_quiet_hours, (3600, "")),
+            ("gone", vec![], false, in_quiet_hours, (3600, "")),
+            ("for what is not critical", vec![night("00:00", "07:00")], true, in_quiet_hours, (3600, "")),
+            ("a hold is none of them", vec![], false, "hold of 7h", (7 * 3600, "hold of 7h")),
+        ] {
+            let rule = Rule { critical, ..rule("all", "{}", &["slack"], false) };
+            let routing = Routing { quiet, ..routing(vec![rule]) };
+            let held = waiting(Kind::Down, 7 * 3600, held_by);
+            let becomes = routing.held_again(held, &incident(Reason::Other), &[], at(3600));
+            let (due_at, held_by) = expected;
+            assert_eq!((becomes.due_at, becomes.held_by.unwrap_or_default().as_str()), (at(due_at), held_by), "{what}");
         }
     }
 

@@ -127,6 +127,44 @@ fn whoever_takes_it_by_command_is_named() {
 }
 
 #[test]
+fn what_quiet_hours_hold_back_is_heard_once_the_config_says_so() {
+    let window = |from: &str, to: &str| format!("[[quiet]]\nname = \"rest\"\nfrom = \"{from}\"\nto = \"{to}\"\n");
+    let quiet = [window("00:00", "12:00"), window("12:00", "00:00")].concat();
+    let (normal, critical) =
+        (timed("group_interval = \"0s\"\n"), timed("group_interval = \"0s\"\nseverity = \"critical\"\n"));
+    let mut daemon = Daemon::start(&format!("{quiet}{normal}"));
+    let is_held = |daemon: &Daemon| {
+        eventually("quiet hours to hold it", || {
+            let held = daemon.rows(&["deliveries", "--state", "pending"]).pop()?;
+            held["held_by"].as_str()?.starts_with("quiet hours").then_some(())
+        });
+    };
+    daemon.accept(&down("A"));
+    is_held(&daemon);
+    daemon.configure(&format!("{quiet}{critical}"));
+    daemon.reload();
+    assert_eq!(daemon.wait_for_told(1)[0]["instance"], "A");
+
+    daemon.configure(&format!("{quiet}{normal}"));
+    daemon.reload();
+    daemon.accept(&down("B"));
+    is_held(&daemon);
+    daemon.configure(&normal);
+    daemon.reload();
+    assert_eq!(daemon.wait_for_told(2)[1]["instance"], "B");
+
+    daemon.configure(&format!("{quiet}{normal}"));
+    daemon.reload();
+    daemon.accept(&down("C"));
+    is_held(&daemon);
+    daemon.term();
+    daemon.ended();
+    daemon.configure(&normal);
+    daemon.launch();
+    assert_eq!(daemon.wait_for_told(3)[2]["instance"], "C");
+}
+
+#[test]
 fn a_silence_is_made_listed_and_ended() {
     let daemon = Daemon::start(&timed("group_interval = \"0s\"\n"));
     let made =

@@ -259,6 +259,17 @@ impl Store for Sqlite {
         Ok(Some(sinks))
     }
 
+    async fn hold_again(&self, now: Timestamp, routing: Arc<Routing>) -> Result<BTreeSet<String>, StoreError> {
+        let held = self.read(waiting::in_quiet_hours).await?;
+        let mut sinks = BTreeSet::new();
+        for step in held.chunks(settle::AT_ONCE) {
+            let (step, routing) = (step.to_vec(), Arc::clone(&routing));
+            let work = move |connection: &Connection| waiting::hold_again(connection, &step, &routing, now);
+            sinks.append(&mut self.writer.write(work).await?);
+        }
+        Ok(sinks)
+    }
+
     async fn owing(&self) -> Result<BTreeSet<String>, StoreError> {
         self.read(look::owing).await
     }

@@ -1,11 +1,14 @@
 //! What waits is looked at again: its line got worse, or the config is another one.
 
+use std::collections::BTreeSet;
+
 use jiff::Timestamp;
 use linedown_sinks::Incident;
-use rusqlite::{Connection, Row, params};
+use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::{row, silence};
 use crate::clock::from_millis;
+use crate::rule::timing::QUIET_HOURS;
 use crate::rule::{Owed, Routing};
 
 /// One notification that waits.
@@ -69,4 +72,36 @@ pub(super) fn hasten(
         }
     }
     Ok(due)
+}
+
+/// What quiet hours hold back.
+pub(super) fn in_quiet_hours(connection: &Connection) -> rusqlite::Result<Vec<i64>> {
+    let query = "SELECT id FROM notification WHERE state = 'pending' AND leased = 0 AND held_by LIKE ? || ' %'";
+    connection.prepare_cached(query)?.query_map([QUIET_HOURS], |row| row.get(0))?.collect()
+}
+
+/// Some of what is held back is held back as this config has it. Answers the sinks that have something to do.
+pub(super) fn hold_again(
+    connection: &Connection,
+    ids: &[i64],
+    routing: &Routing,
+    now: Timestamp,
+) -> rusqlite::Result<BTreeSet<String>> {
+    let query = format!(
+        "SELECT {}, {COLUMNS} FROM notification JOIN incident ON incident.id = notification.incident \
+         WHERE notification.id = ? AND state = 'pending' AND leased = 0",
+        row::INCIDENT
+    );
+    let mut statement = connection.prepare_cached(&query)?;
+    let silences = silence::in_force(connection, now)?;
+    let mut sinks = BTreeSet::new();
+    for id in ids {
+        let read = |row: &Row<'_>| Ok((row::incident(row, 0)?, Waiting::read(row, row::INCIDENT_COLUMNS)?));
+        let Some((incident, waiting)) = statement.query_row([id], read).optional()? else { continue };
+        let owed = routing.held_again(waiting.owed.clone(), &incident, &silences, now);
+        if owed != waiting.owed {
+            sinks.extend(waiting.becomes(connection, owed)?.map(|(_, sink)| sink));
+        }
+    }
+    Ok(sinks)
 }
