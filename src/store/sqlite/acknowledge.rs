@@ -27,7 +27,7 @@ pub(super) fn acknowledge(
     let update = "UPDATE incident SET acknowledged_by = ?, acknowledged_from = ?, acknowledged_at = ? WHERE id = ?";
     connection.prepare_cached(update)?.execute(params![by, from, now.as_millisecond(), incident])?;
     let stop = "UPDATE notification SET state = 'withdrawn', settled_at = ?2, detail = ?3 \
-                WHERE incident = ?1 AND state = 'pending' AND leased = 0 AND attempts = 0 AND kind IN ('reminder', 'escalation')";
+                WHERE incident = ?1 AND state = 'pending' AND leased = 0 AND kind IN ('reminder', 'escalation')";
     connection.prepare_cached(stop)?.execute(params![
         incident,
         now.as_millisecond(),

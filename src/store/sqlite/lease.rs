@@ -60,14 +60,15 @@ impl Lessor<'_> {
         Ok(Leased { due, next: next.map(from_millis) })
     }
 
-    /// Whether there is nothing left to say, now that the line is back, or that a lost message has arrived after all; it
-    /// is withdrawn then.
+    /// Whether there is nothing left to say, now that the line is back, that somebody has taken it, or that a lost
+    /// message has arrived after all; it is withdrawn then.
     fn is_stale(&self, connection: &Connection, candidate: &Candidate) -> rusqlite::Result<bool> {
         let notification = &candidate.notification;
         let why = match (notification.kind, candidate.since) {
             (Kind::Flapping, Some(since)) if !flapping::goes_on(connection, notification, since)? => {
                 "it is over: the tally says it all"
             }
+            (Kind::Reminder | Kind::Escalation, _) if is_taken(notification) => "somebody has taken it",
             _ if has_arrived(connection, candidate.lost)? => "what was lost has been delivered after all",
             _ if candidate.has_something_to_say => return Ok(false),
             _ => "they know that it is over",
@@ -259,6 +260,11 @@ impl Lessor<'_> {
         let public_url = self.routing.public_url.as_deref()?;
         Some(link::make(purpose, public_url, self.link_key, notification.id, self.now))
     }
+}
+
+/// Whether somebody has taken an outage that goes on.
+fn is_taken(notification: &Notification) -> bool {
+    notification.incident.acknowledged.is_some() && notification.incident.closed_at.is_none()
 }
 
 /// One message about everything of a group, the worst first.

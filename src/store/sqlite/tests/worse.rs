@@ -193,3 +193,27 @@ async fn of_several_rules_for_one_person_the_strictest_counts() {
     life.up(8).await;
     assert_eq!(life.deliver_all("slack", 8).await, [Kind::Resolved]);
 }
+
+#[tokio::test]
+async fn a_reminder_that_could_not_be_sent_is_not_sent_once_somebody_has_taken_it() {
+    for in_hand in [false, true] {
+        let life = Life::by(Rule { remind: vec![seconds(10)], ..all() });
+        life.dropped(0).await;
+        assert_eq!(life.deliver_all("slack", 1).await, [Kind::Down]);
+        let due = life.lease("slack", 10).await.remove(0);
+        assert_eq!(due.notification.kind, Kind::Reminder);
+        let taken = async || life.store.acknowledge(1, "ana", "a test", from_millis(12_000)).await.unwrap();
+        if in_hand {
+            taken().await;
+        }
+        life.settle(&due, 12, again(20)).await;
+        if !in_hand {
+            taken().await;
+            assert_eq!(life.deliver_all("slack", 12).await, [Kind::Acknowledged]);
+        }
+        assert_eq!(life.deliver_all("slack", HOUR).await, [], "in hand: {in_hand}");
+        assert_eq!(life.states(1).await[1], ("reminder".to_owned(), "withdrawn".to_owned()));
+        life.up(2 * HOUR).await;
+        assert_eq!(life.deliver_all("slack", 2 * HOUR).await, [Kind::Resolved]);
+    }
+}

@@ -98,7 +98,7 @@ fn not_before_its_time(world: &World<'_>, told: &Told) -> Result<(), TestCaseErr
     };
     let in_time = told.attempt > 1 || jumps(world) || earliest.is_some_and(|earliest| told.at >= earliest);
     prop_assert!(in_time, "too early: {:?}, not before {:?}", told, earliest);
-    let later = matches!(told.kind, Kind::Reminder | Kind::Escalation) && told.attempt == 1;
+    let later = matches!(told.kind, Kind::Reminder | Kind::Escalation);
     if let (true, Some(taken)) = (later, past.acknowledged) {
         prop_assert!(!told_after_it_was_taken(world, told, taken), "somebody had taken it: {:?}", told);
     }
