@@ -173,6 +173,7 @@ impl Daemon {
         daemon.serve(listener, local, encryption, beats);
         daemon.end_what_nobody_looks_after().await;
         daemon.warn_of_what_nobody_can_end().await;
+        daemon.warn_of_last_reminders().await;
         Ok(daemon)
     }
 

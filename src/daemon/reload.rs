@@ -15,6 +15,7 @@ impl Daemon {
         if succeeded {
             self.hold_again().await;
             self.warn_of_what_nobody_can_end().await;
+            self.warn_of_last_reminders().await;
         }
         self.hook.metrics.reloaded(succeeded);
         self.reload_failed.store(!succeeded, Ordering::Relaxed);

@@ -31,6 +31,25 @@ impl Daemon {
         }
     }
 
+    /// A rule or a sink that has left the config reminds nobody; what it had begun ends without a word.
+    pub(super) async fn warn_of_last_reminders(&self) {
+        let last = match self.store.last_reminders(Arc::clone(&self.config.routing)).await {
+            Ok(last) => last,
+            Err(error) => {
+                tracing::warn!(error = %error, "cannot look for reminders by rules and sinks that are gone from the config");
+                return;
+            }
+        };
+        for ((rule, sink), reminders) in last {
+            tracing::warn!(
+                rule,
+                sink,
+                reminders,
+                "outages go on that nobody is reminded of any more: the rule or the sink is not in the config, and no other rule reminds by that sink; `linedown incidents --open` lists them"
+            );
+        }
+    }
+
     /// Quiet hours, and what is critical, are others now.
     pub(super) async fn hold_again(&self) {
         match self.store.hold_again(clock::now(), Arc::clone(&self.config.routing)).await {

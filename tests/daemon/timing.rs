@@ -165,6 +165,29 @@ fn what_quiet_hours_hold_back_is_heard_once_the_config_says_so() {
 }
 
 #[test]
+fn a_rule_by_another_name_goes_on_reminding_and_one_that_is_gone_is_warned_of() {
+    let reminding = timed("remind = [\"1s\"]\ngroup_interval = \"0s\"\n");
+    let daemon = Daemon::start(&reminding);
+    let warned = || daemon.logged("outages go on that nobody is reminded of");
+    daemon.accept(&down("A"));
+    assert_eq!(kinds(&daemon.wait_for_told(2)), ["down", "reminder"]);
+    daemon.configure(&reminding.replace("\"all\"", "\"each\""));
+    daemon.reload();
+    eventually("a reminder by the rule's new name", || daemon.told().pop().filter(|told| told["rule"] == "each"));
+    assert_eq!(warned(), [] as [Value; 0]);
+
+    daemon.configure(&format!(
+        "{CONSOLE}[[rules]]\nname = \"others\"\nmatch = {{ instance = \"B\" }}\nnotify = [\"console\"]\n"
+    ));
+    daemon.reload();
+    let warning = daemon.wait_for_log("outages go on that nobody is reminded of");
+    assert_eq!(
+        (&warning["rule"], &warning["sink"], &warning["reminders"]),
+        (&json!("each"), &json!("console"), &json!(1))
+    );
+}
+
+#[test]
 fn a_silence_is_made_listed_and_ended() {
     let daemon = Daemon::start(&timed("group_interval = \"0s\"\n"));
     let made =

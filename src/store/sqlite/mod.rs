@@ -270,6 +270,10 @@ impl Store for Sqlite {
         Ok(sinks)
     }
 
+    async fn last_reminders(&self, routing: Arc<Routing>) -> Result<BTreeMap<(String, String), u32>, StoreError> {
+        self.read(move |connection| waiting::last_reminders(connection, &routing)).await
+    }
+
     async fn owing(&self) -> Result<BTreeSet<String>, StoreError> {
         self.read(look::owing).await
     }
