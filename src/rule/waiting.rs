@@ -58,6 +58,18 @@ impl Routing {
         };
         self.owed(incident).into_iter().filter(|owed| !is_step(owed) || !is_had(owed)).collect()
     }
+
+    /// Of news to all who know of an incident, what need not be told: whoever stands in for a sink that has left the
+    /// config hears it themselves.
+    #[must_use]
+    pub fn without_echoes(&self, news: Vec<Owed>) -> Vec<Owed> {
+        let hears = |sink: &str| news.iter().any(|owed| owed.sink == sink);
+        let is_echo = |owed: &Owed| {
+            !self.sinks.contains_key(&owed.sink) && self.next_sink(&owed.sink).is_some_and(|sink| hears(&sink))
+        };
+        let echoes: Vec<bool> = news.iter().map(is_echo).collect();
+        news.into_iter().zip(echoes).filter(|(_, is_echo)| !is_echo).map(|(owed, _)| owed).collect()
+    }
 }
 
 #[cfg(test)]
@@ -166,5 +178,23 @@ mod tests {
         let owed = routing.owed_anew(&incident(Reason::NumberBlocked), &[incident(Reason::Other)]);
         let owed: Vec<_> = owed.into_iter().map(|owed| (owed.kind, owed.due_at)).collect();
         assert_eq!(owed, [(Kind::Down, at(0)), (Kind::Escalation, at(60))]);
+    }
+
+    #[test]
+    fn who_stands_in_for_a_sink_that_is_gone_hears_once() {
+        let routing = routing(Vec::new());
+        let news = |sinks: &[&str]| -> Vec<Owed> {
+            let to = |sink: &&str| Owed { sink: (*sink).to_owned(), ..waiting(Kind::Resolved, 0, "") };
+            sinks.iter().map(to).collect()
+        };
+        for (sinks, left) in [
+            (&["slack", "mail"][..], &["slack", "mail"][..]),
+            (&["gone", "log"], &["log"]),
+            (&["gone", "mail"], &["gone", "mail"]),
+            (&["gone"], &["gone"]),
+        ] {
+            let told: Vec<String> = routing.without_echoes(news(sinks)).into_iter().map(|owed| owed.sink).collect();
+            assert_eq!(told, left, "`log` comes first by name");
+        }
     }
 }

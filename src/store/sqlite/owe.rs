@@ -100,7 +100,7 @@ pub(super) fn changed(
         let kind = person.news(row::state(incident))?;
         Some(routing.by_most_urgent(person.owed(sink, recipient, kind), incident))
     });
-    owed.extend(news);
+    owed.extend(routing.without_echoes(news.collect()));
     Ok(owed)
 }
 

@@ -217,3 +217,33 @@ async fn a_reminder_that_could_not_be_sent_is_not_sent_once_somebody_has_taken_i
         assert_eq!(life.deliver_all("slack", 2 * HOUR).await, [Kind::Resolved]);
     }
 }
+
+/// `log` comes first by name: it stands in for a sink that has left the config.
+#[tokio::test]
+async fn who_stands_in_for_a_sink_that_is_gone_hears_the_end_once() {
+    let gone = |life: Life| {
+        let mut sinks = life.routing.sinks.clone();
+        sinks.remove("slack");
+        let rules = vec![rule("all", "{}", &["log"], false)].into();
+        Life { routing: Arc::new(Routing { rules, sinks, ..(*life.routing).clone() }), ..life }
+    };
+    let life = Life::by(Rule { remind: vec![seconds(10)], ..all() });
+    life.dropped(0).await;
+    assert_eq!(life.deliver_all("slack", 1).await, [Kind::Down]);
+    let life = gone(life);
+    let due = life.lease("slack", 10).await.remove(0);
+    life.settle(&due, 10, dead()).await;
+    assert_eq!(life.deliver_all("log", 10).await, [Kind::Undelivered]);
+    life.up(20).await;
+    assert_eq!(life.lease("slack", 20).await.len(), 0);
+    assert_eq!(life.deliver_all("log", 20).await, [Kind::Resolved]);
+
+    let nobody_else_knows = Life::by(all());
+    nobody_else_knows.dropped(0).await;
+    nobody_else_knows.deliver_all("slack", 1).await;
+    let life = gone(nobody_else_knows);
+    life.up(20).await;
+    let due = life.lease("slack", 20).await.remove(0);
+    life.settle(&due, 20, dead()).await;
+    assert_eq!(life.deliver_all("log", 20).await, [Kind::Undelivered]);
+}
