@@ -93,6 +93,14 @@ pub trait Store: Send + Sync {
     /// something to do now, or nothing if it was over or never there.
     async fn end_silence(&self, id: i64, now: Timestamp) -> Result<Option<BTreeSet<String>>, StoreError>;
 
+    /// The config is another one: what quiet hours hold back is held back as it says, in steps that keep no webhook
+    /// waiting. Answers the sinks that have something to do then.
+    async fn hold_again(&self, now: Timestamp, routing: Arc<Routing>) -> Result<BTreeSet<String>, StoreError>;
+
+    /// How many reminders, by rule and sink, are the last of an outage that goes on, because the rule or the sink has
+    /// left the config.
+    async fn last_reminders(&self, routing: Arc<Routing>) -> Result<BTreeMap<(String, String), u32>, StoreError>;
+
     /// The sinks that something is owed to.
     async fn owing(&self) -> Result<BTreeSet<String>, StoreError>;
 

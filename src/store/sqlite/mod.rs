@@ -25,6 +25,7 @@ mod set_back;
 mod settle;
 mod silence;
 mod soundness;
+mod waiting;
 mod writer;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -277,6 +278,24 @@ impl Store for Sqlite {
             sinks.append(&mut more);
         }
         Ok(Some(sinks))
+    }
+
+    async fn hold_again(&self, now: Timestamp, routing: Arc<Routing>) -> Result<BTreeSet<String>, StoreError> {
+        let held = self.read(waiting::in_quiet_hours).await?;
+        let mut sinks = BTreeSet::new();
+        for step in held.chunks(retry::AT_ONCE) {
+            let (step, routing, silences) = (step.to_vec(), Arc::clone(&routing), Arc::clone(&self.silences));
+            let work = move |connection: &Connection| {
+                let terms = Terms { routing: &routing, silences: &silences, now };
+                waiting::hold_again(connection, &step, &terms)
+            };
+            sinks.append(&mut self.writer.write(work).await?);
+        }
+        Ok(sinks)
+    }
+
+    async fn last_reminders(&self, routing: Arc<Routing>) -> Result<BTreeMap<(String, String), u32>, StoreError> {
+        self.read(move |connection| waiting::last_reminders(connection, &routing)).await
     }
 
     async fn owing(&self) -> Result<BTreeSet<String>, StoreError> {

@@ -61,8 +61,7 @@ pub(super) fn withdraw_over(
 /// What was to ask for somebody who takes an incident, now that somebody has.
 pub(super) fn withdraw_taken(connection: &Connection, incident: i64, by: &str, now: Timestamp) -> rusqlite::Result<()> {
     let update = "UPDATE notification SET state = 'withdrawn', settled_at = ?2, detail = ?3 \
-                  WHERE incident = ?1 AND state = 'pending' AND leased = 0 AND attempts = 0 \
-                  AND kind IN ('reminder', 'escalation')";
+                  WHERE incident = ?1 AND state = 'pending' AND leased = 0 AND kind IN ('reminder', 'escalation')";
     let values = params![incident, now.as_millisecond(), format!("acknowledged by {by}")];
     connection.prepare_cached(update)?.execute(values)?;
     Ok(())

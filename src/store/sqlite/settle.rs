@@ -114,7 +114,7 @@ fn go_on(
 }
 
 /// Whether a reminder to them is on its way.
-fn is_reminded(connection: &Connection, incident: i64, owed: &Owed) -> rusqlite::Result<bool> {
+pub(super) fn is_reminded(connection: &Connection, incident: i64, owed: &Owed) -> rusqlite::Result<bool> {
     let query = "SELECT EXISTS (SELECT 1 FROM notification WHERE incident = ? AND sink = ? AND recipient = ? \
                  AND kind = 'reminder' AND state = 'pending')";
     connection.prepare_cached(query)?.query_row(params![incident, owed.sink, owed.recipient], |row| row.get(0))
