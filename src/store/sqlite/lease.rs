@@ -13,7 +13,7 @@ use rusqlite::{Connection, OptionalExtension, Row, params};
 use super::super::{Due, Leased};
 use super::candidate::{Candidate, OLDEST, columns, has_arrived, undelivered};
 use super::gathering::Group;
-use super::{flapping, row, silence};
+use super::{flapping, settle, silence};
 use crate::clock::from_millis;
 use crate::link::{self, Purpose};
 use crate::rule::timing::{Silence, held};
@@ -73,7 +73,7 @@ impl Lessor<'_> {
             _ if candidate.has_something_to_say => return Ok(false),
             _ => "they know that it is over",
         };
-        row::withdraw(connection, notification.id, why, self.now)?;
+        settle::withdraw(connection, notification.id, why, self.now, self.routing)?;
         Ok(true)
     }
 
