@@ -284,12 +284,12 @@ pub enum Knows {
 /// somebody who knows nothing stays what it is, and says both.)
 pub fn kind_when_sent(kind: Kind, now: State, wants_resolved: bool, knows: Knows) -> Option<Kind> {
     let follows = matches!(kind, Kind::Worse | Kind::Reminder | Kind::Acknowledged);
-    if !now.closed || !(follows || kind == Kind::Escalation) {
+    if !now.closed || !(follows || matches!(kind, Kind::Escalation | Kind::Resolved)) {
         return Some(kind);
     }
     match (kind, knows) {
         (_, Knows::End) => None,
-        (Kind::Escalation, _) | (_, Knows::Nothing) => Some(kind),
+        (Kind::Escalation | Kind::Resolved, _) | (_, Knows::Nothing) => Some(kind),
         (_, Knows::Outage) if wants_resolved => Some(Kind::Resolved),
         // Nobody was told how bad it was.
         (Kind::Worse, Knows::Outage) => Some(kind),

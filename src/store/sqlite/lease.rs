@@ -14,7 +14,7 @@ use super::super::{Due, Leased};
 use super::candidate::{Candidate, OLDEST, columns, has_arrived, undelivered};
 use super::gathering::Group;
 use super::silence::Silences;
-use super::{flapping, line, notification};
+use super::{flapping, line, settle};
 use crate::clock::from_millis;
 use crate::link::{self, Purpose};
 use crate::rule::timing::{Held, Silence};
@@ -76,7 +76,7 @@ impl Lessor<'_> {
             _ if candidate.has_something_to_say => return Ok(false),
             _ => "they know that it is over",
         };
-        notification::withdraw(connection, notification.id, why, self.now)?;
+        settle::withdraw(connection, notification.id, why, self.now, self.routing)?;
         Ok(true)
     }
 

@@ -69,6 +69,18 @@ fn after_delivery(connection: &Connection, id: i64, now: Timestamp, routing: &Ro
     Ok(Settled { sinks, ..Settled::default() })
 }
 
+/// It need not be sent any more. Whoever waited for it hears what changed meanwhile.
+pub(super) fn withdraw(
+    connection: &Connection,
+    id: i64,
+    why: &str,
+    now: Timestamp,
+    routing: &Routing,
+) -> rusqlite::Result<()> {
+    notification::withdraw(connection, id, why, now)?;
+    after_delivery(connection, id, now, routing).map(|_| ())
+}
+
 /// Somebody else is owed the news that this one was given up. Who was to hear it is not given up with it: they are
 /// reminded of what goes on, and who knew of the outage already hears of its end.
 fn after_death(connection: &Connection, id: i64, now: Timestamp, routing: &Routing) -> rusqlite::Result<Settled> {

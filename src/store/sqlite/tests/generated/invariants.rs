@@ -53,16 +53,16 @@ pub(super) async fn who_knows_hears_who_took_it(world: &World<'_>) -> Result<(),
     for told in world.told.iter().filter(|told| !told.closed && !jumps(world)) {
         let past = &world.past[&told.incident];
         let Some(taken) = past.acknowledged.filter(|_| past.closed_heard.is_none()) else { continue };
-        let heard = world.told.iter().any(|other| {
+        let knows = world.told.iter().any(|other| {
             (other.incident, &other.sink, &other.recipient) == (told.incident, &told.sink, &told.recipient)
                 && other.at >= taken
         });
-        let will_hear = rows.iter().any(|row| {
+        let waits = rows.iter().any(|row| {
             let later = matches!(row.kind.as_str(), "reminder" | "escalation") && row.tries == 0;
             (row.incident, &row.sink, &row.recipient) == (told.incident, &told.sink, &told.recipient)
                 && (row.kind == "acknowledged" || (row.state == "pending" && !later))
         });
-        prop_assert!(heard || will_hear, "they do not hear who took it: {:?} {:?}", told, rows);
+        prop_assert!(knows || waits, "they do not hear who took it: {:?} {:?}", told, rows);
     }
     Ok(())
 }
