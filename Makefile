@@ -10,7 +10,8 @@ target = $(or $(CARGO_TARGET_DIR),target)
 PROFILE ?= release
 binary = $(target)/$(PROFILE)/linedown
 bin = $(DESTDIR)$(PREFIX)/bin
-unit = $(DESTDIR)$(PREFIX)/lib/systemd/system
+systemd = $(DESTDIR)$(PREFIX)/lib/systemd
+share = $(DESTDIR)$(PREFIX)/share
 config = $(DESTDIR)$(SYSCONFDIR)/linedown
 
 .PHONY: help
@@ -100,10 +101,18 @@ $(binary):
 # A config that is there already is left as it is.
 .PHONY: install
 install: $(binary)
-	install -d "$(bin)" "$(unit)" "$(config)"
+	install -d "$(bin)" "$(systemd)/system" "$(config)"
 	install -m 755 "$(binary)" "$(bin)/linedown"
-	sed 's|/usr/local/bin/|$(PREFIX)/bin/|' packaging/linedown.service >"$(unit)/linedown.service"
-	chmod 644 "$(unit)/linedown.service"
-	install -m 644 packaging/linedown.socket "$(unit)/linedown.socket"
+	sed 's|/usr/local/bin/|$(PREFIX)/bin/|' packaging/linedown.service >"$(systemd)/system/linedown.service"
+	chmod 644 "$(systemd)/system/linedown.service"
+	install -m 644 packaging/linedown.socket "$(systemd)/system/linedown.socket"
+	install -D -m 644 packaging/linedown.catalog "$(systemd)/catalog/linedown.catalog"
+	install -d "$(share)/man/man1" "$(share)/bash-completion/completions" "$(share)/zsh/site-functions" \
+		"$(share)/fish/vendor_completions.d"
+	"$(binary)" man --folder "$(share)/man/man1"
+	"$(binary)" completions bash >"$(share)/bash-completion/completions/linedown"
+	"$(binary)" completions zsh >"$(share)/zsh/site-functions/_linedown"
+	"$(binary)" completions fish >"$(share)/fish/vendor_completions.d/linedown.fish"
 	test -e "$(config)/linedown.toml" || install -m 644 packaging/linedown.toml "$(config)/linedown.toml"
+	install -d "$(config)/conf.d"
 	install -d -m 700 "$(config)/credentials"

@@ -15,7 +15,7 @@ use std::time::Duration;
 use rustls::ServerConfig;
 use tokio::net::{TcpListener, UnixListener};
 use tokio::sync::{mpsc, watch};
-use tokio::task::{AbortHandle, JoinSet};
+use tokio::task::{AbortHandle, JoinSet, spawn_blocking};
 use tokio::time::{interval, timeout};
 
 use crate::acme::Renewal;
@@ -35,10 +35,11 @@ use crate::server::api::{self, Local};
 use crate::server::hook::Hook;
 use crate::server::listener;
 use crate::standing::Watch;
-use crate::store::{Sqlite, Store};
+use crate::store::{Sqlite, Store, StoreError};
 use crate::systemd;
 use crate::timekeeper::{self, Timekeeper};
 use crate::trouble::{self, Watcher};
+use reload::Begun;
 use settings::{asking, hook_settings, troubles};
 use sockets::{bind_local, listen};
 use upkeep::SET_BACK_AT_ONCE;
@@ -65,7 +66,9 @@ pub async fn run(
     load: impl Fn() -> Result<Config, String>,
     mut signals: Signals,
 ) -> Result<(), StartError> {
-    let mut daemon = Daemon::start(config).await?;
+    let metrics = Arc::new(Metrics::default());
+    let Some(store) = open(&config, &metrics, &mut signals.stop).await? else { return Ok(()) };
+    let mut daemon = Daemon::start(config, store, metrics).await?;
     let mut housekeeping = interval(HOUSEKEEPING);
     let (mut timekeeper, mut looks) = (Timekeeper::new(clock::now()), interval(timekeeper::LOOK));
     let store = Arc::clone(&daemon.store);
@@ -94,9 +97,29 @@ pub async fn run(
     Ok(())
 }
 
+/// Opens the store, which may take long; nothing if we are told to stop before. What that cuts short is done at the next
+/// start, as after a crash.
+async fn open(
+    config: &Config,
+    metrics: &Metrics,
+    stop: &mut watch::Receiver<bool>,
+) -> Result<Option<Arc<dyn Store>>, StartError> {
+    systemd::opening_store();
+    let (path, observer) = (config.store.path.clone(), metrics.commits());
+    let opening = spawn_blocking(move || Sqlite::observed(&path, observer));
+    tokio::select! {
+        opened = opening => Ok(Some(Arc::new(opened.map_err(|_| StoreError::Closed)??))),
+        _ = stop.changed() => {
+            tracing::info!(name: "stopped", "stopped before the store was open");
+            Ok(None)
+        }
+    }
+}
+
 struct Daemon {
     /// The config in force.
     config: Config,
+    begun: Begun,
     store: Arc<dyn Store>,
     hook: Arc<Hook>,
     /// What to have a certificate for, if an authority is to be asked for it.
@@ -120,10 +143,7 @@ struct Daemon {
 }
 
 impl Daemon {
-    async fn start(config: Config) -> Result<Self, StartError> {
-        let metrics = Arc::new(Metrics::default());
-        systemd::opening_store();
-        let store: Arc<dyn Store> = Arc::new(Sqlite::observed(&config.store.path, metrics.commits())?);
+    async fn start(config: Config, store: Arc<dyn Store>, metrics: Arc<Metrics>) -> Result<Self, StartError> {
         let built = delivery::build(&config.routing)?;
         let listener = listen(config.server.listen)?;
         let socket = api::socket(&config);
@@ -154,6 +174,7 @@ impl Daemon {
         ));
         let troubles = watch::Sender::new(troubles(&config));
         let mut daemon = Self {
+            begun: Begun::with(&config),
             config,
             store,
             hook,

@@ -23,6 +23,8 @@ pub struct Line {
     pub up_at: Option<Timestamp>,
     /// When the latest webhook about it came.
     pub heard_at: Option<Timestamp>,
+    /// Its latest outage, if that is over: since when, and until when. Only [`Line::is_belated`] makes it needed.
+    pub last: Option<(Timestamp, Timestamp)>,
 }
 
 /// An outage that goes on.
@@ -48,7 +50,7 @@ pub enum Change {
     },
     /// The open incident has a worse reason than was known.
     Worsened,
-    /// One more report of the open incident.
+    /// One more report of the open incident, or of the latest, if that went on at the time.
     Repeated,
     /// The open incident is over.
     Closed {
@@ -66,7 +68,8 @@ impl Line {
             return Change::Nothing;
         }
         match (event.kind, &self.open) {
-            (EventKind::Disconnected, None) => match self.up_at.filter(|up_at| older(event.gateway_at, Some(*up_at))) {
+            (EventKind::Disconnected, None) => match self.up_at.filter(|_| self.is_belated(event)) {
+                Some(_) if self.was_down_at(event) => Change::Repeated,
                 Some(closed_at) => Change::Missed { closed_at },
                 None => Change::Opened,
             },
@@ -78,6 +81,17 @@ impl Line {
             (EventKind::Unwatched, Some(open)) => Change::Closed { closed_at: event.at.max(open.opened_at) },
             (EventKind::Connected | EventKind::Unwatched, _) => Change::Nothing,
         }
+    }
+
+    /// Whether it reports an outage after the news that the line is back.
+    pub fn is_belated(&self, event: &Event) -> bool {
+        let is_down = event.kind == EventKind::Disconnected;
+        is_down && self.open.is_none() && older(event.gateway_at, self.up_at)
+    }
+
+    /// Whether the latest outage was going on then.
+    fn was_down_at(&self, event: &Event) -> bool {
+        self.last.is_some_and(|(from, to)| !older(event.gateway_at, Some(from)) && !older(Some(to), event.gateway_at))
     }
 
     /// Whether an answer of the gateway is no news: a webhook came after it was asked, or says the same already.
@@ -149,8 +163,9 @@ mod tests {
         match change {
             Change::Opened => line.open = Some(Open { incident: 1, opened_at: event.at, reason: event.reason }),
             Change::Worsened => line.open.as_mut().unwrap().reason = event.reason,
-            Change::Closed { .. } => line.open = None,
-            Change::Missed { .. } | Change::Repeated | Change::Nothing => {}
+            Change::Closed { closed_at } => line.last = line.open.take().map(|open| (open.opened_at, closed_at)),
+            Change::Missed { closed_at } => line.last = Some((event.at, closed_at)),
+            Change::Repeated | Change::Nothing => {}
         }
         (line.down_at, line.up_at) = (down_at, up_at);
     }
@@ -171,6 +186,16 @@ mod tests {
                 vec![Opened, Repeated, Nothing],
             ),
             ("an old disconnect comes late", vec![('c', 20), ('d', 10)], vec![Nothing, Missed { closed_at: at(20) }]),
+            (
+                "a report of the outage that is over",
+                vec![('d', 10), ('c', 20), ('b', 15), ('d', 25)],
+                vec![Opened, Closed { closed_at: at(20) }, Repeated, Opened],
+            ),
+            (
+                "a report of an outage before that",
+                vec![('d', 10), ('c', 20), ('d', 5)],
+                vec![Opened, Closed { closed_at: at(20) }, Missed { closed_at: at(20) }],
+            ),
             ("the same time", vec![('d', 10), ('c', 10)], vec![Opened, Closed { closed_at: at(10) }]),
             ("whole seconds", vec![('d', 10), ('c', 9)], vec![Opened, Closed { closed_at: at(10) }]),
             ("unknown times go by arrival", vec![('D', 0), ('C', 0)], vec![Opened, Closed { closed_at: at(101) }]),

@@ -197,8 +197,8 @@ impl Metrics {
         self.unrouted.inc();
     }
 
-    /// An attempt ended, which may have settled its notification.
-    pub fn outcome(&self, sink: &str, kind: Kind, outcome: &Outcome, delay: Duration) {
+    /// An attempt ended, which may have settled its notification, or the parts of a digest: of these `kinds`.
+    pub fn outcome(&self, sink: &str, kinds: impl IntoIterator<Item = Kind>, outcome: &Outcome, delay: Duration) {
         let label = match outcome {
             Outcome::Delivered(_) => "delivered",
             Outcome::Again { kind, .. } | Outcome::Dead { kind, .. } => kind.as_str(),
@@ -212,7 +212,9 @@ impl Metrics {
             Outcome::Dead { .. } => "dead",
             Outcome::Again { .. } => return,
         };
-        self.notifications.get_or_create(&Settled { sink: sink.to_owned(), kind: kind.as_str(), state }).inc();
+        for kind in kinds {
+            self.notifications.get_or_create(&Settled { sink: sink.to_owned(), kind: kind.as_str(), state }).inc();
+        }
     }
 
     /// Notifications were given up untried.

@@ -12,7 +12,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use tokio::task::AbortHandle;
-use tokio::time::{Instant, MissedTickBehavior, interval};
+use tokio::time::{MissedTickBehavior, interval};
 
 use crate::clock;
 use crate::server::hook::Hook;
@@ -20,7 +20,7 @@ use crate::server::readiness::NotReady;
 use crate::store::Tally;
 use crate::systemd;
 
-/// How often the line is looked at. It is told only when it has changed.
+/// How often it is looked at, at least. The line is told only when it has changed.
 const LOOK: Duration = Duration::from_secs(5);
 /// Most failing sinks named in the line.
 const NAMED: usize = 5;
@@ -38,23 +38,18 @@ pub(crate) struct Watch {
 impl Watch {
     /// Tells how things stand, for as long as somebody wants to know.
     pub(crate) async fn tell(self) {
-        let patience = systemd::watchdog();
-        let mut looks = interval(patience.map_or(LOOK, |patience| patience.min(LOOK)));
+        let mut looks = interval(systemd::watchdog().map_or(LOOK, |patience| patience.min(LOOK)));
         looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let (mut told, mut trouble) = (String::new(), None);
-        let mut proved: Option<Instant> = None;
         loop {
             looks.tick().await;
-            if proved.is_none_or(|at| at.elapsed() >= patience.unwrap_or(LOOK)) {
-                proved = Some(Instant::now());
-                let now = self.not_ready().await;
-                note(trouble.as_ref(), now.as_ref());
-                if !matches!(now, Some(NotReady::Stuck(_))) {
-                    systemd::alive();
-                }
-                self.hook.metrics.ready(now.is_none());
-                trouble = now;
+            let now = self.not_ready().await;
+            note(trouble.as_ref(), now.as_ref());
+            if !matches!(now, Some(NotReady::Stuck(_))) {
+                systemd::alive();
             }
+            self.hook.metrics.ready(now.is_none());
+            trouble = now;
             if !systemd::listens() {
                 continue;
             }

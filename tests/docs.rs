@@ -23,10 +23,12 @@ const DOCUMENTS: [&str; 7] = [
 ];
 
 /// What stands around a part of a config that a document shows.
-const AROUND: &str = r#"
+const SOURCE: &str = r#"
     [sources.z-api]
     type = "z-api"
     secret = "0123456789abcdef0123456789abcdef"
+"#;
+const AROUND: &str = r#"
     [instances.a]
     labels = { tier = "gold", owner = "a@example.com" }
     [sinks.console]
@@ -85,12 +87,18 @@ fn assert_accepted(name: &str, block: &str) {
     let here = machine.path().to_str().expect("UTF-8");
     let block = block.replace("/etc/linedown", here);
     let (main, part) = (machine.path().join("linedown.toml"), machine.path().join("conf.d/part.toml"));
-    if block.contains("[sources.") {
-        fs::write(&main, &block).expect("a file can be written");
-    } else {
-        fs::write(&main, AROUND).expect("a file can be written");
-        let rule = if block.contains("[[rules]]") { "" } else { RULE };
-        fs::write(&part, format!("{block}{rule}")).expect("a file can be written");
+    let rule = if block.contains("[[rules]]") { "" } else { RULE };
+    match (block.contains("[sources.z-api]\n"), block.contains("[[rules]]")) {
+        (true, true) => fs::write(&main, &block).expect("a file can be written"),
+        (true, false) => fs::write(&main, format!("{block}{AROUND}{RULE}")).expect("a file can be written"),
+        // A table of what is there already is added to the file's end.
+        (false, _) if block.contains("[sources.") => {
+            fs::write(&main, format!("{SOURCE}{AROUND}{RULE}{block}")).expect("a file can be written");
+        }
+        (false, _) => {
+            fs::write(&main, format!("{SOURCE}{AROUND}")).expect("a file can be written");
+            fs::write(&part, format!("{block}{rule}")).expect("a file can be written");
+        }
     }
     for file in [&main, &part].into_iter().filter(|file| file.exists()) {
         fs::set_permissions(file, std::os::unix::fs::PermissionsExt::from_mode(0o600)).expect("mode");
@@ -179,7 +187,7 @@ fn metrics() -> BTreeMap<String, BTreeSet<String>> {
     metrics.webhook("z-api", "accepted");
     metrics.checked("z-api", &Ok(Standing::Up));
     metrics.heartbeat("taken");
-    metrics.outcome("email", Kind::Down, &Outcome::Delivered(String::new()), Duration::ZERO);
+    metrics.outcome("email", [Kind::Down], &Outcome::Delivered(String::new()), Duration::ZERO);
     metrics.counted(&Figures { overdue: vec![overdue], ..Figures::default() }, &sinks, now);
     metrics.failing(&sinks, &sinks);
     metrics.certificate(Some(now));

@@ -106,6 +106,27 @@ async fn what_goes_wrong_is_told_in_words_without_a_secret() {
 }
 
 #[tokio::test]
+async fn words_of_an_answer_are_kept_without_the_secrets_that_it_repeats() {
+    let gateway = gateway();
+    let client = client(&gateway.url(), Some(CLIENT_TOKEN));
+    let line = line(&client, "A");
+    let said = format!("no session for /instances/A/token/{TOKEN}/status by {CLIENT_TOKEN} ({})", "x".repeat(300));
+    for said in [said.clone(), said.replace('/', "\\/").replace("0canary", "\\u0030canary")] {
+        gateway.plan("A", Odd::answer(200, &format!(r#"{{"connected":false,"error":"{said}"}}"#)));
+        let standing = format!("{:?}", client.status(&line).await);
+        assert!(standing.contains("/token/…/status by … (xxx") && !standing.contains("0canary"), "{standing}");
+        gateway.plan("A", Odd::answer(200, &format!(r#"{{"id":"A","paymentStatus":"{said}"}}"#)));
+        let payment = client.profile(&line).await.expect("a profile").payment.expect("how it stands");
+        assert!(payment.contains("/token/…/status by … (xxx") && !payment.contains("0canary"), "{payment}");
+    }
+    // An address that is registered is compared with ours, whatever it holds, and does not print itself.
+    let address = format!("https://alerts.example.com/{TOKEN}");
+    client.register(&line, Webhook::Connected, &address.clone().into()).await.expect("it is taken");
+    let profile = client.profile(&line).await.expect("a profile");
+    assert_eq!(profile.registered(Webhook::Connected), Some(address.as_str()));
+}
+
+#[tokio::test]
 async fn a_gateway_that_nobody_vouches_for_is_not_asked() {
     let gateway = ZApi::over_tls(&Certificates::new());
     let client = client(&gateway.url(), Some(CLIENT_TOKEN));

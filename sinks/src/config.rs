@@ -6,15 +6,20 @@
 
 mod path;
 mod problem;
+mod textual;
 
 use std::collections::BTreeSet;
+use std::fmt::Display;
 use std::io;
+use std::ops::RangeInclusive;
 
 use secrecy::SecretString;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use crate::secret::{Secret, SecretError, Secrets};
+use crate::secret::{Found, Secret, SecretError, Secrets};
+
+use self::textual::Textual;
 
 pub use self::path::{Key, Path};
 pub use self::problem::{Problem, Severity, closest, one_of};
@@ -27,8 +32,8 @@ const MOST: usize = 100;
 pub struct Environment {
     /// Where secrets are looked up.
     pub secrets: Secrets,
-    /// Values that came from environment variables: always text there, and read as a number, a truth value or
-    /// a list where one is wanted.
+    /// Values that came from environment variables: always text there, and read as a number, a truth value, a list or a
+    /// table where one is wanted.
     pub textual: BTreeSet<Path>,
 }
 
@@ -41,12 +46,17 @@ pub struct Section<'a> {
     environment: &'a Environment,
     /// What was found wrong so far.
     pub problems: Vec<Problem>,
+    /// Where secrets are written out.
+    pub written_out: Vec<Path>,
+    /// Some secret is a systemd credential, and there are none here.
+    pub lacks_credentials: bool,
 }
 
 impl<'a> Section<'a> {
     /// A table that stands at `path`, in which the keys `others` are read by somebody else.
     pub fn new(value: &'a Value, path: Path, others: &'a [&'a str], environment: &'a Environment) -> Self {
-        Self { value, path, others, environment, problems: Vec::new() }
+        let (problems, written_out) = (Vec::new(), Vec::new());
+        Self { value, path, others, environment, problems, written_out, lacks_credentials: false }
     }
 
     /// Where the section stands.
@@ -82,6 +92,7 @@ impl<'a> Section<'a> {
         if let Value::Object(table) = &mut value {
             table.retain(|key, _| !self.others.contains(&key.as_str()));
         }
+        let mut textual = Textual::take(&self.environment.textual, &self.path, &mut value);
         for _ in 0..MOST {
             let error = match serde_path_to_error::deserialize::<_, T>(&value) {
                 Ok(read) => return Some(read),
@@ -89,7 +100,7 @@ impl<'a> Section<'a> {
             };
             let place = steps(error.path());
             let what = error.into_inner().to_string();
-            if self.reread_text(&mut value, &place, &what) {
+            if textual.mend(&mut value, &place, &what) {
                 continue;
             }
             let problem = self.problem(&place, &what, &value);
@@ -101,15 +112,41 @@ impl<'a> Section<'a> {
         None
     }
 
-    /// Fetches a secret, noting why if it is not to be had.
+    /// The value of a key, or of one in a table below, which must be within bounds; notes it if it is not.
+    pub fn within<T: PartialOrd + Display>(&mut self, keys: &[&str], value: T, bounds: &RangeInclusive<T>) -> T {
+        if !bounds.contains(&value) {
+            let path = keys.iter().fold(self.path.clone(), |path, key| path.join(*key));
+            let problem = Problem::error(path, format!("{value} is out of bounds"));
+            self.problems.push(problem.expected(format!("{} to {}", bounds.start(), bounds.end())));
+        }
+        value
+    }
+
+    /// Fetches a secret, noting why if it is not to be had, or if every user of this machine has it.
     pub fn secret(&mut self, key: &str, secret: &Secret) -> Option<SecretString> {
+        let path = self.path.join(key);
+        let found = self.fetch(key, secret)?;
+        self.problems.extend(found.warning(&path));
+        if matches!(secret, Secret::Plain(_)) {
+            self.written_out.push(path);
+        }
+        Some(found.value)
+    }
+
+    /// Fetches what comes from where secrets do but is none, such as a certificate, noting why if it is not to be had.
+    pub fn no_secret(&mut self, key: &str, place: &Secret) -> Option<SecretString> {
+        self.fetch(key, place).map(|found| found.value)
+    }
+
+    fn fetch(&mut self, key: &str, secret: &Secret) -> Option<Found> {
         match self.environment.secrets.get(secret) {
-            Ok(value) => Some(value),
+            Ok(found) => Some(found),
             // Only systemd provides credentials: for a person who checks by hand this is no mistake.
             Err(error @ SecretError::NoCredentials(_)) => {
+                self.lacks_credentials = true;
                 self.warning(key, error.to_string()).hint =
                     Some("run the check as the service does to have it looked at".into());
-                Some(SecretString::from(""))
+                Some(Found { value: SecretString::from(""), public: None })
             }
             Err(error) => {
                 let why = std::error::Error::source(&error).map(|source| format!(": {source}")).unwrap_or_default();
@@ -117,22 +154,6 @@ impl<'a> Section<'a> {
                 None
             }
         }
-    }
-
-    /// A value from an environment variable is text; where something else is wanted, reads it as TOML would.
-    fn reread_text(&self, value: &mut Value, place: &Path, what: &str) -> bool {
-        if !what.starts_with("invalid type: string") || !self.environment.textual.contains(&self.path.extend(place)) {
-            return false;
-        }
-        let Some(found) = find(value, &place.0) else { return false };
-        let Some(reread) = found.as_str().and_then(|text| serde_json::from_str::<Value>(text.trim()).ok()) else {
-            return false;
-        };
-        if reread.is_string() {
-            return false;
-        }
-        *found = reread;
-        true
     }
 
     fn problem(&self, place: &Path, what: &str, value: &Value) -> Problem {
@@ -164,10 +185,10 @@ impl<'a> Section<'a> {
 fn advice(secret: &Secret, error: &SecretError) -> &'static str {
     match (secret, error) {
         (_, SecretError::Name(_)) => "it is the name of a file in /etc/linedown/credentials, without the folder",
-        (_, SecretError::Long(_)) => "is it the right file?",
         (_, SecretError::NoFile) => "write the whole path of the file that it stands in",
         (Secret::Credential(_), _) => "for the service, write it to /etc/linedown/credentials and restart linedown",
         (_, SecretError::File { source, .. }) => unread(source),
+        (Secret::File(_), SecretError::Empty) => "is it the right file?",
         (Secret::Env(_), _) => "for the service, set it with `Environment=` in `systemctl edit linedown`",
         _ => "write the secret there, or where it is: { file = … }, { env = … } or { credential = … }",
     }
@@ -255,6 +276,7 @@ mod tests {
         to: Vec<String>,
         format: Option<Format>,
         nested: Nested,
+        secret: Option<Secret>,
     }
 
     #[derive(Debug, Deserialize)]
@@ -271,8 +293,8 @@ mod tests {
     }
 
     fn read(value: &Value) -> (Option<Sample>, Vec<Problem>) {
-        let environment =
-            Environment { textual: BTreeSet::from([Path(vec!["s".into(), "port".into()])]), ..Environment::default() };
+        let textual = ["port", "secret", "server"].map(|key| Path(vec!["s".into(), key.into()]));
+        let environment = Environment { textual: BTreeSet::from(textual), ..Environment::default() };
         let mut section = Section::new(value, Path(vec!["s".into()]), &["type"], &environment);
         (section.read(), section.problems)
     }
@@ -308,5 +330,14 @@ mod tests {
     fn text_from_the_environment_becomes_what_is_wanted() {
         let (sample, problems) = read(&json!({ "port": "25" }));
         assert_eq!((sample.unwrap().port, problems.len()), (Some(25), 0));
+        // What may be a text or a table is a table if it is written as one, and no secret that reads like that.
+        let (sample, problems) = read(&json!({ "secret": " {\"file\": \"/x\"}", "server": "[1]" }));
+        let sample = sample.unwrap();
+        assert!(matches!(sample.secret, Some(Secret::File(_))), "{sample:?}");
+        assert_eq!((sample.server.as_deref(), problems), (Some("[1]"), Vec::new()));
+        let (_, problems) = read(&json!({ "secret": "{\"fiel\": \"/x\"}" }));
+        assert_eq!(problems[0].hint.as_deref(), Some("did you mean `file`?"), "{problems:?}");
+        let (sample, problems) = read(&json!({ "secret": "{x}", "server": "{\"a\"" }));
+        assert_eq!((sample.unwrap().server.as_deref(), problems), (Some("{\"a\""), Vec::new()));
     }
 }

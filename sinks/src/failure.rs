@@ -6,6 +6,8 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use crate::one_line;
+
 /// Longest text kept of what a far side said, in characters.
 pub const EXCERPT: usize = 300;
 
@@ -57,20 +59,7 @@ impl Error for Failure {
 
 /// One line of at most [`EXCERPT`] characters from a text of unknown origin.
 pub fn excerpt(text: &str) -> String {
-    let mut line = String::new();
-    let words = text.split(|c: char| c.is_whitespace() || c.is_control()).filter(|word| !word.is_empty());
-    for word in words {
-        if !line.is_empty() {
-            line.push(' ');
-        }
-        line.push_str(word);
-        if line.chars().count() > EXCERPT {
-            line = line.chars().take(EXCERPT - 1).collect();
-            line.push('…');
-            break;
-        }
-    }
-    line
+    one_line(text, EXCERPT)
 }
 
 /// What sort of failure.

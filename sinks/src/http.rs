@@ -52,10 +52,13 @@ pub fn client(address: &Url, manners: Manners) -> Result<Client, BuildError> {
 
 /// Whether the address is this machine's own, which needs no encryption.
 pub fn is_loopback(address: &Url) -> bool {
-    address.host_str().is_some_and(|host| {
-        let host = host.trim_start_matches('[').trim_end_matches(']');
-        host == "localhost" || host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
-    })
+    address.host_str().is_some_and(is_loopback_host)
+}
+
+/// Whether the host of an address is this machine.
+pub(crate) fn is_loopback_host(host: &str) -> bool {
+    let host = host.trim_start_matches('[').trim_end_matches(']');
+    host == "localhost" || host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
 }
 
 /// An answer, as far as it is read.

@@ -7,6 +7,7 @@
 mod config;
 mod email;
 mod failure;
+mod file;
 #[cfg(any(test, feature = "fuzzing"))]
 #[doc(hidden)]
 pub mod fuzzing;
@@ -27,11 +28,14 @@ use async_trait::async_trait;
 
 pub use config::{Environment, Key, Path, Problem, Section, Severity, closest, one_of, unread};
 pub use failure::{EXCERPT, Failure, FailureKind, excerpt};
+pub use file::{is_public, read_bounded, read_file};
 pub use http::use_ring;
-pub use notification::{Acknowledged, Flapping, Incident, Instance, Item, Kind, Notification, Standing, Undelivered};
+pub use notification::{
+    Acknowledged, Again, Flapping, Incident, Instance, Item, Kind, Notification, Standing, Undelivered,
+};
 pub use reason::Reason;
-pub use secret::{Secret, SecretError, Secrets};
-pub use texts::{Form, Inline, Language, TextKeys, Texts, is_deceptive};
+pub use secret::{Found, Secret, SecretError, Secrets};
+pub use texts::{Form, Inline, Language, TextKeys, Texts, is_deceptive, one_line};
 
 /// Tries once. Retrying, ordering, limiting and recording belong to the caller, who also bounds the time.
 #[async_trait]

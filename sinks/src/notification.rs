@@ -180,6 +180,19 @@ pub struct Incident {
     pub found: bool,
     /// Of what is no outage and is closed: nobody looks after it any more, and it may be so still.
     pub unwatched: bool,
+    /// Of an outage that is over: the next one of the line, if it goes on when the message is made.
+    pub again: Option<Again>,
+}
+
+/// The line is down again.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Again {
+    /// The number of the outage that goes on.
+    pub incident: i64,
+    /// Why, as far as the gateway told.
+    pub reason: Reason,
+    /// Since when.
+    pub opened_at: Timestamp,
 }
 
 impl Incident {
@@ -196,6 +209,7 @@ impl Incident {
             acknowledged: None,
             found: false,
             unwatched: false,
+            again: None,
         }
     }
 }

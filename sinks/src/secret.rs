@@ -1,10 +1,14 @@
 //! Secrets: where they come from, and a type that cannot print itself.
 
 use std::fmt;
-use std::path::PathBuf;
+use std::fs::File;
+use std::path::{Path as FilePath, PathBuf};
 
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Deserializer, de};
+
+use crate::config::{Path, Problem};
+use crate::file::{is_public, read_bounded, text};
 
 /// A secret as written in the config: `"plain"`, `{ file = … }`, `{ env = … }` or `{ credential = … }`.
 #[derive(Clone, Debug)]
@@ -22,7 +26,7 @@ pub enum Secret {
 /// What the unit calls the folder of credentials.
 const FOLDER_OF_CREDENTIALS: &str = "linedown";
 /// Largest secret read, in bytes.
-const LARGEST: u64 = 64 * 1024;
+const LARGEST: usize = 64 * 1024;
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -67,6 +71,24 @@ pub struct Secrets {
     pub credentials: Option<PathBuf>,
 }
 
+/// A secret that was looked up.
+#[derive(Debug)]
+pub struct Found {
+    /// What it is.
+    pub value: SecretString,
+    /// The file that it stands in, if every user of the machine can read that. (Credentials are systemd's to guard.)
+    pub public: Option<PathBuf>,
+}
+
+impl Found {
+    /// What to warn of where the secret stands at `path` of the config.
+    pub fn warning(&self, path: &Path) -> Option<Problem> {
+        let file = self.public.as_ref()?.display();
+        let what = format!("the secret in {file} can be read by every user of this machine");
+        Some(Problem::warning(path.join("file"), what).hint(format!("chmod o-r {file}")))
+    }
+}
+
 /// Why a secret is not to be had. Names its place, never its value.
 #[derive(Debug, thiserror::Error)]
 pub enum SecretError {
@@ -85,11 +107,8 @@ pub enum SecretError {
     #[error("credential {0} is only there when systemd starts linedown")]
     NoCredentials(String),
     /// There is nothing in it.
-    #[error("the secret is empty")]
+    #[error("there is nothing in it")]
     Empty,
-    /// It cannot be meant.
-    #[error("{0} is larger than 64 KiB, which no secret is")]
-    Long(PathBuf),
     /// The file's path is empty.
     #[error("no file is named")]
     NoFile,
@@ -110,11 +129,16 @@ impl Secrets {
     }
 
     /// Fetches a secret.
-    pub fn get(&self, secret: &Secret) -> Result<SecretString, SecretError> {
+    pub fn get(&self, secret: &Secret) -> Result<Found, SecretError> {
+        let mut public = None;
         let value = match secret {
             Secret::Plain(value) => value.clone(),
             Secret::File(path) if path.as_os_str().is_empty() => return Err(SecretError::NoFile),
-            Secret::File(path) => read(path)?,
+            Secret::File(path) => {
+                let (value, is_public) = read(path)?;
+                public = is_public.then(|| path.clone());
+                value
+            }
             Secret::Env(name) => std::env::var(name).map_err(|_| SecretError::Env(name.clone()))?.into(),
             Secret::Credential(name) => {
                 if name.contains('/') || name.starts_with('.') || name.is_empty() {
@@ -124,28 +148,26 @@ impl Secrets {
                 credential(folder, name)?
             }
         };
-        if value.expose_secret().is_empty() { Err(SecretError::Empty) } else { Ok(value) }
+        if value.expose_secret().is_empty() { Err(SecretError::Empty) } else { Ok(Found { value, public }) }
     }
 }
 
 /// A credential by its own name, or as one of a folder that systemd loads as a whole: of
 /// `LoadCredential=linedown:FOLDER` each file appears as `linedown_NAME`.
-fn credential(folder: &std::path::Path, name: &str) -> Result<SecretString, SecretError> {
+fn credential(folder: &FilePath, name: &str) -> Result<SecretString, SecretError> {
     let of_folder = folder.join(format!("{FOLDER_OF_CREDENTIALS}_{name}"));
     let own = folder.join(name);
-    read(if !own.exists() && of_folder.exists() { &of_folder } else { &own })
+    Ok(read(if !own.exists() && of_folder.exists() { &of_folder } else { &own })?.0)
 }
 
-fn read(path: &std::path::Path) -> Result<SecretString, SecretError> {
-    use std::io::Read;
-    let failed = |source| SecretError::File { path: path.to_owned(), source };
-    let mut text = String::new();
-    let file = std::fs::File::open(path).map_err(failed)?;
-    file.take(LARGEST + 1).read_to_string(&mut text).map_err(failed)?;
-    if text.len() as u64 > LARGEST {
-        return Err(SecretError::Long(path.to_owned()));
-    }
-    Ok(text.trim_end_matches(['\r', '\n']).into())
+/// What is in a file, and whether every user of the machine can read it.
+fn read(path: &FilePath) -> Result<(SecretString, bool), SecretError> {
+    let read = File::open(path).and_then(|file| {
+        let is_public = is_public(&file.metadata()?);
+        Ok((read_bounded(file, LARGEST, Vec::new()).and_then(text)?, is_public))
+    });
+    let (text, is_public) = read.map_err(|source| SecretError::File { path: path.to_owned(), source })?;
+    Ok((text.trim_end_matches(['\r', '\n']).into(), is_public))
 }
 
 #[cfg(test)]
@@ -173,15 +195,29 @@ mod tests {
     }
 
     #[test]
+    fn what_every_user_can_read_is_said_to_be() {
+        use std::os::unix::fs::PermissionsExt;
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("token");
+        std::fs::write(&path, "s3cret").unwrap();
+        for (mode, is_public) in [(0o600, false), (0o640, false), (0o644, true)] {
+            std::fs::set_permissions(&path, std::fs::Permissions::from_mode(mode)).unwrap();
+            let found = Secrets::default().get(&Secret::File(path.clone())).unwrap();
+            assert_eq!(found.public.is_some(), is_public, "{mode:o}");
+        }
+    }
+
+    #[test]
     fn what_is_larger_than_a_secret_is_none() {
         let folder = tempfile::tempdir().unwrap();
         let (most, more) = (folder.path().join("most"), folder.path().join("more"));
         std::fs::write(&most, "x".repeat(64 * 1024)).unwrap();
         std::fs::write(&more, "x".repeat(64 * 1024 + 1)).unwrap();
         let secrets = Secrets::default();
-        assert_eq!(secrets.get(&Secret::File(most)).unwrap().expose_secret().len(), 64 * 1024);
+        assert_eq!(secrets.get(&Secret::File(most)).unwrap().value.expose_secret().len(), 64 * 1024);
         for path in [more, "/dev/zero".into()] {
-            assert!(matches!(secrets.get(&Secret::File(path.clone())), Err(SecretError::Long(_))), "{path:?}");
+            let Err(SecretError::File { source, .. }) = secrets.get(&Secret::File(path)) else { panic!() };
+            assert_eq!(source.to_string(), "it is larger than 64 KiB");
         }
     }
 
@@ -191,13 +227,13 @@ mod tests {
         std::fs::write(folder.path().join("token"), " s3cret \n").unwrap();
         let secrets = Secrets { credentials: Some(folder.path().to_owned()) };
         for place in [Secret::File(folder.path().join("token")), Secret::Credential("token".into())] {
-            assert_eq!(secrets.get(&place).unwrap().expose_secret(), " s3cret ");
+            assert_eq!(secrets.get(&place).unwrap().value.expose_secret(), " s3cret ");
         }
         assert!(matches!(secrets.get(&Secret::Credential("../token".into())), Err(SecretError::Name(_))));
         std::fs::write(folder.path().join("empty"), "\n").unwrap();
         assert!(matches!(secrets.get(&Secret::Credential("empty".into())), Err(SecretError::Empty)));
         std::fs::write(folder.path().join("linedown_of-folder"), "hunter2").unwrap();
-        assert_eq!(secrets.get(&Secret::Credential("of-folder".into())).unwrap().expose_secret(), "hunter2");
+        assert_eq!(secrets.get(&Secret::Credential("of-folder".into())).unwrap().value.expose_secret(), "hunter2");
         assert!(matches!(
             Secrets::default().get(&Secret::Credential("token".into())),
             Err(SecretError::NoCredentials(_))

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use reqwest::{Client, RequestBuilder, StatusCode};
 use serde::de::DeserializeOwned;
+use tokio::net::UnixStream;
 
 use super::{Code, CommandError, Place};
 use crate::server::api;
@@ -21,11 +22,9 @@ pub(super) struct Daemon {
 
 impl Daemon {
     /// Finds the daemon of this config.
-    pub(super) fn find(place: &Place) -> Result<Self, CommandError> {
+    pub(super) async fn find(place: &Place) -> Result<Self, CommandError> {
         let sockets = api::sockets(&place.config()?);
-        let Some(socket) = sockets.iter().find(|socket| socket.exists()) else {
-            return Err(not_running(&sockets));
-        };
+        let Some(socket) = listening(&sockets).await else { return Err(not_running(&sockets)) };
         linedown_sinks::use_ring();
         let client = Client::builder().unix_socket(socket.clone()).no_proxy().timeout(PATIENCE).build();
         let client =
@@ -52,12 +51,24 @@ impl Daemon {
     }
 }
 
+/// The first socket where somebody listens, else the first one that we may not look behind.
+async fn listening(sockets: &[PathBuf]) -> Option<&PathBuf> {
+    let mut barred = None;
+    for socket in sockets {
+        match UnixStream::connect(socket).await.map_err(|error| error.kind()) {
+            Ok(_) => return Some(socket),
+            // Who was killed has left its socket behind.
+            Err(ErrorKind::NotFound | ErrorKind::ConnectionRefused) => {}
+            Err(_) => barred = barred.or(Some(socket)),
+        }
+    }
+    barred
+}
+
 async fn ask<T: DeserializeOwned>(request: RequestBuilder) -> Result<T, CommandError> {
     let failed = |error: reqwest::Error| {
         let error = error.without_url();
         let (what, hint) = match refusal(&error) {
-            // It left its socket behind: it was killed.
-            Some(ErrorKind::ConnectionRefused) => ("the daemon is not running", "start it: systemctl start linedown"),
             Some(ErrorKind::PermissionDenied) => {
                 ("the daemon may not be asked", "only root and the service's user may: use sudo")
             }

@@ -3,13 +3,11 @@
 use jiff::Timestamp;
 
 use super::client::Daemon;
+use super::limit::Limit;
 use super::output::{Look, Row};
 use super::{Code, CommandError, Place, is_there, output};
 use crate::clock;
-use crate::store::view::{Delivery, DeliveryQuery, MOST};
-
-/// Rows shown without `--limit`.
-const SHOWN: usize = 100;
+use crate::store::view::{Delivery, DeliveryQuery};
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Arguments {
@@ -19,9 +17,8 @@ pub(super) struct Arguments {
     /// Only those of this sink
     #[arg(long, value_name = "NAME")]
     sink: Option<String>,
-    /// At most so many, the latest first
-    #[arg(long, value_name = "N", default_value_t = SHOWN)]
-    limit: usize,
+    #[command(flatten)]
+    limit: Limit,
     /// Print them as JSON
     #[arg(long)]
     json: bool,
@@ -29,25 +26,22 @@ pub(super) struct Arguments {
 
 pub(super) async fn run(place: &Place, arguments: &Arguments) -> Result<Code, CommandError> {
     let Arguments { state, sink, limit, .. } = arguments;
-    // One more, to know whether there are more.
-    let query = DeliveryQuery { state: state.clone(), sink: sink.clone(), limit: Some(limit.saturating_add(1)) };
-    let mut deliveries: Vec<Delivery> = Daemon::find(place)?.get("deliveries", &query).await?;
+    let query = DeliveryQuery { state: state.clone(), sink: sink.clone(), limit: Some(limit.asked_for()) };
+    let mut deliveries: Vec<Delivery> = Daemon::find(place).await?.get("deliveries", &query).await?;
     if deliveries.is_empty() {
         is_there(place, sink.as_deref())?;
     }
-    let more = deliveries.len() > *limit || deliveries.len() >= MOST;
-    deliveries.truncate(*limit);
+    let more = limit.cut(&mut deliveries).unwrap_or_default();
     if arguments.json {
         output::print_json(&deliveries)?;
+        output::complain(&more);
     } else if deliveries.is_empty() {
         output::print("no notifications\n")?;
     } else {
         let now = clock::now();
         let heads = ["id", "state", "kind", "line", "incident", "to", "owed at", "tries", "detail"];
         output::print(&output::table(&heads, deliveries.iter().map(|delivery| row(delivery, now))))?;
-        if more {
-            output::print(&format!("the latest {limit}; more with --limit\n"))?;
-        }
+        output::print(&more)?;
     }
     Ok(Code::Done)
 }

@@ -1,9 +1,9 @@
 //! `linedown explain`: what would be decided about a payload, and why. Sends nothing.
 
 use std::fmt::Write as _;
-use std::io::Read;
+use std::path::Path;
 
-use linedown_sinks::{Incident, Notification};
+use linedown_sinks::{Incident, Notification, read_bounded, read_file};
 use serde::Serialize;
 
 use super::{Code, CommandError, Place, incidents, output};
@@ -18,7 +18,7 @@ use crate::rule::{Owed, Routing, Rule};
 use crate::source::{self, Event, Unusable};
 
 /// Largest payload read, in bytes.
-const LARGEST: u64 = 1024 * 1024;
+const LARGEST: usize = 1024 * 1024;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Arguments {
@@ -108,16 +108,14 @@ fn unusable(file: Option<&str>, why: &Unusable) -> CommandError {
 }
 
 fn read(file: &str) -> Result<Vec<u8>, CommandError> {
-    let mut body = Vec::new();
-    let read = match file {
-        "-" => std::io::stdin().lock().take(LARGEST).read_to_end(&mut body),
-        path => std::fs::File::open(path).and_then(|file| file.take(LARGEST).read_to_end(&mut body)),
+    let body = match file {
+        "-" => read_bounded(std::io::stdin().lock(), LARGEST, Vec::new()),
+        path => read_file(Path::new(path), LARGEST),
     };
-    read.map_err(|error| {
+    body.map_err(|error| {
         let error = CommandError::new(Code::Failed, format!("cannot read {file}")).caused_by(&error);
         error.hint("name a file with a webhook's body, or - for the standard input")
-    })?;
-    Ok(body)
+    })
 }
 
 /// Decides about an event on a line of which nothing else is known.

@@ -4,7 +4,7 @@ use std::error::Error;
 use std::fmt::Write as _;
 use std::process::ExitCode;
 
-use super::output::Look;
+use super::output::{Look, printable};
 
 /// Exit codes, after `sysexits.h`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,68 +29,76 @@ impl From<Code> for ExitCode {
     }
 }
 
-/// Why a command failed, printed as `error:`, `caused by:`, `hint:`.
+/// Why a command failed.
 #[derive(Debug)]
-pub struct CommandError {
-    code: Code,
-    what: String,
-    causes: Vec<String>,
-    hint: Option<String>,
+pub enum CommandError {
+    /// A config that cannot be used. Its report says everything by itself.
+    Report(String),
+    /// Anything else, printed as `error:`, `caused by:`, `hint:`, a line each.
+    Failed {
+        /// How it ends.
+        code: Code,
+        /// What failed.
+        what: String,
+        /// Why, down to the root.
+        causes: Vec<String>,
+        /// What to do.
+        hint: Option<String>,
+    },
 }
 
 impl CommandError {
     /// What failed.
     pub fn new(code: Code, what: impl Into<String>) -> Self {
-        Self { code, what: what.into(), causes: Vec::new(), hint: None }
-    }
-
-    /// A config's report, which says everything by itself.
-    pub fn report(report: String) -> Self {
-        Self { code: Code::Config, what: report, causes: Vec::new(), hint: None }
+        Self::Failed { code, what: what.into(), causes: Vec::new(), hint: None }
     }
 
     /// Why, down to the root.
     #[must_use]
-    pub fn caused_by(mut self, error: &dyn Error) -> Self {
-        let mut next = Some(error);
-        while let Some(cause) = next {
-            self.causes.push(cause.to_string());
-            next = cause.source();
-        }
-        self
+    pub fn caused_by(self, error: &dyn Error) -> Self {
+        std::iter::successors(Some(error), |error| (*error).source())
+            .fold(self, |failed, cause| failed.because(cause.to_string()))
     }
 
     /// What to do.
     #[must_use]
-    pub fn hint(mut self, hint: impl Into<String>) -> Self {
-        self.hint = Some(hint.into());
+    pub fn hint(mut self, advice: impl Into<String>) -> Self {
+        if let Self::Failed { hint, .. } = &mut self {
+            *hint = Some(advice.into());
+        }
         self
     }
 
     /// Why, in words.
     #[must_use]
     pub fn because(mut self, why: impl Into<String>) -> Self {
-        self.causes.push(why.into());
+        if let Self::Failed { causes, .. } = &mut self {
+            causes.push(why.into());
+        }
         self
     }
 
     /// The exit code.
     pub fn code(&self) -> Code {
-        self.code
+        match self {
+            Self::Report(_) => Code::Config,
+            Self::Failed { code, .. } => *code,
+        }
     }
 
     /// For standard error.
     pub(super) fn render(&self, colour: bool) -> String {
-        if self.what.contains('\n') {
-            return self.what.clone();
-        }
+        let (what, causes, hint) = match self {
+            Self::Report(report) => return report.clone(),
+            Self::Failed { what, causes, hint, .. } => (what, causes, hint),
+        };
         let error = if colour { Look::Bad.paint("error:") } else { "error:".to_owned() };
-        let mut text = format!("{error} {}\n", self.what);
-        for cause in &self.causes {
-            let _ = writeln!(text, "  caused by: {cause}");
+        let mut text = format!("{error} {}\n", printable(what));
+        for cause in causes {
+            let _ = writeln!(text, "  caused by: {}", printable(cause));
         }
-        if let Some(hint) = &self.hint {
-            let _ = writeln!(text, "  hint: {hint}");
+        if let Some(hint) = hint {
+            let _ = writeln!(text, "  hint: {}", printable(hint));
         }
         text
     }
@@ -108,5 +116,11 @@ mod tests {
             error.render(false),
             "error: cannot open x\n  caused by: permission denied\n  hint: run it as root\n"
         );
+    }
+    #[test]
+    fn a_line_break_in_a_name_makes_no_report_of_an_error() {
+        let error = CommandError::new(Code::Failed, "cannot read no\nfile").hint("name\nanother");
+        assert_eq!(error.render(false), "error: cannot read no file\n  hint: name another\n");
+        assert_eq!(CommandError::Report("1 error\n2 errors\n".to_owned()).render(false), "1 error\n2 errors\n");
     }
 }

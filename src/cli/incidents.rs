@@ -6,24 +6,21 @@ use jiff::Timestamp;
 
 use super::client::Daemon;
 use super::deliveries::{address, look, state};
+use super::limit::Limit;
 use super::output::{Look, Row};
 use super::{Code, CommandError, Place, output};
 use crate::clock;
 use crate::server::api::IncidentQuery;
-use crate::store::view::{Delivery, Incident, IncidentStory, MOST};
+use crate::store::view::{Delivery, Incident, IncidentStory};
 use crate::trouble;
-
-/// Rows shown without `--limit`.
-const SHOWN: usize = 100;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct ListArguments {
     /// Only lines that are down now
     #[arg(long)]
     open: bool,
-    /// At most so many, the latest first
-    #[arg(long, value_name = "N", default_value_t = SHOWN)]
-    limit: usize,
+    #[command(flatten)]
+    limit: Limit,
     /// Print them as JSON
     #[arg(long)]
     json: bool,
@@ -39,22 +36,19 @@ pub(super) struct ShowArguments {
 }
 
 pub(super) async fn list(place: &Place, arguments: &ListArguments) -> Result<Code, CommandError> {
-    // One more, to know whether there are more.
-    let query = IncidentQuery { open: arguments.open, limit: Some(arguments.limit.saturating_add(1)) };
-    let mut incidents: Vec<Incident> = Daemon::find(place)?.get("incidents", &query).await?;
-    let more = incidents.len() > arguments.limit || incidents.len() >= MOST;
-    incidents.truncate(arguments.limit);
+    let query = IncidentQuery { open: arguments.open, limit: Some(arguments.limit.asked_for()) };
+    let mut incidents: Vec<Incident> = Daemon::find(place).await?.get("incidents", &query).await?;
+    let more = arguments.limit.cut(&mut incidents).unwrap_or_default();
     if arguments.json {
         output::print_json(&incidents)?;
+        output::complain(&more);
     } else if incidents.is_empty() {
         output::print(if arguments.open { "no line is down\n" } else { "no outages\n" })?;
     } else {
         let now = clock::now();
         let heads = ["id", "line", "instance", "reason", "down since", "down for", "told", "pending", "dead"];
         output::print(&output::table(&heads, incidents.iter().map(|incident| row(incident, now))))?;
-        if more {
-            output::print(&format!("the latest {}; more with --limit\n", arguments.limit))?;
-        }
+        output::print(&more)?;
     }
     Ok(Code::Done)
 }
@@ -84,7 +78,7 @@ fn row(incident: &Incident, now: Timestamp) -> Row {
 
 pub(super) async fn show(place: &Place, arguments: &ShowArguments) -> Result<Code, CommandError> {
     let path = format!("incidents/{}", arguments.id);
-    let story: IncidentStory = Daemon::find(place)?.get(&path, &()).await?;
+    let story: IncidentStory = Daemon::find(place).await?.get(&path, &()).await?;
     if arguments.json {
         output::print_json(&story)?;
     } else {

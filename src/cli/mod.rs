@@ -9,6 +9,7 @@ mod explain;
 mod failure;
 mod generate;
 mod incidents;
+mod limit;
 mod output;
 mod replay;
 mod retry;
@@ -34,9 +35,20 @@ pub use failure::{Code, CommandError};
 /// The config that is read if nothing names one.
 const CONFIG: &str = "/etc/linedown/linedown.toml";
 
+/// What the help and the manual say besides.
+const BESIDES: &str = "\
+Exit codes: 0 done; 1 it failed; 64 wrong usage; 69 the daemon or a sink cannot be reached; 75 try again; 78 bad config.
+
+Variables: LINEDOWN_CONFIG names the config. LINEDOWN_LOG says what is logged (off, error, warn, info, debug, trace), \
+LINEDOWN_LOG_FORMAT how (text, json). LINEDOWN__SERVER__LISTEN and the like set one value of the config: two underscores \
+between its keys, and one may stand for a hyphen.
+
+Files: /etc/linedown/linedown.toml, and /etc/linedown/conf.d/*.toml beside it; as a service also \
+/etc/linedown/credentials, and the store in /var/lib/linedown.";
+
 /// Know the moment a WhatsApp line drops, and that somebody was told.
 #[derive(Debug, Parser)]
-#[command(name = "linedown", version, max_term_width = 100)]
+#[command(name = "linedown", version, max_term_width = 100, after_long_help = BESIDES)]
 struct Arguments {
     /// The config, else what `LINEDOWN_CONFIG` names, else /etc/linedown/linedown.toml; beside it, conf.d/*.toml is merged
     #[arg(long, global = true, value_name = "FILE")]
@@ -106,7 +118,7 @@ pub fn run(kinds: &'static [SinkKind]) -> ExitCode {
     match done {
         Ok(code) => code.into(),
         Err(error) => {
-            eprint!("{}", error.render(output::colour_on_stderr()));
+            output::complain(&error.render(output::colour_on_stderr()));
             error.code().into()
         }
     }
@@ -183,6 +195,6 @@ impl Place {
     /// Reads a config that must be right.
     fn config(&self) -> Result<Config, CommandError> {
         let Loaded { config, report } = self.load();
-        config.ok_or_else(|| CommandError::report(report.render(output::colour_on_stderr())))
+        config.ok_or_else(|| CommandError::Report(report.render(output::colour_on_stderr())))
     }
 }

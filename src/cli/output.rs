@@ -43,6 +43,12 @@ pub(super) fn print(text: &str) -> Result<(), CommandError> {
     }
 }
 
+/// Prints text to standard error. Whoever closed it does not want to know.
+pub(super) fn complain(text: &str) {
+    let mut out = io::stderr().lock();
+    let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
+}
+
 /// While this lives, what is written to the standard output goes to standard error: a sink of this name writes there
 /// what is not ours to print.
 pub(super) struct Diverted(OwnedFd);

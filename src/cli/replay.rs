@@ -101,7 +101,7 @@ pub(super) async fn run(place: &Place, arguments: &Arguments) -> Result<Code, Co
     };
     let until = clock::now();
     let since = until.checked_sub(arguments.since.0).unwrap_or(Timestamp::MIN);
-    let history = fetch(&Daemon::find(place)?, since).await?;
+    let history = fetch(&Daemon::find(place).await?, since).await?;
     let now = live(&history, &present.routing, until).await?;
     let new = match &other {
         Some(other) => Some(live(&history, &other.routing, until).await?),

@@ -26,7 +26,7 @@ pub(super) async fn run(place: &Place, arguments: &Arguments) -> Result<Code, Co
     let Arguments { ids, dead, sink, json } = arguments;
     let ids: BTreeSet<i64> = ids.iter().copied().collect();
     let request = RetryRequest { ids: ids.iter().copied().collect(), dead: *dead, sink: sink.clone() };
-    let answer: RetryAnswer = Daemon::find(place)?.post("retry", &request).await?;
+    let answer: RetryAnswer = Daemon::find(place).await?.post("retry", &request).await?;
     let again = &answer.notifications;
     if again.is_empty() {
         is_there(place, sink.as_deref())?;
@@ -37,6 +37,10 @@ pub(super) async fn run(place: &Place, arguments: &Arguments) -> Result<Code, Co
         output::print("1 notification is sent again\n")?;
     } else {
         output::print(&format!("{} notifications are sent again\n", again.len()))?;
+    }
+    if answer.left > 0 {
+        let error = CommandError::new(Code::Failed, format!("{} are not sent again: the store failed", answer.left));
+        return Err(error.hint("the log says why: journalctl -u linedown -n 50; then try it again"));
     }
     let left: Vec<String> = ids.iter().filter(|id| !again.contains(id)).map(i64::to_string).collect();
     if left.is_empty() {

@@ -5,7 +5,7 @@ use linedown_sinks::FailureKind;
 use super::client::Daemon;
 use super::{Code, CommandError, Place, output, unknown_sink};
 use crate::clock;
-use crate::server::api::TrialAnswer;
+use crate::server::api::{TrialAnswer, TrialRequest};
 use crate::trial::{self, Outcome};
 
 #[derive(Debug, clap::Args)]
@@ -24,8 +24,8 @@ pub(super) async fn run(place: &Place, arguments: &Arguments) -> Result<Code, Co
     };
     // Only the daemon has the credentials that systemd gave it.
     let results = if config.lacks_credentials {
-        let path = format!("send-test/{}", arguments.sink);
-        Daemon::find(place)?.post::<TrialAnswer>(&path, &()).await?.results
+        let request = TrialRequest { sink: arguments.sink.clone() };
+        Daemon::find(place).await?.post::<TrialAnswer>("send-test", &request).await?.results
     } else {
         let messages = arguments.json.then(output::divert_stdout).transpose()?;
         let results = trial::send(target.settings.as_ref(), clock::now()).await;

@@ -21,7 +21,7 @@ pub(super) struct Arguments {
 pub(super) async fn run(place: Place, arguments: Arguments) -> Result<Code, CommandError> {
     let _log = process::log(log_format(&arguments)?, output::colour_on_stderr())
         .map_err(|error| CommandError::new(Code::Usage, error.to_string()).hint(error.hint))?;
-    let config = load(&place, output::colour_on_stderr()).map_err(CommandError::report)?;
+    let config = load(&place, output::colour_on_stderr()).map_err(CommandError::Report)?;
     let signals = process::signals()
         .map_err(|error| CommandError::new(Code::Failed, "cannot catch signals").caused_by(&error))?;
     daemon::run(config, || load(&place, false), signals).await.map_err(|error| explained(&error))?;

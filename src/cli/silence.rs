@@ -86,7 +86,7 @@ async fn add(place: &Place, arguments: &AddArguments) -> Result<Code, CommandErr
         made_by: super::person(arguments.by.as_deref()),
         made_at: now,
     };
-    let answer: SilenceAnswer = Daemon::find(place)?.post("silences", &silence).await?;
+    let answer: SilenceAnswer = Daemon::find(place).await?.post("silences", &silence).await?;
     silence.id = answer.id;
     if arguments.json {
         output::print_json(&silence)?;
@@ -135,7 +135,7 @@ fn matcher(pairs: &[String]) -> Result<Value, CommandError> {
 async fn list(place: &Place, arguments: &ListArguments) -> Result<Code, CommandError> {
     let now = clock::now();
     let query = SilenceQuery { ended_after: now.checked_sub(LISTED).unwrap_or(now) };
-    let silences: Vec<SilenceRow> = Daemon::find(place)?.get("silences", &query).await?;
+    let silences: Vec<SilenceRow> = Daemon::find(place).await?.get("silences", &query).await?;
     if arguments.json {
         output::print_json(&silences)?;
     } else if silences.is_empty() {
@@ -161,7 +161,7 @@ async fn list(place: &Place, arguments: &ListArguments) -> Result<Code, CommandE
 
 async fn expire(place: &Place, arguments: &ExpireArguments) -> Result<Code, CommandError> {
     let path = format!("silences/{}/expire", arguments.id);
-    let answer: SilenceAnswer = Daemon::find(place)?.post(&path, &()).await?;
+    let answer: SilenceAnswer = Daemon::find(place).await?.post(&path, &()).await?;
     output::print(&format!("silence {} is over\n", answer.id))?;
     Ok(Code::Done)
 }

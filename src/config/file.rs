@@ -2,13 +2,13 @@
 //! be read is one without values: it says what is wrong with it, and hides no mistake of another.
 
 use std::fs;
-use std::io::{self, Read};
+use std::io;
 use std::ops::Range;
-use std::os::unix::fs::PermissionsExt;
 use std::path::Path as FilePath;
 use std::string::FromUtf8Error;
 
 use config::{ConfigError, Map, Value as Merged, ValueKind};
+use linedown_sinks::{is_public, read_bounded};
 use serde_json::Value;
 use toml::Spanned;
 use toml::de::{DeFloat, DeInteger, DeTable, DeValue};
@@ -19,7 +19,7 @@ use super::report::Row;
 use crate::packed::room;
 
 /// Largest file, in bytes.
-const LARGEST: u64 = 16 * 1024 * 1024;
+const LARGEST: usize = 16 * 1024 * 1024;
 
 /// Key under which a file's tables are handed to the merging: a key of the user's at the top would be taken
 /// for a path by the `config` crate, dots, brackets and all.
@@ -90,15 +90,15 @@ impl File {
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 return Self::unread(Row::error(name, "there is no such file").hint(gone));
             }
+            Err(error) if error.kind() == io::ErrorKind::FileTooLarge => {
+                let row = Row::error(name, "larger than 16 MiB, which is as much as is read of one file");
+                return Self::unread(row.hint("split it: files in `conf.d` beside the main file are read as well"));
+            }
             Err(error) => {
                 let row = Row::error(name, format!("cannot be read: {error}"));
                 return Self::unread(row.hint("it must be a file that the user who runs linedown may read"));
             }
         };
-        if bytes.len() as u64 > LARGEST {
-            let row = Row::error(name, "larger than 16 MiB, which is as much as is read of one file");
-            return Self::unread(row.hint("split it: files in `conf.d` beside the main file are read as well"));
-        }
         let text = match String::from_utf8(bytes) {
             Ok(text) => text,
             Err(error) => return Self::not_utf8(name, &error),
@@ -200,12 +200,8 @@ impl File {
 fn bytes(path: &FilePath) -> io::Result<(Vec<u8>, bool)> {
     let file = fs::File::open(path)?;
     let metadata = file.metadata()?;
-    if metadata.is_dir() {
-        return Err(io::Error::from(io::ErrorKind::IsADirectory));
-    }
-    let mut bytes = Vec::with_capacity(room(usize::try_from(metadata.len().min(LARGEST)).unwrap_or_default()));
-    file.take(LARGEST + 1).read_to_end(&mut bytes)?;
-    Ok((bytes, metadata.permissions().mode() & 0o004 != 0))
+    let length = usize::try_from(metadata.len()).unwrap_or(LARGEST).min(LARGEST);
+    Ok((read_bounded(file, LARGEST, Vec::with_capacity(room(length)))?, is_public(&metadata)))
 }
 
 fn read_inventory(inventory: &Spanned<DeValue<'_>>, instances: &mut Instances, wrong: &mut Wrong) {

@@ -1,5 +1,6 @@
 //! What a source of type `z-api` says of the gateway's own API.
 
+use std::ops::RangeInclusive;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,7 +10,6 @@ use reqwest::Url;
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 
-use super::reader::out_of_bounds;
 use crate::gateway::{API, Access, Audit, Watched};
 use crate::period::Period;
 
@@ -36,8 +36,8 @@ pub(super) struct AuditKeys {
 }
 
 /// How often the gateway is audited at the outside, and how long before its end a payment may be amiss.
-const AUDIT_BOUNDS: (Period, Period) = (Period(Duration::from_secs(1)), Period(Duration::from_hours(30 * 24)));
-const DUE_BOUNDS: (Period, Period) = (Period(Duration::ZERO), Period(Duration::from_hours(90 * 24)));
+const AUDIT_BOUNDS: RangeInclusive<Period> = Period(Duration::from_secs(1))..=Period(Duration::from_hours(30 * 24));
+const DUE_BOUNDS: RangeInclusive<Period> = Period(Duration::ZERO)..=Period(Duration::from_hours(90 * 24));
 
 /// `[sources.NAME.watch]`: it is on where the table is.
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -48,7 +48,7 @@ pub(super) struct WatchKeys {
 }
 
 /// How often a line is asked about at the outside, and how long it may be without an answer.
-const WATCH_BOUNDS: (Period, Period) = (Period(Duration::from_secs(1)), Period(Duration::from_hours(24)));
+const WATCH_BOUNDS: RangeInclusive<Period> = Period(Duration::from_secs(1))..=Period(Duration::from_hours(24));
 
 /// Reads what concerns the API; what was mistaken is left out. Its lines come later.
 pub(super) fn read(keys: &Keys<'_>, section: &mut Section<'_>) -> Option<Access> {
@@ -61,36 +61,23 @@ pub(super) fn read(keys: &Keys<'_>, section: &mut Section<'_>) -> Option<Access>
 }
 
 fn watch(keys: &WatchKeys, section: &mut Section<'_>) -> Watched {
-    let Watched { every, unknown_after } = Watched::default();
-    let mut read = |written, default, key| period(written, Period(default), WATCH_BOUNDS, &["watch", key], section);
+    let default = Watched::default();
+    let mut read = |key, written: Option<Period>, default| {
+        section.within(&["watch", key], written.unwrap_or(Period(default)), &WATCH_BOUNDS).0
+    };
     Watched {
-        every: read(keys.every, every, "every"),
-        unknown_after: read(keys.unknown_after, unknown_after, "unknown_after"),
+        every: read("every", keys.every, default.every),
+        unknown_after: read("unknown_after", keys.unknown_after, default.unknown_after),
     }
 }
 
 fn audit(keys: &AuditKeys, section: &mut Section<'_>) -> Audit {
     let default = Audit::default();
-    let every = Period(default.every.unwrap_or_default());
-    let every = period(keys.every, every, AUDIT_BOUNDS, &["audit", "every"], section);
-    let due_within = Period(default.due_within);
-    let due_within = period(keys.due_within, due_within, DUE_BOUNDS, &["audit", "due_within"], section);
+    let every = keys.every.unwrap_or(Period(default.every.unwrap_or_default()));
+    let every = section.within(&["audit", "every"], every, &AUDIT_BOUNDS).0;
+    let due_within = keys.due_within.unwrap_or(Period(default.due_within));
+    let due_within = section.within(&["audit", "due_within"], due_within, &DUE_BOUNDS).0;
     Audit { every: Some(every).filter(|_| keys.on != Some(false)), due_within }
-}
-
-fn period(
-    written: Option<Period>,
-    default: Period,
-    (least, most): (Period, Period),
-    place: &[&str],
-    section: &mut Section<'_>,
-) -> Duration {
-    let period = written.unwrap_or(default);
-    if !(least..=most).contains(&period) {
-        let path = place.iter().fold(section.path().clone(), |path, key| path.join(*key));
-        section.problems.push(out_of_bounds(path, period, least, most));
-    }
-    period.0
 }
 
 fn token(key: &str, secret: &Secret, section: &mut Section<'_>) -> Option<SecretString> {

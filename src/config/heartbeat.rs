@@ -1,5 +1,6 @@
 //! `[heartbeat]`: who is told, again and again, that all is well, so that somebody notices when linedown itself is gone.
 
+use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use linedown_sinks::http::is_loopback;
@@ -14,10 +15,8 @@ use crate::period::Period;
 
 /// How often it is told where the config does not say.
 const EVERY: Period = Period(Duration::from_mins(1));
-/// Telling more often would be noise.
-const SHORTEST: Period = Period(Duration::from_secs(1));
-/// Telling less often, nobody would notice in time.
-const LONGEST: Period = Period(Duration::from_hours(24));
+/// Telling more often would be noise; less often, nobody would notice in time.
+const BOUNDS: RangeInclusive<Period> = Period(Duration::from_secs(1))..=Period(Duration::from_hours(24));
 
 /// Who is told, and how often.
 #[derive(Clone, Debug)]
@@ -46,10 +45,7 @@ pub(super) fn read(value: &Value, path: &Path, reader: &mut Reader<'_>) -> Optio
 
 fn read_keys(section: &mut Section<'_>) -> Option<Heartbeat> {
     let keys: Keys = section.read()?;
-    let every = keys.every.unwrap_or(EVERY);
-    if every < SHORTEST || every > LONGEST {
-        section.error("every", format!("{every} is out of bounds")).expected = Some(format!("{SHORTEST} to {LONGEST}"));
-    }
+    let every = section.within(&["every"], keys.every.unwrap_or(EVERY), &BOUNDS);
     let Some(secret) = &keys.url else {
         section.missing("url", "the address that a watcher such as healthchecks.io gives you");
         return None;

@@ -9,7 +9,6 @@ use serde_json::Value;
 
 use super::gateway::{NO_TOKEN, is_token};
 use super::instances::Instances;
-use super::privacy::is_public;
 use super::reader::{Reader, UNKNOWN_KEY, did_you_mean, some_of};
 use crate::rule::inventory::Inventory as Lines;
 
@@ -31,8 +30,6 @@ pub(super) struct Inventory {
     pub(super) lines: Lines,
     /// By instance.
     pub(super) tokens: BTreeMap<String, Token>,
-    /// Some token is a systemd credential, and there are none here.
-    pub(super) lacks_credentials: bool,
 }
 
 /// What a line is asked for with.
@@ -40,6 +37,17 @@ pub(super) struct Token {
     /// The source whose gateway it is for, if that is written.
     pub(super) source: Option<String>,
     pub(super) value: SecretString,
+}
+
+/// What is told once and not a hundred thousand times: what made one token so made the others.
+#[derive(Default)]
+struct Told {
+    /// That it is written out.
+    plain: bool,
+    /// That every user can read it.
+    public: bool,
+    /// That there are no credentials here.
+    lacks_credentials: bool,
 }
 
 #[derive(Default, Deserialize)]
@@ -59,7 +67,7 @@ pub(super) fn read(instances: &Instances, sources: &[&str], path: &Path, reader:
         return inventory;
     }
     let order = instances.order();
-    let mut public = None;
+    let mut told = Told::default();
     for said in order.chunk_by(|one, next| instances.id(*one) == instances.id(*next)) {
         if reader.is_full() {
             break;
@@ -70,13 +78,7 @@ pub(super) fn read(instances: &Instances, sources: &[&str], path: &Path, reader:
             continue;
         };
         if let Some(secret) = token {
-            if let Secret::File(file) = &secret
-                && public.is_none()
-                && is_public(file)
-            {
-                public = Some((path.join("token").join("file"), file.clone()));
-            }
-            let value = read_token(&secret, &path, &mut inventory.lacks_credentials, reader);
+            let value = read_token(&secret, &path, &mut told, reader);
             inventory.tokens.extend(value.map(|value| (id.to_owned(), Token { source, value })));
         } else if let Some(source) = source.filter(|source| !sources.contains(&source.as_str())) {
             // With a token it must be one that can be asked.
@@ -87,11 +89,6 @@ pub(super) fn read(instances: &Instances, sources: &[&str], path: &Path, reader:
         }
         check_bounds(name.as_deref(), &labels, &path, reader);
         inventory.lines.push(id, name.as_deref(), &labels);
-    }
-    if let Some((path, file)) = public {
-        // One stands for all of them: what made one file so made the others.
-        let what = format!("the secret in {} can be read by every user of this machine", file.display());
-        reader.note(Problem::warning(path, what).hint(format!("chmod o-r {}, and those beside it", file.display())));
     }
     warn_of_duplicates(&inventory.lines, path, reader);
     inventory
@@ -115,12 +112,21 @@ fn read_keys(id: &str, value: &Value, path: &Path, reader: &mut Reader<'_>) -> O
     keys
 }
 
-/// One line's token. That there are no credentials here is told once, not a hundred thousand times.
-fn read_token(secret: &Secret, path: &Path, lacks: &mut bool, reader: &mut Reader<'_>) -> Option<SecretString> {
+/// One line's token.
+fn read_token(secret: &Secret, path: &Path, told: &mut Told, reader: &mut Reader<'_>) -> Option<SecretString> {
+    let is_plain = matches!(secret, Secret::Plain(_));
     match reader.environment.secrets.get(secret) {
-        Ok(token) if is_token(token.expose_secret()) => return Some(token),
-        Err(SecretError::NoCredentials(_)) if *lacks => return Some(SecretString::from("")),
-        Err(SecretError::NoCredentials(_)) => *lacks = true,
+        Ok(found) if is_token(found.value.expose_secret()) && (told.plain || !is_plain) => {
+            let warning = found.warning(&path.join("token")).filter(|_| !told.public);
+            if let (Some(warning), Some(file)) = (warning, &found.public) {
+                told.public = true;
+                reader.note(warning.hint(format!("chmod o-r {}, and those beside it", file.display())));
+            }
+            return Some(found.value);
+        }
+        Ok(_) => told.plain |= is_plain,
+        Err(SecretError::NoCredentials(_)) if told.lacks_credentials => return Some(SecretString::from("")),
+        Err(SecretError::NoCredentials(_)) => told.lacks_credentials = true,
         _ => {}
     }
     let none = Value::Null;

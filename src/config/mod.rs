@@ -121,9 +121,9 @@ pub fn load(main: &FilePath, kinds: &[SinkKind], source_kinds: &[&str], process:
     let sources: Vec<&str> = layers.names("sources").collect();
     let inventory = inventory::read(&layers.instances, &sources, &Path(vec![INVENTORY.into()]), &mut reader);
     let config = check(&layers, inventory, kinds, source_kinds, process, &mut reader);
-    problems.append(&mut reader.into_problems());
-    problems.extend(privacy::warnings(&layers));
-    let report = places::report(&layers, problems);
+    let (mut more, written_out) = reader.finished();
+    problems.append(&mut more);
+    let report = places::report(&layers, problems, privacy::warnings(&layers.files, &written_out));
     Loaded { config: (report.errors() == 0).then_some(config), report }
 }
 
@@ -143,7 +143,7 @@ fn check(
     for key in tables.keys().filter(|key| !TABLES.contains(&key.as_str())) {
         reader.note(reader::unknown_key(at(key), key, &TABLES));
     }
-    let Inventory { lines: mut inventory, tokens, lacks_credentials } = inventory;
+    let Inventory { lines: mut inventory, tokens } = inventory;
     let mut sources = sources::read(table("sources"), &at("sources"), source_kinds, reader);
     lines::give(&mut sources, tokens, &at(INVENTORY), reader);
     let gateways = sources.values().filter_map(|source| source.gateway.as_ref());
@@ -181,8 +181,7 @@ fn check(
             language,
             ..Routing::default()
         }),
-        lacks_credentials: lacks_credentials
-            || (process.secrets.credentials.is_none() && privacy::names_credentials(&layers.tables)),
+        lacks_credentials: reader.lacks_credentials(),
     }
 }
 

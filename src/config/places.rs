@@ -13,7 +13,7 @@ use super::reader::UNKNOWN_KEY;
 use super::report::{Report, Row};
 
 /// A problem's position in the order of the report: file, then offset.
-type Order = (usize, usize);
+pub(super) type Order = (usize, usize);
 
 /// What a problem is about.
 struct Sought {
@@ -36,16 +36,17 @@ struct Found {
 
 const NOTHING: Found = Found { file: 0, depth: 0, is_table: true, key: None, value: 0 };
 
-/// Places every problem and sorts them all.
-pub(super) fn report(layers: &Layers, problems: Vec<Problem>) -> Report {
-    if problems.is_empty() && layers.files.iter().all(|file| file.mistakes.is_empty()) {
+/// Places every problem and sorts them all, with those that have their place already.
+pub(super) fn report(layers: &Layers, problems: Vec<Problem>, placed: Vec<(Order, Row)>) -> Report {
+    if problems.is_empty() && placed.is_empty() && layers.files.iter().all(|file| file.mistakes.is_empty()) {
         return Report::default();
     }
     let sought: Vec<Sought> = problems.iter().map(|problem| sought(layers, &problem.path)).collect();
     let found = origins(layers, &sought);
     let lines: Vec<Lines<'_>> = layers.files.iter().map(|file| Lines::of(&file.text)).collect();
-    let placed = problems.into_iter().zip(found);
-    let mut rows: Vec<(Order, Row)> = placed.map(|(problem, found)| place(layers, &lines, problem, found)).collect();
+    let found = problems.into_iter().zip(found);
+    let mut rows: Vec<(Order, Row)> = found.map(|(problem, found)| place(layers, &lines, problem, found)).collect();
+    rows.extend(placed);
     for (number, file) in layers.files.iter().enumerate() {
         rows.extend(file.mistakes.iter().map(|(offset, row)| ((number, *offset), row.clone())));
     }

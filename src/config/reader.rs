@@ -1,9 +1,10 @@
 //! What every section is read with: sections one after the other, all their problems in one place.
 
-use std::fmt::Display;
+use std::collections::BTreeSet;
 
 use super::file::File;
 use super::layers::Element;
+use super::privacy::{Sort, sort};
 
 use linedown_sinks::{Environment, Key, Path, Problem, Section, Severity, closest, one_of};
 use serde::de::DeserializeOwned;
@@ -25,6 +26,10 @@ pub(super) struct Reader<'e> {
     pub(super) environment: &'e Environment,
     files: &'e [File],
     problems: Vec<Problem>,
+    /// What sorts of secrets are written out somewhere.
+    written_out: BTreeSet<Sort>,
+    /// Some secret is a systemd credential, and there are none here.
+    lacks_credentials: bool,
     /// How many there were, noted or not.
     errors: usize,
     warnings: usize,
@@ -32,7 +37,8 @@ pub(super) struct Reader<'e> {
 
 impl<'e> Reader<'e> {
     pub(super) fn new(environment: &'e Environment, files: &'e [File]) -> Self {
-        Self { environment, files, problems: Vec::new(), errors: 0, warnings: 0 }
+        let (problems, written_out) = (Vec::new(), BTreeSet::new());
+        Self { environment, files, problems, written_out, lacks_credentials: false, errors: 0, warnings: 0 }
     }
 
     /// Notes a problem, but for one that might not be, were a file read that could not be.
@@ -64,11 +70,17 @@ impl<'e> Reader<'e> {
         self.errors > MOST
     }
 
-    pub(super) fn into_problems(self) -> Vec<Problem> {
-        self.problems
+    /// Whether some secret is a systemd credential, and there are none here.
+    pub(super) fn lacks_credentials(&self) -> bool {
+        self.lacks_credentials
     }
 
-    /// Takes over a section's problems, but for those that only follow from a misspelt key: without it, what is
+    /// The problems, and what sorts of secrets are written out somewhere.
+    pub(super) fn finished(self) -> (Vec<Problem>, BTreeSet<Sort>) {
+        (self.problems, self.written_out)
+    }
+
+    /// Takes over what a section says of its secrets, and its problems, but for those that only follow from a misspelt key: without it, what is
     /// left of its table is mistaken as well.
     pub(super) fn finish(&mut self, section: Section<'_>) {
         let depth = section.path().0.len();
@@ -79,6 +91,8 @@ impl<'e> Reader<'e> {
             .map(|problem| Path(problem.path.0[..problem.path.0.len() - 1].to_vec()))
             .filter(|parent| parent.0.len() > depth)
             .collect();
+        self.written_out.extend(section.written_out.iter().map(sort));
+        self.lacks_credentials |= section.lacks_credentials;
         for problem in section.problems {
             if problem.what.starts_with(UNKNOWN_KEY) || !misspelt.contains(&problem.path) {
                 self.note(problem);
@@ -161,11 +175,6 @@ pub(super) fn did_you_mean<'n>(wrong: &str, known: impl IntoIterator<Item = &'n 
 /// The first of these names as a choice.
 pub(super) fn some_of(names: &[&str]) -> String {
     one_of(&names[..names.len().min(NAMED)])
-}
-
-/// A number out of bounds.
-pub(super) fn out_of_bounds(path: Path, number: impl Display, least: impl Display, most: impl Display) -> Problem {
-    Problem::error(path, format!("{number} is out of bounds")).expected(format!("{least} to {most}"))
 }
 
 fn type_of(value: &Value) -> &'static str {

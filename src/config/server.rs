@@ -6,21 +6,24 @@ use std::path::PathBuf;
 
 use ipnet::IpNet;
 use jiff::Timestamp;
-use linedown_sinks::{Path, Problem};
+use linedown_sinks::http::is_loopback;
+use linedown_sinks::{Path, Problem, Section};
 use reqwest::Url;
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::reader::{Reader, out_of_bounds};
+use super::reader::Reader;
 use super::tls::{self, Tls};
 
 const DEFAULT_LISTEN: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 8080);
 
 /// Connections at the same time.
-const MAX_CONNECTIONS: (usize, RangeInclusive<usize>) = (1024, 1..=100_000);
+const MAX_CONNECTIONS: usize = 1024;
+const CONNECTIONS: RangeInclusive<usize> = 1..=100_000;
 
 /// Bytes of a webhook's body. Gateways' bodies are a few hundred.
-const MAX_BODY: (usize, RangeInclusive<usize>) = (64 * 1024, 1024..=16 * 1024 * 1024);
+const MAX_BODY: usize = 64 * 1024;
+const BODY: RangeInclusive<usize> = 1024..=16 * 1024 * 1024;
 
 /// Longest path of a Unix socket, in bytes: `sun_path` of unix(7), without the zero that ends it.
 const LONGEST_SOCKET: usize = 107;
@@ -60,7 +63,12 @@ struct Keys {
 }
 
 pub(super) fn read(value: &Value, path: &Path, now: Timestamp, reader: &mut Reader<'_>) -> Server {
-    let keys: Keys = reader.read(value, path, "[server]");
+    let mut section = Section::new(value, path.clone(), &[], reader.environment);
+    let keys: Keys = reader.table(value, path, "[server]").and_then(|_| section.read()).unwrap_or_default();
+    let max_connections = keys.max_connections.unwrap_or(MAX_CONNECTIONS);
+    let max_connections = section.within(&["max_connections"], max_connections, &CONNECTIONS);
+    let max_body = section.within(&["max_body"], keys.max_body.unwrap_or(MAX_BODY), &BODY);
+    reader.finish(section);
     let listen = keys.listen.map_or(Some(DEFAULT_LISTEN), |text| {
         address(&text).map_err(|problem| reader.note(Problem { path: path.join("listen"), ..problem })).ok()
     });
@@ -85,8 +93,8 @@ pub(super) fn read(value: &Value, path: &Path, now: Timestamp, reader: &mut Read
         public_url,
         tls,
         api: keys.api.and_then(|socket| socket_path(socket, &path.join("api"), reader)),
-        max_connections: bounded(keys.max_connections, &MAX_CONNECTIONS, path.join("max_connections"), reader),
-        max_body: bounded(keys.max_body, &MAX_BODY, path.join("max_body"), reader),
+        max_connections,
+        max_body,
         trusted_proxies: networks(&keys.trusted_proxies, &path.join("trusted_proxies"), reader),
         proxy_protocol: keys.proxy_protocol,
     }
@@ -118,19 +126,6 @@ fn networks(texts: &[String], path: &Path, reader: &mut Reader<'_>) -> Vec<IpNet
     networks
 }
 
-fn bounded(
-    number: Option<usize>,
-    (default, bounds): &(usize, RangeInclusive<usize>),
-    path: Path,
-    reader: &mut Reader<'_>,
-) -> usize {
-    let number = number.unwrap_or(*default);
-    if !bounds.contains(&number) {
-        reader.note(out_of_bounds(path, number, bounds.start(), bounds.end()));
-    }
-    number
-}
-
 /// The problem is without its place.
 fn address(text: &str) -> Result<SocketAddr, Problem> {
     text.parse().map_err(|_| {
@@ -156,7 +151,7 @@ fn public(text: &str) -> Result<String, Problem> {
     let url = Url::parse(text).map_err(|error| problem(&format!("not an address: {error}")))?;
     match url.scheme() {
         "https" => {}
-        "http" if matches!(url.host_str(), Some("localhost" | "127.0.0.1" | "[::1]")) => {}
+        "http" if is_loopback(&url) => {}
         "http" => return Err(problem("gateways post to https:// addresses only")),
         _ => return Err(problem("not an https:// address")),
     }
@@ -180,6 +175,7 @@ mod tests {
             ("https://a.example/", Some("https://a.example")),
             ("https://a.example:8443/x/", Some("https://a.example:8443/x")),
             ("http://localhost:8080", Some("http://localhost:8080")),
+            ("http://127.0.0.2:8080", Some("http://127.0.0.2:8080")),
             ("http://a.example", None),
             ("a.example", None),
             ("ftp://a.example", None),

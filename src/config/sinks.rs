@@ -1,6 +1,7 @@
 //! `[messages]` and `[sinks]`: where notifications go and how they are worded.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use linedown_sinks::{Key, Language, Limits, Path, Problem, Section, SinkKind, TextKeys, Texts, one_of};
@@ -8,7 +9,7 @@ use serde::Deserialize;
 use serde_json::{Map, Value};
 
 use super::pieces::INVENTORY;
-use super::reader::{Reader, did_you_mean, is_missing, out_of_bounds};
+use super::reader::{Reader, did_you_mean, is_missing};
 use crate::period::Period;
 use crate::rule::inventory::Inventory;
 use crate::rule::{Retry, Rule, Target};
@@ -19,11 +20,11 @@ const MOST: usize = 1_000;
 /// Longest name of a sink, in characters: it is a label of metrics and typed on command lines.
 const LONGEST_NAME: usize = 64;
 
-/// Most deliveries of one sink at the same time.
-const MOST_IN_FLIGHT: usize = 64;
+/// How many deliveries of one sink there may be at the same time.
+const IN_FLIGHT: RangeInclusive<usize> = 1..=64;
 
-/// Longest pause between two deliveries: a worker goes round more often than that, or it is taken to hang.
-const LONGEST_INTERVAL: Duration = Duration::from_secs(30);
+/// How long a pause between two deliveries may be: a worker goes round more often than that, or it is taken to hang.
+const INTERVAL: RangeInclusive<Period> = Period(Duration::ZERO)..=Period(Duration::from_secs(30));
 
 /// The keys every sink has, whatever its kind.
 const COMMON: [&str; 7] = ["type", "fallback", "retry", "limits", "language", "time_zone", "templates"];
@@ -134,10 +135,8 @@ fn read_sink(
     let kind = kind(&common, value, path, kinds, reader);
     let retry =
         common.retry.as_ref().map_or_else(Retry::default, |retry| read_retry(retry, &path.join("retry"), reader));
-    let limits: LimitKeys = common.limits.as_ref().map_or_else(LimitKeys::default, |limits| {
-        reader.read(limits, &path.join("limits"), "limits = { in_flight = 8 }")
-    });
-    check_limits(&limits, &path.join("limits"), reader);
+    let limits = common.limits.as_ref();
+    let limits = limits.map_or_else(LimitKeys::default, |limits| read_limits(limits, &path.join("limits"), reader));
     let texts = texts(&common, value, path, messages, reader);
     let kind = kind?;
     let mut section = Section::new(value, path.clone(), &COMMON, reader.environment);
@@ -231,13 +230,16 @@ fn read_retry(value: &Value, path: &Path, reader: &mut Reader<'_>) -> Retry {
     Retry { first, max, give_up_after }
 }
 
-fn check_limits(limits: &LimitKeys, path: &Path, reader: &mut Reader<'_>) {
-    if let Some(number) = limits.in_flight.filter(|number| !(1..=MOST_IN_FLIGHT).contains(number)) {
-        reader.note(out_of_bounds(path.join("in_flight"), number, 1, MOST_IN_FLIGHT));
-    }
-    if let Some(interval) = limits.interval.filter(|interval| interval.0 > LONGEST_INTERVAL) {
-        reader.note(out_of_bounds(path.join("interval"), interval, "0s", Period(LONGEST_INTERVAL)));
-    }
+fn read_limits(value: &Value, path: &Path, reader: &mut Reader<'_>) -> LimitKeys {
+    let mut section = Section::new(value, path.clone(), &[], reader.environment);
+    let keys = reader.table(value, path, "limits = { in_flight = 8 }").and_then(|_| section.read());
+    let LimitKeys { in_flight, interval } = keys.unwrap_or_default();
+    let limits = LimitKeys {
+        in_flight: in_flight.map(|number| section.within(&["in_flight"], number, &IN_FLIGHT)),
+        interval: interval.map(|period| section.within(&["interval"], period, &INTERVAL)),
+    };
+    reader.finish(section);
+    limits
 }
 
 fn check_fallback(name: &str, fallback: &str, path: &Path, sinks: &Map<String, Value>, reader: &mut Reader<'_>) {

@@ -1,13 +1,10 @@
 //! `tls = { certificate = …, key = … }`: loaded while checking, so that a config that was accepted does not fail
 //! at the start. Or `tls = { acme = … }`, which has them by itself.
 
-use std::fs::File;
-use std::io::Read;
-use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 
 use jiff::Timestamp;
-use linedown_sinks::{Path, Problem, Secret, Section, unread};
+use linedown_sinks::{Path, Problem, Secret, Section};
 use reqwest::Url;
 use rustls::InconsistentKeys;
 use rustls::pki_types::pem::PemObject;
@@ -19,9 +16,6 @@ use serde_json::Value;
 use super::acme::{self, Acme};
 use super::reader::{Reader, is_missing};
 use crate::certificate::{Certificate, Files, Validity};
-
-/// Largest file read; a long chain is a few kilobytes.
-const LARGEST: u64 = 1024 * 1024;
 
 /// Said of a file without quoting from it: it may be a key.
 const DAMAGED: &str = "its PEM is cut off or damaged";
@@ -71,7 +65,7 @@ pub(super) fn read(
     let mut section = Section::new(value, path.clone(), &[], reader.environment);
     let keys: Keys = section.read().unwrap_or_default();
     let Some(acme) = &keys.acme else {
-        let loaded = files(value, &keys, public_url, now, &mut section);
+        let loaded = files(value, keys, public_url, now, &mut section);
         reader.finish(section);
         return Some(Tls::Files(loaded));
     };
@@ -83,13 +77,17 @@ pub(super) fn read(
     acme::read(acme, &path.join("acme"), public_url, reader).map(Tls::Acme)
 }
 
-fn files(value: &Value, keys: &Keys, public_url: Option<&str>, now: Timestamp, section: &mut Section<'_>) -> Loaded {
+fn files(value: &Value, keys: Keys, public_url: Option<&str>, now: Timestamp, section: &mut Section<'_>) -> Loaded {
     for key in ["certificate", "key"].into_iter().filter(|key| is_missing(value, key)) {
         section.missing(key, "TLS needs a `certificate` and its `key`, both files in PEM; or `acme`");
     }
-    let files = Files::look([&keys.certificate, &keys.key].into_iter().flatten().filter_map(file));
-    let certificate = keys.certificate.as_ref().and_then(|place| pem("certificate", place, section));
-    let key = keys.key.as_ref().and_then(|place| pem("key", place, section));
+    let certificate = keys.certificate.and_then(|written| place("certificate", written, section));
+    let key = keys.key.and_then(|written| place("key", written, section));
+    let files = Files::look([&certificate, &key].into_iter().flatten().filter_map(file));
+    // Empty stands for a credential that is not here to be looked at, which was noted.
+    let is_there = |pem: &SecretString| !pem.expose_secret().is_empty();
+    let certificate = certificate.and_then(|place| section.no_secret("certificate", &place)).filter(is_there);
+    let key = key.and_then(|place| section.secret("key", &place)).filter(is_there);
     let chain = certificate.as_ref().and_then(|pem| chain(pem, section));
     let private = key.as_ref().and_then(|pem| private(pem, section));
     let certificate = chain.zip(private).and_then(|(chain, key)| self::certificate(&chain, &key, section));
@@ -123,39 +121,23 @@ fn judge(certificate: &Certificate, host: Option<&str>, now: Timestamp, section:
 /// The file that is named, if one is.
 fn file(place: &Secret) -> Option<PathBuf> {
     match place {
-        Secret::Plain(path) => Some(path.expose_secret().into()),
         Secret::File(path) => Some(path.clone()),
-        Secret::Env(_) | Secret::Credential(_) => None,
+        Secret::Plain(_) | Secret::Env(_) | Secret::Credential(_) => None,
     }
 }
 
-/// The content of a file or of a secret.
-fn pem(name: &str, place: &Secret, section: &mut Section<'_>) -> Option<SecretString> {
-    let Secret::Plain(file) = place else {
-        // Empty stands for a credential that is not here to be looked at, which was noted.
-        return section.secret(name, place).filter(|pem| !pem.expose_secret().is_empty());
-    };
-    let file = file.expose_secret();
-    let mut pem = String::new();
-    let read = File::open(file).and_then(|opened| {
-        let mode = opened.metadata()?.permissions().mode();
-        opened.take(LARGEST).read_to_string(&mut pem)?;
-        Ok(mode)
-    });
-    match read {
-        Ok(mode) if name == "key" && mode & 0o004 != 0 => {
-            let what = format!("{file} can be read by every user of this machine");
-            section.warning(name, what).hint = Some(format!("chmod o-r {file}"));
+/// Where it is: a plain text is no secret, but the path of a file.
+fn place(name: &str, written: Secret, section: &mut Section<'_>) -> Option<Secret> {
+    match written {
+        // It is not repeated: it may be the key.
+        Secret::Plain(text) if text.expose_secret().contains("-----") => {
+            section.error(name, "this is no path of a file").hint =
+                Some("write it into a file that only the service can read, and name that".into());
+            None
         }
-        Ok(_) => {}
-        Err(error) => {
-            // A key pasted in instead of its path is not repeated.
-            let shown = if file.contains("-----") || file.is_empty() { "the file" } else { file };
-            section.error(name, format!("cannot read {shown}: {error}")).hint = Some(unread(&error).into());
-            return None;
-        }
+        Secret::Plain(path) => Some(Secret::File(path.expose_secret().into())),
+        place => Some(place),
     }
-    Some(pem.into())
 }
 
 fn chain(pem: &SecretString, section: &mut Section<'_>) -> Option<Vec<CertificateDer<'static>>> {

@@ -1,20 +1,21 @@
 //! `[troubles]`: from when on linedown's own troubles are told, by its own sinks.
 
 use std::fmt;
+use std::ops::RangeInclusive;
 use std::time::Duration;
 
-use linedown_sinks::{Path, Problem};
+use linedown_sinks::{Path, Problem, Section};
 use serde::{Deserialize, Deserializer, de};
 use serde_json::Value;
 
-use super::reader::{Reader, out_of_bounds};
+use super::reader::Reader;
 use crate::period::Period;
 use crate::trouble::{Free, Troubles};
 
 /// How long a sink must fail, or a store not write, at the least and at the outside.
-const LASTING: (Period, Period) = (Period(Duration::from_secs(1)), Period(Duration::from_hours(24)));
+const LASTING: RangeInclusive<Period> = Period(Duration::from_secs(1))..=Period(Duration::from_hours(24));
 /// How long before its end a certificate is told of, at the least and at the outside.
-const EXPIRING: (Period, Period) = (Period(Duration::from_hours(1)), Period(Duration::from_hours(365 * 24)));
+const EXPIRING: RangeInclusive<Period> = Period(Duration::from_hours(1))..=Period(Duration::from_hours(365 * 24));
 
 const ROOM: &str = "a part of the disk such as \"5%\", or a number of bytes";
 
@@ -33,28 +34,26 @@ struct Room(Free);
 
 /// None where nothing is to be told.
 pub(super) fn read(value: &Value, path: &Path, reader: &mut Reader<'_>) -> Option<Troubles> {
-    let keys: Keys = reader.read(value, path, "[troubles]");
-    let default = Troubles::default();
-    let mut period = |key: &str, written: Option<Period>, default: Duration, (least, most): (Period, Period)| {
-        let period = written.unwrap_or(Period(default));
-        if !(least..=most).contains(&period) {
-            reader.note(out_of_bounds(path.join(key), period, least, most));
-        }
-        period.0
+    let mut section = Section::new(value, path.clone(), &[], reader.environment);
+    let keys: Keys = reader.table(value, path, "[troubles]").and_then(|_| section.read()).unwrap_or_default();
+    let mut period = |key: &str, written: Option<Period>, default: Duration, bounds: &RangeInclusive<Period>| {
+        section.within(&[key], written.unwrap_or(Period(default)), bounds).0
     };
+    let default = Troubles::default();
     let Troubles { sink_failing_after: sink, store_not_writing_after: store, .. } = default;
     let certificate = default.certificate_expires_within;
     let troubles = Troubles {
-        sink_failing_after: period("sink_failing_after", keys.sink_failing_after, sink, LASTING),
-        store_not_writing_after: period("store_not_writing_after", keys.store_not_writing_after, store, LASTING),
+        sink_failing_after: period("sink_failing_after", keys.sink_failing_after, sink, &LASTING),
+        store_not_writing_after: period("store_not_writing_after", keys.store_not_writing_after, store, &LASTING),
         certificate_expires_within: period(
             "certificate_expires_within",
             keys.certificate_expires_within,
             certificate,
-            EXPIRING,
+            &EXPIRING,
         ),
         disk_free_below: keys.disk_free_below.map_or(default.disk_free_below, |room| room.0),
     };
+    reader.finish(section);
     if let Free::Percent(percent @ 101..) = troubles.disk_free_below {
         let problem = Problem::error(path.join("disk_free_below"), format!("{percent}% is more than the whole disk"));
         reader.note(problem.expected(ROOM));

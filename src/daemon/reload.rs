@@ -1,12 +1,30 @@
 //! A config takes the place of the former one, and a certificate of one that was replaced in its files.
 
+use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use super::Daemon;
 use super::settings::{asking, hook_settings, troubles};
-use crate::config::{Config, Tls};
+use crate::config::{Config, Server, Tls};
 use crate::{clock, delivery, systemd};
+
+/// What of the config that the daemon was started with stays as it is until a restart.
+pub(super) struct Begun {
+    listen: SocketAddr,
+    max_connections: usize,
+    api: Option<PathBuf>,
+    tls: bool,
+    store: PathBuf,
+}
+
+impl Begun {
+    pub(super) fn with(config: &Config) -> Self {
+        let Server { listen, max_connections, api, tls, .. } = config.server.clone();
+        Self { listen, max_connections, api, tls: tls.is_some(), store: config.store.path.clone() }
+    }
+}
 
 impl Daemon {
     pub(super) async fn reload(&mut self, load: impl Fn() -> Result<Config, String>) {
@@ -56,14 +74,15 @@ impl Daemon {
         true
     }
 
+    /// Of all that has changed since the start, also by an earlier reload.
     fn warn_of_what_needs_a_restart(&self, config: &Config) {
-        let (before, now) = (&self.config, config);
+        let (begun, now) = (&self.begun, Begun::with(config));
         for (key, changed) in [
-            ("server.listen", before.server.listen != now.server.listen),
-            ("server.max_connections", before.server.max_connections != now.server.max_connections),
-            ("server.api", before.server.api != now.server.api),
-            ("server.tls", before.server.tls.is_some() != now.server.tls.is_some()),
-            ("store.url", before.store.path != now.store.path),
+            ("server.listen", begun.listen != now.listen),
+            ("server.max_connections", begun.max_connections != now.max_connections),
+            ("server.api", begun.api != now.api),
+            ("server.tls", begun.tls != now.tls),
+            ("store.url", begun.store != now.store),
         ] {
             if changed {
                 tracing::warn!(key, "this change takes effect after a restart");

@@ -4,13 +4,14 @@ use std::sync::Arc;
 
 use super::Daemon;
 use crate::clock;
+use crate::store::Forgotten;
 
-/// How many incidents are forgotten in one transaction, so that intake never waits for long.
-const PRUNED_AT_ONCE: usize = 200;
+/// How many incidents are forgotten in one transaction, and as many of all else, so that intake never waits for long.
+const PRUNED_AT_ONCE: u32 = 200;
 
-/// How many notifications are made due earlier in one transaction, after the clock was set back; and how many lines and
-/// outages are made to fit it.
-pub(super) const SET_BACK_AT_ONCE: usize = 1000;
+/// How many notifications are made due earlier in one transaction, after the clock was set back; and how many lines are
+/// made to fit it.
+pub(super) const SET_BACK_AT_ONCE: u32 = 1000;
 
 impl Daemon {
     /// A source that has left the config, or has another name, reports the end of no outage.
@@ -63,12 +64,14 @@ impl Daemon {
     /// One step of forgetting what is over and old: signals have their turn in between. Answers whether there may be
     /// more.
     pub(super) async fn forget_some(&mut self) -> bool {
-        let over_before = clock::now().checked_sub(self.config.store.keep).unwrap_or(jiff::Timestamp::MIN);
-        match self.store.prune(over_before, PRUNED_AT_ONCE).await {
-            Ok(0) => {}
-            Ok(some) => {
-                self.forgotten += some;
-                return true;
+        let now = clock::now();
+        let over_before = now.checked_sub(self.config.store.keep).unwrap_or(jiff::Timestamp::MIN);
+        match self.store.prune(now, over_before, PRUNED_AT_ONCE).await {
+            Ok(Forgotten { old, more }) => {
+                self.forgotten += old;
+                if more {
+                    return true;
+                }
             }
             Err(error) => {
                 tracing::warn!(error = %error, "cannot forget what is old; trying again in an hour");

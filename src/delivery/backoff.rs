@@ -18,10 +18,10 @@ pub struct Failed {
     pub kind: FailureKind,
     /// What the far side asked us to wait.
     pub hint: Option<Duration>,
-    /// Which attempt it was, from 1.
-    pub attempt: u32,
     /// From when on patience counts.
     pub owed_at: Timestamp,
+    /// Which try it was since then, from 1.
+    pub tries: u32,
 }
 
 /// What comes next.
@@ -50,7 +50,7 @@ pub fn next(failed: &Failed, retry: &Retry, now: Timestamp, dice: f64) -> Next {
     if !failed.kind.is_transient() || now >= end {
         return Next::GiveUp;
     }
-    let own = later(now, wait(retry, failed.attempt, dice)).min(end);
+    let own = later(now, wait(retry, failed.tries, dice)).min(end);
     Next::At(own.max(later(now, clamped(failed.hint))))
 }
 
@@ -72,12 +72,8 @@ mod tests {
     fn hints_are_lower_bounds_within_a_window() {
         let now = from_millis(1_000_000);
         for (hint, seconds) in [(None, 2), (Some(0), 2), (Some(1), 2), (Some(30), 30), (Some(u64::MAX), 3600)] {
-            let failed = Failed {
-                kind: FailureKind::RateLimited,
-                hint: hint.map(Duration::from_secs),
-                attempt: 1,
-                owed_at: now,
-            };
+            let failed =
+                Failed { kind: FailureKind::RateLimited, hint: hint.map(Duration::from_secs), owed_at: now, tries: 1 };
             assert_eq!(
                 next(&failed, &Retry::default(), now, 0.5),
                 Next::At(later(now, Duration::from_secs(seconds))),
@@ -90,7 +86,7 @@ mod tests {
     fn patience_ends_with_one_last_attempt() {
         let owed_at = from_millis(0);
         let at = |second: i64| from_millis(second * 1000);
-        let failed = Failed { kind: FailureKind::Unreachable, hint: None, attempt: 20, owed_at };
+        let failed = Failed { kind: FailureKind::Unreachable, hint: None, owed_at, tries: 20 };
         assert_eq!(next(&failed, &Retry::default(), at(86_000), 0.5), Next::At(at(86_400)));
         assert_eq!(next(&failed, &Retry::default(), at(86_400), 0.5), Next::GiveUp);
     }
@@ -98,7 +94,7 @@ mod tests {
     #[test]
     fn each_kind_of_failure_is_retried_or_dead() {
         for kind in FailureKind::ALL {
-            let failed = Failed { kind, hint: None, attempt: 1, owed_at: from_millis(0) };
+            let failed = Failed { kind, hint: None, owed_at: from_millis(0), tries: 1 };
             let gives_up = next(&failed, &Retry::default(), from_millis(0), 0.0) == Next::GiveUp;
             assert_eq!(gives_up, matches!(kind, FailureKind::Refused | FailureKind::Unauthorised), "{kind:?}");
         }
@@ -107,10 +103,10 @@ mod tests {
     proptest! {
         #[test]
         fn never_in_the_past_never_after_the_window(
-            attempt in any::<u32>(), hint in prop::option::of(any::<u64>()), now in 0_i64..200_000_000, dice in any::<f64>(),
+            tries in any::<u32>(), hint in prop::option::of(any::<u64>()), now in 0_i64..200_000_000, dice in any::<f64>(),
         ) {
             let now = from_millis(now);
-            let failed = Failed { kind: FailureKind::Busy, hint: hint.map(Duration::from_secs), attempt, owed_at: from_millis(0) };
+            let failed = Failed { kind: FailureKind::Busy, hint: hint.map(Duration::from_secs), owed_at: from_millis(0), tries };
             if let Next::At(due) = next(&failed, &Retry::default(), now, dice) {
                 prop_assert!(due > now);
                 prop_assert!(due <= later(now, LONGEST_HINT));

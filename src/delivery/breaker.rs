@@ -25,15 +25,18 @@ pub enum Health {
     },
 }
 
-/// The health of one sink.
+/// What the attempts at one sink say of it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct Breaker {
+pub(super) enum Breaker {
+    /// Nothing was tried yet.
+    #[default]
+    Untried,
+    /// It takes messages.
+    Well,
+    /// It does not take our credentials, which no waiting mends: since when, and its latest answer, in words.
+    Refusing(Timestamp, String),
     /// It is down, and is probed.
-    trouble: Option<Trouble>,
-    /// It does not take our credentials, which no waiting mends: [`Health::Failing`].
-    refusing: Health,
-    /// Whether something was tried.
-    tried: bool,
+    Down(Trouble),
 }
 
 /// A sink that is down.
@@ -45,6 +48,8 @@ pub(super) struct Trouble {
     pub resume_at: Timestamp,
     /// The last failure, in words.
     pub why: String,
+    /// Until when it has asked to be left alone.
+    asked_until: Option<Timestamp>,
     failures: u32,
     last_at: Timestamp,
 }
@@ -63,46 +68,46 @@ pub(super) enum Leave {
 impl Breaker {
     /// How much may be started now.
     pub(super) fn leave(&self, now: Timestamp) -> Leave {
-        match &self.trouble {
-            None => Leave::Full,
-            Some(trouble) if now >= trouble.resume_at => Leave::Probe,
-            Some(trouble) => Leave::NotBefore(trouble.resume_at),
+        match self {
+            Self::Down(trouble) if now >= trouble.resume_at => Leave::Probe,
+            Self::Down(trouble) => Leave::NotBefore(trouble.resume_at),
+            Self::Untried | Self::Well | Self::Refusing(..) => Leave::Full,
         }
     }
 
-    /// What is wrong with the sink, if something is.
+    /// Why the sink is down, if it is.
     pub(super) fn trouble(&self) -> Option<&Trouble> {
-        self.trouble.as_ref()
+        if let Self::Down(trouble) = self { Some(trouble) } else { None }
     }
 
     /// How the sink is.
     pub(super) fn health(&self) -> Health {
-        match (&self.trouble, &self.refusing) {
-            (Some(Trouble { since, why, .. }), _) => Health::Failing { since: *since, why: why.clone() },
-            (None, refusing @ Health::Failing { .. }) => refusing.clone(),
-            (None, _) if self.tried => Health::Well,
-            (None, _) => Health::Unknown,
+        match self {
+            Self::Untried => Health::Unknown,
+            Self::Well => Health::Well,
+            Self::Refusing(since, why) | Self::Down(Trouble { since, why, .. }) => {
+                Health::Failing { since: *since, why: why.clone() }
+            }
+        }
+    }
+
+    /// Since when it has failed, if it does.
+    fn failing_since(&self) -> Option<Timestamp> {
+        match self {
+            Self::Untried | Self::Well => None,
+            Self::Refusing(since, _) | Self::Down(Trouble { since, .. }) => Some(*since),
         }
     }
 
     /// An attempt reached the sink, whatever it said of that one message. Answers since when it had failed.
     pub(super) fn well(&mut self) -> Option<Timestamp> {
-        let before = std::mem::replace(self, Self { tried: true, ..Self::default() });
-        match before.health() {
-            Health::Failing { since, .. } => Some(since),
-            Health::Unknown | Health::Well => None,
-        }
+        std::mem::replace(self, Self::Well).failing_since()
     }
 
     /// The sink does not take our credentials: a person must act, and the next message may be tried at once.
     pub(super) fn refused(&mut self, failure: (FailureKind, &str), now: Timestamp) {
         let (kind, why) = failure;
-        let since = match self.health() {
-            Health::Failing { since, .. } => since,
-            Health::Unknown | Health::Well => now,
-        };
-        let refusing = Health::Failing { since, why: format!("{}: {why}", kind.as_str()) };
-        *self = Self { trouble: None, refusing, tried: true };
+        *self = Self::Refusing(self.failing_since().unwrap_or(now), format!("{}: {why}", kind.as_str()));
     }
 
     /// An attempt that began at `began` failed in a way that any other would have. Attempts that were under way
@@ -116,38 +121,41 @@ impl Breaker {
         dice: f64,
     ) -> bool {
         let (kind, why, hint) = failure;
-        let before = self.trouble.take();
-        let is_new = before.is_none();
-        let refusing_since = match std::mem::take(&mut self.refusing) {
-            Health::Failing { since, .. } => Some(since),
-            Health::Unknown | Health::Well => None,
+        let is_new = self.trouble().is_none();
+        let since = self.failing_since().unwrap_or(now);
+        let mut trouble = match std::mem::take(self) {
+            Self::Down(trouble) => trouble,
+            Self::Untried | Self::Well | Self::Refusing(..) => Trouble {
+                since,
+                resume_at: now,
+                why: String::new(),
+                asked_until: None,
+                failures: 0,
+                last_at: Timestamp::MIN,
+            },
         };
-        let mut trouble = before.unwrap_or(Trouble {
-            since: refusing_since.unwrap_or(now),
-            resume_at: now,
-            why: String::new(),
-            failures: 0,
-            last_at: Timestamp::MIN,
-        });
         if began >= trouble.last_at {
             trouble.failures = trouble.failures.saturating_add(1);
             trouble.last_at = now;
         }
-        let wait = backoff::wait(retry, trouble.failures, dice).max(backoff::clamped(hint));
-        trouble.resume_at = trouble.resume_at.max(later(now, wait));
+        trouble.asked_until = trouble.asked_until.max(hint.map(|_| later(now, backoff::clamped(hint))));
+        let wait = backoff::wait(retry, trouble.failures, dice);
+        trouble.resume_at = trouble.resume_at.max(later(now, wait)).max(trouble.asked_until.unwrap_or(now));
         trouble.why = format!("{}: {why}", kind.as_str());
-        self.trouble = Some(trouble);
+        *self = Self::Down(trouble);
         is_new
     }
 
-    /// The clock went backwards or the sink was configured anew: it may be tried now, unless it asked us to wait.
+    /// The clock went backwards, the sink was configured anew, or somebody says that it is mended: it may be tried now, or
+    /// when it has asked to be, and pauses begin anew.
     pub(super) fn forgive(&mut self, now: Timestamp) {
-        if let Some(trouble) = &mut self.trouble {
-            let asked = trouble.why.starts_with(FailureKind::RateLimited.as_str());
+        if let Self::Down(trouble) = self {
             // Nobody can ask for longer: what is later is from a clock that was set back.
-            let latest = later(now, if asked { backoff::LONGEST_HINT } else { std::time::Duration::ZERO });
-            trouble.resume_at = trouble.resume_at.min(latest);
+            let longest = later(now, backoff::LONGEST_HINT);
+            trouble.asked_until = trouble.asked_until.map(|until| until.min(longest));
+            trouble.resume_at = trouble.resume_at.min(trouble.asked_until.unwrap_or(now).max(now));
             trouble.last_at = trouble.last_at.min(now);
+            trouble.failures = 0;
         }
     }
 }
@@ -209,22 +217,44 @@ mod tests {
         assert_eq!(breaker.leave(at(1)), Leave::NotBefore(at(3)));
     }
 
+    fn ask(breaker: &mut Breaker, kind: FailureKind, hint: Duration, now: i64) {
+        breaker.failed((kind, "slow", Some(hint)), at(now), at(now), &Retry::default(), 0.5);
+    }
+
     #[test]
-    fn a_new_config_is_tried_at_once_but_a_rate_limit_is_kept() {
+    fn a_new_config_is_tried_at_once_but_what_the_sink_asked_for_is_kept_to() {
+        for kind in [FailureKind::RateLimited, FailureKind::Busy] {
+            let mut breaker = Breaker::default();
+            fail(&mut breaker, 0, 1);
+            breaker.forgive(at(1));
+            assert_eq!(breaker.leave(at(1)), Leave::Probe);
+            ask(&mut breaker, kind, Duration::from_mins(1), 2);
+            breaker.forgive(at(2));
+            assert_eq!(breaker.leave(at(3)), Leave::NotBefore(at(62)), "{kind:?}");
+            fail(&mut breaker, 3, 4);
+            breaker.forgive(at(5));
+            assert_eq!(breaker.leave(at(5)), Leave::NotBefore(at(62)), "whatever came after it");
+            breaker.forgive(at(-100_000));
+            assert_eq!(breaker.leave(at(-100_000)), Leave::NotBefore(at(-96_400)), "the clock was set back by a day");
+        }
+    }
+
+    /// What it asked for is less than our own pause by then.
+    #[test]
+    fn a_sink_is_forgiven_down_to_what_it_asked_for() {
         let mut breaker = Breaker::default();
-        fail(&mut breaker, 0, 1);
-        breaker.forgive(at(1));
-        assert_eq!(breaker.leave(at(1)), Leave::Probe);
-        breaker.failed(
-            (FailureKind::RateLimited, "slow", Some(Duration::from_mins(1))),
-            at(1),
-            at(2),
-            &Retry::default(),
-            0.5,
-        );
-        breaker.forgive(at(2));
-        assert_eq!(breaker.leave(at(3)), Leave::NotBefore(at(62)));
-        breaker.forgive(at(-100_000));
-        assert_eq!(breaker.leave(at(-100_000)), Leave::NotBefore(at(-96_400)), "the clock was set back by a day");
+        (0..9).for_each(|second| _ = fail(&mut breaker, second, second));
+        ask(&mut breaker, FailureKind::RateLimited, Duration::from_secs(5), 10);
+        breaker.forgive(at(11));
+        assert_eq!(breaker.leave(at(11)), Leave::NotBefore(at(15)));
+    }
+
+    #[test]
+    fn pauses_begin_anew_with_a_sink_that_is_forgiven() {
+        let mut breaker = Breaker::default();
+        (0..9).for_each(|second| _ = fail(&mut breaker, second, second));
+        breaker.forgive(at(10));
+        fail(&mut breaker, 10, 11);
+        assert_eq!(breaker.leave(at(11)), Leave::NotBefore(at(13)));
     }
 }

@@ -1,13 +1,13 @@
 //! One sink's worker: leases what is due, as much as the sink bears, tries, and records how it ended.
 
-use std::panic::AssertUnwindSafe;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::FutureExt;
 use jiff::Timestamp;
 use linedown_sinks::{Failure, FailureKind, Kind, Limits, Notification, Receipt, Sink};
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 use tokio::task::JoinError;
 use tokio::time::{sleep, timeout};
 
@@ -15,7 +15,7 @@ use super::SharedRouting;
 use super::backoff::{self, Next};
 use super::bells::{Bell, Bells};
 use super::breaker::{Breaker, Leave};
-use super::in_hand::{Ended, InHand};
+use super::in_hand::{Ended, InHand, Recorded};
 use super::pulse::Pulse;
 use crate::clock;
 use crate::gateway::Standing;
@@ -42,6 +42,8 @@ pub struct Assignment {
     pub limits: Limits,
     /// How failures are retried.
     pub retry: Retry,
+    /// Whether it stands in for one that has left the config: how its attempts end says of no sink how it is.
+    pub stands_in: bool,
 }
 
 pub(super) struct Worker {
@@ -53,6 +55,8 @@ pub(super) struct Worker {
     pub(super) bell: Arc<Bell>,
     pub(super) bells: Arc<Bells>,
     pub(super) assignment: watch::Receiver<Assignment>,
+    /// Somebody says that the sink is mended, or the clock was set back.
+    pub(super) forgiven: Arc<Notify>,
     pub(super) pulse: Arc<Pulse>,
     pub(super) stop: watch::Receiver<bool>,
 }
@@ -77,9 +81,8 @@ impl Worker {
                         self.ended(&mut breaker, &mut in_hand, ended);
                     }
                 }
-                Some(failed) = in_hand.records.join_next() => {
-                    if failed.unwrap_or(true) {
-                        // It will be due again.
+                Some(recorded) = in_hand.records.join_next() => {
+                    if recorded.unwrap_or(Recorded::Failed) == Recorded::Failed {
                         in_hand.nothing_until = None;
                         self.give_up_what_waited_too_long(&breaker).await;
                     }
@@ -91,6 +94,13 @@ impl Worker {
                     }
                 }
                 Ok(()) = self.assignment.changed() => {
+                    in_hand.nothing_until = None;
+                    if self.assignment.borrow().stands_in {
+                        breaker = Breaker::default();
+                    }
+                    breaker.forgive(clock::now());
+                }
+                () = self.forgiven.notified() => {
                     in_hand.nothing_until = None;
                     breaker.forgive(clock::now());
                 }
@@ -153,16 +163,20 @@ impl Worker {
 
     /// One attempt.
     fn attempt(&self, due: Due, assignment: &Assignment) -> impl Future<Output = Ended> + Send + 'static {
-        let Assignment { sink, limits, retry } = assignment.clone();
+        let Assignment { sink, limits, retry, .. } = assignment.clone();
         let (name, metrics) = (self.name.clone(), Arc::clone(&self.metrics));
         let gateways = self.gateways.load_full();
         async move {
-            let Due { mut notification, covers, owed_at } = due;
-            notification.standing = standing(&gateways, &notification).await;
-            let result = deliver(sink.as_ref(), &notification, limits.timeout).await;
+            let Due { mut notification, covers, owed_at, tries } = due;
+            let result = survived(async {
+                notification.standing = standing(&gateways, &notification).await;
+                within(limits.timeout, sink.deliver(&notification)).await
+            });
+            let result = result.await;
             let now = clock::now();
-            let outcome = outcome(&result, &notification, owed_at, &retry, now);
-            note(&name, &notification, &outcome, &metrics, now);
+            let outcome = outcome(&result, (owed_at, tries), &retry, now);
+            // It is settled all the same, or it would be in hand for ever.
+            let _ = catch_unwind(AssertUnwindSafe(|| note(&name, &notification, &outcome, &metrics, now)));
             let settlement = Settlement { notifications: covers, at: now, outcome };
             Ended { began: notification.at, failure: result.err(), settlement }
         }
@@ -170,14 +184,22 @@ impl Worker {
 
     /// Learns from an attempt, and has its end recorded.
     fn ended(&self, breaker: &mut Breaker, in_hand: &mut InHand, ended: Result<Ended, JoinError>) {
-        let Ok(Ended { began, failure, settlement }) = ended else { return };
-        let failed = failure.is_some();
-        self.learn(breaker, began, failure);
+        let Ended { began, failure, settlement } = match ended {
+            Ok(ended) => ended,
+            Err(error) => {
+                tracing::error!(sink = self.name, error = %error, "an attempt ended without a result; this is a bug in linedown, and what was sent is tried again after a restart");
+                return;
+            }
+        };
+        let recorded = if failure.is_some() { Recorded::Failed } else { Recorded::Taken };
+        if !self.assignment.borrow().stands_in {
+            self.learn(breaker, began, failure);
+        }
         let (store, routing) = (Arc::clone(&self.store), Arc::clone(&self.routing));
         let (metrics, bells) = (Arc::clone(&self.metrics), Arc::clone(&self.bells));
         in_hand.records.spawn(async move {
             tell_others(&metrics, &bells, &record(store.as_ref(), &settlement, &routing).await);
-            failed
+            recorded
         });
     }
 
@@ -250,27 +272,30 @@ async fn standing(gateways: &Counter, notification: &Notification) -> Option<lin
     }
 }
 
-/// One try, bounded in time. A panic in a sink is a failure of that try.
+/// One try, bounded in time, that survives what crashes in the sink.
 pub(crate) async fn deliver(
     sink: &dyn Sink,
     notification: &Notification,
-    within: Duration,
+    timeout: Duration,
 ) -> Result<Receipt, Failure> {
-    let attempt = AssertUnwindSafe(sink.deliver(notification)).catch_unwind();
-    match timeout(within, attempt).await {
-        Ok(Ok(result)) => result,
-        Ok(Err(_panic)) => Err(Failure::new(FailureKind::Busy, "the sink crashed; this is a bug in linedown")),
-        Err(_elapsed) => {
-            let words = format!("no answer within {} s", within.as_secs());
-            Err(Failure::new(FailureKind::TimedOut, words))
-        }
-    }
+    survived(within(timeout, sink.deliver(notification))).await
+}
+
+/// A panic in an attempt is its failure.
+async fn survived(attempt: impl Future<Output = Result<Receipt, Failure>>) -> Result<Receipt, Failure> {
+    let crashed = |_panic| Err(Failure::new(FailureKind::Busy, "the attempt crashed; this is a bug in linedown"));
+    AssertUnwindSafe(attempt).catch_unwind().await.unwrap_or_else(crashed)
+}
+
+async fn within(time: Duration, attempt: impl Future<Output = Result<Receipt, Failure>>) -> Result<Receipt, Failure> {
+    timeout(time, attempt).await.unwrap_or_else(|_elapsed| {
+        Err(Failure::new(FailureKind::TimedOut, format!("no answer within {} s", time.as_secs())))
+    })
 }
 
 fn outcome(
     result: &Result<Receipt, Failure>,
-    notification: &Notification,
-    owed_at: Timestamp,
+    (owed_at, tries): (Timestamp, u32),
     retry: &Retry,
     now: Timestamp,
 ) -> Outcome {
@@ -279,7 +304,7 @@ fn outcome(
         Err(failure) => failure,
     };
     let (kind, why) = (failure.kind, failure.message.clone());
-    let failed = backoff::Failed { kind, hint: failure.retry_after, attempt: notification.attempt, owed_at };
+    let failed = backoff::Failed { kind, hint: failure.retry_after, owed_at, tries };
     match backoff::next(&failed, retry, now, fastrand::f64()) {
         Next::At(due_at) => Outcome::Again { kind, why, due_at },
         Next::GiveUp if kind.is_transient() => {
@@ -318,7 +343,9 @@ async fn record_step(store: &dyn Store, settlement: &Settlement, routing: &Share
 /// Keeps in the log and in the figures how an attempt ended.
 pub(super) fn note(sink: &str, notification: &Notification, outcome: &Outcome, metrics: &Metrics, now: Timestamp) {
     log(sink, notification, outcome, clock::between(notification.at, now));
-    metrics.outcome(sink, notification.kind, outcome, clock::between(notification.created_at, now));
+    let itself = notification.items.is_empty().then_some(notification.kind);
+    let kinds = notification.items.iter().map(|part| part.kind).chain(itself);
+    metrics.outcome(sink, kinds, outcome, clock::between(notification.created_at, now));
 }
 
 fn log(sink: &str, notification: &Notification, outcome: &Outcome, took: Duration) {

@@ -6,6 +6,7 @@ use linedown_sinks::excerpt;
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Map, Value};
 
+use super::hidden::Hidden;
 use super::{Failure, FailureKind, Webhook};
 use crate::clock;
 use crate::source;
@@ -78,40 +79,41 @@ pub enum QrCode {
     Connected,
 }
 
-pub(super) fn standing(body: &str) -> Result<Standing, Failure> {
+pub(super) fn standing(body: &str, hidden: &Hidden<'_>) -> Result<Standing, Failure> {
     let body = object(body)?;
     match body.get("connected") {
         Some(Value::Bool(true)) => Ok(Standing::Up),
-        Some(Value::Bool(false)) => Ok(Standing::Down { error: text(&body, "error") }),
+        Some(Value::Bool(false)) => Ok(Standing::Down { error: words(&body, "error", hidden) }),
         _ => Err(unexpected("`connected` is neither true nor false")),
     }
 }
 
-pub(super) fn profile(body: &str) -> Result<Profile, Failure> {
+pub(super) fn profile(body: &str, hidden: &Hidden<'_>) -> Result<Profile, Failure> {
     let body = object(body)?;
     // Everything may be missing of an instance that was never set up; but then it is at least an instance.
     let known = ["id", "token", "name", "connected", "disconnectedCallbackUrl", "connectedCallbackUrl", "due"];
     if !known.iter().any(|key| body.contains_key(*key)) {
         return Err(unexpected("it describes no instance"));
     }
-    Ok(read_profile(&body))
+    Ok(read_profile(&body, hidden))
 }
 
-fn read_profile(body: &Map<String, Value>) -> Profile {
+fn read_profile(body: &Map<String, Value>, hidden: &Hidden<'_>) -> Profile {
     Profile {
         disconnected: address(body, "disconnectedCallbackUrl"),
         connected: address(body, "connectedCallbackUrl"),
         due: source::stamp(body.get("due")).filter(|due| *due > 0).map(clock::from_millis),
-        payment: text(body, "paymentStatus"),
+        payment: words(body, "paymentStatus", hidden),
     }
 }
 
-pub(super) fn page(body: &str) -> Result<Page, Failure> {
+pub(super) fn page(body: &str, hidden: &Hidden<'_>) -> Result<Page, Failure> {
     let body = object(body)?;
     let Some(Value::Array(content)) = body.get("content") else { return Err(unexpected("it has no `content`")) };
     let members = content.iter().filter_map(|entry| {
         let entry = entry.as_object()?;
-        Some(Member { instance: text(entry, "id")?, name: text(entry, "name"), profile: read_profile(entry) })
+        let (instance, name) = (text(entry, "id")?, words(entry, "name", hidden));
+        Some(Member { instance, name, profile: read_profile(entry, hidden) })
     });
     Ok(Page { members: members.collect(), entries: content.len() })
 }
@@ -140,6 +142,12 @@ fn object(body: &str) -> Result<Map<String, Value>, Failure> {
 
 fn unexpected(why: &str) -> Failure {
     Failure::with(FailureKind::Unexpected, why)
+}
+
+/// What people read, in the far side's words.
+fn words(body: &Map<String, Value>, key: &str, hidden: &Hidden<'_>) -> Option<String> {
+    let words = hidden.out_of(body.get(key)?.as_str()?);
+    Some(excerpt(&words)).filter(|words| !words.is_empty())
 }
 
 fn text(body: &Map<String, Value>, key: &str) -> Option<String> {
@@ -173,7 +181,7 @@ mod tests {
             ("", Err(FailureKind::NotJson)),
             ("<html>", Err(FailureKind::NotJson)),
         ] {
-            assert_eq!(standing(body).map_err(|failure| failure.kind), expected, "{body}");
+            assert_eq!(standing(body, &Hidden::default()).map_err(|failure| failure.kind), expected, "{body}");
         }
     }
 
@@ -188,7 +196,7 @@ mod tests {
             ("null", None),
             ("\"soon\"", None),
         ] {
-            let profile = profile(&format!(r#"{{"id":"A","due":{due}}}"#)).expect(due);
+            let profile = profile(&format!(r#"{{"id":"A","due":{due}}}"#), &Hidden::default()).expect(due);
             assert_eq!(profile.due.map(Timestamp::as_millisecond), expected, "{due}");
         }
     }
@@ -197,12 +205,13 @@ mod tests {
     fn addresses_are_kept_and_do_not_print_themselves() {
         let profile = profile(
             r#"{"disconnectedCallbackUrl":" https://a.example/s3cret ","connectedCallbackUrl":"","token":"s3cret"}"#,
+            &Hidden::default(),
         );
         let profile = profile.expect("a profile");
         assert_eq!(profile.registered(Webhook::Disconnected), Some("https://a.example/s3cret"));
         assert_eq!(profile.registered(Webhook::Connected), None);
         assert!(!format!("{profile:?}").contains("s3cret"));
-        assert_eq!(super::profile("{}").expect_err("no instance").kind, FailureKind::Unexpected);
+        assert_eq!(super::profile("{}", &Hidden::default()).expect_err("no instance").kind, FailureKind::Unexpected);
     }
 
     #[test]
@@ -219,7 +228,7 @@ mod tests {
     #[test]
     fn a_page_leaves_out_what_is_no_instance() {
         let body = r#"{"total":3,"content":[{"id":"A","name":"Loja","due":1698691825},{"name":"x"},7]}"#;
-        let page = page(body).expect("a page");
+        let page = page(body, &Hidden::default()).expect("a page");
         assert_eq!((page.entries, page.members.len(), page.members[0].instance.as_str()), (3, 1, "A"));
     }
 
@@ -228,7 +237,8 @@ mod tests {
         fn no_answer_makes_them_panic(body in ".{0,200}", value in ".{0,100}", number in any::<f64>()) {
             let made = serde_json::json!({"connected": number, "due": number, "value": value, "content": [{"id": value, "due": value}]});
             for body in [body, made.to_string()] {
-                let _ = (standing(&body), profile(&body).is_ok(), page(&body).is_ok(), qr_code(&body).is_ok());
+                let hidden = Hidden::default();
+                let _ = (standing(&body, &hidden), profile(&body, &hidden).is_ok(), page(&body, &hidden).is_ok(), qr_code(&body).is_ok());
             }
         }
     }

@@ -60,9 +60,10 @@ impl Auditor {
         loop {
             let orders = self.orders.borrow_and_update().clone();
             let Some(every) = orders.access.audit.every.filter(|_| orders.access.can_be_audited()) else {
-                // Nobody looks any more, so nobody could say that it is right again.
-                self.note(self.leave_all(|_| true).await);
                 due = None;
+                if !self.leave_all().await {
+                    return;
+                }
                 tokio::select! {
                     _ = self.stop.changed() => return,
                     changed = self.orders.changed() => if changed.is_err() {
@@ -77,7 +78,8 @@ impl Auditor {
                 changed = self.orders.changed() => {
                     if changed.is_err() {
                         // The source is gone.
-                        return self.note(self.leave_all(|_| true).await);
+                        self.leave_all().await;
+                        return;
                     }
                     due = Some(at.min(Instant::now() + FIRST));
                     continue;
@@ -189,12 +191,14 @@ impl Auditor {
         Ok(())
     }
 
-    /// Ends what was told of some.
-    async fn leave_all(&self, of: impl Fn(&str) -> bool) -> Result<(), StoreError> {
+    /// Nobody looks any more. Answers false if the daemon stops before that is kept.
+    async fn leave_all(&mut self) -> bool {
         for notices in self.notices.iter().chain([&self.lacks]) {
-            notices.leave(&of).await?;
+            if !notices.leave_all(&mut self.stop).await {
+                return false;
+            }
         }
-        Ok(())
+        true
     }
 }
 

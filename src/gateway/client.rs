@@ -9,6 +9,7 @@ use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderValue};
 use reqwest::{Method, RequestBuilder, Url};
 use secrecy::{ExposeSecret, SecretString};
 
+use super::hidden::Hidden;
 use super::{Access, Failure, FailureKind, Line, Page, Profile, QrCode, Standing, Webhook, answer};
 use crate::clock;
 
@@ -43,12 +44,12 @@ impl Client {
 
     /// How a line stands.
     pub async fn status(&self, line: &Line) -> Result<Standing, Failure> {
-        answer::standing(&self.ask(line, Method::GET, "status", None, LARGEST).await?)
+        answer::standing(&self.ask(line, Method::GET, "status", None, LARGEST).await?, &self.hidden(&line.token))
     }
 
     /// What an instance says of itself.
     pub async fn profile(&self, line: &Line) -> Result<Profile, Failure> {
-        answer::profile(&self.ask(line, Method::GET, "me", None, LARGEST).await?)
+        answer::profile(&self.ask(line, Method::GET, "me", None, LARGEST).await?, &self.hidden(&line.token))
     }
 
     /// Sets where an instance posts.
@@ -68,12 +69,14 @@ impl Client {
         let mut url = self.below(&["instances"]);
         url.query_pairs_mut().append_pair("page", &page.to_string()).append_pair("pageSize", &size.to_string());
         let request = self.http.get(url);
-        let token = self.access.partner_token.as_ref().map(ExposeSecret::expose_secret).unwrap_or_default();
-        let request = match secret_header(&format!("Bearer {token}")) {
+        let none = SecretString::default();
+        let token = self.access.partner_token.as_ref().unwrap_or(&none);
+        let request = match secret_header(&format!("Bearer {}", token.expose_secret())) {
             Some(value) => request.header(AUTHORIZATION, value),
             None => request,
         };
-        answer::page(&self.send(request, &[token], LARGEST_IMAGE).await?)
+        let hidden = self.hidden(token);
+        answer::page(&self.send(request, &hidden, LARGEST_IMAGE).await?, &hidden)
     }
 
     async fn ask(
@@ -90,23 +93,31 @@ impl Client {
         if let Some(body) = body {
             request = request.header(CONTENT_TYPE, "application/json").body(body);
         }
-        self.send(request, &[token], largest).await
+        self.send(request, &self.hidden(&line.token), largest).await
     }
 
-    async fn send(&self, mut request: RequestBuilder, secrets: &[&str], largest: usize) -> Result<String, Failure> {
-        let client_token = self.access.client_token.as_ref().map(ExposeSecret::expose_secret).unwrap_or_default();
+    async fn send(&self, mut request: RequestBuilder, hidden: &Hidden<'_>, largest: usize) -> Result<String, Failure> {
+        let client_token = self.client_token();
         if let Some(value) = secret_header(client_token).filter(|_| !client_token.is_empty()) {
             request = request.header(CLIENT_TOKEN, value);
         }
         let response = request.send().await.map_err(|error| Failure::of_request(&error))?;
         let answer = Answer::read(response, largest, clock::now()).await;
         let answer = answer.map_err(|error| Failure::of_request(&error))?;
-        let secrets: Vec<&str> = secrets.iter().copied().chain([client_token]).collect();
-        match Failure::of_answer(&answer, &secrets) {
+        match Failure::of_answer(&answer, hidden) {
             Some(failure) => Err(failure),
             None if !answer.whole => Err(Failure::new(FailureKind::TooLarge)),
             None => Ok(answer.body),
         }
+    }
+
+    fn client_token(&self) -> &str {
+        self.access.client_token.as_ref().map(ExposeSecret::expose_secret).unwrap_or_default()
+    }
+
+    /// What a call with that token shows, and its answer may repeat.
+    fn hidden<'s>(&'s self, token: &'s SecretString) -> Hidden<'s> {
+        Hidden::new([token.expose_secret(), self.client_token()])
     }
 
     /// An address of the API; each part is one, whatever is in it.

@@ -8,6 +8,8 @@ use std::time::Duration;
 use linedown_sinks::excerpt;
 use linedown_sinks::http::{self, Answer};
 
+use super::hidden::Hidden;
+
 /// One failed call.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Failure {
@@ -83,13 +85,13 @@ impl Failure {
         Self::with(if error.is_connect() { FailureKind::Unreachable } else { FailureKind::Broken }, &why)
     }
 
-    /// An answer that is no success, or says that it is none. `secrets` are taken out of its words.
-    pub(super) fn of_answer(answer: &Answer, secrets: &[&str]) -> Option<Self> {
+    /// An answer that is no success, or says that it is none. Its words are kept without what is `hidden`.
+    pub(super) fn of_answer(answer: &Answer, hidden: &Hidden<'_>) -> Option<Self> {
         let said = words(&answer.body);
         let refused = said.as_deref().filter(|said| said.trim_end_matches('.').ends_with(NOT_ALLOWED));
         let kind = match (refused, answer.status) {
             (Some(said), _) if said.starts_with("null") => FailureKind::ClientTokenMissing,
-            (Some(said), _) if said.to_lowercase().contains("token") || holds(said, secrets) => {
+            (Some(said), _) if said.to_lowercase().contains("token") || hidden.is_in(said) => {
                 FailureKind::ClientTokenWrong
             }
             (Some(_), _) => FailureKind::AddressNotAllowed,
@@ -104,7 +106,7 @@ impl Failure {
             (None, _) => FailureKind::Refused,
         };
         let status = format!("status {}", answer.status);
-        let detail = said.map_or_else(|| status.clone(), |said| format!("{status}, {:?}", without(&said, secrets)));
+        let detail = said.map_or_else(|| status.clone(), |said| format!("{status}, {:?}", hidden.out_of(&said)));
         Some(Self { retry_after: answer.retry_after, ..Self::with(kind, &detail) })
     }
 
@@ -192,16 +194,6 @@ fn words(body: &str) -> Option<String> {
     said.map(|said| said.trim().to_owned()).filter(|said| !said.is_empty())
 }
 
-fn holds(said: &str, secrets: &[&str]) -> bool {
-    secrets.iter().any(|secret| !secret.is_empty() && said.contains(secret))
-}
-
-/// The words without what must not be seen.
-fn without(said: &str, secrets: &[&str]) -> String {
-    let secrets = secrets.iter().filter(|secret| !secret.is_empty());
-    secrets.fold(said.to_owned(), |said, secret| said.replace(secret, "…"))
-}
-
 /// Whether TLS failed on who the far side is. An I/O error hides the error in it from those who follow sources.
 fn is_certificate(error: &(dyn Error + 'static)) -> bool {
     if let Some(tls) = error.downcast_ref::<rustls::Error>() {
@@ -217,7 +209,7 @@ mod tests {
 
     fn failure(status: u16, body: &str) -> Option<Failure> {
         let answer = Answer { status, retry_after: None, body: body.to_owned(), whole: true };
-        Failure::of_answer(&answer, &["T0KEN", "CL1ENT"])
+        Failure::of_answer(&answer, &Hidden::new(["T0KEN", "CL1ENT"]))
     }
 
     #[test]

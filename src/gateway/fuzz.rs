@@ -3,6 +3,7 @@
 use linedown_sinks::excerpt;
 
 use super::answer::{self, Profile, QrCode, Standing};
+use super::hidden::Hidden;
 
 /// A byte that names the question; then the answer's body.
 pub(crate) fn answer(data: &[u8]) {
@@ -10,17 +11,17 @@ pub(crate) fn answer(data: &[u8]) {
     let body = String::from_utf8_lossy(body);
     match question % 4 {
         0 => {
-            if let Ok(Standing::Down { error: Some(error) }) = answer::standing(&body) {
+            if let Ok(Standing::Down { error: Some(error) }) = answer::standing(&body, &Hidden::default()) {
                 fits(&error);
             }
         }
         1 => {
-            if let Ok(profile) = answer::profile(&body) {
+            if let Ok(profile) = answer::profile(&body, &Hidden::default()) {
                 holds(&profile);
             }
         }
         2 => {
-            if let Ok(page) = answer::page(&body) {
+            if let Ok(page) = answer::page(&body, &Hidden::default()) {
                 assert!(page.members.len() <= page.entries);
                 for member in &page.members {
                     fits(&member.instance);

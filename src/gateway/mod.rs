@@ -13,11 +13,14 @@ mod failure;
 pub mod fleet;
 #[cfg(any(test, feature = "fuzzing"))]
 pub(crate) mod fuzz;
+mod hidden;
 pub(crate) mod notices;
 pub(crate) mod patrol;
 pub mod registration;
 mod round;
 mod strangers;
+#[cfg(test)]
+mod tests;
 mod watch;
 
 use std::sync::Arc;

@@ -3,13 +3,27 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::time::Duration;
 
 use linedown_sinks::Reason;
+use tokio::sync::watch;
+use tokio::time::sleep;
 
 use crate::clock;
 use crate::server::hook::Hook;
 use crate::source::{Event, EventKind};
 use crate::store::StoreError;
+
+/// How long to leave a store alone that failed.
+const STORE_REST: Duration = Duration::from_secs(5);
+
+/// Leaves a store alone for a while that failed. Answers false if the daemon stops meanwhile.
+pub(super) async fn rest(stop: &mut watch::Receiver<bool>) -> bool {
+    tokio::select! {
+        _ = stop.wait_for(|stop| *stop) => false,
+        () = sleep(STORE_REST) => true,
+    }
+}
 
 /// The incidents of one source by one reason.
 pub(crate) struct Notices {
@@ -48,6 +62,19 @@ impl Notices {
             self.tell(instance, EventKind::Unwatched, None).await?;
         }
         Ok(())
+    }
+
+    /// Ends all that was told. A store that fails is asked again until it does it: nobody else would end it. Answers
+    /// false if the daemon stops meanwhile.
+    pub(crate) async fn leave_all(&self, stop: &mut watch::Receiver<bool>) -> bool {
+        while let Err(error) = self.leave(|_| true).await {
+            let reason = self.reason.as_str();
+            tracing::warn!(source = self.source, reason, error = %error, "cannot end what was told of the gateway; trying again");
+            if !rest(stop).await {
+                return false;
+            }
+        }
+        true
     }
 
     async fn tell(&self, instance: &str, kind: EventKind, why: Option<&str>) -> Result<(), StoreError> {

@@ -3,15 +3,14 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
-use std::time::Duration;
 
 use futures_util::stream::{self, StreamExt};
 use jiff::Timestamp;
 use linedown_sinks::Reason;
 use tokio::sync::watch;
-use tokio::time::{Instant, sleep};
+use tokio::time::Instant;
 
-use super::notices::Notices;
+use super::notices::{Notices, rest};
 use super::registration::Addresses;
 use super::round::{Answer, Round};
 use super::watch::{Suspicion, changes, unknown};
@@ -23,8 +22,6 @@ use crate::store::StoreError;
 
 /// Most findings on their way into the store at the same time; webhooks have the rest of its queue.
 const FINDINGS: usize = 64;
-/// How long to leave a store alone that failed.
-const STORE_REST: Duration = Duration::from_secs(5);
 
 /// What a source is to be watched for; none of what is off.
 #[derive(Clone)]
@@ -61,8 +58,8 @@ impl Patrol {
         loop {
             let orders = self.orders.borrow_and_update().clone();
             round = self.begin(round.take(), &orders);
-            if round.is_none() {
-                self.leave(&mut told).await;
+            if round.is_none() && !self.leave(&mut told).await {
+                return;
             }
             if !self.go_round(round.as_mut(), &mut told).await {
                 if !*self.stop.borrow() {
@@ -83,9 +80,8 @@ impl Patrol {
                     tracing::warn!(source = self.name, error = %error, "cannot look up what was told of the gateway; trying again");
                 }
             }
-            tokio::select! {
-                _ = self.stop.changed() => return None,
-                () = sleep(STORE_REST) => {}
+            if !rest(&mut self.stop).await {
+                return None;
             }
         }
     }
@@ -181,19 +177,22 @@ impl Patrol {
         failed
     }
 
-    /// Nobody asks any more.
-    async fn leave(&self, told: &mut BTreeSet<String>) {
-        match self.notices.leave(|_| true).await {
-            Ok(()) => told.clear(),
-            Err(error) => self.cannot_keep(&error),
-        }
+    /// Nobody asks any more. Answers false if the daemon stops before that is kept.
+    async fn leave(&mut self, told: &mut BTreeSet<String>) -> bool {
+        told.clear();
+        self.notices.leave_all(&mut self.stop).await
     }
 
     /// Tells of those who are unknown for long and were not told of, and of those who are not unknown any more.
     async fn tell(&self, told: &mut BTreeSet<String>, unknown: &BTreeSet<String>, why: Option<&Failure>) {
         let why = why.map(ToString::to_string);
         let (begun, over) = changes(unknown, told);
-        let note = |kept: Result<(), StoreError>| kept.inspect_err(|error| self.cannot_keep(error)).is_ok();
+        let note = |kept: Result<(), StoreError>| {
+            if let Err(error) = &kept {
+                tracing::warn!(source = self.name, error = %error, "a trouble with the gateway cannot be kept now");
+            }
+            kept.is_ok()
+        };
         for name in begun {
             if note(self.notices.begin(&name, why.as_deref()).await) {
                 told.insert(name);
@@ -205,104 +204,10 @@ impl Patrol {
             }
         }
     }
-
-    fn cannot_keep(&self, error: &StoreError) {
-        tracing::warn!(source = self.name, error = %error, "a trouble with the gateway cannot be kept now");
-    }
 }
 
 fn down_event(source: &str, instance: &str, error: Option<&str>, asked_at: Timestamp) -> Event {
     let reason = source::z_api_reason(error);
     let times = (asked_at, clock::now());
     Event::found((source, instance), EventKind::Disconnected, reason, error, times)
-}
-
-#[cfg(test)]
-mod tests {
-    use arc_swap::ArcSwap;
-
-    use super::super::{Audit, Line, Watched};
-    use super::*;
-    use crate::delivery::Delivery;
-    use crate::metrics::Metrics;
-    use crate::rule::Routing;
-    use crate::server::hook::HookSettings;
-    use crate::store::{Sqlite, Store};
-
-    const MINUTE: Duration = Duration::from_mins(1);
-
-    fn orders(lines: &[&str], every: Option<Duration>) -> Orders {
-        let line = |name: &&str| Line { instance: (**name).into(), token: "t".into() };
-        let lines = lines.iter().map(line).collect();
-        // Nobody listens there.
-        let api = "http://127.0.0.1:1".parse().unwrap();
-        let watch = every.map(|every| Watched { every, ..Watched::default() });
-        let access = Access { api, client_token: None, partner_token: None, lines, watch, audit: Audit::default() };
-        Orders { access: Arc::new(access), addresses: None }
-    }
-
-    async fn wait_until_open(store: &dyn Store, expected: &[&str]) {
-        loop {
-            let open = store.open("z-api", Reason::GatewayUnreachable, None).await.unwrap();
-            if open.iter().eq(expected) {
-                return;
-            }
-            tokio::time::sleep(Duration::from_secs(1)).await;
-        }
-    }
-
-    fn hook(store: &Arc<dyn Store>) -> Arc<Hook> {
-        let routing = Arc::new(ArcSwap::from_pointee(Routing::default()));
-        let metrics = Arc::<Metrics>::default();
-        let delivery =
-            Arc::new(Delivery::new(Arc::clone(store), Arc::clone(&routing), Arc::clone(&metrics), Arc::default()));
-        let (settings, store) = (HookSettings::default(), Arc::clone(store));
-        Arc::new(Hook::new(settings, routing, store, delivery, metrics, Arc::default(), None))
-    }
-
-    /// What was told before the start is known once the store says so, and ended.
-    #[tokio::test(start_paused = true)]
-    async fn a_store_that_fails_at_the_start_is_asked_again_what_was_told() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("x.db");
-        let store: Arc<dyn Store> = Arc::new(Sqlite::open(&path).unwrap());
-        let hook = hook(&store);
-        Notices::new(&hook, "z-api", Reason::GatewayUnreachable).begin("127.0.0.1", None).await.unwrap();
-        let other = rusqlite::Connection::open(&path).unwrap();
-        other.execute_batch("ALTER TABLE line RENAME TO away").unwrap();
-        assert!(store.open("z-api", Reason::GatewayUnreachable, None).await.is_err());
-
-        let (_sender, receiver) = watch::channel(orders(&["A"], None));
-        let (stop, stopped) = watch::channel(false);
-        let patrol = tokio::spawn(Patrol::new("z-api".into(), hook, receiver, stopped).run());
-        tokio::time::sleep(MINUTE).await;
-        other.execute_batch("ALTER TABLE away RENAME TO line").unwrap();
-        wait_until_open(store.as_ref(), &[]).await;
-        stop.send_replace(true);
-        patrol.await.unwrap();
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn a_gateway_that_is_silent_for_long_is_one_trouble_until_nobody_asks_it() {
-        let folder = tempfile::tempdir().unwrap();
-        let store: Arc<dyn Store> = Arc::new(Sqlite::open(&folder.path().join("x.db")).unwrap());
-        let hook = hook(&store);
-        let (sender, receiver) = watch::channel(orders(&["A", "B", "C"], Some(MINUTE)));
-        let (stop, stopped) = watch::channel(false);
-        let begun = Instant::now();
-        let patrol = tokio::spawn(Patrol::new("z-api".into(), hook, receiver, stopped).run());
-
-        wait_until_open(store.as_ref(), &["127.0.0.1"]).await;
-        // Not how much later: the paused clock runs ahead of a store that has a thread of its own.
-        assert!(begun.elapsed() >= MINUTE * 10, "{:?}", begun.elapsed());
-        assert_eq!(store.incidents(false, 10).await.unwrap().len(), 1, "and no line has an outage");
-        sender.send_replace(orders(&["A", "B", "C"], None));
-        wait_until_open(store.as_ref(), &[]).await;
-        sender.send_replace(orders(&["A", "B"], Some(MINUTE)));
-        wait_until_open(store.as_ref(), &["127.0.0.1"]).await;
-        drop(sender);
-        patrol.await.unwrap();
-        wait_until_open(store.as_ref(), &[]).await;
-        drop(stop);
-    }
 }

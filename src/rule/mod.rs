@@ -221,7 +221,7 @@ impl Routing {
     /// Who hears instead when a notification of `lost` is given up. `tried` are the sinks that were to carry the
     /// bad news so far, the latest last: none is asked twice.
     pub fn fallback(&self, lost: &Owed, tried: &[String], incident: &Incident) -> Vec<Owed> {
-        let Some(sink) = self.next_sink(&lost.sink).filter(|sink| !tried.contains(sink)) else { return Vec::new() };
+        let Some(sink) = self.next_sink(&lost.sink, tried) else { return Vec::new() };
         let recipients = self.recipients(&sink, incident).into_iter();
         recipients
             .map(|recipient| Owed {
@@ -234,12 +234,13 @@ impl Routing {
             .collect()
     }
 
-    /// The fallback of a sink; of one that has left the config, whichever sink comes first.
-    fn next_sink(&self, sink: &str) -> Option<String> {
-        match self.sinks.get(sink) {
-            Some(target) => target.fallback.clone(),
-            None => self.sinks.keys().next().cloned(),
-        }
+    /// The fallback of a sink; of one that has left the config, whichever other comes first. None that was tried.
+    fn next_sink(&self, sink: &str, tried: &[String]) -> Option<String> {
+        let next = match self.sinks.get(sink) {
+            Some(target) => target.fallback.iter().cloned().collect(),
+            None => self.others(sink),
+        };
+        next.into_iter().find(|sink| !tried.contains(sink))
     }
 
     fn recipients(&self, sink: &str, incident: &Incident) -> Vec<String> {

@@ -39,7 +39,7 @@ impl Routing {
 
     /// All sinks but one, in the order they are asked instead of it: its fallback, the fallback's, and so on; then the
     /// others by name, those last that only write to our own output.
-    fn others(&self, sink: &str) -> Vec<String> {
+    pub(super) fn others(&self, sink: &str) -> Vec<String> {
         let mut order = Vec::new();
         let mut next = self.sinks.get(sink).and_then(|target| target.fallback.clone());
         while let Some(fallback) = next.filter(|fallback| fallback != sink && !order.contains(fallback)) {
@@ -125,6 +125,23 @@ mod tests {
             let routing = with(vec![rule("all", "{}", notify, false)], failing);
             assert_eq!(told(&routing, &about("slack")), expected, "{what}");
         }
+    }
+
+    /// What its fallback was, nobody knows any more.
+    #[test]
+    fn what_a_sink_owed_that_has_left_the_config_is_told_by_the_first_that_does_not_write_to_our_own_output() {
+        let routing = with(vec![rule("all", "{}", &["mail"], false)], &[]);
+        let lost = Owed { sink: "gone".to_owned(), ..routing.owed(&about("x")).remove(0) };
+        let told = |routing: &Routing, tried: &[&str]| {
+            let tried: Vec<String> = tried.iter().map(|sink| (*sink).to_owned()).collect();
+            routing.fallback(&lost, &tried, &about("x")).into_iter().map(|owed| owed.sink).collect::<Vec<_>>()
+        };
+        assert_eq!(told(&routing, &["gone"]), ["mail"]);
+        assert_eq!(told(&routing, &["mail", "gone"]), ["pager"], "no sink is asked twice");
+        let mut alone = routing.clone();
+        alone.sinks.retain(|name, _| name == "console");
+        assert_eq!(told(&alone, &["gone"]), ["console"], "rather than nobody");
+        assert_eq!(told(&alone, &["console", "gone"]), [""; 0]);
     }
 
     #[test]

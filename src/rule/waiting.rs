@@ -65,7 +65,7 @@ impl Routing {
     pub fn without_echoes(&self, news: Vec<Owed>) -> Vec<Owed> {
         let hears = |sink: &str| news.iter().any(|owed| owed.sink == sink);
         let is_echo = |owed: &Owed| {
-            !self.sinks.contains_key(&owed.sink) && self.next_sink(&owed.sink).is_some_and(|sink| hears(&sink))
+            !self.sinks.contains_key(&owed.sink) && self.next_sink(&owed.sink, &[]).is_some_and(|sink| hears(&sink))
         };
         let echoes: Vec<bool> = news.iter().map(is_echo).collect();
         news.into_iter().zip(echoes).filter(|(_, is_echo)| !is_echo).map(|(owed, _)| owed).collect()
@@ -74,6 +74,7 @@ impl Routing {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
     use std::time::Duration;
 
     use linedown_sinks::Reason;
@@ -105,7 +106,7 @@ mod tests {
         let all = Rule { hold: Some(seconds(60)), remind: vec![seconds(100)], ..rule("all", "{}", &["slack"], false) };
         let routing = routing(vec![banned, all]);
         let silence = |matcher: &str| {
-            let matcher = Matcher::whole(&serde_json::from_str(matcher).unwrap()).unwrap();
+            let matcher = Arc::new(Matcher::whole(&serde_json::from_str(matcher).unwrap()).unwrap());
             vec![Silence { id: 1, matcher, starts_at: at(0), ends_at: at(500) }]
         };
         let (other, ban) = (r#"{"reason":"other"}"#, r#"{"reason":"number-blocked"}"#);

@@ -4,10 +4,10 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use linedown_sinks::Language;
 use warp::http::{Method, Response, StatusCode};
 
 use super::hook::Hook;
+use super::over;
 use super::page::{Page, Press, Saying};
 use crate::clock;
 use crate::link::Purpose;
@@ -21,7 +21,7 @@ pub(super) async fn answer(hook: Arc<Hook>, token: String, method: Method, peer:
     let delivery = match hook.store.linked(Purpose::Acknowledge, &token, now).await {
         Ok(Some(delivery)) => delivery,
         Ok(None) => return Page::new(unknown, StatusCode::NOT_FOUND, Saying::NoLinkToAcknowledge).answer(),
-        Err(error) => return unavailable(unknown, &error),
+        Err(error) => return Page::unavailable(unknown, &error),
     };
     let language = hook.routing.load().language(&delivery.sink);
     if matches!(method, Method::GET | Method::HEAD) {
@@ -39,27 +39,32 @@ pub(super) async fn answer(hook: Arc<Hook>, token: String, method: Method, peer:
                 tracing::info!(name: "acknowledged", incident = delivery.incident, by, from, "acknowledged");
                 hook.delivery.wake(sinks);
             }
-            let (status, saying) = told(&outcome, line(&delivery));
-            Page::new(language, status, saying).answer()
+            match told(&hook, &outcome, &delivery).await {
+                Ok((status, saying)) => Page::new(language, status, saying).answer(),
+                Err(error) => Page::unavailable(language, &error),
+            }
         }
-        Err(error) => unavailable(language, &error),
+        Err(error) => Page::unavailable(language, &error),
     }
 }
 
-fn told<'s>(outcome: &'s Acknowledgement, line: &'s str) -> (StatusCode, Saying<'s>) {
-    match outcome {
+async fn told<'s>(
+    hook: &Hook,
+    outcome: &'s Acknowledgement,
+    delivery: &'s Delivery,
+) -> Result<(StatusCode, Saying<'s>), StoreError> {
+    let line = line(delivery);
+    Ok(match outcome {
         Acknowledgement::Done(_) => (StatusCode::OK, Saying::Yours { line }),
         Acknowledgement::Already(by) => (StatusCode::OK, Saying::Taken { by }),
-        Acknowledgement::Over => (StatusCode::OK, Saying::Over { line }),
+        Acknowledgement::Over => match hook.store.outage(delivery.incident).await? {
+            Some(incident) => (StatusCode::OK, over::saying(hook, &incident, line).await?),
+            None => (StatusCode::NOT_FOUND, Saying::Forgotten),
+        },
         Acknowledgement::Unknown => (StatusCode::NOT_FOUND, Saying::Forgotten),
-    }
+    })
 }
 
 fn line(delivery: &Delivery) -> &str {
     delivery.name.as_deref().unwrap_or(&delivery.instance)
-}
-
-fn unavailable(language: Language, error: &StoreError) -> Response<String> {
-    let page = Page::new(language, StatusCode::SERVICE_UNAVAILABLE, Saying::NotNow);
-    Page { detail: Some(error.to_string()), ..page }.answer()
 }

@@ -1,5 +1,6 @@
 //! The local API, on a Unix socket in the runtime directory: what the commands ask a running daemon.
 
+use std::collections::BTreeSet;
 use std::convert::Infallible;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -7,15 +8,17 @@ use std::sync::Arc;
 use linedown_sinks::Problem;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
+use warp::body::BodyDeserializeError;
 use warp::http::{Response, StatusCode};
-use warp::{Filter, Reply};
+use warp::reject::{InvalidQuery, LengthRequired, MethodNotAllowed, PayloadTooLarge};
+use warp::{Filter, Rejection, Reply};
 
 use crate::clock;
 use crate::config::Config;
 use crate::delivery::{Delivery, SharedRouting};
 use crate::rule::matcher::Matcher;
 use crate::store::view::{DeliveryQuery, MOST, SilenceRow};
-use crate::store::{Acknowledgement, Store, StoreError, Which};
+use crate::store::{Acknowledgement, Retried, Store, StoreError, Which};
 use crate::trial;
 
 /// Largest request, in bytes.
@@ -39,10 +42,12 @@ pub fn socket(config: &Config) -> PathBuf {
 
 /// Where a command looks for the daemon, in order.
 pub fn sockets(config: &Config) -> Vec<PathBuf> {
-    match &config.server.api {
-        Some(path) => vec![path.clone()],
-        None => vec![beside_store(config), socket(config), PathBuf::from(RUNTIME_DIRECTORY).join(SOCKET)],
+    if let Some(path) = &config.server.api {
+        return vec![path.clone()];
     }
+    let mut sockets = vec![beside_store(config), socket(config), PathBuf::from(RUNTIME_DIRECTORY).join(SOCKET)];
+    sockets.dedup();
+    sockets
 }
 
 fn beside_store(config: &Config) -> PathBuf {
@@ -85,7 +90,10 @@ pub struct RetryRequest {
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct RetryAnswer {
     /// Their numbers.
-    pub notifications: Vec<i64>,
+    pub notifications: BTreeSet<i64>,
+    /// How many are not, because the store failed.
+    #[serde(default)]
+    pub left: usize,
 }
 
 /// Who takes which incident.
@@ -100,6 +108,8 @@ pub struct AckRequest {
 /// What came of it.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct AckAnswer {
+    /// The incident.
+    pub incident: i64,
     /// Whether it is theirs now.
     pub acknowledged: bool,
     /// In words.
@@ -127,6 +137,13 @@ pub struct SilenceQuery {
 pub struct SilenceAnswer {
     /// Its number.
     pub id: i64,
+}
+
+/// Which sink to try.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct TrialRequest {
+    /// Its name.
+    pub sink: String,
 }
 
 /// What a sink said to a test message.
@@ -177,11 +194,28 @@ pub fn routes(local: Arc<Local>) -> impl Filter<Extract = (impl Reply,), Error =
     let silence =
         warp::path!("silences").and(warp::post()).and(body).and(warp::body::json()).and(with.clone()).then(silence);
     let expire = warp::path!("silences" / i64 / "expire").and(warp::post()).and(with.clone()).then(end_silence);
-    let trial = warp::path!("send-test" / String).and(warp::post()).and(with).then(send_test);
+    let trial = warp::path!("send-test").and(warp::post()).and(body).and(warp::body::json()).and(with).then(send_test);
     let silences = silences.or(silence).unify().or(expire).unify();
-    let nothing = warp::any().map(|| super::json(StatusCode::NOT_FOUND, &json!({ "error": "no such request" })));
     let asked = incidents.or(incident).unify().or(deliveries).unify().or(past).unify();
-    asked.or(retry).unify().or(ack).unify().or(silences).unify().or(trial).unify().or(nothing).unify()
+    asked.or(retry).unify().or(ack).unify().or(silences).unify().or(trial).unify().recover(not_understood).unify()
+}
+
+/// Why a request was none that is understood.
+async fn not_understood(why: Rejection) -> Result<Response<String>, Infallible> {
+    let (status, words) = if let Some(wrong) = why.find::<BodyDeserializeError>() {
+        (StatusCode::BAD_REQUEST, wrong.to_string())
+    } else if let Some(wrong) = why.find::<InvalidQuery>() {
+        (StatusCode::BAD_REQUEST, wrong.to_string())
+    } else if let Some(wrong) = why.find::<PayloadTooLarge>() {
+        (StatusCode::PAYLOAD_TOO_LARGE, wrong.to_string())
+    } else if let Some(wrong) = why.find::<LengthRequired>() {
+        (StatusCode::LENGTH_REQUIRED, wrong.to_string())
+    } else if let Some(wrong) = why.find::<MethodNotAllowed>() {
+        (StatusCode::METHOD_NOT_ALLOWED, wrong.to_string())
+    } else {
+        (StatusCode::NOT_FOUND, "no such request".to_owned())
+    };
+    Ok(super::json(status, &json!({ "error": words })))
 }
 
 async fn retry(request: RetryRequest, local: Arc<Local>) -> Response<String> {
@@ -190,7 +224,7 @@ async fn retry(request: RetryRequest, local: Arc<Local>) -> Response<String> {
     if let Ok(retried) = &retried {
         local.delivery.try_now(&retried.sinks);
     }
-    answer(retried.map(|retried| RetryAnswer { notifications: retried.notifications }))
+    answer(retried.map(|Retried { notifications, left, .. }| RetryAnswer { notifications, left }))
 }
 
 async fn acknowledge(request: AckRequest, local: Arc<Local>) -> Response<String> {
@@ -199,14 +233,17 @@ async fn acknowledge(request: AckRequest, local: Arc<Local>) -> Response<String>
         tracing::info!(name: "acknowledged", incident = request.incident, by = request.by, from = "command", "acknowledged");
         local.delivery.wake(sinks);
     }
-    answer(outcome.map(|outcome| match outcome {
-        Acknowledgement::Done(_) => {
-            let said = "it is yours: reminders and escalation stop, and those who were told hear of it".to_owned();
-            AckAnswer { acknowledged: true, said }
-        }
-        Acknowledgement::Already(by) => AckAnswer { acknowledged: false, said: format!("{by} has taken it already") },
-        Acknowledgement::Over => AckAnswer { acknowledged: false, said: "it is over: the line is back".to_owned() },
-        Acknowledgement::Unknown => AckAnswer { acknowledged: false, said: "there is no such incident".to_owned() },
+    answer(outcome.map(|outcome| {
+        let said = match &outcome {
+            Acknowledgement::Done(_) => {
+                "it is yours: reminders and escalation stop, and those who were told hear of it".to_owned()
+            }
+            Acknowledgement::Already(by) => format!("{by} has taken it already"),
+            Acknowledgement::Over => "it is over".to_owned(),
+            Acknowledgement::Unknown => "there is no such incident".to_owned(),
+        };
+        let acknowledged = matches!(outcome, Acknowledgement::Done(_));
+        AckAnswer { incident: request.incident, acknowledged, said }
     }))
 }
 
@@ -233,8 +270,7 @@ async fn end_silence(id: i64, local: Arc<Local>) -> Response<String> {
     }
 }
 
-async fn send_test(sink: String, local: Arc<Local>) -> Response<String> {
-    let sink = percent_encoding::percent_decode_str(&sink).decode_utf8_lossy().into_owned();
+async fn send_test(TrialRequest { sink }: TrialRequest, local: Arc<Local>) -> Response<String> {
     let routing = local.routing.load_full();
     let Some(target) = routing.sinks.get(&sink) else {
         let words = format!("the running daemon has no sink {sink:?}");

@@ -220,9 +220,12 @@ where
     let room = Arc::new(Semaphore::new(LOCAL_CONNECTIONS));
     let graceful = GracefulShutdown::new();
     loop {
-        let permit = Arc::clone(&room).acquire_owned().await.ok();
-        let accepted = tokio::select! {
-            accepted = listener.accept() => accepted,
+        let arrival = async {
+            let permit = Arc::clone(&room).acquire_owned().await.ok();
+            (listener.accept().await, permit)
+        };
+        let (accepted, permit) = tokio::select! {
+            arrived = arrival => arrived,
             _ = stop.changed() => break,
         };
         let Ok((stream, _)) = accepted else {

@@ -10,6 +10,7 @@ pub(crate) mod fuzz;
 pub mod guard;
 pub mod hook;
 pub mod listener;
+mod over;
 mod page;
 mod proxies;
 mod proxy;

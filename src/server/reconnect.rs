@@ -8,6 +8,7 @@ use linedown_sinks::{Incident, Language};
 use warp::http::{Method, Response, StatusCode};
 
 use super::hook::Hook;
+use super::over;
 use super::page::{Page, Press, Saying};
 use crate::clock;
 use crate::gateway::{QrCode, Standing};
@@ -28,15 +29,15 @@ pub(super) async fn answer(hook: Arc<Hook>, token: String, method: Method, code:
     let (incident, language) = match look_up(&hook, &token).await {
         Ok(Some(found)) => found,
         Ok(None) => return Page::new(unknown, StatusCode::NOT_FOUND, Saying::NoLinkToReconnect).answer(),
-        Err(error) => {
-            let page = Page::new(unknown, StatusCode::SERVICE_UNAVAILABLE, Saying::NotNow);
-            return Page { detail: Some(error.to_string()), ..page }.answer();
-        }
+        Err(error) => return Page::unavailable(unknown, &error),
     };
     let line = incident.instance.name.as_deref().unwrap_or(&incident.instance.id);
     let page = |status, saying| Page::new(language, status, saying);
     if incident.closed_at.is_some() {
-        return page(StatusCode::OK, Saying::Connected { line }).answer();
+        return match over::saying(&hook, &incident, line).await {
+            Ok(saying) => page(StatusCode::OK, saying).answer(),
+            Err(error) => Page::unavailable(language, &error),
+        };
     }
     // What only looks at links, as mail filters do, is shown no code.
     let Some(code) = code.filter(|code| *code > 0 && method == Method::GET) else {

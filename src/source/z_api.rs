@@ -122,6 +122,13 @@ mod tests {
     }
 
     #[test]
+    fn words_on_two_lines_are_two_words() {
+        let report = report(r#"{"type":"DisconnectedCallback","error":" Device has been\ndisconnected\u0000"}"#);
+        assert_eq!(report.error.as_deref(), Some("Device has been disconnected"));
+        assert_eq!(report.reason, Reason::DeviceDisconnected);
+    }
+
+    #[test]
     fn other_webhooks_are_none_of_ours() {
         for name in ["ReceivedCallback", "DeliveryCallback", "MessageStatusCallback", "PresenceChatCallback", "x"] {
             let body = serde_json::json!({ "type": name, "text": { "message": "private" } }).to_string();

@@ -1,5 +1,5 @@
 -- What lines know of their events and outages, from those. (When the latest webhook came, nobody will ask: whatever is
--- asked of a gateway from now on is asked later.)
+-- asked of a gateway from now on is asked later.) What is in braces is put in by `row::with_outage`.
 INSERT OR IGNORE INTO line (source, instance) SELECT DISTINCT source, instance FROM event;
 UPDATE line SET last_event = known.id
     FROM (SELECT source, instance, max(id) AS id FROM event GROUP BY source, instance) AS known
@@ -9,8 +9,7 @@ UPDATE line SET newest_stamp = known.stamp
     WHERE known.source = line.source AND known.instance = line.instance;
 UPDATE line SET last_incident = known.id
     FROM (
-        SELECT source, instance, max(id) AS id FROM incident
-        WHERE reason NOT IN ('expiring', 'webhook-drift', 'gateway-unreachable') GROUP BY source, instance
+        SELECT source, instance, max(id) AS id FROM incident WHERE {OUTAGE} GROUP BY source, instance
     ) AS known
     WHERE known.source = line.source AND known.instance = line.instance;
 -- No rule counts outages for longer than a week.
@@ -18,6 +17,6 @@ UPDATE incident SET previous = known.previous
     FROM (
         SELECT id, lag(id) OVER (PARTITION BY source, instance ORDER BY id) AS previous FROM incident
         WHERE opened_at > (SELECT max(opened_at) FROM incident) - 8 * 86400000
-        AND reason NOT IN ('expiring', 'webhook-drift', 'gateway-unreachable')
+        AND {OUTAGE}
     ) AS known
     WHERE known.id = incident.id AND known.previous IS NOT NULL AND incident.previous IS NULL;

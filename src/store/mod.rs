@@ -67,7 +67,8 @@ pub trait Store: Send + Sync {
         routing: Arc<Routing>,
     ) -> Result<Settled, StoreError>;
 
-    /// Makes notifications due again, as if they were owed from now on, in steps that keep no webhook waiting.
+    /// Makes notifications due again, as if they were owed from now on, and with each what is left of the message that it
+    /// went out in; in steps that keep no webhook waiting.
     async fn retry(&self, which: Which, now: Timestamp) -> Result<Retried, StoreError>;
 
     /// Somebody takes an incident, from somewhere: both in words.
@@ -112,13 +113,13 @@ pub trait Store: Send + Sync {
     /// How large it is, and how much room is left.
     async fn room(&self) -> Result<Room, StoreError>;
 
-    /// Forgets up to `limit` incidents that were over before a moment, of what belongs to none, and of earlier repetitions
-    /// of what goes on. Answers how many of all.
-    async fn prune(&self, over_before: Timestamp, limit: usize) -> Result<usize, StoreError>;
+    /// Forgets up to `limit` each of what was over before a moment: incidents, what belongs to none, earlier repetitions of
+    /// what goes on, and silences; and of what holds no longer by now. With the last of a line goes the line.
+    async fn prune(&self, now: Timestamp, over_before: Timestamp, limit: u32) -> Result<Forgotten, StoreError>;
 
     /// The clock was set back: of what it wrote before, up to `limit` notifications that wait are due by so much earlier,
-    /// and as many lines were heard and outages began by now. Answers how many of all.
-    async fn set_back(&self, now: Timestamp, limit: usize) -> Result<usize, StoreError>;
+    /// and as many lines were heard by now. Answers how many of all.
+    async fn set_back(&self, now: Timestamp, limit: u32) -> Result<usize, StoreError>;
 
     /// Waits until it turns out not to read as it was written. Only a new start mends that.
     async fn damaged(&self);
@@ -188,6 +189,8 @@ pub struct Due {
     pub covers: Vec<i64>,
     /// From when on patience counts.
     pub owed_at: Timestamp,
+    /// Which try it is since then, from 1.
+    pub tries: u32,
 }
 
 /// How an attempt ended, and whose.
@@ -285,6 +288,15 @@ pub struct Room {
     pub capacity: u64,
 }
 
+/// What a step of forgetting did.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Forgotten {
+    /// How many incidents, webhooks and silences.
+    pub old: usize,
+    /// Whether there may be more to forget.
+    pub more: bool,
+}
+
 /// What came of an acknowledgement.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Acknowledgement {
@@ -313,10 +325,12 @@ pub enum Which {
 /// What will be sent again.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Retried {
-    /// The notifications.
-    pub notifications: Vec<i64>,
+    /// The notifications, also those that go out with one that was asked for.
+    pub notifications: BTreeSet<i64>,
     /// Their sinks.
     pub sinks: BTreeSet<String>,
+    /// How many of those that were asked for are left as they are, because the store failed.
+    pub left: usize,
 }
 
 impl Retried {

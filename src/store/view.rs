@@ -194,6 +194,6 @@ pub struct DeliveryQuery {
     pub state: Option<String>,
     /// Only those of this sink.
     pub sink: Option<String>,
-    /// At most so many; [`MOST`] at the outside.
+    /// At most so many; [`MOST`] and one more at the outside.
     pub limit: Option<usize>,
 }

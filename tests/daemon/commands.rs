@@ -3,7 +3,7 @@
 use linedown_standins::{Scripted, Slack, Smtp};
 use serde_json::json;
 
-use crate::daemon::{CANARY, Daemon, eventually};
+use crate::daemon::{BINARY, CANARY, Daemon, eventually};
 use crate::payload::{down, up};
 use crate::sections::{CONSOLE, QUICK, email, slack, tell};
 
@@ -23,6 +23,8 @@ fn exit_codes() {
         (&nobody, &["incident", "first"], 64),
         (&nobody, &["retry"], 64),
         (&nobody, &["send-test", "nobody"], 64),
+        (&nobody, &["incidents", "--limit", "0"], 64),
+        (&nobody, &["deliveries", "--limit", "10001"], 64),
         (&nobody, &["incidents"], 69),
         (&nobody, &["deliveries"], 69),
         (&nobody, &["retry", "1"], 69),
@@ -42,6 +44,35 @@ fn exit_codes() {
         let silent = code == 0 || arguments == ["check"];
         assert_eq!(ended.err.is_empty(), silent, "{arguments:?}: {ended:?}");
         assert!(!ended.out.contains('\u{1b}') && !ended.err.contains('\u{1b}'), "no colour in a pipe: {ended:?}");
+    }
+}
+
+#[test]
+fn an_error_that_nobody_reads_is_one_all_the_same() {
+    let command = |config: &str| {
+        let full = std::fs::File::options().write(true).open("/dev/full").expect("Linux has it");
+        let mut command = std::process::Command::new(BINARY);
+        command.args(["--config", config, "incidents"]).env_clear().stderr(full);
+        command.status().expect("the binary can be started").code()
+    };
+    assert_eq!(command("/nonexistent"), Some(78));
+}
+
+#[test]
+fn a_list_that_is_cut_says_so() {
+    let daemon = Daemon::start(&format!("{CONSOLE}{}", tell(&["console"])));
+    for line in ["A", "B"] {
+        daemon.accept(&down(line));
+    }
+    for list in ["incidents", "deliveries"] {
+        let cut = "the latest 1; more with --limit\n";
+        let ended = daemon.command(&[list, "--limit", "1"]);
+        assert!(ended.out.ends_with(cut) && ended.err.is_empty(), "{ended:?}");
+        let listed = daemon.command(&[list, "--limit", "1", "--json"]);
+        let rows: serde_json::Value = serde_json::from_str(&listed.out).expect("JSON");
+        assert_eq!((rows.as_array().map(Vec::len), &*listed.err), (Some(1), cut), "{listed:?}");
+        let whole = daemon.command(&[list, "--limit", "2"]);
+        assert!(!whole.out.contains("the latest"), "{whole:?}");
     }
 }
 
@@ -96,6 +127,9 @@ fn explain_tells_the_decision_without_a_daemon() {
     let ended = daemon.command_with_input(&["explain", "-"], "[]");
     assert_eq!(ended.code, Some(1));
     assert!(ended.err.starts_with("error: the standard input") && ended.err.contains("not an object"), "{}", ended.err);
+    let large = format!("{}{}", down("A"), " ".repeat(1024 * 1024));
+    let ended = daemon.command_with_input(&["explain", "-"], &large);
+    assert!(ended.code == Some(1) && ended.err.contains("caused by: it is larger than 1 MiB"), "{ended:?}");
     let foreign = daemon.command_with_input(&["explain", "-", "--json"], "{\"type\":\"ReceivedCallback\"}").out;
     let foreign: serde_json::Value = serde_json::from_str(&foreign).expect("JSON");
     assert!(foreign["event"].is_null() && foreign["change"].as_str().is_some_and(|said| said.contains("dropped")));
@@ -115,7 +149,7 @@ fn explain_shows_every_message_as_it_would_be_sent_when_it_is_due() {
     for words in [
         "now: mail to b@example.com",
         "in 15m (escalation of 15m): mail to b@example.com",
-        "down and nobody has answered for 15 min",
+        "has been down for 15 min and nobody has taken it",
         "in 1h (reminder): mail to b@example.com",
         "I am on it: https://alerts.example/ack/",
         "now: lost, by rule \"all\":\n    Not sent: no recipient",
@@ -198,6 +232,21 @@ fn send_test_says_what_the_far_side_answered() {
     assert_eq!(daemon.command(&["send-test", "ops"]).code, Some(69));
 }
 
+/// Only the daemon has what systemd gave it; a sink's name may be anything.
+#[test]
+fn send_test_asks_the_daemon_for_what_only_that_can_read() {
+    let chat = Slack::new();
+    let name = "ops/night? #1 %2F";
+    let sink = format!("[sinks.{name:?}]\ntype = \"slack\"\nwebhook_url = {{ credential = \"chat\" }}\n");
+    let mut daemon = Daemon::prepare(&format!("{sink}{}", tell(&[name])));
+    std::fs::write(daemon.path("chat"), chat.url()).expect("a file can be written");
+    daemon.environment(&[("CREDENTIALS_DIRECTORY", &daemon.path(""))]);
+    daemon.launch();
+    let ended = daemon.command(&["send-test", name]);
+    assert!(ended.code == Some(0) && ended.out.contains("delivered"), "{ended:?}");
+    chat.wait_for(1);
+}
+
 #[test]
 fn send_test_as_json_prints_nothing_else() {
     let daemon = Daemon::prepare(&format!("{CONSOLE}{}", tell(&["console"])));
@@ -230,6 +279,32 @@ fn retry_sends_the_dead_again() {
     });
     let again = daemon.command(&["retry", &one]);
     assert!(again.code == Some(1) && again.err.contains("not sent again"), "what is delivered is not: {again:?}");
+}
+
+#[test]
+fn a_retry_that_the_store_breaks_off_says_how_many_are_left() {
+    let chat = Slack::new();
+    chat.script(Scripted::answer(404, "no_service"));
+    let mut daemon = Daemon::start(&format!("{}{}", slack("chat", &chat), tell(&["chat"])));
+    daemon.accept(&down("A"));
+    daemon.wait_for_deliveries("dead", 1);
+    daemon.kill();
+    let store = rusqlite::Connection::open(daemon.path("linedown.db")).expect("the store can be opened");
+    let columns = "incident, rule, sink, recipient, kind, wants_resolved, state, created_at, owed_at, due_at, \
+                   grouping, class, attempts, detail, settled_at";
+    let copies = format!(
+        "WITH RECURSIVE copy (number) AS (SELECT 2 UNION ALL SELECT number + 1 FROM copy WHERE number < 1200) \
+         INSERT INTO notification ({columns}) SELECT {columns} FROM notification, copy; \
+         CREATE TRIGGER break_off BEFORE UPDATE ON notification WHEN old.state = 'dead' AND new.id > 1100 \
+         BEGIN SELECT raise(ABORT, 'no more'); END"
+    );
+    store.execute_batch(&copies).expect("it can be written");
+    drop(store);
+    daemon.launch();
+    let ended = daemon.command(&["retry", "--dead"]);
+    assert_eq!((ended.code, ended.out.as_str()), (Some(1), "1000 notifications are sent again\n"), "{ended:?}");
+    assert!(ended.err.contains("200 are not sent again") && ended.err.contains("hint:"), "{ended:?}");
+    assert_eq!(daemon.wait_for_deliveries("dead", 200).len(), 200);
 }
 
 #[test]

@@ -113,16 +113,21 @@ fn a_sink_that_hangs_delays_no_other() {
 }
 
 #[test]
-fn slack_is_left_alone_as_long_as_it_asks() {
-    let chat = Slack::new();
-    chat.script(Scripted::rate_limited("2"));
-    let daemon = Daemon::start(&format!("{}{QUICK}{}", slack("chat", &chat), tell(&["chat"])));
-    daemon.accept(&down("A"));
-    chat.wait_for(1);
-    daemon.accept(&down("B"));
-    let posts = chat.wait_for(3);
-    assert!(posts[1].at - posts[0].at >= Duration::from_secs(2), "{posts:?}");
-    assert_eq!(chat.too_fast(), 0);
+fn slack_is_left_alone_as_long_as_it_asks_whatever_a_person_does() {
+    for status in [429, 503] {
+        let chat = Slack::new();
+        let wait = ("Retry-After".to_owned(), "2".to_owned());
+        chat.script(Scripted::Answer(status, vec![wait], "later".to_owned()));
+        let daemon = Daemon::start(&format!("{}{QUICK}{}", slack("chat", &chat), tell(&["chat"])));
+        daemon.accept(&down("A"));
+        daemon.wait_for_log("the sink is failing");
+        daemon.reload();
+        assert_eq!(daemon.command(&["retry", "1"]).code, Some(0));
+        daemon.accept(&down("B"));
+        let posts = chat.wait_for(3);
+        assert!(posts[1].at - posts[0].at >= Duration::from_secs(2), "{posts:?}");
+        assert_eq!(chat.too_fast(), 0);
+    }
 }
 
 #[test]
@@ -236,4 +241,21 @@ fn retrying_by_hand_does_not_wait_for_the_next_probe() {
     relay.come_back();
     assert_eq!(daemon.command(&["retry", "1"]).code, Some(0));
     relay.wait_for(1);
+}
+
+#[test]
+fn pauses_begin_anew_with_what_is_sent_again_by_hand() {
+    let chat = Slack::new().without_rate_limit();
+    (0..20).for_each(|_| chat.script(Scripted::answer(503, "unavailable")));
+    let patient = "limits.interval = \"0s\"\nretry = { first = \"50ms\", max = \"10m\", give_up_after = \"1h\" }\n";
+    let daemon = Daemon::start(&format!("{}{patient}{}", slack("chat", &chat), tell(&["chat"])));
+    daemon.accept(&down("A"));
+    eventually("the seventh failure", || {
+        let row = daemon.rows(&["deliveries"]).remove(0);
+        (row["in_flight"] == false && row["tries"] == 7).then_some(())
+    });
+    assert_eq!(daemon.command(&["retry", "1"]).code, Some(0));
+    let posts = chat.wait_for(9);
+    let pause = posts[8].at - posts[7].at;
+    assert!(pause < Duration::from_secs(3), "{pause:?} between the two, as after eight failures");
 }

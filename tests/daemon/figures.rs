@@ -8,7 +8,7 @@ use linedown_standins::{Certificates, Smtp};
 use crate::daemon::{Daemon, eventually};
 use crate::http::request;
 use crate::payload::{blocked, down};
-use crate::sections::{CONSOLE, QUICK, email, tell};
+use crate::sections::{CONSOLE, QUICK, email, email_to, tell};
 
 /// A figure of `/metrics` that may have a fraction.
 fn figure(daemon: &Daemon, name: &str) -> Option<f64> {
@@ -66,6 +66,25 @@ fn what_is_open_and_what_waits_is_told_until_it_is_done() {
     wait_for(&daemon, "linedown_sink_failing{sink=\"ops\"}", |fails| fails < 0.5);
     wait_for(&daemon, "linedown_oldest_pending_age_seconds{sink=\"ops\"}", |age| age < 0.001);
     assert_eq!(figure(&daemon, "linedown_notifications_pending{sink=\"ops\",kind=\"down\"}"), None);
+}
+
+#[test]
+fn what_goes_out_in_one_message_is_counted_by_its_parts() {
+    let relay = Smtp::new();
+    let rule = tell(&["ops"]).replace("\"0s\"", "\"2s\"");
+    let daemon = Daemon::start(&format!("{}{rule}", email_to("ops", &relay, &["550-gone@example.com"])));
+    for line in ["A", "B", "C", "D", "E"] {
+        daemon.accept(&down(line));
+    }
+    daemon.wait_for_deliveries("dead", 5);
+    wait_for(&daemon, "linedown_notifications_untold_total", |count| count > 4.5);
+    for (name, value) in [
+        ("linedown_notifications_total{sink=\"ops\",kind=\"down\",state=\"dead\"}", Some(5.0)),
+        ("linedown_notifications_total{sink=\"ops\",kind=\"digest\",state=\"dead\"}", None),
+        ("linedown_attempts_total{sink=\"ops\",outcome=\"refused\"}", Some(2.0)),
+    ] {
+        assert_eq!(figure(&daemon, name), value, "{name}");
+    }
 }
 
 #[test]

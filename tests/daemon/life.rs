@@ -1,12 +1,15 @@
 //! Ready, finishing, ended; and what a reload changes and what it leaves alone.
 
 use std::collections::BTreeSet;
+use std::fs;
 use std::io::Write;
+use std::process::{self, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use linedown_standins::{Command, Does, Smtp};
+use rustix::process::{Pid, Signal, kill_process};
 use serde_json::json;
 
 use crate::daemon::{BINARY, CANARY, Daemon, HOOK, JSON, SECRET, eventually};
@@ -220,6 +223,18 @@ fn a_reload_keeps_what_is_in_flight_and_what_waits_for_a_retry() {
 }
 
 #[test]
+fn a_restart_is_owed_until_the_config_is_again_as_at_the_start() {
+    let everybody = format!("{CONSOLE}{}", tell(&["console"]));
+    let daemon = Daemon::start(&everybody);
+    for (connections, warnings) in [("", 0), ("max_connections = 7", 1), ("max_connections = 7", 2), ("", 2)] {
+        daemon.configure(&format!("[server]\n{connections}\n{everybody}"));
+        daemon.reload();
+        let warned = daemon.logged("this change takes effect after a restart");
+        assert_eq!(warned.len(), warnings, "{connections:?}: {warned:?}");
+    }
+}
+
+#[test]
 fn a_broken_config_changes_nothing_and_says_where_it_is_broken() {
     let daemon = Daemon::start(&format!("{CONSOLE}{}", tell(&["console"])));
     daemon.configure(&format!("{CONSOLE}{}", tell(&["consle"])));
@@ -249,10 +264,13 @@ fn what_a_removed_sink_still_owed_is_told_elsewhere() {
     assert_eq!((&told["kind"], &told["undelivered"]["sink"]), (&"undelivered".into(), &"ops".into()), "{told}");
     assert!(told["undelivered"]["why"].to_string().contains("no longer in the config"), "{told}");
     let dead = daemon.wait_for_deliveries("dead", 1).remove(0);
+    assert_eq!(daemon.metric("linedown_sink_failing{sink=\"ops\"}"), None, "there is no such sink");
 
     relay.come_back();
     daemon.configure(&sections);
     daemon.reload();
+    assert_eq!(daemon.logged("the sink is failing").len(), 1);
+    assert!(daemon.logged("the sink is back").is_empty(), "what stood in for it has taken nothing");
     assert_eq!(daemon.command(&["retry", &dead["id"].to_string()]).code, Some(0));
     relay.wait_for(1);
 }
@@ -293,6 +311,29 @@ fn outages_of_a_source_that_left_the_config_are_warned_of() {
     daemon.launch();
     let warned = daemon.wait_for_log("lines are down by a source");
     assert_eq!((&warned["source"], &warned["incidents"]), (&"z-api".into(), &1.into()), "{warned}");
+}
+
+/// As when a large store is brought into a new format, or looked through for damage.
+#[test]
+fn sigterm_is_heard_while_the_store_opens() {
+    let mut daemon = Daemon::start(&format!("{CONSOLE}{}", tell(&["console"])));
+    daemon.term();
+    assert_eq!(daemon.ended().code(), Some(0));
+    let store = rusqlite::Connection::open(daemon.path("linedown.db")).expect("it opens");
+    store.execute_batch("BEGIN IMMEDIATE").expect("nobody writes");
+
+    let mut opening = process::Command::new(BINARY);
+    opening.args(["--config", &daemon.path("linedown.toml"), "serve"]).env_clear();
+    let mut opening = opening.stderr(Stdio::null()).spawn().expect("the binary can be started");
+    let files = format!("/proc/{}/fd", opening.id());
+    eventually("it to wait for the store", || {
+        let files = fs::read_dir(&files).expect("it runs");
+        let names = files.filter_map(|file| fs::read_link(file.ok()?.path()).ok());
+        names.into_iter().any(|name| name.ends_with("linedown.db")).then_some(())
+    });
+    kill_process(Pid::from_child(&opening), Signal::TERM).expect("it can be told");
+    let ended = eventually("its end", || opening.try_wait().expect("a child can be asked"));
+    assert_eq!(ended.code(), Some(0), "it did not wait for the store");
 }
 
 #[test]

@@ -6,7 +6,8 @@ use linedown_standins::{Certificates, Instance, Odd, ZApi};
 
 use crate::browser::Browser;
 use crate::daemon::{Daemon, eventually};
-use crate::payload::{down, up};
+use crate::http::request;
+use crate::payload::{down, down_since, up_since};
 use crate::sections::{CONSOLE, tell};
 
 const TOKEN: &str = "0canary-token-of-A";
@@ -90,9 +91,27 @@ fn without_a_good_link_there_is_no_page() {
         let page = daemon.get(&format!("{reconnect}{odd}"));
         assert!(page.status == 200 && page.body.contains("Show the code"), "{odd}: {page:?}");
     }
-    daemon.accept(&up("A"));
-    let page = daemon.get(&format!("{reconnect}?code=1"));
-    assert!(page.status == 200 && page.body.contains("<h1 class=\"good\">Connected</h1>"), "{page:?}");
+    assert_eq!(codes(&gateway).len(), 0);
+}
+
+#[test]
+fn links_of_an_outage_that_is_over_do_not_say_that_the_line_is_well() {
+    let (gateway, daemon) = start();
+    daemon.accept(&down_since("A", 30));
+    let (reconnect, acknowledge) = (path(&daemon, "reconnect_url"), path(&daemon, "acknowledge_url"));
+    let pages = || {
+        [daemon.get(&format!("{reconnect}?code=1")), daemon.send(&request("POST", &acknowledge, &[], b""))]
+            .map(|page| (page.status, page.body))
+    };
+    daemon.accept(&up_since("A", 20));
+    for (status, body) in pages() {
+        assert!(status == 200 && body.contains("<h1 class=\"good\">It is over</h1>"), "{body}");
+        assert!(!body.contains("is connected to WhatsApp"), "nobody has asked: {body}");
+    }
+    daemon.accept(&down("A"));
+    for (status, body) in pages() {
+        assert!(status == 200 && body.contains("<h1>There is a newer one</h1>"), "{body}");
+    }
     assert_eq!(codes(&gateway).len(), 0);
 }
 

@@ -5,6 +5,7 @@ use std::fs;
 use std::io::Write;
 use std::net::{TcpListener, TcpStream};
 use std::os::unix::net::{UnixListener, UnixStream};
+use std::time::{Duration, Instant};
 
 use serde_json::json;
 
@@ -89,4 +90,50 @@ fn the_commands_socket_takes_the_place_of_a_dead_one_and_of_nothing_else() {
     drop(other);
     daemon.launch();
     assert_eq!(daemon.rows(&["incidents"]).len(), 0);
+}
+
+/// As of a trial that was killed, and then the service was started.
+#[test]
+fn a_dead_socket_hides_no_running_daemon() {
+    let mut daemon = Daemon::prepare(&format!("{CONSOLE}{}", tell(&["console"])));
+    drop(UnixListener::bind(daemon.path("linedown.sock")).expect("a socket can be bound"));
+    let runtime = daemon.path("run");
+    fs::create_dir(&runtime).expect("a folder can be made");
+    let of_the_service = [("RUNTIME_DIRECTORY", &*runtime)];
+    let ended = daemon.command_with(&["incidents"], &of_the_service, "");
+    assert!(ended.code == Some(69) && ended.err.contains("the daemon is not running"), "{ended:?}");
+    daemon.environment(&of_the_service);
+    daemon.launch();
+    let ended = daemon.command_with(&["incidents"], &of_the_service, "");
+    assert_eq!((ended.code, &*ended.out), (Some(0), "no outages\n"), "{ended:?}");
+}
+
+#[test]
+fn a_request_that_is_not_understood_is_told_why() {
+    let daemon = Daemon::start(&format!("{CONSOLE}{}", tell(&["console"])));
+    let far_too_long = (2 * 1024 * 1024).to_string();
+    for (request, status, words) in [
+        (request("GET", "/incidents?limit=abc", &[], b""), 400, "Invalid query"),
+        (request("POST", "/ack", &[JSON, ("content-length", "2")], b"{}"), 400, "missing field `incident`"),
+        (request("POST", "/retry", &[JSON, ("content-length", &far_too_long)], b""), 413, "too large"),
+        (request("DELETE", "/incidents", &[], b""), 405, "method not allowed"),
+        (request("GET", "/nothing", &[], b""), 404, "no such request"),
+    ] {
+        let socket = UnixStream::connect(daemon.path("linedown.sock")).expect("it listens");
+        let answer = exchange(socket, &request).expect("an answer");
+        assert!(answer.status == status && answer.body.contains(words), "{words}: {answer:?}");
+    }
+}
+
+#[test]
+fn commands_that_hang_do_not_hold_up_the_end() {
+    let mut daemon = Daemon::start(&format!("{CONSOLE}{}", tell(&["console"])));
+    // As many as are served at the same time.
+    let held: Vec<UnixStream> =
+        (0..32).map(|_| UnixStream::connect(daemon.path("linedown.sock")).expect("it listens")).collect();
+    let started = Instant::now();
+    daemon.term();
+    assert_eq!(daemon.ended().code(), Some(0));
+    assert!(started.elapsed() < Duration::from_secs(7), "{:?}", started.elapsed());
+    drop(held);
 }

@@ -118,8 +118,12 @@ fn whoever_takes_it_by_command_is_named() {
     assert_eq!((again.code, again.err.contains("Ana has taken it already")), (Some(1), true));
     assert_eq!(daemon.command(&["ack", "7"]).code, Some(1));
     daemon.accept(&down("B"));
-    let both = daemon.command(&["ack", "2", "7", "--as", "Bia"]);
-    assert_eq!((both.code, both.out.starts_with("2: it is yours")), (Some(1), true), "{both:?}");
+    let both = daemon.command(&["ack", "2", "7", "--as", "Bia", "--json"]);
+    let answers: Value = serde_json::from_str(&both.out).expect("JSON");
+    assert_eq!((&answers[0]["incident"], &answers[1]["incident"]), (&json!(2), &json!(7)), "{answers}");
+    daemon.accept(&down("C"));
+    let both = daemon.command(&["ack", "3", "7", "--as", "Bia"]);
+    assert_eq!((both.code, both.out.starts_with("3: it is yours")), (Some(1), true), "{both:?}");
     assert!(
         both.err.contains("1 of 2 incidents") && both.err.contains("caused by: incident 7 is not yours"),
         "{both:?}"

@@ -18,24 +18,16 @@ use crate::{Failure, FailureKind};
 
 pub(super) struct Connection {
     pub(super) smtp: AsyncSmtpConnection,
-    /// How much of an envelope it has taken.
-    pub(super) taken: Taken,
+    /// Whether it has taken an envelope and waits for the content, or has a sender at most.
+    pub(super) awaits_content: bool,
     /// Whether the relay takes several commands at once; none until it was asked.
     pipelines: Option<bool>,
 }
 
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Taken {
-    Nothing,
-    Sender,
-    Envelope,
-}
-
 /// What became of a kept connection.
-#[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Resumed {
     /// It goes on, with what it has taken.
-    Well,
+    Well(Connection),
     /// The relay has left it: with 421 (RFC 5321, 4.2.1), with 451 for idling, with 452 after so many messages, or
     /// without a word.
     Gone,
@@ -48,7 +40,7 @@ pub(super) enum Resumed {
 
 impl Connection {
     pub(super) fn new(smtp: AsyncSmtpConnection) -> Self {
-        Self { smtp, taken: Taken::Nothing, pipelines: None }
+        Self { smtp, awaits_content: false, pipelines: None }
     }
 
     /// MAIL FROM, as the relay can take it.
@@ -65,14 +57,15 @@ impl Connection {
     }
 
     /// The sender of another message.
-    pub(super) async fn resume(&mut self, mail: Mail) -> Resumed {
-        self.taken = Taken::Sender;
-        if self.smtp.command(mail).await.is_ok_and(|answer| completes(&answer)) { Resumed::Well } else { Resumed::Gone }
+    pub(super) async fn resume(mut self, mail: Mail) -> Resumed {
+        self.awaits_content = false;
+        let is_taken = self.smtp.command(mail).await.is_ok_and(|answer| completes(&answer));
+        if is_taken { Resumed::Well(self) } else { Resumed::Gone }
     }
 
     /// The whole envelope of another message, in one piece.
-    pub(super) async fn resume_in_one_piece(&mut self, mail: Mail, to: &Address) -> Resumed {
-        self.taken = Taken::Envelope;
+    pub(super) async fn resume_in_one_piece(mut self, mail: Mail, to: &Address) -> Resumed {
+        self.awaits_content = true;
         let envelope = format!("{mail}{}{Data}", Rcpt::new(to.clone(), Vec::new()));
         match self.smtp.command(envelope).await {
             Ok(answer) if completes(&answer) => {}
@@ -84,7 +77,7 @@ impl Connection {
         let is_put_off = [&recipient, &content].iter().any(|answer| answer.as_ref().is_err_and(Error::is_transient));
         let is_taken = recipient.is_ok_and(|answer| completes(&answer)) && content.is_ok_and(|answer| goes_on(&answer));
         match () {
-            () if is_taken => Resumed::Well,
+            () if is_taken => Resumed::Well(self),
             () if is_put_off => Resumed::PutOff,
             () => Resumed::Choked,
         }

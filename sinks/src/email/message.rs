@@ -8,9 +8,6 @@ use lettre::message::{Mailbox, MultiPart};
 
 use crate::{Failure, FailureKind, Form, Kind, Notification, Texts};
 
-/// Longest subject, in characters: RFC 5322 allows 998 bytes a line, and mail readers show far less.
-const SUBJECT: usize = 200;
-
 /// What stands on every message.
 #[derive(Clone)]
 pub(super) struct Letterhead {
@@ -25,7 +22,7 @@ impl Letterhead {
         let mut builder = Message::builder()
             .from(self.from.clone())
             .to(to)
-            .subject(subject(&title))
+            .subject(title)
             .date(SystemTime::from(notification.at))
             // The same over all attempts: a copy that a lost answer caused is recognisable (RFC 5321, 6.1).
             .message_id(Some(self.identifier(&notification.key())))
@@ -54,21 +51,12 @@ impl Letterhead {
     /// For people to look at: the headers that matter, and the text.
     pub(super) fn preview(&self, texts: &Texts, notification: &Notification) -> String {
         let [title, text] = texts.render(notification, [Form::Title, Form::Text]);
-        format!("From: {}\nTo: {}\nSubject: {}\n\n{text}", self.from, notification.recipient, subject(&title))
+        format!("From: {}\nTo: {}\nSubject: {title}\n\n{text}", self.from, notification.recipient)
     }
 
     fn identifier(&self, name: &str) -> String {
         format!("<{name}@{}>", self.from.email.domain())
     }
-}
-
-/// Control characters become spaces: a line break from a payload never reaches a header.
-fn subject(title: &str) -> String {
-    let mut subject: String = title.chars().take(SUBJECT).map(|c| if c.is_control() { ' ' } else { c }).collect();
-    if title.chars().nth(SUBJECT).is_some() {
-        subject.push('…');
-    }
-    subject
 }
 
 fn header(name: &'static str, value: &str) -> HeaderValue {

@@ -22,6 +22,8 @@ mod recipients;
 mod relay;
 mod reply;
 mod server;
+mod tls;
+mod wire;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -65,6 +67,9 @@ struct Keys {
 fn check(section: &mut Section<'_>, texts: Texts) -> Option<Arc<dyn Settings>> {
     let keys: Keys = section.read()?;
     let server = server::check(section, keys.server.as_deref(), keys.tls, keys.ca.as_deref());
+    if let Some(Server::Folder(_)) = server {
+        warn_of_idle_keys(section, &keys);
+    }
     let login = check_login(section, keys.username, keys.password.as_ref(), server.as_ref());
     if keys.from.is_none() {
         section.missing("from", "say whom the messages come from: from = \"linedown <alerts@example.com>\"");
@@ -79,6 +84,21 @@ fn check(section: &mut Section<'_>, texts: Texts) -> Option<Arc<dyn Settings>> {
         Server::Smtp(server) => Way::Smtp { server, login },
     };
     Some(Arc::new(Checked { way, recipients: recipients?, letterhead, texts }))
+}
+
+/// Keys that say how a relay is talked to, where there is none.
+fn warn_of_idle_keys(section: &mut Section<'_>, keys: &Keys) {
+    for (key, is_set) in [
+        ("tls", keys.tls.is_some()),
+        ("ca", keys.ca.is_some()),
+        ("username", keys.username.is_some()),
+        ("password", keys.password.is_some()),
+    ] {
+        if is_set {
+            section.warning(key, format!("`{key}` does nothing with `file:`")).hint =
+                Some("take it out, or name a relay in `server`".into());
+        }
+    }
 }
 
 fn mailbox(section: &mut Section<'_>, key: &str, text: &str) -> Option<Mailbox> {

@@ -6,10 +6,13 @@ use lettre::message::{Mailbox, Mailboxes};
 use serde::de::value::SeqAccessDeserializer;
 use serde::{Deserialize, Deserializer, de};
 
-use crate::{Incident, Inline, Key, Path, Problem, Section};
+use crate::{Incident, Inline, Path, Problem, Section};
 
 /// One text, or a list of them.
-pub(super) struct OneOrMany(Vec<String>, bool);
+pub(super) enum OneOrMany {
+    One(String),
+    Many(Vec<String>),
+}
 
 impl<'de> Deserialize<'de> for OneOrMany {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
@@ -22,11 +25,11 @@ impl<'de> Deserialize<'de> for OneOrMany {
             }
 
             fn visit_str<E: de::Error>(self, text: &str) -> Result<OneOrMany, E> {
-                Ok(OneOrMany(vec![text.to_owned()], false))
+                Ok(OneOrMany::One(text.to_owned()))
             }
 
             fn visit_seq<A: de::SeqAccess<'de>>(self, sequence: A) -> Result<OneOrMany, A::Error> {
-                Ok(OneOrMany(Vec::deserialize(SeqAccessDeserializer::new(sequence))?, true))
+                Vec::deserialize(SeqAccessDeserializer::new(sequence)).map(OneOrMany::Many)
             }
         }
         deserializer.deserialize_any(Visitor)
@@ -47,24 +50,24 @@ enum Recipient {
 
 /// Checks `to`; none if nobody could be written to.
 pub(super) fn check(section: &mut Section<'_>, to: Option<OneOrMany>) -> Option<Recipients> {
-    let is_set = to.is_some();
-    let OneOrMany(entries, is_list) = to.unwrap_or(OneOrMany(Vec::new(), true));
-    if entries.is_empty() {
-        const WHOM: &str = "say whom to write to: to = [\"ops@example.com\", \"{{ instance.labels.owner }}\"]";
-        if is_set {
-            section.error("to", "an empty list: nobody would be told").hint = Some(WHOM.into());
-        } else {
-            section.missing("to", WHOM);
-        }
-        return None;
-    }
+    const WHOM: &str = "say whom to write to: to = [\"ops@example.com\", \"{{ instance.labels.owner }}\"]";
     let place = section.path().join("to");
-    let place = |index: usize| if is_list { place.join(Key::Index(index)) } else { place.clone() };
-    let checked: Vec<_> = entries
-        .iter()
-        .enumerate()
-        .map(|(index, entry)| read(entry, place(index)).map_err(|p| section.problems.push(p)))
-        .collect();
+    let entries = match to {
+        None => {
+            section.missing("to", WHOM);
+            return None;
+        }
+        Some(OneOrMany::Many(entries)) if entries.is_empty() => {
+            section.error("to", "an empty list: nobody would be told").hint = Some(WHOM.into());
+            return None;
+        }
+        Some(OneOrMany::One(entry)) => vec![(place, entry)],
+        Some(OneOrMany::Many(entries)) => {
+            entries.into_iter().enumerate().map(|(index, entry)| (place.join(index), entry)).collect()
+        }
+    };
+    let read = |(place, entry): (Path, String)| read(&entry, place).map_err(|problem| section.problems.push(problem));
+    let checked: Vec<_> = entries.into_iter().map(read).collect();
     checked.into_iter().collect::<Result<_, ()>>().ok().map(Recipients)
 }
 

@@ -11,19 +11,21 @@ use std::time::Duration;
 use lettre::Address;
 use lettre::transport::smtp::Error;
 use lettre::transport::smtp::authentication::{Credentials, DEFAULT_MECHANISMS};
-use lettre::transport::smtp::client::{AsyncSmtpConnection, Tls};
-use lettre::transport::smtp::commands::{Data, Rcpt, Rset};
-use lettre::transport::smtp::extension::ClientId;
+use lettre::transport::smtp::client::{AsyncSmtpConnection, AsyncTokioStream};
+use lettre::transport::smtp::commands::{Data, Rcpt, Rset, Starttls};
+use lettre::transport::smtp::extension::{ClientId, Extension};
 use lettre::transport::smtp::response::Response;
+use tokio::net::TcpStream;
 use tokio::time::{Instant, sleep_until, timeout};
 
-use super::connection::{Body, Connection, Resumed, Taken, completes, goes_on};
-use super::reply::{Stage, failure};
+use super::connection::{Body, Connection, Resumed, completes, goes_on};
+use super::reply::{Stage, failure, unreachable};
+use super::server::Encryption;
+use super::tls::{self, Tls};
+use super::wire::{Wire, dial, twice};
 use crate::{Failure, FailureKind, Receipt, excerpt};
 
-/// For the TCP connection alone.
-const CONNECT: Duration = Duration::from_secs(10);
-/// For any one answer, and for connecting with TLS and greeting.
+/// For any one answer, and for connecting with TLS.
 const ANSWER: Duration = Duration::from_secs(30);
 /// For the answer after the final dot, for which relays scan the message.
 const ACCEPT: Duration = Duration::from_mins(1);
@@ -35,7 +37,7 @@ const IDLE: Duration = Duration::from_mins(1);
 /// A relay and the connections kept to it.
 pub(super) struct Relay {
     address: (String, u16),
-    encryption: Tls,
+    encryption: Encryption,
     credentials: Option<Credentials>,
     hello: ClientId,
     kept: Arc<Mutex<Kept>>,
@@ -57,20 +59,21 @@ struct Idle {
 }
 
 impl Relay {
-    pub(super) fn new(address: (String, u16), encryption: Tls, credentials: Option<Credentials>) -> Self {
+    pub(super) fn new(address: (String, u16), encryption: Encryption, credentials: Option<Credentials>) -> Self {
         let (hello, kept, in_one_piece) = (ClientId::default(), Arc::default(), AtomicBool::new(true));
         Self { address, encryption, credentials, hello, kept, in_one_piece }
     }
 
     /// Hands one message in for one recipient.
     pub(super) async fn send(&self, from: &Address, to: &Address, message: &[u8]) -> Result<Receipt, Failure> {
-        let (resumed, connection) = self.resume(from, to).await?;
-        let mut connection = match connection {
-            Some(connection) => connection,
-            None => self.begin(from, to).await?,
+        let resumed = self.resume(from, to).await?;
+        let choked = matches!(resumed, Resumed::Choked);
+        let mut connection = match resumed {
+            Resumed::Well(connection) => connection,
+            _ => self.begin(from, to).await?,
         };
         let outcome = self.hand_in(&mut connection, to, message).await;
-        if resumed == Resumed::Choked && outcome.is_ok() {
+        if choked && outcome.is_ok() {
             self.in_one_piece.store(false, Ordering::Relaxed);
         }
         let healthy = match &outcome {
@@ -92,14 +95,13 @@ impl Relay {
         let mut connection = Connection::new(self.connect().await?);
         let mail = connection.mail(from, to)?;
         self.say(&Stage::Sender(from), ANSWER, connection.smtp.command(mail)).await?;
-        connection.taken = Taken::Sender;
         Ok(connection)
     }
 
-    /// On a kept connection, up to the sender or the content. None if there is none, or none that goes on.
-    async fn resume(&self, from: &Address, to: &Address) -> Result<(Resumed, Option<Connection>), Failure> {
+    /// On a kept connection, up to the sender or the content. Where there is none, it counts as gone.
+    async fn resume(&self, from: &Address, to: &Address) -> Result<Resumed, Failure> {
         let kept = lock(&self.kept).idle.pop().filter(|kept| kept.since.elapsed() < IDLE);
-        let Some(Idle { mut connection, .. }) = kept else { return Ok((Resumed::Gone, None)) };
+        let Some(Idle { mut connection, .. }) = kept else { return Ok(Resumed::Gone) };
         let mail = match connection.mail(from, to) {
             Ok(mail) => mail,
             Err(failure) => {
@@ -115,15 +117,14 @@ impl Relay {
             } else {
                 connection.resume(mail).await
             };
-            if asks_anew && resumed == Resumed::Gone { Resumed::Choked } else { resumed }
+            if asks_anew && matches!(resumed, Resumed::Gone) { Resumed::Choked } else { resumed }
         };
-        let resumed = timeout(STILL_THERE, resuming).await.unwrap_or(Resumed::Choked);
-        Ok((resumed, (resumed == Resumed::Well).then_some(connection)))
+        Ok(timeout(STILL_THERE, resuming).await.unwrap_or(Resumed::Choked))
     }
 
     async fn hand_in(&self, connection: &mut Connection, to: &Address, message: &[u8]) -> Result<Receipt, Failure> {
-        let Connection { smtp, taken, .. } = connection;
-        if *taken == Taken::Sender {
+        let Connection { smtp, awaits_content, .. } = connection;
+        if !*awaits_content {
             let recipient = smtp.command(Rcpt::new(to.clone(), Vec::new()));
             self.say(&Stage::Recipient(to), ANSWER, recipient).await?;
             self.say(&Stage::Data(to), ANSWER, smtp.command(Data)).await?;
@@ -133,27 +134,51 @@ impl Relay {
     }
 
     async fn connect(&self) -> Result<AsyncSmtpConnection, Failure> {
-        let at_once = match &self.encryption {
-            Tls::Wrapper(parameters) => Some(parameters.clone()),
-            _ => None,
-        };
-        let address = (self.address.0.as_str(), self.address.1);
-        let connecting = AsyncSmtpConnection::connect_tokio1(address, Some(CONNECT), &self.hello, at_once, None);
-        let mut connection = self.step(&Stage::Connect, ANSWER, connecting).await?;
-        if let Tls::Required(parameters) = &self.encryption {
-            // Whoever sits in between can take the offer out: without it nothing is sent at all.
-            if !connection.can_starttls() {
-                let (host, port) = &self.address;
-                let what = format!("{host}:{port} offers no STARTTLS; use smtps://, or write tls = \"none\"");
-                return Err(Failure::new(FailureKind::Unreachable, what));
-            }
-            self.step(&Stage::Connect, ANSWER, connection.starttls(parameters.clone(), &self.hello)).await?;
-        }
+        let wire = self.within(&Stage::Connect, ANSWER, self.open()).await?;
+        let greeting = AsyncSmtpConnection::connect_with_transport(wire, &self.hello);
+        let mut connection = self.step(&Stage::Connect, ANSWER, greeting).await?;
         if let Some(credentials) = &self.credentials {
             let login = connection.auth(DEFAULT_MECHANISMS, credentials);
-            self.step(&Stage::Login(credentials), ANSWER, login).await?;
+            self.step(&Stage::Login, ANSWER, login).await?;
         }
         Ok(connection)
+    }
+
+    /// What the relay is talked to over, encrypted as wanted.
+    async fn open(&self) -> Result<Box<dyn AsyncTokioStream>, Failure> {
+        let (address, encryption) = (&self.address, &self.encryption);
+        let stream = dial(address).await.map_err(|error| unreachable(&error, address))?;
+        let begun = async |tls: &Tls, stream| {
+            tls.begin(stream).await.map_err(|error| tls::failure(&error, address, encryption))
+        };
+        Ok(match encryption {
+            Encryption::Off => Box::new(Wire::new(stream)),
+            Encryption::FromTheStart(tls) => Box::new(Wire::new(begun(tls, stream).await?)),
+            Encryption::StartTls(tls) => {
+                let stream = self.agree_to_tls(stream).await?;
+                Box::new(Wire::greeted(begun(tls, stream).await?))
+            }
+        })
+    }
+
+    /// STARTTLS. Nothing that was said before TLS counts within it (RFC 3207, 4.2): who said it, and what of it, is lost
+    /// here, and what came after the relay's agreement is left for TLS to stumble over.
+    async fn agree_to_tls(&self, stream: TcpStream) -> Result<TcpStream, Failure> {
+        let [stream, other] = twice(stream).map_err(|error| unreachable(&error, &self.address))?;
+        let wire = Box::new(Wire::byte_by_byte(other));
+        let agreeing = async {
+            let mut clear = AsyncSmtpConnection::connect_with_transport(wire, &self.hello).await?;
+            // Whoever sits in between can take the offer out: without it nothing is sent at all.
+            let is_offered = clear.server_info().supports_feature(Extension::StartTls);
+            if is_offered { clear.command(Starttls).await.map(Some) } else { Ok(None) }
+        };
+        let agreed = agreeing.await.map_err(|error| self.failure(&Stage::Connect, &error))?;
+        if agreed.is_some_and(|answer| completes(&answer)) {
+            return Ok(stream);
+        }
+        let (host, port) = &self.address;
+        let what = format!("{host}:{port} offers no STARTTLS; use smtps://, or write tls = \"none\"");
+        Err(Failure::new(FailureKind::Unreachable, what))
     }
 
     /// A command of an envelope or the content, and its answer. One of another sort than belongs there is not an answer to
@@ -179,12 +204,25 @@ impl Relay {
         patience: Duration,
         work: impl Future<Output = Result<T, Error>>,
     ) -> Result<T, Failure> {
-        if let Ok(outcome) = timeout(patience, work).await {
-            return outcome.map_err(|error| failure(stage, &error, &self.address));
-        }
-        let (host, port) = &self.address;
-        let what = format!("{host}:{port} gave no answer to {stage} within {} seconds", patience.as_secs());
-        Err(Failure::new(FailureKind::TimedOut, what))
+        let work = async { work.await.map_err(|error| self.failure(stage, &error)) };
+        self.within(stage, patience, work).await
+    }
+
+    async fn within<T>(
+        &self,
+        stage: &Stage<'_>,
+        patience: Duration,
+        work: impl Future<Output = Result<T, Failure>>,
+    ) -> Result<T, Failure> {
+        timeout(patience, work).await.unwrap_or_else(|_| {
+            let (host, port) = &self.address;
+            let what = format!("{host}:{port} gave no answer to {stage} within {} seconds", patience.as_secs());
+            Err(Failure::new(FailureKind::TimedOut, what))
+        })
+    }
+
+    fn failure(&self, stage: &Stage<'_>, error: &Error) -> Failure {
+        failure(stage, error, &self.address, self.credentials.as_ref())
     }
 
     /// No more are kept than were in use at the same time: a new one is made only when none is left here.

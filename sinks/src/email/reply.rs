@@ -1,9 +1,10 @@
 //! What a relay's answer means: the class decides, even for unknown codes (RFC 5321, 4.2.1); where in the
 //! conversation it came, and the enhanced code (RFC 3463, RFC 5248), say whom it concerns.
 
+use std::borrow::Cow;
 use std::error::Error as _;
 use std::fmt;
-use std::io;
+use std::io::{self, ErrorKind};
 
 use lettre::Address;
 use lettre::transport::smtp::Error;
@@ -19,7 +20,7 @@ const QUOTED: usize = 160;
 pub(super) enum Stage<'a> {
     /// Up to the greeting, encrypted as wanted.
     Connect,
-    Login(&'a Credentials),
+    Login,
     /// MAIL FROM
     Sender(&'a Address),
     /// RCPT TO
@@ -34,7 +35,7 @@ impl fmt::Display for Stage<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Connect => "the greeting",
-            Self::Login(_) => "the login",
+            Self::Login => "the login",
             Self::Sender(_) => "the sender",
             Self::Recipient(_) => "the recipient",
             Self::Data(_) | Self::Message(_) => "the message",
@@ -42,56 +43,67 @@ impl fmt::Display for Stage<'_> {
     }
 }
 
-/// What went wrong, in words and as a kind.
-pub(super) fn failure(stage: &Stage<'_>, error: &Error, (host, port): &(String, u16)) -> Failure {
+impl Stage<'_> {
+    /// What comes before a recipient is named would have met any other message as well.
+    fn is_of_any_message(&self) -> bool {
+        matches!(self, Self::Connect | Self::Login | Self::Sender(_))
+    }
+}
+
+/// What went wrong, in words and as a kind. `login` is what the relay is, or would be, shown.
+pub(super) fn failure(
+    stage: &Stage<'_>,
+    error: &Error,
+    (host, port): &(String, u16),
+    login: Option<&Credentials>,
+) -> Failure {
     if let Some(code) = error.status() {
         let text = error.source().map(ToString::to_string).unwrap_or_default();
-        let text = if let Stage::Login(credentials) = stage { without_credentials(&text, credentials) } else { text };
-        return answered(stage, u16::from(code), &text);
+        return answered(stage, u16::from(code), &text, login);
     }
-    if let Some((code, text)) = unknown_code(error).filter(|_| !matches!(stage, Stage::Login(_))) {
-        return answered(stage, code, &text);
+    if let Some((code, text)) = unknown_code(error) {
+        return answered(stage, code, &text, login);
     }
-    if error.is_timeout() {
-        return Failure::new(FailureKind::TimedOut, format!("{host}:{port} gave no answer to {stage}"));
-    }
-    if error.is_client() && matches!(stage, Stage::Login(_)) {
+    if error.is_client() && matches!(stage, Stage::Login) {
         let what = format!("{host}:{port} offers no login that we know (PLAIN, LOGIN); does it want TLS first?");
         return Failure::new(FailureKind::Unauthorised, what);
     }
-    let why = innermost(error);
-    let what = match () {
-        () if why.contains("CaUsedAsEndEntity") => {
-            format!(
-                "{host}:{port} shows the certificate of an authority as its own; give it one of a server (openssl: \
-                 -addext basicConstraints=critical,CA:FALSE)"
-            )
-        }
-        () if why.contains("certificate") => {
-            format!("{host}:{port} is not trusted ({why}); correct the name in `server`, or name its authority in `ca`")
-        }
-        () if why.contains("corrupt message") => {
-            format!(
-                "{host}:{port} does not speak TLS from the start ({why}); smtps:// is for port 465, smtp:// for 587"
-            )
-        }
-        () if why.contains("incomplete response") || why.contains("eof") => {
+    let io = error.source().and_then(|source| source.downcast_ref::<io::Error>());
+    let kind = io.map(io::Error::kind);
+    if kind == Some(ErrorKind::TimedOut) {
+        return Failure::new(FailureKind::TimedOut, format!("{host}:{port} gave no answer to {stage}"));
+    }
+    let what = match io {
+        _ if kind == Some(ErrorKind::UnexpectedEof) || is_incomplete(error) => {
             format!("{host}:{port} closed the connection before its answer to {stage}")
         }
-        () if error.is_response() => format!("{host}:{port} answered {stage} with something that is not SMTP"),
-        () => format!("{host}:{port} cannot be reached, or fell silent at {stage}: {why}"),
+        Some(io) => format!("{host}:{port} failed at {stage}: {io}"),
+        // Its words may be anything, a secret that it repeats included.
+        None => format!("{host}:{port} answered {stage} with something that is not SMTP"),
     };
     Failure::new(FailureKind::Unreachable, what)
 }
 
-pub(super) fn answered(stage: &Stage<'_>, code: u16, text: &str) -> Failure {
-    let kind = kind(stage, code, enhanced(text));
-    let reply = format!("{code} {}", quote(text));
+/// There is no connection at all.
+pub(super) fn unreachable(error: &io::Error, (host, port): &(String, u16)) -> Failure {
+    let kind = if error.kind() == ErrorKind::TimedOut { FailureKind::TimedOut } else { FailureKind::Unreachable };
+    Failure::new(kind, format!("{host}:{port} cannot be reached: {error}"))
+}
+
+/// What an answer means that is no success.
+pub(super) fn answered(stage: &Stage<'_>, code: u16, text: &str, login: Option<&Credentials>) -> Failure {
+    let is_about_login = is_about_login(stage, code, enhanced(text));
+    let kind = kind(stage, code, enhanced(text), is_about_login);
+    let text = login.map_or_else(|| Cow::Borrowed(text), |login| without_credentials(text, login).into());
+    let reply = format!("{code} {}", quote(&text));
     let reply = reply.trim_end();
     let what = match (kind, stage) {
         (FailureKind::Unauthorised, Stage::Connect) => format!("the relay does not serve us: {reply}; ask who runs it"),
-        (FailureKind::Unauthorised, Stage::Sender(from)) if !about_login(code, enhanced(text)) => {
+        (FailureKind::Unauthorised, Stage::Sender(from)) if !is_about_login => {
             format!("the relay does not let us send as {from}: {reply}; correct `from`, or have it allowed there")
+        }
+        (FailureKind::Unauthorised, _) if login.is_none() => {
+            format!("the relay wants a login: {reply}; set `username` and `password`")
         }
         (FailureKind::Unauthorised, _) => {
             format!("the relay does not accept our login: {reply}; correct `username` and `password`")
@@ -108,13 +120,11 @@ pub(super) fn answered(stage: &Stage<'_>, code: u16, text: &str) -> Failure {
     Failure::new(kind, what)
 }
 
-fn kind(stage: &Stage<'_>, code: u16, enhanced: Option<[u16; 3]>) -> FailureKind {
-    // What comes before a recipient is named would have met any other message as well.
-    let any_message = matches!(stage, Stage::Connect | Stage::Login(_) | Stage::Sender(_));
+fn kind(stage: &Stage<'_>, code: u16, enhanced: Option<[u16; 3]>, is_about_login: bool) -> FailureKind {
     match code {
-        500.. if any_message || about_login(code, enhanced) => FailureKind::Unauthorised,
+        500.. if stage.is_of_any_message() || is_about_login => FailureKind::Unauthorised,
         500.. => FailureKind::Refused,
-        _ if any_message => FailureKind::Busy,
+        _ if stage.is_of_any_message() => FailureKind::Busy,
         // Closing down; no TLS or no login just now.
         421 | 454 => FailureKind::Busy,
         // X.3: the mail system itself.
@@ -134,9 +144,12 @@ fn unknown_code(error: &Error) -> Option<(u16, String)> {
     (400..600).contains(&code).then(|| (code, text.to_owned()))
 }
 
-/// RFC 4954, section 6, and RFC 5248 for 5.7.8 to 5.7.14.
-fn about_login(code: u16, enhanced: Option<[u16; 3]>) -> bool {
-    matches!(code, 530 | 534 | 535 | 538) || matches!(enhanced, Some([5, 7, 8..=14]))
+/// RFC 4954, section 6, and RFC 5248 for 5.7.8 to 5.7.14. Of a recipient, 5.7.9 and more may be said by where he is: that
+/// it takes nothing from outside (Exchange).
+fn is_about_login(stage: &Stage<'_>, code: u16, enhanced: Option<[u16; 3]>) -> bool {
+    let last = if stage.is_of_any_message() { 14 } else { 8 };
+    matches!(code, 530 | 534 | 535 | 538)
+        || enhanced.is_some_and(|[a, b, c]| (a, b) == (5, 7) && (8..=last).contains(&c))
 }
 
 fn enhanced(text: &str) -> Option<[u16; 3]> {
@@ -151,7 +164,7 @@ fn quote(text: &str) -> String {
 }
 
 /// Some servers repeat the command that they do not like: with AUTH, that is the password.
-pub(super) fn without_credentials(text: &str, credentials: &Credentials) -> String {
+fn without_credentials(text: &str, credentials: &Credentials) -> String {
     let mut secrets = Vec::new();
     for mechanism in [Mechanism::Plain, Mechanism::Login] {
         // LOGIN asks for the password in a second step, by this name.
@@ -164,16 +177,9 @@ pub(super) fn without_credentials(text: &str, credentials: &Credentials) -> Stri
     secrets.iter().fold(text.to_owned(), |text, secret| text.replace(secret, "…"))
 }
 
-/// The words of the cause that has no further cause.
-fn innermost(error: &Error) -> String {
-    let mut cause: &(dyn std::error::Error + 'static) = error;
-    while let Some(next) = cause.source() {
-        cause = next;
-    }
-    match cause.downcast_ref::<io::Error>().and_then(io::Error::get_ref) {
-        Some(inner) => inner.to_string(),
-        None => cause.to_string(),
-    }
+/// Whether the connection ended in the middle of an answer, or before it.
+fn is_incomplete(error: &Error) -> bool {
+    error.is_response() && error.source().is_some_and(|source| source.to_string() == "incomplete response")
 }
 
 #[cfg(test)]
@@ -188,14 +194,17 @@ mod tests {
         for (stage, reply, kind) in [
             (Stage::Connect, "421 4.3.2 going down", Busy),
             (Stage::Connect, "554 5.7.1 you are listed", Unauthorised),
-            (Stage::Login(&credentials), "535 5.7.8 no", Unauthorised),
-            (Stage::Login(&credentials), "500 what?", Unauthorised),
-            (Stage::Login(&credentials), "454 4.7.0 try later", Busy),
+            (Stage::Login, "535 5.7.8 no", Unauthorised),
+            (Stage::Login, "500 what?", Unauthorised),
+            (Stage::Login, "454 4.7.0 try later", Busy),
             (Stage::Sender(&from), "530 5.7.0 log in first", Unauthorised),
             (Stage::Sender(&from), "553 5.7.1 not yours", Unauthorised),
             (Stage::Sender(&from), "451 4.7.1 slow down", Busy),
             (Stage::Recipient(&to), "550 5.1.1 no such user", Refused),
+            (Stage::Sender(&from), "550 5.7.12 change the password first", Unauthorised),
             (Stage::Recipient(&to), "550 5.7.8 log in first", Unauthorised),
+            (Stage::Recipient(&to), "550 5.7.12 not from outside", Refused),
+            (Stage::Message(&to), "550 5.7.14 not from outside", Refused),
             (Stage::Recipient(&to), "599", Refused),
             (Stage::Recipient(&to), "450 4.2.0 greylisted", Deferred),
             (Stage::Recipient(&to), "452 4.2.2 mailbox full", Deferred),
@@ -206,7 +215,7 @@ mod tests {
             (Stage::Message(&to), "451 4.3.0 queue file", Busy),
         ] {
             let (code, text) = reply.split_once(' ').unwrap_or((reply, ""));
-            let failure = answered(&stage, code.parse().unwrap(), text);
+            let failure = answered(&stage, code.parse().unwrap(), text, Some(&credentials));
             assert_eq!(failure.kind, kind, "{stage}: {reply}");
             assert!(failure.message.contains(reply), "{failure}");
         }
@@ -215,7 +224,14 @@ mod tests {
     #[test]
     fn what_to_do_survives_a_long_answer() {
         let to = "ana@example.com".parse().unwrap();
-        assert!(answered(&Stage::Recipient(&to), 550, &"no ".repeat(400)).message.ends_with("comes from"));
+        assert!(answered(&Stage::Recipient(&to), 550, &"no ".repeat(400), None).message.ends_with("comes from"));
+    }
+
+    #[test]
+    fn who_has_no_login_is_told_to_set_one() {
+        let from = "alerts@example.com".parse().unwrap();
+        let failure = answered(&Stage::Sender(&from), 530, "5.7.0 Must issue AUTH first", None);
+        assert!(failure.message.ends_with("set `username` and `password`"), "{failure}");
     }
 
     #[test]

@@ -1,18 +1,18 @@
 //! Where messages are handed in: the address in `server`, and how the way there is encrypted.
 
-use std::fs::File;
-use std::io::Read;
-use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 
-use lettre::transport::smtp::client::{Certificate, Tls, TlsParameters};
 use reqwest::Url;
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, ServerName};
 use serde::Deserialize;
 
-use crate::{BuildError, Section, unread};
+use super::tls::Tls;
+use crate::http::is_loopback_host;
+use crate::{BuildError, Section, read_file, unread};
 
 /// Largest file of certificates read; a system's whole collection is a quarter of it.
-const LARGEST: u64 = 1024 * 1024;
+const LARGEST: usize = 1024 * 1024;
 
 /// The values of `tls`.
 #[derive(Clone, Copy, PartialEq, Eq, Deserialize)]
@@ -34,15 +34,15 @@ pub(super) enum Server {
 pub(super) struct Smtp {
     host: String,
     port: u16,
-    encryption: Encryption,
-    ca: Option<Certificate>,
+    encryption: Encryption<ServerName<'static>>,
+    /// Whom to trust besides the system's authorities.
+    ca: Vec<CertificateDer<'static>>,
 }
 
-/// How the way to the relay is encrypted (RFC 8314 prefers the first).
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Encryption {
-    FromTheStart,
-    StartTls,
+/// How the way to the relay is encrypted (RFC 8314 prefers the first): with what the first two need for it.
+pub(super) enum Encryption<T = Tls> {
+    FromTheStart(T),
+    StartTls(T),
     Off,
 }
 
@@ -61,37 +61,59 @@ pub(super) fn check(
         return None;
     };
     if let Some(folder) = server.strip_prefix("file:") {
-        let folder = if folder.starts_with("///") { &folder[2..] } else { folder };
-        if folder.is_empty() {
-            section.error("server", "the folder is missing").expected = Some("`file:DIR`".into());
-        }
-        return (!folder.is_empty()).then(|| Server::Folder(folder.into()));
+        return check_folder(section, folder);
     }
-    let (host, port, secure) = address(section, server)?;
+    let Address { host, port, name, secure } = address(section, server)?;
     let encryption = match (secure, tls) {
         (true, Some(TlsKey::None)) => {
             section.error("tls", "`smtps://` is TLS, and `tls` says there is none").hint =
                 Some("take out `tls`, or write smtp://".into());
             return None;
         }
-        (true, _) => Encryption::FromTheStart,
+        (true, _) => Encryption::FromTheStart(name),
         (false, Some(TlsKey::None)) => Encryption::Off,
-        (false, _) => Encryption::StartTls,
+        (false, _) => Encryption::StartTls(name),
     };
-    let ca = ca.map_or(Some(None), |checked| checked.map(Some))?;
+    let ca = ca.unwrap_or(Some(Vec::new()))?;
     Some(Server::Smtp(Smtp { host, port, encryption, ca }))
 }
 
-/// Host, port and whether TLS comes first.
-fn address(section: &mut Section<'_>, server: &str) -> Option<(String, u16, bool)> {
+fn check_folder(section: &mut Section<'_>, folder: &str) -> Option<Server> {
+    let folder = match folder.strip_prefix("//") {
+        Some(rest) if rest.starts_with('/') => rest,
+        Some(_) => {
+            section.error("server", "a folder has no host, which stands behind `//`").hint =
+                Some("write file:mails for a folder here, file:///mails for one at the root".into());
+            return None;
+        }
+        None => folder,
+    };
+    if folder.is_empty() {
+        section.error("server", "the folder is missing").expected = Some("`file:DIR`".into());
+    }
+    (!folder.is_empty()).then(|| Server::Folder(folder.into()))
+}
+
+/// What an `smtp://` or `smtps://` says.
+struct Address {
+    host: String,
+    port: u16,
+    /// The host as certificates name it.
+    name: ServerName<'static>,
+    /// Whether TLS comes first.
+    secure: bool,
+}
+
+fn address(section: &mut Section<'_>, server: &str) -> Option<Address> {
     let url = Url::parse(server).ok();
     let secure = url.as_ref().and_then(|url| match url.scheme() {
         "smtps" => Some(true),
         "smtp" => Some(false),
         _ => None,
     });
-    let host = url.as_ref().and_then(|url| url.host_str()).filter(|host| !host.is_empty());
-    let (Some(url), Some(host), Some(secure)) = (&url, host, secure) else {
+    let host = url.as_ref().and_then(|url| url.host_str()).map(|host| host.trim_matches(['[', ']']));
+    let name = host.and_then(|host| ServerName::try_from(host.to_owned()).ok());
+    let (Some(url), Some(host), Some(name), Some(secure)) = (&url, host, name, secure) else {
         section.error("server", "not the address of a mail server").expected = Some(EXPECTED.into());
         return None;
     };
@@ -104,26 +126,25 @@ fn address(section: &mut Section<'_>, server: &str) -> Option<(String, u16, bool
         section.error("server", "there is more in the address than a host and a port").expected = Some(EXPECTED.into());
         return None;
     }
-    let host = host.trim_start_matches('[').trim_end_matches(']').to_owned();
-    Some((host, url.port().unwrap_or(if secure { 465 } else { 587 }), secure))
+    let port = url.port().unwrap_or(if secure { 465 } else { 587 });
+    Some(Address { host: host.to_owned(), port, name, secure })
 }
 
-fn check_ca(section: &mut Section<'_>, path: &Path) -> Option<Certificate> {
-    let mut pem = Vec::new();
-    match File::open(path).and_then(|file| file.take(LARGEST).read_to_end(&mut pem)) {
-        Ok(_) => {}
+fn check_ca(section: &mut Section<'_>, path: &Path) -> Option<Vec<CertificateDer<'static>>> {
+    let pem = match read_file(path, LARGEST) {
+        Ok(pem) => pem,
         Err(error) => {
             section.error("ca", format!("cannot read {}: {error}", path.display())).hint = Some(unread(&error).into());
             return None;
         }
-    }
-    let found = pem.windows(11).any(|window| window == b"BEGIN CERTI");
-    let certificate = Certificate::from_pem(&pem).ok().filter(|_| found);
-    if certificate.is_none() {
+    };
+    let certificates = CertificateDer::pem_slice_iter(&pem).collect::<Result<Vec<_>, _>>();
+    let certificates = certificates.ok().filter(|found| !found.is_empty());
+    if certificates.is_none() {
         section.error("ca", format!("no certificate in {}", path.display())).expected =
             Some("a PEM file: -----BEGIN CERTIFICATE----- …".into());
     }
-    certificate
+    certificates
 }
 
 impl Smtp {
@@ -134,24 +155,16 @@ impl Smtp {
 
     /// Whether everybody on the way to the relay can read along.
     pub(super) fn sends_in_the_clear(&self) -> bool {
-        let local = self.host == "localhost" || self.host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback());
-        self.encryption == Encryption::Off && !local
+        matches!(self.encryption, Encryption::Off) && !is_loopback_host(&self.host)
     }
 
-    /// The encryption with the certificates to trust: the system's (or those in `$SSL_CERT_FILE`) and `ca`.
-    pub(super) fn encryption(&self) -> Result<Tls, BuildError> {
-        if self.encryption == Encryption::Off {
-            return Ok(Tls::None);
-        }
-        let mut builder = TlsParameters::builder(self.host.clone());
-        if let Some(ca) = &self.ca {
-            builder = builder.add_root_certificate(ca.clone());
-        }
-        let parameters = builder.build().map_err(|error| BuildError(format!("TLS cannot be set up: {error}")))?;
-        Ok(if self.encryption == Encryption::FromTheStart {
-            Tls::Wrapper(parameters)
-        } else {
-            Tls::Required(parameters)
+    /// The encryption, ready for use.
+    pub(super) fn encryption(&self) -> Result<Encryption, BuildError> {
+        let tls = |name: &ServerName<'static>| Tls::new(name.clone(), &self.ca);
+        Ok(match &self.encryption {
+            Encryption::FromTheStart(name) => Encryption::FromTheStart(tls(name)?),
+            Encryption::StartTls(name) => Encryption::StartTls(tls(name)?),
+            Encryption::Off => Encryption::Off,
         })
     }
 }

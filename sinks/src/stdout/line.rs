@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::{Acknowledged, Flapping, Form, Item, Kind, Notification, Standing, Texts, Undelivered};
+use crate::{Acknowledged, Flapping, Form, Item, Kind, Notification, Standing, Texts, Undelivered, one_line};
 
 /// Most items of a digest on a line of JSON.
 const ITEMS: usize = 1000;
@@ -180,7 +180,7 @@ impl<'a> Line<'a> {
                 add("incidents", &format!("{}{rest}", numbers.join(", ")));
             }
             add("notification", &self.notification.to_string());
-            return one_line(&line);
+            return one_line(&line, usize::MAX);
         }
         add("instance", self.instance);
         add("reason", self.reason);
@@ -193,13 +193,8 @@ impl<'a> Line<'a> {
             add("incident", &self.incident.to_string());
         }
         add("notification", &self.notification.to_string());
-        one_line(&line)
+        one_line(&line, usize::MAX)
     }
-}
-
-/// Control characters would break the line, or play with the terminal.
-fn one_line(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
 }
 
 #[cfg(test)]

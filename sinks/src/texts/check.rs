@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::error::Error as _;
 use std::fs;
-use std::io::{self, Read};
+use std::io;
 use std::path::Path;
 
 use minijinja::value::Value;
@@ -15,6 +15,7 @@ use super::samples;
 use super::templates::{Form, LARGEST, Templates, files};
 use super::variables;
 use super::wording::WORDING;
+use crate::file::{read_file, text};
 use crate::{EXCERPT, Reason, Section, Severity, closest, one_of, unread};
 
 /// The key under which the folder stands.
@@ -50,7 +51,7 @@ pub(super) fn read(folder: &Path, section: &mut Section<'_>) -> Own {
             problem.hint = closest(name, files()).map(|name| format!("did you mean `{name}`?"));
             continue;
         };
-        match read_file(&path) {
+        match read_template(&path) {
             Ok(source) => _ = own.insert(file, source),
             Err(error) => {
                 section.error(KEY, format!("{}: {error}", path.display())).hint = Some(unread(&error).into());
@@ -60,14 +61,11 @@ pub(super) fn read(folder: &Path, section: &mut Section<'_>) -> Own {
     own
 }
 
-fn read_file(path: &Path) -> io::Result<String> {
-    let refused = |why: &str| Err(io::Error::other(why.to_owned()));
+fn read_template(path: &Path) -> io::Result<String> {
     if !fs::metadata(path)?.is_file() {
-        return refused("not a file");
+        return Err(io::Error::other("not a file"));
     }
-    let mut source = String::new();
-    fs::File::open(path)?.take(LARGEST as u64 + 1).read_to_string(&mut source)?;
-    if source.len() > LARGEST { refused("longer than 100 KiB") } else { Ok(source) }
+    read_file(path, LARGEST).and_then(text)
 }
 
 /// Compiles the user's templates and tries them on every sort of notification; none if any of it fails.

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 
 /// One line of at most `most` characters: white space and control characters become single spaces, and what
 /// cannot be seen but changes how the rest is read (bidirectional overrides, zero-width marks) goes.
-pub(super) fn one_line(text: &str, most: usize) -> String {
+pub fn one_line(text: &str, most: usize) -> String {
     if text.len() <= most && is_plain(text) {
         return text.to_owned();
     }

@@ -1,13 +1,15 @@
-//! Several outages in one message: which lines it names, and how many there are of each sort.
+//! Several outages in one message: which it tells of, and how many lines there are of each sort.
 
 use std::collections::HashSet;
 
 use crate::{Flapping, Incident, Item, Kind, Notification, Reason};
 
-/// A digest by its lines. A line is named once, however many messages there are about it.
+/// A digest by its lines. A line counts once, and an outage is told once, however many messages there are about it.
 pub(super) struct Digest<'a> {
-    /// Those that are down before those that are back, otherwise in the order given: worst first.
+    /// Each once: those that are down before those that are back, otherwise in the order given: worst first.
     pub(super) lines: Vec<Line<'a>>,
+    /// All outages that it tells of, in the same order.
+    pub(super) outages: Vec<Line<'a>>,
     /// How many of them are down.
     pub(super) down: usize,
     /// How many of those that are down somebody has taken.
@@ -47,16 +49,20 @@ impl<'a> Digest<'a> {
         // The open ones first: of a line that went down twice, it matters that it is down now.
         let mut named = HashSet::with_capacity(all.len());
         let (open, closed): (Vec<Line<'a>>, Vec<Line<'a>>) = all.iter().partition(|line| line.is_down());
-        let lines = open.into_iter().chain(closed).filter(|line| named.insert(line.name()));
+        let mut told = HashSet::with_capacity(all.len());
+        let outages = open.into_iter().chain(closed).filter(|line| told.insert((line.name(), line.incident.id)));
+        let outages: Vec<Line<'a>> = outages.collect();
+        let lines = outages.iter().copied().filter(|line| named.insert(line.name()));
         let lines: Vec<Line<'a>> = lines.collect();
         let count = |wanted: fn(&&Line<'a>) -> bool| lines.iter().filter(wanted).count();
         Some(Self {
             down: count(|line| line.is_down()),
-            taken: count(|line| line.is_down() && line.incident.acknowledged.is_some()),
+            taken: count(|line| line.incident.closed_at.is_none() && line.incident.acknowledged.is_some()),
             unwatched: count(|line| line.incident.unwatched),
             messages: all.len(),
             undelivered: all.iter().filter(|line| line.kind == Kind::Undelivered).count(),
             lines,
+            outages,
         })
     }
 
@@ -69,12 +75,12 @@ impl<'a> Digest<'a> {
 
     /// How many lines are down for this reason.
     pub(super) fn count(&self, reason: Reason) -> usize {
-        self.lines.iter().filter(|line| line.is_down() && line.incident.reason == reason).count()
+        self.lines.iter().filter(|line| line.is_down() && line.reason() == reason).count()
     }
 
     /// The worst reason for which a line is down.
     pub(super) fn worst(&self) -> Option<Reason> {
-        self.lines.iter().filter(|line| line.is_down()).map(|line| line.incident.reason).max()
+        self.lines.iter().filter(|line| line.is_down()).map(Line::reason).max()
     }
 }
 
@@ -89,7 +95,12 @@ impl<'a> Line<'a> {
     }
 
     fn is_down(&self) -> bool {
-        self.incident.closed_at.is_none()
+        self.incident.closed_at.is_none() || self.incident.again.is_some()
+    }
+
+    /// Why it is down.
+    fn reason(&self) -> Reason {
+        self.incident.again.as_ref().map_or(self.incident.reason, |again| again.reason)
     }
 
     fn name(&self) -> (&'a str, &'a str) {

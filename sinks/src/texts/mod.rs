@@ -30,7 +30,7 @@ use self::reader::Reader;
 use self::templates::Templates;
 use crate::{Notification, Section, closest, one_of};
 
-pub use self::clean::is_deceptive;
+pub use self::clean::{is_deceptive, one_line};
 pub use self::inline::Inline;
 pub use self::reader::Language;
 pub use self::templates::Form;
@@ -139,7 +139,7 @@ impl Texts {
             built_in.render(form).unwrap_or_else(|error| {
                 // Not known to happen; but a message that says little is better than none.
                 tracing::error!(notification = notification.id, %error, "a built-in template failed");
-                clean::one_line(notification.incident.instance.title(), templates::TITLE)
+                one_line(notification.incident.instance.title(), templates::TITLE)
             })
         })
     }

@@ -12,7 +12,7 @@ use minijinja::value::{Enumerator, Object, Value};
 
 use super::clean::{address, one_line};
 use super::digest::{Digest, Line};
-use crate::{Acknowledged, Flapping, Incident, Instance, Kind, Notification, Reason, Standing};
+use crate::{Acknowledged, Again, Flapping, Incident, Instance, Kind, Notification, Reason, Standing};
 
 /// Most characters of what is a name: longer ones would push the news out of a title.
 const NAME: usize = 80;
@@ -30,7 +30,7 @@ const LATE: i64 = 120;
 /// All there is to say about a notification, and of a digest's lines the first `most`.
 pub(super) fn of_notification(notification: &Notification, most: usize) -> Value {
     let digest = Digest::of(notification);
-    let lines = digest.as_ref().map(|digest| digest.lines.as_slice()).unwrap_or_default();
+    let lines = digest.as_ref().map(|digest| digest.outages.as_slice()).unwrap_or_default();
     let about = lines.first().map_or(&notification.incident, |line| line.incident);
     let flaps = lines.first().map_or(notification.flapping.as_ref(), |line| line.flapping);
     let shown = &lines[..lines.len().min(most)];
@@ -93,7 +93,8 @@ fn counts(digest: &Digest<'_>, shown: usize) -> Value {
     let reasons: BTreeMap<_, _> = Reason::ALL.map(|reason| (reason.as_str(), digest.count(reason))).into();
     context! {
         total => digest.lines.len(),
-        more => digest.lines.len() - shown,
+        outages => digest.outages.len(),
+        more => digest.outages.len() - shown,
         down => digest.down,
         back => digest.lines.len() - digest.down,
         unwatched => digest.unwatched,
@@ -155,7 +156,13 @@ fn incident(incident: &Incident, most: usize, downtime: Value) -> Value {
         closed_at => incident.closed_at.map(moment).unwrap_or_default(),
         found => incident.found,
         is_unwatched => incident.unwatched,
+        again => incident.again.as_ref().map(again),
     }
+}
+
+/// The outage that has begun since.
+fn again(again: &Again) -> Value {
+    context! { id => again.incident, reason => again.reason.as_str(), opened_at => moment(again.opened_at) }
 }
 
 fn acknowledged(acknowledged: &Acknowledged, most: usize) -> Value {

@@ -108,6 +108,9 @@ async fn answers_about_a_recipient_mean_what_they_say() {
             ("554-5.7.1-ana", Refused),
             ("530-5.7.0-ana", Unauthorised),
             ("535-5.7.8-ana", Unauthorised),
+            // A recipient's organisation that takes nothing from outside.
+            ("550-5.7.12-ana", Refused),
+            ("550-5.7.13-ana", Refused),
             ("421-4.3.2-ana", Busy),
             ("451-4.3.0-ana", Busy),
             ("454-4.7.0-ana", Busy),
@@ -379,6 +382,52 @@ async fn without_starttls_nothing_is_sent() {
     assert!(failure.message.contains("STARTTLS") && smtp.received().is_empty(), "{failure}");
 }
 
+/// RFC 3207, 4.2, and CVE-2011-0411: whoever sits in between adds answers of his own to the one that TLS begins after.
+#[tokio::test]
+async fn what_comes_in_the_clear_is_no_answer_within_tls() {
+    let certificates = Certificates::new();
+    for added in [
+        // To all that will be said: EHLO, MAIL FROM, RCPT TO, DATA and the content.
+        "250 8BITMIME\r\n250 2.1.0 Ok\r\n250 2.1.5 Ok\r\n354 go on\r\n250 2.0.0 Ok: queued as NOTHING\r\n",
+        "250 8BITMIME\r\n",
+        "250 8BITMIME\r\n250 2.1.0 O",
+        "250 ",
+        "2",
+        "\r\n",
+    ] {
+        let smtp = Smtp::with(Encryption::StartTls(&certificates));
+        smtp.plan(Command::StartTls, Does::Add(added), 1);
+        let sink = trusting(&smtp, &certificates, "");
+        let failure = match sink.deliver(&to("ana@example.com")).await {
+            Ok(receipt) => panic!("{added:?}: {receipt:?}"),
+            Err(failure) => failure,
+        };
+        assert_failure(&failure, Unreachable, "hunter2canary");
+        assert!(failure.message.contains("in its place") && smtp.received().is_empty(), "{added:?}: {failure}");
+        sink.deliver(&to("ana@example.com")).await.unwrap_or_else(|failure| panic!("after {added:?}: {failure}"));
+    }
+}
+
+#[tokio::test]
+async fn an_answer_without_an_end_is_not_waited_for() {
+    let certificates = Certificates::new();
+    for encryption in [Encryption::None, Encryption::StartTls(&certificates), Encryption::Implicit(&certificates)] {
+        let (smtp, more) = match encryption {
+            Encryption::None => (Smtp::new(), "tls = \"none\""),
+            encryption => (Smtp::with(encryption), ""),
+        };
+        for command in [Command::Connect, Command::Ehlo, Command::Mail, Command::Rcpt, Command::Data, Command::Dot] {
+            let sink = trusting(&smtp, &certificates, more);
+            smtp.plan(command, Does::Babble, 1);
+            let failure = sink.deliver(&to("ana@example.com")).await.unwrap_err();
+            assert_failure(&failure, Unreachable, "hunter2canary");
+            assert!(failure.message.contains("64 KiB"), "{command:?}: {failure}");
+            smtp.behave();
+            sink.deliver(&to("ana@example.com")).await.unwrap_or_else(|failure| panic!("after {command:?}: {failure}"));
+        }
+    }
+}
+
 #[tokio::test]
 async fn tls_where_there_is_none_is_explained() {
     let smtp = Smtp::new();
@@ -411,6 +460,20 @@ async fn logins() {
     smtp.plan(Command::Auth, Does::Reply("454 4.7.0 temporary authentication failure"), 1);
     let failure = as_user("linedown", "hunter2canary").deliver(&to("ana@example.com")).await.unwrap_err();
     assert_failure(&failure, Busy, "hunter2canary");
+}
+
+/// Words that would explain a failure of TLS, or hold a secret, and stand in no answer.
+#[tokio::test]
+async fn what_is_not_smtp_explains_nothing_and_is_not_repeated() {
+    let certificates = Certificates::new();
+    let smtp = Smtp::with_login(Encryption::StartTls(&certificates), "linedown", "hunter2canary");
+    let sink = trusting(&smtp, &certificates, "username = \"linedown\"\npassword = \"hunter2canary\"");
+    for command in [Command::Auth, Command::Mail, Command::Dot] {
+        smtp.plan(command, Does::Reply("certificate of AUTH PLAIN AGxpbmVkb3duAGh1bnRlcjJjYW5hcnk=, eof"), 1);
+        let failure = sink.deliver(&to("ana@example.com")).await.unwrap_err();
+        assert_failure(&failure, Unreachable, "AGxpbmVk");
+        assert!(failure.message.ends_with("something that is not SMTP"), "{command:?}: {failure}");
+    }
 }
 
 #[tokio::test]
@@ -465,11 +528,12 @@ fn mistakes_in_the_section_are_found() {
         (section("relay.example.com:587", ""), "sinks.test.server", "not the address"),
         (section("smtp://relay.example.com/path", ""), "sinks.test.server", "more in the address"),
         (section("file:", ""), "sinks.test.server", "folder"),
+        (section("file://mails", ""), "sinks.test.server", "a folder has no host"),
         (section("smtps://relay.example.com", "tls = \"none\""), "sinks.test.tls", "TLS"),
         (section("smtp://relay.example.com", "tls = \"nnone\""), "sinks.test.tls", "unknown variant"),
         (section("smtp://relay.example.com", "ca = \"/nowhere.pem\""), "sinks.test.ca", "cannot read"),
         (section("smtp://relay.example.com", "ca = \"Cargo.toml\""), "sinks.test.ca", "no certificate"),
-        (section("smtp://relay.example.com", "ca = \"/dev/zero\""), "sinks.test.ca", "no certificate"),
+        (section("smtp://relay.example.com", "ca = \"/dev/zero\""), "sinks.test.ca", "larger than 1 MiB"),
         (section("smtp://relay.example.com", "username = \"x\""), "sinks.test", "`password` is missing"),
         (section("smtp://relay.example.com", "reply_to = \"x\""), "sinks.test.reply_to", "not an email"),
         (
@@ -501,6 +565,16 @@ fn a_password_in_the_clear_is_warned_about() {
     let login = "tls = \"none\"\nusername = \"x\"\npassword = \"y\"";
     assert_eq!(check("email", &section("smtp://relay.example.com", login)).1.len(), 1);
     assert_eq!(check("email", &section("smtp://127.0.0.1:25", login)).1.len(), 0);
+}
+
+#[test]
+fn keys_that_do_nothing_with_a_folder_are_warned_about() {
+    let keys = "tls = \"none\"\nusername = \"x\"\npassword = \"y\"";
+    let (settings, problems) = check("email", &section("file:///mails", keys));
+    let found: Vec<String> = problems.iter().map(|problem| problem.path.to_string()).collect();
+    assert_eq!(found, ["sinks.test.tls", "sinks.test.username", "sinks.test.password"]);
+    assert!(settings.is_some() && problems.iter().all(|problem| problem.severity == Severity::Warning));
+    assert!(check("email", &section("file:mails", "")).1.is_empty());
 }
 
 #[test]

@@ -86,7 +86,7 @@ pub(super) async fn run(config: &Config, arguments: &Arguments) -> Result<Code, 
     if arguments.json {
         output::print_json(&rows)?;
         if !compares {
-            eprint!("{UNCOMPARED}");
+            output::complain(UNCOMPARED);
         }
     } else if asked == 0 && rows.is_empty() {
         output::print(NO_LINES)?;

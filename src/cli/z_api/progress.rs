@@ -1,6 +1,8 @@
 //! How far it is, on a terminal, while many lines are asked about.
 
-use std::io::{IsTerminal, Write};
+use std::io::IsTerminal;
+
+use crate::cli::output;
 
 /// So few lines are done before one could read it.
 const FEW: usize = 20;
@@ -19,9 +21,7 @@ impl Progress {
 
     pub(super) fn done(&self, count: usize) {
         if self.shown {
-            let mut out = std::io::stderr().lock();
-            // Whoever closed it does not want to know.
-            let _ = write!(out, "\r{} {count} of {}", self.what, self.total).and_then(|()| out.flush());
+            output::complain(&format!("\r{} {count} of {}", self.what, self.total));
         }
     }
 }
@@ -29,7 +29,7 @@ impl Progress {
 impl Drop for Progress {
     fn drop(&mut self) {
         if self.shown {
-            eprint!("\r\u{1b}[K");
+            output::complain("\r\u{1b}[K");
         }
     }
 }

@@ -150,7 +150,7 @@ const MISTAKES: &[(&str, &str, &str)] = &[
         "did you mean `waha`?",
     ),
     ("[sources.w]\ntype = 'waha'", "1:1 `secret` is missing", "make one: openssl rand -hex 24"),
-    ("[sources.w]\ntype = 'waha'\nsecret = ''", "3:10 the secret is empty", ""),
+    ("[sources.w]\ntype = 'waha'\nsecret = ''", "3:10 there is nothing in it", ""),
     (
         "[sources.w]\ntype = 'waha'\nsecret = 'short'",
         "warning 3:10 5 characters can be guessed; whoever guesses them can raise false alarms",
@@ -171,7 +171,7 @@ const MISTAKES: &[(&str, &str, &str)] = &[
         "copy it anew",
     ),
     ("[sources.z-api]\nclient_token = 7", "2:16 wrong type: integer", ""),
-    ("[sources.z-api]\npartner_token = ''", "2:17 the secret is empty", ""),
+    ("[sources.z-api]\npartner_token = ''", "2:17 there is nothing in it", ""),
     ("[sources.z-api]\nclient_tokn = 'x'", "2:1 unknown key `client_tokn`", "did you mean `client_token`?"),
     (
         "[sources.w]\ntype = 'waha'\nsecret = '0123456789abcdef'\nclient_token = 'x'",
@@ -417,7 +417,7 @@ fn files_that_cannot_be_read() {
     assert_eq!(latin.problems()[0], ("1:3 not valid UTF-8".to_owned(), "save the file as UTF-8".to_owned()));
     let folder = Folder::empty();
     std::fs::create_dir(folder.path("l.toml")).unwrap();
-    assert!(folder.problems()[0].0.contains("cannot be read: is a directory"), "{:?}", folder.problems());
+    assert!(folder.problems()[0].0.contains("cannot be read: Is a directory"), "{:?}", folder.problems());
 }
 
 #[test]
@@ -465,6 +465,46 @@ fn whoever_can_read_a_secret() {
     let open = Folder::with(text).mode("secret", 0o604).mode("conf.d/base.toml", 0o644);
     let what = "warning conf.d/base.toml:2:53 the secret in secret can be read by every user of this machine";
     assert_eq!(open.problems(), [(what.to_owned(), "chmod o-r secret".to_owned())]);
+}
+
+/// Whatever secret it is, and however it is written.
+#[test]
+fn every_secret_that_others_can_read_is_warned_of() {
+    let what = |at: &str, file: &str| {
+        format!("warning {at} a secret stands here, and every user of this machine can read {file}")
+    };
+    let found = |folder: &Folder| folder.problems().into_iter().map(|(what, _)| what).collect::<Vec<_>>();
+    let url = "[heartbeat]\nurl = 'https://beats.example/x'";
+    assert_eq!(found(&Folder::with(url).mode("l.toml", 0o644)), [what("2:7", "l.toml")]);
+    let token = "[instances.B]\ntoken = 'F00D'\n[instances.A]\ntoken = 'F00D'";
+    assert_eq!(found(&Folder::with(token).mode("l.toml", 0o644)), [what("2:9", "l.toml")]);
+    assert_eq!(found(&Folder::with("[instances.B]\nname = 'token'").mode("l.toml", 0o644)), Vec::<String>::new());
+
+    let folder = Folder::empty().write("beats", "https://beats.example/x").mode("beats", 0o644);
+    let beats = folder.path("beats").display().to_string();
+    let by_file = Folder::with(&format!("[heartbeat]\nurl = {{ file = '{beats}' }}"));
+    let of_file = format!("warning 2:16 the secret in {beats} can be read by every user of this machine");
+    assert_eq!(found(&by_file), [of_file]);
+}
+
+/// It points at where the secret can be read, not at what has replaced it.
+#[test]
+fn a_secret_that_was_replaced_is_warned_of_where_it_stands() {
+    let toy = |password: &str| format!("[sinks.a]\ntype = 'toy'\npassword = '{password}'\nfallback = 'console'\n");
+    let rule = "[[rules]]\ncontinue = true\nnotify = ['a']";
+    let folder = Folder::with(&(toy("old") + rule)).write("conf.d/10.toml", format!("\n{}", toy("new")));
+    assert_eq!(folder.problems(), []);
+    let (main, drop_in) = (folder.mode("l.toml", 0o644), "conf.d/10.toml");
+    let what = "a secret stands here, and every user of this machine can read";
+    let found = |folder: &Folder| folder.problems().into_iter().map(|(what, _)| what).collect::<Vec<_>>();
+    assert_eq!(found(&main), [format!("warning 3:12 {what} l.toml")]);
+    let both = main.mode(drop_in, 0o644);
+    assert_eq!(
+        found(&both),
+        [format!("warning 3:12 {what} l.toml"), format!("warning {drop_in}:4:12 {what} {drop_in}")]
+    );
+    let other = both.mode("l.toml", 0o600).variable("LINEDOWN__SINKS__A__PASSWORD", "newest");
+    assert_eq!(found(&other), [format!("warning {drop_in}:4:12 {what} {drop_in}")]);
 }
 
 #[test]

@@ -57,8 +57,9 @@ fn what_would_fail_at_the_start_fails_here() {
     let ((certificate, key), (other_certificate, other_key), (expired, expired_key)) =
         (pair(2040), pair(2040), pair(2026));
     for (certificate, key, what) in [
-        ("", key.as_str(), "2:19 there is no certificate in it"),
-        (&certificate, "", "3:11 there is no private key in it"),
+        ("", key.as_str(), "2:19 there is nothing in it"),
+        ("x", &key, "2:19 there is no certificate in it"),
+        (&certificate, "x", "3:11 there is no private key in it"),
         (&certificate, &other_key, "3:11 this key is not that of the certificate"),
         (&expired, &expired_key, "warning 2:19 it expired on 2026-01-01"),
         (&early, &early_key, "warning 2:19 it is not good before 2039-01-01"),
@@ -111,11 +112,22 @@ fn unreadable_missing_and_public_files() {
     assert_eq!(problems[0].0, "2:7 `key` is missing");
     assert!(problems[1].0.starts_with("2:23 cannot read /none.pem: No such file"), "{problems:?}");
     let (certificate, key) = pair(2040);
-    let problems = with(&certificate, &key).mode("k.pem", 0o644).problems();
-    assert_eq!(
-        problems,
-        [("warning 3:11 k.pem can be read by every user of this machine".into(), "chmod o-r k.pem".into())]
-    );
+    let what = |at: &str| format!("warning {at} the secret in k.pem can be read by every user of this machine");
+    let open = with(&certificate, &key).mode("k.pem", 0o644).mode("c.pem", 0o644).mode("l.toml", 0o644);
+    assert_eq!(open.problems(), [(what("3:11"), "chmod o-r k.pem".into())]);
+    let (certificate, key) = (open.path("c.pem"), open.path("k.pem"));
+    let (certificate, key) = (certificate.display(), key.display());
+    let text = format!("[server]\ntls = {{ certificate = {{ file = '{certificate}' }}, key = {{ file = '{key}' }} }}");
+    let open = open.write("l.toml", &text);
+    let at = format!("2:{}", text.lines().nth(1).unwrap().rfind("'/").unwrap() + 1);
+    assert_eq!(open.problems(), [(what(&at), "chmod o-r k.pem".into())]);
+}
+
+#[test]
+fn what_is_larger_than_a_certificate_is_not_read_in_part() {
+    let (certificate, key) = pair(2040);
+    let problems = with(&format!("{}{certificate}", "#\n".repeat(1024 * 1024)), &key).problems();
+    assert_eq!(problems, [("2:19 cannot read c.pem: it is larger than 64 KiB".into(), "is it the right file?".into())]);
 }
 
 #[test]

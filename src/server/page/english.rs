@@ -65,8 +65,14 @@ pub(super) fn words(saying: &Saying<'_>) -> Words {
         }
         Saying::Taken { by } => Words::new("Taken already", format!("{by} is on it.")),
         Saying::Over { line } => {
-            Words::new("It is over", format!("{line} is all right again; there is nothing to do."))
+            Words::new("It is over", format!("{line}: the incident of this link is over. There is nothing to do."))
         }
+        Saying::OverAndAgain { line } => Words::new(
+            "There is a newer one",
+            format!(
+                "{line}: the incident of this link is over, but a newer one goes on. Use the link in the newest message."
+            ),
+        ),
         Saying::Forgotten => Words::new("Forgotten", "There is no such incident any more."),
     }
 }

@@ -8,6 +8,8 @@ use linedown_sinks::Language;
 use warp::http::header::{ALLOW, CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, REFERRER_POLICY};
 use warp::http::{HeaderName, HeaderValue, Response, StatusCode};
 
+use crate::store::StoreError;
+
 /// What a page says. `line` is what people call the line.
 #[derive(Clone, Copy)]
 pub(super) enum Saying<'s> {
@@ -37,8 +39,10 @@ pub(super) enum Saying<'s> {
     Yours { line: &'s str },
     /// Somebody else has.
     Taken { by: &'s str },
-    /// Nobody needs to.
+    /// The link's incident is over. How the line stands is another matter, which nobody has asked about.
     Over { line: &'s str },
+    /// It is over, and the line has another one.
+    OverAndAgain { line: &'s str },
     /// The incident is not kept any more.
     Forgotten,
 }
@@ -102,6 +106,12 @@ impl<'p> Page<'p> {
         let mut response = Page::new(language, StatusCode::METHOD_NOT_ALLOWED, Saying::WrongMethod).answer();
         response.headers_mut().insert(ALLOW, HeaderValue::from_static(allowed));
         response
+    }
+
+    /// For when the store does not answer.
+    pub(super) fn unavailable(language: Language, error: &StoreError) -> Response<String> {
+        let page = Page::new(language, StatusCode::SERVICE_UNAVAILABLE, Saying::NotNow);
+        Page { detail: Some(error.to_string()), ..page }.answer()
     }
 
     pub(super) fn answer(&self) -> Response<String> {
@@ -200,6 +210,7 @@ mod tests {
             Saying::Yours { line },
             Saying::Taken { by: line },
             Saying::Over { line },
+            Saying::OverAndAgain { line },
             Saying::Forgotten,
         ] {
             let html = |language| {

@@ -69,7 +69,16 @@ pub(super) fn words(saying: &Saying<'_>) -> Words {
             format!("{line}: os lembretes e o escalonamento param, e os outros ficam sabendo."),
         ),
         Saying::Taken { by } => Words::new("Já tem quem cuide", format!("{by} já cuida disto.")),
-        Saying::Over { line } => Words::new("Já passou", format!("{line} está normal de novo; não há nada a fazer.")),
+        Saying::Over { line } => Words::new(
+            "Já passou",
+            format!("{line}: o incidente deste link já passou. Não há nada a fazer."),
+        ),
+        Saying::OverAndAgain { line } => Words::new(
+            "Há um mais novo",
+            format!(
+                "{line}: o incidente deste link já passou, mas um mais novo continua. Use o link da mensagem mais recente."
+            ),
+        ),
         Saying::Forgotten => Words::new("Não existe mais", "Este incidente não existe mais."),
     }
 }

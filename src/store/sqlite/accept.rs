@@ -8,7 +8,7 @@ use rusqlite::{Connection, params};
 
 use super::super::Accepted;
 use super::line::{Known, known, remember, seen_before};
-use super::owe::{changed, owe, withdraw};
+use super::owe::{Basis, changed, owe, withdraw};
 use super::row;
 use super::waiting::hasten;
 use crate::incident::Change;
@@ -19,8 +19,9 @@ pub(super) fn accept(
     connection: &Connection,
     event: &Event,
     payload: &str,
-    routing: &Routing,
+    basis: &Basis<'_>,
 ) -> rusqlite::Result<Accepted> {
+    let routing = basis.routing;
     let known = known(connection, event)?;
     if let Some((first, incident)) = seen_before(connection, event, &known)? {
         return Ok(Accepted { duplicate: true, incident, ..Accepted::unchanged(first, "duplicate") });
@@ -35,19 +36,17 @@ pub(super) fn accept(
     let id = record(connection, event, payload, change, incident.as_ref().map(|incident| incident.id))?;
     remember(connection, event, &known, change, (id, incident.as_ref()))?;
     let sooner = match &incident {
-        Some(incident) if change == Change::Worsened => hasten(connection, incident, routing, event.received_at)?,
+        Some(incident) if change == Change::Worsened => hasten(connection, incident, basis)?,
         _ => Vec::new(),
     };
     let owed = match (&incident, change) {
         (Some(incident), Change::Opened | Change::Missed { .. }) => routing.owed(incident),
-        (Some(incident), Change::Worsened | Change::Closed { .. }) => {
-            changed(connection, incident, change, routing, event.received_at)?
-        }
+        (Some(incident), Change::Worsened | Change::Closed { .. }) => changed(connection, incident, change, basis)?,
         _ => Vec::new(),
     };
     let unrouted = matches!(change, Change::Opened | Change::Missed { .. }) && owed.is_empty();
     let owed = match &incident {
-        Some(incident) => owe(connection, (incident, known.last_incident), change, owed, routing, event.received_at)?,
+        Some(incident) => owe(connection, (incident, known.last_incident), change, owed, basis)?,
         None => Vec::new(),
     };
     Ok(Accepted {
@@ -97,6 +96,10 @@ fn apply(
         (Change::Missed { closed_at }, _) => {
             return insert(connection, event, last, Some(closed_at), routing).map(Some);
         }
+        (Change::Repeated, None) => match last {
+            Some(id) => id,
+            None => return Ok(None),
+        },
         (Change::Nothing, _) | (_, None) => return Ok(None),
         (Change::Worsened, Some(id)) => {
             let update = "UPDATE incident SET reason = ?, error = ?, phone = coalesce(phone, ?) WHERE id = ?";
@@ -152,6 +155,7 @@ fn insert(
         acknowledged: None,
         found: event.asked_at.is_some(),
         unwatched: false,
+        again: None,
     })
 }
 

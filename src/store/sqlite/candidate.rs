@@ -44,7 +44,7 @@ impl Candidate {
             recipient: row::text(row, first + 2)?,
             rule: Some(row::text(row, first + 3)?),
             attempt: row.get::<_, u32>(first + 4)? + 1,
-            created_at: owed_at,
+            created_at: from_millis(row.get(first + 14)?),
             last_failure: row::text_or_null(row, first + 5)?,
             ..Notification::about(incident, kind.unwrap_or(owed), now)
         };
@@ -71,6 +71,9 @@ const KNOWS: &str = "(SELECT coalesce(max(1 + (other.told_closed = 1)), 0) FROM 
     AND other.recipient = notification.recipient AND other.id <> notification.id AND other.kind <> 'flapping' \
     AND (other.state = 'delivered' OR (other.leased = 1 AND other.told_closed = 1)))";
 
+/// When it was to be sent: what a person has sent again has been late since it was first tried.
+const PROMISED: &str = "coalesce((SELECT min(owed_at, started_at) FROM attempt WHERE attempt.notification = notification.id AND number = 1), owed_at)";
+
 /// The first that is due.
 pub(super) static OLDEST: LazyLock<String> = LazyLock::new(|| {
     let due = "sink = ? AND state = 'pending' AND leased = 0 AND due_at <= ?";
@@ -81,7 +84,7 @@ pub(super) static OLDEST: LazyLock<String> = LazyLock::new(|| {
 pub(super) fn columns() -> String {
     format!(
         "SELECT {}, notification.id, kind, recipient, rule, attempts, detail, owed_at, lost, grouping, class, batch, \
-         wants_resolved, {KNOWS}, since FROM notification JOIN incident ON incident.id = notification.incident",
+         wants_resolved, {KNOWS}, since, {PROMISED} FROM notification JOIN incident ON incident.id = notification.incident",
         row::INCIDENT
     )
 }
@@ -94,7 +97,8 @@ pub(super) fn has_arrived(connection: &Connection, lost: Option<i64>) -> rusqlit
 }
 
 /// What the recipient of a lost message would have been told, and why not.
-pub(super) fn undelivered(connection: &Connection, lost: i64) -> rusqlite::Result<Option<Undelivered>> {
+pub(super) fn undelivered(connection: &Connection, lost: Option<i64>) -> rusqlite::Result<Option<Undelivered>> {
+    let Some(lost) = lost else { return Ok(None) };
     let query = "SELECT id, kind, sink, recipient, detail, attempts FROM notification WHERE id = ?";
     let read = |row: &Row<'_>| {
         Ok(Undelivered {

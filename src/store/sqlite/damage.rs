@@ -14,7 +14,7 @@ use rusqlite::types::Value;
 use rusqlite::{Connection, ErrorCode, OpenFlags, params_from_iter};
 use tokio::sync::watch;
 
-use super::beside;
+use super::{beside, row};
 
 /// Everything that is kept, what others refer to first. Each by its key.
 const TABLES: [(&str, &str); 9] = [
@@ -166,7 +166,7 @@ pub(super) fn take_over(connection: &mut Connection, damaged: &Path) -> rusqlite
     ] {
         transaction.execute(orphans, [])?;
     }
-    transaction.execute_batch(include_str!("../lines.sql"))?;
+    transaction.execute_batch(&row::with_outage(include_str!("../lines.sql")))?;
     let numbers = "INSERT INTO sqlite_sequence (name, seq) \
                    SELECT value, 0 FROM json_each('[\"incident\",\"event\",\"notification\",\"silence\"]') \
                    WHERE value NOT IN (SELECT name FROM sqlite_sequence)";

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use linedown_sinks::{Incident, Reason};
+use linedown_sinks::{Again, Incident, Reason};
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::row;
@@ -45,7 +45,7 @@ pub(super) fn known(connection: &Connection, event: &Event) -> rusqlite::Result<
             }
             None => None,
         };
-        let line = Line { open, down_at: time(3)?, up_at: time(4)?, heard_at: time(5)? };
+        let line = Line { open, down_at: time(3)?, up_at: time(4)?, heard_at: time(5)?, last: None };
         Ok(Known {
             is_new: false,
             line,
@@ -56,7 +56,28 @@ pub(super) fn known(connection: &Connection, event: &Event) -> rusqlite::Result<
     };
     let mut statement = connection.prepare_cached(query)?;
     let known = statement.query_row([&*key(&event.source, event.reason), &event.instance], read).optional()?;
-    Ok(known.unwrap_or_else(|| Known { is_new: true, ..Known::default() }))
+    let mut known = known.unwrap_or_else(|| Known { is_new: true, ..Known::default() });
+    if let Some(last) = known.last_incident.filter(|_| known.line.is_belated(event)) {
+        known.line.last = over(connection, last)?;
+    }
+    Ok(known)
+}
+
+/// Since when and until when an outage was.
+fn over(connection: &Connection, incident: i64) -> rusqlite::Result<Option<(Timestamp, Timestamp)>> {
+    let query = "SELECT opened_at, closed_at FROM incident WHERE id = ? AND closed_at IS NOT NULL";
+    let read = |row: &Row<'_>| Ok((from_millis(row.get(0)?), from_millis(row.get(1)?)));
+    connection.prepare_cached(query)?.query_row([incident], read).optional()
+}
+
+/// The outage that a line is in.
+pub(super) fn open(connection: &Connection, source: &str, instance: &str) -> rusqlite::Result<Option<Again>> {
+    let query = "SELECT incident.id, incident.reason, incident.opened_at \
+                 FROM line JOIN incident ON incident.id = line.incident WHERE line.source = ? AND line.instance = ?";
+    let read = |row: &Row<'_>| {
+        Ok(Again { incident: row.get(0)?, reason: row::reason(row, 1)?, opened_at: from_millis(row.get(2)?) })
+    };
+    connection.prepare_cached(query)?.query_row([source, instance], read).optional()
 }
 
 /// What is known of the line from now on.

@@ -9,11 +9,14 @@ mod gathering;
 mod job;
 mod lease;
 mod line;
+mod listing;
 mod log;
 mod look;
 mod opening;
 mod owe;
 mod people;
+mod prune;
+mod retry;
 mod room;
 mod row;
 mod scribe;
@@ -35,9 +38,10 @@ use jiff::Timestamp;
 use linedown_sinks::Reason;
 use rusqlite::{Connection, OpenFlags, OptionalExtension};
 
-use super::view::{Delivery, DeliveryQuery, Incident, IncidentStory, Past, SilenceRow};
+use super::view::{Delivery, DeliveryQuery, Incident, IncidentStory, MOST, Past, SilenceRow};
 use super::{
-    Accepted, Acknowledgement, Figures, Leased, Retried, Room, Settled, Settlement, Store, StoreError, Tally, Which,
+    Accepted, Acknowledgement, Figures, Forgotten, Leased, Retried, Room, Settled, Settlement, Store, StoreError,
+    Tally, Which,
 };
 use crate::clock;
 use crate::link::{self, Purpose};
@@ -47,7 +51,9 @@ use damage::Damage;
 use job::failure;
 use lease::Lessor;
 use opening::{Identity, connect, lock, prepare, replace};
+use owe::Basis;
 use scribe::Observer;
+use silence::Silences;
 use writer::Writer;
 
 /// The embedded store, in one file (and SQLite's `-wal` and `-shm` beside it).
@@ -55,6 +61,7 @@ pub struct Sqlite {
     writer: Writer,
     reader: Arc<Mutex<Connection>>,
     identity: Arc<Identity>,
+    silences: Arc<Silences>,
     damage: Damage,
     path: PathBuf,
     /// Held while we live: two daemons on one store would each lease what the other sends.
@@ -118,7 +125,8 @@ impl Sqlite {
         let damage = Damage::of(path_on_disk);
         let writer = Writer::start(connection, path_on_disk.map(log::beside), damage.clone(), observer)
             .map_err(|source| StoreError::Open { path: path.display().to_string(), source })?;
-        Ok(Self { writer, reader: Arc::new(Mutex::new(reader)), identity, damage, path: path.to_owned(), _lock: lock })
+        let (reader, path) = (Arc::new(Mutex::new(reader)), path.to_owned());
+        Ok(Self { writer, reader, identity, silences: Arc::default(), damage, path, _lock: lock })
     }
 
     /// Looks at the store away from the runtime's threads.
@@ -147,7 +155,12 @@ fn beside(database: &Path, end: &str) -> PathBuf {
 #[async_trait]
 impl Store for Sqlite {
     async fn accept(&self, event: Event, payload: String, routing: Arc<Routing>) -> Result<Accepted, StoreError> {
-        self.writer.write_or_refuse(move |connection| accept::accept(connection, &event, &payload, &routing)).await
+        let silences = Arc::clone(&self.silences);
+        let work = move |connection: &Connection| {
+            let basis = Basis { routing: &routing, silences: &silences, now: event.received_at };
+            accept::accept(connection, &event, &payload, &basis)
+        };
+        self.writer.write_or_refuse(work).await
     }
 
     async fn open(
@@ -175,9 +188,10 @@ impl Store for Sqlite {
         now: Timestamp,
         routing: Arc<Routing>,
     ) -> Result<Leased, StoreError> {
-        let (sink, identity) = (sink.to_owned(), Arc::clone(&self.identity));
+        let (sink, identity, silences) = (sink.to_owned(), Arc::clone(&self.identity), Arc::clone(&self.silences));
         let work = move |connection: &Connection| {
-            let lessor = Lessor { store: &identity.name, link_key: &identity.link_key, routing: &routing, now };
+            let Identity { name: store, link_key } = &*identity;
+            let lessor = Lessor { store, link_key, routing: &routing, silences: &silences, now };
             lessor.lease(connection, &sink, limit)
         };
         self.writer.note(work).await
@@ -201,24 +215,30 @@ impl Store for Sqlite {
     }
 
     async fn retry(&self, which: Which, now: Timestamp) -> Result<Retried, StoreError> {
-        let ids = match which {
+        let mut rest: BTreeSet<i64> = match which {
             Which::These(ids) => ids,
-            Which::Dead { sink } => self.read(move |connection| settle::dead(connection, sink.as_deref())).await?,
-        };
+            Which::Dead { sink } => self.read(move |connection| retry::dead(connection, sink.as_deref())).await?,
+        }
+        .into_iter()
+        .collect();
         let mut retried = Retried::default();
-        for step in ids.chunks(settle::AT_ONCE) {
-            let step = step.to_vec();
-            match self.writer.write(move |connection| settle::retry(connection, &step, now)).await {
-                Ok(step) => retried.add(step),
+        while !rest.is_empty() {
+            let ids: Vec<i64> = rest.iter().copied().take(retry::AT_ONCE).collect();
+            let step = ids.clone();
+            match self.writer.write(move |connection| retry::retry(connection, &step, now)).await {
+                Ok((looked_at, step)) => {
+                    ids[..looked_at].iter().chain(&step.notifications).for_each(|id| _ = rest.remove(id));
+                    retried.add(step);
+                }
                 // Whoever has something to do by now shall hear of it; the rest is as dead as it was.
                 Err(error) if !retried.notifications.is_empty() => {
-                    tracing::error!(error = %error, "cannot send all again that was to be; the rest is left as it is");
+                    retried.left = rest.len();
+                    tracing::error!(error = %error, left = retried.left, "cannot send all again that was to be; the rest is left as it is");
                     break;
                 }
                 Err(error) => return Err(error),
             }
         }
-        retried.notifications.sort_unstable();
         Ok(retried)
     }
 
@@ -263,8 +283,11 @@ impl Store for Sqlite {
         let held = self.read(waiting::in_quiet_hours).await?;
         let mut sinks = BTreeSet::new();
         for step in held.chunks(settle::AT_ONCE) {
-            let (step, routing) = (step.to_vec(), Arc::clone(&routing));
-            let work = move |connection: &Connection| waiting::hold_again(connection, &step, &routing, now);
+            let (step, routing, silences) = (step.to_vec(), Arc::clone(&routing), Arc::clone(&self.silences));
+            let work = move |connection: &Connection| {
+                let basis = Basis { routing: &routing, silences: &silences, now };
+                waiting::hold_again(connection, &step, &basis)
+            };
             sinks.append(&mut self.writer.write(work).await?);
         }
         Ok(sinks)
@@ -292,11 +315,11 @@ impl Store for Sqlite {
         looked.await.map_err(|_| StoreError::Closed)?
     }
 
-    async fn prune(&self, over_before: Timestamp, limit: usize) -> Result<usize, StoreError> {
-        self.writer.write(move |connection| settle::prune(connection, over_before, limit)).await
+    async fn prune(&self, now: Timestamp, over_before: Timestamp, limit: u32) -> Result<Forgotten, StoreError> {
+        self.writer.write(move |connection| prune::prune(connection, now, over_before, limit)).await
     }
 
-    async fn set_back(&self, now: Timestamp, limit: usize) -> Result<usize, StoreError> {
+    async fn set_back(&self, now: Timestamp, limit: u32) -> Result<usize, StoreError> {
         self.writer.write(move |connection| set_back::set_back(connection, now, limit)).await
     }
 
@@ -321,11 +344,28 @@ impl Store for Sqlite {
     }
 
     async fn past(&self, since: Timestamp, after: i64, limit: usize) -> Result<Vec<Past>, StoreError> {
-        self.read(move |connection| look::past(connection, since, after, limit)).await
+        let mut after = after;
+        loop {
+            let step = self.read(move |connection| listing::past(connection, since, after, limit)).await?;
+            match step.last {
+                Some(last) if step.found.is_empty() => after = last,
+                _ => return Ok(step.found),
+            }
+        }
     }
 
     async fn deliveries(&self, query: DeliveryQuery) -> Result<Vec<Delivery>, StoreError> {
-        self.read(move |connection| look::deliveries(connection, &query)).await
+        let (query, mut before, mut found) = (Arc::new(query), i64::MAX, Vec::new());
+        loop {
+            let (query, limit) = (Arc::clone(&query), query.limit.unwrap_or(MOST).min(MOST) - found.len());
+            let step = self.read(move |connection| listing::deliveries(connection, &query, before, limit)).await?;
+            let is_full = step.found.len() == limit;
+            found.extend(step.found);
+            match step.last {
+                Some(last) if !is_full => before = last,
+                _ => return Ok(found),
+            }
+        }
     }
 }
 

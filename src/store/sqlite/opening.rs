@@ -1,7 +1,8 @@
 //! A store is opened: made if it is missing, brought into the present format, replaced if it is damaged.
 
 use std::fs::{File, TryLockError};
-use std::io::ErrorKind;
+use std::io::{self, ErrorKind};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -10,7 +11,7 @@ use rusqlite::config::DbConfig;
 
 use super::super::StoreError;
 use super::job::failure;
-use super::{beside, damage, settle, silence};
+use super::{beside, damage, row, silence};
 use crate::clock;
 
 /// The format of the tables, in `PRAGMA user_version`.
@@ -39,6 +40,7 @@ pub(super) struct Identity {
 
 /// Opens a store that reads as it was written, or a new one.
 pub(super) fn connect(path: &Path) -> Result<(Connection, Identity), StoreError> {
+    make(path).map_err(|source| StoreError::Open { path: path.display().to_string(), source })?;
     let mut connection = Connection::open(path).map_err(failure)?;
     match prepare(&mut connection) {
         Ok(identity) => Ok((connection, identity?)),
@@ -47,6 +49,15 @@ pub(super) fn connect(path: &Path) -> Result<(Connection, Identity), StoreError>
             let _ = connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true);
             Err(failure(error))
         }
+    }
+}
+
+/// Makes the file, if there is none, for its owner alone: it has phone numbers, and the key that signs links. (SQLite
+/// gives what it keeps beside it the same mode.)
+fn make(path: &Path) -> io::Result<()> {
+    match File::options().write(true).create_new(true).mode(0o600).open(path) {
+        Err(error) if error.kind() != ErrorKind::AlreadyExists => Err(error),
+        _ => Ok(()),
     }
 }
 
@@ -79,12 +90,12 @@ pub(super) fn prepare(connection: &mut Connection) -> rusqlite::Result<Result<Id
         );
         let since = Instant::now();
         let steps = STEPS.iter().filter(|(from, _)| *from >= found);
-        steps.into_iter().try_for_each(|(_, step)| transaction.execute_batch(step))?;
+        steps.into_iter().try_for_each(|(_, step)| transaction.execute_batch(&row::with_outage(step)))?;
         let took_ms = u64::try_from(since.elapsed().as_millis()).unwrap_or(u64::MAX);
         tracing::info!(took_ms, "the store has the new format");
     }
     transaction.pragma_update(None, "user_version", FORMAT)?;
-    settle::take_back(&transaction)?;
+    take_back(&transaction)?;
     transaction.commit()?;
     silence::warn_of_what_is_not_understood(connection, clock::now())?;
     // What a savepoint may have to take back is kept in memory: a request changes few pages. (What is sorted for a new
@@ -93,6 +104,13 @@ pub(super) fn prepare(connection: &mut Connection) -> rusqlite::Result<Result<Id
     let meta =
         |key: &str| connection.query_row("SELECT value FROM meta WHERE key = ?", [key], |row| row.get::<_, String>(0));
     Ok(Ok(Identity { name: meta("name")?, link_key: meta("link key")?.into_bytes() }))
+}
+
+/// Gives back what was in a worker's hands when the daemon ended.
+fn take_back(connection: &Connection) -> rusqlite::Result<()> {
+    connection.execute("UPDATE attempt SET outcome = 'interrupted' WHERE outcome IS NULL", [])?;
+    connection.execute("UPDATE notification SET leased = 0 WHERE leased = 1 AND state = 'pending'", [])?;
+    Ok(())
 }
 
 /// Puts a new store into the place of a damaged one, with all that can be read of that.

@@ -6,10 +6,19 @@ use rusqlite::{Connection, params};
 
 use super::gathering::Group;
 use super::settle::is_reminded;
-use super::{flapping, people, row, silence};
+use super::silence::Silences;
+use super::{flapping, people, row};
 use crate::incident::Change;
 use crate::rule::flapping::Planned;
+use crate::rule::timing::Silence;
 use crate::rule::{Owed, Routing, class};
+
+/// By what is decided when something is owed.
+pub(super) struct Basis<'t> {
+    pub(super) routing: &'t Routing,
+    pub(super) silences: &'t Silences,
+    pub(super) now: Timestamp,
+}
 
 /// Writes down what is owed; answers when what of it is not withdrawn at once is due, and for which sink.
 pub(super) fn owe(
@@ -17,9 +26,9 @@ pub(super) fn owe(
     (incident, last): (&Incident, Option<i64>),
     change: Change,
     owed: Vec<Owed>,
-    routing: &Routing,
-    now: Timestamp,
+    basis: &Basis<'_>,
 ) -> rusqlite::Result<Vec<(Timestamp, String)>> {
+    let Basis { routing, now, .. } = *basis;
     let is_new = matches!(change, Change::Opened | Change::Missed { .. });
     let planned = match change {
         // A line with its first outage does not flap.
@@ -28,6 +37,7 @@ pub(super) fn owe(
         _ => flapping::plan(connection, incident, owed, last.filter(|_| is_new), routing, now)?,
     };
     let mut left = Vec::with_capacity(planned.len());
+    let mut silences = None;
     for planned in planned {
         let (owed, why) = match planned {
             Planned::Quiet(owed) => (owed, Some(KEPT_QUIET)),
@@ -36,7 +46,8 @@ pub(super) fn owe(
                 (owed, nothing.then_some(BACK_IN_TIME))
             }
         };
-        let until = if why.is_none() { gathered_until(connection, &owed, incident, routing, now)? } else { None };
+        let until =
+            if why.is_none() { gathered_until(connection, &owed, incident, basis, &mut silences)? } else { None };
         let id = row::owe_gathered(connection, incident.id, &owed, None, until, now)?;
         match why {
             Some(why) => row::withdraw(connection, id, why, now)?,
@@ -50,20 +61,25 @@ pub(super) fn owe(
 }
 
 /// Until when something that is owed now is gathered with others, if its group's window is open: the lease would only
-/// put it off until then. (What is held back is left to the lease, which says by what.)
+/// put it off until then. (What is held back is left to the lease, which says by what.) The silences in force are read
+/// when they are first asked for.
 fn gathered_until(
     connection: &Connection,
     owed: &Owed,
     incident: &Incident,
-    routing: &Routing,
-    now: Timestamp,
+    basis: &Basis<'_>,
+    silences: &mut Option<Vec<Silence>>,
 ) -> rusqlite::Result<Option<Timestamp>> {
+    let Basis { routing, now, .. } = *basis;
     let Some(rule) = routing.rule(&owed.rule).filter(|_| owed.due_at <= now) else { return Ok(None) };
     let Owed { sink, recipient, group, kind, .. } = owed;
     let group = Group { sink, recipient, grouping: group, class: class(*kind).as_str() };
     let Some(until) = group.open_until(connection, rule.group_interval, now)? else { return Ok(None) };
-    let silences = silence::in_force(connection, now)?;
-    let held = routing.held(*kind, (sink, Some(&rule.name)), incident, &silences, now);
+    let silences = match silences {
+        Some(silences) => silences,
+        None => silences.insert(basis.silences.in_force(connection, now)?),
+    };
+    let held = routing.held(*kind, (sink, Some(&rule.name)), incident, silences, now);
     Ok(held.is_none().then_some(until))
 }
 
@@ -74,9 +90,10 @@ pub(super) fn changed(
     connection: &Connection,
     incident: &Incident,
     change: Change,
-    routing: &Routing,
-    now: Timestamp,
+    basis: &Basis<'_>,
 ) -> rusqlite::Result<Vec<Owed>> {
+    let Basis { routing, now, .. } = *basis;
+    let incident = &begun(incident, now);
     let people = people::of(connection, incident.id)?;
     let mut owed = Vec::new();
     if change == Change::Worsened {
@@ -102,6 +119,11 @@ pub(super) fn changed(
     });
     owed.extend(routing.without_echoes(news.collect()));
     Ok(owed)
+}
+
+/// By a clock that was set back since, an incident may have begun later than now. What it makes owed counts from now then.
+pub(super) fn begun(incident: &Incident, now: Timestamp) -> Incident {
+    Incident { opened_at: incident.opened_at.min(now), ..incident.clone() }
 }
 
 /// An incident that got worse, as it was at its beginning and each time that it got worse since, but for now.

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
-use linedown_sinks::Kind;
+use linedown_sinks::{Incident, Kind};
 use rusqlite::{Connection, Params, params};
 
 use super::row;
@@ -85,6 +85,25 @@ pub(super) fn one(
 pub(super) fn who_know(connection: &Connection, incident: i64) -> rusqlite::Result<Vec<Owed>> {
     let people = of(connection, incident)?.into_iter().filter(|(_, person)| person.knows());
     Ok(people.map(|((sink, recipient), person)| person.owed(sink, recipient, Kind::Acknowledged)).collect())
+}
+
+/// Word that somebody has taken an incident that goes on, to a recipient who knows of it and waits for nothing, and who
+/// was not told that and is not owed it: each message says so that is begun later.
+pub(super) fn word_of_taking(
+    connection: &Connection,
+    incident: &Incident,
+    sink: &str,
+    recipient: &str,
+) -> rusqlite::Result<Option<Owed>> {
+    let Some(taken) = incident.acknowledged.as_ref().filter(|_| incident.closed_at.is_none()) else { return Ok(None) };
+    let person = one(connection, incident.id, sink, recipient)?.filter(Person::knows);
+    let Some(person) = person else { return Ok(None) };
+    let query = "SELECT EXISTS (SELECT 1 FROM notification WHERE incident = ?1 AND sink = ?2 AND recipient = ?3 \
+                 AND (kind = 'acknowledged' OR (state = 'delivered' \
+                     AND (SELECT max(started_at) FROM attempt WHERE notification = notification.id) > ?4)))";
+    let values = params![incident.id, sink, recipient, taken.at.as_millisecond()];
+    let knows: bool = connection.prepare_cached(query)?.query_row(values, |row| row.get(0))?;
+    Ok((!knows).then(|| person.owed(sink.to_owned(), recipient.to_owned(), Kind::Acknowledged)))
 }
 
 /// That a line flaps tells of no outage in particular. A reminder or a step of an escalation that was not tried yet is

@@ -23,6 +23,11 @@ pub(super) const INCIDENT_COLUMNS: usize = 14;
 pub(super) const OUTAGE: &str = "reason NOT IN ('not-in-inventory', 'expiring', 'webhook-drift', 'gateway-unreachable', \
      'certificate-expiring', 'disk-nearly-full', 'sink-failing', 'store-not-writing')";
 
+/// Statements with [`OUTAGE`] in the place of `{OUTAGE}`.
+pub(super) fn with_outage(statements: &str) -> String {
+    statements.replace("{OUTAGE}", OUTAGE)
+}
+
 /// An incident from [`INCIDENT`]'s columns, which begin at `first`.
 pub(super) fn incident(row: &Row<'_>, first: usize) -> rusqlite::Result<Incident> {
     Ok(Incident {
@@ -41,6 +46,7 @@ pub(super) fn incident(row: &Row<'_>, first: usize) -> rusqlite::Result<Incident
         acknowledged: acknowledged(row, first + 10)?,
         found: row.get(first + 12)?,
         unwatched: row.get(first + 13)?,
+        again: None,
     })
 }
 
@@ -126,9 +132,9 @@ pub(super) fn owe_gathered(
 ) -> rusqlite::Result<i64> {
     let insert = "INSERT INTO notification \
                   (incident, rule, sink, recipient, kind, wants_resolved, lost, created_at, owed_at, due_at, held_by, grouping, class, since) \
-                  VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?14, ?10, ?11, ?12, ?13)";
-    let owed_at = owed.due_at.max(now);
-    let held_by = owed.held_by.as_ref().filter(|_| owed_at > now);
+                  VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?9, ?10, ?11, ?12, ?13)";
+    let due_at = gathered_until.unwrap_or(owed.due_at.max(now));
+    let held_by = owed.held_by.as_ref().filter(|_| owed.due_at > now);
     connection.prepare_cached(insert)?.insert(params![
         incident,
         owed.rule,
@@ -138,12 +144,11 @@ pub(super) fn owe_gathered(
         owed.resolved,
         lost,
         now.as_millisecond(),
-        owed_at.as_millisecond(),
+        due_at.as_millisecond(),
         held_by,
         owed.group,
         class(owed.kind).as_str(),
         owed.since.map(Timestamp::as_millisecond),
-        gathered_until.unwrap_or(owed_at).as_millisecond(),
     ])
 }
 

@@ -87,11 +87,16 @@ impl Scribe {
                 }
             }
             Err(error) => {
-                self.doubts_log |= is_doubtful(&error);
-                self.damage.look_at(&error);
+                self.failed(&error);
                 refuse(&self.connection, batch, &error);
             }
         }
+    }
+
+    /// What a failure says of the store and its log.
+    fn failed(&mut self, error: &rusqlite::Error) {
+        self.doubts_log |= is_doubtful(error);
+        self.damage.look_at(error);
     }
 
     /// Before anything is built upon the log.
@@ -127,7 +132,7 @@ impl Scribe {
         let touched =
             self.mend_log().and_then(|()| self.set_synced(true)).and_then(|()| self.connection.execute(TOUCH, []));
         if let Err(error) = touched {
-            self.doubts_log |= is_doubtful(&error);
+            self.failed(&error);
             tracing::error!(error = %error, "the store could not sync; what was just sent may be sent again after a power failure");
         }
     }
@@ -186,7 +191,7 @@ fn refuse(connection: &Connection, batch: &mut Vec<Job>, error: &rusqlite::Error
     if !connection.is_autocommit() {
         let _ = connection.execute_batch("ROLLBACK");
     }
-    tracing::error!(error = %error, requests = batch.len(), "the store could not commit; the senders were told to try again");
+    tracing::error!(error = %error, requests = batch.len(), "the store could not commit; whoever asked was told so, webhooks to try again");
     for job in batch.drain(..) {
         job.work.answer(Err(failure(copy(error))));
     }

@@ -4,29 +4,31 @@
 use jiff::Timestamp;
 use rusqlite::{Connection, params};
 
+/// The lines that were heard in the future, as many as are looked at in one go.
+const AHEAD: &str = "(source, instance) IN (SELECT source, instance FROM line WHERE heard_at > ?1 LIMIT ?2)";
+
 /// Makes up to `limit` notifications that wait due by so much earlier as their latest sign of life lies in the
-/// future, and has as many lines that were heard and outages that began in the future do so now. Answers how many of all.
-pub(super) fn set_back(connection: &Connection, now: Timestamp, limit: usize) -> rusqlite::Result<usize> {
+/// future, and has as many lines that were heard in the future be heard now: if they flap, they do so for no longer than
+/// they would have. Answers how many of all. When an outage began, or the first of those of a line that flaps, is left
+/// as it was written: this clock may be the wrong one, and right again in a minute.
+pub(super) fn set_back(connection: &Connection, now: Timestamp, limit: u32) -> rusqlite::Result<usize> {
     let now = now.as_millisecond();
-    let flapping = "UPDATE flapping SET until = until - (since - ?1), since = ?1 WHERE since > ?1";
-    connection.prepare_cached(flapping)?.execute([now])?;
-    let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+    let flap = format!(
+        "UPDATE flapping SET until = max(until - ( \
+             SELECT heard_at FROM line WHERE source = flapping.source AND instance = flapping.instance \
+         ) + ?1, ?1) WHERE until > ?1 AND {AHEAD}"
+    );
+    connection.prepare_cached(&flap)?.execute(params![now, limit])?;
     // What was heard later than a gateway was asked would overtake its answers until then.
-    let heard = "UPDATE line SET heard_at = ?1 WHERE (source, instance) IN \
-                 (SELECT source, instance FROM line WHERE heard_at > ?1 LIMIT ?2)";
-    // Reminders count from there.
-    let began = "UPDATE incident SET opened_at = ?1 WHERE id IN \
-                 (SELECT id FROM incident WHERE closed_at IS NULL AND opened_at > ?1 LIMIT ?2)";
-    let mut changed = 0;
-    for update in [heard, began] {
-        changed += connection.prepare_cached(update)?.execute([now, limit])?;
-    }
+    let heard = format!("UPDATE line SET heard_at = ?1 WHERE {AHEAD}");
+    let heard = connection.prepare_cached(&heard)?.execute(params![now, limit])?;
     let query = "SELECT id, max(created_at, coalesce((SELECT max(max(started_at, coalesce(ended_at, 0))) FROM attempt \
                  WHERE notification = notification.id), 0)) AS latest \
                  FROM notification WHERE state = 'pending' AND latest > ? LIMIT ?";
     let mut statement = connection.prepare_cached(query)?;
-    let found: Vec<(i64, i64)> =
-        statement.query_map([now, limit], |row| Ok((row.get(0)?, row.get(1)?)))?.collect::<rusqlite::Result<_>>()?;
+    let found: Vec<(i64, i64)> = statement
+        .query_map(params![now, limit], |row| Ok((row.get(0)?, row.get(1)?)))?
+        .collect::<rusqlite::Result<_>>()?;
     for (id, latest) in &found {
         // From the store's own times nothing is taken back beyond now: what is due is due.
         let update = "UPDATE notification SET created_at = min(created_at, ?2), \
@@ -37,5 +39,5 @@ pub(super) fn set_back(connection: &Connection, now: Timestamp, limit: usize) ->
             "UPDATE attempt SET started_at = min(started_at, ?2), ended_at = min(ended_at, ?2) WHERE notification = ?1";
         connection.prepare_cached(update)?.execute([*id, now])?;
     }
-    Ok(changed + found.len())
+    Ok(heard + found.len())
 }

@@ -1,25 +1,18 @@
-//! The life of a notification after its attempts: settled, given up, tried again, forgotten.
+//! The life of a notification after its attempts: settled, or given up.
 
 use std::collections::BTreeSet;
 use std::sync::LazyLock;
 
 use jiff::Timestamp;
 use linedown_sinks::Incident;
-use rusqlite::{Connection, OptionalExtension, params};
+use rusqlite::{Connection, params};
 
-use super::super::{Outcome, Retried, Settled, Settlement};
+use super::super::{Outcome, Settled, Settlement};
 use super::{people, row};
 use crate::rule::{Owed, Routing};
 
 /// Most notifications given up or made due in one go.
 pub(super) const AT_ONCE: usize = 1000;
-
-/// Gives back what was in a worker's hands when the daemon ended.
-pub(super) fn take_back(connection: &Connection) -> rusqlite::Result<()> {
-    connection.execute("UPDATE attempt SET outcome = 'interrupted' WHERE outcome IS NULL", [])?;
-    connection.execute("UPDATE notification SET leased = 0 WHERE leased = 1 AND state = 'pending'", [])?;
-    Ok(())
-}
 
 pub(super) fn settle(connection: &Connection, settlement: &Settlement, routing: &Routing) -> rusqlite::Result<Settled> {
     let mut settled = Settled::default();
@@ -91,8 +84,8 @@ fn after_death(connection: &Connection, id: i64, now: Timestamp, routing: &Routi
     Ok(Settled { dead: 1, untold, sinks })
 }
 
-/// What somebody is owed after a message to them is settled: news of what changed meanwhile, and the next reminder.
-/// Answers the sinks that have something to do.
+/// What somebody is owed after a message to them is settled: news of what changed meanwhile, if only that somebody has
+/// taken it, and the next reminder. Answers the sinks that have something to do.
 fn go_on(
     connection: &Connection,
     settled: Owed,
@@ -102,12 +95,14 @@ fn go_on(
 ) -> rusqlite::Result<BTreeSet<String>> {
     let person = people::one(connection, incident.id, &settled.sink, &settled.recipient)?;
     let news = person.and_then(|person| person.news(row::state(incident)));
+    let word = people::word_of_taking(connection, incident, &settled.sink, &settled.recipient)?;
     let reminder = routing.reminder(&settled, incident, now);
     let reminder = match reminder {
         Some(_) if is_reminded(connection, incident.id, &settled)? => None,
         reminder => reminder,
     };
-    let next: Vec<Owed> = news.map(|kind| Owed { kind, ..settled }).into_iter().chain(reminder).collect();
+    let news = news.map(|kind| Owed { kind, ..settled }).or(word);
+    let next: Vec<Owed> = news.into_iter().chain(reminder).collect();
     for owed in &next {
         row::owe(connection, incident.id, owed, None, now)?;
     }
@@ -177,50 +172,4 @@ pub(super) fn give_up(
         settled.add(after_death(connection, id, now, routing)?);
     }
     Ok(settled)
-}
-
-/// The notifications that were given up, of one sink or of all, in the order they were made.
-pub(super) fn dead(connection: &Connection, sink: Option<&str>) -> rusqlite::Result<Vec<i64>> {
-    let of_sink = sink.map_or("?1 IS NULL", |_| "sink = ?1");
-    let query = format!(
-        "SELECT id FROM notification INDEXED BY notification_dead WHERE state = 'dead' AND {of_sink} ORDER BY id"
-    );
-    connection.prepare_cached(&query)?.query_map([sink], |row| row.get(0))?.collect()
-}
-
-/// Makes some due again that are dead or wait.
-pub(super) fn retry(connection: &Connection, ids: &[i64], now: Timestamp) -> rusqlite::Result<Retried> {
-    let update = "UPDATE notification SET state = 'pending', owed_at = ?1, due_at = ?1, held_by = NULL, settled_at = NULL, \
-                  batch = NULL WHERE id = ?2 AND state IN ('dead', 'pending') AND leased = 0 RETURNING sink";
-    let mut statement = connection.prepare_cached(update)?;
-    let mut retried = Retried::default();
-    for id in ids {
-        if let Some(sink) = statement.query_row([now.as_millisecond(), *id], |row| row::text(row, 0)).optional()? {
-            retried.notifications.push(*id);
-            retried.sinks.insert(sink);
-        }
-    }
-    Ok(retried)
-}
-
-/// Forgets what is over: incidents with all their notifications settled, and events that belong to none; and that an
-/// outage that goes on was reported once more.
-pub(super) fn prune(connection: &Connection, over_before: Timestamp, limit: usize) -> rusqlite::Result<usize> {
-    let limit = i64::try_from(limit).unwrap_or(i64::MAX);
-    let values = params![over_before.as_millisecond(), limit];
-    let loose =
-        "DELETE FROM event WHERE id IN (SELECT id FROM event WHERE incident IS NULL AND received_at < ? LIMIT ?)";
-    let events = connection.prepare_cached(loose)?.execute(values)?;
-    // A gateway may repeat it for ever. What is old is among the first events of an outage that is.
-    let repeated = "DELETE FROM event WHERE id IN (SELECT event.id FROM incident JOIN event ON event.id IN \
-                        (SELECT first.id FROM event AS first WHERE first.incident = incident.id ORDER BY first.id LIMIT ?2) \
-                    WHERE incident.closed_at IS NULL AND incident.opened_at < ?1 \
-                    AND event.change = 'repeated' AND event.received_at < ?1 LIMIT ?2)";
-    let events = events + connection.prepare_cached(repeated)?.execute(values)?;
-    for stale in ["DELETE FROM gathering WHERE until < ?", "DELETE FROM flapping WHERE until < ?"] {
-        connection.prepare_cached(stale)?.execute([over_before.as_millisecond()])?;
-    }
-    let over = "DELETE FROM incident WHERE id IN (SELECT id FROM incident WHERE closed_at < ? \
-                AND NOT EXISTS (SELECT 1 FROM notification WHERE incident = incident.id AND state = 'pending') LIMIT ?)";
-    Ok(events + connection.prepare_cached(over)?.execute(values)?)
 }

@@ -1,6 +1,8 @@
 //! Silences: made, listed, ended by people.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
+use std::mem;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use jiff::Timestamp;
 use linedown_sinks::Problem;
@@ -13,22 +15,45 @@ use crate::clock::from_millis;
 use crate::rule::matcher::Matcher;
 use crate::rule::timing::Silence;
 
-/// Those that hold something back now.
-pub(super) fn in_force(connection: &Connection, now: Timestamp) -> rusqlite::Result<Vec<Silence>> {
-    let query = "SELECT id, matcher, starts_at, ends_at FROM silence WHERE ends_at > ?1 AND starts_at <= ?1";
-    let read = |row: &Row<'_>| {
-        let (id, starts_at, ends_at) = (row.get(0)?, from_millis(row.get(2)?), from_millis(row.get(3)?));
-        Ok(understood(row)?.ok().map(|matcher| Silence { id, matcher, starts_at, ends_at }))
-    };
-    let mut statement = connection.prepare_cached(query)?;
-    statement.query_map([now.as_millisecond()], read)?.filter_map(Result::transpose).collect()
+/// What silences hold back. Each is understood once, since to do so takes far longer than to write a webhook.
+#[derive(Default)]
+pub(super) struct Silences(Mutex<BTreeMap<i64, Understood>>);
+
+/// What the text of a silence means; nothing if that is not understood.
+struct Understood {
+    text: Box<[u8]>,
+    matcher: Option<Arc<Matcher>>,
 }
 
-/// What a silence holds back, from its second column. What is not understood as a whole holds nothing back: a later
-/// version may have written it.
-fn understood(row: &Row<'_>) -> rusqlite::Result<Result<Matcher, Problem>> {
-    let value = serde_json::from_slice(row.get_ref(1)?.as_bytes()?).unwrap_or_default();
-    Ok(Matcher::whole(&value))
+impl Silences {
+    /// Those that hold something back now. What they mean is kept until it is asked again.
+    pub(super) fn in_force(&self, connection: &Connection, now: Timestamp) -> rusqlite::Result<Vec<Silence>> {
+        let query = "SELECT id, matcher, starts_at, ends_at FROM silence WHERE ends_at > ?1 AND starts_at <= ?1";
+        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut before = mem::take(&mut *known);
+        let mut silences = Vec::new();
+        let mut statement = connection.prepare_cached(query)?;
+        let mut rows = statement.query([now.as_millisecond()])?;
+        while let Some(row) = rows.next()? {
+            let (id, text) = (row.get(0)?, row.get_ref(1)?.as_bytes()?);
+            // Of one whose writing was taken back, another may have the number.
+            let understood = match before.remove(&id).filter(|known| *known.text == *text) {
+                Some(known) => known,
+                None => Understood { text: text.into(), matcher: understood(text).ok().map(Arc::new) },
+            };
+            let (starts_at, ends_at) = (from_millis(row.get(2)?), from_millis(row.get(3)?));
+            let matcher = understood.matcher.clone();
+            silences.extend(matcher.map(|matcher| Silence { id, matcher, starts_at, ends_at }));
+            known.insert(id, understood);
+        }
+        Ok(silences)
+    }
+}
+
+/// What a silence holds back. What is not understood as a whole holds nothing back: a later version may have written
+/// it.
+fn understood(text: &[u8]) -> Result<Matcher, Problem> {
+    Matcher::whole(&serde_json::from_slice(text).unwrap_or_default())
 }
 
 /// Says of which silences nothing is understood that are in force or to come.
@@ -36,7 +61,7 @@ pub(super) fn warn_of_what_is_not_understood(connection: &Connection, now: Times
     let mut statement = connection.prepare("SELECT id, matcher FROM silence WHERE ends_at > ?")?;
     let mut rows = statement.query([now.as_millisecond()])?;
     while let Some(row) = rows.next()? {
-        if let Err(Problem { path, what, .. }) = understood(row)? {
+        if let Err(Problem { path, what, .. }) = understood(row.get_ref(1)?.as_bytes()?) {
             let (silence, why) = (row.get::<_, i64>(0)?, format!("{path}: {what}"));
             tracing::warn!(silence, why, "a silence is not understood and holds nothing back; make it anew");
         }
@@ -93,4 +118,32 @@ pub(super) fn free(connection: &Connection, id: i64, now: Timestamp) -> rusqlite
     let at_once = i64::try_from(AT_ONCE).unwrap_or(i64::MAX);
     let values = params![now.as_millisecond(), format!("silence {id}"), at_once];
     connection.prepare_cached(free)?.query_map(values, |row| row::text(row, 0))?.collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_silence_is_understood_once_and_anew_when_another_has_its_number() {
+        let connection = Connection::open_in_memory().unwrap();
+        connection.execute_batch(include_str!("../schema.sql")).unwrap();
+        let silences = Silences::default();
+        let matchers = || {
+            let in_force = silences.in_force(&connection, from_millis(1000)).unwrap();
+            in_force.into_iter().map(|silence| silence.matcher).collect::<Vec<_>>()
+        };
+        let write = |text: &str| {
+            let silence = "INSERT OR REPLACE INTO silence (id, matcher, starts_at, ends_at, comment, made_by, made_at) \
+                           VALUES (1, ?, 0, 2000, '', '', 0)";
+            connection.execute(silence, [text]).unwrap();
+        };
+        write(r#"{"instance":"a*"}"#);
+        let first = matchers();
+        assert!(Arc::ptr_eq(&first[0], &matchers()[0]));
+        write(r#"{"instance":"b*"}"#);
+        let second = matchers();
+        assert!(!Arc::ptr_eq(&first[0], &second[0]));
+        assert_eq!(second.len(), 1);
+    }
 }

@@ -83,9 +83,12 @@ impl Writer {
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::fs::FileExt;
     use std::sync::mpsc::channel;
+    use std::time::Duration;
 
     use futures_util::FutureExt;
+    use tokio::time::timeout;
 
     use super::*;
 
@@ -122,6 +125,28 @@ mod tests {
         });
         assert_eq!(kept.await.expect("it can be read"), "3".to_owned());
         drop(first);
+    }
+
+    #[tokio::test]
+    async fn damage_that_only_a_sync_meets_is_noticed() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("x.db");
+        let connection = Connection::open(&path).expect("a store");
+        let tables = "CREATE TABLE kept (number); CREATE TABLE meta (key TEXT PRIMARY KEY, value) WITHOUT ROWID";
+        connection.execute_batch(tables).expect("tables");
+        let page: u32 = connection
+            .query_row("SELECT rootpage - 1 FROM sqlite_schema WHERE name = 'meta'", [], |row| row.get(0))
+            .expect("the table is there");
+        connection.close().expect("it closes");
+        let file = std::fs::File::options().write(true).open(&path).expect("it is there");
+        file.write_all_at(&[0x5a; 4096], u64::from(page) * 4096).expect("it can be written");
+
+        let damage = Damage::of(Some(&path));
+        let connection = Connection::open(&path).expect("a store");
+        let writer = Writer::start(connection, None, damage.clone(), Box::new(|_| ())).expect("a thread");
+        let noted = writer.note(|connection| connection.execute("INSERT INTO kept VALUES (1)", []));
+        assert_eq!(noted.await.expect("its table is whole"), 1);
+        timeout(Duration::from_secs(30), damage.met()).await.expect("the sync that follows meets it");
     }
 
     #[tokio::test]

@@ -63,6 +63,7 @@ class Server(SMTP):
             auth_require_tls=starttls is not None,
         )
         self.number = next(NUMBERS)
+        self.added = ""
         commands = dict(self._smtp_methods)
         self._smtp_methods = {name: self.planned(name, method) for name, method in commands.items()}
 
@@ -103,9 +104,29 @@ class Server(SMTP):
             await hang(self.transport)
         elif plan["does"] == "close":
             self.transport.close()
+        elif plan["does"] == "babble":
+            await self.babble()
+        elif plan["does"] == "add":
+            self.added = plan["line"]
+            return False
         else:
             await self.push(plan["line"])
         return True
+
+    async def babble(self):
+        while not self.transport.is_closing():
+            self._writer.write(b"x" * 65536)
+            await self._writer.drain()
+            # Draining alone may be done at once, and then nobody hears that the client has left.
+            await asyncio.sleep(0)
+
+    async def push(self, status):
+        added, self.added = self.added, ""
+        if added:
+            self._writer.write(f"{status}\r\n{added}".encode())
+            await self._writer.drain()
+        else:
+            await super().push(status)
 
     async def handle_EHLO(self, server, session, envelope, hostname, responses):
         session.host_name = hostname
@@ -132,6 +153,8 @@ class Server(SMTP):
             await hang(transport)
         if plan["does"] == "close":
             transport.abort()
+        if plan["does"] == "babble":
+            await self.babble()
         return plan["line"]
 
 

@@ -57,6 +57,10 @@ pub enum Command {
 pub enum Does<'a> {
     /// This answer instead of the usual one.
     Reply(&'a str),
+    /// The usual answer, and this with it in one piece, as somebody in between may add it.
+    Add(&'a str),
+    /// An answer without a line break and without an end.
+    Babble,
     /// No answer at all.
     Hang,
     /// The connection is closed without an answer.
@@ -205,6 +209,8 @@ impl Smtp {
         let command = format!("{command:?}").to_uppercase();
         let (does, line) = match does {
             Does::Reply(line) => ("reply", line),
+            Does::Add(line) => ("add", line),
+            Does::Babble => ("babble", ""),
             Does::Hang => ("hang", ""),
             Does::Close => ("close", ""),
         };

@@ -38,7 +38,7 @@ To take an incident: linedown ack NUMBER
 Worst first
 - Loja Centro 1 (5544*****9999): needs a new QR code, since 2026-11-23 11:02 -03, incident 8
 - Loja Centro 2 (5544*****9999): reason unknown, since 2026-11-23 11:02 -03, incident 9
-- i-3: back after 7 min, incident 10
+- i-3: back since 2026-11-23 11:09 -03, after 7 min, incident 10
 
 What to do
 1. New QR code: open the instance in the gateway's panel and read the code with the phone of the line.
@@ -182,15 +182,15 @@ fn good_news_is_not_the_worst() {
         (
             outages,
             [
-                "\n\nBack again\n- Loja Centro 1 (5544*****9999): back after 7 min, incident 8\n",
-                "\n\nDe volta\n- Loja Centro 1 (5544*****9999): voltou depois de 7 min, incidente 8\n",
+                "\n\nBack again\n- Loja Centro 1 (5544*****9999): back since 2026-11-23 14:09 UTC, after 7 min, incident 8\n",
+                "\n\nDe volta\n- Loja Centro 1 (5544*****9999): voltou em 23/11/2026 14:09 UTC, depois de 7 min, incidente 8\n",
             ],
         ),
         (
             notices,
             [
-                "\n\nRight again\n- Loja Centro 1 (5544*****9999): right again after 7 min, incident 8\n",
-                "\n\nDe volta ao normal\n- Loja Centro 1 (5544*****9999): normal de novo depois de 7 min, incidente 8\n",
+                "\n\nRight again\n- Loja Centro 1 (5544*****9999): right again since 2026-11-23 14:09 UTC, after 7 min, incident 8\n",
+                "\n\nDe volta ao normal\n- Loja Centro 1 (5544*****9999): normal de novo desde 23/11/2026 14:09 UTC, depois de 7 min, incidente 8\n",
             ],
         ),
     ] {

@@ -3,7 +3,7 @@
 use super::super::reader::Language;
 use super::super::samples;
 use super::texts;
-use crate::{Acknowledged, Kind, Notification, Reason};
+use crate::{Acknowledged, Again, Kind, Notification, Reason};
 
 /// Of so many lines, sent in time.
 fn digest(lines: usize) -> Notification {
@@ -47,8 +47,8 @@ Worst first
 - i-3: reason unknown, since 2026-11-23 14:02 UTC, incident 10
 - Loja Centro 7 (5544*****9999): reason unknown, since 2026-11-23 14:02 UTC, incident 14
 - Loja Centro 11 (5544*****9999): reason unknown, since 2026-11-23 14:02 UTC, incident 18
-- Loja Centro 5 (5544*****9999): back after 5 min, incident 12
-- Loja Centro 10 (5544*****9999): back after 5 min, incident 17
+- Loja Centro 5 (5544*****9999): back since 2026-11-23 14:07 UTC, after 5 min (needs a new QR code), incident 12
+- Loja Centro 10 (5544*****9999): back since 2026-11-23 14:07 UTC, after 5 min (phone unlinked or offline), incident 17
 
 What to do
 1. Blocked: open WhatsApp on the phone of the line and ask for a review there. Do not log in again and again.
@@ -85,8 +85,8 @@ As mais graves primeiro
 - i-3: motivo desconhecido, desde 23/11/2026 11:02 -03, incidente 10
 - Loja Centro 7 (5544*****9999): motivo desconhecido, desde 23/11/2026 11:02 -03, incidente 14
 - Loja Centro 11 (5544*****9999): motivo desconhecido, desde 23/11/2026 11:02 -03, incidente 18
-- Loja Centro 5 (5544*****9999): voltou depois de 5 min, incidente 12
-- Loja Centro 10 (5544*****9999): voltou depois de 5 min, incidente 17
+- Loja Centro 5 (5544*****9999): voltou em 23/11/2026 11:07 -03, depois de 5 min (precisa de um novo QR Code), incidente 12
+- Loja Centro 10 (5544*****9999): voltou em 23/11/2026 11:07 -03, depois de 5 min (celular desconectado ou sem internet), incidente 17
 
 O que fazer
 1. Bloqueada: abra o WhatsApp no celular da linha e peça uma análise ali mesmo. Não fique tentando entrar de novo.
@@ -176,9 +176,10 @@ fn what_other_sinks_gave_up_is_said() {
 }
 
 #[test]
-fn a_line_is_named_once_and_as_it_is_now() {
+fn a_line_counts_once_and_each_of_its_outages_is_told_once() {
     let mut digest = digest(2);
     let mut earlier = digest.items[0].clone();
+    (earlier.incident.id, earlier.incident.reason) = (5, Reason::NumberBlocked);
     earlier.incident.closed_at = Some(digest.at);
     digest.items.insert(0, earlier);
     let mut again = digest.items[1].clone();
@@ -186,7 +187,64 @@ fn a_line_is_named_once_and_as_it_is_now() {
     digest.items.push(again);
     let texts = texts(Language::English, "UTC");
     assert_eq!(texts.title(&digest), "🔴 2 lines are down: 1 needs a new QR code");
-    assert_eq!(texts.text(&digest).matches("\n- Loja Centro 1 ").count(), 1, "{}", texts.text(&digest));
+    let text = texts.text(&digest);
+    let told: Vec<_> = text.lines().filter(|line| line.starts_with("- Loja Centro 1 ")).collect();
+    assert_eq!(told.len(), 2, "{text}");
+    assert!(told[0].contains("since 2026-11-23 14:02 UTC, incident 8"), "{text}");
+    assert!(told[1].contains("after 7 min (number probably blocked by WhatsApp), incident 5"), "{text}");
+}
+
+#[test]
+fn of_one_line_all_outages_are_told() {
+    let mut digest = digest(1);
+    let mut later = digest.items[0].clone();
+    (later.incident.id, later.incident.reason) = (9, Reason::Other);
+    digest.items[0].incident.closed_at = Some(digest.at);
+    digest.items.push(later);
+    for (language, title, list) in [
+        (
+            Language::English,
+            "🔴 Loja Centro 1 is down: reason unknown",
+            "\n\nWhat happened\n- Loja Centro 1 (5544*****9999): reason unknown, since 2026-11-23 14:02 UTC, incident 9\n\
+             - Loja Centro 1 (5544*****9999): back since 2026-11-23 14:09 UTC, after 7 min (needs a new QR code), incident 8\n",
+        ),
+        (
+            Language::BrazilianPortuguese,
+            "🔴 Loja Centro 1 está fora do ar: motivo desconhecido",
+            "\n\nO que aconteceu\n- Loja Centro 1 (5544*****9999): motivo desconhecido, desde 23/11/2026 14:02 UTC, incidente 9\n",
+        ),
+    ] {
+        let text = texts(language, "UTC").text(&digest);
+        assert!(text.starts_with(&format!("{title}\n\n")) && text.contains(list), "{text}");
+    }
+}
+
+#[test]
+fn a_line_that_is_down_again_is_not_called_back() {
+    let mut digest = lines(&[None, None]);
+    let again = Again { incident: 40, reason: Reason::SessionExpired, opened_at: digest.at };
+    digest.items[0].incident.again = Some(again);
+    digest.incident = digest.items[0].incident.clone();
+    let (english, portuguese) = (texts(Language::English, "UTC"), texts(Language::BrazilianPortuguese, "UTC"));
+    assert_eq!(english.title(&digest), "🔴 1 line is down, 1 is back");
+    let text = english.text(&digest);
+    assert!(text.contains("1 line is disconnected from WhatsApp: 1 needs a new QR code."), "{text}");
+    assert!(
+        text.contains("was back at 2026-11-23 14:09 UTC, after 7 min, down again since 2026-11-23 14:09 UTC"),
+        "{text}"
+    );
+    assert!(portuguese.text(&digest).contains("fora do ar de novo desde 23/11/2026 14:09 UTC"));
+    let alone = |kind| {
+        let alone = Notification { kind, items: Vec::new(), ..digest.clone() };
+        [english.title(&alone), portuguese.title(&alone), english.text(&alone)]
+    };
+    for kind in [Kind::Resolved, Kind::Down, Kind::Steady] {
+        let [en, pt, text] = alone(kind);
+        assert_eq!(en, "🔴 Loja Centro 1 was back after 7 min, and is down again: needs a new QR code");
+        assert_eq!(pt, "🔴 Loja Centro 1 voltou depois de 7 min, mas caiu de novo: precisa de um novo QR Code");
+        assert!(text.contains("has been disconnected again since 2026-11-23 14:09 UTC: incident 40.\n"), "{text}");
+        assert!(!text.contains("Nothing more needs to be done") && !text.contains("It is connected again"), "{text}");
+    }
 }
 
 #[test]

@@ -162,14 +162,14 @@ fn folders_and_files_that_cannot_be_read_are_refused() {
     assert!(check(&keys).1[0].what.starts_with("cannot read the folder /nonexistent: "));
 
     let (_folder, texts, problems) = folder(&[("text.txt", &"x".repeat(200_000))]);
-    assert!(texts.is_none() && problems[0].what.ends_with("text.txt: longer than 100 KiB"), "{problems:?}");
+    assert!(texts.is_none() && problems[0].what.ends_with("text.txt: it is larger than 100 KiB"), "{problems:?}");
 
     let folder = tempfile::tempdir().unwrap();
     fs::create_dir(folder.path().join("title.txt")).unwrap();
     fs::write(folder.path().join("text.txt"), b"\xff").unwrap();
     let (texts, problems) = check(&TextKeys { templates: Some(folder.path().to_owned()), ..TextKeys::default() });
     assert!(texts.is_none());
-    assert!(problems[0].what.contains("text.txt: stream did not contain valid UTF-8"), "{problems:?}");
+    assert!(problems[0].what.contains("text.txt: it is not valid UTF-8"), "{problems:?}");
     assert!(problems[1].what.contains("title.txt: not a file"), "{problems:?}");
 }
 

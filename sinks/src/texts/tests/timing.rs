@@ -64,7 +64,7 @@ fn escalation_in_english() {
     assert_eq!(
         texts(Language::English, "UTC").text(&after_four_hours(Kind::Escalation, Reason::DeviceDisconnected)),
         "\
-🔴 Loja Centro is down and nobody has answered for 4 h: phone unlinked or offline
+🔴 Loja Centro has been down for 4 h and nobody has taken it: phone unlinked or offline
 
 You are told because nobody has acknowledged this outage.
 
@@ -158,7 +158,7 @@ fn escalation_in_portuguese() {
         texts(Language::BrazilianPortuguese, "America/Sao_Paulo")
             .text(&after_four_hours(Kind::Escalation, Reason::DeviceDisconnected)),
         "\
-🔴 Loja Centro está fora do ar e ninguém responde há 4 h: celular desconectado ou sem internet
+🔴 Loja Centro está fora do ar há 4 h e ninguém assumiu: celular desconectado ou sem internet
 
 Você está recebendo este aviso porque ninguém assumiu o problema.
 

@@ -192,3 +192,28 @@ async fn who_takes_a_line_that_flaps_brings_nobody_word_that_it_is_back() {
     assert_eq!(life.deliver_all("slack", 60).await, []);
     assert_eq!(life.deliver_all("slack", 200).await, [Kind::Steady]);
 }
+
+/// A line that flaps while the clock is 5000 seconds ahead, and goes on when that is mended.
+#[tokio::test]
+async fn a_clock_that_is_set_back_ends_no_flapping_and_lengthens_none() {
+    let life = Life::by(to_slack());
+    let change = async |kind, second| {
+        // No gateway's clock is set back with ours.
+        let event = Event { gateway_at: None, stamp: None, ..Life::event("A", kind, Reason::Other, second) };
+        life.store.accept(event, "{}".into(), Arc::clone(&life.routing)).await.unwrap();
+    };
+    for second in [5000, 5020, 5040] {
+        change(EventKind::Disconnected, second).await;
+        life.deliver_all("slack", second).await;
+        change(EventKind::Connected, second + 5).await;
+        life.deliver_all("slack", second + 5).await;
+    }
+    while life.store.set_back(from_millis(70_000), 1).await.unwrap() > 0 {}
+    change(EventKind::Disconnected, 80).await;
+    assert_eq!(life.deliver_all("slack", 80).await, [], "they know that it flaps");
+    change(EventKind::Connected, 85).await;
+    assert_eq!(life.deliver_all("slack", 184).await, []);
+    assert_eq!(life.deliver_all("slack", 185).await, [Kind::Steady]);
+    change(EventKind::Disconnected, 300).await;
+    assert_eq!(life.deliver_all("slack", 300).await, [Kind::Down], "as any other");
+}

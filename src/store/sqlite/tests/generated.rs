@@ -81,6 +81,8 @@ struct World<'s> {
     last: Option<Event>,
     in_hand: Vec<(String, Due)>,
     told: Vec<Told>,
+    /// What a person had sent again, whatever has become of the outage.
+    sent_again: BTreeSet<i64>,
     past: BTreeMap<i64, Past>,
     silences: Vec<Silenced>,
 }
@@ -104,6 +106,7 @@ impl<'s> World<'s> {
             last: None,
             in_hand: Vec::new(),
             told: Vec::new(),
+            sent_again: BTreeSet::new(),
             past: BTreeMap::new(),
             silences: Vec::new(),
         }
@@ -167,6 +170,11 @@ impl<'s> World<'s> {
                 let now = from_millis(self.now * 1000);
                 let life = self.life();
                 life.store.give_up(SINKS[*sink], now, "unreachable", now, Arc::clone(&life.routing)).await.unwrap();
+            }
+            Step::Retry => {
+                let now = from_millis(self.now * 1000);
+                let retried = self.life().store.retry(Which::Dead { sink: None }, now).await.unwrap();
+                self.sent_again.extend(retried.notifications);
             }
         }
         self.check_held().await
@@ -410,6 +418,7 @@ proptest! {
             world.live(&Step::Finish(Ending::Delivered)).await?;
             world.settle_down().await?;
             invariants::reminders_are_ahead(&world).await?;
+            invariants::who_knows_hears_who_took_it(&world).await?;
             world.end().await?;
             invariants::hold(&world).await
         })?;

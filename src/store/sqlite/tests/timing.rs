@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use linedown_sinks::Notification;
+
 use super::*;
 use crate::rule::Rule;
 use crate::store::Acknowledgement;
@@ -10,7 +12,7 @@ use crate::store::view::SilenceRow;
 const MINUTE: i64 = 60;
 const HOUR: i64 = 3600;
 
-fn to_slack() -> Rule {
+pub(super) fn to_slack() -> Rule {
     rule("all", "{}", &["slack"], false)
 }
 
@@ -34,7 +36,7 @@ impl Life {
         self.store.silence(row).await.unwrap()
     }
 
-    async fn storm(&self, lines: std::ops::Range<i64>, kind: EventKind, second: i64) {
+    pub(super) async fn storm(&self, lines: std::ops::Range<i64>, kind: EventKind, second: i64) {
         for line in lines {
             self.webhook_of(&format!("line {line}"), kind, Reason::Other, second).await;
         }
@@ -139,6 +141,46 @@ async fn what_is_taken_is_not_mentioned_again() {
         life.states(1).await,
         pairs(&[("down", "delivered"), ("reminder", "withdrawn"), ("acknowledged", "delivered")])
     );
+}
+
+/// Told an hour after the beginning that it is still down, when somebody takes it.
+async fn reminded_while_it_is_taken() -> (Life, Due) {
+    let life = Life::by(Rule { remind: vec![Duration::from_hours(1)], ..to_slack() });
+    life.down(0).await;
+    assert_eq!(life.deliver_all("slack", 1).await, [Kind::Down]);
+    let reminder = life.lease("slack", HOUR).await.remove(0);
+    life.store.acknowledge(1, "ana", "a test", from_millis((HOUR + 1) * 1000)).await.unwrap();
+    assert_eq!(life.deliver_all("slack", HOUR + 2).await, [], "nothing is added while it is unknown what they heard");
+    (life, reminder)
+}
+
+#[tokio::test]
+async fn who_has_a_message_on_its_way_when_it_is_taken_hears_of_that_afterwards() {
+    for outcome in [Outcome::Delivered("ok".into()), dead()] {
+        let (life, reminder) = reminded_while_it_is_taken().await;
+        assert!(life.settle(&reminder, HOUR + 4, outcome).await.sinks.contains("slack"));
+        assert_eq!(life.deliver_all("slack", HOUR + 4).await, [Kind::Acknowledged]);
+        assert_eq!(life.deliver_all("slack", 100 * HOUR).await, []);
+    }
+}
+
+#[tokio::test]
+async fn what_would_be_tried_again_when_it_is_taken_gives_way_to_word_of_that() {
+    let (life, reminder) = reminded_while_it_is_taken().await;
+    let due_at = from_millis((HOUR + 9) * 1000);
+    life.settle(&reminder, HOUR + 4, Outcome::Again { kind: FailureKind::Busy, why: "503".into(), due_at }).await;
+    assert_eq!(life.deliver_all("slack", HOUR + 9).await, [Kind::Acknowledged]);
+    assert_eq!(life.deliver_all("slack", 100 * HOUR).await, []);
+}
+
+#[tokio::test]
+async fn who_hears_first_what_was_on_its_way_when_it_was_taken_hears_of_that_too() {
+    let life = Life::with(&["slack"]);
+    life.down(0).await;
+    let first = life.lease("slack", 1).await.remove(0);
+    life.store.acknowledge(1, "ana", "a test", from_millis(2000)).await.unwrap();
+    life.settle(&first, 3, Outcome::Delivered("ok".into())).await;
+    assert_eq!(life.deliver_all("slack", 4).await, [Kind::Acknowledged]);
 }
 
 #[tokio::test]
@@ -258,6 +300,35 @@ async fn an_outage_of_a_clock_that_was_ahead_is_reminded_of_in_time() {
     while life.store.set_back(now, 1).await.unwrap() > 0 {}
     assert_eq!(life.deliver_all("slack", HOUR).await, [Kind::Down]);
     assert_eq!(life.deliver_all("slack", 2 * HOUR).await, [Kind::Reminder]);
+}
+
+/// As of a machine that does not know the time until it is connected.
+#[tokio::test]
+async fn a_clock_that_is_wrong_for_a_while_changes_no_outage() {
+    let life = Life::by(Rule { remind: vec![Duration::from_hours(1)], ..to_slack() });
+    let day = 24 * HOUR;
+    life.down(40 * day).await;
+    assert_eq!(life.deliver_all("slack", 40 * day).await, [Kind::Down]);
+    while life.store.set_back(from_millis(10 * day * 1000), 1).await.unwrap() > 0 {}
+    let due = life.lease("slack", 40 * day + HOUR).await;
+    let Notification { kind, incident, .. } = &due[0].notification;
+    assert_eq!((*kind, incident.opened_at), (Kind::Reminder, from_millis(40 * day * 1000)));
+    life.up(40 * day + 2 * HOUR).await;
+    let incident = life.store.incident(1).await.unwrap().unwrap().incident;
+    assert_eq!(incident.closed_at, Some(from_millis((40 * day + 2 * HOUR) * 1000)));
+    assert_eq!(incident.opened_at, from_millis(40 * day * 1000));
+}
+
+#[tokio::test]
+async fn whom_a_worse_reason_concerns_waits_no_longer_for_a_clock_that_was_ahead() {
+    let bad =
+        Rule { hold: Some(Duration::from_mins(1)), ..rule("bad", r#"{"reason":"number-blocked"}"#, &["slack"], false) };
+    let life = Life::by(bad);
+    life.down(5 * HOUR).await;
+    while life.store.set_back(from_millis(HOUR * 1000), 1).await.unwrap() > 0 {}
+    life.webhook(EventKind::Disconnected, Reason::NumberBlocked, HOUR).await;
+    assert_eq!(life.deliver_all("slack", HOUR + 59).await, []);
+    assert_eq!(life.deliver_all("slack", HOUR + 60).await, [Kind::Down]);
 }
 
 /// As when a sink is down for hours.

@@ -47,15 +47,38 @@ pub(super) async fn reminders_are_ahead(world: &World<'_>) -> Result<(), TestCas
     Ok(())
 }
 
+/// Whoever was told of an outage that goes on hears that somebody has taken it.
+pub(super) async fn who_knows_hears_who_took_it(world: &World<'_>) -> Result<(), TestCaseError> {
+    let rows = rows(world).await;
+    for told in world.told.iter().filter(|told| !told.closed && !jumps(world)) {
+        let past = &world.past[&told.incident];
+        let Some(taken) = past.acknowledged.filter(|_| past.closed_heard.is_none()) else { continue };
+        let heard = world.told.iter().any(|other| {
+            (other.incident, &other.sink, &other.recipient) == (told.incident, &told.sink, &told.recipient)
+                && other.at >= taken
+        });
+        let will_hear = rows.iter().any(|row| {
+            let later = matches!(row.kind.as_str(), "reminder" | "escalation") && row.tries == 0;
+            (row.incident, &row.sink, &row.recipient) == (told.incident, &told.sink, &told.recipient)
+                && (row.kind == "acknowledged" || (row.state == "pending" && !later))
+        });
+        prop_assert!(heard || will_hear, "they do not hear who took it: {:?} {:?}", told, rows);
+    }
+    Ok(())
+}
+
 /// What must be true when the story has ended.
 pub(super) async fn hold(world: &World<'_>) -> Result<(), TestCaseError> {
     let rows = rows(world).await;
     for row in &rows {
         prop_assert!(row.state != "pending", "not settled: {:?}", row);
     }
+    let mut names = BTreeMap::new();
     for told in &world.told {
         a_rule_names(world, told)?;
         not_before_its_time(world, told)?;
+        let first = names.entry(&told.message).or_insert(told);
+        prop_assert_eq!((first.at, first.attempt), (told.at, told.attempt), "two messages of one name: {:?}", told);
     }
     for (id, past) in &world.past {
         prop_assert!(past.closed_at.is_some());
@@ -107,7 +130,9 @@ fn not_before_its_time(world: &World<'_>, told: &Told) -> Result<(), TestCaseErr
 
 /// (A clock that was set back makes it look so where it is not so.)
 fn told_after_it_was_taken(world: &World<'_>, told: &Told, taken: i64) -> bool {
-    told.at > taken && !jumps(world) && !told.closed
+    let number = told.message.split('.').next().and_then(|number| number.parse().ok());
+    let sent_again = number.is_some_and(|number: i64| world.sent_again.contains(&number));
+    told.at > taken && !jumps(world) && !told.closed && !sent_again
 }
 
 /// Whether moments cannot be compared, because the daemon's clock jumps.

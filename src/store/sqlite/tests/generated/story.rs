@@ -75,6 +75,8 @@ pub(super) enum Step {
     Silence(Option<usize>, i64),
     EndSilence,
     GiveUp(usize),
+    /// All that was given up is sent again.
+    Retry,
 }
 
 #[derive(Clone, Debug)]
@@ -112,7 +114,7 @@ impl Plan {
     pub(super) fn has_a_say(&self, kind: Kind, sink: &str) -> bool {
         let by_step = self.escalate.iter().flat_map(|(_, sinks)| sinks).any(|named| SINKS[*named] == sink);
         match kind {
-            Kind::Down | Kind::Reminder => self.tells(sink),
+            Kind::Down | Kind::Reminder | Kind::Flapping | Kind::Steady => self.tells(sink),
             Kind::Escalation => by_step,
             _ => by_step || self.tells(sink),
         }
@@ -254,6 +256,7 @@ fn step() -> impl Strategy<Value = Step> {
             .prop_map(|(line, seconds)| Step::Silence(line, seconds)),
         1 => Just(Step::EndSilence),
         1 => (0_usize..3).prop_map(Step::GiveUp),
+        1 => Just(Step::Retry),
     ]
 }
 

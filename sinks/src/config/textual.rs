@@ -1,0 +1,60 @@
+//! Values from environment variables: always text there, whatever is wanted.
+
+use std::collections::BTreeSet;
+
+use serde_json::Value;
+
+use super::find;
+use super::path::{Key, Path};
+
+/// Those of one section, by the keys below it.
+pub(super) struct Textual<'e> {
+    places: Vec<&'e [Key]>,
+    /// Texts that were taken for lists or tables.
+    taken: Vec<(&'e [Key], String)>,
+}
+
+impl<'e> Textual<'e> {
+    /// Takes a text that is written as a list or a table, in JSON, for one: where both are wanted, that is meant.
+    pub(super) fn take(places: &'e BTreeSet<Path>, section: &Path, value: &mut Value) -> Self {
+        let below = places.range(section..).map_while(|path| path.0.strip_prefix(&*section.0));
+        let mut textual = Self { places: below.collect(), taken: Vec::new() };
+        for place in &textual.places {
+            let Some(found) = find(value, place) else { continue };
+            let read = found.as_str().and_then(read).filter(|read| read.is_array() || read.is_object());
+            if let Some(read) = read
+                && let Value::String(text) = std::mem::replace(found, read)
+            {
+                textual.taken.push((place, text));
+            }
+        }
+        textual
+    }
+
+    /// Mends what is of a wrong type only because variables are text: reads a number or a truth value, or gives a text
+    /// back that was taken for something else. Whether there was something to mend.
+    pub(super) fn mend(&mut self, value: &mut Value, place: &Path, what: &str) -> bool {
+        let place = place.0.as_slice();
+        let mended = if what.starts_with("invalid type: string") && self.places.contains(&place) {
+            find(value, place)
+                .and_then(|found| read(found.as_str()?))
+                .filter(|read| read.is_number() || read.is_boolean())
+        } else if what.starts_with("invalid type: sequence") || what.starts_with("invalid type: map") {
+            let taken = self.taken.iter().position(|(taken, _)| *taken == place);
+            taken.map(|index| Value::String(self.taken.swap_remove(index).1))
+        } else {
+            None
+        };
+        match (mended, find(value, place)) {
+            (Some(mended), Some(found)) => {
+                *found = mended;
+                true
+            }
+            _ => false,
+        }
+    }
+}
+
+fn read(text: &str) -> Option<Value> {
+    serde_json::from_str(text.trim()).ok()
+}

@@ -1,0 +1,65 @@
+//! TLS with a relay, and what keeps it from beginning.
+
+use std::io::{self, ErrorKind};
+use std::sync::Arc;
+
+use rustls::pki_types::{CertificateDer, ServerName};
+use rustls::{ClientConfig, RootCertStore};
+use tokio::net::TcpStream;
+use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
+
+use super::server::Encryption;
+use crate::{BuildError, Failure, FailureKind};
+
+/// TLS with one relay.
+pub(super) struct Tls {
+    connector: TlsConnector,
+    name: ServerName<'static>,
+}
+
+impl Tls {
+    /// Trusts the system's authorities (or those in `$SSL_CERT_FILE`) and `others`.
+    pub(super) fn new(name: ServerName<'static>, others: &[CertificateDer<'static>]) -> Result<Self, BuildError> {
+        let failed = |error: rustls::Error| BuildError(format!("TLS cannot be set up: {error}"));
+        let mut authorities = RootCertStore::empty();
+        authorities.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+        for other in others {
+            authorities.add(other.clone()).map_err(failed)?;
+        }
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let config = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions();
+        let config = config.map_err(failed)?.with_root_certificates(authorities).with_no_client_auth();
+        Ok(Self { connector: Arc::new(config).into(), name })
+    }
+
+    /// Encrypts a connection.
+    pub(super) async fn begin(&self, stream: TcpStream) -> io::Result<TlsStream<TcpStream>> {
+        self.connector.connect(self.name.clone(), stream).await
+    }
+}
+
+/// What kept TLS from beginning: from the start, or after a relay has agreed to it in the clear.
+pub(super) fn failure(error: &io::Error, (host, port): &(String, u16), encryption: &Encryption) -> Failure {
+    use rustls::Error::{InvalidCertificate, InvalidMessage};
+    let why = error.to_string();
+    let what = match error.get_ref().and_then(|error| error.downcast_ref()) {
+        Some(InvalidCertificate(_)) if why.contains("CaUsedAsEndEntity") => {
+            "shows the certificate of an authority as its own; give it one of a server (openssl: -addext \
+             basicConstraints=critical,CA:FALSE)"
+                .to_owned()
+        }
+        Some(InvalidCertificate(_)) => {
+            format!("is not trusted ({why}); correct the name in `server`, or name its authority in `ca`")
+        }
+        Some(InvalidMessage(_)) if matches!(encryption, Encryption::StartTls(_)) => {
+            format!("agreed to TLS and went on without it ({why}): somebody may be answering in its place")
+        }
+        Some(InvalidMessage(_)) => {
+            format!("does not speak TLS from the start ({why}); smtps:// is for port 465, smtp:// for 587")
+        }
+        None if error.kind() == ErrorKind::UnexpectedEof => "closed the connection when TLS was to begin".to_owned(),
+        _ => format!("cannot begin TLS: {why}"),
+    };
+    Failure::new(FailureKind::Unreachable, format!("{host}:{port} {what}"))
+}

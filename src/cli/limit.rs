@@ -1,0 +1,49 @@
+//! `--limit`: how much of a list is shown.
+
+use clap::builder::RangedU64ValueParser;
+
+use crate::store::view::MOST;
+
+/// Rows shown without `--limit`.
+const SHOWN: usize = 100;
+
+#[derive(Clone, Copy, Debug, clap::Args)]
+pub(super) struct Limit {
+    /// At most so many, the latest first
+    #[arg(long, value_name = "N", default_value_t = SHOWN, value_parser = RangedU64ValueParser::<usize>::new().range(1..=MOST as u64))]
+    limit: usize,
+}
+
+impl Limit {
+    /// How many rows to ask for: one more, to know whether there are more.
+    pub(super) fn asked_for(self) -> usize {
+        self.limit + 1
+    }
+
+    /// Takes away what is more than is shown; answers what to say of that.
+    pub(super) fn cut<T>(self, rows: &mut Vec<T>) -> Option<String> {
+        let more = rows.len() > self.limit;
+        rows.truncate(self.limit);
+        let advice = if self.limit < MOST { "more with --limit" } else { "there are more" };
+        more.then(|| format!("the latest {}; {advice}\n", self.limit))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_said_of_a_cut_is_so() {
+        for (limit, rows, shown, said) in [
+            (2, 1, 1, None),
+            (2, 2, 2, None),
+            (2, 3, 2, Some("the latest 2; more with --limit\n")),
+            (MOST, MOST + 1, MOST, Some("the latest 10000; there are more\n")),
+        ] {
+            let mut rows = vec![(); rows];
+            assert_eq!(Limit { limit }.cut(&mut rows).as_deref(), said);
+            assert_eq!(rows.len(), shown);
+        }
+    }
+}

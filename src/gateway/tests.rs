@@ -1,0 +1,164 @@
+//! Those who ask gateways on a schedule, over a real store: also one that fails for a while.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use linedown_sinks::Reason;
+use tokio::sync::watch;
+use tokio::time::{Instant, sleep};
+
+use super::auditor::Auditor;
+use super::notices::Notices;
+use super::patrol::{Orders, Patrol};
+use super::{Access, Audit, Line, Watched};
+use crate::delivery::Delivery;
+use crate::metrics::Metrics;
+use crate::rule::Routing;
+use crate::server::hook::{Hook, HookSettings};
+use crate::store::{Sqlite, Store};
+
+const MINUTE: Duration = Duration::from_mins(1);
+
+/// So many looks take minutes: what is waited for has happened by then, or never does.
+const LOOKS: usize = 1_000_000;
+
+/// Nobody audits.
+fn orders(lines: &[&str], every: Option<Duration>) -> Orders {
+    let line = |name: &&str| Line { instance: (**name).into(), token: "t".into() };
+    let lines = lines.iter().map(line).collect();
+    // Nobody listens there.
+    let api = "http://127.0.0.1:1".parse().unwrap();
+    let watch = every.map(|every| Watched { every, ..Watched::default() });
+    let audit = Audit { every: None, ..Audit::default() };
+    let access = Access { api, client_token: None, partner_token: None, lines, watch, audit };
+    Orders { access: Arc::new(access), addresses: None }
+}
+
+/// A store, and the hook that findings go through.
+struct House {
+    store: Arc<dyn Store>,
+    hook: Arc<Hook>,
+    path: PathBuf,
+    _folder: tempfile::TempDir,
+}
+
+impl House {
+    fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("x.db");
+        let store: Arc<dyn Store> = Arc::new(Sqlite::open(&path).unwrap());
+        let routing = Arc::new(ArcSwap::from_pointee(Routing::default()));
+        let metrics = Arc::<Metrics>::default();
+        let delivery =
+            Arc::new(Delivery::new(Arc::clone(&store), Arc::clone(&routing), Arc::clone(&metrics), Arc::default()));
+        let (settings, kept) = (HookSettings::default(), Arc::clone(&store));
+        let hook = Arc::new(Hook::new(settings, routing, kept, delivery, metrics, Arc::default(), None));
+        Self { store, hook, path, _folder: folder }
+    }
+
+    async fn begin(&self, reason: Reason, name: &str) {
+        Notices::new(&self.hook, "z-api", reason).begin(name, None).await.unwrap();
+    }
+
+    async fn wait_until_open(&self, reason: Reason, expected: &[&str]) {
+        for _ in 0..LOOKS {
+            let open = self.store.open("z-api", reason, None).await.unwrap();
+            if open.iter().eq(expected) {
+                return;
+            }
+            sleep(Duration::from_secs(1)).await;
+        }
+        panic!("{reason:?} is never open of {expected:?} alone");
+    }
+
+    /// Has the store fail until what is answered is called.
+    fn fail(&self) -> impl FnOnce() + use<> {
+        let other = rusqlite::Connection::open(&self.path).unwrap();
+        other.execute_batch("ALTER TABLE line RENAME TO away").unwrap();
+        move || other.execute_batch("ALTER TABLE away RENAME TO line").unwrap()
+    }
+
+    /// Whether the store works, as of what others have asked of it so far: it takes one after the other.
+    async fn works(&self) -> bool {
+        let probe = Notices::new(&self.hook, "probe", Reason::Expiring);
+        let mut works = true;
+        for _ in 0..10 {
+            works &= probe.begin("probe", None).await.is_ok();
+            works &= self.store.open("z-api", Reason::Expiring, None).await.is_ok();
+        }
+        works
+    }
+}
+
+/// What was told before the start is known once the store says so, and ended.
+#[tokio::test(start_paused = true)]
+async fn a_store_that_fails_at_the_start_is_asked_again_what_was_told() {
+    let house = House::new();
+    house.begin(Reason::GatewayUnreachable, "127.0.0.1").await;
+    let mend = house.fail();
+    let (_sender, receiver) = watch::channel(orders(&["A"], None));
+    let (stop, stopped) = watch::channel(false);
+    let patrol = tokio::spawn(Patrol::new("z-api".into(), Arc::clone(&house.hook), receiver, stopped).run());
+    assert!(!house.works().await);
+    mend();
+    house.wait_until_open(Reason::GatewayUnreachable, &[]).await;
+    stop.send_replace(true);
+    patrol.await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_store_that_fails_when_nobody_asks_any_more_is_told_again_that_the_trouble_is_over() {
+    let house = House::new();
+    house.begin(Reason::GatewayUnreachable, "127.0.0.1").await;
+    let (sender, receiver) = watch::channel(orders(&["A"], Some(MINUTE)));
+    let (stop, stopped) = watch::channel(false);
+    let patrol = tokio::spawn(Patrol::new("z-api".into(), Arc::clone(&house.hook), receiver, stopped).run());
+    assert!(house.works().await, "the patrol knows what was told");
+    let mend = house.fail();
+    sender.send_replace(orders(&["A"], None));
+    assert!(!house.works().await);
+    mend();
+    house.wait_until_open(Reason::GatewayUnreachable, &[]).await;
+    stop.send_replace(true);
+    patrol.await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_store_that_fails_when_nobody_audits_any_more_is_told_again_that_all_is_right() {
+    let house = House::new();
+    house.begin(Reason::WebhookDrift, "A").await;
+    let mend = house.fail();
+    let (_sender, receiver) = watch::channel(orders(&["A"], None));
+    let (stop, stopped) = watch::channel(false);
+    let auditor = tokio::spawn(Auditor::new("z-api".into(), Arc::clone(&house.hook), receiver, stopped).run());
+    assert!(!house.works().await);
+    mend();
+    house.wait_until_open(Reason::WebhookDrift, &[]).await;
+    stop.send_replace(true);
+    auditor.await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_gateway_that_is_silent_for_long_is_one_trouble_until_nobody_asks_it() {
+    let house = House::new();
+    let (sender, receiver) = watch::channel(orders(&["A", "B", "C"], Some(MINUTE)));
+    let (stop, stopped) = watch::channel(false);
+    let begun = Instant::now();
+    let patrol = tokio::spawn(Patrol::new("z-api".into(), Arc::clone(&house.hook), receiver, stopped).run());
+
+    let unreachable = Reason::GatewayUnreachable;
+    house.wait_until_open(unreachable, &["127.0.0.1"]).await;
+    // Not how much later: the paused clock runs ahead of a store that has a thread of its own.
+    assert!(begun.elapsed() >= MINUTE * 10, "{:?}", begun.elapsed());
+    assert_eq!(house.store.incidents(false, 10).await.unwrap().len(), 1, "and no line has an outage");
+    sender.send_replace(orders(&["A", "B", "C"], None));
+    house.wait_until_open(unreachable, &[]).await;
+    sender.send_replace(orders(&["A", "B"], Some(MINUTE)));
+    house.wait_until_open(unreachable, &["127.0.0.1"]).await;
+    drop(sender);
+    patrol.await.unwrap();
+    house.wait_until_open(unreachable, &[]).await;
+    drop(stop);
+}

@@ -1,0 +1,78 @@
+//! What a person sends again.
+
+use super::timing::to_slack;
+use super::*;
+use crate::rule::Rule;
+
+impl Life {
+    /// Lines 1 to 5 go down and are told in one message, which is in hand at the second 61; its first notification is 2.
+    async fn a_digest_in_hand() -> (Self, Due) {
+        let life = Self::by(Rule { group_interval: Duration::from_mins(1), ..to_slack() });
+        life.storm(0..1, EventKind::Disconnected, 1).await;
+        assert_eq!(life.deliver_all("slack", 1).await, [Kind::Down]);
+        life.storm(1..6, EventKind::Disconnected, 5).await;
+        let due = life.lease("slack", 61).await.remove(0);
+        assert_eq!((due.notification.id, due.covers.len()), (2, 5));
+        (life, due)
+    }
+
+    async fn retry(&self, which: Which, second: i64) -> Vec<i64> {
+        self.store.retry(which, from_millis(second * 1000)).await.unwrap().notifications.into_iter().collect()
+    }
+}
+
+#[tokio::test]
+async fn whichever_of_a_digest_is_sent_again_it_is_the_same_message_again() {
+    for one in [2, 4] {
+        let (life, first) = Life::a_digest_in_hand().await;
+        let these = || Which::These(vec![one]);
+        assert_eq!(life.retry(these(), 62).await, [0; 0], "it is on its way");
+        let again = Outcome::Again { kind: FailureKind::Unreachable, why: "gone".into(), due_at: from_millis(100_000) };
+        life.settle(&first, 63, again).await;
+        assert_eq!(life.retry(these(), 64).await, [2, 3, 4, 5, 6]);
+        let second = life.lease("slack", 64).await;
+        assert_eq!(second.len(), 1);
+        assert_eq!((second[0].notification.key(), &second[0].covers), (first.notification.key(), &first.covers));
+        life.settle(&second[0], 65, Outcome::Delivered("ok".into())).await;
+        assert_eq!(life.deliver_all("slack", 200).await, [], "nothing of it is left");
+    }
+}
+
+#[tokio::test]
+async fn tries_are_counted_anew_from_when_it_is_sent_again() {
+    let life = Life::with(&["slack"]);
+    life.down(1).await;
+    let tried = async |second: i64| {
+        let due = life.lease("slack", second).await.remove(0);
+        let due_at = from_millis((second + 1) * 1000);
+        life.settle(&due, second, Outcome::Again { kind: FailureKind::Busy, why: "503".into(), due_at }).await;
+        (due.notification.attempt, due.tries)
+    };
+    assert_eq!([tried(1).await, tried(2).await, tried(3).await], [(1, 1), (2, 2), (3, 3)]);
+    life.retry(Which::These(vec![1]), 50).await;
+    assert_eq!([tried(50).await, tried(51).await], [(4, 1), (5, 2)]);
+}
+
+#[tokio::test]
+async fn a_dead_digest_that_is_sent_again_is_one_message() {
+    let (life, first) = Life::a_digest_in_hand().await;
+    life.settle(&first, 62, dead()).await;
+    assert_eq!(life.retry(Which::Dead { sink: Some("slack".into()) }, 70).await, [2, 3, 4, 5, 6]);
+    let second = life.lease("slack", 70).await;
+    assert_eq!(second.len(), 1);
+    let notification = &second[0].notification;
+    assert_eq!((notification.key(), notification.items.len()), (first.notification.key(), 5));
+}
+
+#[tokio::test]
+async fn what_of_a_digest_has_arrived_is_not_sent_again_with_the_rest() {
+    let (life, first) = Life::a_digest_in_hand().await;
+    let (arrived, lost) = first.covers.split_at(2);
+    for (notifications, outcome) in [(arrived, Outcome::Delivered("ok".into())), (lost, dead())] {
+        let settlement = Settlement { notifications: notifications.to_vec(), at: from_millis(62_000), outcome };
+        life.store.settle(settlement, Arc::clone(&life.routing)).await.unwrap();
+    }
+    assert_eq!(life.retry(Which::These(vec![2]), 70).await, [0; 0], "it has arrived");
+    assert_eq!(life.retry(Which::These(vec![6]), 70).await, [4, 5, 6]);
+    assert_eq!(life.lease("slack", 70).await[0].covers, [4, 5, 6]);
+}
