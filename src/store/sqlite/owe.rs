@@ -98,12 +98,11 @@ pub(super) fn changed(
     basis: &Basis<'_>,
 ) -> rusqlite::Result<Vec<Owed>> {
     let Basis { routing, now, .. } = *basis;
+    let incident = &begun(incident, now);
     let people = people::of(connection, incident.id)?;
     let mut owed = Vec::new();
     if change == Change::Worsened {
-        // By a clock that was set back since, it may have begun later than now.
-        let begun = Incident { opened_at: incident.opened_at.min(now), ..incident.clone() };
-        for new in routing.owed_anew(&begun, &as_it_was(connection, &begun)?) {
+        for new in routing.owed_anew(incident, &as_it_was(connection, incident)?) {
             let person = people.get(&(new.sink.clone(), new.recipient.clone()));
             match (new.kind, person) {
                 (Kind::Escalation, _) if incident.acknowledged.is_some() => {}
@@ -125,6 +124,11 @@ pub(super) fn changed(
     });
     owed.extend(routing.without_echoes(news.collect()));
     Ok(owed)
+}
+
+/// By a clock that was set back since, an incident may have begun later than now. What it makes owed counts from now then.
+pub(super) fn begun(incident: &Incident, now: Timestamp) -> Incident {
+    Incident { opened_at: incident.opened_at.min(now), ..incident.clone() }
 }
 
 /// An incident that got worse, as it was at its beginning and each time that it got worse since, but for now.

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use linedown_sinks::Incident;
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
-use super::owe::Basis;
+use super::owe::{Basis, begun};
 use super::row;
 use crate::clock::from_millis;
 use crate::rule::timing::QUIET_HOURS;
@@ -60,6 +60,7 @@ pub(super) fn hasten(
     basis: &Basis<'_>,
 ) -> rusqlite::Result<Vec<(Timestamp, String)>> {
     let Basis { routing, now, .. } = *basis;
+    let incident = &begun(incident, now);
     let query = format!("SELECT {COLUMNS} FROM notification WHERE incident = ? AND state = 'pending'");
     let mut statement = connection.prepare_cached(&query)?;
     let waiting: Vec<Waiting> =
