@@ -97,12 +97,14 @@ mod tests {
         let connection = Connection::open_in_memory().expect("a store");
         connection.execute_batch("CREATE TABLE kept (number)").expect("a table");
         let writer = Writer::start(connection, None, Damage::of(None), Box::new(|_| ())).expect("a thread");
-        let (let_go, stuck) = channel::<()>();
+        let ((begun, begins), (let_go, stuck)) = (channel(), channel::<()>());
         let mut first = Box::pin(writer.write(move |_| {
+            let _ = begun.send(());
             let _ = stuck.recv();
             Ok(())
         }));
         assert!(first.as_mut().now_or_never().is_none());
+        begins.recv().expect("it is at work: what comes now is another batch");
         let keep = |number: i64| {
             writer.write(move |connection| connection.execute("INSERT INTO kept VALUES (?)", [number]).map(|_| ()))
         };

@@ -165,11 +165,11 @@ async fn who_has_a_message_on_its_way_when_it_is_taken_hears_of_that_afterwards(
 }
 
 #[tokio::test]
-async fn who_is_told_by_a_later_try_that_it_is_taken_is_not_told_twice() {
+async fn what_would_be_tried_again_when_it_is_taken_gives_way_to_word_of_that() {
     let (life, reminder) = reminded_while_it_is_taken().await;
     let due_at = from_millis((HOUR + 9) * 1000);
     life.settle(&reminder, HOUR + 4, Outcome::Again { kind: FailureKind::Busy, why: "503".into(), due_at }).await;
-    assert_eq!(life.deliver_all("slack", HOUR + 9).await, [Kind::Reminder]);
+    assert_eq!(life.deliver_all("slack", HOUR + 9).await, [Kind::Acknowledged]);
     assert_eq!(life.deliver_all("slack", 100 * HOUR).await, []);
 }
 

@@ -114,7 +114,7 @@ impl Plan {
     pub(super) fn has_a_say(&self, kind: Kind, sink: &str) -> bool {
         let by_step = self.escalate.iter().flat_map(|(_, sinks)| sinks).any(|named| SINKS[*named] == sink);
         match kind {
-            Kind::Down | Kind::Reminder => self.tells(sink),
+            Kind::Down | Kind::Reminder | Kind::Flapping | Kind::Steady => self.tells(sink),
             Kind::Escalation => by_step,
             _ => by_step || self.tells(sink),
         }
