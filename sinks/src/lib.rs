@@ -58,6 +58,11 @@ pub trait Settings: Send + Sync {
         None
     }
 
+    /// The labels of a line that the sink sends to, each with the place in the config that names it.
+    fn labels(&self) -> Vec<(Path, String)> {
+        Vec::new()
+    }
+
     /// The message as the far side would get it, for people to look at.
     fn preview(&self, notification: &Notification) -> String;
 

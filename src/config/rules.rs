@@ -7,6 +7,7 @@ use linedown_sinks::{Path, Problem, Section, excerpt};
 use serde::Deserialize;
 use serde_json::Value;
 
+use super::labels::Labels;
 use super::layers::Element;
 use super::reader::{Reader, did_you_mean, is_missing, some_of};
 use crate::period::Period;
@@ -33,7 +34,7 @@ const LONGEST_NAME: usize = 100;
 pub(super) struct Known<'c> {
     pub(super) sinks: Vec<&'c str>,
     pub(super) sources: Vec<&'c str>,
-    pub(super) labels: BTreeSet<&'c str>,
+    pub(super) labels: Labels<'c>,
 }
 
 #[derive(Default, Deserialize)]
@@ -185,14 +186,9 @@ pub(super) fn read_matcher(value: &Value, path: &Path, known: &Known<'_>, reader
         problem.hint = did_you_mean(source, known.sources.iter().copied());
         reader.note(problem.unless(source));
     }
+    let labels = path.join("labels");
     for key in value.get("labels").and_then(Value::as_object).into_iter().flat_map(|labels| labels.keys()) {
-        if !known.labels.contains(key.as_str()) {
-            let what = format!("no instance of the inventory has the label `{key}`");
-            let mut problem = Problem::warning(path.join("labels").join(key.as_str()), what);
-            let near = did_you_mean(key, known.labels.iter().copied());
-            problem.hint = near.or_else(|| Some("labels stand in [instances.ID.labels]".into()));
-            reader.note(problem.unless(key));
-        }
+        known.labels.check(key, labels.join(key.as_str()), reader);
     }
     matcher
 }

@@ -8,6 +8,7 @@ use linedown_sinks::{Key, Language, Limits, Path, Problem, Section, SinkKind, Te
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
+use super::labels::Labels;
 use super::pieces::INVENTORY;
 use super::reader::{Reader, did_you_mean, is_missing};
 use crate::period::Period;
@@ -256,8 +257,17 @@ fn check_fallback(name: &str, fallback: &str, path: &Path, sinks: &Map<String, V
     }
 }
 
-/// Warns of lines' labels that some sink sends to and cannot. There may be a hundred thousand lines.
-pub(super) fn check_labels(sinks: &BTreeMap<String, Target>, inventory: &Inventory, reader: &mut Reader<'_>) {
+/// Warns of labels that some sink sends to and no line has, and of lines' labels that some sink sends to and cannot.
+/// There may be a hundred thousand lines.
+pub(super) fn check_labels(
+    sinks: &BTreeMap<String, Target>,
+    inventory: &Inventory,
+    labels: &Labels<'_>,
+    reader: &mut Reader<'_>,
+) {
+    for (path, key) in sinks.values().flat_map(|sink| sink.settings.labels()) {
+        labels.check(&key, path, reader);
+    }
     for entry in inventory.iter() {
         if reader.is_full() {
             break;

@@ -36,7 +36,7 @@ use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 
 use crate::{
-    BuildError, Failure, FailureKind, Incident, Limits, Notification, Receipt, Secret, Section, Settings, Sink,
+    BuildError, Failure, FailureKind, Incident, Limits, Notification, Path, Receipt, Secret, Section, Settings, Sink,
     SinkKind, Texts,
 };
 use folder::Folder;
@@ -171,6 +171,10 @@ impl Settings for Checked {
 
     fn expects_of_label(&self, key: &str, value: &str) -> Option<&'static str> {
         (!self.recipients.takes_label(key, value)).then_some("an email address, or several with commas between")
+    }
+
+    fn labels(&self) -> Vec<(Path, String)> {
+        self.recipients.labels()
     }
 
     fn preview(&self, notification: &Notification) -> String {

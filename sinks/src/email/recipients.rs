@@ -45,6 +45,8 @@ enum Recipient {
         template: Inline,
         /// The label that it is, if it is no more than one.
         label: Option<String>,
+        /// Where it stands.
+        place: Path,
     },
 }
 
@@ -74,8 +76,8 @@ pub(super) fn check(section: &mut Section<'_>, to: Option<OneOrMany>) -> Option<
 fn read(entry: &str, place: Path) -> Result<Recipient, Problem> {
     if entry.contains('{') {
         let expected = "a template of what a line has, such as `{{ instance.labels.owner }}`";
-        let template = Inline::compile(entry).map_err(|why| Problem::error(place, why).expected(expected))?;
-        return Ok(Recipient::Template { template, label: label(entry).map(str::to_owned) });
+        let template = Inline::compile(entry).map_err(|why| Problem::error(place.clone(), why).expected(expected))?;
+        return Ok(Recipient::Template { template, label: label(entry).map(str::to_owned), place });
     }
     let entry = entry.trim();
     if entry.parse::<Mailbox>().is_ok() {
@@ -93,6 +95,17 @@ impl Recipients {
             Recipient::Template { label, .. } => label.as_deref() == Some(key),
         };
         !self.0.iter().any(is_named) || is_plain(value) || parts(value).all(|part| part.parse::<Mailbox>().is_ok())
+    }
+
+    /// The labels that lines are asked for, each with the place of the entry that names it.
+    pub(super) fn labels(&self) -> Vec<(Path, String)> {
+        let of_one = |recipient: &Recipient| match recipient {
+            Recipient::Address(_) => Vec::new(),
+            Recipient::Template { template, place, .. } => {
+                template.labels().into_iter().map(|label| (place.clone(), label)).collect()
+            }
+        };
+        self.0.iter().flat_map(of_one).collect()
     }
 
     /// Each address once, however it is written; one empty name if there is none at all, so that the message
@@ -217,5 +230,15 @@ mod tests {
             incident.instance.labels.insert("owner".into(), owner.into());
             assert_eq!(recipients.of(&incident), expected, "{owner}");
         }
+    }
+
+    #[test]
+    fn the_labels_that_entries_name_are_known_with_their_places() {
+        let place = |index: usize| Path::default().join("to").join(index);
+        let entries =
+            ["ops@example.com", "{{ instance.labels.onwer or instance.labels.boss }}", "{{ instance.name }}@x.example"];
+        let read = |(index, entry): (usize, &&str)| read(entry, place(index)).unwrap();
+        let recipients = Recipients(entries.iter().enumerate().map(read).collect());
+        assert_eq!(recipients.labels(), [(place(1), "boss".to_owned()), (place(1), "onwer".to_owned())]);
     }
 }

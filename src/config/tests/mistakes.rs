@@ -351,6 +351,23 @@ fn each_mistake_at_its_place() {
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
+/// What a sink sends to is held against the inventory as what a rule matches is.
+#[test]
+fn a_label_that_a_sink_sends_to_and_no_line_has() {
+    let rule = "[[rules]]\ncontinue = true\nnotify = ['mail']\n";
+    let sink = "[sinks.mail]\ntype = 'email'\nserver = 'smtps://relay.example.com'\nfrom = 'a@x.example'\nfallback = 'console'\n\
+                to = ['ops@x.example', '{{ instance.labels.onwer }}']\n";
+    let folder = Folder::with(&format!("{rule}{sink}[instances.A]\nlabels.owner = 'dono@x.example'"));
+    let process =
+        Process { variables: Vec::new(), secrets: Secrets::default(), now: "2026-06-01T00:00:00Z".parse().unwrap() };
+    let report = load(&folder.path("l.toml"), linedown_sinks::KINDS, SOURCES, &process).report;
+    let found: Vec<_> =
+        report.rows().iter().map(|row| (row.line, row.column, row.what.as_str(), row.hint.as_deref())).collect();
+    let what = "no instance of the inventory has the label `onwer`";
+    assert_eq!(found, [(Some(9), Some(24), what, Some("did you mean `owner`?"))]);
+    assert_eq!(report.errors(), 0);
+}
+
 #[test]
 fn all_mistakes_at_once() {
     let text = r#"
