@@ -74,9 +74,13 @@ pub(super) fn check(section: &mut Section<'_>, to: Option<OneOrMany>) -> Option<
 }
 
 fn read(entry: &str, place: Path) -> Result<Recipient, Problem> {
-    if entry.contains('{') {
+    if entry.contains(['{', '}']) {
         let expected = "a template of what a line has, such as `{{ instance.labels.owner }}`";
         let template = Inline::compile(entry).map_err(|why| Problem::error(place.clone(), why).expected(expected))?;
+        if has_single_braces(entry) {
+            let problem = Problem::error(place, "single braces are filled in with nothing");
+            return Err(problem.expected(expected).hint("write what is to be filled in within double braces"));
+        }
         return Ok(Recipient::Template { template, label: label(entry).map(str::to_owned), place });
     }
     let entry = entry.trim();
@@ -139,6 +143,15 @@ fn is_plain(text: &str) -> bool {
         !atom.is_empty() && atom.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_-+".contains(&byte))
     };
     text.split_once('@').is_some_and(|(user, host)| user.split('.').chain(host.split('.')).all(is_atom))
+}
+
+/// Whether there is a brace outside of what a template fills in.
+fn has_single_braces(template: &str) -> bool {
+    let mut pieces = template.split("{{").flat_map(|piece| piece.split("{%"));
+    let has_braces = |piece: &str| piece.contains(['{', '}']);
+    let after =
+        |piece: &str| piece.rsplit("}}").next().and_then(|rest| rest.rsplit("%}").next()).is_some_and(has_braces);
+    pieces.next().is_some_and(has_braces) || pieces.any(after)
 }
 
 /// A label may hold several addresses, separated by commas. What is no address is kept, alone, to be refused by name:
@@ -229,6 +242,19 @@ mod tests {
             let mut incident = crate::sample::notification().incident;
             incident.instance.labels.insert("owner".into(), owner.into());
             assert_eq!(recipients.of(&incident), expected, "{owner}");
+        }
+    }
+
+    #[test]
+    fn single_braces_are_no_template() {
+        for entry in
+            ["{ instance.labels.owner }", "{owner}@x.example", "{{ instance.labels.a }}, { b }", "a }}@x.example"]
+        {
+            let problem = read(entry, Path::default()).err().unwrap();
+            assert_eq!(problem.what, "single braces are filled in with nothing", "{entry}");
+        }
+        for entry in ["{% if instance.name %}a@x.example{% endif %}", "{{ {'a': 'x'}['a'] }}@x.example"] {
+            assert!(read(entry, Path::default()).is_ok(), "{entry}");
         }
     }
 
