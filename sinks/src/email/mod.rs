@@ -179,7 +179,7 @@ impl Settings for Checked {
 
     fn preview(&self, notification: &Notification) -> String {
         if let Err(failure) = addressee(&notification.recipient) {
-            return format!("Not sent: {}", failure.message);
+            return format!("Not sent: {}", failure.in_full());
         }
         self.letterhead.preview(&self.texts, notification)
     }
@@ -229,17 +229,13 @@ impl Sink for Email {
 
 fn addressee(recipient: &str) -> Result<Mailbox, Failure> {
     if recipient.is_empty() {
-        return Err(Failure::new(
-            FailureKind::Refused,
-            "no recipient: every entry of `to` came out empty for this line; give it the label that `to` names, or \
-             add a fixed address to `to`",
-        ));
+        let what = "no recipient: every entry of `to` came out empty for this line";
+        let advice = "give it the label that `to` names, or add a fixed address to `to`";
+        return Err(Failure::new(FailureKind::Refused, what).advice(advice));
     }
     recipient.parse().map_err(|_| {
         let shown: String = recipient.chars().take(80).collect();
-        Failure::new(
-            FailureKind::Refused,
-            format!("{shown:?} is not an email address; correct `to`, or the label it comes from"),
-        )
+        let failure = Failure::new(FailureKind::Refused, format!("{shown:?} is not an email address"));
+        failure.advice("correct `to`, or the label it comes from")
     })
 }

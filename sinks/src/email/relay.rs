@@ -177,8 +177,8 @@ impl Relay {
             return Ok(stream);
         }
         let (host, port) = &self.address;
-        let what = format!("{host}:{port} offers no STARTTLS; use smtps://, or write tls = \"none\"");
-        Err(Failure::new(FailureKind::Unreachable, what))
+        let failure = Failure::new(FailureKind::Unreachable, format!("{host}:{port} offers no STARTTLS"));
+        Err(failure.advice("use smtps://, or write tls = \"none\""))
     }
 
     /// A command of an envelope or the content, and its answer. One of another sort than belongs there is not an answer to

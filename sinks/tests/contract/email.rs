@@ -367,7 +367,7 @@ async fn both_ways_of_encrypting_work_and_insist_on_trust() {
         for stranger in [trusting(&smtp, &Certificates::new(), ""), sink("email", &section(&smtp.url(), ""))] {
             let failure = stranger.deliver(&to("ana@example.com")).await.unwrap_err();
             assert_failure(&failure, Unreachable, "hunter2canary");
-            assert!(failure.message.contains("`ca`"), "{failure}");
+            assert!(failure.in_full().contains("`ca`"), "{failure}");
         }
         assert_eq!(smtp.received().len(), 1);
     }
@@ -403,7 +403,10 @@ async fn what_comes_in_the_clear_is_no_answer_within_tls() {
             Err(failure) => failure,
         };
         assert_failure(&failure, Unreachable, "hunter2canary");
-        assert!(failure.message.contains("in its place") && smtp.received().is_empty(), "{added:?}: {failure}");
+        assert!(
+            failure.in_full().contains("in the relay's place") && smtp.received().is_empty(),
+            "{added:?}: {failure}"
+        );
         sink.deliver(&to("ana@example.com")).await.unwrap_or_else(|failure| panic!("after {added:?}: {failure}"));
     }
 }
@@ -434,7 +437,7 @@ async fn tls_where_there_is_none_is_explained() {
     let sink = sink("email", &section(&smtp.url().replace("smtp:", "smtps:"), ""));
     let failure = sink.deliver(&to("ana@example.com")).await.unwrap_err();
     assert_failure(&failure, Unreachable, "hunter2canary");
-    assert!(failure.message.contains("smtp:// for 587"), "{failure}");
+    assert!(failure.in_full().contains("smtp:// for 587"), "{failure}");
 }
 
 #[tokio::test]
@@ -449,7 +452,7 @@ async fn logins() {
 
     let failure = as_user("linedown", "wrong-canary").deliver(&to("ana@example.com")).await.unwrap_err();
     assert_failure(&failure, Unauthorised, "canary");
-    assert!(failure.message.contains("`password`"), "{failure}");
+    assert!(failure.in_full().contains("`password`"), "{failure}");
     let failure = trusting(&smtp, &certificates, "").deliver(&to("ana@example.com")).await.unwrap_err();
     assert_failure(&failure, Unauthorised, "canary");
 
@@ -496,7 +499,7 @@ async fn who_cannot_be_written_to_is_named() {
     {
         let failure = sink.deliver(&to(recipient)).await.unwrap_err();
         assert_failure(&failure, Refused, "hunter2canary");
-        assert!(failure.message.contains(words), "{failure}");
+        assert!(failure.in_full().contains(words), "{failure}");
     }
     assert!(smtp.received().is_empty());
 }
