@@ -194,6 +194,7 @@ async fn no_answer_times_out_on_its_own() {
     tokio::time::pause();
     let failure = sink.deliver(&to("ana@example.com")).await.unwrap_err();
     assert_failure(&failure, TimedOut, "hunter2canary");
+    assert!(failure.advice.is_some_and(|advice| advice.contains("smtps://")), "{failure}");
 }
 
 #[tokio::test]
@@ -568,6 +569,24 @@ fn a_password_in_the_clear_is_warned_about() {
     let login = "tls = \"none\"\nusername = \"x\"\npassword = \"y\"";
     assert_eq!(check("email", &section("smtp://relay.example.com", login)).1.len(), 1);
     assert_eq!(check("email", &section("smtp://127.0.0.1:25", login)).1.len(), 0);
+}
+
+#[test]
+fn a_port_on_which_tls_comes_at_another_time_is_warned_about() {
+    for (server, hint) in [
+        ("smtp://relay.example.com:465", Some("write smtps://")),
+        ("smtps://relay.example.com:587", Some("write smtp://, which uses STARTTLS")),
+        ("smtps://relay.example.com:25", Some("write smtp://, which uses STARTTLS")),
+        ("smtp://relay.example.com", None),
+        ("smtps://relay.example.com", None),
+        ("smtps://relay.example.com:2465", None),
+    ] {
+        let (settings, problems) = check("email", &section(server, ""));
+        let found: Vec<_> = problems.iter().map(|found| (found.path.to_string(), found.hint.as_deref())).collect();
+        let expected: Vec<_> = hint.map(|hint| ("sinks.test.server".to_owned(), Some(hint))).into_iter().collect();
+        assert_eq!(found, expected, "{server}");
+        assert!(settings.is_some(), "{server}");
+    }
 }
 
 #[test]
