@@ -144,13 +144,12 @@ impl<'a> Section<'a> {
             // Only systemd provides credentials: for a person who checks by hand this is no mistake.
             Err(error @ SecretError::NoCredentials(_)) => {
                 self.lacks_credentials = true;
-                self.warning(key, error.to_string()).hint =
-                    Some("run the check as the service does to have it looked at".into());
+                self.warning(key, error.to_string()).hint = Some(format!("to have it looked at: {AS_THE_SERVICE}"));
                 Some(Found { value: SecretString::from(""), public: None })
             }
             Err(error) => {
                 let why = std::error::Error::source(&error).map(|source| format!(": {source}")).unwrap_or_default();
-                self.error(key, format!("{error}{why}")).hint = Some(advice(secret, &error).into());
+                self.error(key, format!("{error}{why}")).hint = Some(advice(secret, &error));
                 None
             }
         }
@@ -181,17 +180,23 @@ impl<'a> Section<'a> {
     }
 }
 
+/// How to check with the credentials that systemd gives the service.
+const AS_THE_SERVICE: &str = "sudo env CREDENTIALS_DIRECTORY=/etc/linedown/credentials linedown check";
+
 /// What to do about a secret that is not to be had.
-fn advice(secret: &Secret, error: &SecretError) -> &'static str {
-    match (secret, error) {
+fn advice(secret: &Secret, error: &SecretError) -> String {
+    let advice = match (secret, error) {
         (_, SecretError::Name(_)) => "it is the name of a file in /etc/linedown/credentials, without the folder",
         (_, SecretError::NoFile) => "write the whole path of the file that it stands in",
-        (Secret::Credential(_), _) => "for the service, write it to /etc/linedown/credentials and restart linedown",
+        (Secret::Credential(_), _) => {
+            return format!("write it to /etc/linedown/credentials, check it ({AS_THE_SERVICE}), and restart linedown");
+        }
         (_, SecretError::File { source, .. }) => unread(source),
         (Secret::File(_), SecretError::Empty) => "is it the right file?",
         (Secret::Env(_), _) => "for the service, set it with `Environment=` in `systemctl edit linedown`",
         _ => "write the secret there, or where it is: { file = … }, { env = … } or { credential = … }",
-    }
+    };
+    advice.to_owned()
 }
 
 /// What to do about a file or a folder that cannot be read.
@@ -200,7 +205,7 @@ pub fn unread(error: &io::Error) -> &'static str {
         io::ErrorKind::NotFound => "write the whole path of one that is there",
         io::ErrorKind::PermissionDenied => "check as the user that the service runs as, or use a credential",
         io::ErrorKind::IsADirectory => "that is a folder: name a file",
-        io::ErrorKind::NotADirectory => "that is a file: name a folder",
+        io::ErrorKind::NotADirectory => "what stands before one of its slashes is a file: write the whole path anew",
         _ => "is it the right file?",
     }
 }

@@ -167,7 +167,14 @@ fn read(path: &FilePath) -> Result<(SecretString, bool), SecretError> {
         Ok((read_bounded(file, LARGEST, Vec::new()).and_then(text)?, is_public))
     });
     let (text, is_public) = read.map_err(|source| SecretError::File { path: path.to_owned(), source })?;
-    Ok((text.trim_end_matches(['\r', '\n']).into(), is_public))
+    let text = text.trim_end_matches(['\r', '\n']);
+    Ok((text.into(), is_public && may_be_secret(text)))
+}
+
+/// Whether it can be one: a line, or a private key in PEM. What else somebody names by mistake may be a file that others
+/// must be able to read, such as `/etc/passwd`.
+fn may_be_secret(text: &str) -> bool {
+    !text.contains('\n') || text.contains("PRIVATE KEY-----")
 }
 
 #[cfg(test)]
@@ -204,6 +211,23 @@ mod tests {
             std::fs::set_permissions(&path, std::fs::Permissions::from_mode(mode)).unwrap();
             let found = Secrets::default().get(&Secret::File(path.clone())).unwrap();
             assert_eq!(found.public.is_some(), is_public, "{mode:o}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_secret_is_not_to_be_hidden() {
+        use std::os::unix::fs::PermissionsExt;
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("file");
+        for (text, is_public) in [
+            ("s3cret\r\n\r\n", true),
+            ("-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n", true),
+            ("root:x:0:0\ndaemon:x:1:1\n", false),
+        ] {
+            std::fs::write(&path, text).unwrap();
+            std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o644)).unwrap();
+            let found = Secrets::default().get(&Secret::File(path.clone())).unwrap();
+            assert_eq!(found.public.is_some(), is_public, "{text}");
         }
     }
 

@@ -162,6 +162,11 @@ const MISTAKES: &[(&str, &str, &str)] = &[
         "make one",
     ),
     ("[sources.w]\ntype = 'waha'\nsecret = 7", "3:10 wrong type: integer", ""),
+    (
+        "[sources.w]\ntype = 'waha'\nsecret = { file = '/etc/passwd/secret' }",
+        "3:10 cannot read /etc/passwd/secret: Not a directory (os error 20)",
+        "what stands before one of its slashes is a file",
+    ),
     ("[sources.w]\ntype = 'waha'\nsecret = { flie = 'x' }", "3:12 unknown key `flie`", "did you mean `file`?"),
     // The gateway's API.
     ("[sources.z-api]\napi = 'http://api.z-api.io'", "2:7 http:// would show every token on its way", ""),
