@@ -340,6 +340,11 @@ mod tests {
         let sample = sample.unwrap();
         assert!(matches!(sample.secret, Some(Secret::File(_))), "{sample:?}");
         assert_eq!((sample.server.as_deref(), problems), (Some("[1]"), Vec::new()));
+        // As it is written in the files, too.
+        let (sample, problems) = read(&json!({ "secret": "{ file = '/x' }" }));
+        assert!(matches!(sample.unwrap().secret, Some(Secret::File(_))) && problems.is_empty(), "{problems:?}");
+        let (sample, _) = read(&json!({ "secret": "{ file = '/x' }\nb = 1" }));
+        assert!(matches!(sample.unwrap().secret, Some(Secret::Plain(_))));
         let (_, problems) = read(&json!({ "secret": "{\"fiel\": \"/x\"}" }));
         assert_eq!(problems[0].hint.as_deref(), Some("did you mean `file`?"), "{problems:?}");
         let (sample, problems) = read(&json!({ "secret": "{x}", "server": "{\"a\"" }));

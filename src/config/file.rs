@@ -43,7 +43,7 @@ pub(super) struct File {
 #[derive(Clone, Debug, Default)]
 pub(super) struct Values {
     /// All but the appended lists and the inventory.
-    tables: Map<String, Merged>,
+    pub(super) tables: Map<String, Merged>,
     /// Each kept apart under a key of its own.
     appended: Map<String, Merged>,
 }

@@ -5,6 +5,7 @@
 
 mod acme;
 mod file;
+mod forms;
 #[cfg(any(test, feature = "fuzzing"))]
 pub(crate) mod fuzz;
 mod gateway;
