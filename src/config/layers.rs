@@ -224,8 +224,8 @@ impl Overrides {
     }
 }
 
-/// Where a variable's value goes. Its keys are lower-cased, but a key that the files have already is meant
-/// whatever its case and its dashes, which variables cannot have.
+/// Where a variable's value goes. Its keys are lower-cased, but for an instance's identifier; and a key that the files
+/// have already is meant whatever its case and its dashes, which variables cannot have.
 fn place(name: &str, merged: &Merged, instances: &Instances) -> Result<Vec<String>, (String, &'static str)> {
     let parts: Vec<&str> = name[PREFIX.len()..].split(SEPARATOR).collect();
     if parts.iter().any(|part| part.is_empty()) || parts.len() > DEEPEST {
@@ -238,7 +238,8 @@ fn place(name: &str, merged: &Merged, instances: &Instances) -> Result<Vec<Strin
     let mut table = if in_inventory { None } else { Table::Merged(merged).below(ROOT) };
     let keys = parts.into_iter().enumerate().map(|(depth, part)| {
         let lower = part.to_lowercase();
-        let key = table.as_ref().and_then(|table| table.known(&lower)).unwrap_or(lower);
+        let known = table.as_ref().and_then(|table| table.known(&lower));
+        let key = known.unwrap_or_else(|| if in_inventory && depth == 1 { part.to_owned() } else { lower });
         table = match depth {
             0 if in_inventory => Some(Table::Inventory(instances)),
             _ => table.as_ref().and_then(|table| table.below(&key)),

@@ -91,6 +91,19 @@ fn a_form_that_was_replaced_is_gone_for_later_layers_too() {
     assert_eq!(what, ["conf.d/20.toml:2:1 `key` is missing", unread]);
 }
 
+/// An identifier has its case, also where no file lists it.
+#[test]
+fn an_instance_that_only_a_variable_names_keeps_its_case() {
+    let folder = Folder::with("[instances.aB]\nname = 'x'")
+        .variable("LINEDOWN__INSTANCES__39ECb__NAME", "Zed")
+        .variable("LINEDOWN__INSTANCES__39ECb__LABELS__TIER", "gold")
+        .variable("LINEDOWN__INSTANCES__AB__NAME", "y");
+    let config = folder.config();
+    let entry = config.routing.inventory.get("39ECb").unwrap();
+    assert_eq!((entry.name, entry.labels().collect::<Vec<_>>()), (Some("Zed"), vec![("tier", "gold")]));
+    assert_eq!((config.routing.inventory.get("aB").unwrap().name, config.routing.inventory.len()), (Some("y"), 2));
+}
+
 #[test]
 fn mistakes_of_the_environment_name_the_variable() {
     for (name, value, what) in [
