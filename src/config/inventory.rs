@@ -77,9 +77,8 @@ pub(super) fn read(instances: &Instances, sources: &[&str], path: &Path, reader:
         let Some(Keys { name, labels, source, token }) = read_keys(id, &instances.value(said), &path, reader) else {
             continue;
         };
-        if let Some(secret) = token {
-            let value = read_token(&secret, &path, &mut told, reader);
-            inventory.tokens.extend(value.map(|value| (id.to_owned(), Token { source, value })));
+        if let Some(value) = token.and_then(|secret| read_token(&secret, &path, &mut told, reader)) {
+            inventory.tokens.insert(id.to_owned(), Token { source, value });
         } else if let Some(source) = source.filter(|source| !sources.contains(&source.as_str())) {
             // With a token it must be one that can be asked.
             let mut problem = Problem::error(path.join("source"), format!("there is no source `{source}`"));

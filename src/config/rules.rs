@@ -98,6 +98,7 @@ pub(super) fn read(elements: &[Element], known: &Known<'_>, reader: &mut Reader<
             rules.push((index, read_rule(&element.value, index, &path, known, reader)));
         }
     }
+    warn_of_names(&rules, reader);
     // A rule with a mistake in it may look as if it took everything.
     if reader.errors() == errors {
         warn_of_order(&rules, reader);
@@ -269,17 +270,21 @@ fn steps(values: &[Value], path: &Path, known: &Known<'_>, reader: &mut Reader<'
     steps.collect()
 }
 
-/// Warns of names that stand for two rules, of rules that are never asked, and of incidents that none is for.
-fn warn_of_order(rules: &[(usize, Rule)], reader: &mut Reader<'_>) {
-    let path = |index: usize| Path(vec!["rules".into(), index.into()]);
+/// Warns of names that stand for two rules.
+fn warn_of_names(rules: &[(usize, Rule)], reader: &mut Reader<'_>) {
     let mut names = BTreeSet::new();
     for (index, rule) in rules {
-        if !names.insert(&rule.name) {
+        if !names.insert(&rule.name) && !rule.name.is_empty() {
             let what = format!("another rule is called {:?} as well", rule.name);
             let hint = "`linedown explain` and `linedown incident` name rules: make it unique";
-            reader.note(Problem::warning(path(*index).join("name"), what).hint(hint));
+            reader.note(Problem::warning(Path(vec!["rules".into(), (*index).into(), "name".into()]), what).hint(hint));
         }
     }
+}
+
+/// Warns of rules that are never asked, and of incidents that none is for.
+fn warn_of_order(rules: &[(usize, Rule)], reader: &mut Reader<'_>) {
+    let path = |index: usize| Path(vec!["rules".into(), index.into()]);
     let last = rules.iter().position(|(_, rule)| !rule.goes_on && rule.matcher.takes_everything());
     for (index, _) in last.map_or(&[][..], |last| &rules[last + 1..]) {
         let taker = last.map(|last| rules[last].1.name.as_str()).unwrap_or_default();

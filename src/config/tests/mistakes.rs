@@ -356,6 +356,21 @@ fn each_mistake_at_its_place() {
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
+/// Each is told of what can be known, whatever else is wrong.
+#[test]
+fn no_mistake_hides_another() {
+    let found = |text: &str| Folder::with(text).problems().into_iter().map(|(what, _)| what).collect::<Vec<_>>();
+    let rules = |notify: &str| {
+        let first = "[[rules]]\nname = 'all'\ncontinue = true\nnotify = ['console']";
+        found(&format!("{first}\n[[rules]]\nname = 'all'\nnotify = {notify}"))
+    };
+    let twice = "warning 6:8 another rule is called \"all\" as well";
+    assert_eq!(rules("['nope']"), [twice, "7:11 there is no sink `nope`"]);
+    assert_eq!(rules("'console'"), [twice, "7:10 wrong type: string"]);
+    let line = found("[instances.x]\nsource = 'q'\ntoken = ''");
+    assert_eq!(line, ["2:10 there is no source `q`", "3:9 there is nothing in it"]);
+}
+
 /// What a sink sends to is held against the inventory as what a rule matches is.
 #[test]
 fn a_label_that_a_sink_sends_to_and_no_line_has() {
