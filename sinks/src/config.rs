@@ -74,9 +74,12 @@ impl<'a> Section<'a> {
         self.note(Problem::warning(self.path.join(key), what))
     }
 
-    /// Notes that a key is missing, at the section itself.
-    pub fn missing(&mut self, key: &str, hint: impl Into<String>) -> &mut Problem {
-        self.note(Problem::error(self.path.clone(), format!("`{key}` is missing")).hint(hint).unless(key))
+    /// Notes that a key is missing, at the section itself; but for one that is there, and whose value was mistaken.
+    pub fn missing(&mut self, key: &str, hint: impl Into<String>) -> Option<&mut Problem> {
+        if self.value.get(key).is_some() {
+            return None;
+        }
+        Some(self.note(Problem::error(self.path.clone(), format!("`{key}` is missing")).hint(hint).unless(key)))
     }
 
     fn note(&mut self, problem: Problem) -> &mut Problem {
@@ -103,6 +106,7 @@ impl<'a> Section<'a> {
             if textual.mend(&mut value, &place, &what) {
                 continue;
             }
+            let what = with_variants::<T>(&value, &place, what);
             let problem = self.problem(&place, &what, &value);
             self.problems.push(problem);
             if !take_out(&mut value, &place.0) {
@@ -158,8 +162,10 @@ impl<'a> Section<'a> {
     fn problem(&self, place: &Path, what: &str, value: &Value) -> Problem {
         let path = self.path.extend(place);
         if let Some((unknown, known)) = unknown_field(what) {
-            let known: Vec<&str> = known.into_iter().chain(self.others.iter().copied()).collect();
             let path = if place.0.last() == Some(&Key::Name(unknown.to_owned())) { path } else { path.join(unknown) };
+            let is_ours = path.0.len() == self.path.0.len() + 1;
+            let others = self.others.iter().copied().filter(|_| is_ours);
+            let known: Vec<&str> = known.into_iter().chain(others).collect();
             let problem = Problem::error(path, format!("unknown key `{unknown}`")).expected(one_of(&known));
             return match closest(unknown, known.iter().copied()) {
                 Some(near) => problem.hint(format!("did you mean `{near}`?")),
@@ -225,6 +231,17 @@ fn without_content(what: &str) -> String {
         }
         None => what.to_owned(),
     }
+}
+
+/// serde names the words that may stand somewhere only where it finds another word.
+fn with_variants<T: DeserializeOwned>(value: &Value, place: &Path, what: String) -> String {
+    let Some(found) = what.strip_suffix(", expected string or map") else { return what };
+    let mut value = value.clone();
+    let Some(mistaken) = find(&mut value, &place.0) else { return what };
+    *mistaken = "".into();
+    let error = serde_path_to_error::deserialize::<_, T>(&value).err().map(|error| error.into_inner().to_string());
+    let named = error.as_deref().and_then(|error| error.strip_prefix("unknown variant ``, expected "));
+    named.map_or(what.clone(), |words| format!("{found}, expected {words}"))
 }
 
 fn unknown_field(what: &str) -> Option<(&str, Vec<&str>)> {
@@ -329,6 +346,29 @@ mod tests {
             ]
         );
         assert!(problems.iter().all(|problem| !problem.what.contains("many")), "{problems:?}");
+    }
+
+    /// What is there and mistaken is not missing, and a table below has no keys of the section's.
+    #[test]
+    fn one_mistake_is_told_once() {
+        let told = |value: Value| {
+            let environment = Environment::default();
+            let mut section = Section::new(&value, Path::default(), &["type"], &environment);
+            let _: Option<Sample> = section.read();
+            section.missing("secret", "");
+            section.problems.into_iter().map(|problem| (problem.what, problem.expected)).collect::<Vec<_>>()
+        };
+        let places = Some("one of `file`, `env`, `credential`".to_owned());
+        assert_eq!(
+            told(json!({ "secret": { "file": "x", "x": "y" } })),
+            [("unknown key `x`".to_owned(), places.clone())]
+        );
+        let several = ("several places of one secret".to_owned(), places.clone());
+        assert_eq!(told(json!({ "secret": { "file": "x", "env": "y" } })), [several]);
+        assert_eq!(told(json!({ "secret": {} })), [("no place of a secret".to_owned(), places)]);
+        let words = Some("`json` or `text`".to_owned());
+        assert_eq!(told(json!({ "secret": "x", "format": true })), [("wrong type: boolean".to_owned(), words)]);
+        assert_eq!(told(json!({})), [("`secret` is missing".to_owned(), None)]);
     }
 
     #[test]

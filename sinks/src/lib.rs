@@ -35,7 +35,7 @@ pub use notification::{
 };
 pub use reason::Reason;
 pub use secret::{Found, Secret, SecretError, Secrets};
-pub use texts::{Form, Inline, Language, TextKeys, Texts, is_deceptive, one_line};
+pub use texts::{Form, Inline, Language, TextKeys, Texts, is_deceptive, one_line, time_zone};
 
 /// Tries once. Retrying, ordering, limiting and recording belong to the caller, who also bounds the time.
 #[async_trait]

@@ -56,7 +56,12 @@ impl<'de> Deserialize<'de> for Secret {
                     (Some(file), None, None) => Ok(Secret::File(file)),
                     (None, Some(env), None) => Ok(Secret::Env(env)),
                     (None, None, Some(credential)) => Ok(Secret::Credential(credential)),
-                    _ => Err(de::Error::custom("expected exactly one of `file`, `env`, `credential`")),
+                    (None, None, None) => {
+                        Err(de::Error::custom("no place of a secret, expected one of `file`, `env`, `credential`"))
+                    }
+                    _ => Err(de::Error::custom(
+                        "several places of one secret, expected one of `file`, `env`, `credential`",
+                    )),
                 }
             }
         }

@@ -120,10 +120,13 @@ impl File {
     }
 
     fn not_utf8(name: String, error: &FromUtf8Error) -> Self {
-        let text = String::from_utf8_lossy(error.as_bytes()).into_owned();
+        let text = String::from_utf8_lossy(error.as_bytes());
         let valid = error.utf8_error().valid_up_to();
         let row = Row::error(name, "not valid UTF-8").at(Lines::of(&text).position(valid));
-        Self { text, ..Self::unread(row.hint("save the file as UTF-8")) }
+        let is_utf_16 = text.contains('\0');
+        let hint = if is_utf_16 { "it is UTF-16, it seems: save the file as UTF-8" } else { "save the file as UTF-8" };
+        // Without its zeros, what it names can be read.
+        Self { text: text.replace('\0', ""), ..Self::unread(row.hint(hint)) }
     }
 
     /// Whether a name may be set in what could not be read of it.

@@ -103,7 +103,8 @@ fn read_keys(id: &str, value: &Value, path: &Path, reader: &mut Reader<'_>) -> O
     let keys = section.read();
     for problem in &mut section.problems {
         let [.., linedown_sinks::Key::Name(key)] = problem.path.0.as_slice() else { continue };
-        if problem.what.starts_with(UNKNOWN_KEY) && table.get(key).is_some_and(Value::is_object) {
+        let is_table = table.get(key).is_some_and(Value::is_object);
+        if problem.what.starts_with(UNKNOWN_KEY) && is_table && problem.hint.is_none() {
             problem.hint = Some(format!("an identifier with a dot needs quotes: [instances.\"{id}.{key}\"]"));
         }
     }

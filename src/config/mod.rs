@@ -165,7 +165,7 @@ fn check(
     let quiet = quiet::read(layers.appended("quiet"), &known, reader);
     // A mistaken rule may be the one that uses a sink.
     if reader.errors() == errors {
-        sinks::check_use(&sinks, &rules, reader);
+        sinks::check_use(&sinks, table("sinks"), &rules, reader);
     }
     let server = server::read(table("server"), &at("server"), process.now, reader);
     let (public_url, language) = (server.public_url.clone(), messages.language());

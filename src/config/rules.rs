@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use super::labels::Labels;
 use super::layers::Element;
-use super::reader::{Reader, did_you_mean, is_missing, some_of};
+use super::reader::{Reader, did_you_mean, some_of};
 use crate::period::Period;
 use crate::rule::flapping::Flapping;
 use crate::rule::matcher::{Field, Matcher};
@@ -259,9 +259,9 @@ fn steps(values: &[Value], path: &Path, known: &Known<'_>, reader: &mut Reader<'
         reader.table(value, &path, "escalate = [{ after = \"15m\", notify = [\"…\"] }]")?;
         let mut section = Section::new(value, path.clone(), &[], reader.environment);
         let keys: StepKeys = section.read().unwrap_or_default();
-        if is_missing(value, "after") {
+        if let Some(problem) = section.missing("after", "say how long after the line went down: after = \"15m\"") {
             // What stands in a list that files add to is in one file.
-            section.missing("after", "say how long after the line went down: after = \"15m\"").unless = Box::default();
+            problem.unless = Box::default();
         }
         reader.finish(section);
         let notify = sinks(value, &keys.notify, &path, known, reader);

@@ -14,6 +14,9 @@ use linedown_sinks::{Incident, Instance, Path, Problem, Reason, Severity, closes
 use regex::Regex;
 use serde_json::{Map, Value};
 
+/// What a test can be besides a text and a list.
+const OPERATORS: [&str; 2] = ["regex", "not"];
+
 /// Most tests in one list.
 const MOST_ALTERNATIVES: usize = 1_000;
 
@@ -264,6 +267,9 @@ fn unknown_field(key: &str, path: Path) -> Problem {
     let known: Vec<&str> = known.iter().map(String::as_str).collect();
     let mut problem = Problem::error(path, format!("unknown key `{key}`")).expected(one_of(&known));
     problem.hint = match closest(key, known) {
+        _ if OPERATORS.contains(&key) => {
+            Some(format!("`{key}` stands within a field: `{{ reason = {{ {key} = … }} }}`"))
+        }
         Some(near) => Some(format!("did you mean `{near}`?")),
         None => Some(format!("a label of the inventory is `labels.{key}`")),
     };
@@ -341,7 +347,6 @@ fn read_list(field: &Field, values: &[Value], path: &Path, problems: &mut Vec<Pr
 }
 
 fn read_operator(field: &Field, table: &Map<String, Value>, path: &Path, problems: &mut Vec<Problem>) -> Option<Test> {
-    const OPERATORS: [&str; 2] = ["regex", "not"];
     let before = problems.len();
     for key in table.keys().filter(|key| !OPERATORS.contains(&key.as_str())) {
         let mut problem =

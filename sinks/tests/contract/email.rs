@@ -590,6 +590,13 @@ fn a_port_on_which_tls_comes_at_another_time_is_warned_about() {
 }
 
 #[test]
+fn what_may_stand_for_tls_is_said() {
+    let (_, problems) = check("email", &section("smtp://relay.example.com", "tls = true"));
+    let found: Vec<_> = problems.iter().map(|found| (found.what.as_str(), found.expected.as_deref())).collect();
+    assert_eq!(found, [("wrong type: boolean", Some("`required` or `none`"))]);
+}
+
+#[test]
 fn keys_that_do_nothing_with_a_folder_are_warned_about() {
     let keys = "tls = \"none\"\nusername = \"x\"\npassword = \"y\"";
     let (settings, problems) = check("email", &section("file:///mails", keys));

@@ -191,6 +191,8 @@ const MISTAKES: &[(&str, &str, &str)] = &[
         "make one",
     ),
     ("[sources.w]\ntype = 'waha'\nsecret = 7", "3:10 wrong type: integer", ""),
+    ("[sources.w]\ntype = 'waha'\nsecret = { file = '/x', env = 'X' }", "3:10 several places of one secret", ""),
+    ("[sources.w]\ntype = ['waha']\nsecret = '0123456789abcdef'", "2:8 wrong type: list", ""),
     (
         "[sources.w]\ntype = 'waha'\nsecret = { file = '/etc/passwd/secret' }",
         "3:10 cannot read /etc/passwd/secret: Not a directory (os error 20)",
@@ -250,6 +252,7 @@ const MISTAKES: &[(&str, &str, &str)] = &[
         "write `source = \"other\"`",
     ),
     ("[instances.A]\nsource = 'z-apo'", "2:10 there is no source `z-apo`", "did you mean `z-api`?"),
+    ("[instances.A]\nlabel = { tier = 'gold' }", "2:1 unknown key `label`", "did you mean `labels`?"),
     ("[instances.A]\ntoken = { file = '' }", "2:9 no file is named", "write the whole path"),
     (
         "[instances.A]\ntoken = { env = 'NO_SUCH' }",
@@ -277,6 +280,12 @@ const MISTAKES: &[(&str, &str, &str)] = &[
     ("instances.A = 'Loja'", "1:15 wrong type: string", "write `[instances.ID]`"),
     // Sinks.
     ("[sinks.a]\nport = 1", "1:1 `type` is missing", "the type says"),
+    ("[sinks.a]\nType = 'toy'", "2:1 unknown key `Type`", "did you mean `type`?"),
+    (
+        "[sinks.a]\ntype = 'toy'\nfallback = 'console'\npassword = { credentials = 'x' }",
+        "4:14 unknown key `credentials`",
+        "did you mean `credential`?",
+    ),
     ("[sinks.a]\ntype = 'emial'", "2:8 unknown type of sink `emial`", "did you mean `email`?"),
     ("[sinks.a]\ntype = 'toy'\nurll = 'x'\nfallback = 'console'", "3:1 unknown key `urll`", "did you mean `url`?"),
     ("[sinks.a]\ntype = 'toy'\nretyr.first = '1s'", "3:1 unknown key `retyr`", "did you mean `retry`?"),
@@ -323,6 +332,11 @@ const MISTAKES: &[(&str, &str, &str)] = &[
         "3:30 unknown reason `othr`",
         "did you mean `other`?",
     ),
+    (
+        "[[rules]]\nnotify = ['console']\nmatch = { not = { reason = 'other' } }",
+        "3:11 unknown key `not`",
+        "`not` stands within a field",
+    ),
     ("[[rules]]\nnotify = ['console']\nmatch.name.regex = '('", "3:20 this regex cannot be read: unclosed group", ""),
     (
         "[[rules]]\nnotify = ['console']\nmatch = { source = 'zapi' }",
@@ -363,6 +377,12 @@ const MISTAKES: &[(&str, &str, &str)] = &[
     ("[[quiet]]\nfrom = '22:00'\nto = '25:00'", "3:6 this is not a time of day", ""),
     ("[[quiet]]\nfrom = '22:00'\nto = '22:00'", "3:6 the window ends when it begins", ""),
     ("[[quiet]]\nfrom = '22:00'\nto = '07:00'\ntime_zone = 'Brasil'", "4:13 there is no time zone `Brasil`", ""),
+    (
+        "[[quiet]]\nfrom = '22:00'\nto = '07:00'\ntime_zone = 'America/Sao_Paolo'",
+        "4:13 there is no time zone `America/Sao_Paolo`",
+        "did you mean `America/Sao_Paulo`?",
+    ),
+    ("[[quiet]]\nfrom = 22\nto = '07:00'", "2:8 wrong type: integer", ""),
     ("[[quiet]]\nfrom = '22:00'\nto = '07:00'\ndays = ['mon', 'dom']", "4:16 `dom` is no day", ""),
     ("[quiet]\nfrom = '22:00'", "1:1 `quiet` must be a list", "write [[quiet]]"),
     ("[[rules]]\nnotify = ['console']\nhold = 60", "3:8 a duration without a unit", "add one of"),
@@ -483,6 +503,12 @@ fn files_that_cannot_be_read() {
     assert_eq!(folder.problems(), [(" there is no such file".to_owned(), hint.to_owned())]);
     let big = Folder::empty().write("l.toml", vec![b'#'; 16 * 1024 * 1024 + 1]);
     assert!(big.problems()[0].0.starts_with(" larger than 16 MiB"));
+    for to_bytes in [u16::to_le_bytes, u16::to_be_bytes] {
+        let text = "\u{feff}[[rules]]\n[sinks]\n[sources]\n";
+        let wide = Folder::empty().write("l.toml", text.encode_utf16().flat_map(to_bytes).collect::<Vec<u8>>());
+        let hint = "it is UTF-16, it seems: save the file as UTF-8";
+        assert_eq!(wide.problems(), [("1:1 not valid UTF-8".to_owned(), hint.to_owned())]);
+    }
     let latin = Folder::empty().write("l.toml", b"# \xe3\n");
     assert_eq!(latin.problems()[0], ("1:3 not valid UTF-8".to_owned(), "save the file as UTF-8".to_owned()));
     let folder = Folder::empty();
@@ -594,6 +620,14 @@ fn sinks_that_nobody_hears_of() {
             ),
         ]
     );
+}
+
+#[test]
+fn whom_a_mistaken_sink_falls_back_on_is_sent_to() {
+    let text = "sinks.a = { type = 'slakc', fallback = 'b' }\nsinks.b.type = 'toy'\n[[rules]]\ncontinue = true\n\
+                notify = ['a']";
+    let found: Vec<String> = Folder::with(text).problems().into_iter().map(|(what, _)| what).collect();
+    assert_eq!(found, ["1:20 unknown type of sink `slakc`"]);
 }
 
 #[test]
