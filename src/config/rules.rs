@@ -124,7 +124,7 @@ fn read_rule(value: &Value, index: usize, path: &Path, known: &Known<'_>, reader
         remind: reminders(&keys.remind, &path.join("remind"), reader),
         escalate: steps(&keys.escalate, &path.join("escalate"), known, reader),
         critical: keys.severity == Some(Severity::Critical),
-        group_by: fields(&keys.group_by, &path.join("group_by"), reader),
+        group_by: fields(&keys.group_by, &path.join("group_by"), known, reader),
         group_interval: keys.group_interval.map_or(GROUP_INTERVAL, |interval| interval.0),
         flapping: flapping(keys.flapping.as_ref(), &path.join("flapping"), reader),
     }
@@ -157,13 +157,16 @@ fn flapping(value: Option<&Value>, path: &Path, reader: &mut Reader<'_>) -> Opti
 }
 
 /// What a group's outages have in common.
-fn fields(names: &[Value], path: &Path, reader: &mut Reader<'_>) -> Vec<Field> {
+fn fields(names: &[Value], path: &Path, known: &Known<'_>, reader: &mut Reader<'_>) -> Vec<Field> {
     if is_too_long(names, path, reader) {
         return Vec::new();
     }
     let mut fields = Vec::new();
     for (index, name) in reader.each::<String>(names, path) {
         if let Some(field) = Field::parse(&name) {
+            if let Field::Label(key) = &field {
+                known.labels.check(key, path.join(index), reader);
+            }
             fields.push(field);
         } else {
             let problem = Problem::error(path.join(index), format!("there is nothing called `{}`", excerpt(&name)));
@@ -190,6 +193,11 @@ pub(super) fn read_matcher(value: &Value, path: &Path, known: &Known<'_>, reader
     let labels = path.join("labels");
     for key in value.get("labels").and_then(Value::as_object).into_iter().flat_map(|labels| labels.keys()) {
         known.labels.check(key, labels.join(key.as_str()), reader);
+    }
+    for (field, texts) in matcher.texts() {
+        if let Field::Label(key) = field {
+            known.labels.check_values(key, &texts, &labels.join(key.as_str()), reader);
+        }
     }
     matcher
 }

@@ -17,6 +17,9 @@ use serde_json::{Map, Value};
 /// What a test can be besides a text and a list.
 const OPERATORS: [&str; 2] = ["regex", "not"];
 
+/// What globs are written with besides the characters that they stand for.
+const GLOB: &str = r"*?[]{}!^-,\";
+
 /// Most tests in one list.
 const MOST_ALTERNATIVES: usize = 1_000;
 
@@ -307,11 +310,7 @@ fn read_test(field: &Field, value: &Value, path: &Path, problems: &mut Vec<Probl
 
 fn read_text(field: &Field, text: &str, path: &Path, problems: &mut Vec<Problem>) -> Result<Test, Problem> {
     if text.contains(['*', '?', '[', '{']) {
-        return match pattern::glob(text, field.ignores_case()) {
-            Ok(pattern) => Ok(Test::Glob(text.to_owned(), pattern)),
-            Err(why) => Err(Problem::error(path.clone(), format!("this glob cannot be read: {why}"))
-                .hint(r"a backslash takes `*`, `?`, `[` and `{` literally: '\['")),
-        };
+        return read_glob(field, text, path, problems);
     }
     match field {
         Field::Reason if Reason::parse(text).is_none() => {
@@ -321,15 +320,32 @@ fn read_text(field: &Field, text: &str, path: &Path, problems: &mut Vec<Problem>
             Err(problem)
         }
         Field::Phone if text.contains(|c: char| !c.is_ascii_digit()) => {
-            problems.push(
-                Problem::warning(path.clone(), "no phone is like that: gateways send digits only")
-                    .hint("write country code, area code and number without `+`, spaces and dashes"),
-            );
+            problems.push(no_phone(path));
             Ok(Test::Equal(text.to_owned()))
         }
         Field::Error => Ok(Test::EqualIgnoringCase(text.to_owned())),
         _ => Ok(Test::Equal(text.to_owned())),
     }
+}
+
+fn read_glob(field: &Field, text: &str, path: &Path, problems: &mut Vec<Problem>) -> Result<Test, Problem> {
+    let pattern = pattern::glob(text, field.ignores_case()).map_err(|why| {
+        Problem::error(path.clone(), format!("this glob cannot be read: {why}"))
+            .hint(r"a backslash takes `*`, `?`, `[` and `{` literally: '\['")
+    })?;
+    if *field == Field::Reason && !Reason::ALL.iter().any(|reason| pattern.is_match(reason.as_str())) {
+        let problem = Problem::error(path.clone(), format!("no reason is like `{text}`"));
+        return Err(problem.expected(one_of(&Reason::ALL.map(Reason::as_str))));
+    }
+    if *field == Field::Phone && text.contains(|c: char| !c.is_ascii_digit() && !GLOB.contains(c)) {
+        problems.push(no_phone(path));
+    }
+    Ok(Test::Glob(text.to_owned(), pattern))
+}
+
+fn no_phone(path: &Path) -> Problem {
+    Problem::warning(path.clone(), "no phone is like that: gateways send digits only")
+        .hint("write country code, area code and number without `+`, spaces and dashes")
 }
 
 fn read_list(field: &Field, values: &[Value], path: &Path, problems: &mut Vec<Problem>) -> Option<Test> {

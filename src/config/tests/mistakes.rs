@@ -337,6 +337,28 @@ const MISTAKES: &[(&str, &str, &str)] = &[
         "3:11 unknown key `not`",
         "`not` stands within a field",
     ),
+    ("[[rules]]\nnotify = ['console']\nmatch.reason = 'block*'", "3:16 no reason is like `block*`", ""),
+    ("[[rules]]\nnotify = ['console']\nmatch.reason.not = ['block*']", "3:21 no reason is like `block*`", ""),
+    (
+        "[[rules]]\nnotify = ['console']\nmatch.phone = '+5544*'",
+        "warning 3:15 no phone is like that: gateways send digits only",
+        "write country code",
+    ),
+    (
+        "[[rules]]\nnotify = ['console']\nmatch.labels.tier = ['gold', 'platinum']\n[instances.A]\nlabels.tier = 'gold'",
+        "warning 3:21 no instance of the inventory has the label `tier` with the value `platinum`",
+        "labels stand in",
+    ),
+    (
+        "[[rules]]\nnotify = ['console']\nmatch.labels.tier = ['', 'godl']\n[instances.A]\nlabels.tier = 'gold'",
+        "warning 3:21 no instance of the inventory has the label `tier` with the value `godl`",
+        "did you mean `gold`?",
+    ),
+    (
+        "[[rules]]\nnotify = ['console']\ncontinue = true\ngroup_by = ['labels.custmer']\n[instances.A]\nlabels.customer = 'x'",
+        "warning 4:13 no instance of the inventory has the label `custmer`",
+        "did you mean `customer`?",
+    ),
     ("[[rules]]\nnotify = ['console']\nmatch.name.regex = '('", "3:20 this regex cannot be read: unclosed group", ""),
     (
         "[[rules]]\nnotify = ['console']\nmatch = { source = 'zapi' }",
@@ -363,7 +385,7 @@ const MISTAKES: &[(&str, &str, &str)] = &[
         "3:12 unknown variant `criticl`",
         "did you mean `critical`?",
     ),
-    ("[[rules]]\nnotify = ['console']\ngroup_by = ['labels.x', 'town']", "3:25 there is nothing called `town`", ""),
+    ("[[rules]]\nnotify = ['console']\ngroup_by = ['reason', 'town']", "3:23 there is nothing called `town`", ""),
     (
         "[[rules]]\nnotify = ['console']\nflapping = { count = 0 }",
         "3:22 0 outages cannot be what is too many",
