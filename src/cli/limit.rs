@@ -28,3 +28,22 @@ impl Limit {
         more.then(|| format!("the latest {}; {advice}\n", self.limit))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_said_of_a_cut_is_so() {
+        for (limit, rows, shown, said) in [
+            (2, 1, 1, None),
+            (2, 2, 2, None),
+            (2, 3, 2, Some("the latest 2; more with --limit\n")),
+            (MOST, MOST + 1, MOST, Some("the latest 10000; there are more\n")),
+        ] {
+            let mut rows = vec![(); rows];
+            assert_eq!(Limit { limit }.cut(&mut rows).as_deref(), said);
+            assert_eq!(rows.len(), shown);
+        }
+    }
+}

@@ -38,10 +38,16 @@ pub(super) async fn run(place: &Place, arguments: &Arguments) -> Result<Code, Co
     } else {
         output::print(&format!("{} notifications are sent again\n", again.len()))?;
     }
+    if answer.left > 0 {
+        let error = CommandError::new(Code::Failed, format!("{} are not sent again: the store failed", answer.left));
+        return Err(error.hint("the log says why: journalctl -u linedown -n 50; then try it again"));
+    }
     let left: Vec<String> = ids.iter().filter(|id| !again.contains(id)).map(i64::to_string).collect();
     if left.is_empty() {
         return Ok(Code::Done);
     }
     let error = CommandError::new(Code::Failed, format!("not sent again: {}", left.join(", ")));
-    Err(error.hint("they are delivered, withdrawn, in flight just now, or unknown; see `linedown deliveries`"))
+    let hint = "they are delivered, withdrawn, in flight just now, held back by a silence (`linedown silence list`) or quiet \
+                hours, or unknown; see `linedown deliveries`";
+    Err(error.hint(hint))
 }

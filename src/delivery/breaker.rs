@@ -25,15 +25,18 @@ pub enum Health {
     },
 }
 
-/// The health of one sink.
+/// What the attempts at one sink say of it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct Breaker {
+pub(super) enum Breaker {
+    /// Nothing was tried yet.
+    #[default]
+    Untried,
+    /// It takes messages.
+    Well,
+    /// It does not take our credentials, which no waiting mends: since when, and its latest answer, in words.
+    Refusing(Timestamp, String),
     /// It is down, and is probed.
-    trouble: Option<Trouble>,
-    /// It does not take our credentials, which no waiting mends: [`Health::Failing`].
-    refusing: Health,
-    /// Whether something was tried.
-    tried: bool,
+    Down(Trouble),
 }
 
 /// A sink that is down.
@@ -65,46 +68,46 @@ pub(super) enum Leave {
 impl Breaker {
     /// How much may be started now.
     pub(super) fn leave(&self, now: Timestamp) -> Leave {
-        match &self.trouble {
-            None => Leave::Full,
-            Some(trouble) if now >= trouble.resume_at => Leave::Probe,
-            Some(trouble) => Leave::NotBefore(trouble.resume_at),
+        match self {
+            Self::Down(trouble) if now >= trouble.resume_at => Leave::Probe,
+            Self::Down(trouble) => Leave::NotBefore(trouble.resume_at),
+            Self::Untried | Self::Well | Self::Refusing(..) => Leave::Full,
         }
     }
 
-    /// What is wrong with the sink, if something is.
+    /// Why the sink is down, if it is.
     pub(super) fn trouble(&self) -> Option<&Trouble> {
-        self.trouble.as_ref()
+        if let Self::Down(trouble) = self { Some(trouble) } else { None }
     }
 
     /// How the sink is.
     pub(super) fn health(&self) -> Health {
-        match (&self.trouble, &self.refusing) {
-            (Some(Trouble { since, why, .. }), _) => Health::Failing { since: *since, why: why.clone() },
-            (None, refusing @ Health::Failing { .. }) => refusing.clone(),
-            (None, _) if self.tried => Health::Well,
-            (None, _) => Health::Unknown,
+        match self {
+            Self::Untried => Health::Unknown,
+            Self::Well => Health::Well,
+            Self::Refusing(since, why) | Self::Down(Trouble { since, why, .. }) => {
+                Health::Failing { since: *since, why: why.clone() }
+            }
+        }
+    }
+
+    /// Since when it has failed, if it does.
+    fn failing_since(&self) -> Option<Timestamp> {
+        match self {
+            Self::Untried | Self::Well => None,
+            Self::Refusing(since, _) | Self::Down(Trouble { since, .. }) => Some(*since),
         }
     }
 
     /// An attempt reached the sink, whatever it said of that one message. Answers since when it had failed.
     pub(super) fn well(&mut self) -> Option<Timestamp> {
-        let before = std::mem::replace(self, Self { tried: true, ..Self::default() });
-        match before.health() {
-            Health::Failing { since, .. } => Some(since),
-            Health::Unknown | Health::Well => None,
-        }
+        std::mem::replace(self, Self::Well).failing_since()
     }
 
     /// The sink does not take our credentials: a person must act, and the next message may be tried at once.
     pub(super) fn refused(&mut self, failure: (FailureKind, &str), now: Timestamp) {
         let (kind, why) = failure;
-        let since = match self.health() {
-            Health::Failing { since, .. } => since,
-            Health::Unknown | Health::Well => now,
-        };
-        let refusing = Health::Failing { since, why: format!("{}: {why}", kind.as_str()) };
-        *self = Self { trouble: None, refusing, tried: true };
+        *self = Self::Refusing(self.failing_since().unwrap_or(now), format!("{}: {why}", kind.as_str()));
     }
 
     /// An attempt that began at `began` failed in a way that any other would have. Attempts that were under way
@@ -118,20 +121,19 @@ impl Breaker {
         dice: f64,
     ) -> bool {
         let (kind, why, hint) = failure;
-        let before = self.trouble.take();
-        let is_new = before.is_none();
-        let refusing_since = match std::mem::take(&mut self.refusing) {
-            Health::Failing { since, .. } => Some(since),
-            Health::Unknown | Health::Well => None,
+        let is_new = self.trouble().is_none();
+        let since = self.failing_since().unwrap_or(now);
+        let mut trouble = match std::mem::take(self) {
+            Self::Down(trouble) => trouble,
+            Self::Untried | Self::Well | Self::Refusing(..) => Trouble {
+                since,
+                resume_at: now,
+                why: String::new(),
+                asked_until: None,
+                failures: 0,
+                last_at: Timestamp::MIN,
+            },
         };
-        let mut trouble = before.unwrap_or(Trouble {
-            since: refusing_since.unwrap_or(now),
-            resume_at: now,
-            why: String::new(),
-            asked_until: None,
-            failures: 0,
-            last_at: Timestamp::MIN,
-        });
         if began >= trouble.last_at {
             trouble.failures = trouble.failures.saturating_add(1);
             trouble.last_at = now;
@@ -140,14 +142,14 @@ impl Breaker {
         let wait = backoff::wait(retry, trouble.failures, dice);
         trouble.resume_at = trouble.resume_at.max(later(now, wait)).max(trouble.asked_until.unwrap_or(now));
         trouble.why = format!("{}: {why}", kind.as_str());
-        self.trouble = Some(trouble);
+        *self = Self::Down(trouble);
         is_new
     }
 
     /// The clock went backwards, the sink was configured anew, or somebody says that it is mended: it may be tried now, or
     /// when it has asked to be, and pauses begin anew.
     pub(super) fn forgive(&mut self, now: Timestamp) {
-        if let Some(trouble) = &mut self.trouble {
+        if let Self::Down(trouble) = self {
             // Nobody can ask for longer: what is later is from a clock that was set back.
             let longest = later(now, backoff::LONGEST_HINT);
             trouble.asked_until = trouble.asked_until.map(|until| until.min(longest));

@@ -16,14 +16,22 @@ pub(super) struct Ended {
     pub(super) settlement: Settlement,
 }
 
+/// What is on record by now.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Recorded {
+    /// What a sink took.
+    Taken,
+    /// What it did not take, and may be due again.
+    Failed,
+}
+
 /// What a worker has in hand.
 #[derive(Default)]
 pub(super) struct InHand {
     /// With the sink.
     pub(super) attempts: JoinSet<Ended>,
-    /// On their way into the store, each with whether it failed. The sink need not wait for them: what is due next is
-    /// fetched in the same transaction.
-    pub(super) records: JoinSet<bool>,
+    /// On their way into the store. The sink need not wait for them: what is due next is fetched in the same transaction.
+    pub(super) records: JoinSet<Recorded>,
     /// When the last attempt began or ended.
     pub(super) last: Option<Timestamp>,
     /// Until when nothing will be due, unless the bell rings or something changes.

@@ -5,6 +5,7 @@ mod bells;
 mod breaker;
 mod in_hand;
 mod missing;
+mod outcome;
 mod pulse;
 mod worker;
 
@@ -14,7 +15,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use linedown_sinks::{BuildError, Failure, FailureKind, Limits, Notification, Sink};
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 use tokio::task::{AbortHandle, JoinSet};
 
 use crate::clock;
@@ -55,6 +56,7 @@ struct Workers {
 /// A worker, from outside.
 struct Hired {
     assignment: watch::Sender<Assignment>,
+    forgiven: Arc<Notify>,
     pulse: Arc<Pulse>,
     task: AbortHandle,
 }
@@ -76,7 +78,7 @@ pub struct NotBuilt {
 pub fn build(routing: &Routing) -> Result<Built, NotBuilt> {
     let assignments = routing.sinks.iter().map(|(name, target)| {
         let sink = target.settings.build().map_err(|source| NotBuilt { sink: name.clone(), source })?;
-        Ok((name.clone(), Assignment { sink, limits: target.limits, retry: target.retry }))
+        Ok((name.clone(), Assignment { sink, limits: target.limits, retry: target.retry, stands_in: false }))
     });
     assignments.collect::<Result<_, _>>().map(Built)
 }
@@ -121,7 +123,7 @@ impl Delivery {
 
     fn hire(&self, workers: &mut Workers, name: String, assignment: Assignment) {
         let (sender, receiver) = watch::channel(assignment);
-        let pulse = Arc::<Pulse>::default();
+        let (forgiven, pulse) = (Arc::<Notify>::default(), Arc::<Pulse>::default());
         let worker = Worker {
             name: name.clone(),
             store: Arc::clone(&self.store),
@@ -131,11 +133,12 @@ impl Delivery {
             bell: self.bells.hang(&name),
             bells: Arc::clone(&self.bells),
             assignment: receiver,
+            forgiven: Arc::clone(&forgiven),
             pulse: Arc::clone(&pulse),
             stop: self.stop.subscribe(),
         };
         let task = workers.tasks.spawn(worker.run());
-        workers.hired.insert(name, Hired { assignment: sender, pulse, task });
+        workers.hired.insert(name, Hired { assignment: sender, forgiven, pulse, task });
     }
 
     /// Tells workers that something is due for them, or will be.
@@ -152,10 +155,7 @@ impl Delivery {
     pub fn try_now(&self, sinks: &BTreeSet<String>) {
         {
             let workers = self.workers.lock().unwrap_or_else(PoisonError::into_inner);
-            for hired in sinks.iter().filter_map(|sink| workers.hired.get(sink)) {
-                // The same settings anew: a worker forgives its sink then, and looks for what is due.
-                hired.assignment.send_modify(|_| {});
-            }
+            sinks.iter().filter_map(|sink| workers.hired.get(sink)).for_each(|hired| hired.forgiven.notify_one());
         }
         self.wake(sinks);
     }
@@ -179,7 +179,7 @@ impl Delivery {
     /// The clock was set back: every sink is tried now, and what is due is looked for anew.
     pub fn clock_was_set_back(&self) {
         let workers = self.workers.lock().unwrap_or_else(PoisonError::into_inner);
-        workers.hired.values().for_each(|hired| hired.assignment.send_modify(|_| {}));
+        workers.hired.values().for_each(|hired| hired.forgiven.notify_one());
     }
 
     /// A sink whose worker has ended or hangs, if there is one.
@@ -227,7 +227,7 @@ impl Delivery {
             }
             (Err(Failure { kind, message, .. }), _) => Outcome::Dead { kind, why: message },
         };
-        worker::note(sink, notification, &outcome, &self.metrics, clock::now());
+        outcome::note(sink, notification, &outcome, &self.metrics, clock::now());
         outcome
     }
 
@@ -250,7 +250,7 @@ fn missing(name: String) -> Assignment {
     let patience = Duration::from_hours(1);
     let retry = Retry { first: Duration::from_secs(2), max: patience, give_up_after: patience };
     let sink: Arc<dyn Sink> = Arc::new(Missing(name));
-    Assignment { sink, limits: Limits::default(), retry }
+    Assignment { sink, limits: Limits::default(), retry, stands_in: true }
 }
 
 #[cfg(test)]

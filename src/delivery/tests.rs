@@ -51,7 +51,10 @@ async fn an_attempt_that_crashes_is_made_again() {
     let retry = Retry { first: Duration::from_millis(10), ..Retry::default() };
     let shared = Arc::new(SharedRouting::new(Arc::clone(&routing)));
     let delivery = Delivery::new(Arc::clone(&store) as Arc<dyn Store>, shared, Arc::default(), Arc::default());
-    delivery.assign(Built([("slack".to_owned(), Assignment { sink, limits, retry })].into()), &BTreeSet::new());
+    delivery.assign(
+        Built([("slack".to_owned(), Assignment { sink, limits, retry, stands_in: false })].into()),
+        &BTreeSet::new(),
+    );
 
     let now = clock::now();
     let event = Event::found(("z-api", "A"), EventKind::Disconnected, Reason::Other, None, (now, now));

@@ -18,7 +18,7 @@ use crate::config::Config;
 use crate::delivery::{Delivery, SharedRouting};
 use crate::rule::matcher::Matcher;
 use crate::store::view::{DeliveryQuery, MOST, SilenceRow};
-use crate::store::{Acknowledgement, Store, StoreError, Which};
+use crate::store::{Acknowledgement, Retried, Store, StoreError, Which};
 use crate::trial;
 
 /// Largest request, in bytes.
@@ -91,6 +91,9 @@ pub struct RetryRequest {
 pub struct RetryAnswer {
     /// Their numbers.
     pub notifications: BTreeSet<i64>,
+    /// How many are not, because the store failed.
+    #[serde(default)]
+    pub left: usize,
 }
 
 /// Who takes which incident.
@@ -221,7 +224,7 @@ async fn retry(request: RetryRequest, local: Arc<Local>) -> Response<String> {
     if let Ok(retried) = &retried {
         local.delivery.try_now(&retried.sinks);
     }
-    answer(retried.map(|retried| RetryAnswer { notifications: retried.notifications }))
+    answer(retried.map(|Retried { notifications, left, .. }| RetryAnswer { notifications, left }))
 }
 
 async fn acknowledge(request: AckRequest, local: Arc<Local>) -> Response<String> {
@@ -250,7 +253,7 @@ async fn silence(silence: SilenceRow, local: Arc<Local>) -> Response<String> {
         let hint = "if linedown was upgraded, the daemon is the old one: systemctl restart linedown";
         return refused(StatusCode::BAD_REQUEST, &words, hint);
     }
-    answer(local.store.silence(silence).await.map(|id| SilenceAnswer { id }))
+    answer(local.store.add_silence(silence).await.map(|id| SilenceAnswer { id }))
 }
 
 async fn end_silence(id: i64, local: Arc<Local>) -> Response<String> {

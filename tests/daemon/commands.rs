@@ -295,6 +295,32 @@ fn retry_sends_the_dead_again() {
 }
 
 #[test]
+fn a_retry_that_the_store_breaks_off_says_how_many_are_left() {
+    let chat = Slack::new();
+    chat.script(Scripted::answer(404, "no_service"));
+    let mut daemon = Daemon::start(&format!("{}{}", slack("chat", &chat), tell(&["chat"])));
+    daemon.accept(&down("A"));
+    daemon.wait_for_deliveries("dead", 1);
+    daemon.kill();
+    let store = rusqlite::Connection::open(daemon.path("linedown.db")).expect("the store can be opened");
+    let columns = "incident, rule, sink, recipient, kind, wants_resolved, state, created_at, owed_at, due_at, \
+                   grouping, class, attempts, detail, settled_at";
+    let copies = format!(
+        "WITH RECURSIVE copy (number) AS (SELECT 2 UNION ALL SELECT number + 1 FROM copy WHERE number < 1200) \
+         INSERT INTO notification ({columns}) SELECT {columns} FROM notification, copy; \
+         CREATE TRIGGER break_off BEFORE UPDATE ON notification WHEN old.state = 'dead' AND new.id > 1100 \
+         BEGIN SELECT raise(ABORT, 'no more'); END"
+    );
+    store.execute_batch(&copies).expect("it can be written");
+    drop(store);
+    daemon.launch();
+    let ended = daemon.command(&["retry", "--dead"]);
+    assert_eq!((ended.code, ended.out.as_str()), (Some(1), "1000 notifications are sent again\n"), "{ended:?}");
+    assert!(ended.err.contains("200 are not sent again") && ended.err.contains("hint:"), "{ended:?}");
+    assert_eq!(daemon.wait_for_deliveries("dead", 200).len(), 200);
+}
+
+#[test]
 fn incidents_tell_their_story() {
     let (relay, chat) = (Smtp::new(), Slack::new());
     chat.script(Scripted::answer(503, "unavailable"));

@@ -264,10 +264,13 @@ fn what_a_removed_sink_still_owed_is_told_elsewhere() {
     assert_eq!((&told["kind"], &told["undelivered"]["sink"]), (&"undelivered".into(), &"ops".into()), "{told}");
     assert!(told["undelivered"]["why"].to_string().contains("no longer in the config"), "{told}");
     let dead = daemon.wait_for_deliveries("dead", 1).remove(0);
+    assert_eq!(daemon.metric("linedown_sink_failing{sink=\"ops\"}"), None, "there is no such sink");
 
     relay.come_back();
     daemon.configure(&sections);
     daemon.reload();
+    assert_eq!(daemon.logged("the sink is failing").len(), 1);
+    assert!(daemon.logged("the sink is back").is_empty(), "what stood in for it has taken nothing");
     assert_eq!(daemon.command(&["retry", &dead["id"].to_string()]).code, Some(0));
     relay.wait_for(1);
 }

@@ -97,7 +97,8 @@ pub(super) fn has_arrived(connection: &Connection, lost: Option<i64>) -> rusqlit
 }
 
 /// What the recipient of a lost message would have been told, and why not.
-pub(super) fn undelivered(connection: &Connection, lost: i64) -> rusqlite::Result<Option<Undelivered>> {
+pub(super) fn undelivered(connection: &Connection, lost: Option<i64>) -> rusqlite::Result<Option<Undelivered>> {
+    let Some(lost) = lost else { return Ok(None) };
     let query = "SELECT id, kind, sink, recipient, detail, attempts FROM notification WHERE id = ?";
     let read = |row: &Row<'_>| {
         Ok(Undelivered {

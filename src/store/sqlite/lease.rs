@@ -3,6 +3,7 @@
 //! The first message of a group leaves at once and opens the group's window; what becomes due while it is open is
 //! put off to its end, and leaves then as one message. A message keeps its parts and its number over all attempts.
 
+use std::iter;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -13,10 +14,10 @@ use super::super::{Due, Leased};
 use super::candidate::{Candidate, OLDEST, columns, has_arrived, undelivered};
 use super::gathering::Group;
 use super::silence::Silences;
-use super::{flapping, line, row};
+use super::{flapping, line, settle};
 use crate::clock::from_millis;
 use crate::link::{self, Purpose};
-use crate::rule::timing::{Silence, held};
+use crate::rule::timing::{Held, Silence};
 use crate::rule::{Routing, Rule};
 
 /// Most notifications in one message, so that taking them in hand keeps no webhook waiting; the rest of a group leaves
@@ -62,19 +63,20 @@ impl Lessor<'_> {
         Ok(Leased { due, next: next.map(from_millis) })
     }
 
-    /// Whether there is nothing left to say, now that the line is back, or that a lost message has arrived after all; it
-    /// is withdrawn then.
+    /// Whether there is nothing left to say, now that the line is back, that somebody has taken it, or that a lost
+    /// message has arrived after all; it is withdrawn then.
     fn is_stale(&self, connection: &Connection, candidate: &Candidate) -> rusqlite::Result<bool> {
         let notification = &candidate.notification;
         let why = match (notification.kind, candidate.since) {
             (Kind::Flapping, Some(since)) if !flapping::goes_on(connection, notification, since)? => {
                 "it is over: the tally says it all"
             }
+            (Kind::Reminder | Kind::Escalation, _) if is_taken(notification) => "somebody has taken it",
             _ if has_arrived(connection, candidate.lost)? => "what was lost has been delivered after all",
             _ if candidate.has_something_to_say => return Ok(false),
             _ => "they know that it is over",
         };
-        row::withdraw(connection, notification.id, why, self.now)?;
+        settle::withdraw(connection, notification.id, why, self.now, self.routing)?;
         Ok(true)
     }
 
@@ -97,7 +99,7 @@ impl Lessor<'_> {
         if notification.attempt > 1 {
             return Ok(0);
         }
-        if let Some(held) = self.held(notification, silences) {
+        if let Some(held) = self.held(sink, notification, silences) {
             let update = "UPDATE notification SET due_at = ?, owed_at = ?1, held_by = ? WHERE id = ?";
             let values = params![held.until.as_millisecond(), held.by, notification.id];
             return connection.prepare_cached(update)?.execute(values);
@@ -121,42 +123,35 @@ impl Lessor<'_> {
         ])
     }
 
-    fn held(&self, notification: &Notification, silences: &[Silence]) -> Option<crate::rule::timing::Held> {
-        let rule = self.rule(notification);
-        held(notification.kind, &notification.incident, rule, silences, &self.routing.quiet, self.now)
+    fn held(&self, sink: &str, notification: &Notification, silences: &[Silence]) -> Option<Held> {
+        let Notification { kind, rule, incident, .. } = notification;
+        self.routing.held(*kind, (sink, rule.as_deref()), incident, silences, self.now)
     }
 
-    /// Takes a notification in hand, with everything of its group that is due.
+    /// Takes a notification in hand, with everything that goes out with it.
     fn take(
         &self,
         connection: &Connection,
         sink: &str,
-        first: Candidate,
+        mut first: Candidate,
         silences: &[Silence],
     ) -> rusqlite::Result<Due> {
-        let mut first = first;
-        let mut together = match first.batch {
-            Some(batch) => self.batch(connection, batch)?,
+        let mut others = match first.batch {
+            Some(batch) => self.batch(connection, &first, batch)?,
             None => self.group(connection, sink, &first, silences)?,
         };
-        for part in together.iter_mut().chain([&mut first]) {
+        let (owed_at, tries) = (first.owed_at, 1 + tries_since(connection, &first.notification, first.owed_at)?);
+        let leader = first.batch.or_else(|| (!others.is_empty()).then_some(first.notification.id));
+        for part in iter::once(&mut first).chain(&mut others) {
             self.add_tally(connection, part)?;
             add_again(connection, &mut part.notification.incident)?;
+            self.begin(connection, &part.notification, leader)?;
         }
-        let Candidate { mut notification, lost, owed_at, batch, .. } = first;
-        if let Some(lost) = lost {
-            notification.undelivered = undelivered(connection, lost)?;
-        }
-        let tries = 1 + tries_since(connection, &notification, owed_at)?;
-        let mut covers = vec![notification.id];
-        if together.is_empty() {
-            self.begin(connection, &notification, None)?;
-        } else {
-            let leader = batch.unwrap_or(notification.id);
-            together.iter().try_for_each(|part| self.begin(connection, &part.notification, Some(leader)))?;
-            covers = together.iter().map(|part| part.notification.id).collect();
-            notification = digest(notification, leader, together);
-        }
+        let covers = iter::once(&first).chain(&others).map(|part| part.notification.id).collect();
+        let mut notification = match leader {
+            Some(leader) => digest(first.notification, leader, others),
+            None => Notification { undelivered: undelivered(connection, first.lost)?, ..first.notification },
+        };
         if notification.asks_to_act() {
             notification.acknowledge_url = self.acknowledge_url(&notification);
             notification.reconnect_url = self.reconnect_url(&notification);
@@ -174,13 +169,16 @@ impl Lessor<'_> {
         Ok(())
     }
 
-    /// The parts of a message that was tried before.
-    fn batch(&self, connection: &Connection, batch: i64) -> rusqlite::Result<Vec<Candidate>> {
-        let query = format!("{} WHERE batch = ? AND state = 'pending' AND leased = 0 LIMIT ?", columns());
+    /// The other parts of a message that was tried before.
+    fn batch(&self, connection: &Connection, first: &Candidate, batch: i64) -> rusqlite::Result<Vec<Candidate>> {
+        let query = format!(
+            "{} WHERE batch = ? AND notification.id <> ? AND state = 'pending' AND leased = 0 LIMIT ?",
+            columns()
+        );
         let mut statement = connection.prepare_cached(&query)?;
-        let parts =
-            statement.query_map([batch, MOST_IN_ONE], |row| self.read(row))?.collect::<rusqlite::Result<_>>()?;
-        self.still_to_be_said(connection, parts)
+        let values = [batch, first.notification.id, MOST_IN_ONE - 1];
+        let others = statement.query_map(values, |row| self.read(row))?.collect::<rusqlite::Result<_>>()?;
+        self.still_to_be_said(connection, others)
     }
 
     /// How long its rule gathers. One that has left the config gathers nothing any more.
@@ -192,7 +190,7 @@ impl Lessor<'_> {
         notification.rule.as_deref().and_then(|name| self.routing.rule(name))
     }
 
-    /// Everything that is due of a notification's group, itself included; nothing if it is alone. Opens the window.
+    /// Everything else that is due of a notification's group. Opens the window.
     fn group(
         &self,
         connection: &Connection,
@@ -200,23 +198,25 @@ impl Lessor<'_> {
         first: &Candidate,
         silences: &[Silence],
     ) -> rusqlite::Result<Vec<Candidate>> {
+        let Notification { id, attempt, recipient, .. } = &first.notification;
         let interval = self.interval(&first.notification);
-        if interval.is_zero() || first.notification.attempt > 1 {
+        if interval.is_zero() || *attempt > 1 {
             return Ok(Vec::new());
         }
         first.group(sink).open(connection, interval, self.now)?;
         let query = format!(
             "{} WHERE sink = ? AND recipient = ? AND grouping = ? AND class = ? AND due_at <= ? \
-             AND state = 'pending' AND leased = 0 AND attempts = 0 ORDER BY due_at, notification.id LIMIT ?",
+             AND state = 'pending' AND leased = 0 AND attempts = 0 AND notification.id <> ? \
+             ORDER BY due_at, notification.id LIMIT ?",
             columns()
         );
         let now = self.now.as_millisecond();
-        let values = params![sink, first.notification.recipient, first.grouping, first.class, now, MOST_IN_ONE];
+        let values = params![sink, recipient, first.grouping, first.class, now, id, MOST_IN_ONE - 1];
         let mut statement = connection.prepare_cached(&query)?;
-        let together = statement.query_map(values, |row| self.read(row))?.collect::<rusqlite::Result<_>>()?;
-        let mut together = self.still_to_be_said(connection, together)?;
-        together.retain(|part| self.held(&part.notification, silences).is_none());
-        Ok(if together.len() > 1 { together } else { Vec::new() })
+        let others = statement.query_map(values, |row| self.read(row))?.collect::<rusqlite::Result<_>>()?;
+        let mut others = self.still_to_be_said(connection, others)?;
+        others.retain(|part| self.held(sink, &part.notification, silences).is_none());
+        Ok(others)
     }
 
     fn still_to_be_said(&self, connection: &Connection, parts: Vec<Candidate>) -> rusqlite::Result<Vec<Candidate>> {
@@ -273,6 +273,11 @@ fn add_again(connection: &Connection, incident: &mut Incident) -> rusqlite::Resu
     Ok(())
 }
 
+/// Whether somebody has taken an outage that goes on.
+fn is_taken(notification: &Notification) -> bool {
+    notification.incident.acknowledged.is_some() && notification.incident.closed_at.is_none()
+}
+
 /// How often it was tried since it has been owed.
 fn tries_since(connection: &Connection, notification: &Notification, owed_at: Timestamp) -> rusqlite::Result<u32> {
     if notification.attempt == 1 {
@@ -283,21 +288,17 @@ fn tries_since(connection: &Connection, notification: &Notification, owed_at: Ti
     connection.prepare_cached(query)?.query_row(values, |row| row.get(0))
 }
 
-/// One message about everything of a group, the worst first.
-fn digest(first: Notification, leader: i64, together: Vec<Candidate>) -> Notification {
-    let mut items: Vec<Item> = together
-        .into_iter()
-        .map(|part| Item {
-            notification: part.notification.id,
-            kind: part.notification.kind,
-            incident: part.notification.incident,
-            flapping: part.notification.flapping,
-        })
+/// One message about a notification and all that goes out with it, the worst first.
+fn digest(first: Notification, leader: i64, others: Vec<Candidate>) -> Notification {
+    let others = others.into_iter().map(|part| part.notification);
+    let mut items: Vec<Item> = iter::once(first.clone())
+        .chain(others)
+        .map(|Notification { id, kind, incident, flapping, .. }| Item { notification: id, kind, incident, flapping })
         .collect();
     items.sort_by_key(|item| {
         let incident = &item.incident;
         (incident.closed_at.is_some(), std::cmp::Reverse(incident.reason), incident.opened_at, item.notification)
     });
-    let incident = items.first().map_or(first.incident, |item| item.incident.clone());
-    Notification { id: leader, kind: Kind::Digest, incident, items, undelivered: None, flapping: None, ..first }
+    let incident = items.first().map_or_else(|| first.incident.clone(), |item| item.incident.clone());
+    Notification { id: leader, kind: Kind::Digest, incident, items, flapping: None, ..first }
 }

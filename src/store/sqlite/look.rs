@@ -5,19 +5,18 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
-use super::super::view::{Attempt, Counts, Delivery, DeliveryQuery, Event, Incident, IncidentStory, MOST, Past};
+use super::super::view::{Attempt, Counts, Delivery, Event, Incident, IncidentStory, MOST};
 use super::super::{Figures, Overdue, Tally};
 use super::row::{self, OUTAGE};
 use crate::clock::from_millis;
-use crate::source;
-use crate::trouble;
 
 const COUNTS: &str = "(SELECT count(*) FROM notification WHERE incident = incident.id AND state = 'pending'), \
                       (SELECT count(*) FROM notification WHERE incident = incident.id AND state = 'delivered'), \
                       (SELECT count(*) FROM notification WHERE incident = incident.id AND state = 'dead'), \
                       (SELECT count(*) FROM notification WHERE incident = incident.id AND state = 'withdrawn')";
 
-const DELIVERY: &str = "notification.id, incident, incident.instance, incident.name, rule, sink, recipient, kind, state, \
+/// The columns of a notification, for [`delivery_row`].
+pub(super) const DELIVERY: &str = "notification.id, incident, incident.instance, incident.name, rule, sink, recipient, kind, state, \
                         leased, created_at, due_at, settled_at, detail, lost, attempts, held_by, batch";
 
 pub(super) fn owing(connection: &Connection) -> rusqlite::Result<BTreeSet<String>> {
@@ -37,7 +36,7 @@ pub(super) fn tally(connection: &Connection, now: Timestamp) -> rusqlite::Result
     connection.prepare_cached(&query)?.query_row([now.as_millisecond()], counts)
 }
 
-pub(super) fn open(
+pub(super) fn open_lines(
     connection: &Connection,
     key: &str,
     among: Option<Vec<String>>,
@@ -88,12 +87,16 @@ pub(super) fn figures(connection: &Connection, now: Timestamp) -> rusqlite::Resu
 }
 
 pub(super) fn incidents(connection: &Connection, open_only: bool, limit: usize) -> rusqlite::Result<Vec<Incident>> {
-    let filter = if open_only { "WHERE closed_at IS NULL" } else { "" };
-    let query = format!(
-        "SELECT {}, {COUNTS}, acknowledged_from FROM incident {filter} ORDER BY id DESC LIMIT ?",
-        row::INCIDENT
-    );
-    connection.prepare_cached(&query)?.query_map([bounded(limit)], incident_row)?.collect()
+    connection.prepare_cached(&latest(open_only))?.query_map([bounded(limit)], incident_row)?.collect()
+}
+
+/// The latest incidents. (Without being told, SQLite would rather look through all than sort the few that are open.)
+fn latest(open_only: bool) -> String {
+    let open =
+        "id IN (SELECT id FROM incident INDEXED BY incident_open WHERE closed_at IS NULL ORDER BY id DESC LIMIT ?1)";
+    let filter = if open_only { open } else { "true" };
+    let incident = row::INCIDENT;
+    format!("SELECT {incident}, {COUNTS}, acknowledged_from FROM incident WHERE {filter} ORDER BY id DESC LIMIT ?1")
 }
 
 pub(super) fn incident(connection: &Connection, id: i64) -> rusqlite::Result<Option<IncidentStory>> {
@@ -120,58 +123,6 @@ pub(super) fn incident(connection: &Connection, id: i64) -> rusqlite::Result<Opt
     Ok(Some(IncidentStory { incident, events, deliveries }))
 }
 
-pub(super) fn past(connection: &Connection, since: Timestamp, after: i64, limit: usize) -> rusqlite::Result<Vec<Past>> {
-    let query = "SELECT event.id, event.source, event.instance, event.kind, event.reason, event.error, event.stamp, \
-                 event.at, event.received_at, incident.phone, event.change IN ('opened', 'missed'), \
-                 incident.acknowledged_by, incident.acknowledged_at, event.incident, event.asked_at \
-                 FROM event LEFT JOIN incident ON incident.id = event.incident \
-                 WHERE event.id > ?1 AND event.received_at >= ?2 AND event.source <> ?4 ORDER BY event.id LIMIT ?3";
-    let values = params![after, since.as_millisecond(), bounded(limit), trouble::SOURCE];
-    connection.prepare_cached(query)?.query_map(values, past_row)?.collect()
-}
-
-fn past_row(row: &Row<'_>) -> rusqlite::Result<Past> {
-    let (stamp, received_at) = (row.get(6)?, from_millis(row.get(8)?));
-    let taken: Option<(String, i64)> = row::text_or_null(row, 11)?.zip(row.get(12)?);
-    Ok(Past {
-        id: row.get(0)?,
-        event: source::Event {
-            source: row::text(row, 1)?,
-            instance: row::text(row, 2)?,
-            kind: row::event_kind(row, 3)?,
-            reason: row::reason(row, 4)?,
-            phone: row::text_or_null(row, 9)?,
-            error: row::text_or_null(row, 5)?,
-            at: from_millis(row.get(7)?),
-            gateway_at: source::believed(stamp, received_at),
-            stamp,
-            received_at,
-            asked_at: row.get::<_, Option<i64>>(14)?.map(from_millis),
-        },
-        incident: row.get(13)?,
-        acknowledged: taken.filter(|_| row.get(10) == Ok(true)).map(|(by, at)| (by, from_millis(at))),
-    })
-}
-
-pub(super) fn deliveries(connection: &Connection, query: &DeliveryQuery) -> rusqlite::Result<Vec<Delivery>> {
-    // What is rare has an index of its own; without being told, SQLite would rather look through all than sort.
-    let (indexed, state) = match query.state.as_deref() {
-        None => ("", "true"),
-        Some("pending") => ("INDEXED BY notification_pending", "state = 'pending'"),
-        Some("dead") => ("INDEXED BY notification_dead", "state = 'dead'"),
-        Some("delivered") => ("", "state = 'delivered'"),
-        Some("withdrawn") => ("", "state = 'withdrawn'"),
-        Some(_) => ("", "false"),
-    };
-    let sink = query.sink.as_ref().map_or("?1 IS NULL", |_| "sink = ?1");
-    let statement = format!(
-        "SELECT {DELIVERY} FROM notification {indexed} JOIN incident ON incident.id = incident \
-         WHERE {state} AND {sink} ORDER BY notification.id DESC LIMIT ?2"
-    );
-    let values = params![query.sink, bounded(query.limit.unwrap_or(MOST))];
-    connection.prepare_cached(&statement)?.query_map(values, delivery_row)?.collect()
-}
-
 /// One notification, without its attempts.
 pub(super) fn delivery(connection: &Connection, id: i64) -> rusqlite::Result<Option<Delivery>> {
     let query = format!(
@@ -189,7 +140,7 @@ fn attempts(connection: &Connection, notification: i64) -> rusqlite::Result<Vec<
 }
 
 /// One more than is shown tells that there are more.
-fn bounded(limit: usize) -> i64 {
+pub(super) fn bounded(limit: usize) -> i64 {
     i64::try_from(limit.min(MOST + 1)).unwrap_or(i64::MAX)
 }
 
@@ -234,7 +185,7 @@ fn event_row(row: &Row<'_>) -> rusqlite::Result<Event> {
     })
 }
 
-fn delivery_row(row: &Row<'_>) -> rusqlite::Result<Delivery> {
+pub(super) fn delivery_row(row: &Row<'_>) -> rusqlite::Result<Delivery> {
     let state = row::text(row, 8)?;
     let pending = state == "pending";
     Ok(Delivery {
@@ -268,4 +219,22 @@ fn attempt_row(row: &Row<'_>) -> rusqlite::Result<Attempt> {
         outcome: row::text_or_null(row, 3)?,
         detail: row::text_or_null(row, 4)?,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_few_that_are_open_are_found_without_a_look_at_all() {
+        let store = Connection::open_in_memory().unwrap();
+        store.execute_batch(include_str!("../schema.sql")).unwrap();
+        let plan = |open_only| -> Vec<String> {
+            let mut statement = store.prepare(&format!("EXPLAIN QUERY PLAN {}", latest(open_only))).unwrap();
+            let steps = statement.query_map([10], |row| row.get(3)).unwrap();
+            steps.collect::<rusqlite::Result<_>>().unwrap()
+        };
+        assert!(plan(false).contains(&"SCAN incident".to_owned()), "{:?}", plan(false));
+        assert!(!plan(true).contains(&"SCAN incident".to_owned()), "{:?}", plan(true));
+    }
 }

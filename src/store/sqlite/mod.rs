@@ -9,8 +9,10 @@ mod gathering;
 mod job;
 mod lease;
 mod line;
+mod listing;
 mod log;
 mod look;
+mod notification;
 mod opening;
 mod owe;
 mod people;
@@ -23,6 +25,7 @@ mod set_back;
 mod settle;
 mod silence;
 mod soundness;
+mod waiting;
 mod writer;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -36,7 +39,7 @@ use jiff::Timestamp;
 use linedown_sinks::Reason;
 use rusqlite::{Connection, OpenFlags, OptionalExtension};
 
-use super::view::{Delivery, DeliveryQuery, Incident, IncidentStory, Past, SilenceRow};
+use super::view::{Delivery, DeliveryQuery, Incident, IncidentStory, MOST, Past, SilenceRow};
 use super::{
     Accepted, Acknowledgement, Figures, Forgotten, Leased, Retried, Room, Settled, Settlement, Store, StoreError,
     Tally, Which,
@@ -161,14 +164,14 @@ impl Store for Sqlite {
         self.writer.write_or_refuse(work).await
     }
 
-    async fn open(
+    async fn open_lines(
         &self,
         source: &str,
         reason: Reason,
         among: Option<Vec<String>>,
     ) -> Result<BTreeSet<String>, StoreError> {
         let key = line::key(source, reason).into_owned();
-        self.read(move |connection| look::open(connection, &key, among)).await
+        self.read(move |connection| look::open_lines(connection, &key, among)).await
     }
 
     async fn noticed(&self) -> Result<BTreeSet<String>, StoreError> {
@@ -230,7 +233,8 @@ impl Store for Sqlite {
                 }
                 // Whoever has something to do by now shall hear of it; the rest is as dead as it was.
                 Err(error) if !retried.notifications.is_empty() => {
-                    tracing::error!(error = %error, "cannot send all again that was to be; the rest is left as it is");
+                    retried.left = rest.len();
+                    tracing::error!(error = %error, left = retried.left, "cannot send all again that was to be; the rest is left as it is");
                     break;
                 }
                 Err(error) => return Err(error),
@@ -255,7 +259,7 @@ impl Store for Sqlite {
         self.read(move |connection| look::delivery(connection, id)).await
     }
 
-    async fn silence(&self, silence: SilenceRow) -> Result<i64, StoreError> {
+    async fn add_silence(&self, silence: SilenceRow) -> Result<i64, StoreError> {
         self.writer.write(move |connection| silence::make(connection, &silence)).await
     }
 
@@ -274,6 +278,24 @@ impl Store for Sqlite {
             sinks.append(&mut more);
         }
         Ok(Some(sinks))
+    }
+
+    async fn hold_again(&self, now: Timestamp, routing: Arc<Routing>) -> Result<BTreeSet<String>, StoreError> {
+        let held = self.read(waiting::in_quiet_hours).await?;
+        let mut sinks = BTreeSet::new();
+        for step in held.chunks(retry::AT_ONCE) {
+            let (step, routing, silences) = (step.to_vec(), Arc::clone(&routing), Arc::clone(&self.silences));
+            let work = move |connection: &Connection| {
+                let terms = Terms { routing: &routing, silences: &silences, now };
+                waiting::hold_again(connection, &step, &terms)
+            };
+            sinks.append(&mut self.writer.write(work).await?);
+        }
+        Ok(sinks)
+    }
+
+    async fn last_reminders(&self, routing: Arc<Routing>) -> Result<BTreeMap<(String, String), u32>, StoreError> {
+        self.read(move |connection| waiting::last_reminders(connection, &routing)).await
     }
 
     async fn owing(&self) -> Result<BTreeSet<String>, StoreError> {
@@ -302,7 +324,7 @@ impl Store for Sqlite {
         self.writer.write(move |connection| set_back::set_back(connection, now, limit)).await
     }
 
-    async fn damaged(&self) {
+    async fn met_damage(&self) {
         self.damage.met().await;
     }
 
@@ -323,11 +345,28 @@ impl Store for Sqlite {
     }
 
     async fn past(&self, since: Timestamp, after: i64, limit: usize) -> Result<Vec<Past>, StoreError> {
-        self.read(move |connection| look::past(connection, since, after, limit)).await
+        let mut after = after;
+        loop {
+            let step = self.read(move |connection| listing::past(connection, since, after, limit)).await?;
+            match step.last {
+                Some(last) if step.found.is_empty() => after = last,
+                _ => return Ok(step.found),
+            }
+        }
     }
 
     async fn deliveries(&self, query: DeliveryQuery) -> Result<Vec<Delivery>, StoreError> {
-        self.read(move |connection| look::deliveries(connection, &query)).await
+        let (query, mut before, mut found) = (Arc::new(query), i64::MAX, Vec::new());
+        loop {
+            let (query, limit) = (Arc::clone(&query), query.limit.unwrap_or(MOST).min(MOST + 1) - found.len());
+            let step = self.read(move |connection| listing::deliveries(connection, &query, before, limit)).await?;
+            let is_full = step.found.len() == limit;
+            found.extend(step.found);
+            match step.last {
+                Some(last) if !is_full => before = last,
+                _ => return Ok(found),
+            }
+        }
     }
 }
 

@@ -222,8 +222,8 @@ fn of_one_line_all_outages_are_told() {
 #[test]
 fn a_line_that_is_down_again_is_not_called_back() {
     let mut digest = lines(&[None, None]);
-    let again = |reason| Some(Again { incident: 40, reason, opened_at: digest.at });
-    digest.items[0].incident.again = again(Reason::SessionExpired);
+    let again = Again { incident: 40, reason: Reason::SessionExpired, opened_at: digest.at };
+    digest.items[0].incident.again = Some(again);
     digest.incident = digest.items[0].incident.clone();
     let (english, portuguese) = (texts(Language::English, "UTC"), texts(Language::BrazilianPortuguese, "UTC"));
     assert_eq!(english.title(&digest), "🔴 1 line is down, 1 is back");

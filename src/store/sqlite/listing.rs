@@ -1,0 +1,139 @@
+//! What has no index is looked through in steps, so that whoever else looks has a turn in between.
+
+use jiff::Timestamp;
+use rusqlite::{Connection, Row, params};
+
+use super::super::view::{Delivery, DeliveryQuery, Past};
+use super::look::{DELIVERY, bounded, delivery_row};
+use super::row;
+use crate::clock::from_millis;
+use crate::source;
+use crate::trouble;
+
+/// Rows of a step.
+const LOOKED_THROUGH: u32 = 20_000;
+
+/// What a step found, and the row after which the next one goes on, unless it was the last.
+pub(super) struct Looked<T> {
+    pub(super) found: Vec<T>,
+    pub(super) last: Option<i64>,
+}
+
+/// Webhooks received since a moment: one step from a row on. (A search by halves would not do: after a clock was set
+/// back, times lie out of order.)
+pub(super) fn past(
+    connection: &Connection,
+    since: Timestamp,
+    after: i64,
+    limit: usize,
+) -> rusqlite::Result<Looked<Past>> {
+    let step = "SELECT max(id) FROM (SELECT id FROM event WHERE id > ? ORDER BY id LIMIT ?)";
+    let last: Option<i64> =
+        connection.prepare_cached(step)?.query_row(params![after, LOOKED_THROUGH], |row| row.get(0))?;
+    let query = "SELECT event.id, event.source, event.instance, event.kind, event.reason, event.error, event.stamp, \
+                 event.at, event.received_at, incident.phone, event.change IN ('opened', 'missed'), \
+                 incident.acknowledged_by, incident.acknowledged_at, event.incident, event.asked_at \
+                 FROM event LEFT JOIN incident ON incident.id = event.incident \
+                 WHERE event.id > ?1 AND event.id <= ?5 AND event.received_at >= ?2 AND event.source <> ?4 \
+                 ORDER BY event.id LIMIT ?3";
+    let values = params![after, since.as_millisecond(), bounded(limit), trouble::SOURCE, last.unwrap_or(after)];
+    let found = connection.prepare_cached(query)?.query_map(values, past_row)?.collect::<rusqlite::Result<_>>()?;
+    Ok(Looked { found, last })
+}
+
+/// Notifications, the latest first: one step back from a row. What waits and what is dead is found at once.
+pub(super) fn deliveries(
+    connection: &Connection,
+    query: &DeliveryQuery,
+    before: i64,
+    limit: usize,
+) -> rusqlite::Result<Looked<Delivery>> {
+    // Without being told, SQLite would rather look through all than sort what is rare.
+    let (indexed, state) = match query.state.as_deref() {
+        None => ("", "true"),
+        Some("pending") => ("INDEXED BY notification_pending", "state = 'pending'"),
+        Some("dead") => ("INDEXED BY notification_dead", "state = 'dead'"),
+        Some("delivered") => ("", "state = 'delivered'"),
+        Some("withdrawn") => ("", "state = 'withdrawn'"),
+        Some(_) => return Ok(Looked { found: Vec::new(), last: None }),
+    };
+    let step = "SELECT min(id) FROM (SELECT id FROM notification WHERE id < ? ORDER BY id DESC LIMIT ?)";
+    let last: Option<i64> = if indexed.is_empty() {
+        connection.prepare_cached(step)?.query_row(params![before, LOOKED_THROUGH], |row| row.get(0))?
+    } else {
+        None
+    };
+    let sink = query.sink.as_ref().map_or("?1 IS NULL", |_| "sink = ?1");
+    let statement = format!(
+        "SELECT {DELIVERY} FROM notification {indexed} JOIN incident ON incident.id = incident \
+         WHERE {state} AND {sink} AND notification.id < ?3 AND notification.id >= ?4 ORDER BY notification.id DESC LIMIT ?2"
+    );
+    let values = params![query.sink, bounded(limit), before, last.unwrap_or(i64::MIN)];
+    let found = connection.prepare_cached(&statement)?.query_map(values, delivery_row)?.collect::<Result<_, _>>()?;
+    Ok(Looked { found, last })
+}
+
+fn past_row(row: &Row<'_>) -> rusqlite::Result<Past> {
+    let (stamp, received_at) = (row.get(6)?, from_millis(row.get(8)?));
+    let taken: Option<(String, i64)> = row::text_or_null(row, 11)?.zip(row.get(12)?);
+    Ok(Past {
+        id: row.get(0)?,
+        event: source::Event {
+            source: row::text(row, 1)?,
+            instance: row::text(row, 2)?,
+            kind: row::event_kind(row, 3)?,
+            reason: row::reason(row, 4)?,
+            phone: row::text_or_null(row, 9)?,
+            error: row::text_or_null(row, 5)?,
+            at: from_millis(row.get(7)?),
+            gateway_at: source::believed(stamp, received_at),
+            stamp,
+            received_at,
+            asked_at: row.get::<_, Option<i64>>(14)?.map(from_millis),
+        },
+        incident: row.get(13)?,
+        acknowledged: taken.filter(|_| row.get(10) == Ok(true)).map(|(by, at)| (by, from_millis(at))),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Three steps and a bit of rows, of which the first and the last are wanted.
+    #[test]
+    fn what_has_no_index_is_looked_through_in_steps() {
+        let store = Connection::open_in_memory().unwrap();
+        store.execute_batch(include_str!("../schema.sql")).unwrap();
+        let rows = 3 * LOOKED_THROUGH + 5;
+        let numbers = format!("WITH RECURSIVE n (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM n LIMIT {rows})");
+        let wanted = format!("n = 1 OR n = {rows}");
+        store
+            .execute_batch(&format!(
+                "INSERT INTO incident (id, source, instance, labels, reason, opened_at) VALUES (1, 'z', 'A', '{{}}', 'other', 0); \
+                 INSERT INTO event (source, instance, kind, reason, at, received_at, change, payload) \
+                    {numbers} SELECT 'z', 'A', 'connected', 'other', 0, 9 * ({wanted}), 'nothing', '' FROM n; \
+                 INSERT INTO notification (incident, rule, sink, recipient, kind, wants_resolved, state, created_at, owed_at, \
+                    due_at, grouping, class) {numbers} SELECT 1, '', iif({wanted}, 'b', 'a'), '', 'down', 0, 'delivered', 0, 0, \
+                    0, '', '' FROM n;"
+            ))
+            .unwrap();
+        let (mut after, mut steps) = (0, Vec::new());
+        loop {
+            let Looked { found, last } = past(&store, from_millis(9), after, 10).unwrap();
+            let Some(last) = last else { break };
+            steps.push(found.len());
+            after = last;
+        }
+        assert_eq!(steps, [1, 0, 0, 1]);
+        let query = DeliveryQuery { sink: Some("b".into()), ..DeliveryQuery::default() };
+        let (mut before, mut steps) = (i64::MAX, Vec::new());
+        loop {
+            let Looked { found, last } = deliveries(&store, &query, before, 10).unwrap();
+            let Some(last) = last else { break };
+            steps.push(found.len());
+            before = last;
+        }
+        assert_eq!(steps, [1, 0, 0, 1]);
+    }
+}
