@@ -1,7 +1,7 @@
 //! One real, marked test message through one sink.
 
 use jiff::Timestamp;
-use linedown_sinks::{FailureKind, Incident, Instance, Kind, Notification, Reason, Settings};
+use linedown_sinks::{Failure, FailureKind, Incident, Instance, Kind, Notification, Reason, Settings};
 use serde::{Deserialize, Serialize};
 
 use crate::delivery::deliver;
@@ -18,11 +18,15 @@ pub struct Outcome {
     /// What sort of failure it was, if it was one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub failure: Option<FailureKind>,
+    /// What a person can do about it, if the sink knows.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub advice: Option<String>,
 }
 
 impl Outcome {
-    fn failed(recipient: String, kind: FailureKind, said: String) -> Self {
-        Self { recipient, delivered: false, said, failure: Some(kind) }
+    fn failed(recipient: String, failure: &Failure) -> Self {
+        let (said, kind) = (failure.to_string(), failure.kind);
+        Self { recipient, delivered: false, said, failure: Some(kind), advice: failure.advice.map(str::to_owned) }
     }
 }
 
@@ -32,15 +36,17 @@ pub async fn send(settings: &dyn Settings, now: Timestamp) -> Vec<Outcome> {
     let sink = match settings.build() {
         Ok(sink) => sink,
         Err(error) => {
-            return vec![Outcome::failed(String::new(), FailureKind::Refused, error.to_string())];
+            let said = error.to_string();
+            let (recipient, failure) = (String::new(), Some(FailureKind::Refused));
+            return vec![Outcome { recipient, delivered: false, said, failure, advice: None }];
         }
     };
     let mut outcomes = Vec::new();
     for recipient in settings.recipients(&incident(now)) {
         let notification = notification(recipient.clone(), now);
         outcomes.push(match deliver(sink.as_ref(), &notification, settings.limits().timeout).await {
-            Ok(receipt) => Outcome { recipient, delivered: true, said: receipt.0, failure: None },
-            Err(failure) => Outcome::failed(recipient, failure.kind, failure.to_string()),
+            Ok(receipt) => Outcome { recipient, delivered: true, said: receipt.0, failure: None, advice: None },
+            Err(failure) => Outcome::failed(recipient, &failure),
         });
     }
     outcomes
@@ -63,7 +69,7 @@ mod tests {
     use std::sync::Arc;
     use std::time::Duration;
 
-    use linedown_sinks::{BuildError, Failure, Limits, Receipt, Sink};
+    use linedown_sinks::{BuildError, Limits, Receipt, Sink};
 
     use super::*;
 

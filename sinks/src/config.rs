@@ -74,9 +74,12 @@ impl<'a> Section<'a> {
         self.note(Problem::warning(self.path.join(key), what))
     }
 
-    /// Notes that a key is missing, at the section itself.
-    pub fn missing(&mut self, key: &str, hint: impl Into<String>) -> &mut Problem {
-        self.note(Problem::error(self.path.clone(), format!("`{key}` is missing")).hint(hint).unless(key))
+    /// Notes that a key is missing, at the section itself; but for one that is there, and whose value was mistaken.
+    pub fn missing(&mut self, key: &str, hint: impl Into<String>) -> Option<&mut Problem> {
+        if self.value.get(key).is_some() {
+            return None;
+        }
+        Some(self.note(Problem::error(self.path.clone(), format!("`{key}` is missing")).hint(hint).unless(key)))
     }
 
     fn note(&mut self, problem: Problem) -> &mut Problem {
@@ -103,6 +106,7 @@ impl<'a> Section<'a> {
             if textual.mend(&mut value, &place, &what) {
                 continue;
             }
+            let what = with_variants::<T>(&value, &place, what);
             let problem = self.problem(&place, &what, &value);
             self.problems.push(problem);
             if !take_out(&mut value, &place.0) {
@@ -144,13 +148,12 @@ impl<'a> Section<'a> {
             // Only systemd provides credentials: for a person who checks by hand this is no mistake.
             Err(error @ SecretError::NoCredentials(_)) => {
                 self.lacks_credentials = true;
-                self.warning(key, error.to_string()).hint =
-                    Some("run the check as the service does to have it looked at".into());
+                self.warning(key, error.to_string()).hint = Some(format!("to have it looked at: {AS_THE_SERVICE}"));
                 Some(Found { value: SecretString::from(""), public: None })
             }
             Err(error) => {
                 let why = std::error::Error::source(&error).map(|source| format!(": {source}")).unwrap_or_default();
-                self.error(key, format!("{error}{why}")).hint = Some(advice(secret, &error).into());
+                self.error(key, format!("{error}{why}")).hint = Some(advice(secret, &error));
                 None
             }
         }
@@ -159,8 +162,10 @@ impl<'a> Section<'a> {
     fn problem(&self, place: &Path, what: &str, value: &Value) -> Problem {
         let path = self.path.extend(place);
         if let Some((unknown, known)) = unknown_field(what) {
-            let known: Vec<&str> = known.into_iter().chain(self.others.iter().copied()).collect();
             let path = if place.0.last() == Some(&Key::Name(unknown.to_owned())) { path } else { path.join(unknown) };
+            let is_ours = path.0.len() == self.path.0.len() + 1;
+            let others = self.others.iter().copied().filter(|_| is_ours);
+            let known: Vec<&str> = known.into_iter().chain(others).collect();
             let problem = Problem::error(path, format!("unknown key `{unknown}`")).expected(one_of(&known));
             return match closest(unknown, known.iter().copied()) {
                 Some(near) => problem.hint(format!("did you mean `{near}`?")),
@@ -181,17 +186,23 @@ impl<'a> Section<'a> {
     }
 }
 
+/// How to check with the credentials that systemd gives the service.
+const AS_THE_SERVICE: &str = "sudo env CREDENTIALS_DIRECTORY=/etc/linedown/credentials linedown check";
+
 /// What to do about a secret that is not to be had.
-fn advice(secret: &Secret, error: &SecretError) -> &'static str {
-    match (secret, error) {
+fn advice(secret: &Secret, error: &SecretError) -> String {
+    let advice = match (secret, error) {
         (_, SecretError::Name(_)) => "it is the name of a file in /etc/linedown/credentials, without the folder",
         (_, SecretError::NoFile) => "write the whole path of the file that it stands in",
-        (Secret::Credential(_), _) => "for the service, write it to /etc/linedown/credentials and restart linedown",
+        (Secret::Credential(_), _) => {
+            return format!("write it to /etc/linedown/credentials, check it ({AS_THE_SERVICE}), and restart linedown");
+        }
         (_, SecretError::File { source, .. }) => unread(source),
         (Secret::File(_), SecretError::Empty) => "is it the right file?",
         (Secret::Env(_), _) => "for the service, set it with `Environment=` in `systemctl edit linedown`",
         _ => "write the secret there, or where it is: { file = … }, { env = … } or { credential = … }",
-    }
+    };
+    advice.to_owned()
 }
 
 /// What to do about a file or a folder that cannot be read.
@@ -200,7 +211,7 @@ pub fn unread(error: &io::Error) -> &'static str {
         io::ErrorKind::NotFound => "write the whole path of one that is there",
         io::ErrorKind::PermissionDenied => "check as the user that the service runs as, or use a credential",
         io::ErrorKind::IsADirectory => "that is a folder: name a file",
-        io::ErrorKind::NotADirectory => "that is a file: name a folder",
+        io::ErrorKind::NotADirectory => "what stands before one of its slashes is a file: write the whole path anew",
         _ => "is it the right file?",
     }
 }
@@ -220,6 +231,17 @@ fn without_content(what: &str) -> String {
         }
         None => what.to_owned(),
     }
+}
+
+/// serde names the words that may stand somewhere only where it finds another word.
+fn with_variants<T: DeserializeOwned>(value: &Value, place: &Path, what: String) -> String {
+    let Some(found) = what.strip_suffix(", expected string or map") else { return what };
+    let mut value = value.clone();
+    let Some(mistaken) = find(&mut value, &place.0) else { return what };
+    *mistaken = "".into();
+    let error = serde_path_to_error::deserialize::<_, T>(&value).err().map(|error| error.into_inner().to_string());
+    let named = error.as_deref().and_then(|error| error.strip_prefix("unknown variant ``, expected "));
+    named.map_or(what.clone(), |words| format!("{found}, expected {words}"))
 }
 
 fn unknown_field(what: &str) -> Option<(&str, Vec<&str>)> {
@@ -326,6 +348,29 @@ mod tests {
         assert!(problems.iter().all(|problem| !problem.what.contains("many")), "{problems:?}");
     }
 
+    /// What is there and mistaken is not missing, and a table below has no keys of the section's.
+    #[test]
+    fn one_mistake_is_told_once() {
+        let told = |value: Value| {
+            let environment = Environment::default();
+            let mut section = Section::new(&value, Path::default(), &["type"], &environment);
+            let _: Option<Sample> = section.read();
+            section.missing("secret", "");
+            section.problems.into_iter().map(|problem| (problem.what, problem.expected)).collect::<Vec<_>>()
+        };
+        let places = Some("one of `file`, `env`, `credential`".to_owned());
+        assert_eq!(
+            told(json!({ "secret": { "file": "x", "x": "y" } })),
+            [("unknown key `x`".to_owned(), places.clone())]
+        );
+        let several = ("several places of one secret".to_owned(), places.clone());
+        assert_eq!(told(json!({ "secret": { "file": "x", "env": "y" } })), [several]);
+        assert_eq!(told(json!({ "secret": {} })), [("no place of a secret".to_owned(), places)]);
+        let words = Some("`json` or `text`".to_owned());
+        assert_eq!(told(json!({ "secret": "x", "format": true })), [("wrong type: boolean".to_owned(), words)]);
+        assert_eq!(told(json!({})), [("`secret` is missing".to_owned(), None)]);
+    }
+
     #[test]
     fn text_from_the_environment_becomes_what_is_wanted() {
         let (sample, problems) = read(&json!({ "port": "25" }));
@@ -335,6 +380,11 @@ mod tests {
         let sample = sample.unwrap();
         assert!(matches!(sample.secret, Some(Secret::File(_))), "{sample:?}");
         assert_eq!((sample.server.as_deref(), problems), (Some("[1]"), Vec::new()));
+        // As it is written in the files, too.
+        let (sample, problems) = read(&json!({ "secret": "{ file = '/x' }" }));
+        assert!(matches!(sample.unwrap().secret, Some(Secret::File(_))) && problems.is_empty(), "{problems:?}");
+        let (sample, _) = read(&json!({ "secret": "{ file = '/x' }\nb = 1" }));
+        assert!(matches!(sample.unwrap().secret, Some(Secret::Plain(_))));
         let (_, problems) = read(&json!({ "secret": "{\"fiel\": \"/x\"}" }));
         assert_eq!(problems[0].hint.as_deref(), Some("did you mean `file`?"), "{problems:?}");
         let (sample, problems) = read(&json!({ "secret": "{x}", "server": "{\"a\"" }));

@@ -18,6 +18,8 @@ pub struct Failure {
     pub kind: FailureKind,
     /// What happened, in words: no secret, at most [`EXCERPT`] characters, one line.
     pub message: String,
+    /// What a person can do about it, if the sink knows.
+    pub advice: Option<&'static str>,
     /// What the far side asked us to wait, unclamped.
     pub retry_after: Option<Duration>,
     /// The underlying error.
@@ -27,7 +29,22 @@ pub struct Failure {
 impl Failure {
     /// A failure in words. Control characters become spaces and the text is cut to [`EXCERPT`].
     pub fn new(kind: FailureKind, message: impl AsRef<str>) -> Self {
-        Self { kind, message: excerpt(message.as_ref()), retry_after: None, source: None }
+        Self { kind, message: excerpt(message.as_ref()), advice: None, retry_after: None, source: None }
+    }
+
+    /// With what a person can do about it.
+    #[must_use]
+    pub fn advice(mut self, advice: impl Into<Option<&'static str>>) -> Self {
+        self.advice = advice.into();
+        self
+    }
+
+    /// What happened and what to do about it, in one line of at most [`EXCERPT`] characters: for a record, which has no
+    /// other place for advice. If it is too long, what happened is cut.
+    pub fn in_full(&self) -> String {
+        let Some(advice) = self.advice else { return self.message.clone() };
+        let room = EXCERPT.saturating_sub(advice.chars().count() + 2);
+        excerpt(&format!("{}; {advice}", one_line(&self.message, room)))
     }
 
     /// With what the far side asked us to wait.
@@ -121,6 +138,15 @@ impl FailureKind {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_to_do_survives_a_long_answer() {
+        let failure = |words: &str| Failure::new(FailureKind::Refused, words).advice("set `webhook_url`");
+        assert_eq!(failure("404 no_service").in_full(), "404 no_service; set `webhook_url`");
+        assert_eq!(failure("404 no_service").to_string(), "refused: 404 no_service");
+        let long = failure(&"x ".repeat(4000)).in_full();
+        assert!(long.ends_with("…; set `webhook_url`") && long.chars().count() <= EXCERPT, "{long}");
+    }
 
     #[test]
     fn excerpts_are_one_bounded_line() {

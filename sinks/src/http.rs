@@ -103,13 +103,11 @@ pub(crate) fn failure(who: &str, error: &Error) -> Failure {
         );
     }
     let why = innermost(error);
-    let what = if error.is_connect() {
-        format!(
-            "{who} cannot be reached: {why}; is this machine online, and its name resolution, proxy and clock right?"
-        )
-    } else {
-        format!("the connection to {who} broke before the answer was complete: {why}")
-    };
+    if error.is_connect() {
+        let failure = Failure::new(FailureKind::Unreachable, format!("{who} cannot be reached: {why}"));
+        return failure.advice("is this machine online, and its name resolution, proxy and clock right?");
+    }
+    let what = format!("the connection to {who} broke before the answer was complete: {why}");
     Failure::new(FailureKind::Unreachable, what)
 }
 

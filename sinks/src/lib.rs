@@ -35,7 +35,7 @@ pub use notification::{
 };
 pub use reason::Reason;
 pub use secret::{Found, Secret, SecretError, Secrets};
-pub use texts::{Form, Inline, Language, TextKeys, Texts, is_deceptive, one_line};
+pub use texts::{Form, Inline, Language, TextKeys, Texts, is_deceptive, one_line, time_zone};
 
 /// Tries once. Retrying, ordering, limiting and recording belong to the caller, who also bounds the time.
 #[async_trait]
@@ -56,6 +56,11 @@ pub trait Settings: Send + Sync {
     /// inventory, so it must be quick.
     fn expects_of_label(&self, _key: &str, _value: &str) -> Option<&'static str> {
         None
+    }
+
+    /// The labels of a line that the sink sends to, each with the place in the config that names it.
+    fn labels(&self) -> Vec<(Path, String)> {
+        Vec::new()
     }
 
     /// The message as the far side would get it, for people to look at.

@@ -56,7 +56,12 @@ impl<'de> Deserialize<'de> for Secret {
                     (Some(file), None, None) => Ok(Secret::File(file)),
                     (None, Some(env), None) => Ok(Secret::Env(env)),
                     (None, None, Some(credential)) => Ok(Secret::Credential(credential)),
-                    _ => Err(de::Error::custom("expected exactly one of `file`, `env`, `credential`")),
+                    (None, None, None) => {
+                        Err(de::Error::custom("no place of a secret, expected one of `file`, `env`, `credential`"))
+                    }
+                    _ => Err(de::Error::custom(
+                        "several places of one secret, expected one of `file`, `env`, `credential`",
+                    )),
                 }
             }
         }
@@ -167,7 +172,14 @@ fn read(path: &FilePath) -> Result<(SecretString, bool), SecretError> {
         Ok((read_bounded(file, LARGEST, Vec::new()).and_then(text)?, is_public))
     });
     let (text, is_public) = read.map_err(|source| SecretError::File { path: path.to_owned(), source })?;
-    Ok((text.trim_end_matches(['\r', '\n']).into(), is_public))
+    let text = text.trim_end_matches(['\r', '\n']);
+    Ok((text.into(), is_public && may_be_secret(text)))
+}
+
+/// Whether it can be one: a line, or a private key in PEM. What else somebody names by mistake may be a file that others
+/// must be able to read, such as `/etc/passwd`.
+fn may_be_secret(text: &str) -> bool {
+    !text.contains('\n') || text.contains("PRIVATE KEY-----")
 }
 
 #[cfg(test)]
@@ -204,6 +216,23 @@ mod tests {
             std::fs::set_permissions(&path, std::fs::Permissions::from_mode(mode)).unwrap();
             let found = Secrets::default().get(&Secret::File(path.clone())).unwrap();
             assert_eq!(found.public.is_some(), is_public, "{mode:o}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_secret_is_not_to_be_hidden() {
+        use std::os::unix::fs::PermissionsExt;
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("file");
+        for (text, is_public) in [
+            ("s3cret\r\n\r\n", true),
+            ("-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n", true),
+            ("root:x:0:0\ndaemon:x:1:1\n", false),
+        ] {
+            std::fs::write(&path, text).unwrap();
+            std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o644)).unwrap();
+            let found = Secrets::default().get(&Secret::File(path.clone())).unwrap();
+            assert_eq!(found.public.is_some(), is_public, "{text}");
         }
     }
 

@@ -52,18 +52,22 @@ fn address(arguments: &Arguments, outcome: &Outcome) -> String {
     format!("{}{to}", arguments.sink)
 }
 
-/// What a person must mend comes before what may mend itself.
+/// What a person must mend comes before what may mend itself; what the sink advises before what may be said of any.
 fn not_delivered(arguments: &Arguments, failed: &[&Outcome]) -> CommandError {
     use FailureKind::{Refused, TimedOut, Unauthorised, Unreachable};
-    let sorts =
-        |sorts: &[FailureKind]| failed.iter().any(|outcome| outcome.failure.is_some_and(|kind| sorts.contains(&kind)));
-    let (code, hint) = if sorts(&[Refused, Unauthorised]) || failed.iter().any(|outcome| outcome.failure.is_none()) {
-        (Code::Failed, format!("correct [sinks.{}] in the config, or what it names", arguments.sink))
-    } else if sorts(&[Unreachable, TimedOut]) {
-        (Code::Unavailable, "see that the address is right, and that this machine reaches it".to_owned())
-    } else {
-        (Code::TryAgain, "try it again in a while".to_owned())
+    let of = |sorts: &[FailureKind]| {
+        let of_these = |outcome: &&&Outcome| outcome.failure.is_some_and(|kind| sorts.contains(&kind));
+        failed.iter().filter(of_these).copied().collect::<Vec<_>>()
     };
+    let (mendable, unreached) = (of(&[Refused, Unauthorised]), of(&[Unreachable, TimedOut]));
+    let (code, first, hint) = if !mendable.is_empty() || failed.iter().any(|outcome| outcome.failure.is_none()) {
+        (Code::Failed, mendable, format!("correct [sinks.{}] in the config, or what it names", arguments.sink))
+    } else if !unreached.is_empty() {
+        (Code::Unavailable, unreached, "see that the address is right, and that this machine reaches it".to_owned())
+    } else {
+        (Code::TryAgain, failed.to_vec(), "try it again in a while".to_owned())
+    };
+    let hint = first.iter().find_map(|outcome| outcome.advice.clone()).unwrap_or(hint);
     let error = CommandError::new(code, format!("the test message was not delivered to {}", arguments.sink));
     let because = |error: CommandError, outcome: &&Outcome| {
         let said = output::printable(&outcome.said);

@@ -64,8 +64,7 @@ pub(super) fn read(value: &Value, path: &Path, public_url: Option<&str>, reader:
     });
     let names = match &keys.names {
         Some(names) => listed(names, keys.directory.is_none(), path, &mut section),
-        None if is_missing(value, "names") => from_public_url(public_url, &mut section),
-        None => Vec::new(),
+        None => from_public_url(public_url, &mut section),
     };
     reader.finish(section);
     Some(Acme { names, contact: keys.contact, directory: directory?.to_owned() })
@@ -77,7 +76,9 @@ fn from_public_url(public_url: Option<&str>, section: &mut Section<'_>) -> Vec<S
     let name = host.filter(|name| mistake(name, true).is_none());
     if name.is_none() {
         let hint = "list the names that gateways post to, or set `server.public_url` to such a name";
-        section.missing("names", hint).unless = ["names".into(), "public_url".into()].into();
+        if let Some(problem) = section.missing("names", hint) {
+            problem.unless = ["names".into(), "public_url".into()].into();
+        }
     }
     name.into_iter().collect()
 }

@@ -8,7 +8,7 @@ use std::path::Path as FilePath;
 use std::string::FromUtf8Error;
 
 use config::{ConfigError, Map, Value as Merged, ValueKind};
-use linedown_sinks::{is_public, read_bounded};
+use linedown_sinks::{is_deceptive, is_public, read_bounded};
 use serde_json::Value;
 use toml::Spanned;
 use toml::de::{DeFloat, DeInteger, DeTable, DeValue};
@@ -24,6 +24,10 @@ const LARGEST: usize = 16 * 1024 * 1024;
 /// Key under which a file's tables are handed to the merging: a key of the user's at the top would be taken
 /// for a path by the `config` crate, dots, brackets and all.
 pub(super) const ROOT: &str = "root";
+
+/// What the parser says of a key that is set again, and of a header without its end.
+const DUPLICATE: &str = "duplicate key";
+const UNCLOSED: &str = "unclosed table";
 
 /// One file as it was read.
 #[derive(Clone, Debug)]
@@ -43,7 +47,7 @@ pub(super) struct File {
 #[derive(Clone, Debug, Default)]
 pub(super) struct Values {
     /// All but the appended lists and the inventory.
-    tables: Map<String, Merged>,
+    pub(super) tables: Map<String, Merged>,
     /// Each kept apart under a key of its own.
     appended: Map<String, Merged>,
 }
@@ -116,10 +120,13 @@ impl File {
     }
 
     fn not_utf8(name: String, error: &FromUtf8Error) -> Self {
-        let text = String::from_utf8_lossy(error.as_bytes()).into_owned();
+        let text = String::from_utf8_lossy(error.as_bytes());
         let valid = error.utf8_error().valid_up_to();
         let row = Row::error(name, "not valid UTF-8").at(Lines::of(&text).position(valid));
-        Self { text, ..Self::unread(row.hint("save the file as UTF-8")) }
+        let is_utf_16 = text.contains('\0');
+        let hint = if is_utf_16 { "it is UTF-16, it seems: save the file as UTF-8" } else { "save the file as UTF-8" };
+        // Without its zeros, what it names can be read.
+        Self { text: text.replace('\0', ""), ..Self::unread(row.hint(hint)) }
     }
 
     /// Whether a name may be set in what could not be read of it.
@@ -162,7 +169,7 @@ impl File {
             let inventory = table.remove(INVENTORY);
             if !errors.is_empty() || (inventory.is_some() && number == 0 && !in_one) {
                 let wrong = errors.iter().map(|error| (error.span().unwrap_or(0..0), error.message().to_owned()));
-                return Parsed { wrong: wrong.collect(), ..Parsed::default() };
+                return Parsed { wrong: without_consequences(wrong.collect(), &text), ..Parsed::default() };
             }
             if let Some(inventory) = inventory {
                 read_inventory(&inventory, parsed.instances.get_or_insert_default(), &mut parsed.wrong);
@@ -189,12 +196,50 @@ impl File {
         };
         let row = Row::error(&self.name, what).at(lines.position(span.start));
         let row = Row { expected, ..row };
-        match what {
-            "duplicate key" => row.hint("it is set before already; TOML allows a key and a `[table]` once only"),
+        let list = APPENDED.into_iter().find(|list| self.text.get(span.clone()) == Some(*list));
+        if let Some(hint) = stray(&self.text, span) {
+            return row.hint(hint);
+        }
+        let rest = self.text.get(span.start..).and_then(|rest| rest.lines().next());
+        let is_closed = rest.is_some_and(|rest| rest.contains(']'));
+        match (what, list) {
+            (DUPLICATE, Some(list)) => row.hint(format!("write [[{list}]], in double brackets, each time")),
+            (DUPLICATE, None) => row.hint("it is set before already; TOML allows a key and a `[table]` once only"),
+            (UNCLOSED, _) if is_closed => row.hint("names with spaces or dots go in quotes: [sinks.\"my slack\"]"),
             _ if row.expected.is_none() => row.hint("files are TOML (https://toml.io): texts in quotes, lists in [ ]"),
             _ => row,
         }
     }
+}
+
+/// Without what only follows from another mistake: where a header cannot be read, what stands below it counts as set
+/// twice, and so do the keys below a header that is there twice.
+fn without_consequences(mut wrong: Wrong, text: &str) -> Wrong {
+    let is_header = |at: usize| text.get(..at).is_some_and(|before| before.ends_with('['));
+    let first = wrong.iter().filter(|(_, what)| what != DUPLICATE).map(|(span, _)| span.start).min();
+    let headers: Vec<usize> = wrong.iter().map(|(span, _)| span.start).filter(|at| is_header(*at)).collect();
+    let is_below =
+        |at: usize, header: usize| header < at && text.get(header..at).is_some_and(|between| !between.contains("\n["));
+    wrong.retain(|(Range { start: at, .. }, what)| {
+        let follows = first.is_some_and(|first| first < *at) || headers.iter().any(|header| is_below(*at, *header));
+        what != DUPLICATE || !follows
+    });
+    wrong
+}
+
+/// What to do about a character that looks like another one, or like none, at a mistake or just before it.
+fn stray(text: &str, span: &Range<usize>) -> Option<String> {
+    let (before, after) = text.split_at_checked(span.start)?;
+    let mut around = before.chars().next_back().into_iter().chain(after.chars().next());
+    around.find_map(|c| match c {
+        '\u{201c}'..='\u{201f}' | '\u{2018}'..='\u{201b}' | '«' | '»' | '´' => {
+            Some(format!("{c} is a quotation mark of printed text: write \" or '"))
+        }
+        c if !c.is_ascii() && (c.is_whitespace() || is_deceptive(c)) => {
+            Some(format!("a character that cannot be seen stands here (U+{:04X}): take it out", u32::from(c)))
+        }
+        _ => None,
+    })
 }
 
 fn bytes(path: &FilePath) -> io::Result<(Vec<u8>, bool)> {

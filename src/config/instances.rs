@@ -1,8 +1,11 @@
 //! What the layers of the config say of each instance, before any of it is checked. Kept as text: a tree of a hundred
 //! thousand of them would take many times the memory.
 
+use linedown_sinks::Path;
 use serde_json::Value;
 
+use super::forms::{may_have_forms, others};
+use super::pieces::INVENTORY;
 use crate::packed::Packed;
 
 /// What stands in `[instances]`.
@@ -56,7 +59,9 @@ impl Instances {
     /// What is said under these numbers altogether.
     pub(super) fn value(&self, numbers: &[usize]) -> Value {
         let said = numbers.iter().filter_map(|number| self.said.get(*number).nth(1));
-        said.filter_map(|text| serde_json::from_str(text).ok()).reduce(lay_over).unwrap_or_default()
+        said.filter_map(|text| serde_json::from_str(text).ok())
+            .reduce(|below, above| lay_over(&Path(vec![INVENTORY.into(), "".into()]), below, above))
+            .unwrap_or_default()
     }
 
     /// What is said of an instance altogether.
@@ -81,12 +86,17 @@ impl From<Value> for Instances {
     }
 }
 
-fn lay_over(below: Value, above: Value) -> Value {
+fn lay_over(path: &Path, below: Value, above: Value) -> Value {
     match (below, above) {
         (Value::Object(mut below), Value::Object(above)) => {
+            if may_have_forms(&path.0) {
+                for key in others(|key| above.contains_key(key)) {
+                    below.remove(key);
+                }
+            }
             for (key, value) in above {
                 let value = match below.get_mut(&key) {
-                    Some(known) => lay_over(known.take(), value),
+                    Some(known) => lay_over(&path.join(key.as_str()), known.take(), value),
                     None => value,
                 };
                 below.insert(key, value);

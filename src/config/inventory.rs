@@ -77,9 +77,8 @@ pub(super) fn read(instances: &Instances, sources: &[&str], path: &Path, reader:
         let Some(Keys { name, labels, source, token }) = read_keys(id, &instances.value(said), &path, reader) else {
             continue;
         };
-        if let Some(secret) = token {
-            let value = read_token(&secret, &path, &mut told, reader);
-            inventory.tokens.extend(value.map(|value| (id.to_owned(), Token { source, value })));
+        if let Some(value) = token.and_then(|secret| read_token(&secret, &path, &mut told, reader)) {
+            inventory.tokens.insert(id.to_owned(), Token { source, value });
         } else if let Some(source) = source.filter(|source| !sources.contains(&source.as_str())) {
             // With a token it must be one that can be asked.
             let mut problem = Problem::error(path.join("source"), format!("there is no source `{source}`"));
@@ -104,7 +103,8 @@ fn read_keys(id: &str, value: &Value, path: &Path, reader: &mut Reader<'_>) -> O
     let keys = section.read();
     for problem in &mut section.problems {
         let [.., linedown_sinks::Key::Name(key)] = problem.path.0.as_slice() else { continue };
-        if problem.what.starts_with(UNKNOWN_KEY) && table.get(key).is_some_and(Value::is_object) {
+        let is_table = table.get(key).is_some_and(Value::is_object);
+        if problem.what.starts_with(UNKNOWN_KEY) && is_table && problem.hint.is_none() {
             problem.hint = Some(format!("an identifier with a dot needs quotes: [instances.\"{id}.{key}\"]"));
         }
     }

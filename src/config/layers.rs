@@ -1,6 +1,7 @@
 //! The layers of the config and their merging: the main file, `conf.d/*.toml` beside it, the environment.
 //!
-//! Tables merge; a scalar or a list is replaced by the later layer's. Rules and quiet hours are appended.
+//! Tables merge; a scalar or a list is replaced by the later layer's, and so is what is in another form there
+//! ([`forms`](super::forms)). Rules and quiet hours are appended.
 
 use std::collections::BTreeMap;
 use std::path::{Path as FilePath, PathBuf};
@@ -10,6 +11,7 @@ use linedown_sinks::{Key, Path, Problem};
 use serde_json::Value;
 
 use super::file::{APPENDED, File, ROOT, appended_key};
+use super::forms::Forms;
 use super::instances::Instances;
 use super::pieces::INVENTORY;
 use super::report::Row;
@@ -59,20 +61,31 @@ impl Layers {
     /// pointless: that they cannot be merged.
     pub(super) fn read(main: &FilePath, variables: &[(String, String)]) -> Result<(Self, Vec<Problem>), Box<Row>> {
         let mut files = files(main);
-        let mut builder = Merging::builder();
         let mut instances = Instances::default();
+        let mut layers = Vec::with_capacity(files.len());
         for (number, file) in files.iter_mut().enumerate() {
             let (values, more) = file.values(number);
-            builder = builder.add_source(values);
+            layers.push(values);
             if let Some(more) = more {
                 instances.lay_over(more);
             }
+        }
+        let mut forms = Forms::default();
+        layers.iter_mut().rev().for_each(|layer| forms.give_way(&mut layer.tables));
+        let mut builder = Merging::builder();
+        for layer in layers {
+            builder = builder.add_source(layer);
         }
         let cannot_merge =
             |error: config::ConfigError| Box::new(Row::error(&*main.to_string_lossy(), error.to_string()));
         let mut merged = builder.build().map_err(cannot_merge)?;
         let (overrides, problems) = Overrides::read(variables, &merged.cache, &instances);
         if !overrides.variables.is_empty() {
+            let mut forms = Forms::default();
+            forms.give_way(&mut overrides.tables());
+            if let Some(files) = root(&mut merged.cache) {
+                forms.give_way(files);
+            }
             merged =
                 Merging::builder().add_source(merged).add_source(overrides.clone()).build().map_err(cannot_merge)?;
         }
@@ -94,6 +107,15 @@ impl Layers {
     /// What all files together have in an appended list.
     pub(super) fn appended(&self, list: &str) -> &[Element] {
         self.appended.get(list).map(Vec::as_slice).unwrap_or_default()
+    }
+}
+
+/// The tables of what is merged.
+fn root(merged: &mut Merged) -> Option<&mut Map<String, Merged>> {
+    let ValueKind::Table(all) = &mut merged.kind else { return None };
+    match &mut all.get_mut(ROOT)?.kind {
+        ValueKind::Table(tables) => Some(tables),
+        _ => None,
     }
 }
 
@@ -191,10 +213,19 @@ impl Overrides {
         }
         (overrides, problems)
     }
+
+    fn tables(&self) -> Map<String, Merged> {
+        let mut root = Map::new();
+        // A place comes before the places below it, so that the more exact variable wins.
+        for (path, (_, value)) in &self.variables {
+            set(&mut root, &path.0, value);
+        }
+        root
+    }
 }
 
-/// Where a variable's value goes. Its keys are lower-cased, but a key that the files have already is meant
-/// whatever its case and its dashes, which variables cannot have.
+/// Where a variable's value goes. Its keys are lower-cased, but for an instance's identifier; and a key that the files
+/// have already is meant whatever its case and its dashes, which variables cannot have.
 fn place(name: &str, merged: &Merged, instances: &Instances) -> Result<Vec<String>, (String, &'static str)> {
     let parts: Vec<&str> = name[PREFIX.len()..].split(SEPARATOR).collect();
     if parts.iter().any(|part| part.is_empty()) || parts.len() > DEEPEST {
@@ -207,7 +238,8 @@ fn place(name: &str, merged: &Merged, instances: &Instances) -> Result<Vec<Strin
     let mut table = if in_inventory { None } else { Table::Merged(merged).below(ROOT) };
     let keys = parts.into_iter().enumerate().map(|(depth, part)| {
         let lower = part.to_lowercase();
-        let key = table.as_ref().and_then(|table| table.known(&lower)).unwrap_or(lower);
+        let known = table.as_ref().and_then(|table| table.known(&lower));
+        let key = known.unwrap_or_else(|| if in_inventory && depth == 1 { part.to_owned() } else { lower });
         table = match depth {
             0 if in_inventory => Some(Table::Inventory(instances)),
             _ => table.as_ref().and_then(|table| table.below(&key)),
@@ -259,12 +291,7 @@ impl config::Source for Overrides {
     }
 
     fn collect(&self) -> Result<Map<String, Merged>, config::ConfigError> {
-        let mut root = Map::new();
-        // A place comes before the places below it, so that the more exact variable wins.
-        for (path, (_, value)) in &self.variables {
-            set(&mut root, &path.0, value);
-        }
-        Ok(Map::from([(ROOT.to_owned(), root.into())]))
+        Ok(Map::from([(ROOT.to_owned(), self.tables().into())]))
     }
 }
 

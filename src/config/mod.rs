@@ -5,12 +5,14 @@
 
 mod acme;
 mod file;
+mod forms;
 #[cfg(any(test, feature = "fuzzing"))]
 pub(crate) mod fuzz;
 mod gateway;
 mod heartbeat;
 mod instances;
 mod inventory;
+mod labels;
 mod layers;
 mod lines;
 mod pieces;
@@ -46,6 +48,7 @@ pub use tls::Tls;
 use crate::rule::Routing;
 use crate::trouble::{self, Troubles};
 use inventory::Inventory;
+use labels::Labels;
 use layers::Layers;
 use pieces::INVENTORY;
 use reader::Reader;
@@ -150,18 +153,19 @@ fn check(
     gateways.flat_map(|access| access.lines.iter()).for_each(|line| inventory.ask(&line.instance));
     let messages = sinks::messages(table("messages"), &at("messages"), reader);
     let sinks = sinks::read(table("sinks"), &at("sinks"), kinds, &messages, reader);
-    sinks::check_labels(&sinks, &inventory, reader);
+    let labels = Labels::of(&inventory);
+    sinks::check_labels(&sinks, &inventory, &labels, reader);
     let known = rules::Known {
         sinks: layers.names("sinks").collect(),
         sources: layers.names("sources").chain([trouble::SOURCE]).collect(),
-        labels: inventory.iter().flat_map(|entry| entry.labels()).map(|(key, _)| key).collect(),
+        labels,
     };
     let errors = reader.errors();
     let rules = rules::read(layers.appended("rules"), &known, reader);
     let quiet = quiet::read(layers.appended("quiet"), &known, reader);
     // A mistaken rule may be the one that uses a sink.
     if reader.errors() == errors {
-        sinks::check_use(&sinks, &rules, reader);
+        sinks::check_use(&sinks, table("sinks"), &rules, reader);
     }
     let server = server::read(table("server"), &at("server"), process.now, reader);
     let (public_url, language) = (server.public_url.clone(), messages.language());

@@ -8,6 +8,7 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use super::file::Lines;
+use super::forms::may_have_forms;
 use super::layers::{Layers, PREFIX};
 use super::reader::UNKNOWN_KEY;
 use super::report::{Report, Row};
@@ -87,8 +88,8 @@ fn sought(layers: &Layers, path: &Path) -> Sought {
     Sought { file: None, keys: path.0.clone() }
 }
 
-/// Where each value came from: of the files in which its path can be followed furthest, the last one; but for a table,
-/// to which all of them contribute, the first.
+/// Where each value came from: of the files in which its path can be followed furthest, the last one; but for a table to
+/// which all of them contribute, the first.
 fn origins(layers: &Layers, sought: &[Sought]) -> Vec<Found> {
     let mut best = vec![NOTHING; sought.len()];
     for (number, file) in layers.files.iter().enumerate() {
@@ -100,7 +101,8 @@ fn origins(layers: &Layers, sought: &[Sought]) -> Vec<Found> {
                     continue;
                 }
                 let found = follow(root.get_ref(), &sought.keys);
-                if found.depth > best.depth || (found.depth == best.depth && !(found.is_table && best.is_table)) {
+                let is_shared = found.is_table && best.is_table && !may_have_forms(&sought.keys);
+                if found.depth > best.depth || (found.depth == best.depth && !is_shared) {
                     let (key, value) = (found.key.map(|key| piece.place(key)), piece.place(found.value));
                     *best = Found { file: number, key, value, ..found };
                 }
@@ -124,7 +126,8 @@ fn variable<'l>(layers: &'l Layers, path: &'l Path, depth: usize) -> Option<&'l 
     });
     let below = || {
         let (place, name) = layers.variables.range(path.clone()..).next()?;
-        (depth < path.0.len() && place.0.starts_with(&path.0)).then_some(name)
+        let is_theirs = depth < path.0.len() || may_have_forms(&path.0);
+        (is_theirs && place.0.starts_with(&path.0)).then_some(name)
     };
     above.or_else(below).map(String::as_str)
 }

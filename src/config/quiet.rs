@@ -1,13 +1,12 @@
 //! `[[quiet]]`: hours in which only critical rules are heard.
 
 use jiff::civil::{Time, Weekday};
-use jiff::tz::TimeZone;
-use linedown_sinks::{Path, Problem, Section};
+use linedown_sinks::{Path, Problem, Section, time_zone};
 use serde::Deserialize;
 use serde_json::Value;
 
 use super::layers::Element;
-use super::reader::{Reader, is_missing};
+use super::reader::Reader;
 use super::rules::{Known, read_matcher};
 use crate::rule::timing::Quiet;
 
@@ -60,9 +59,9 @@ fn read_window(
     let mut section = Section::new(value, path.clone(), &[], reader.environment);
     let keys: Keys = section.read().unwrap_or_default();
     for (key, hint) in [("from", "when it begins: from = \"22:00\""), ("to", "when it ends: to = \"07:00\"")] {
-        if is_missing(value, key) {
+        if let Some(problem) = section.missing(key, hint) {
             // Each window is in one file.
-            section.missing(key, hint).unless = Box::default();
+            problem.unless = Box::default();
         }
     }
     let from = keys.from.and_then(|text| time(&mut section, "from", &text));
@@ -70,10 +69,7 @@ fn read_window(
     if from.is_some() && from == to {
         section.error("to", "the window ends when it begins").expected = Some("another time than `from`".to_owned());
     }
-    let zone = match keys.time_zone {
-        None => Some(TimeZone::system()),
-        Some(name) => zone(&mut section, &name),
-    };
+    let zone = time_zone(keys.time_zone.as_deref(), &mut section);
     reader.finish(section);
     let matcher = keys.r#match.map(|value| read_matcher(&value, &path.join("match"), known, reader));
     let days = match keys.days {
@@ -97,15 +93,6 @@ fn time(section: &mut Section<'_>, key: &str, text: &str) -> Option<Time> {
             Some("hours and minutes such as \"22:00\"".to_owned());
     }
     time
-}
-
-fn zone(section: &mut Section<'_>, name: &str) -> Option<TimeZone> {
-    let zone = TimeZone::get(name).ok();
-    if zone.is_none() {
-        let problem = section.error("time_zone", format!("there is no time zone `{}`", linedown_sinks::excerpt(name)));
-        problem.expected = Some("an IANA name such as `America/Sao_Paulo`".to_owned());
-    }
-    zone
 }
 
 fn days(names: &[Value], path: &Path, reader: &mut Reader<'_>) -> Vec<Weekday> {

@@ -7,8 +7,9 @@ use linedown_sinks::{Path, Problem, Section, excerpt};
 use serde::Deserialize;
 use serde_json::Value;
 
+use super::labels::Labels;
 use super::layers::Element;
-use super::reader::{Reader, did_you_mean, is_missing, some_of};
+use super::reader::{Reader, did_you_mean, some_of};
 use crate::period::Period;
 use crate::rule::flapping::Flapping;
 use crate::rule::matcher::{Field, Matcher};
@@ -33,7 +34,7 @@ const LONGEST_NAME: usize = 100;
 pub(super) struct Known<'c> {
     pub(super) sinks: Vec<&'c str>,
     pub(super) sources: Vec<&'c str>,
-    pub(super) labels: BTreeSet<&'c str>,
+    pub(super) labels: Labels<'c>,
 }
 
 #[derive(Default, Deserialize)]
@@ -97,6 +98,7 @@ pub(super) fn read(elements: &[Element], known: &Known<'_>, reader: &mut Reader<
             rules.push((index, read_rule(&element.value, index, &path, known, reader)));
         }
     }
+    warn_of_names(&rules, reader);
     // A rule with a mistake in it may look as if it took everything.
     if reader.errors() == errors {
         warn_of_order(&rules, reader);
@@ -122,7 +124,7 @@ fn read_rule(value: &Value, index: usize, path: &Path, known: &Known<'_>, reader
         remind: reminders(&keys.remind, &path.join("remind"), reader),
         escalate: steps(&keys.escalate, &path.join("escalate"), known, reader),
         critical: keys.severity == Some(Severity::Critical),
-        group_by: fields(&keys.group_by, &path.join("group_by"), reader),
+        group_by: fields(&keys.group_by, &path.join("group_by"), known, reader),
         group_interval: keys.group_interval.map_or(GROUP_INTERVAL, |interval| interval.0),
         flapping: flapping(keys.flapping.as_ref(), &path.join("flapping"), reader),
     }
@@ -155,13 +157,16 @@ fn flapping(value: Option<&Value>, path: &Path, reader: &mut Reader<'_>) -> Opti
 }
 
 /// What a group's outages have in common.
-fn fields(names: &[Value], path: &Path, reader: &mut Reader<'_>) -> Vec<Field> {
+fn fields(names: &[Value], path: &Path, known: &Known<'_>, reader: &mut Reader<'_>) -> Vec<Field> {
     if is_too_long(names, path, reader) {
         return Vec::new();
     }
     let mut fields = Vec::new();
     for (index, name) in reader.each::<String>(names, path) {
         if let Some(field) = Field::parse(&name) {
+            if let Field::Label(key) = &field {
+                known.labels.check(key, path.join(index), reader);
+            }
             fields.push(field);
         } else {
             let problem = Problem::error(path.join(index), format!("there is nothing called `{}`", excerpt(&name)));
@@ -185,13 +190,13 @@ pub(super) fn read_matcher(value: &Value, path: &Path, known: &Known<'_>, reader
         problem.hint = did_you_mean(source, known.sources.iter().copied());
         reader.note(problem.unless(source));
     }
+    let labels = path.join("labels");
     for key in value.get("labels").and_then(Value::as_object).into_iter().flat_map(|labels| labels.keys()) {
-        if !known.labels.contains(key.as_str()) {
-            let what = format!("no instance of the inventory has the label `{key}`");
-            let mut problem = Problem::warning(path.join("labels").join(key.as_str()), what);
-            let near = did_you_mean(key, known.labels.iter().copied());
-            problem.hint = near.or_else(|| Some("labels stand in [instances.ID.labels]".into()));
-            reader.note(problem.unless(key));
+        known.labels.check(key, labels.join(key.as_str()), reader);
+    }
+    for (field, texts) in matcher.texts() {
+        if let Field::Label(key) = field {
+            known.labels.check_values(key, &texts, &labels.join(key.as_str()), reader);
         }
     }
     matcher
@@ -262,9 +267,9 @@ fn steps(values: &[Value], path: &Path, known: &Known<'_>, reader: &mut Reader<'
         reader.table(value, &path, "escalate = [{ after = \"15m\", notify = [\"…\"] }]")?;
         let mut section = Section::new(value, path.clone(), &[], reader.environment);
         let keys: StepKeys = section.read().unwrap_or_default();
-        if is_missing(value, "after") {
+        if let Some(problem) = section.missing("after", "say how long after the line went down: after = \"15m\"") {
             // What stands in a list that files add to is in one file.
-            section.missing("after", "say how long after the line went down: after = \"15m\"").unless = Box::default();
+            problem.unless = Box::default();
         }
         reader.finish(section);
         let notify = sinks(value, &keys.notify, &path, known, reader);
@@ -273,17 +278,21 @@ fn steps(values: &[Value], path: &Path, known: &Known<'_>, reader: &mut Reader<'
     steps.collect()
 }
 
-/// Warns of names that stand for two rules, of rules that are never asked, and of incidents that none is for.
-fn warn_of_order(rules: &[(usize, Rule)], reader: &mut Reader<'_>) {
-    let path = |index: usize| Path(vec!["rules".into(), index.into()]);
+/// Warns of names that stand for two rules.
+fn warn_of_names(rules: &[(usize, Rule)], reader: &mut Reader<'_>) {
     let mut names = BTreeSet::new();
     for (index, rule) in rules {
-        if !names.insert(&rule.name) {
+        if !names.insert(&rule.name) && !rule.name.is_empty() {
             let what = format!("another rule is called {:?} as well", rule.name);
             let hint = "`linedown explain` and `linedown incident` name rules: make it unique";
-            reader.note(Problem::warning(path(*index).join("name"), what).hint(hint));
+            reader.note(Problem::warning(Path(vec!["rules".into(), (*index).into(), "name".into()]), what).hint(hint));
         }
     }
+}
+
+/// Warns of rules that are never asked, and of incidents that none is for.
+fn warn_of_order(rules: &[(usize, Rule)], reader: &mut Reader<'_>) {
+    let path = |index: usize| Path(vec!["rules".into(), index.into()]);
     let last = rules.iter().position(|(_, rule)| !rule.goes_on && rule.matcher.takes_everything());
     for (index, _) in last.map_or(&[][..], |last| &rules[last + 1..]) {
         let taker = last.map(|last| rules[last].1.name.as_str()).unwrap_or_default();

@@ -4,12 +4,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
-use linedown_sinks::{Key, Language, Limits, Path, Problem, Section, SinkKind, TextKeys, Texts, one_of};
+use linedown_sinks::{Key, Language, Limits, Path, Problem, Section, SinkKind, TextKeys, Texts, closest, one_of};
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
+use super::labels::Labels;
 use super::pieces::INVENTORY;
-use super::reader::{Reader, did_you_mean, is_missing};
+use super::reader::{Reader, did_you_mean, is_missing, unknown_key};
 use crate::period::Period;
 use crate::rule::inventory::Inventory;
 use crate::rule::{Retry, Rule, Target};
@@ -162,7 +163,11 @@ fn read_sink(
 fn kind(common: &Common, value: &Value, path: &Path, kinds: &[SinkKind], reader: &mut Reader<'_>) -> Option<SinkKind> {
     let names: Vec<&str> = kinds.iter().map(|kind| kind.name).collect();
     let Some(name) = common.r#type.as_deref() else {
-        if is_missing(value, "type") {
+        let table = value.as_object().into_iter();
+        let misspelt = table.flat_map(Map::keys).find(|key| closest(key, ["type"]).is_some());
+        if let Some(key) = misspelt.filter(|_| is_missing(value, "type")) {
+            reader.note(unknown_key(path.join(key.as_str()), key, &COMMON));
+        } else if is_missing(value, "type") {
             let problem = Problem::error(path.clone(), "`type` is missing").expected(one_of_some(&names));
             let problem = problem.hint("the type says what sort of sink it is and which keys it has");
             reader.note(problem.unless("type"));
@@ -256,8 +261,17 @@ fn check_fallback(name: &str, fallback: &str, path: &Path, sinks: &Map<String, V
     }
 }
 
-/// Warns of lines' labels that some sink sends to and cannot. There may be a hundred thousand lines.
-pub(super) fn check_labels(sinks: &BTreeMap<String, Target>, inventory: &Inventory, reader: &mut Reader<'_>) {
+/// Warns of labels that some sink sends to and no line has, and of lines' labels that some sink sends to and cannot.
+/// There may be a hundred thousand lines.
+pub(super) fn check_labels(
+    sinks: &BTreeMap<String, Target>,
+    inventory: &Inventory,
+    labels: &Labels<'_>,
+    reader: &mut Reader<'_>,
+) {
+    for (path, key) in sinks.values().flat_map(|sink| sink.settings.labels()) {
+        labels.check(&key, path, reader);
+    }
     for entry in inventory.iter() {
         if reader.is_full() {
             break;
@@ -274,9 +288,11 @@ pub(super) fn check_labels(sinks: &BTreeMap<String, Target>, inventory: &Invento
     }
 }
 
-/// Warns of sinks that nothing is sent to, and of those whose giving up nobody would hear of.
-pub(super) fn check_use(sinks: &BTreeMap<String, Target>, rules: &[Rule], reader: &mut Reader<'_>) {
-    let fallbacks: BTreeSet<&str> = sinks.values().filter_map(|sink| sink.fallback.as_deref()).collect();
+/// Warns of sinks that nothing is sent to, and of those whose giving up nobody would hear of. What is `written` has those
+/// with a mistake, too.
+pub(super) fn check_use(sinks: &BTreeMap<String, Target>, written: &Value, rules: &[Rule], reader: &mut Reader<'_>) {
+    let written = written.as_object().into_iter().flat_map(Map::values);
+    let fallbacks: BTreeSet<&str> = written.filter_map(|sink| sink.get("fallback")?.as_str()).collect();
     let notified: BTreeSet<&str> = rules.iter().flat_map(Rule::sinks).collect();
     for (name, sink) in sinks {
         let path = Path(vec!["sinks".into(), name.as_str().into()]);

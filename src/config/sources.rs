@@ -84,15 +84,12 @@ fn read_source(value: &Value, section: &mut Section<'_>, kinds: &[&str]) -> Opti
             problem.hint = did_you_mean(kind, kinds.iter().copied());
             None
         }
-        None if is_missing(value, "type") => {
+        None => {
             section.missing("type", format!("write `type = {:?}`", kinds.first().copied().unwrap_or_default()));
             None
         }
-        None => None,
     };
-    if is_missing(value, "secret") {
-        section.missing("secret", MAKE_ONE);
-    }
+    section.missing("secret", MAKE_ONE);
     let gateway = kind.as_deref().and_then(|kind| gateway(kind, &keys, value, section));
     let secret = section.secret("secret", &keys.secret?)?;
     check_secret(secret.expose_secret(), section);

@@ -65,7 +65,7 @@ pub(super) fn read(
     let mut section = Section::new(value, path.clone(), &[], reader.environment);
     let keys: Keys = section.read().unwrap_or_default();
     let Some(acme) = &keys.acme else {
-        let loaded = files(value, keys, public_url, now, &mut section);
+        let loaded = files(keys, public_url, now, &mut section);
         reader.finish(section);
         return Some(Tls::Files(loaded));
     };
@@ -77,8 +77,8 @@ pub(super) fn read(
     acme::read(acme, &path.join("acme"), public_url, reader).map(Tls::Acme)
 }
 
-fn files(value: &Value, keys: Keys, public_url: Option<&str>, now: Timestamp, section: &mut Section<'_>) -> Loaded {
-    for key in ["certificate", "key"].into_iter().filter(|key| is_missing(value, key)) {
+fn files(keys: Keys, public_url: Option<&str>, now: Timestamp, section: &mut Section<'_>) -> Loaded {
+    for key in ["certificate", "key"] {
         section.missing(key, "TLS needs a `certificate` and its `key`, both files in PEM; or `acme`");
     }
     let certificate = keys.certificate.and_then(|written| place("certificate", written, section));

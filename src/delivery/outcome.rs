@@ -22,7 +22,7 @@ pub(super) fn outcome(
         Ok(Receipt(said)) => return Outcome::Delivered(said.clone()),
         Err(failure) => failure,
     };
-    let (kind, why) = (failure.kind, failure.message.clone());
+    let (kind, why) = (failure.kind, failure.in_full());
     let failed = backoff::Failed { kind, hint: failure.retry_after, owed_at, tries };
     match backoff::next(&failed, retry, now, fastrand::f64()) {
         Next::At(due_at) => Outcome::Again { kind, why, due_at },

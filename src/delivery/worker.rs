@@ -207,13 +207,14 @@ impl Worker {
         match failure {
             Some(failure) if failure.kind.concerns_whole_sink() && failure.kind.is_transient() => {
                 let retry = self.assignment.borrow().retry;
-                let what = (failure.kind, failure.message.as_str(), failure.retry_after);
+                let why = failure.in_full();
+                let what = (failure.kind, why.as_str(), failure.retry_after);
                 if breaker.failed(what, began, clock::now(), &retry, fastrand::f64()) {
-                    tracing::warn!(name: "sink-failing", sink = self.name, failure = %failure, "the sink is failing; it is probed until it is back");
+                    tracing::warn!(name: "sink-failing", sink = self.name, failure = %failure, advice = failure.advice, "the sink is failing; it is probed until it is back");
                 }
             }
             Some(failure) if failure.kind.concerns_whole_sink() => {
-                breaker.refused((failure.kind, failure.message.as_str()), clock::now());
+                breaker.refused((failure.kind, failure.in_full().as_str()), clock::now());
             }
             _ => {
                 if let Some(since) = breaker.well() {

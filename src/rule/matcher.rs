@@ -14,6 +14,12 @@ use linedown_sinks::{Incident, Instance, Path, Problem, Reason, Severity, closes
 use regex::Regex;
 use serde_json::{Map, Value};
 
+/// What a test can be besides a text and a list.
+const OPERATORS: [&str; 2] = ["regex", "not"];
+
+/// What globs are written with besides the characters that they stand for.
+const GLOB: &str = r"*?[]{}!^-,\";
+
 /// Most tests in one list.
 const MOST_ALTERNATIVES: usize = 1_000;
 
@@ -264,6 +270,9 @@ fn unknown_field(key: &str, path: Path) -> Problem {
     let known: Vec<&str> = known.iter().map(String::as_str).collect();
     let mut problem = Problem::error(path, format!("unknown key `{key}`")).expected(one_of(&known));
     problem.hint = match closest(key, known) {
+        _ if OPERATORS.contains(&key) => {
+            Some(format!("`{key}` stands within a field: `{{ reason = {{ {key} = … }} }}`"))
+        }
         Some(near) => Some(format!("did you mean `{near}`?")),
         None => Some(format!("a label of the inventory is `labels.{key}`")),
     };
@@ -301,11 +310,7 @@ fn read_test(field: &Field, value: &Value, path: &Path, problems: &mut Vec<Probl
 
 fn read_text(field: &Field, text: &str, path: &Path, problems: &mut Vec<Problem>) -> Result<Test, Problem> {
     if text.contains(['*', '?', '[', '{']) {
-        return match pattern::glob(text, field.ignores_case()) {
-            Ok(pattern) => Ok(Test::Glob(text.to_owned(), pattern)),
-            Err(why) => Err(Problem::error(path.clone(), format!("this glob cannot be read: {why}"))
-                .hint(r"a backslash takes `*`, `?`, `[` and `{` literally: '\['")),
-        };
+        return read_glob(field, text, path, problems);
     }
     match field {
         Field::Reason if Reason::parse(text).is_none() => {
@@ -315,15 +320,32 @@ fn read_text(field: &Field, text: &str, path: &Path, problems: &mut Vec<Problem>
             Err(problem)
         }
         Field::Phone if text.contains(|c: char| !c.is_ascii_digit()) => {
-            problems.push(
-                Problem::warning(path.clone(), "no phone is like that: gateways send digits only")
-                    .hint("write country code, area code and number without `+`, spaces and dashes"),
-            );
+            problems.push(no_phone(path));
             Ok(Test::Equal(text.to_owned()))
         }
         Field::Error => Ok(Test::EqualIgnoringCase(text.to_owned())),
         _ => Ok(Test::Equal(text.to_owned())),
     }
+}
+
+fn read_glob(field: &Field, text: &str, path: &Path, problems: &mut Vec<Problem>) -> Result<Test, Problem> {
+    let pattern = pattern::glob(text, field.ignores_case()).map_err(|why| {
+        Problem::error(path.clone(), format!("this glob cannot be read: {why}"))
+            .hint(r"a backslash takes `*`, `?`, `[` and `{` literally: '\['")
+    })?;
+    if *field == Field::Reason && !Reason::ALL.iter().any(|reason| pattern.is_match(reason.as_str())) {
+        let problem = Problem::error(path.clone(), format!("no reason is like `{text}`"));
+        return Err(problem.expected(one_of(&Reason::ALL.map(Reason::as_str))));
+    }
+    if *field == Field::Phone && text.contains(|c: char| !c.is_ascii_digit() && !GLOB.contains(c)) {
+        problems.push(no_phone(path));
+    }
+    Ok(Test::Glob(text.to_owned(), pattern))
+}
+
+fn no_phone(path: &Path) -> Problem {
+    Problem::warning(path.clone(), "no phone is like that: gateways send digits only")
+        .hint("write country code, area code and number without `+`, spaces and dashes")
 }
 
 fn read_list(field: &Field, values: &[Value], path: &Path, problems: &mut Vec<Problem>) -> Option<Test> {
@@ -341,7 +363,6 @@ fn read_list(field: &Field, values: &[Value], path: &Path, problems: &mut Vec<Pr
 }
 
 fn read_operator(field: &Field, table: &Map<String, Value>, path: &Path, problems: &mut Vec<Problem>) -> Option<Test> {
-    const OPERATORS: [&str; 2] = ["regex", "not"];
     let before = problems.len();
     for key in table.keys().filter(|key| !OPERATORS.contains(&key.as_str())) {
         let mut problem =

@@ -149,11 +149,11 @@ struct Report {
     stamp: Option<i64>,
 }
 
-/// Why a body is not an event. The words go to the sender.
+/// Why a body is not an event. The words go to the sender, with what to do about it.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Unusable {
     /// Not JSON.
-    #[error("the body is not valid JSON (line {line}, column {column}); send the gateway's webhook body as it is")]
+    #[error("the body is not valid JSON (line {line}, column {column})")]
     NotJson {
         /// Line of the mistake, from 1.
         line: usize,
@@ -161,7 +161,7 @@ pub enum Unusable {
         column: usize,
     },
     /// JSON, but not an object.
-    #[error("the body is JSON but not an object; send the gateway's webhook body as it is")]
+    #[error("the body is JSON but not an object")]
     NotAnObject,
     /// An object that does not say what it is.
     #[error("the body has no usable `type`; expected a string such as \"DisconnectedCallback\"")]

@@ -130,6 +130,11 @@ fn explain_tells_the_decision_without_a_daemon() {
     let large = format!("{}{}", down("A"), " ".repeat(1024 * 1024));
     let ended = daemon.command_with_input(&["explain", "-"], &large);
     assert!(ended.code == Some(1) && ended.err.contains("caused by: it is larger than 1 MiB"), "{ended:?}");
+    let cut = daemon.command_with_input(&["explain", "-"], "{\"type\"");
+    assert!(
+        cut.err.contains("caused by: the body is not valid JSON (line 1, column 7)\n  hint: give it the body"),
+        "{cut:?}"
+    );
     let foreign = daemon.command_with_input(&["explain", "-", "--json"], "{\"type\":\"ReceivedCallback\"}").out;
     let foreign: serde_json::Value = serde_json::from_str(&foreign).expect("JSON");
     assert!(foreign["event"].is_null() && foreign["change"].as_str().is_some_and(|said| said.contains("dropped")));
@@ -221,8 +226,16 @@ fn send_test_says_what_the_far_side_answered() {
     chat.script(Scripted::answer(403, "invalid_token"));
     let refused = daemon.command(&["send-test", "chat"]);
     assert_eq!(refused.code, Some(1), "{refused:?}");
-    assert!(refused.err.contains("  hint: correct [sinks.chat]"), "{refused:?}");
-    assert!(refused.out.is_empty() && refused.err.contains("invalid_token"), "{refused:?}");
+    let (because, hint) =
+        ("answered 403 invalid_token", "create the webhook anew, or free its channel, and set `webhook_url`");
+    assert!(
+        refused.err.ends_with(&format!("{because}\n  hint: {hint}\n")),
+        "what to do stands in its place: {refused:?}"
+    );
+    assert!(refused.out.is_empty(), "{refused:?}");
+    chat.script(Scripted::answer(503, "not now"));
+    let busy = daemon.command(&["send-test", "chat"]);
+    assert!(busy.err.contains("503 not now\n  hint: try it again in a while\n"), "{busy:?}");
     chat.script(Scripted::answer(503, "not now"));
     let busy = daemon.command(&["send-test", "chat", "--json"]);
     assert_eq!(busy.code, Some(75), "{busy:?}");

@@ -228,6 +228,21 @@ fn a_line_without_the_label_that_names_its_owner_is_told_elsewhere() {
 }
 
 #[test]
+fn what_is_no_address_among_a_lines_owners_keeps_nobody_else_from_being_told() {
+    let relay = Smtp::new();
+    let ops = email_to("ops", &relay, &["{{ instance.labels.owner }}"]);
+    let line = "[instances.A]\nlabels = { owner = \"dono@acme.example, ask Ana,\" }\n";
+    let daemon = Daemon::start(&format!("{line}{ops}fallback = \"console\"\n{CONSOLE}{}", tell(&["ops"])));
+    daemon.accept(&down("A"));
+    assert_eq!(relay.wait_for(1)[0].to, ["dono@acme.example"]);
+    let told = &daemon.wait_for_told(1)[0];
+    let why = told["undelivered"]["why"].to_string();
+    assert!(told["instance"] == "A" && why.contains("\\\"ask Ana\\\" is not an email address"), "{told}");
+    let dead = daemon.wait_for_deliveries("dead", 1);
+    assert!(dead[0]["sink"] == "ops" && dead[0]["recipient"] == "ask Ana", "{dead:?}");
+}
+
+#[test]
 fn retrying_by_hand_does_not_wait_for_the_next_probe() {
     let relay = Smtp::new();
     relay.go_away();

@@ -15,7 +15,8 @@ pub(super) struct Textual<'e> {
 }
 
 impl<'e> Textual<'e> {
-    /// Takes a text that is written as a list or a table, in JSON, for one: where both are wanted, that is meant.
+    /// Takes a text that is written as a list or a table, in JSON or as in the files, for one: where both are wanted,
+    /// that is meant.
     pub(super) fn take(places: &'e BTreeSet<Path>, section: &Path, value: &mut Value) -> Self {
         let below = places.range(section..).map_while(|path| path.0.strip_prefix(&*section.0));
         let mut textual = Self { places: below.collect(), taken: Vec::new() };
@@ -56,5 +57,15 @@ impl<'e> Textual<'e> {
 }
 
 fn read(text: &str) -> Option<Value> {
-    serde_json::from_str(text.trim()).ok()
+    serde_json::from_str(text.trim()).ok().or_else(|| of_toml(text.trim()))
+}
+
+/// A list or a table as it is written behind a key in TOML.
+fn of_toml(text: &str) -> Option<Value> {
+    if !text.starts_with(['[', '{']) {
+        return None;
+    }
+    let mut table: toml::Table = format!("value = {text}").parse().ok()?;
+    let value = table.remove("value").filter(|_| table.is_empty())?;
+    serde_json::to_value(value).ok()
 }

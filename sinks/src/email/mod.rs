@@ -36,7 +36,7 @@ use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 
 use crate::{
-    BuildError, Failure, FailureKind, Incident, Limits, Notification, Receipt, Secret, Section, Settings, Sink,
+    BuildError, Failure, FailureKind, Incident, Limits, Notification, Path, Receipt, Secret, Section, Settings, Sink,
     SinkKind, Texts,
 };
 use folder::Folder;
@@ -173,9 +173,13 @@ impl Settings for Checked {
         (!self.recipients.takes_label(key, value)).then_some("an email address, or several with commas between")
     }
 
+    fn labels(&self) -> Vec<(Path, String)> {
+        self.recipients.labels()
+    }
+
     fn preview(&self, notification: &Notification) -> String {
         if let Err(failure) = addressee(&notification.recipient) {
-            return format!("Not sent: {}", failure.message);
+            return format!("Not sent: {}", failure.in_full());
         }
         self.letterhead.preview(&self.texts, notification)
     }
@@ -225,17 +229,13 @@ impl Sink for Email {
 
 fn addressee(recipient: &str) -> Result<Mailbox, Failure> {
     if recipient.is_empty() {
-        return Err(Failure::new(
-            FailureKind::Refused,
-            "no recipient: every entry of `to` came out empty for this line; give it the label that `to` names, or \
-             add a fixed address to `to`",
-        ));
+        let what = "no recipient: every entry of `to` came out empty for this line";
+        let advice = "give it the label that `to` names, or add a fixed address to `to`";
+        return Err(Failure::new(FailureKind::Refused, what).advice(advice));
     }
     recipient.parse().map_err(|_| {
         let shown: String = recipient.chars().take(80).collect();
-        Failure::new(
-            FailureKind::Refused,
-            format!("{shown:?} is not an email address; correct `to`, or the label it comes from"),
-        )
+        let failure = Failure::new(FailureKind::Refused, format!("{shown:?} is not an email address"));
+        failure.advice("correct `to`, or the label it comes from")
     })
 }

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use lettre::message::{Mailbox, Mailboxes};
+use lettre::message::Mailbox;
 use serde::de::value::SeqAccessDeserializer;
 use serde::{Deserialize, Deserializer, de};
 
@@ -45,6 +45,8 @@ enum Recipient {
         template: Inline,
         /// The label that it is, if it is no more than one.
         label: Option<String>,
+        /// Where it stands.
+        place: Path,
     },
 }
 
@@ -72,13 +74,14 @@ pub(super) fn check(section: &mut Section<'_>, to: Option<OneOrMany>) -> Option<
 }
 
 fn read(entry: &str, place: Path) -> Result<Recipient, Problem> {
-    if entry.contains('{') {
-        let template = Inline::compile(entry);
+    if entry.contains(['{', '}']) {
         let expected = "a template of what a line has, such as `{{ instance.labels.owner }}`";
-        return match template {
-            Ok(template) => Ok(Recipient::Template { template, label: label(entry).map(str::to_owned) }),
-            Err(why) => Err(Problem::error(place, why).expected(expected)),
-        };
+        let template = Inline::compile(entry).map_err(|why| Problem::error(place.clone(), why).expected(expected))?;
+        if has_single_braces(entry) {
+            let problem = Problem::error(place, "single braces are filled in with nothing");
+            return Err(problem.expected(expected).hint("write what is to be filled in within double braces"));
+        }
+        return Ok(Recipient::Template { template, label: label(entry).map(str::to_owned), place });
     }
     let entry = entry.trim();
     if entry.parse::<Mailbox>().is_ok() {
@@ -95,8 +98,18 @@ impl Recipients {
             Recipient::Address(_) => false,
             Recipient::Template { label, .. } => label.as_deref() == Some(key),
         };
-        let value = value.trim();
-        !self.0.iter().any(is_named) || value.is_empty() || is_plain(value) || value.parse::<Mailboxes>().is_ok()
+        !self.0.iter().any(is_named) || is_plain(value) || parts(value).all(|part| part.parse::<Mailbox>().is_ok())
+    }
+
+    /// The labels that lines are asked for, each with the place of the entry that names it.
+    pub(super) fn labels(&self) -> Vec<(Path, String)> {
+        let of_one = |recipient: &Recipient| match recipient {
+            Recipient::Address(_) => Vec::new(),
+            Recipient::Template { template, place, .. } => {
+                template.labels().into_iter().map(|label| (place.clone(), label)).collect()
+            }
+        };
+        self.0.iter().flat_map(of_one).collect()
     }
 
     /// Each address once, however it is written; one empty name if there is none at all, so that the message
@@ -106,7 +119,7 @@ impl Recipients {
         for recipient in &self.0 {
             let names = match recipient {
                 Recipient::Address(address) => vec![address.clone()],
-                Recipient::Template { template, .. } => split(&template.render(incident)),
+                Recipient::Template { template, .. } => names(&template.render(incident)),
             };
             for name in names {
                 if !found.iter().any(|other| address(other) == address(&name)) {
@@ -132,14 +145,34 @@ fn is_plain(text: &str) -> bool {
     text.split_once('@').is_some_and(|(user, host)| user.split('.').chain(host.split('.')).all(is_atom))
 }
 
-/// A label may hold several addresses, separated by commas. What is no address is kept to be refused by name.
-fn split(rendered: &str) -> Vec<String> {
-    let rendered = rendered.trim();
-    match rendered.parse::<Mailboxes>() {
-        _ if rendered.is_empty() => Vec::new(),
-        Ok(mailboxes) => mailboxes.iter().map(ToString::to_string).collect(),
-        Err(_) => vec![rendered.to_owned()],
-    }
+/// Whether there is a brace outside of what a template fills in.
+fn has_single_braces(template: &str) -> bool {
+    let mut pieces = template.split("{{").flat_map(|piece| piece.split("{%"));
+    let has_braces = |piece: &str| piece.contains(['{', '}']);
+    let after =
+        |piece: &str| piece.rsplit("}}").next().and_then(|rest| rest.rsplit("%}").next()).is_some_and(has_braces);
+    pieces.next().is_some_and(has_braces) || pieces.any(after)
+}
+
+/// A label may hold several addresses, separated by commas. What is no address is kept, alone, to be refused by name:
+/// the others are written to.
+fn names(rendered: &str) -> Vec<String> {
+    let name = |part: &str| part.parse::<Mailbox>().map_or_else(|_| part.to_owned(), |mailbox| mailbox.to_string());
+    parts(rendered).map(name).collect()
+}
+
+/// What stands between the commas; nothing, as behind a last one, is left out. A comma in quotes is part of a name
+/// (RFC 5322, 3.4), unless the quotes never end.
+fn parts(text: &str) -> impl Iterator<Item = &str> {
+    let (mut quoted, mut escaped) = (false, false);
+    let mut separates = |c: char| {
+        quoted ^= c == '"' && !escaped;
+        escaped = quoted && c == '\\' && !escaped;
+        c == ',' && !quoted
+    };
+    let parts: Vec<&str> = text.split(&mut separates).collect();
+    let parts = if quoted { text.split(',').collect() } else { parts };
+    parts.into_iter().map(str::trim).filter(|part| !part.is_empty())
 }
 
 fn address(name: &str) -> String {
@@ -171,6 +204,8 @@ mod tests {
             ("owner", "dono@acme.example", true),
             ("owner", " Dono <dono@acme.example>, b@x.example ", true),
             ("owner", "", true),
+            ("owner", "dono@acme.example,", true),
+            ("owner", "dono@acme.example, ask Ana", false),
             ("owner", "not an address", false),
             ("owner", "dono@", false),
             ("boss", "@acme.example", false),
@@ -186,8 +221,50 @@ mod tests {
 
     #[test]
     fn a_label_may_name_several_or_nobody() {
-        assert_eq!(split(" a@x.example, B <b@x.example>"), ["a@x.example", "B <b@x.example>"]);
-        assert_eq!(split("  "), Vec::<String>::new());
-        assert_eq!(split("ask Ana"), ["ask Ana"]);
+        assert_eq!(names(" a@x.example, B <b@x.example>"), ["a@x.example", "B <b@x.example>"]);
+        assert_eq!(names("\"Silva, Ana\" <a@x.example>,b@x.example"), ["\"Silva, Ana\" <a@x.example>", "b@x.example"]);
+        assert_eq!(names("  "), Vec::<String>::new());
+        assert_eq!(names("ask Ana"), ["ask Ana"]);
+    }
+
+    #[test]
+    fn what_is_no_address_takes_none_of_the_others_with_it() {
+        let owner = read("{{ instance.labels.owner }}", Path::default()).unwrap();
+        let recipients = Recipients(vec![owner, Recipient::Address("ops@example.com".into())]);
+        for (owner, expected) in [
+            ("good@x.example, bad", &["good@x.example", "bad", "ops@example.com"][..]),
+            ("one@x.example,", &["one@x.example", "ops@example.com"]),
+            (", ,one@x.example,,two@x.example", &["one@x.example", "two@x.example", "ops@example.com"]),
+            (r#""Ana <a@x.example>, b@x.example"#, &[r#""Ana <a@x.example>"#, "b@x.example", "ops@example.com"]),
+            (r#""A\", B" <a@x.example>, b@"#, &[r#""A\", B" <a@x.example>"#, "b@", "ops@example.com"]),
+            (",", &["ops@example.com"]),
+        ] {
+            let mut incident = crate::sample::notification().incident;
+            incident.instance.labels.insert("owner".into(), owner.into());
+            assert_eq!(recipients.of(&incident), expected, "{owner}");
+        }
+    }
+
+    #[test]
+    fn single_braces_are_no_template() {
+        for entry in
+            ["{ instance.labels.owner }", "{owner}@x.example", "{{ instance.labels.a }}, { b }", "a }}@x.example"]
+        {
+            let problem = read(entry, Path::default()).err().unwrap();
+            assert_eq!(problem.what, "single braces are filled in with nothing", "{entry}");
+        }
+        for entry in ["{% if instance.name %}a@x.example{% endif %}", "{{ {'a': 'x'}['a'] }}@x.example"] {
+            assert!(read(entry, Path::default()).is_ok(), "{entry}");
+        }
+    }
+
+    #[test]
+    fn the_labels_that_entries_name_are_known_with_their_places() {
+        let place = |index: usize| Path::default().join("to").join(index);
+        let entries =
+            ["ops@example.com", "{{ instance.labels.onwer or instance.labels.boss }}", "{{ instance.name }}@x.example"];
+        let read = |(index, entry): (usize, &&str)| read(entry, place(index)).unwrap();
+        let recipients = Recipients(entries.iter().enumerate().map(read).collect());
+        assert_eq!(recipients.labels(), [(place(1), "boss".to_owned()), (place(1), "onwer".to_owned())]);
     }
 }

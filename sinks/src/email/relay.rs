@@ -34,6 +34,9 @@ const STILL_THERE: Duration = Duration::from_secs(5);
 /// How long a connection is kept for the next message.
 const IDLE: Duration = Duration::from_mins(1);
 
+/// What to do about a relay that says nothing where it should speak first.
+const SILENT: &str = "does it want TLS from the start, as on port 465? then write smtps://";
+
 /// A relay and the connections kept to it.
 pub(super) struct Relay {
     address: (String, u16),
@@ -177,8 +180,8 @@ impl Relay {
             return Ok(stream);
         }
         let (host, port) = &self.address;
-        let what = format!("{host}:{port} offers no STARTTLS; use smtps://, or write tls = \"none\"");
-        Err(Failure::new(FailureKind::Unreachable, what))
+        let failure = Failure::new(FailureKind::Unreachable, format!("{host}:{port} offers no STARTTLS"));
+        Err(failure.advice("use smtps://, or write tls = \"none\""))
     }
 
     /// A command of an envelope or the content, and its answer. One of another sort than belongs there is not an answer to
@@ -217,7 +220,9 @@ impl Relay {
         timeout(patience, work).await.unwrap_or_else(|_| {
             let (host, port) = &self.address;
             let what = format!("{host}:{port} gave no answer to {stage} within {} seconds", patience.as_secs());
-            Err(Failure::new(FailureKind::TimedOut, what))
+            let speaks_first =
+                matches!(stage, Stage::Connect) && !matches!(self.encryption, Encryption::FromTheStart(_));
+            Err(Failure::new(FailureKind::TimedOut, what).advice(speaks_first.then_some(SILENT)))
         })
     }
 

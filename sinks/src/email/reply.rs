@@ -11,10 +11,7 @@ use lettre::transport::smtp::Error;
 use lettre::transport::smtp::authentication::{Credentials, Mechanism};
 use lettre::transport::smtp::commands::Auth;
 
-use crate::{Failure, FailureKind};
-
-/// Most characters quoted of an answer, so that what to do about it fits beside it.
-const QUOTED: usize = 160;
+use crate::{Failure, FailureKind, excerpt};
 
 /// Where in the conversation we are.
 pub(super) enum Stage<'a> {
@@ -65,8 +62,8 @@ pub(super) fn failure(
         return answered(stage, code, &text, login);
     }
     if error.is_client() && matches!(stage, Stage::Login) {
-        let what = format!("{host}:{port} offers no login that we know (PLAIN, LOGIN); does it want TLS first?");
-        return Failure::new(FailureKind::Unauthorised, what);
+        let what = format!("{host}:{port} offers no login that we know (PLAIN, LOGIN)");
+        return Failure::new(FailureKind::Unauthorised, what).advice("does it want TLS first?");
     }
     let io = error.source().and_then(|source| source.downcast_ref::<io::Error>());
     let kind = io.map(io::Error::kind);
@@ -95,29 +92,32 @@ pub(super) fn answered(stage: &Stage<'_>, code: u16, text: &str, login: Option<&
     let is_about_login = is_about_login(stage, code, enhanced(text));
     let kind = kind(stage, code, enhanced(text), is_about_login);
     let text = login.map_or_else(|| Cow::Borrowed(text), |login| without_credentials(text, login).into());
-    let reply = format!("{code} {}", quote(&text));
+    let reply = format!("{code} {}", excerpt(&text));
     let reply = reply.trim_end();
-    let what = match (kind, stage) {
-        (FailureKind::Unauthorised, Stage::Connect) => format!("the relay does not serve us: {reply}; ask who runs it"),
+    let (what, advice) = match (kind, stage) {
+        (FailureKind::Unauthorised, Stage::Connect) => {
+            (Cow::from("the relay does not serve us"), Some("ask who runs it"))
+        }
         (FailureKind::Unauthorised, Stage::Sender(from)) if !is_about_login => {
-            format!("the relay does not let us send as {from}: {reply}; correct `from`, or have it allowed there")
+            let advice = "correct `from`, or have it allowed there";
+            (format!("the relay does not let us send as {from}").into(), Some(advice))
         }
         (FailureKind::Unauthorised, _) if login.is_none() => {
-            format!("the relay wants a login: {reply}; set `username` and `password`")
+            ("the relay wants a login".into(), Some("set `username` and `password`"))
         }
         (FailureKind::Unauthorised, _) => {
-            format!("the relay does not accept our login: {reply}; correct `username` and `password`")
+            ("the relay does not accept our login".into(), Some("correct `username` and `password`"))
         }
         (FailureKind::Refused, Stage::Recipient(to)) => {
-            format!("{to} is refused: {reply}; correct `to`, or the label the address comes from")
+            (format!("{to} is refused").into(), Some("correct `to`, or the label the address comes from"))
         }
-        (FailureKind::Refused, _) => format!("the relay refuses the message: {reply}"),
+        (FailureKind::Refused, _) => ("the relay refuses the message".into(), None),
         (FailureKind::Deferred, Stage::Recipient(to) | Stage::Data(to) | Stage::Message(to)) => {
-            format!("not now for {to}: {reply}")
+            (format!("not now for {to}").into(), None)
         }
-        _ => format!("the relay cannot just now: {reply}"),
+        _ => ("the relay cannot just now".into(), None),
     };
-    Failure::new(kind, what)
+    Failure::new(kind, format!("{what}: {reply}")).advice(advice)
 }
 
 fn kind(stage: &Stage<'_>, code: u16, enhanced: Option<[u16; 3]>, is_about_login: bool) -> FailureKind {
@@ -156,11 +156,6 @@ fn enhanced(text: &str) -> Option<[u16; 3]> {
     let mut numbers = text.split_whitespace().next()?.split('.').map(|number| number.parse().ok());
     let code = [numbers.next()??, numbers.next()??, numbers.next()??];
     numbers.next().is_none().then_some(code)
-}
-
-fn quote(text: &str) -> String {
-    let text = crate::excerpt(text);
-    if text.chars().count() <= QUOTED { text } else { text.chars().take(QUOTED - 1).chain(['…']).collect() }
 }
 
 /// Some servers repeat the command that they do not like: with AUTH, that is the password.
@@ -224,14 +219,14 @@ mod tests {
     #[test]
     fn what_to_do_survives_a_long_answer() {
         let to = "ana@example.com".parse().unwrap();
-        assert!(answered(&Stage::Recipient(&to), 550, &"no ".repeat(400), None).message.ends_with("comes from"));
+        assert!(answered(&Stage::Recipient(&to), 550, &"no ".repeat(400), None).in_full().ends_with("comes from"));
     }
 
     #[test]
     fn who_has_no_login_is_told_to_set_one() {
         let from = "alerts@example.com".parse().unwrap();
         let failure = answered(&Stage::Sender(&from), 530, "5.7.0 Must issue AUTH first", None);
-        assert!(failure.message.ends_with("set `username` and `password`"), "{failure}");
+        assert_eq!(failure.advice, Some("set `username` and `password`"), "{failure}");
     }
 
     #[test]

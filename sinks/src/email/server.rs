@@ -64,6 +64,7 @@ pub(super) fn check(
         return check_folder(section, folder);
     }
     let Address { host, port, name, secure } = address(section, server)?;
+    warn_of_port(section, secure, port);
     let encryption = match (secure, tls) {
         (true, Some(TlsKey::None)) => {
             section.error("tls", "`smtps://` is TLS, and `tls` says there is none").hint =
@@ -128,6 +129,16 @@ fn address(section: &mut Section<'_>, server: &str) -> Option<Address> {
     }
     let port = url.port().unwrap_or(if secure { 465 } else { 587 });
     Some(Address { host: host.to_owned(), port, name, secure })
+}
+
+/// Ports on which TLS comes at another time (RFC 8314, 3.3; RFC 6409, 3.1): each side would wait for the other to begin.
+fn warn_of_port(section: &mut Section<'_>, secure: bool, port: u16) {
+    let (what, hint) = match (secure, port) {
+        (true, 25 | 587) => ("no TLS at first, and smtps:// begins with it", "write smtp://, which uses STARTTLS"),
+        (false, 465) => ("TLS at once, and smtp:// begins without it", "write smtps://"),
+        _ => return,
+    };
+    section.warning("server", format!("on port {port} relays expect {what}")).hint = Some(hint.into());
 }
 
 fn check_ca(section: &mut Section<'_>, path: &Path) -> Option<Vec<CertificateDer<'static>>> {

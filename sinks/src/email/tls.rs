@@ -43,23 +43,25 @@ impl Tls {
 pub(super) fn failure(error: &io::Error, (host, port): &(String, u16), encryption: &Encryption) -> Failure {
     use rustls::Error::{InvalidCertificate, InvalidMessage};
     let why = error.to_string();
-    let what = match error.get_ref().and_then(|error| error.downcast_ref()) {
-        Some(InvalidCertificate(_)) if why.contains("CaUsedAsEndEntity") => {
-            "shows the certificate of an authority as its own; give it one of a server (openssl: -addext \
-             basicConstraints=critical,CA:FALSE)"
-                .to_owned()
-        }
+    let (what, advice) = match error.get_ref().and_then(|error| error.downcast_ref()) {
+        Some(InvalidCertificate(_)) if why.contains("CaUsedAsEndEntity") => (
+            "shows the certificate of an authority as its own".to_owned(),
+            Some("give it one of a server (openssl: -addext basicConstraints=critical,CA:FALSE)"),
+        ),
         Some(InvalidCertificate(_)) => {
-            format!("is not trusted ({why}); correct the name in `server`, or name its authority in `ca`")
+            (format!("is not trusted ({why})"), Some("correct the name in `server`, or name its authority in `ca`"))
         }
-        Some(InvalidMessage(_)) if matches!(encryption, Encryption::StartTls(_)) => {
-            format!("agreed to TLS and went on without it ({why}): somebody may be answering in its place")
-        }
+        Some(InvalidMessage(_)) if matches!(encryption, Encryption::StartTls(_)) => (
+            format!("agreed to TLS and went on without it ({why})"),
+            Some("find out who answers: somebody may be doing it in the relay's place"),
+        ),
         Some(InvalidMessage(_)) => {
-            format!("does not speak TLS from the start ({why}); smtps:// is for port 465, smtp:// for 587")
+            (format!("does not speak TLS from the start ({why})"), Some("smtps:// is for port 465, smtp:// for 587"))
         }
-        None if error.kind() == ErrorKind::UnexpectedEof => "closed the connection when TLS was to begin".to_owned(),
-        _ => format!("cannot begin TLS: {why}"),
+        None if error.kind() == ErrorKind::UnexpectedEof => {
+            ("closed the connection when TLS was to begin".to_owned(), None)
+        }
+        _ => (format!("cannot begin TLS: {why}"), None),
     };
-    Failure::new(FailureKind::Unreachable, format!("{host}:{port} {what}"))
+    Failure::new(FailureKind::Unreachable, format!("{host}:{port} {what}")).advice(advice)
 }

@@ -3,9 +3,6 @@
 use crate::http::Answer;
 use crate::{Failure, FailureKind, Receipt, excerpt};
 
-/// Most characters quoted of an answer, so that what to do about it fits beside it.
-const QUOTED: usize = 120;
-
 /// Only 200 with the body `ok` is a yes.
 pub(super) fn outcome(answer: &Answer) -> Result<Receipt, Failure> {
     let body = excerpt(&answer.body);
@@ -13,10 +10,8 @@ pub(super) fn outcome(answer: &Answer) -> Result<Receipt, Failure> {
         return Ok(Receipt(body));
     }
     let (kind, what) = meaning(answer.status, &body);
-    let quoted: String = body.chars().take(QUOTED).collect();
-    let message = format!("Slack answered {} {quoted}", answer.status);
-    let advice = what.map(|what| format!(": {what}")).unwrap_or_default();
-    Err(Failure::new(kind, format!("{}{advice}", message.trim_end())).retry_after(answer.retry_after))
+    let message = format!("Slack answered {} {body}", answer.status);
+    Err(Failure::new(kind, message.trim_end()).advice(what).retry_after(answer.retry_after))
 }
 
 /// With what a person can do about it.
@@ -24,17 +19,15 @@ fn meaning(status: u16, body: &str) -> (FailureKind, Option<&'static str>) {
     use FailureKind::{Busy, RateLimited, Refused, TimedOut, Unauthorised};
     match status {
         _ if body == "rollup_error" => (Busy, None),
-        200..=299 => (Unauthorised, Some("not Slack's `ok`; is something else answering at `webhook_url`?")),
-        300..=399 => {
-            (Unauthorised, Some("the address has moved, and redirects are not followed; correct `webhook_url`"))
-        }
+        200..=299 => (Unauthorised, Some("is something else than Slack answering at `webhook_url`?")),
+        300..=399 => (Unauthorised, Some("redirects are not followed: write where it has moved to in `webhook_url`")),
         408 => (TimedOut, None),
-        429 => (RateLimited, Some("too many messages")),
+        429 => (RateLimited, None),
         500.. => (Busy, None),
         401..=407 | 410 => (Unauthorised, Some(ANEW)),
         // Words about the webhook, whatever the status says.
         _ if of_webhook(body) => (Unauthorised, Some(ANEW)),
-        _ => (Refused, Some("it does not take this message; if you replaced the template for Slack, correct it")),
+        _ => (Refused, Some("if you replaced the template for Slack, correct it")),
     }
 }
 
@@ -61,8 +54,9 @@ mod tests {
     }
 
     #[test]
-    fn what_to_do_survives_a_long_answer() {
-        let answer = Answer { status: 404, retry_after: None, body: "x ".repeat(4000), whole: true };
-        assert!(outcome(&answer).unwrap_err().message.ends_with("set `webhook_url`"));
+    fn what_to_do_stands_apart_from_what_was_said() {
+        let failure = outcome(&Answer { status: 404, retry_after: None, body: "no_service".into(), whole: true });
+        let failure = failure.unwrap_err();
+        assert_eq!((failure.message.as_str(), failure.advice), ("Slack answered 404 no_service", Some(ANEW)));
     }
 }

@@ -84,7 +84,7 @@ fn failure(error: io::Error) -> Failure {
     let (kind, what) = match error.kind() {
         ErrorKind::BrokenPipe => (FailureKind::Unreachable, "nobody reads the standard output any more"),
         ErrorKind::StorageFull | ErrorKind::QuotaExceeded => {
-            (FailureKind::Busy, "no space left where the standard output goes: make room")
+            (FailureKind::Busy, "no space left where the standard output goes")
         }
         ErrorKind::WouldBlock => (FailureKind::Busy, "the reader of the standard output does not keep up"),
         _ => (FailureKind::Unreachable, "cannot write to the standard output"),

@@ -38,7 +38,7 @@ pub(super) fn read(folder: &Path, section: &mut Section<'_>) -> Own {
         Ok(entries) => entries.iter().map(|entry| entry.file_name().to_string_lossy().into_owned()).collect(),
         Err(error) => {
             let problem = section.error(KEY, format!("cannot read the folder {}: {error}", folder.display()));
-            problem.hint = Some(unread(&error).into());
+            problem.hint = Some(if folder.is_file() { "that is a file: name a folder" } else { unread(&error) }.into());
             return own;
         }
     };

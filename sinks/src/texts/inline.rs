@@ -1,5 +1,6 @@
 //! Short templates within the config.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use minijinja::{AutoEscape, Environment, UndefinedBehavior};
@@ -42,6 +43,14 @@ impl Inline {
             tracing::warn!(incident = incident.id, %error, "a template in the config failed, so it stays empty");
             String::new()
         })
+    }
+
+    /// The labels of a line that it names, in whatever branch.
+    pub fn labels(&self) -> Vec<String> {
+        let Ok(template) = self.0.get_template(NAME) else { return Vec::new() };
+        let names = template.undeclared_variables(true);
+        let label = |name: &String| Some(name.strip_prefix("instance.labels.")?.split('.').next()?.to_owned());
+        names.iter().filter_map(label).collect::<BTreeSet<_>>().into_iter().collect()
     }
 
     fn try_render(&self, incident: &Incident) -> Result<String, minijinja::Error> {

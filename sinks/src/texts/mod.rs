@@ -75,7 +75,7 @@ impl Texts {
     /// Problems are noted in `section`, in which the keys stand.
     pub fn check(keys: &TextKeys, section: &mut Section<'_>) -> Option<Self> {
         let language = language(keys.language.as_deref(), section);
-        let zone = zone(keys.time_zone.as_deref(), section);
+        let zone = time_zone(keys.time_zone.as_deref(), section);
         // Mistakes in templates are worth telling even to somebody who has yet to correct the language.
         let reader = Reader { language: language.unwrap_or_default(), zone: zone.clone().unwrap_or(TimeZone::UTC) };
         let mut texts = Self::built_in(&reader);
@@ -164,7 +164,8 @@ fn language(name: Option<&str>, section: &mut Section<'_>) -> Option<Language> {
     language
 }
 
-fn zone(name: Option<&str>, section: &mut Section<'_>) -> Option<TimeZone> {
+/// The time zone that a section's key `time_zone` names, the machine's by default; notes it if there is none.
+pub fn time_zone(name: Option<&str>, section: &mut Section<'_>) -> Option<TimeZone> {
     let Some(name) = name else { return Some(TimeZone::try_system().unwrap_or(TimeZone::UTC)) };
     let zone = TimeZone::get(name).ok();
     if zone.is_none() {

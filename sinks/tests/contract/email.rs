@@ -194,6 +194,7 @@ async fn no_answer_times_out_on_its_own() {
     tokio::time::pause();
     let failure = sink.deliver(&to("ana@example.com")).await.unwrap_err();
     assert_failure(&failure, TimedOut, "hunter2canary");
+    assert!(failure.advice.is_some_and(|advice| advice.contains("smtps://")), "{failure}");
 }
 
 #[tokio::test]
@@ -367,7 +368,7 @@ async fn both_ways_of_encrypting_work_and_insist_on_trust() {
         for stranger in [trusting(&smtp, &Certificates::new(), ""), sink("email", &section(&smtp.url(), ""))] {
             let failure = stranger.deliver(&to("ana@example.com")).await.unwrap_err();
             assert_failure(&failure, Unreachable, "hunter2canary");
-            assert!(failure.message.contains("`ca`"), "{failure}");
+            assert!(failure.in_full().contains("`ca`"), "{failure}");
         }
         assert_eq!(smtp.received().len(), 1);
     }
@@ -403,7 +404,10 @@ async fn what_comes_in_the_clear_is_no_answer_within_tls() {
             Err(failure) => failure,
         };
         assert_failure(&failure, Unreachable, "hunter2canary");
-        assert!(failure.message.contains("in its place") && smtp.received().is_empty(), "{added:?}: {failure}");
+        assert!(
+            failure.in_full().contains("in the relay's place") && smtp.received().is_empty(),
+            "{added:?}: {failure}"
+        );
         sink.deliver(&to("ana@example.com")).await.unwrap_or_else(|failure| panic!("after {added:?}: {failure}"));
     }
 }
@@ -434,7 +438,7 @@ async fn tls_where_there_is_none_is_explained() {
     let sink = sink("email", &section(&smtp.url().replace("smtp:", "smtps:"), ""));
     let failure = sink.deliver(&to("ana@example.com")).await.unwrap_err();
     assert_failure(&failure, Unreachable, "hunter2canary");
-    assert!(failure.message.contains("smtp:// for 587"), "{failure}");
+    assert!(failure.in_full().contains("smtp:// for 587"), "{failure}");
 }
 
 #[tokio::test]
@@ -449,7 +453,7 @@ async fn logins() {
 
     let failure = as_user("linedown", "wrong-canary").deliver(&to("ana@example.com")).await.unwrap_err();
     assert_failure(&failure, Unauthorised, "canary");
-    assert!(failure.message.contains("`password`"), "{failure}");
+    assert!(failure.in_full().contains("`password`"), "{failure}");
     let failure = trusting(&smtp, &certificates, "").deliver(&to("ana@example.com")).await.unwrap_err();
     assert_failure(&failure, Unauthorised, "canary");
 
@@ -496,7 +500,7 @@ async fn who_cannot_be_written_to_is_named() {
     {
         let failure = sink.deliver(&to(recipient)).await.unwrap_err();
         assert_failure(&failure, Refused, "hunter2canary");
-        assert!(failure.message.contains(words), "{failure}");
+        assert!(failure.in_full().contains(words), "{failure}");
     }
     assert!(smtp.received().is_empty());
 }
@@ -565,6 +569,31 @@ fn a_password_in_the_clear_is_warned_about() {
     let login = "tls = \"none\"\nusername = \"x\"\npassword = \"y\"";
     assert_eq!(check("email", &section("smtp://relay.example.com", login)).1.len(), 1);
     assert_eq!(check("email", &section("smtp://127.0.0.1:25", login)).1.len(), 0);
+}
+
+#[test]
+fn a_port_on_which_tls_comes_at_another_time_is_warned_about() {
+    for (server, hint) in [
+        ("smtp://relay.example.com:465", Some("write smtps://")),
+        ("smtps://relay.example.com:587", Some("write smtp://, which uses STARTTLS")),
+        ("smtps://relay.example.com:25", Some("write smtp://, which uses STARTTLS")),
+        ("smtp://relay.example.com", None),
+        ("smtps://relay.example.com", None),
+        ("smtps://relay.example.com:2465", None),
+    ] {
+        let (settings, problems) = check("email", &section(server, ""));
+        let found: Vec<_> = problems.iter().map(|found| (found.path.to_string(), found.hint.as_deref())).collect();
+        let expected: Vec<_> = hint.map(|hint| ("sinks.test.server".to_owned(), Some(hint))).into_iter().collect();
+        assert_eq!(found, expected, "{server}");
+        assert!(settings.is_some(), "{server}");
+    }
+}
+
+#[test]
+fn what_may_stand_for_tls_is_said() {
+    let (_, problems) = check("email", &section("smtp://relay.example.com", "tls = true"));
+    let found: Vec<_> = problems.iter().map(|found| (found.what.as_str(), found.expected.as_deref())).collect();
+    assert_eq!(found, [("wrong type: boolean", Some("`required` or `none`"))]);
 }
 
 #[test]

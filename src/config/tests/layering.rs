@@ -33,6 +33,77 @@ fn the_environment_wins_with_texts_numbers_truth_values_and_lists() {
     assert!(config.routing.sinks.contains_key("my-toy") && config.routing.sinks.len() == 2);
 }
 
+/// A value that is in one of several forms is in one layer's alone.
+#[test]
+fn a_later_layer_has_a_secret_or_tls_in_another_form() {
+    let text = "[sources.w]\ntype = 'waha'\nsecret = { credential = 'w' }\n[sinks.file]\ntype = 'toy'\n\
+                password = { env = 'NO_SUCH' }\n[instances.A]\ntoken = { env = 'NO_SUCH' }\nlabels = { env = 'prod' }\n\
+                [server.tls.acme]\nnames = ['a.example']\nagree_to_terms = true\n[[rules]]\ncontinue = true\n\
+                notify = ['file']\n";
+    let folder = Folder::with(&text.replace("[sinks.file]", "[sinks.file]\nfallback = 'console'"));
+    let secret = folder.path("secret").display().to_string();
+    let place = format!("{{ file = '{secret}' }}");
+    let folder = folder
+        .write("conf.d/10.toml", "sources.w.secret = { env = 'NO_SUCH' }")
+        .write(
+            "conf.d/20.toml",
+            format!(
+                "sources.w.secret = {place}\nsinks.file.password = {place}\ninstances.A.token = {place}\n\
+                 instances.A.labels.file = 'x'\nsinks.env = {{ type = 'toy', fallback = 'file' }}\n"
+            ),
+        )
+        .variable("LINEDOWN__SERVER__TLS__CERTIFICATE", "/nowhere/c.pem")
+        .variable("LINEDOWN__SERVER__TLS__KEY__FILE", "/nowhere/k.pem");
+    let what: Vec<String> = folder.problems().into_iter().map(|(what, _)| what).collect();
+    let unread = "No such file or directory (os error 2)";
+    assert_eq!(
+        what,
+        [
+            "warning conf.d/20.toml:5:13 nothing is ever sent to env".to_owned(),
+            format!("environment variable LINEDOWN__SERVER__TLS__CERTIFICATE: cannot read /nowhere/c.pem: {unread}"),
+            format!("environment variable LINEDOWN__SERVER__TLS__KEY__FILE: cannot read /nowhere/k.pem: {unread}"),
+        ]
+    );
+    let mut folder = folder;
+    folder.variables.clear();
+    let folder = folder
+        .variable("LINEDOWN__SOURCES__W__SECRET", &place)
+        .variable("LINEDOWN__INSTANCES__A__TOKEN__FILE", &secret);
+    let config = folder.config();
+    assert_eq!(secrecy::ExposeSecret::expose_secret(&config.sources["w"].secret), "0123456789abcdef0123");
+    let entry = config.routing.inventory.get("A").unwrap();
+    assert_eq!(entry.labels().collect::<Vec<_>>(), [("env", "prod"), ("file", "x")]);
+    assert!(matches!(config.server.tls, Some(Tls::Acme(_))));
+    let folder = folder.variable("LINEDOWN__SINKS__FILE__PASSWORD__CREDENTIAL", "p");
+    let what: Vec<String> = folder.problems().into_iter().map(|(what, _)| what).collect();
+    let expected = "environment variable LINEDOWN__SINKS__FILE__PASSWORD__CREDENTIAL: credential p is only there when systemd starts linedown";
+    assert!(what.iter().any(|what| what.contains(expected)), "{what:?}");
+}
+
+/// What was replaced once does not come back.
+#[test]
+fn a_form_that_was_replaced_is_gone_for_later_layers_too() {
+    let folder = Folder::with("[server]\ntls = { certificate = '/nowhere/c.pem', key = '/nowhere/k.pem' }")
+        .write("conf.d/10.toml", "[server]\ntls.acme = { names = ['a.example'], agree_to_terms = true }")
+        .write("conf.d/20.toml", "[server]\ntls.certificate = '/nowhere/d.pem'");
+    let what: Vec<String> = folder.problems().into_iter().map(|(what, _)| what).collect();
+    let unread = "conf.d/20.toml:2:19 cannot read /nowhere/d.pem: No such file or directory (os error 2)";
+    assert_eq!(what, ["conf.d/20.toml:2:1 `key` is missing", unread]);
+}
+
+/// An identifier has its case, also where no file lists it.
+#[test]
+fn an_instance_that_only_a_variable_names_keeps_its_case() {
+    let folder = Folder::with("[instances.aB]\nname = 'x'")
+        .variable("LINEDOWN__INSTANCES__39ECb__NAME", "Zed")
+        .variable("LINEDOWN__INSTANCES__39ECb__LABELS__TIER", "gold")
+        .variable("LINEDOWN__INSTANCES__AB__NAME", "y");
+    let config = folder.config();
+    let entry = config.routing.inventory.get("39ECb").unwrap();
+    assert_eq!((entry.name, entry.labels().collect::<Vec<_>>()), (Some("Zed"), vec![("tier", "gold")]));
+    assert_eq!((config.routing.inventory.get("aB").unwrap().name, config.routing.inventory.len()), (Some("y"), 2));
+}
+
 #[test]
 fn mistakes_of_the_environment_name_the_variable() {
     for (name, value, what) in [

@@ -11,6 +11,35 @@ const MISTAKES: &[(&str, &str, &str)] = &[
     ("a = 1\na = 2", "2:1 duplicate key", "it is set before already"),
     ("[server]\n[server]", "2:2 duplicate key", "it is set before already"),
     ("[server\n", "1:8 unclosed table", ""),
+    ("[rules]\nnotify = ['console']\n[rules]\nnotify = ['console']", "3:2 duplicate key", "write [[rules]], in double"),
+    (
+        "[[rules]]\nnotify = ['console']\n[rules]\nnotify = ['console']",
+        "3:2 duplicate key",
+        "write [[rules]], in double",
+    ),
+    (
+        "[rules]\nnotify = ['console']\n[[rules]]\nnotify = ['console']",
+        "3:3 duplicate key",
+        "write [[rules]], in double",
+    ),
+    ("[quiet]\nfrom = '22:00'\n[quiet]\nto = '7:00'", "3:2 duplicate key", "write [[quiet]], in double"),
+    (
+        "[[rules]]\nnotify = ['console']\n[sinks.my slack]\ntype = 'slack'\n[[rules]]\nnotify = ['console']",
+        "3:10 unclosed table",
+        "names with spaces or dots go in quotes: [sinks.\"my slack\"]",
+    ),
+    ("[messages]\nlanguage = \u{201c}en\u{201d}", "2:12 string values must be quoted", "\u{201c} is a quotation mark"),
+    ("[messages]\nlanguage = \"en\u{201d}", "2:16 invalid basic string", "\u{201d} is a quotation mark"),
+    (
+        "[messages]\nlanguage\u{a0}= 'en'",
+        "2:9 invalid unquoted key",
+        "a character that cannot be seen stands here (U+00A0)",
+    ),
+    (
+        "[messages]\nlanguage =\u{200b}'en'",
+        "2:11 missing opening quote",
+        "a character that cannot be seen stands here (U+200B)",
+    ),
     ("x = \"a\0\"", "1:7 invalid basic string", ""),
     ("x = 99999999999999999999", "1:5 this number is too big", ""),
     ("x = nan", "1:5 this is no finite number", ""),
@@ -162,6 +191,13 @@ const MISTAKES: &[(&str, &str, &str)] = &[
         "make one",
     ),
     ("[sources.w]\ntype = 'waha'\nsecret = 7", "3:10 wrong type: integer", ""),
+    ("[sources.w]\ntype = 'waha'\nsecret = { file = '/x', env = 'X' }", "3:10 several places of one secret", ""),
+    ("[sources.w]\ntype = ['waha']\nsecret = '0123456789abcdef'", "2:8 wrong type: list", ""),
+    (
+        "[sources.w]\ntype = 'waha'\nsecret = { file = '/etc/passwd/secret' }",
+        "3:10 cannot read /etc/passwd/secret: Not a directory (os error 20)",
+        "what stands before one of its slashes is a file",
+    ),
     ("[sources.w]\ntype = 'waha'\nsecret = { flie = 'x' }", "3:12 unknown key `flie`", "did you mean `file`?"),
     // The gateway's API.
     ("[sources.z-api]\napi = 'http://api.z-api.io'", "2:7 http:// would show every token on its way", ""),
@@ -216,6 +252,7 @@ const MISTAKES: &[(&str, &str, &str)] = &[
         "write `source = \"other\"`",
     ),
     ("[instances.A]\nsource = 'z-apo'", "2:10 there is no source `z-apo`", "did you mean `z-api`?"),
+    ("[instances.A]\nlabel = { tier = 'gold' }", "2:1 unknown key `label`", "did you mean `labels`?"),
     ("[instances.A]\ntoken = { file = '' }", "2:9 no file is named", "write the whole path"),
     (
         "[instances.A]\ntoken = { env = 'NO_SUCH' }",
@@ -243,6 +280,12 @@ const MISTAKES: &[(&str, &str, &str)] = &[
     ("instances.A = 'Loja'", "1:15 wrong type: string", "write `[instances.ID]`"),
     // Sinks.
     ("[sinks.a]\nport = 1", "1:1 `type` is missing", "the type says"),
+    ("[sinks.a]\nType = 'toy'", "2:1 unknown key `Type`", "did you mean `type`?"),
+    (
+        "[sinks.a]\ntype = 'toy'\nfallback = 'console'\npassword = { credentials = 'x' }",
+        "4:14 unknown key `credentials`",
+        "did you mean `credential`?",
+    ),
     ("[sinks.a]\ntype = 'emial'", "2:8 unknown type of sink `emial`", "did you mean `email`?"),
     ("[sinks.a]\ntype = 'toy'\nurll = 'x'\nfallback = 'console'", "3:1 unknown key `urll`", "did you mean `url`?"),
     ("[sinks.a]\ntype = 'toy'\nretyr.first = '1s'", "3:1 unknown key `retyr`", "did you mean `retry`?"),
@@ -289,6 +332,33 @@ const MISTAKES: &[(&str, &str, &str)] = &[
         "3:30 unknown reason `othr`",
         "did you mean `other`?",
     ),
+    (
+        "[[rules]]\nnotify = ['console']\nmatch = { not = { reason = 'other' } }",
+        "3:11 unknown key `not`",
+        "`not` stands within a field",
+    ),
+    ("[[rules]]\nnotify = ['console']\nmatch.reason = 'block*'", "3:16 no reason is like `block*`", ""),
+    ("[[rules]]\nnotify = ['console']\nmatch.reason.not = ['block*']", "3:21 no reason is like `block*`", ""),
+    (
+        "[[rules]]\nnotify = ['console']\nmatch.phone = '+5544*'",
+        "warning 3:15 no phone is like that: gateways send digits only",
+        "write country code",
+    ),
+    (
+        "[[rules]]\nnotify = ['console']\nmatch.labels.tier = ['gold', 'platinum']\n[instances.A]\nlabels.tier = 'gold'",
+        "warning 3:21 no instance of the inventory has the label `tier` with the value `platinum`",
+        "labels stand in",
+    ),
+    (
+        "[[rules]]\nnotify = ['console']\nmatch.labels.tier = ['', 'godl']\n[instances.A]\nlabels.tier = 'gold'",
+        "warning 3:21 no instance of the inventory has the label `tier` with the value `godl`",
+        "did you mean `gold`?",
+    ),
+    (
+        "[[rules]]\nnotify = ['console']\ncontinue = true\ngroup_by = ['labels.custmer']\n[instances.A]\nlabels.customer = 'x'",
+        "warning 4:13 no instance of the inventory has the label `custmer`",
+        "did you mean `customer`?",
+    ),
     ("[[rules]]\nnotify = ['console']\nmatch.name.regex = '('", "3:20 this regex cannot be read: unclosed group", ""),
     (
         "[[rules]]\nnotify = ['console']\nmatch = { source = 'zapi' }",
@@ -315,7 +385,7 @@ const MISTAKES: &[(&str, &str, &str)] = &[
         "3:12 unknown variant `criticl`",
         "did you mean `critical`?",
     ),
-    ("[[rules]]\nnotify = ['console']\ngroup_by = ['labels.x', 'town']", "3:25 there is nothing called `town`", ""),
+    ("[[rules]]\nnotify = ['console']\ngroup_by = ['reason', 'town']", "3:23 there is nothing called `town`", ""),
     (
         "[[rules]]\nnotify = ['console']\nflapping = { count = 0 }",
         "3:22 0 outages cannot be what is too many",
@@ -329,6 +399,12 @@ const MISTAKES: &[(&str, &str, &str)] = &[
     ("[[quiet]]\nfrom = '22:00'\nto = '25:00'", "3:6 this is not a time of day", ""),
     ("[[quiet]]\nfrom = '22:00'\nto = '22:00'", "3:6 the window ends when it begins", ""),
     ("[[quiet]]\nfrom = '22:00'\nto = '07:00'\ntime_zone = 'Brasil'", "4:13 there is no time zone `Brasil`", ""),
+    (
+        "[[quiet]]\nfrom = '22:00'\nto = '07:00'\ntime_zone = 'America/Sao_Paolo'",
+        "4:13 there is no time zone `America/Sao_Paolo`",
+        "did you mean `America/Sao_Paulo`?",
+    ),
+    ("[[quiet]]\nfrom = 22\nto = '07:00'", "2:8 wrong type: integer", ""),
     ("[[quiet]]\nfrom = '22:00'\nto = '07:00'\ndays = ['mon', 'dom']", "4:16 `dom` is no day", ""),
     ("[quiet]\nfrom = '22:00'", "1:1 `quiet` must be a list", "write [[quiet]]"),
     ("[[rules]]\nnotify = ['console']\nhold = 60", "3:8 a duration without a unit", "add one of"),
@@ -336,15 +412,51 @@ const MISTAKES: &[(&str, &str, &str)] = &[
 
 #[test]
 fn each_mistake_at_its_place() {
-    for (text, what, hint) in MISTAKES {
-        let problems = Folder::with(text).problems();
-        let found = problems.iter().find(|(found, found_hint)| found == what && found_hint.starts_with(hint));
-        assert!(found.is_some(), "{text}\n  wanted {what:?} {hint:?}\n  found {problems:#?}");
-        // Besides what lies in the nature of an added sink, nothing else.
-        let noise = |(found, _): &&(String, String)| found.contains("nothing is ever sent");
-        let others: Vec<_> = problems.iter().filter(|problem| !noise(problem)).collect();
-        assert!(others.len() <= 1, "{text}\n  found {others:#?}");
-    }
+    let wrong: Vec<_> = MISTAKES
+        .iter()
+        .filter_map(|(text, what, hint)| {
+            let problems = Folder::with(text).problems();
+            let is_it = |(found, found_hint): &(String, String)| found == what && found_hint.starts_with(hint);
+            // Besides what lies in the nature of an added sink, or of a rule before the others, nothing else.
+            let noise = |(found, _): &&(String, String)| found.contains("nothing is ever sent");
+            let others = problems.iter().filter(|problem| !noise(problem)).count();
+            (others > 1 || !problems.iter().any(is_it))
+                .then(|| format!("{text}\n  wanted {what:?} {hint:?}\n  found {problems:#?}"))
+        })
+        .collect();
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+/// Each is told of what can be known, whatever else is wrong.
+#[test]
+fn no_mistake_hides_another() {
+    let found = |text: &str| Folder::with(text).problems().into_iter().map(|(what, _)| what).collect::<Vec<_>>();
+    let rules = |notify: &str| {
+        let first = "[[rules]]\nname = 'all'\ncontinue = true\nnotify = ['console']";
+        found(&format!("{first}\n[[rules]]\nname = 'all'\nnotify = {notify}"))
+    };
+    let twice = "warning 6:8 another rule is called \"all\" as well";
+    assert_eq!(rules("['nope']"), [twice, "7:11 there is no sink `nope`"]);
+    assert_eq!(rules("'console'"), [twice, "7:10 wrong type: string"]);
+    let line = found("[instances.x]\nsource = 'q'\ntoken = ''");
+    assert_eq!(line, ["2:10 there is no source `q`", "3:9 there is nothing in it"]);
+}
+
+/// What a sink sends to is held against the inventory as what a rule matches is.
+#[test]
+fn a_label_that_a_sink_sends_to_and_no_line_has() {
+    let rule = "[[rules]]\ncontinue = true\nnotify = ['mail']\n";
+    let sink = "[sinks.mail]\ntype = 'email'\nserver = 'smtps://relay.example.com'\nfrom = 'a@x.example'\nfallback = 'console'\n\
+                to = ['ops@x.example', '{{ instance.labels.onwer }}']\n";
+    let folder = Folder::with(&format!("{rule}{sink}[instances.A]\nlabels.owner = 'dono@x.example'"));
+    let process =
+        Process { variables: Vec::new(), secrets: Secrets::default(), now: "2026-06-01T00:00:00Z".parse().unwrap() };
+    let report = load(&folder.path("l.toml"), linedown_sinks::KINDS, SOURCES, &process).report;
+    let found: Vec<_> =
+        report.rows().iter().map(|row| (row.line, row.column, row.what.as_str(), row.hint.as_deref())).collect();
+    let what = "no instance of the inventory has the label `onwer`";
+    assert_eq!(found, [(Some(9), Some(24), what, Some("did you mean `owner`?"))]);
+    assert_eq!(report.errors(), 0);
 }
 
 #[test]
@@ -413,6 +525,12 @@ fn files_that_cannot_be_read() {
     assert_eq!(folder.problems(), [(" there is no such file".to_owned(), hint.to_owned())]);
     let big = Folder::empty().write("l.toml", vec![b'#'; 16 * 1024 * 1024 + 1]);
     assert!(big.problems()[0].0.starts_with(" larger than 16 MiB"));
+    for to_bytes in [u16::to_le_bytes, u16::to_be_bytes] {
+        let text = "\u{feff}[[rules]]\n[sinks]\n[sources]\n";
+        let wide = Folder::empty().write("l.toml", text.encode_utf16().flat_map(to_bytes).collect::<Vec<u8>>());
+        let hint = "it is UTF-16, it seems: save the file as UTF-8";
+        assert_eq!(wide.problems(), [("1:1 not valid UTF-8".to_owned(), hint.to_owned())]);
+    }
     let latin = Folder::empty().write("l.toml", b"# \xe3\n");
     assert_eq!(latin.problems()[0], ("1:3 not valid UTF-8".to_owned(), "save the file as UTF-8".to_owned()));
     let folder = Folder::empty();
@@ -524,6 +642,14 @@ fn sinks_that_nobody_hears_of() {
             ),
         ]
     );
+}
+
+#[test]
+fn whom_a_mistaken_sink_falls_back_on_is_sent_to() {
+    let text = "sinks.a = { type = 'slakc', fallback = 'b' }\nsinks.b.type = 'toy'\n[[rules]]\ncontinue = true\n\
+                notify = ['a']";
+    let found: Vec<String> = Folder::with(text).problems().into_iter().map(|(what, _)| what).collect();
+    assert_eq!(found, ["1:20 unknown type of sink `slakc`"]);
 }
 
 #[test]

@@ -38,7 +38,10 @@ impl Refused {
             Self::Unusable(error @ Unusable::NoType) => {
                 (StatusCode::UNPROCESSABLE_ENTITY, error.to_string(), "no-type")
             }
-            Self::Unusable(error) => (StatusCode::BAD_REQUEST, error.to_string(), "not-json"),
+            Self::Unusable(error) => {
+                let words = format!("{error}; send the gateway's webhook body as it is");
+                (StatusCode::BAD_REQUEST, words, "not-json")
+            }
             Self::Store(error) => {
                 let words = format!("cannot store the webhook now: {error}; send it again");
                 (StatusCode::SERVICE_UNAVAILABLE, words, "cannot-store")

@@ -1,0 +1,57 @@
+//! The labels that the inventory's lines have, held against those that rules, quiet hours and sinks name.
+
+use std::cell::RefCell;
+use std::collections::{BTreeMap, BTreeSet};
+
+use linedown_sinks::{Path, Problem};
+
+use super::reader::{Reader, did_you_mean};
+use crate::rule::inventory::Inventory;
+
+const LABELS: &str = "labels stand in [instances.ID.labels]";
+
+/// Most values among which the one that was meant is looked for.
+const MOST_VALUES: usize = 1_000;
+
+/// What labels there are.
+pub(super) struct Labels<'c> {
+    inventory: &'c Inventory,
+    keys: BTreeSet<&'c str>,
+    /// Of keys that were asked for: there may be a hundred thousand lines, and a thousand rules.
+    values: RefCell<BTreeMap<String, BTreeSet<&'c str>>>,
+}
+
+impl<'c> Labels<'c> {
+    pub(super) fn of(inventory: &'c Inventory) -> Self {
+        let keys = inventory.iter().flat_map(|entry| entry.labels()).map(|(key, _)| key).collect();
+        Self { inventory, keys, values: RefCell::default() }
+    }
+
+    /// Warns of a label that no line has.
+    pub(super) fn check(&self, key: &str, path: Path, reader: &mut Reader<'_>) {
+        if !self.keys.contains(key) {
+            let mut problem = Problem::warning(path, format!("no instance of the inventory has the label `{key}`"));
+            let near = did_you_mean(key, self.keys.iter().copied());
+            problem.hint = near.or_else(|| Some(LABELS.into()));
+            reader.note(problem.unless(key));
+        }
+    }
+
+    /// Warns of values that a label has at no line, if lines have it at all. The empty one is that of those without it.
+    pub(super) fn check_values(&self, key: &str, wanted: &BTreeSet<&str>, path: &Path, reader: &mut Reader<'_>) {
+        if !self.keys.contains(key) {
+            return;
+        }
+        let mut values = self.values.borrow_mut();
+        let values = values.entry(key.to_owned()).or_insert_with(|| {
+            let labels = self.inventory.iter().flat_map(|entry| entry.labels());
+            labels.filter(|(known, _)| *known == key).map(|(_, value)| value).collect()
+        });
+        for value in wanted.iter().filter(|value| !value.is_empty() && !values.contains(*value)) {
+            let what = format!("no instance of the inventory has the label `{key}` with the value `{value}`");
+            let near = did_you_mean(value, values.iter().copied().take(MOST_VALUES));
+            let hint = near.unwrap_or_else(|| LABELS.into());
+            reader.note(Problem::warning(path.clone(), what).hint(hint).unless(*value));
+        }
+    }
+}
