@@ -124,11 +124,14 @@ fn explain(event: Option<Event>, routing: &Routing) -> Explanation {
     let Some(event) = event else {
         return nobody(None, "a type that is none of ours: it is answered with 200, dropped and counted");
     };
-    if Line::default().step(&event) != Change::Opened {
+    let changed = Line::default().step(&event);
+    let instance = routing.instance(&event.instance, event.phone.clone());
+    // Rules see the whole number, people do not.
+    let event = Event { phone: instance.masked_phone(), ..event };
+    if changed != Change::Opened {
         let change = "ends the line's outage, if it is in one: whoever was told of it is told that it is over";
         return nobody(Some(event), change);
     }
-    let instance = routing.instance(&event.instance, event.phone.clone());
     let of_the_line = Incident::of(&event.source, instance, event.reason, event.at);
     let incident = Incident { error: event.error.clone(), ..of_the_line };
     let notifications = planned(&incident, routing);

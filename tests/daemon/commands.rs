@@ -123,6 +123,7 @@ fn explain_tells_the_decision_without_a_daemon() {
     std::fs::write(&file, down("A").to_string()).expect("a file can be written");
     let explained = daemon.json(&["explain", &file]);
     assert_eq!(explained["rules"][0]["matched"], false, "{explained}");
+    assert_eq!(explained["event"]["phone"], "5544*****9999", "people's numbers are masked: {explained}");
     assert_eq!(explained["notifications"][0]["sink"], "console", "{explained}");
     let ended = daemon.command_with_input(&["explain", "-"], "[]");
     assert_eq!(ended.code, Some(1));
