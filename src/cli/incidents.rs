@@ -46,7 +46,8 @@ pub(super) async fn list(place: &Place, arguments: &ListArguments) -> Result<Cod
         output::print(if arguments.open { "no line is down\n" } else { "no outages\n" })?;
     } else {
         let now = clock::now();
-        let heads = ["id", "line", "instance", "reason", "down since", "down for", "told", "pending", "dead"];
+        let heads =
+            ["id", "line", "instance", "reason", "down since", "down for", "taken by", "told", "pending", "dead"];
         output::print(&output::table(&heads, incidents.iter().map(|incident| row(incident, now))))?;
         output::print(&more)?;
     }
@@ -69,6 +70,7 @@ fn row(incident: &Incident, now: Timestamp) -> Row {
         incident.reason.clone(),
         output::moment(incident.opened_at),
         format!("{lasting}{over}"),
+        incident.acknowledged_by.clone().unwrap_or_default(),
         incident.notifications.delivered.to_string(),
         incident.notifications.pending.to_string(),
         incident.notifications.dead.to_string(),

@@ -118,6 +118,11 @@ fn whoever_takes_it_by_command_is_named() {
     assert_eq!((again.code, again.err.contains("Ana has taken it already")), (Some(1), true));
     assert_eq!(daemon.command(&["ack", "7"]).code, Some(1));
     daemon.accept(&down("B"));
+    let open = daemon.command(&["incidents", "--open"]).out;
+    let column = open.find("TAKEN BY").unwrap_or_else(|| panic!("no such column: {open}"));
+    let taken: Vec<&str> =
+        open.lines().skip(1).map(|row| row[column..].split("  ").next().unwrap_or_default()).collect();
+    assert_eq!(taken, ["", "Ana"], "{open}");
     let both = daemon.command(&["ack", "2", "7", "--as", "Bia", "--json"]);
     let answers: Value = serde_json::from_str(&both.out).expect("JSON");
     assert_eq!((&answers[0]["incident"], &answers[1]["incident"]), (&json!(2), &json!(7)), "{answers}");
