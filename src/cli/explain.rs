@@ -20,6 +20,9 @@ use crate::source::{self, Event, Unusable};
 /// Largest payload read, in bytes.
 const LARGEST: usize = 1024 * 1024;
 
+/// What only the daemon knows. The config says all the rest.
+const SILENCES: &str = "silences are not looked at; `linedown silence list` shows them";
+
 #[derive(Debug, clap::Args)]
 pub(super) struct Arguments {
     /// A webhook's body, or - for standard input
@@ -243,6 +246,9 @@ fn told(explanation: &Explanation) -> String {
         for line in planned.message.lines() {
             let _ = writeln!(text, "    {line}");
         }
+    }
+    if !notifications.is_empty() {
+        let _ = writeln!(text, "\n{SILENCES}");
     }
     text
 }

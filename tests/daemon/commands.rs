@@ -125,6 +125,7 @@ fn explain_tells_the_decision_without_a_daemon() {
     assert_eq!(explained["rules"][0]["matched"], false, "{explained}");
     assert_eq!(explained["event"]["phone"], "5544*****9999", "people's numbers are masked: {explained}");
     assert_eq!(explained["notifications"][0]["sink"], "console", "{explained}");
+    assert!(ended.out.ends_with("silences are not looked at; `linedown silence list` shows them\n"), "{}", ended.out);
     let ended = daemon.command_with_input(&["explain", "-"], "[]");
     assert_eq!(ended.code, Some(1));
     assert!(ended.err.starts_with("error: the standard input") && ended.err.contains("not an object"), "{}", ended.err);
