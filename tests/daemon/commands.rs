@@ -310,6 +310,30 @@ fn a_retry_that_the_store_breaks_off_says_how_many_are_left() {
 }
 
 #[test]
+fn send_test_names_the_reload_that_failed() {
+    let chat = Slack::new();
+    let sink = |name: &str| format!("[sinks.{name}]\ntype = \"slack\"\nwebhook_url = {{ credential = \"{name}\" }}\n");
+    let mut daemon = Daemon::prepare(&format!("{}{}", sink("chat"), tell(&["chat"])));
+    std::fs::write(daemon.path("chat"), chat.url()).expect("a file can be written");
+    daemon.environment(&[("CREDENTIALS_DIRECTORY", &daemon.path(""))]);
+    daemon.launch();
+    daemon.configure(&format!("{}{}{}", sink("chat"), sink("other"), tell(&["chat", "other"])));
+    let hint = |daemon: &Daemon| {
+        let ended = daemon.command(&["send-test", "other"]);
+        assert!(ended.code == Some(1) && ended.err.contains("has no sink \"other\""), "{ended:?}");
+        ended.err.lines().find_map(|line| line.trim().strip_prefix("hint: ").map(str::to_owned)).expect("a hint")
+    };
+    assert_eq!(hint(&daemon), "reload it if you have just added it: systemctl reload linedown");
+    // Its secret is not there.
+    daemon.hup();
+    daemon.wait_for_log("the config was not reloaded");
+    eventually("the hint to name it", || hint(&daemon).starts_with("its last reload failed").then_some(()));
+    std::fs::write(daemon.path("other"), chat.url()).expect("a file can be written");
+    daemon.reload();
+    assert_eq!(daemon.command(&["send-test", "other"]).code, Some(0));
+}
+
+#[test]
 fn incidents_tell_their_story() {
     let (relay, chat) = (Smtp::new(), Slack::new());
     chat.script(Scripted::answer(503, "unavailable"));
