@@ -168,14 +168,14 @@ fn told_delivery(delivery: &Delivery, now: Timestamp) -> String {
     );
     let _ = writeln!(text, "{}", output::painted(look(delivery), &head));
     // Of one that was tried, the last try says why.
-    if delivery.state == "withdrawn" || (delivery.state == "dead" && delivery.attempts.is_empty()) {
+    if delivery.state == "withdrawn" || (delivery.state == "dead" && delivery.tries == 0) {
         let why = output::printable(delivery.detail.as_deref().unwrap_or_default());
         let _ = writeln!(text, "  {}  {why}", output::moment_or_dash(delivery.settled_at));
     }
     if let Some(batch) = delivery.batch {
         let _ = writeln!(text, "  in one message with others, number {batch}");
     }
-    for attempt in &delivery.attempts {
+    for attempt in delivery.attempts.iter().flatten() {
         let outcome = attempt.outcome.as_deref().unwrap_or("under way");
         let detail = output::printable(attempt.detail.as_deref().unwrap_or_default());
         let started = output::moment(attempt.started_at);

@@ -334,6 +334,16 @@ fn send_test_names_the_reload_that_failed() {
 }
 
 #[test]
+fn a_long_list_says_nothing_of_tries_that_it_did_not_look_for() {
+    let daemon = Daemon::start(&format!("{CONSOLE}{}", tell(&["console"])));
+    daemon.accept(&down("A"));
+    let listed = daemon.wait_for_deliveries("delivered", 1).remove(0);
+    assert_eq!((&listed["tries"], listed.get("attempts")), (&json!(1), None), "{listed}");
+    let story = daemon.json(&["incident", "1"]);
+    assert_eq!(story["deliveries"][0]["attempts"].as_array().map(Vec::len), Some(1), "{story}");
+}
+
+#[test]
 fn incidents_tell_their_story() {
     let (relay, chat) = (Smtp::new(), Slack::new());
     chat.script(Scripted::answer(503, "unavailable"));
