@@ -310,6 +310,23 @@ fn a_retry_that_the_store_breaks_off_says_how_many_are_left() {
 }
 
 #[test]
+fn retry_wants_numbers_or_all_that_are_dead_and_says_so() {
+    let daemon = Daemon::prepare(&format!("{CONSOLE}{}", tell(&["console"])));
+    let usage = "Usage: linedown retry [OPTIONS] <ID>...\n       linedown retry [OPTIONS] --dead [--sink <NAME>]\n";
+    for (arguments, missing) in [
+        (&["retry"][..], "<ID|--dead>"),
+        (&["retry", "--sink", "console"], "<ID|--dead>"),
+        (&["retry", "7", "--sink", "console"], "cannot be used with"),
+        (&["retry", "7", "--dead"], "cannot be used with"),
+    ] {
+        let ended = daemon.command(arguments);
+        assert!(ended.code == Some(64) && ended.err.contains(usage), "{arguments:?}: {}", ended.err);
+        let error = ended.err.split("Usage:").next().unwrap_or_default();
+        assert!(error.contains(missing), "{arguments:?}: {error}");
+    }
+}
+
+#[test]
 fn send_test_names_the_reload_that_failed() {
     let chat = Slack::new();
     let sink = |name: &str| format!("[sinks.{name}]\ntype = \"slack\"\nwebhook_url = {{ credential = \"{name}\" }}\n");
