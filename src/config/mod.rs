@@ -13,6 +13,7 @@ mod instances;
 mod inventory;
 mod layers;
 mod lines;
+mod matching;
 mod pieces;
 mod places;
 mod privacy;

@@ -158,3 +158,39 @@ fn a_silence_is_made_listed_and_ended() {
     let wrong = daemon.command(&["silence", "add", "town=A", "--for", "1h"]);
     assert_eq!(wrong.code, Some(64), "{}", wrong.err);
 }
+
+#[test]
+fn a_silence_that_can_hold_nothing_back_is_warned_of() {
+    let known = "[instances.A]\nlabels = { customer = \"acme\" }\n";
+    let daemon = Daemon::start(&format!("{known}{}", timed("group_interval = \"0s\"\n")));
+    for (matcher, words) in [
+        ("source=z-apo", "warning: source: there is no source `z-apo`\n  expected: "),
+        (
+            "labels.custmer=acme",
+            "warning: labels.custmer: no instance of the inventory has the label `custmer`\n  hint: did you mean `customer`?",
+        ),
+        ("phone=+55 44", "warning: phone: no phone is like that"),
+        ("labels.customer=acme", ""),
+        ("source=z-api", ""),
+    ] {
+        let made = daemon.command(&["silence", "add", matcher, "--for", "1h"]);
+        assert!(made.code == Some(0) && made.out.starts_with("silence "), "{matcher}: {made:?}");
+        assert!(made.err.starts_with(words) && made.err.is_empty() == words.is_empty(), "{matcher}: {}", made.err);
+    }
+}
+
+#[test]
+fn a_silence_takes_whatever_a_rule_takes() {
+    let daemon = Daemon::start(&timed("group_interval = \"0s\"\n"));
+    let made =
+        daemon.json(&["silence", "add", "instance={ regex = \"A|B\" }", "reason={ not = \"other\" }", "--for", "1h"]);
+    assert_eq!(made["matcher"], json!({ "instance": { "regex": "A|B" }, "reason": { "not": "other" } }));
+    let glob = daemon.json(&["silence", "add", "instance={X,Y}*", "--for", "1h"]);
+    assert_eq!(glob["matcher"], json!({ "instance": "{X,Y}*" }));
+    let wrong = daemon.command(&["silence", "add", "instance={ regx = \"A\" }", "--for", "1h"]);
+    assert!(wrong.code == Some(64) && wrong.err.contains("instance.regx: unknown key `regx`"), "{wrong:?}");
+    for line in ["A", "B", "C"] {
+        daemon.accept(&down(line));
+    }
+    assert_eq!(daemon.wait_for_told(1)[0]["instance"], "C");
+}
