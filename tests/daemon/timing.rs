@@ -100,6 +100,10 @@ fn a_link_shows_a_button_and_only_the_button_acknowledges() {
     assert_eq!(kinds(&daemon.wait_for_told(2)), ["down", "acknowledged"]);
     assert_eq!(daemon.rows(&["deliveries", "--state", "withdrawn"])[0]["kind"], "reminder");
 
+    let taken = daemon.get(path);
+    assert!(taken.status == 200 && taken.body.contains("console is on it."), "{}", taken.body);
+    assert!(!taken.body.contains("<form"), "there is nothing left to press: {}", taken.body);
+
     for wrong in [path.replace("/ack/", "/ack/1"), "/ack/x".to_owned(), format!("{path}0")] {
         assert_eq!(daemon.get(&wrong).status, 404, "{wrong}");
     }
