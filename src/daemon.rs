@@ -75,7 +75,7 @@ pub async fn run(
     loop {
         tokio::select! {
             _ = signals.stop.changed() => break,
-            () = store.damaged() => return Err(StartError::Damaged),
+            () = store.met_damage() => return Err(StartError::Damaged),
             Some(()) = signals.reload.recv() => {
                 daemon.reload(&load).await;
                 // Less may be kept now.
@@ -159,6 +159,7 @@ impl Daemon {
             Arc::clone(&gateways),
         ));
         while store.set_back(clock::now(), SET_BACK_AT_ONCE).await? > 0 {}
+        store.hold_again(clock::now(), Arc::clone(&config.routing)).await?;
         delivery.assign(built, &store.owing().await?);
         let certificate = config.server.tls.is_some().then(Served::new);
         let encryption = certificate.as_ref().map(Served::server).transpose()?;
@@ -193,6 +194,7 @@ impl Daemon {
         daemon.serve(listener, local, encryption, beats);
         daemon.end_what_nobody_looks_after().await;
         daemon.warn_of_what_nobody_can_end().await;
+        daemon.warn_of_last_reminders().await;
         Ok(daemon)
     }
 

@@ -67,13 +67,9 @@ fn signed(purpose: Purpose, key: &[u8], claim: &str) -> Hmac<Sha256> {
     mac
 }
 
+/// A store's key is 64 hexadecimal digits, which are used as they stand.
 fn mac(key: &[u8]) -> Hmac<Sha256> {
-    let mut padded = [0_u8; 64];
-    // HMAC pads a key to its hash's block of 64 bytes with zeros; ours is 32 bytes long.
-    for (place, byte) in padded.iter_mut().zip(key) {
-        *place = *byte;
-    }
-    Hmac::new(&padded.into())
+    Hmac::new_from_slice(key).expect("HMAC takes a key of any length (RFC 2104, section 3)")
 }
 
 fn hex(bytes: &[u8]) -> String {
@@ -85,7 +81,7 @@ fn hex(bytes: &[u8]) -> String {
 }
 
 /// Exactly a signature's length, or nothing: a shorter one would be easier to guess.
-pub(crate) fn unhex(text: &str) -> Option<Vec<u8>> {
+fn unhex(text: &str) -> Option<Vec<u8>> {
     let digits = text.as_bytes();
     if digits.len() != SIGNATURE * 2 {
         return None;
@@ -115,6 +111,21 @@ mod tests {
         assert_eq!(read(&token(&link).replacen("42", "43", 1), b"key", from_millis(0)), None, "another notification");
         assert_eq!(read(&token(&link)[..token(&link).len() - 2], b"key", from_millis(0)), None, "a shorter signature");
         assert_eq!(super::read(Purpose::Reconnect, token(&link), b"key", from_millis(0)), None, "another purpose");
+    }
+
+    /// By Python's `hmac`: `hmac.new(key, b"ack/42.604800", "sha256").hexdigest()[:32]`.
+    #[test]
+    fn links_that_were_sent_stay_good() {
+        let link = make(Purpose::Acknowledge, "", "0123456789abcdef".repeat(4).as_bytes(), 42, from_millis(0));
+        assert_eq!(link, "/ack/42.604800.b1bdd4262db276960070f5c0bb1ef56b");
+    }
+
+    #[test]
+    fn the_whole_of_a_key_counts() {
+        let (key, other) = ([7; 65], [[7; 64].as_slice(), &[8]].concat());
+        let link = make(Purpose::Acknowledge, "", &key, 42, from_millis(0));
+        assert_eq!(read(Purpose::Acknowledge, token(&link), &key, from_millis(0)), Some(42));
+        assert_eq!(read(Purpose::Acknowledge, token(&link), &other, from_millis(0)), None);
     }
 
     proptest! {

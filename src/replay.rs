@@ -85,7 +85,7 @@ impl Lived {
 pub async fn live(history: &History, routing: Arc<Routing>, until: Timestamp) -> Result<Lived, StoreError> {
     let store = Sqlite::in_memory()?;
     for silence in &history.silences {
-        store.silence(silence.clone()).await?;
+        store.add_silence(silence.clone()).await?;
     }
     let sinks = routing.sinks.keys().map(|sink| (sink.clone(), None)).collect();
     let mut life = Life { store, routing, due: sinks, taken: BTreeMap::new(), lived: Lived::default() };

@@ -13,7 +13,7 @@ use crate::incident::{Change, Line};
 use crate::link::{self, Purpose};
 use crate::period::Period;
 use crate::rule::flapping::Flapping;
-use crate::rule::timing::{Held, held};
+use crate::rule::timing::Held;
 use crate::rule::{Owed, Routing, Rule};
 use crate::source::{self, Event, Unusable};
 
@@ -214,8 +214,7 @@ fn plan(owed: Owed, incident: &Incident, routing: &Routing) -> Planned {
         Some(held_by) => format!("in {} ({held_by})", Period(clock::between(incident.opened_at, owed.due_at))),
         None => "now".to_owned(),
     };
-    let rule = routing.rule(&owed.rule);
-    let when = match held(owed.kind, incident, rule, &[], &routing.quiet, at) {
+    let when = match routing.held(owed.kind, (&owed.sink, Some(&owed.rule)), incident, &[], at) {
         Some(Held { until, by }) => format!("{when}, but not before {} ({by})", output::moment(until)),
         None => when,
     };

@@ -31,7 +31,9 @@ impl Daemon {
         systemd::reloading();
         let succeeded = self.swap(load).await;
         if succeeded {
+            self.hold_again().await;
             self.warn_of_what_nobody_can_end().await;
+            self.warn_of_last_reminders().await;
         }
         self.hook.metrics.reloaded(succeeded);
         self.reload_failed.store(!succeeded, Ordering::Relaxed);

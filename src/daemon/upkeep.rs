@@ -1,5 +1,7 @@
 //! What is over and old is forgotten, and what a wrong clock wrote is made to fit: in steps that keep no webhook waiting.
 
+use std::sync::Arc;
+
 use super::Daemon;
 use crate::clock;
 use crate::store::Forgotten;
@@ -27,6 +29,35 @@ impl Daemon {
                 incidents,
                 "lines are down by a source that is not in the config, so nobody will report them back; put it back, or stop their reminders with `linedown ack`"
             );
+        }
+    }
+
+    /// A rule or a sink that has left the config reminds nobody; what it had begun ends without a word.
+    pub(super) async fn warn_of_last_reminders(&self) {
+        let last = match self.store.last_reminders(Arc::clone(&self.config.routing)).await {
+            Ok(last) => last,
+            Err(error) => {
+                tracing::warn!(error = %error, "cannot look for reminders by rules and sinks that are gone from the config");
+                return;
+            }
+        };
+        for ((rule, sink), reminders) in last {
+            tracing::warn!(
+                rule,
+                sink,
+                reminders,
+                "outages go on that nobody is reminded of any more: the rule or the sink is not in the config, and no other rule reminds by that sink; `linedown incidents --open` lists them"
+            );
+        }
+    }
+
+    /// Quiet hours, and what is critical, are others now.
+    pub(super) async fn hold_again(&self) {
+        match self.store.hold_again(clock::now(), Arc::clone(&self.config.routing)).await {
+            Ok(sinks) => self.hook.delivery.wake(&sinks),
+            Err(error) => {
+                tracing::error!(error = %error, "cannot look again at what quiet hours hold back; reload once more once the store writes again");
+            }
         }
     }
 

@@ -5,6 +5,7 @@ mod bells;
 mod breaker;
 mod in_hand;
 mod missing;
+mod outcome;
 mod pulse;
 mod worker;
 
@@ -226,7 +227,7 @@ impl Delivery {
             }
             (Err(Failure { kind, message, .. }), _) => Outcome::Dead { kind, why: message },
         };
-        worker::note(sink, notification, &outcome, &self.metrics, clock::now());
+        outcome::note(sink, notification, &outcome, &self.metrics, clock::now());
         outcome
     }
 

@@ -43,7 +43,7 @@ impl Notices {
 
     /// Of whom it was told and is not over.
     pub(crate) async fn told(&self) -> Result<BTreeSet<String>, StoreError> {
-        self.hook.store.open(&self.source, self.reason, None).await
+        self.hook.store.open_lines(&self.source, self.reason, None).await
     }
 
     /// Tells that something is amiss.

@@ -147,7 +147,7 @@ impl Patrol {
         let lines = Arc::clone(&round.access().lines);
         let instance = |line: usize| lines.get(line).map(|line| line.instance.to_string()).unwrap_or_default();
         let names = suspicions.iter().map(|(line, ..)| instance(*line)).collect();
-        let down = self.hook.store.open(&self.name, Reason::Other, Some(names)).await?;
+        let down = self.hook.store.open_lines(&self.name, Reason::Other, Some(names)).await?;
         let mut news = Vec::new();
         for (line, asked_at, suspicion) in suspicions {
             let instance = instance(line);

@@ -64,7 +64,7 @@ impl House {
 
     async fn wait_until_open(&self, reason: Reason, expected: &[&str]) {
         for _ in 0..LOOKS {
-            let open = self.store.open("z-api", reason, None).await.unwrap();
+            let open = self.store.open_lines("z-api", reason, None).await.unwrap();
             if open.iter().eq(expected) {
                 return;
             }
@@ -86,7 +86,7 @@ impl House {
         let mut works = true;
         for _ in 0..10 {
             works &= probe.begin("probe", None).await.is_ok();
-            works &= self.store.open("z-api", Reason::Expiring, None).await.is_ok();
+            works &= self.store.open_lines("z-api", Reason::Expiring, None).await.is_ok();
         }
         works
     }

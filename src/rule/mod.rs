@@ -2,14 +2,17 @@
 //!
 //! Three questions, each answered once, inside the transaction that makes it true: whom does a new incident
 //! concern ([`Routing::owed`]); what does somebody who was told something need to hear now ([`news`]); and who
-//! hears when a sink gives up ([`Routing::fallback`]).
+//! hears when a sink gives up ([`Routing::fallback`]). Where several rules name the same person, [`terms`] says what
+//! counts.
 
 pub mod flapping;
 pub mod inventory;
 pub mod matcher;
 mod own;
 pub mod rules;
+pub mod terms;
 pub mod timing;
+mod waiting;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -18,8 +21,6 @@ use std::time::Duration;
 use jiff::Timestamp;
 use linedown_sinks::{Incident, Instance, Kind, Language, Limits, Reason, Settings};
 
-use crate::clock::later;
-use crate::period::Period;
 use flapping::Flapping;
 use inventory::{Entry, Inventory};
 use matcher::{Field, Matcher, Mismatch, Subject};
@@ -68,22 +69,6 @@ pub struct Step {
 }
 
 impl Rule {
-    /// What it owes somebody some time after an incident began.
-    fn owes(&self, sink: &str, recipient: String, kind: Kind, after: Duration, incident: &Incident) -> Owed {
-        let waits_for = if kind == Kind::Escalation { "escalation" } else { "hold" };
-        Owed {
-            rule: self.name.clone(),
-            sink: sink.to_owned(),
-            recipient,
-            kind,
-            resolved: self.resolved,
-            group: self.group(incident),
-            due_at: later(incident.opened_at, after),
-            held_by: (!after.is_zero()).then(|| format!("{waits_for} of {}", Period(after))),
-            since: None,
-        }
-    }
-
     /// What an incident has in common with others of the rule that may go out in the same message.
     fn group(&self, incident: &Incident) -> String {
         let subject = Subject::from(incident);
@@ -162,7 +147,7 @@ pub struct Routing {
 /// One notification that is owed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Owed {
-    /// The rule that owes it.
+    /// The rule by which it goes: the most urgent of those that owe it.
     pub rule: String,
     /// The sink it is owed to.
     pub sink: String,
@@ -225,48 +210,12 @@ impl Routing {
         verdicts
     }
 
-    /// Who is to be told of an incident, and when: each recipient once by the first rule that names it, and those of
-    /// later steps by each of their steps. Of a trouble of our own somebody is told by a sink that works.
+    /// Who is to be told of an incident, and when: each recipient once, and once by each step of an escalation; where
+    /// several rules name them, by the strictest of what those want. Of a trouble of our own somebody is told by a sink
+    /// that works.
     pub fn owed(&self, incident: &Incident) -> Vec<Owed> {
         let owed = self.owed_by_rules(incident);
         if incident.reason.is_own() { self.heard(owed, incident) } else { owed }
-    }
-
-    fn owed_by_rules(&self, incident: &Incident) -> Vec<Owed> {
-        let mut told = BTreeSet::new();
-        let mut owed = Vec::new();
-        for rule in self.rules.matching(&Subject::from(incident)) {
-            for sink in &rule.notify {
-                for recipient in self.recipients(sink, incident) {
-                    if told.insert((sink.clone(), recipient.clone())) {
-                        owed.push(rule.owes(sink, recipient, Kind::Down, rule.hold.unwrap_or_default(), incident));
-                    }
-                }
-            }
-            for step in &rule.escalate {
-                for sink in &step.notify {
-                    for recipient in self.recipients(sink, incident) {
-                        owed.push(rule.owes(sink, recipient, Kind::Escalation, step.after, incident));
-                    }
-                }
-            }
-        }
-        owed
-    }
-
-    /// When somebody who has just been told of an outage is reminded of it. (Or could not be told: perhaps they can
-    /// be by then.)
-    pub fn reminder(&self, told: &Owed, incident: &Incident, now: Timestamp) -> Option<Owed> {
-        let goes_on = incident.closed_at.is_none() && incident.acknowledged.is_none();
-        // A sink that has left the config is not tried again and again.
-        if !goes_on
-            || !self.sinks.contains_key(&told.sink)
-            || !matches!(told.kind, Kind::Down | Kind::Reminder | Kind::Steady)
-        {
-            return None;
-        }
-        let due_at = timing::next_reminder(&self.rule(&told.rule)?.remind, incident.opened_at, now)?;
-        Some(Owed { kind: Kind::Reminder, due_at, held_by: Some("reminder".to_owned()), ..told.clone() })
     }
 
     /// Who hears instead when a notification of `lost` is given up. `tried` are the sinks that were to carry the
@@ -335,12 +284,12 @@ pub enum Knows {
 /// somebody who knows nothing stays what it is, and says both.)
 pub fn kind_when_sent(kind: Kind, now: State, wants_resolved: bool, knows: Knows) -> Option<Kind> {
     let follows = matches!(kind, Kind::Worse | Kind::Reminder | Kind::Acknowledged);
-    if !now.closed || !(follows || kind == Kind::Escalation) {
+    if !now.closed || !(follows || matches!(kind, Kind::Escalation | Kind::Resolved)) {
         return Some(kind);
     }
     match (kind, knows) {
         (_, Knows::End) => None,
-        (Kind::Escalation, _) | (_, Knows::Nothing) => Some(kind),
+        (Kind::Escalation | Kind::Resolved, _) | (_, Knows::Nothing) => Some(kind),
         (_, Knows::Outage) if wants_resolved => Some(Kind::Resolved),
         // Nobody was told how bad it was.
         (Kind::Worse, Knows::Outage) => Some(kind),

@@ -9,7 +9,6 @@ use jiff::tz::TimeZone;
 use jiff::{Timestamp, Zoned};
 use linedown_sinks::{Incident, Kind};
 
-use super::Rule;
 use super::matcher::{Matcher, Subject};
 use crate::clock::later;
 
@@ -83,12 +82,22 @@ pub struct Held {
     pub by: String,
 }
 
+/// What is held back by a silence says so in this word and its number.
+pub const SILENCE: &str = "silence";
+/// What is held back by quiet hours says so in these words and their name.
+pub const QUIET_HOURS: &str = "quiet hours";
+
+/// Whether words say that something is held back, by a silence or by quiet hours.
+pub fn is_held_back(by: &str) -> bool {
+    [SILENCE, QUIET_HOURS].iter().any(|what| by.strip_prefix(what).is_some_and(|name| name.starts_with(' ')))
+}
+
 /// Whether something holds a notification back now. What says that nobody need act any more, and what says that
-/// somebody else was not told, is never held back.
+/// somebody else was not told, is never held back; nor is what is critical by quiet hours.
 pub fn held(
     kind: Kind,
     incident: &Incident,
-    rule: Option<&Rule>,
+    is_critical: impl FnOnce() -> bool,
     silences: &[Silence],
     quiet: &[Quiet],
     now: Timestamp,
@@ -100,12 +109,13 @@ pub fn held(
     let by_people = silences
         .iter()
         .filter(|silence| silence.starts_at <= now && now < silence.ends_at && silence.matcher.passes(&subject))
-        .map(|silence| Held { until: silence.ends_at, by: format!("silence {}", silence.id) });
-    let critical = rule.is_some_and(|rule| rule.critical);
+        .map(|silence| Held { until: silence.ends_at, by: format!("{SILENCE} {}", silence.id) });
     let by_config = quiet
         .iter()
-        .filter(|quiet| !critical && quiet.matcher.passes(&subject))
-        .filter_map(|quiet| Some(Held { until: quiet.ends(now)?, by: format!("quiet hours {:?}", quiet.name) }));
+        .filter(|quiet| quiet.matcher.passes(&subject))
+        .filter_map(|quiet| Some(Held { until: quiet.ends(now)?, by: format!("{QUIET_HOURS} {:?}", quiet.name) }))
+        .max_by_key(|held| held.until)
+        .filter(|_| !is_critical());
     by_people.chain(by_config).max_by_key(|held| held.until)
 }
 

@@ -256,7 +256,7 @@ async fn silence(silence: SilenceRow, local: Arc<Local>) -> Response<String> {
         let hint = "if linedown was upgraded, the daemon is the old one: systemctl restart linedown";
         return refused(StatusCode::BAD_REQUEST, &words, hint);
     }
-    answer(local.store.silence(silence).await.map(|id| SilenceAnswer { id }))
+    answer(local.store.add_silence(silence).await.map(|id| SilenceAnswer { id }))
 }
 
 async fn end_silence(id: i64, local: Arc<Local>) -> Response<String> {

@@ -31,7 +31,7 @@ pub trait Store: Send + Sync {
 
     /// The instances of a source that have an open incident of a reason, of all outages together if the reason is one;
     /// all of them, or those among some.
-    async fn open(
+    async fn open_lines(
         &self,
         source: &str,
         reason: Reason,
@@ -84,7 +84,7 @@ pub trait Store: Send + Sync {
     async fn linked(&self, purpose: Purpose, token: &str, now: Timestamp) -> Result<Option<Delivery>, StoreError>;
 
     /// Keeps a silence; answers its number.
-    async fn silence(&self, silence: SilenceRow) -> Result<i64, StoreError>;
+    async fn add_silence(&self, silence: SilenceRow) -> Result<i64, StoreError>;
 
     /// Silences that end or ended after a moment, the latest first.
     async fn silences(&self, ended_after: Timestamp) -> Result<Vec<SilenceRow>, StoreError>;
@@ -92,6 +92,14 @@ pub trait Store: Send + Sync {
     /// Ends a silence, and frees what it held back in steps that keep no webhook waiting; answers the sinks that have
     /// something to do now, or nothing if it was over or never there.
     async fn end_silence(&self, id: i64, now: Timestamp) -> Result<Option<BTreeSet<String>>, StoreError>;
+
+    /// The config is another one: what quiet hours hold back is held back as it says, in steps that keep no webhook
+    /// waiting. Answers the sinks that have something to do then.
+    async fn hold_again(&self, now: Timestamp, routing: Arc<Routing>) -> Result<BTreeSet<String>, StoreError>;
+
+    /// How many reminders, by rule and sink, are the last of an outage that goes on, because the rule or the sink has
+    /// left the config.
+    async fn last_reminders(&self, routing: Arc<Routing>) -> Result<BTreeMap<(String, String), u32>, StoreError>;
 
     /// The sinks that something is owed to.
     async fn owing(&self) -> Result<BTreeSet<String>, StoreError>;
@@ -114,7 +122,7 @@ pub trait Store: Send + Sync {
     async fn set_back(&self, now: Timestamp, limit: u32) -> Result<usize, StoreError>;
 
     /// Waits until it turns out not to read as it was written. Only a new start mends that.
-    async fn damaged(&self);
+    async fn met_damage(&self);
 
     /// Whether it can write now.
     async fn writable(&self) -> Result<(), StoreError>;

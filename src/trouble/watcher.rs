@@ -91,7 +91,7 @@ impl Watcher {
             return;
         }
         for reason in KEPT {
-            match timeout(PATIENCE, self.hook.store.open(SOURCE, reason, None)).await {
+            match timeout(PATIENCE, self.hook.store.open_lines(SOURCE, reason, None)).await {
                 Ok(Ok(open)) => self.told.extend(open.into_iter().map(|name| (reason, name))),
                 _ => return,
             }

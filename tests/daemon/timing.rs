@@ -140,6 +140,67 @@ fn whoever_takes_it_by_command_is_named() {
 }
 
 #[test]
+fn what_quiet_hours_hold_back_is_heard_once_the_config_says_so() {
+    let window = |from: &str, to: &str| format!("[[quiet]]\nname = \"rest\"\nfrom = \"{from}\"\nto = \"{to}\"\n");
+    let quiet = [window("00:00", "12:00"), window("12:00", "00:00")].concat();
+    let (normal, critical) =
+        (timed("group_interval = \"0s\"\n"), timed("group_interval = \"0s\"\nseverity = \"critical\"\n"));
+    let mut daemon = Daemon::start(&format!("{quiet}{normal}"));
+    let is_held = |daemon: &Daemon| {
+        eventually("quiet hours to hold it", || {
+            let held = daemon.rows(&["deliveries", "--state", "pending"]).pop()?;
+            held["held_by"].as_str()?.starts_with("quiet hours").then_some(())
+        });
+    };
+    daemon.accept(&down("A"));
+    is_held(&daemon);
+    daemon.configure(&format!("{quiet}{critical}"));
+    daemon.reload();
+    assert_eq!(daemon.wait_for_told(1)[0]["instance"], "A");
+
+    daemon.configure(&format!("{quiet}{normal}"));
+    daemon.reload();
+    daemon.accept(&down("B"));
+    is_held(&daemon);
+    daemon.configure(&normal);
+    daemon.reload();
+    assert_eq!(daemon.wait_for_told(2)[1]["instance"], "B");
+
+    daemon.configure(&format!("{quiet}{normal}"));
+    daemon.reload();
+    daemon.accept(&down("C"));
+    is_held(&daemon);
+    daemon.term();
+    daemon.ended();
+    daemon.configure(&normal);
+    daemon.launch();
+    assert_eq!(daemon.wait_for_told(3)[2]["instance"], "C");
+}
+
+#[test]
+fn a_rule_by_another_name_goes_on_reminding_and_one_that_is_gone_is_warned_of() {
+    let reminding = timed("remind = [\"1s\"]\ngroup_interval = \"0s\"\n");
+    let daemon = Daemon::start(&reminding);
+    let warned = || daemon.logged("outages go on that nobody is reminded of");
+    daemon.accept(&down("A"));
+    assert_eq!(kinds(&daemon.wait_for_told(2)), ["down", "reminder"]);
+    daemon.configure(&reminding.replace("\"all\"", "\"each\""));
+    daemon.reload();
+    eventually("a reminder by the rule's new name", || daemon.told().pop().filter(|told| told["rule"] == "each"));
+    assert_eq!(warned(), [] as [Value; 0]);
+
+    daemon.configure(&format!(
+        "{CONSOLE}[[rules]]\nname = \"others\"\nmatch = {{ instance = \"B\" }}\nnotify = [\"console\"]\n"
+    ));
+    daemon.reload();
+    let warning = daemon.wait_for_log("outages go on that nobody is reminded of");
+    assert_eq!(
+        (&warning["rule"], &warning["sink"], &warning["reminders"]),
+        (&json!("each"), &json!("console"), &json!(1))
+    );
+}
+
+#[test]
 fn a_silence_is_made_listed_and_ended() {
     let daemon = Daemon::start(&timed("group_interval = \"0s\"\n"));
     let made =

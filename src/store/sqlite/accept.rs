@@ -8,8 +8,9 @@ use rusqlite::{Connection, params};
 
 use super::super::Accepted;
 use super::line::{Known, known, remember, seen_before};
-use super::owe::{Terms, changed, owe, withdraw};
-use super::row;
+use super::owe::{Terms, changed, owe};
+use super::waiting::hasten;
+use super::{notification, row};
 use crate::incident::Change;
 use crate::rule::Routing;
 use crate::source::Event;
@@ -34,10 +35,14 @@ pub(super) fn accept(
     let incident = apply(connection, event, &known, change, routing)?;
     let id = record(connection, event, payload, change, incident.as_ref().map(|incident| incident.id))?;
     remember(connection, event, &known, change, (id, incident.as_ref()))?;
+    let sooner = match &incident {
+        Some(incident) if change == Change::Worsened => hasten(connection, incident, terms)?,
+        _ => Vec::new(),
+    };
     let owed = match (&incident, change) {
         (Some(incident), Change::Opened | Change::Missed { .. }) => routing.owed(incident),
         (Some(incident), Change::Worsened | Change::Closed { .. }) => {
-            changed(connection, incident, matches!(change, Change::Worsened).then_some(routing), event.received_at)?
+            changed(connection, incident, change, routing, event.received_at)?
         }
         _ => Vec::new(),
     };
@@ -53,12 +58,12 @@ pub(super) fn accept(
         change: name(change),
         owed: owed.len(),
         unrouted,
-        sinks: earliest(owed),
+        sinks: earliest(owed.into_iter().chain(sooner)),
     })
 }
 
 /// From when on each sink has something to do.
-fn earliest(owed: Vec<(Timestamp, String)>) -> BTreeMap<String, Timestamp> {
+fn earliest(owed: impl Iterator<Item = (Timestamp, String)>) -> BTreeMap<String, Timestamp> {
     let mut sinks = BTreeMap::new();
     for (due_at, sink) in owed {
         let first = sinks.entry(sink).or_insert(due_at);
@@ -105,7 +110,7 @@ fn apply(
             id
         }
         (Change::Closed { closed_at }, Some(id)) => {
-            withdraw(connection, id, closed_at.min(event.received_at), event.received_at)?;
+            notification::withdraw_over(connection, id, closed_at.min(event.received_at), event.received_at)?;
             let update = "UPDATE incident SET closed_at = ?, phone = coalesce(phone, ?) WHERE id = ?";
             connection.prepare_cached(update)?.execute(params![closed_at.as_millisecond(), event.phone, id])?;
             id

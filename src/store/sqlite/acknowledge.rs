@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::super::Acknowledgement;
-use super::{people, row};
+use super::{notification, people, row};
 
 pub(super) fn acknowledge(
     connection: &Connection,
@@ -26,16 +26,10 @@ pub(super) fn acknowledge(
     }
     let update = "UPDATE incident SET acknowledged_by = ?, acknowledged_from = ?, acknowledged_at = ? WHERE id = ?";
     connection.prepare_cached(update)?.execute(params![by, from, now.as_millisecond(), incident])?;
-    let stop = "UPDATE notification SET state = 'withdrawn', settled_at = ?2, detail = ?3 \
-                WHERE incident = ?1 AND state = 'pending' AND leased = 0 AND attempts = 0 AND kind IN ('reminder', 'escalation')";
-    connection.prepare_cached(stop)?.execute(params![
-        incident,
-        now.as_millisecond(),
-        format!("acknowledged by {by}")
-    ])?;
+    notification::withdraw_taken(connection, incident, by, now)?;
     let mut sinks = BTreeSet::new();
     for owed in people::who_know(connection, incident)? {
-        row::owe(connection, incident, &owed, None, now)?;
+        notification::add(connection, incident, &owed, None, now)?;
         sinks.insert(owed.sink);
     }
     Ok(Acknowledgement::Done(sinks))

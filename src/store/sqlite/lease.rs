@@ -14,10 +14,10 @@ use super::super::{Due, Leased};
 use super::candidate::{Candidate, OLDEST, columns, has_arrived, undelivered};
 use super::gathering::Group;
 use super::silence::Silences;
-use super::{flapping, line, row};
+use super::{flapping, line, settle};
 use crate::clock::from_millis;
 use crate::link::{self, Purpose};
-use crate::rule::timing::{Silence, held};
+use crate::rule::timing::{Held, Silence};
 use crate::rule::{Routing, Rule};
 
 /// Most notifications in one message, so that taking them in hand keeps no webhook waiting; the rest of a group leaves
@@ -63,19 +63,20 @@ impl Lessor<'_> {
         Ok(Leased { due, next: next.map(from_millis) })
     }
 
-    /// Whether there is nothing left to say, now that the line is back, or that a lost message has arrived after all; it
-    /// is withdrawn then.
+    /// Whether there is nothing left to say, now that the line is back, that somebody has taken it, or that a lost
+    /// message has arrived after all; it is withdrawn then.
     fn is_stale(&self, connection: &Connection, candidate: &Candidate) -> rusqlite::Result<bool> {
         let notification = &candidate.notification;
         let why = match (notification.kind, candidate.since) {
             (Kind::Flapping, Some(since)) if !flapping::goes_on(connection, notification, since)? => {
                 "it is over: the tally says it all"
             }
+            (Kind::Reminder | Kind::Escalation, _) if is_taken(notification) => "somebody has taken it",
             _ if has_arrived(connection, candidate.lost)? => "what was lost has been delivered after all",
             _ if candidate.has_something_to_say => return Ok(false),
             _ => "they know that it is over",
         };
-        row::withdraw(connection, notification.id, why, self.now)?;
+        settle::withdraw(connection, notification.id, why, self.now, self.routing)?;
         Ok(true)
     }
 
@@ -98,7 +99,7 @@ impl Lessor<'_> {
         if notification.attempt > 1 {
             return Ok(0);
         }
-        if let Some(held) = self.held(notification, silences) {
+        if let Some(held) = self.held(sink, notification, silences) {
             let update = "UPDATE notification SET due_at = ?, owed_at = ?1, held_by = ? WHERE id = ?";
             let values = params![held.until.as_millisecond(), held.by, notification.id];
             return connection.prepare_cached(update)?.execute(values);
@@ -122,9 +123,9 @@ impl Lessor<'_> {
         ])
     }
 
-    fn held(&self, notification: &Notification, silences: &[Silence]) -> Option<crate::rule::timing::Held> {
-        let rule = self.rule(notification);
-        held(notification.kind, &notification.incident, rule, silences, &self.routing.quiet, self.now)
+    fn held(&self, sink: &str, notification: &Notification, silences: &[Silence]) -> Option<Held> {
+        let Notification { kind, rule, incident, .. } = notification;
+        self.routing.held(*kind, (sink, rule.as_deref()), incident, silences, self.now)
     }
 
     /// Takes a notification in hand, with everything that goes out with it.
@@ -214,7 +215,7 @@ impl Lessor<'_> {
         let mut statement = connection.prepare_cached(&query)?;
         let others = statement.query_map(values, |row| self.read(row))?.collect::<rusqlite::Result<_>>()?;
         let mut others = self.still_to_be_said(connection, others)?;
-        others.retain(|part| self.held(&part.notification, silences).is_none());
+        others.retain(|part| self.held(sink, &part.notification, silences).is_none());
         Ok(others)
     }
 
@@ -270,6 +271,11 @@ fn add_again(connection: &Connection, incident: &mut Incident) -> rusqlite::Resu
         incident.again = line::open(connection, &incident.source, &incident.instance.id)?;
     }
     Ok(())
+}
+
+/// Whether somebody has taken an outage that goes on.
+fn is_taken(notification: &Notification) -> bool {
+    notification.incident.acknowledged.is_some() && notification.incident.closed_at.is_none()
 }
 
 /// How often it was tried since it has been owed.

@@ -36,7 +36,7 @@ pub(super) fn tally(connection: &Connection, now: Timestamp) -> rusqlite::Result
     connection.prepare_cached(&query)?.query_row([now.as_millisecond()], counts)
 }
 
-pub(super) fn open(
+pub(super) fn open_lines(
     connection: &Connection,
     key: &str,
     among: Option<Vec<String>>,

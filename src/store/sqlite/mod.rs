@@ -12,6 +12,7 @@ mod line;
 mod listing;
 mod log;
 mod look;
+mod notification;
 mod opening;
 mod owe;
 mod people;
@@ -24,6 +25,7 @@ mod set_back;
 mod settle;
 mod silence;
 mod soundness;
+mod waiting;
 mod writer;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -162,14 +164,14 @@ impl Store for Sqlite {
         self.writer.write_or_refuse(work).await
     }
 
-    async fn open(
+    async fn open_lines(
         &self,
         source: &str,
         reason: Reason,
         among: Option<Vec<String>>,
     ) -> Result<BTreeSet<String>, StoreError> {
         let key = line::key(source, reason).into_owned();
-        self.read(move |connection| look::open(connection, &key, among)).await
+        self.read(move |connection| look::open_lines(connection, &key, among)).await
     }
 
     async fn noticed(&self) -> Result<BTreeSet<String>, StoreError> {
@@ -257,7 +259,7 @@ impl Store for Sqlite {
         self.read(move |connection| look::delivery(connection, id)).await
     }
 
-    async fn silence(&self, silence: SilenceRow) -> Result<i64, StoreError> {
+    async fn add_silence(&self, silence: SilenceRow) -> Result<i64, StoreError> {
         self.writer.write(move |connection| silence::make(connection, &silence)).await
     }
 
@@ -276,6 +278,24 @@ impl Store for Sqlite {
             sinks.append(&mut more);
         }
         Ok(Some(sinks))
+    }
+
+    async fn hold_again(&self, now: Timestamp, routing: Arc<Routing>) -> Result<BTreeSet<String>, StoreError> {
+        let held = self.read(waiting::in_quiet_hours).await?;
+        let mut sinks = BTreeSet::new();
+        for step in held.chunks(retry::AT_ONCE) {
+            let (step, routing, silences) = (step.to_vec(), Arc::clone(&routing), Arc::clone(&self.silences));
+            let work = move |connection: &Connection| {
+                let terms = Terms { routing: &routing, silences: &silences, now };
+                waiting::hold_again(connection, &step, &terms)
+            };
+            sinks.append(&mut self.writer.write(work).await?);
+        }
+        Ok(sinks)
+    }
+
+    async fn last_reminders(&self, routing: Arc<Routing>) -> Result<BTreeMap<(String, String), u32>, StoreError> {
+        self.read(move |connection| waiting::last_reminders(connection, &routing)).await
     }
 
     async fn owing(&self) -> Result<BTreeSet<String>, StoreError> {
@@ -304,7 +324,7 @@ impl Store for Sqlite {
         self.writer.write(move |connection| set_back::set_back(connection, now, limit)).await
     }
 
-    async fn damaged(&self) {
+    async fn met_damage(&self) {
         self.damage.met().await;
     }
 
@@ -338,7 +358,7 @@ impl Store for Sqlite {
     async fn deliveries(&self, query: DeliveryQuery) -> Result<Vec<Delivery>, StoreError> {
         let (query, mut before, mut found) = (Arc::new(query), i64::MAX, Vec::new());
         loop {
-            let (query, limit) = (Arc::clone(&query), query.limit.unwrap_or(MOST).min(MOST) - found.len());
+            let (query, limit) = (Arc::clone(&query), query.limit.unwrap_or(MOST).min(MOST + 1) - found.len());
             let step = self.read(move |connection| listing::deliveries(connection, &query, before, limit)).await?;
             let is_full = step.found.len() == limit;
             found.extend(step.found);

@@ -2,14 +2,16 @@
 
 use jiff::Timestamp;
 use linedown_sinks::{Incident, Kind};
-use rusqlite::{Connection, params};
+use rusqlite::Connection;
 
 use super::gathering::Group;
+use super::notification::{self, BACK_IN_TIME};
+use super::settle::is_reminded;
 use super::silence::Silences;
 use super::{flapping, people, row};
 use crate::incident::Change;
 use crate::rule::flapping::Planned;
-use crate::rule::timing::{Silence, held};
+use crate::rule::timing::Silence;
 use crate::rule::{Owed, Routing, class};
 
 /// By what is decided when something is owed.
@@ -45,13 +47,17 @@ pub(super) fn owe(
                 (owed, nothing.then_some(BACK_IN_TIME))
             }
         };
-        let until =
-            if why.is_none() { gathered_until(connection, &owed, incident, terms, &mut silences)? } else { None };
-        let id = row::owe_gathered(connection, incident.id, &owed, None, until, now)?;
-        match why {
-            Some(why) => row::withdraw(connection, id, why, now)?,
-            None => left.push((until.unwrap_or(owed.due_at), owed.sink)),
+        if let Some(why) = why {
+            let id = notification::add(connection, incident.id, &owed, None, now)?;
+            notification::withdraw(connection, id, why, now)?;
+            continue;
         }
+        let owed = match gathered_until(connection, &owed, incident, terms, &mut silences)? {
+            Some(until) => Owed { due_at: until, held_by: None, ..owed },
+            None => owed,
+        };
+        notification::add(connection, incident.id, &owed, None, now)?;
+        left.push((owed.due_at, owed.sink));
     }
     if last.is_some() && (is_new || matches!(change, Change::Worsened | Change::Closed { .. })) {
         flapping::extend(connection, incident, routing, now)?;
@@ -78,54 +84,60 @@ fn gathered_until(
         Some(silences) => silences,
         None => silences.insert(terms.silences.in_force(connection, now)?),
     };
-    Ok(held(*kind, incident, Some(rule), silences, &routing.quiet, now).is_none().then_some(until))
+    let held = routing.held(*kind, (sink, Some(&rule.name)), incident, silences, now);
+    Ok(held.is_none().then_some(until))
 }
 
 /// Who must hear of a change to an incident that some know of already. Whoever still waits for a message hears
-/// it from that one, or when that one is settled; whom a worse reason concerns for the first time (`routing`) is
-/// told like of a new incident.
+/// it from that one, or when that one is settled; whom a worse reason concerns for the first time is told like of a new
+/// incident.
 pub(super) fn changed(
     connection: &Connection,
     incident: &Incident,
-    routing: Option<&Routing>,
+    change: Change,
+    routing: &Routing,
     now: Timestamp,
 ) -> rusqlite::Result<Vec<Owed>> {
     let people = people::of(connection, incident.id)?;
     let mut owed = Vec::new();
-    // By a clock that was set back since, it may have begun later than now.
-    let begun = || Incident { opened_at: incident.opened_at.min(now), ..incident.clone() };
-    for new in routing.map(|routing| routing.owed(&begun())).unwrap_or_default() {
-        if new.kind == Kind::Escalation {
-            if incident.acknowledged.is_none() && !people::has_owed(connection, incident.id, &new.rule)? {
-                owed.push(new);
+    if change == Change::Worsened {
+        // By a clock that was set back since, it may have begun later than now.
+        let begun = Incident { opened_at: incident.opened_at.min(now), ..incident.clone() };
+        for new in routing.owed_anew(&begun, &as_it_was(connection, &begun)?) {
+            let person = people.get(&(new.sink.clone(), new.recipient.clone()));
+            match (new.kind, person) {
+                (Kind::Escalation, _) if incident.acknowledged.is_some() => {}
+                (Kind::Escalation, _) => owed.push(new),
+                (_, Some(person)) if person.concerned => {
+                    // Who hears of it, or still waits, is reminded after that. Others may be those who could not be told.
+                    let hears = person.waits || person.news(row::state(incident)).is_some();
+                    if !hears && !is_reminded(connection, incident.id, &new)? {
+                        owed.extend(routing.reminder(&new, incident, now));
+                    }
+                }
+                _ => owed.push(new),
             }
-            continue;
-        }
-        hasten(connection, incident.id, &new, now)?;
-        let person = people.get(&(new.sink.clone(), new.recipient.clone()));
-        if person.is_none_or(|person| !person.concerned) {
-            owed.push(new);
         }
     }
-    for ((sink, recipient), person) in people {
-        if let Some(kind) = person.news(row::state(incident)) {
-            owed.push(person.owed(sink, recipient, kind));
-        }
-    }
+    let news = people.into_iter().filter_map(|((sink, recipient), person)| {
+        let kind = person.news(row::state(incident))?;
+        Some(routing.by_most_urgent(person.owed(sink, recipient, kind), incident))
+    });
+    owed.extend(routing.without_echoes(news.collect()));
     Ok(owed)
 }
 
-/// Somebody who waits out a hold hears earlier if another rule wants them to.
-fn hasten(connection: &Connection, incident: i64, owed: &Owed, now: Timestamp) -> rusqlite::Result<()> {
-    // (`+`: not by the index of what is due for the sink, which may be very much.)
-    let update = "UPDATE notification SET due_at = ?4, owed_at = ?4, held_by = ?5 \
-                  WHERE incident = ?1 AND +sink = ?2 AND recipient = ?3 AND state = 'pending' AND leased = 0 \
-                  AND kind = 'down' AND attempts = 0 AND held_by IS NOT NULL AND due_at > ?4";
-    let due_at = owed.due_at.max(now);
-    let held_by = owed.held_by.as_ref().filter(|_| due_at > now);
-    let values = params![incident, owed.sink, owed.recipient, due_at.as_millisecond(), held_by];
-    connection.prepare_cached(update)?.execute(values)?;
-    Ok(())
+/// An incident that got worse, as it was at its beginning and each time that it got worse since, but for now.
+fn as_it_was(connection: &Connection, incident: &Incident) -> rusqlite::Result<Vec<Incident>> {
+    let query = "SELECT reason, error FROM event WHERE incident = ? AND (change = 'opened' OR change = 'worsened') \
+                 ORDER BY id";
+    let mut statement = connection.prepare_cached(query)?;
+    let states = statement.query_map([incident.id], |row| {
+        Ok(Incident { reason: row::reason(row, 0)?, error: row::text_or_null(row, 1)?, ..incident.clone() })
+    });
+    let mut states: Vec<Incident> = states?.collect::<rusqlite::Result<_>>()?;
+    states.pop();
+    Ok(states)
 }
 
 /// Whether an outage that is heard of when it is over already was over before it was to be told.
@@ -135,24 +147,5 @@ fn came_to_nothing(owed: &Owed, incident: &Incident) -> bool {
         && incident.closed_at.is_some_and(|closed_at| closed_at < owed.due_at)
 }
 
-/// What was to be sent later than the line was `back` need not be any more. What was due by then, or was tried, is
-/// still owed.
-pub(super) fn withdraw(
-    connection: &Connection,
-    incident: i64,
-    back: Timestamp,
-    now: Timestamp,
-) -> rusqlite::Result<()> {
-    let update = "UPDATE notification SET state = 'withdrawn', settled_at = ?2, detail = ?3 \
-                  WHERE incident = ?1 AND state = 'pending' AND leased = 0 AND attempts = 0 \
-                  AND kind NOT IN ('flapping', 'steady') AND (kind = 'reminder' OR (held_by IS NOT NULL AND due_at > ?4))";
-    let values = params![incident, now.as_millisecond(), BACK_IN_TIME, back.as_millisecond()];
-    connection.prepare_cached(update)?.execute(values)?;
-    Ok(())
-}
-
 /// What is withdrawn for this is told in the tally of a line that flaps.
 const KEPT_QUIET: &str = "the line is flapping: this outage is told in the tally";
-
-/// What is withdrawn for this was to be told only of a line that is still down.
-const BACK_IN_TIME: &str = "the line was back before it was due";

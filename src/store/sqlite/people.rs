@@ -20,7 +20,7 @@ pub(super) struct Person {
     /// They know that the line flaps: its end will be told in the tally.
     flaps: bool,
     /// Something is still on its way to them: they hear what changed from that, or when that is settled.
-    waits: bool,
+    pub(super) waits: bool,
     /// What delivered messages told, taken together.
     told: Option<State>,
     /// What they heard besides, when somebody took it: that alone is no word of this outage to who is told in a tally.
@@ -68,12 +68,6 @@ type People = BTreeMap<(String, String), Person>;
 /// Everybody who was ever owed a message about an incident.
 pub(super) fn of(connection: &Connection, incident: i64) -> rusqlite::Result<People> {
     read(connection, "", params![incident])
-}
-
-/// Whether a rule has owed somebody something about an incident.
-pub(super) fn has_owed(connection: &Connection, incident: i64, rule: &str) -> rusqlite::Result<bool> {
-    let query = "SELECT EXISTS (SELECT 1 FROM notification WHERE incident = ? AND rule = ?)";
-    connection.prepare_cached(query)?.query_row(params![incident, rule], |row| row.get(0))
 }
 
 /// One of them.
@@ -130,6 +124,7 @@ fn read(connection: &Connection, filter: &str, values: impl Params) -> rusqlite:
             heard: None,
             given_up: None,
         });
+        person.wants_resolved |= row.get::<_, bool>(3)?;
         let told = row::told(row, 5)?;
         let state = row.get_ref(4)?.as_bytes()?;
         let waits = state == b"pending" && row.get(8)?;

@@ -3,12 +3,11 @@
 //! most general one, and bytes that are no text, as a flipped bit leaves them, as the sign for such. (What type a value
 //! has, `STRICT` sees to.)
 
-use jiff::Timestamp;
 use linedown_sinks::{Acknowledged, Incident, Instance, Kind, Reason};
-use rusqlite::{Connection, Row, params};
+use rusqlite::{Connection, Row};
 
 use crate::clock::from_millis;
-use crate::rule::{Owed, State, class};
+use crate::rule::State;
 use crate::source::EventKind;
 
 /// The columns of an incident, for [`incident`].
@@ -108,55 +107,6 @@ pub(super) fn told(row: &Row<'_>, column: usize) -> rusqlite::Result<Option<Stat
 /// The state that an incident is in.
 pub(super) fn state(incident: &Incident) -> State {
     State { reason: incident.reason, closed: incident.closed_at.is_some() }
-}
-
-/// Writes a notification that is owed from now on; answers its number.
-pub(super) fn owe(
-    connection: &Connection,
-    incident: i64,
-    owed: &Owed,
-    lost: Option<i64>,
-    now: Timestamp,
-) -> rusqlite::Result<i64> {
-    owe_gathered(connection, incident, owed, lost, None, now)
-}
-
-/// As [`owe`], with the moment until which others of its group are gathered, if it is not to leave at once.
-pub(super) fn owe_gathered(
-    connection: &Connection,
-    incident: i64,
-    owed: &Owed,
-    lost: Option<i64>,
-    gathered_until: Option<Timestamp>,
-    now: Timestamp,
-) -> rusqlite::Result<i64> {
-    let insert = "INSERT INTO notification \
-                  (incident, rule, sink, recipient, kind, wants_resolved, lost, created_at, owed_at, due_at, held_by, grouping, class, since) \
-                  VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?9, ?10, ?11, ?12, ?13)";
-    let due_at = gathered_until.unwrap_or(owed.due_at.max(now));
-    let held_by = owed.held_by.as_ref().filter(|_| owed.due_at > now);
-    connection.prepare_cached(insert)?.insert(params![
-        incident,
-        owed.rule,
-        owed.sink,
-        owed.recipient,
-        owed.kind.as_str(),
-        owed.resolved,
-        lost,
-        now.as_millisecond(),
-        due_at.as_millisecond(),
-        held_by,
-        owed.group,
-        class(owed.kind).as_str(),
-        owed.since.map(Timestamp::as_millisecond),
-    ])
-}
-
-/// Takes back a notification that need not be sent any more.
-pub(super) fn withdraw(connection: &Connection, id: i64, why: &str, now: Timestamp) -> rusqlite::Result<()> {
-    let update = "UPDATE notification SET state = 'withdrawn', settled_at = ?2, detail = ?3 WHERE id = ?1";
-    connection.prepare_cached(update)?.execute(params![id, now.as_millisecond(), why])?;
-    Ok(())
 }
 
 #[cfg(test)]

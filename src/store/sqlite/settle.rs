@@ -8,11 +8,11 @@ use linedown_sinks::{Incident, Kind};
 use rusqlite::{Connection, params};
 
 use super::super::{Outcome, Settled, Settlement};
-use super::{people, row};
+use super::{notification, people, row};
 use crate::rule::{Owed, Routing};
 
 /// Most notifications given up or made due in one go.
-pub(super) const AT_ONCE: usize = 1000;
+pub(super) const AT_ONCE: u32 = 1000;
 
 pub(super) fn settle(connection: &Connection, settlement: &Settlement, routing: &Routing) -> rusqlite::Result<Settled> {
     let mut settled = Settled::default();
@@ -69,6 +69,18 @@ fn after_delivery(connection: &Connection, id: i64, now: Timestamp, routing: &Ro
     Ok(Settled { sinks, ..Settled::default() })
 }
 
+/// It need not be sent any more. Whoever waited for it hears what changed meanwhile.
+pub(super) fn withdraw(
+    connection: &Connection,
+    id: i64,
+    why: &str,
+    now: Timestamp,
+    routing: &Routing,
+) -> rusqlite::Result<()> {
+    notification::withdraw(connection, id, why, now)?;
+    after_delivery(connection, id, now, routing).map(|_| ())
+}
+
 /// Somebody else is owed the news that this one was given up. Who was to hear it is not given up with it: they are
 /// reminded of what goes on, and who knew of the outage already hears of its end.
 fn after_death(connection: &Connection, id: i64, now: Timestamp, routing: &Routing) -> rusqlite::Result<Settled> {
@@ -76,7 +88,7 @@ fn after_death(connection: &Connection, id: i64, now: Timestamp, routing: &Routi
     let tried = sinks_tried(connection, id)?;
     let told_instead = routing.fallback(&lost, &tried, &incident);
     for owed in &told_instead {
-        row::owe(connection, incident.id, owed, Some(id), now)?;
+        notification::add(connection, incident.id, owed, Some(id), now)?;
     }
     let mut sinks = go_on(connection, lost, &incident, now, routing)?;
     let untold = usize::from(told_instead.is_empty());
@@ -108,13 +120,13 @@ fn go_on(
     };
     let next: Vec<Owed> = news.map(|kind| Owed { kind, ..settled }).into_iter().chain(reminder).collect();
     for owed in &next {
-        row::owe(connection, incident.id, owed, None, now)?;
+        notification::add(connection, incident.id, owed, None, now)?;
     }
     Ok(next.into_iter().map(|owed| owed.sink).collect())
 }
 
 /// Whether a reminder to them is on its way.
-fn is_reminded(connection: &Connection, incident: i64, owed: &Owed) -> rusqlite::Result<bool> {
+pub(super) fn is_reminded(connection: &Connection, incident: i64, owed: &Owed) -> rusqlite::Result<bool> {
     let query = "SELECT EXISTS (SELECT 1 FROM notification WHERE incident = ? AND sink = ? AND recipient = ? \
                  AND kind = 'reminder' AND state = 'pending')";
     connection.prepare_cached(query)?.query_row(params![incident, owed.sink, owed.recipient], |row| row.get(0))
@@ -166,9 +178,8 @@ pub(super) fn give_up(
     let query =
         "SELECT id FROM notification WHERE sink = ? AND state = 'pending' AND leased = 0 AND owed_at <= ? LIMIT ?";
     let mut statement = connection.prepare_cached(query)?;
-    let limit = i64::try_from(AT_ONCE).unwrap_or(i64::MAX);
     let ids: Vec<i64> = statement
-        .query_map(params![sink, owed_before.as_millisecond(), limit], |row| row.get(0))?
+        .query_map(params![sink, owed_before.as_millisecond(), AT_ONCE], |row| row.get(0))?
         .collect::<rusqlite::Result<_>>()?;
     let mut settled = Settled::default();
     for id in ids {

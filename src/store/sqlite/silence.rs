@@ -9,6 +9,7 @@ use linedown_sinks::Problem;
 use rusqlite::{Connection, Row, params};
 
 use super::super::view::{MOST, SilenceRow};
+use super::look::bounded;
 use super::row;
 use super::settle::AT_ONCE;
 use crate::clock::from_millis;
@@ -96,8 +97,7 @@ pub(super) fn list(connection: &Connection, ended_after: Timestamp) -> rusqlite:
             made_at: from_millis(row.get(6)?),
         })
     };
-    let most = i64::try_from(MOST).unwrap_or(i64::MAX);
-    connection.prepare_cached(query)?.query_map(params![ended_after.as_millisecond(), most], read)?.collect()
+    connection.prepare_cached(query)?.query_map(params![ended_after.as_millisecond(), bounded(MOST)], read)?.collect()
 }
 
 /// Ends a silence now, and frees the first of what it held back. Answers the sinks that have something to do, or
@@ -115,8 +115,7 @@ pub(super) fn end(connection: &Connection, id: i64, now: Timestamp) -> rusqlite:
 pub(super) fn free(connection: &Connection, id: i64, now: Timestamp) -> rusqlite::Result<BTreeSet<String>> {
     let free = "UPDATE notification SET due_at = ?1, owed_at = ?1, held_by = NULL WHERE id IN \
                 (SELECT id FROM notification WHERE state = 'pending' AND held_by = ?2 LIMIT ?3) RETURNING sink";
-    let at_once = i64::try_from(AT_ONCE).unwrap_or(i64::MAX);
-    let values = params![now.as_millisecond(), format!("silence {id}"), at_once];
+    let values = params![now.as_millisecond(), format!("silence {id}"), AT_ONCE];
     connection.prepare_cached(free)?.query_map(values, |row| row::text(row, 0))?.collect()
 }
 

@@ -15,6 +15,7 @@ mod notices;
 mod retry;
 mod timing;
 mod unreadable;
+mod worse;
 
 use super::*;
 use crate::clock::from_millis;
@@ -37,9 +38,26 @@ impl Life {
 
     /// Everything goes by one rule.
     fn by(rule: crate::rule::Rule) -> Self {
+        Self::by_rules(vec![rule])
+    }
+
+    fn by_rules(rules: Vec<crate::rule::Rule>) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let store = Sqlite::open(&folder.path().join("x.db")).unwrap();
-        Self { folder, store, routing: Arc::new(routing(vec![rule])) }
+        Self { folder, store, routing: Arc::new(routing(rules)) }
+    }
+
+    /// From now on with quiet hours, every Thursday from 00:00 to 07:00. (1970 began on a Thursday.)
+    fn at_night(self) -> Self {
+        let night = crate::rule::timing::Quiet {
+            name: "night".into(),
+            matcher: crate::rule::matcher::Matcher::default(),
+            days: vec![jiff::civil::Weekday::Thursday],
+            from: "00:00".parse().unwrap(),
+            to: "07:00".parse().unwrap(),
+            time_zone: jiff::tz::TimeZone::UTC,
+        };
+        Self { routing: Arc::new(Routing { quiet: vec![night], ..(*self.routing).clone() }), ..self }
     }
 
     async fn webhook(&self, kind: EventKind, reason: Reason, second: i64) -> Accepted {

@@ -14,6 +14,7 @@ use proptest::prelude::*;
 use proptest::test_runner::TestCaseError;
 
 use super::*;
+use invariants::Person;
 use story::{Ending, LINES, Step, Story};
 
 const SINKS: [&str; 3] = ["slack", "mail", "log"];
@@ -46,10 +47,10 @@ struct Past {
     closed_heard: Option<i64>,
     acknowledged: Option<i64>,
     /// Whom the rules owe the bad news.
-    down: BTreeMap<(String, String), i64>,
-    /// The rules that had a say, and how many steps of escalations they owe to whom.
+    down: BTreeMap<Person, i64>,
+    /// The rules that had a say, and the steps of escalations that they owe: to whom, and how long after the beginning.
     rules: BTreeSet<usize>,
-    steps: BTreeMap<(String, String), usize>,
+    steps: BTreeSet<(Person, u64)>,
 }
 
 /// A silence; of every line, if it names none.
@@ -80,6 +81,8 @@ struct World<'s> {
     last: Option<Event>,
     in_hand: Vec<(String, Due)>,
     told: Vec<Told>,
+    /// What a person had sent again, whatever has become of the outage.
+    sent_again: BTreeSet<i64>,
     past: BTreeMap<i64, Past>,
     silences: Vec<Silenced>,
 }
@@ -103,6 +106,7 @@ impl<'s> World<'s> {
             last: None,
             in_hand: Vec::new(),
             told: Vec::new(),
+            sent_again: BTreeSet::new(),
             past: BTreeMap::new(),
             silences: Vec::new(),
         }
@@ -169,10 +173,11 @@ impl<'s> World<'s> {
             }
             Step::Retry => {
                 let now = from_millis(self.now * 1000);
-                self.life().store.retry(Which::Dead { sink: None }, now).await.unwrap();
+                let retried = self.life().store.retry(Which::Dead { sink: None }, now).await.unwrap();
+                self.sent_again.extend(retried.notifications);
             }
         }
-        Ok(())
+        self.check_held().await
     }
 
     async fn webhook(&mut self, line: usize, kind: EventKind, reason: Reason, gateway_at: Option<i64>) {
@@ -206,11 +211,9 @@ impl<'s> World<'s> {
         past.opened_at = seconds(incident.opened_at);
         past.closed_at = incident.closed_at.map(seconds);
         if past.acknowledged.is_none() && matches!(accepted.change, "opened" | "missed" | "worsened") {
-            for (number, person) in story.steps_owed(&past.line, event.reason) {
-                if !past.rules.contains(&number) {
-                    *past.steps.entry(person).or_default() += 1;
-                }
-            }
+            past.steps.extend(story.steps_owed(&past.line, event.reason));
+        }
+        if matches!(accepted.change, "opened" | "missed" | "worsened") {
             past.rules.extend(story.rules_for(&past.line, event.reason).map(|(number, _)| number));
         }
         match accepted.change {
@@ -247,7 +250,7 @@ impl<'s> World<'s> {
         let mut endings = endings.iter().cycle();
         for (_, sink) in SINKS.iter().enumerate().filter(|(number, _)| sinks & (1 << number) != 0) {
             for due in self.life().lease(sink, self.now).await {
-                self.check_lease(&due)?;
+                self.check_lease(sink, &due)?;
                 match endings.next().copied().unwrap_or(Ending::Delivered) {
                     Ending::Hang => self.in_hand.push(((*sink).to_owned(), due)),
                     ending => self.settle((*sink).to_owned(), due, ending).await,
@@ -258,7 +261,7 @@ impl<'s> World<'s> {
     }
 
     /// Nothing that is tried for the first time is tried in hours in which it must not be.
-    fn check_lease(&self, due: &Due) -> Result<(), TestCaseError> {
+    fn check_lease(&self, sink: &str, due: &Due) -> Result<(), TestCaseError> {
         if due.notification.attempt > 1 {
             return Ok(());
         }
@@ -272,10 +275,33 @@ impl<'s> World<'s> {
                 .iter()
                 .any(|silence| silence.is_about(line) && silence.from <= self.now && self.now < silence.to);
             prop_assert!(!silenced, "{kind:?} about {line} at {} in spite of a silence", self.now);
-            let rule = due.notification.rule.as_deref().and_then(|name| self.life().routing.rule(name));
             let quiet =
                 self.life().routing.quiet.iter().any(|quiet| quiet.ends(from_millis(self.now * 1000)).is_some());
-            prop_assert!(!quiet || rule.is_none_or(|rule| rule.critical), "{kind:?} at {} in quiet hours", self.now);
+            let rule = due.notification.rule.as_deref().unwrap();
+            let critical = self.is_critical(incident.id, kind, sink, rule);
+            prop_assert!(!quiet || critical, "{kind:?} at {} in quiet hours", self.now);
+        }
+        Ok(())
+    }
+
+    /// Whether a rule that is for an incident now, or the one that is named, is critical.
+    fn is_critical(&self, incident: i64, kind: Kind, sink: &str, named: &str) -> bool {
+        let past = &self.past[&incident];
+        let Some(reason) = past.reasons.last() else { return false };
+        let mut rules = self.story.rules_for(&past.line, *reason).filter(|(_, plan)| plan.has_a_say(kind, sink));
+        rules.any(|(_, plan)| plan.critical) || self.story.rules[named.parse::<usize>().unwrap()].critical
+    }
+
+    /// Quiet hours hold back nothing that is critical, whenever it became that.
+    async fn check_held(&self) -> Result<(), TestCaseError> {
+        if !self.story.quiet {
+            return Ok(());
+        }
+        for row in invariants::rows(self).await {
+            let in_quiet_hours = row.held_by.as_ref().is_some_and(|by| by.starts_with("quiet hours"));
+            let kind = Kind::parse(&row.kind).unwrap();
+            let critical = self.is_critical(row.incident, kind, &row.sink, &row.rule);
+            prop_assert!(!(in_quiet_hours && critical), "held back although it is critical: {row:?}");
         }
         Ok(())
     }

@@ -11,8 +11,8 @@ impl Life {
     }
 
     async fn is_open(&self, reason: Reason) -> bool {
-        let all = self.store.open("z-api", reason, None).await.unwrap();
-        let among = self.store.open("z-api", reason, Some(vec!["A".into(), "B".into()])).await.unwrap();
+        let all = self.store.open_lines("z-api", reason, None).await.unwrap();
+        let among = self.store.open_lines("z-api", reason, Some(vec!["A".into(), "B".into()])).await.unwrap();
         assert_eq!(all, among);
         all.contains("A")
     }

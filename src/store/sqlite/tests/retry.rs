@@ -65,6 +65,37 @@ async fn a_dead_digest_that_is_sent_again_is_one_message() {
 }
 
 #[tokio::test]
+async fn who_waits_for_what_need_not_be_said_any_more_hears_what_changed_meanwhile() {
+    let life = Life::with(&["mail"]);
+    life.down(1).await;
+    for due in life.lease("mail", 2).await {
+        life.settle(&due, 2, dead()).await;
+    }
+    let [of_ana, of_bia] = life.lease("slack", 3).await.try_into().unwrap();
+    let again = Outcome::Again { kind: FailureKind::Busy, why: "503".into(), due_at: from_millis(100_000) };
+    life.settle(&of_ana, 3, again).await;
+    life.settle(&of_bia, 3, Outcome::Delivered("ok".into())).await;
+    assert_eq!(life.retry(Which::Dead { sink: None }, 4).await.len(), 2);
+    assert_eq!(life.deliver_all("mail", 5).await, [Kind::Down; 2]);
+    life.up(6).await;
+    assert_eq!(life.deliver_all("slack", 7).await, []);
+    assert_eq!(life.deliver_all("slack", 100).await, [Kind::Resolved]);
+}
+
+#[tokio::test]
+async fn the_end_is_told_once_also_by_what_is_sent_again() {
+    let life = Life::with(&["slack"]);
+    life.down(1).await;
+    assert_eq!(life.deliver_all("slack", 1).await, [Kind::Down]);
+    life.store.acknowledge(1, "ana", "a test", from_millis(2000)).await.unwrap();
+    let taken = life.lease("slack", 3).await.remove(0);
+    life.settle(&taken, 3, dead()).await;
+    life.up(4).await;
+    assert_eq!(life.retry(Which::Dead { sink: Some("slack".into()) }, 5).await.len(), 1);
+    assert_eq!(life.deliver_all("slack", 5).await, [Kind::Resolved]);
+}
+
+#[tokio::test]
 async fn what_of_a_digest_has_arrived_is_not_sent_again_with_the_rest() {
     let (life, first) = Life::a_digest_in_hand().await;
     let (arrived, lost) = first.covers.split_at(2);

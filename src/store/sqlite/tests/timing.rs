@@ -33,7 +33,7 @@ impl Life {
             made_by: "ana".into(),
             made_at: at(from),
         };
-        self.store.silence(row).await.unwrap()
+        self.store.add_silence(row).await.unwrap()
     }
 
     pub(super) async fn storm(&self, lines: std::ops::Range<i64>, kind: EventKind, second: i64) {
@@ -363,18 +363,8 @@ async fn what_a_person_sets_free_waits_for_nothing_any_more() {
 
 #[tokio::test]
 async fn quiet_hours_hold_back_what_is_not_critical() {
-    let night = crate::rule::timing::Quiet {
-        name: "night".into(),
-        matcher: crate::rule::matcher::Matcher::default(),
-        days: vec![jiff::civil::Weekday::Thursday],
-        from: "00:00".parse().unwrap(),
-        to: "07:00".parse().unwrap(),
-        time_zone: jiff::tz::TimeZone::UTC,
-    };
-    // 1970 began on a Thursday.
     for (critical, at_once) in [(false, vec![]), (true, vec![Kind::Down])] {
-        let mut life = Life::by(Rule { critical, ..to_slack() });
-        life.routing = Arc::new(Routing { quiet: vec![night.clone()], ..(*life.routing).clone() });
+        let life = Life::by(Rule { critical, ..to_slack() }).at_night();
         life.down(HOUR).await;
         assert_eq!(life.deliver_all("slack", HOUR).await, at_once);
         let rest = if critical { vec![] } else { vec![Kind::Down] };

@@ -1,12 +1,13 @@
 //! What a story is made of.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use linedown_sinks::Reason;
+use linedown_sinks::{Kind, Reason};
 use proptest::prelude::*;
 
 use super::SINKS;
+use super::invariants::Person;
 use crate::rule::flapping::Flapping;
 use crate::rule::matcher::{Field, Matcher};
 use crate::rule::tests::{routing, rule};
@@ -104,6 +105,21 @@ impl About {
 }
 
 impl Plan {
+    /// Whether it names a sink to be told.
+    pub(super) fn tells(&self, sink: &str) -> bool {
+        self.notify.iter().any(|named| SINKS[*named] == sink)
+    }
+
+    /// Whether what it wants counts in messages of a kind to a sink.
+    pub(super) fn has_a_say(&self, kind: Kind, sink: &str) -> bool {
+        let by_step = self.escalate.iter().flat_map(|(_, sinks)| sinks).any(|named| SINKS[*named] == sink);
+        match kind {
+            Kind::Down | Kind::Reminder => self.tells(sink),
+            Kind::Escalation => by_step,
+            _ => by_step || self.tells(sink),
+        }
+    }
+
     pub(super) fn matches(&self, line: &str, reason: Reason) -> bool {
         self.about.is(line, reason)
     }
@@ -149,30 +165,29 @@ impl Story {
         matching.into_iter().take(ends)
     }
 
-    /// Whom they owe the bad news, and from when on.
-    pub(super) fn owed_down(&self, line: &str, reason: Reason, opened_at: i64) -> BTreeMap<(String, String), i64> {
+    /// Whom they owe the bad news, and from when on: the shortest hold counts.
+    pub(super) fn owed_down(&self, line: &str, reason: Reason, opened_at: i64) -> BTreeMap<Person, i64> {
         let mut people = BTreeMap::new();
         for (_, plan) in self.rules_for(line, reason) {
+            let due_at = opened_at + i64::try_from(plan.hold).unwrap();
             for person in plan.notify.iter().flat_map(|sink| people_of(*sink)) {
-                people.entry(person).or_insert(opened_at + i64::try_from(plan.hold).unwrap());
+                people.entry(person).and_modify(|before: &mut i64| *before = due_at.min(*before)).or_insert(due_at);
             }
         }
         people
     }
 
-    /// The steps of escalations, each by the number of its rule.
-    pub(super) fn steps_owed(&self, line: &str, reason: Reason) -> Vec<(usize, (String, String))> {
-        let mut steps = Vec::new();
-        for (number, plan) in self.rules_for(line, reason) {
-            let sinks = plan.escalate.iter().flat_map(|(_, sinks)| sinks);
-            steps.extend(sinks.flat_map(|sink| people_of(*sink)).map(|person| (number, person)));
-        }
+    /// The steps of escalations: to whom, and how long after the beginning.
+    pub(super) fn steps_owed(&self, line: &str, reason: Reason) -> BTreeSet<(Person, u64)> {
+        let steps = self.rules_for(line, reason).flat_map(|(_, plan)| &plan.escalate);
         steps
+            .flat_map(|(after, sinks)| sinks.iter().flat_map(|sink| people_of(*sink)).map(|who| (who, *after)))
+            .collect()
     }
 }
 
 /// As the test's routing has them.
-pub(super) fn people_of(sink: usize) -> Vec<(String, String)> {
+pub(super) fn people_of(sink: usize) -> Vec<Person> {
     let people: &[&str] = if SINKS[sink] == "mail" { &["ana", "bia"] } else { &[""] };
     people.iter().map(|name| (SINKS[sink].to_owned(), (*name).to_owned())).collect()
 }

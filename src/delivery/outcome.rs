@@ -1,0 +1,60 @@
+//! How an attempt ended: what comes of it, and what the log and the figures say of it.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+use linedown_sinks::{Failure, Notification, Receipt};
+
+use super::backoff::{self, Next};
+use crate::clock;
+use crate::metrics::Metrics;
+use crate::rule::Retry;
+use crate::store::Outcome;
+
+/// What comes of an attempt at what has been owed since then, and tried so often.
+pub(super) fn outcome(
+    result: &Result<Receipt, Failure>,
+    (owed_at, tries): (Timestamp, u32),
+    retry: &Retry,
+    now: Timestamp,
+) -> Outcome {
+    let failure = match result {
+        Ok(Receipt(said)) => return Outcome::Delivered(said.clone()),
+        Err(failure) => failure,
+    };
+    let (kind, why) = (failure.kind, failure.message.clone());
+    let failed = backoff::Failed { kind, hint: failure.retry_after, owed_at, tries };
+    match backoff::next(&failed, retry, now, fastrand::f64()) {
+        Next::At(due_at) => Outcome::Again { kind, why, due_at },
+        Next::GiveUp if kind.is_transient() => {
+            let why = format!("{why} (given up: it was owed for longer than retry.give_up_after)");
+            Outcome::Dead { kind, why }
+        }
+        Next::GiveUp => Outcome::Dead { kind, why },
+    }
+}
+
+/// Keeps in the log and in the figures how an attempt ended.
+pub(super) fn note(sink: &str, notification: &Notification, outcome: &Outcome, metrics: &Metrics, now: Timestamp) {
+    log(sink, notification, outcome, clock::between(notification.at, now));
+    let itself = notification.items.is_empty().then_some(notification.kind);
+    let kinds = notification.items.iter().map(|part| part.kind).chain(itself);
+    metrics.outcome(sink, kinds, outcome, clock::between(notification.created_at, now));
+}
+
+fn log(sink: &str, notification: &Notification, outcome: &Outcome, took: Duration) {
+    let Notification { id, attempt, incident, rule, .. } = notification;
+    let (instance, incident, rule) = (incident.instance.id.as_str(), incident.id, rule.as_deref().unwrap_or_default());
+    let (kind, took_ms) = (notification.kind.as_str(), u64::try_from(took.as_millis()).unwrap_or(u64::MAX));
+    match outcome {
+        Outcome::Delivered(receipt) => {
+            tracing::info!(name: "delivered", sink, notification = id, incident, instance, rule, attempt, kind, took_ms, receipt, "delivered");
+        }
+        Outcome::Again { why, due_at, .. } => {
+            tracing::warn!(name: "put-off", sink, notification = id, incident, instance, rule, attempt, kind, took_ms, why, %due_at, "not delivered; will be tried again");
+        }
+        Outcome::Dead { why, .. } => {
+            tracing::error!(name: "given-up", sink, notification = id, incident, instance, rule, attempt, kind, took_ms, why, "given up");
+        }
+    }
+}

@@ -1,0 +1,200 @@
+//! Pure: what becomes of something that waits when its line gets worse, or the config is another one.
+
+use jiff::Timestamp;
+use linedown_sinks::{Incident, Kind};
+
+use super::terms::REMINDER;
+use super::timing::{Silence, is_held_back};
+use super::{Owed, Routing};
+use crate::clock::later;
+
+impl Routing {
+    /// What a silence or quiet hours held back is held back for as long as they do so now, and is due if they do not.
+    #[must_use]
+    pub fn held_again(&self, waiting: Owed, incident: &Incident, silences: &[Silence], now: Timestamp) -> Owed {
+        if !waiting.held_by.as_deref().is_some_and(is_held_back) {
+            return waiting;
+        }
+        match self.held(waiting.kind, (&waiting.sink, Some(&waiting.rule)), incident, silences, now) {
+            Some(held) => Owed { due_at: held.until, held_by: Some(held.by), ..waiting },
+            None => Owed { due_at: now, held_by: None, ..waiting },
+        }
+    }
+
+    /// A line got worse: what waits goes by the most urgent of the rules that are for it now, as soon as they want it, and
+    /// never later than it was to. (A spell of flapping belongs to one rule.)
+    #[must_use]
+    pub fn sooner(&self, waiting: Owed, incident: &Incident, silences: &[Silence], now: Timestamp) -> Owed {
+        let (was_due_at, was_in) = (waiting.due_at, waiting.group.clone());
+        let terms = match waiting.kind {
+            Kind::Flapping | Kind::Steady => None,
+            kind => self.terms(kind, &waiting.sink, incident, Some(&waiting.rule)),
+        };
+        let Some(terms) = terms else { return self.held_again(waiting, incident, silences, now) };
+        let waiting = terms.put_on(waiting, incident);
+        let due_no_later = |wanted: Timestamp| wanted.max(now).min(was_due_at);
+        match (&waiting.held_by, waiting.kind) {
+            // It is gathered with others.
+            (None, _) if waiting.group != was_in => Owed { due_at: due_no_later(now), ..waiting },
+            (None, _) => waiting,
+            (Some(_), Kind::Reminder) if let Some(next) = terms.next_reminder(incident.opened_at, now) => {
+                Owed { due_at: due_no_later(next), held_by: Some(REMINDER.to_owned()), ..waiting }
+            }
+            (Some(by), Kind::Down) if !is_held_back(by) => {
+                let due_at = due_no_later(later(incident.opened_at, terms.hold()));
+                Owed { due_at, held_by: terms.hold_in_words(), ..waiting }
+            }
+            (Some(_), _) => self.held_again(waiting, incident, silences, now),
+        }
+    }
+
+    /// What a worse reason makes owed of an incident that was like this `before`: who is told, and the steps of
+    /// escalations that were not owed then.
+    pub fn owed_anew(&self, incident: &Incident, before: &[Incident]) -> Vec<Owed> {
+        let is_step = |owed: &Owed| owed.kind == Kind::Escalation;
+        let had: Vec<Owed> = before.iter().flat_map(|before| self.owed(before)).filter(is_step).collect();
+        let is_had = |new: &Owed| {
+            had.iter().any(|had| (&had.sink, &had.recipient, had.due_at) == (&new.sink, &new.recipient, new.due_at))
+        };
+        self.owed(incident).into_iter().filter(|owed| !is_step(owed) || !is_had(owed)).collect()
+    }
+
+    /// Of news to all who know of an incident, what need not be told: whoever stands in for a sink that has left the
+    /// config hears it themselves.
+    #[must_use]
+    pub fn without_echoes(&self, news: Vec<Owed>) -> Vec<Owed> {
+        let hears = |sink: &str| news.iter().any(|owed| owed.sink == sink);
+        let is_echo = |owed: &Owed| {
+            !self.sinks.contains_key(&owed.sink) && self.next_sink(&owed.sink, &[]).is_some_and(|sink| hears(&sink))
+        };
+        let echoes: Vec<bool> = news.iter().map(is_echo).collect();
+        news.into_iter().zip(echoes).filter(|(_, is_echo)| !is_echo).map(|(owed, _)| owed).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use linedown_sinks::Reason;
+
+    use super::super::tests::{incident, routing, rule};
+    use super::super::timing::Quiet;
+    use super::super::{Rule, Step};
+    use super::*;
+    use crate::clock::from_millis;
+    use crate::rule::matcher::Matcher;
+
+    fn at(second: i64) -> Timestamp {
+        from_millis(second * 1000)
+    }
+
+    /// By `all`, due at a second, held by something.
+    fn waiting(kind: Kind, due_at: i64, held_by: &str) -> Owed {
+        let routing = routing(vec![rule("all", "{}", &["slack"], false)]);
+        let owed = routing.owed(&incident(Reason::Other)).remove(0);
+        Owed { kind, due_at: at(due_at), held_by: Some(held_by.to_owned()).filter(|by| !by.is_empty()), ..owed }
+    }
+
+    /// At second 10 a line is banned that went down at second 0; `banned` holds for 20 s and reminds every 25 s.
+    #[test]
+    fn what_waits_comes_no_later_than_the_rules_for_what_is_worse_want_it() {
+        let seconds = Duration::from_secs;
+        let banned = rule("banned", r#"{"reason":"number-blocked"}"#, &["slack"], true);
+        let banned = Rule { hold: Some(seconds(20)), remind: vec![seconds(25)], ..banned };
+        let all = Rule { hold: Some(seconds(60)), remind: vec![seconds(100)], ..rule("all", "{}", &["slack"], false) };
+        let routing = routing(vec![banned, all]);
+        let silence = |matcher: &str| {
+            let matcher = Matcher::whole(&serde_json::from_str(matcher).unwrap()).unwrap().into();
+            vec![Silence { id: 1, matcher, starts_at: at(0), ends_at: at(500) }]
+        };
+        let (other, ban) = (r#"{"reason":"other"}"#, r#"{"reason":"number-blocked"}"#);
+        for (what, kind, due_at, held_by, silenced, expected) in [
+            ("a shorter hold", Kind::Down, 60, "hold of 1m", other, (20, "hold of 20s")),
+            ("a hold that is nearly over", Kind::Down, 15, "hold of 15s", other, (15, "hold of 20s")),
+            ("gathered with others of a former group", Kind::Down, 40, "", other, (10, "")),
+            ("due", Kind::Down, 5, "", other, (5, "")),
+            ("a silence of a milder reason", Kind::Down, 500, "silence 1", other, (10, "")),
+            ("a silence of this one, too", Kind::Down, 500, "silence 1", ban, (500, "silence 1")),
+            ("a step", Kind::Escalation, 90, "escalation of 1m30s", other, (90, "escalation of 1m30s")),
+            ("a step that was silenced", Kind::Escalation, 500, "silence 1", other, (10, "")),
+            ("a reminder", Kind::Reminder, 100, "reminder", other, (25, "reminder")),
+            ("a reminder that was silenced", Kind::Reminder, 500, "silence 1", other, (25, "reminder")),
+            ("the tally of a line that flaps", Kind::Steady, 90, "flapping", other, (90, "flapping")),
+        ] {
+            let becomes = routing.sooner(
+                waiting(kind, due_at, held_by),
+                &incident(Reason::NumberBlocked),
+                &silence(silenced),
+                at(10),
+            );
+            let (due_at, held_by) = expected;
+            assert_eq!((becomes.due_at, becomes.held_by.unwrap_or_default().as_str()), (at(due_at), held_by), "{what}");
+            let by = if kind == Kind::Down || kind == Kind::Reminder { "banned" } else { "all" };
+            assert_eq!(becomes.rule, by, "{what}");
+        }
+    }
+
+    #[test]
+    fn what_is_held_back_is_held_back_as_the_config_has_it_now() {
+        let night = |from: &str, to: &str| Quiet {
+            name: "night".to_owned(),
+            matcher: Matcher::default(),
+            // 1970 began on a Thursday.
+            days: vec![jiff::civil::Weekday::Thursday],
+            from: from.parse().unwrap(),
+            to: to.parse().unwrap(),
+            time_zone: jiff::tz::TimeZone::UTC,
+        };
+        let in_quiet_hours = r#"quiet hours "night""#;
+        for (what, quiet, critical, held_by, expected) in [
+            ("as before", vec![night("00:00", "07:00")], false, in_quiet_hours, (7 * 3600, in_quiet_hours)),
+            ("shorter", vec![night("00:00", "06:00")], false, in_quiet_hours, (6 * 3600, in_quiet_hours)),
+            ("over by now", vec![night("00:00", "01:00")], false, in_quiet_hours, (3600, "")),
+            ("gone", vec![], false, in_quiet_hours, (3600, "")),
+            ("for what is not critical", vec![night("00:00", "07:00")], true, in_quiet_hours, (3600, "")),
+            ("a hold is none of them", vec![], false, "hold of 7h", (7 * 3600, "hold of 7h")),
+        ] {
+            let rule = Rule { critical, ..rule("all", "{}", &["slack"], false) };
+            let routing = Routing { quiet, ..routing(vec![rule]) };
+            let held = waiting(Kind::Down, 7 * 3600, held_by);
+            let becomes = routing.held_again(held, &incident(Reason::Other), &[], at(3600));
+            let (due_at, held_by) = expected;
+            assert_eq!((becomes.due_at, becomes.held_by.unwrap_or_default().as_str()), (at(due_at), held_by), "{what}");
+        }
+    }
+
+    #[test]
+    fn a_step_that_was_owed_before_is_not_owed_anew() {
+        let escalating = |name: &str, matcher: &str, after: &[u64]| {
+            let steps =
+                after.iter().map(|after| Step { after: Duration::from_secs(*after), notify: vec!["log".into()] });
+            Rule { escalate: steps.collect(), ..rule(name, matcher, &["slack"], true) }
+        };
+        let routing = routing(vec![
+            escalating("banned", r#"{"reason":"number-blocked"}"#, &[9, 60]),
+            escalating("all", "{}", &[9, 30]),
+        ]);
+        let owed = routing.owed_anew(&incident(Reason::NumberBlocked), &[incident(Reason::Other)]);
+        let owed: Vec<_> = owed.into_iter().map(|owed| (owed.kind, owed.due_at)).collect();
+        assert_eq!(owed, [(Kind::Down, at(0)), (Kind::Escalation, at(60))]);
+    }
+
+    #[test]
+    fn who_stands_in_for_a_sink_that_is_gone_hears_once() {
+        let routing = routing(Vec::new());
+        let news = |sinks: &[&str]| -> Vec<Owed> {
+            let to = |sink: &&str| Owed { sink: (*sink).to_owned(), ..waiting(Kind::Resolved, 0, "") };
+            sinks.iter().map(to).collect()
+        };
+        for (sinks, left) in [
+            (&["slack", "mail"][..], &["slack", "mail"][..]),
+            (&["gone", "log"], &["log"]),
+            (&["gone", "mail"], &["gone", "mail"]),
+            (&["gone"], &["gone"]),
+        ] {
+            let told: Vec<String> = routing.without_echoes(news(sinks)).into_iter().map(|owed| owed.sink).collect();
+            assert_eq!(told, left, "`log` comes first by name");
+        }
+    }
+}

@@ -1,0 +1,134 @@
+//! What waits is looked at again: its line got worse, or the config is another one.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use jiff::Timestamp;
+use linedown_sinks::Incident;
+use rusqlite::{Connection, OptionalExtension, Row, params};
+
+use super::owe::Terms;
+use super::row;
+use crate::clock::from_millis;
+use crate::rule::timing::QUIET_HOURS;
+use crate::rule::{Owed, Routing};
+
+/// One notification that waits.
+struct Waiting {
+    id: i64,
+    /// It has been tried, or is on its way: when it is tried again is not for rules to say.
+    tried: bool,
+    owed: Owed,
+}
+
+/// The columns of one, for [`Waiting::read`].
+const COLUMNS: &str = "notification.id, leased OR attempts > 0, rule, sink, recipient, kind, wants_resolved, grouping, due_at, held_by, since";
+
+impl Waiting {
+    fn read(row: &Row<'_>, first: usize) -> rusqlite::Result<Self> {
+        let owed = Owed {
+            rule: row::text(row, first + 2)?,
+            sink: row::text(row, first + 3)?,
+            recipient: row::text(row, first + 4)?,
+            kind: row::kind(row, first + 5)?,
+            resolved: row.get(first + 6)?,
+            group: row::text(row, first + 7)?,
+            due_at: from_millis(row.get(first + 8)?),
+            held_by: row::text_or_null(row, first + 9)?,
+            since: row.get::<_, Option<i64>>(first + 10)?.map(from_millis),
+        };
+        Ok(Self { id: row.get(first)?, tried: row.get(first + 1)?, owed })
+    }
+
+    /// Writes down what it has become; answers when it is due and for which sink, if that has changed.
+    fn becomes(self, connection: &Connection, owed: Owed) -> rusqlite::Result<Option<(Timestamp, String)>> {
+        let Self { id, tried, owed: before } = self;
+        let (due_at, held_by) = if tried { (before.due_at, &before.held_by) } else { (owed.due_at, &owed.held_by) };
+        // Patience does not count while something is held back.
+        let update = "UPDATE notification SET rule = ?2, wants_resolved = ?3, grouping = ?4, due_at = ?5, \
+                      owed_at = CASE WHEN held_by IS NULL THEN owed_at ELSE ?5 END, held_by = ?6 WHERE id = ?1";
+        let values = params![id, owed.rule, owed.resolved, owed.group, due_at.as_millisecond(), held_by];
+        connection.prepare_cached(update)?.execute(values)?;
+        Ok((due_at != before.due_at).then_some((due_at, owed.sink)))
+    }
+}
+
+/// An incident got worse: what waits is heard sooner, and by more urgent rules. Answers what is due at another time, and
+/// for which sink.
+pub(super) fn hasten(
+    connection: &Connection,
+    incident: &Incident,
+    terms: &Terms<'_>,
+) -> rusqlite::Result<Vec<(Timestamp, String)>> {
+    let Terms { routing, now, .. } = *terms;
+    let query = format!("SELECT {COLUMNS} FROM notification WHERE incident = ? AND state = 'pending'");
+    let mut statement = connection.prepare_cached(&query)?;
+    let waiting: Vec<Waiting> =
+        statement.query_map([incident.id], |row| Waiting::read(row, 0))?.collect::<rusqlite::Result<_>>()?;
+    let silences = terms.silences.in_force(connection, now)?;
+    let mut due = Vec::new();
+    for waiting in waiting {
+        let owed = routing.sooner(waiting.owed.clone(), incident, &silences, now);
+        if owed != waiting.owed {
+            due.extend(waiting.becomes(connection, owed)?);
+        }
+    }
+    Ok(due)
+}
+
+/// What quiet hours hold back.
+pub(super) fn in_quiet_hours(connection: &Connection) -> rusqlite::Result<Vec<i64>> {
+    let query = "SELECT id FROM notification WHERE state = 'pending' AND leased = 0 AND held_by LIKE ? || ' %'";
+    connection.prepare_cached(query)?.query_map([QUIET_HOURS], |row| row.get(0))?.collect()
+}
+
+/// Some of what is held back is held back as this config has it. Answers the sinks that have something to do.
+pub(super) fn hold_again(
+    connection: &Connection,
+    ids: &[i64],
+    terms: &Terms<'_>,
+) -> rusqlite::Result<BTreeSet<String>> {
+    let Terms { routing, now, .. } = *terms;
+    let query = format!(
+        "SELECT {}, {COLUMNS} FROM notification JOIN incident ON incident.id = notification.incident \
+         WHERE notification.id = ? AND state = 'pending' AND leased = 0",
+        row::INCIDENT
+    );
+    let mut statement = connection.prepare_cached(&query)?;
+    let silences = terms.silences.in_force(connection, now)?;
+    let mut sinks = BTreeSet::new();
+    for id in ids {
+        let read = |row: &Row<'_>| Ok((row::incident(row, 0)?, Waiting::read(row, row::INCIDENT_COLUMNS)?));
+        let Some((incident, waiting)) = statement.query_row([id], read).optional()? else { continue };
+        let owed = routing.held_again(waiting.owed.clone(), &incident, &silences, now);
+        if owed != waiting.owed {
+            sinks.extend(waiting.becomes(connection, owed)?.map(|(_, sink)| sink));
+        }
+    }
+    Ok(sinks)
+}
+
+/// How many reminders, by rule and sink, are the last of an outage that goes on, because the rule or the sink has left
+/// the config.
+pub(super) fn last_reminders(
+    connection: &Connection,
+    routing: &Routing,
+) -> rusqlite::Result<BTreeMap<(String, String), u32>> {
+    let query = format!(
+        "SELECT {}, {COLUMNS} FROM notification JOIN incident ON incident.id = notification.incident \
+         WHERE state = 'pending' AND kind = 'reminder'",
+        row::INCIDENT
+    );
+    let mut statement = connection.prepare_cached(&query)?;
+    let mut rows = statement.query([])?;
+    let mut last = BTreeMap::new();
+    while let Some(row) = rows.next()? {
+        let Waiting { owed, .. } = Waiting::read(row, row::INCIDENT_COLUMNS)?;
+        if routing.rule(&owed.rule).is_some() && routing.sinks.contains_key(&owed.sink) {
+            continue;
+        }
+        if routing.reminder(&owed, &row::incident(row, 0)?, owed.due_at).is_none() {
+            *last.entry((owed.rule, owed.sink)).or_default() += 1;
+        }
+    }
+    Ok(last)
+}
