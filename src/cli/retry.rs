@@ -53,5 +53,7 @@ pub(super) async fn run(place: &Place, arguments: &Arguments) -> Result<Code, Co
         return Ok(Code::Done);
     }
     let error = CommandError::new(Code::Failed, format!("not sent again: {}", left.join(", ")));
-    Err(error.hint("they are delivered, withdrawn, in flight just now, or unknown; see `linedown deliveries`"))
+    let hint = "they are delivered, withdrawn, in flight just now, held back by a silence (`linedown silence list`) or quiet \
+                hours, or unknown; see `linedown deliveries`";
+    Err(error.hint(hint))
 }

@@ -8,7 +8,7 @@ use rusqlite::{Connection, params};
 
 use super::super::Accepted;
 use super::line::{Known, known, remember, seen_before};
-use super::owe::{Terms, changed, owe};
+use super::owe::{Basis, changed, owe};
 use super::waiting::hasten;
 use super::{notification, row};
 use crate::incident::Change;
@@ -19,9 +19,9 @@ pub(super) fn accept(
     connection: &Connection,
     event: &Event,
     payload: &str,
-    terms: &Terms<'_>,
+    basis: &Basis<'_>,
 ) -> rusqlite::Result<Accepted> {
-    let routing = terms.routing;
+    let routing = basis.routing;
     let known = known(connection, event)?;
     if let Some((first, incident)) = seen_before(connection, event, &known)? {
         return Ok(Accepted { duplicate: true, incident, ..Accepted::unchanged(first, "duplicate") });
@@ -36,19 +36,17 @@ pub(super) fn accept(
     let id = record(connection, event, payload, change, incident.as_ref().map(|incident| incident.id))?;
     remember(connection, event, &known, change, (id, incident.as_ref()))?;
     let sooner = match &incident {
-        Some(incident) if change == Change::Worsened => hasten(connection, incident, terms)?,
+        Some(incident) if change == Change::Worsened => hasten(connection, incident, basis)?,
         _ => Vec::new(),
     };
     let owed = match (&incident, change) {
         (Some(incident), Change::Opened | Change::Missed { .. }) => routing.owed(incident),
-        (Some(incident), Change::Worsened | Change::Closed { .. }) => {
-            changed(connection, incident, change, routing, event.received_at)?
-        }
+        (Some(incident), Change::Worsened | Change::Closed { .. }) => changed(connection, incident, change, basis)?,
         _ => Vec::new(),
     };
     let unrouted = matches!(change, Change::Opened | Change::Missed { .. }) && owed.is_empty();
     let owed = match &incident {
-        Some(incident) => owe(connection, (incident, known.last_incident), change, owed, terms)?,
+        Some(incident) => owe(connection, (incident, known.last_incident), change, owed, basis)?,
         None => Vec::new(),
     };
     Ok(Accepted {

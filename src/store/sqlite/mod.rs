@@ -52,7 +52,7 @@ use damage::Damage;
 use job::failure;
 use lease::Lessor;
 use opening::{Identity, connect, lock, prepare, replace};
-use owe::Terms;
+use owe::Basis;
 use scribe::Observer;
 use silence::Silences;
 use writer::Writer;
@@ -158,8 +158,8 @@ impl Store for Sqlite {
     async fn accept(&self, event: Event, payload: String, routing: Arc<Routing>) -> Result<Accepted, StoreError> {
         let silences = Arc::clone(&self.silences);
         let work = move |connection: &Connection| {
-            let terms = Terms { routing: &routing, silences: &silences, now: event.received_at };
-            accept::accept(connection, &event, &payload, &terms)
+            let basis = Basis { routing: &routing, silences: &silences, now: event.received_at };
+            accept::accept(connection, &event, &payload, &basis)
         };
         self.writer.write_or_refuse(work).await
     }
@@ -286,8 +286,8 @@ impl Store for Sqlite {
         for step in held.chunks(retry::AT_ONCE) {
             let (step, routing, silences) = (step.to_vec(), Arc::clone(&routing), Arc::clone(&self.silences));
             let work = move |connection: &Connection| {
-                let terms = Terms { routing: &routing, silences: &silences, now };
-                waiting::hold_again(connection, &step, &terms)
+                let basis = Basis { routing: &routing, silences: &silences, now };
+                waiting::hold_again(connection, &step, &basis)
             };
             sinks.append(&mut self.writer.write(work).await?);
         }

@@ -15,7 +15,7 @@ use crate::rule::timing::Silence;
 use crate::rule::{Owed, Routing, class};
 
 /// By what is decided when something is owed.
-pub(super) struct Terms<'t> {
+pub(super) struct Basis<'t> {
     pub(super) routing: &'t Routing,
     pub(super) silences: &'t Silences,
     pub(super) now: Timestamp,
@@ -27,9 +27,9 @@ pub(super) fn owe(
     (incident, last): (&Incident, Option<i64>),
     change: Change,
     owed: Vec<Owed>,
-    terms: &Terms<'_>,
+    basis: &Basis<'_>,
 ) -> rusqlite::Result<Vec<(Timestamp, String)>> {
-    let Terms { routing, now, .. } = *terms;
+    let Basis { routing, now, .. } = *basis;
     let is_new = matches!(change, Change::Opened | Change::Missed { .. });
     let planned = match change {
         // A line with its first outage does not flap.
@@ -52,7 +52,7 @@ pub(super) fn owe(
             notification::withdraw(connection, id, why, now)?;
             continue;
         }
-        let owed = match gathered_until(connection, &owed, incident, terms, &mut silences)? {
+        let owed = match gathered_until(connection, &owed, incident, basis, &mut silences)? {
             Some(until) => Owed { due_at: until, held_by: None, ..owed },
             None => owed,
         };
@@ -72,17 +72,17 @@ fn gathered_until(
     connection: &Connection,
     owed: &Owed,
     incident: &Incident,
-    terms: &Terms<'_>,
+    basis: &Basis<'_>,
     silences: &mut Option<Vec<Silence>>,
 ) -> rusqlite::Result<Option<Timestamp>> {
-    let Terms { routing, now, .. } = *terms;
+    let Basis { routing, now, .. } = *basis;
     let Some(rule) = routing.rule(&owed.rule).filter(|_| owed.due_at <= now) else { return Ok(None) };
     let Owed { sink, recipient, group, kind, .. } = owed;
     let group = Group { sink, recipient, grouping: group, class: class(*kind).as_str() };
     let Some(until) = group.open_until(connection, rule.group_interval, now)? else { return Ok(None) };
     let silences = match silences {
         Some(silences) => silences,
-        None => silences.insert(terms.silences.in_force(connection, now)?),
+        None => silences.insert(basis.silences.in_force(connection, now)?),
     };
     let held = routing.held(*kind, (sink, Some(&rule.name)), incident, silences, now);
     Ok(held.is_none().then_some(until))
@@ -95,9 +95,9 @@ pub(super) fn changed(
     connection: &Connection,
     incident: &Incident,
     change: Change,
-    routing: &Routing,
-    now: Timestamp,
+    basis: &Basis<'_>,
 ) -> rusqlite::Result<Vec<Owed>> {
+    let Basis { routing, now, .. } = *basis;
     let people = people::of(connection, incident.id)?;
     let mut owed = Vec::new();
     if change == Change::Worsened {

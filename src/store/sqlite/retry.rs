@@ -5,6 +5,7 @@ use rusqlite::{Connection, params};
 
 use super::super::Retried;
 use super::row;
+use crate::rule::timing::{QUIET_HOURS, SILENCE};
 
 /// How many are made due in one go, before no further message is.
 pub(super) const AT_ONCE: usize = 1000;
@@ -17,13 +18,15 @@ pub(super) fn dead(connection: &Connection, sink: Option<&str>) -> rusqlite::Res
 }
 
 /// What goes out again for the sake of one that is dead or waits: itself, or all that is left of the message that it went
-/// out in, which keeps its name. Nothing while that is on its way.
+/// out in, which keeps its name. Nothing while that is on its way, or while a silence or quiet hours hold it back: they
+/// would at once again.
 const AGAIN: &str = "WITH message (id) AS ( \
         SELECT ?2 UNION SELECT part.id FROM notification AS one JOIN notification AS part ON part.batch = one.batch \
         WHERE one.id = ?2 \
     ) UPDATE notification SET state = 'pending', owed_at = ?1, due_at = ?1, held_by = NULL, settled_at = NULL \
     WHERE id IN message AND state IN ('dead', 'pending') \
-    AND ?2 IN (SELECT id FROM notification WHERE id = ?2 AND state IN ('dead', 'pending')) \
+    AND ?2 IN (SELECT id FROM notification WHERE id = ?2 AND state IN ('dead', 'pending') \
+        AND (held_by IS NULL OR (held_by NOT LIKE ?3 || ' %' AND held_by NOT LIKE ?4 || ' %'))) \
     AND NOT EXISTS (SELECT 1 FROM notification WHERE id IN message AND leased = 1) RETURNING id, sink";
 
 /// Makes some due again, and what goes out with them, until those are [`AT_ONCE`]. Answers how many of the `ids` were
@@ -40,7 +43,7 @@ pub(super) fn retry(connection: &Connection, ids: &[i64], now: Timestamp) -> rus
         if retried.notifications.contains(id) {
             continue;
         }
-        let mut rows = statement.query(params![now.as_millisecond(), id])?;
+        let mut rows = statement.query(params![now.as_millisecond(), id, SILENCE, QUIET_HOURS])?;
         while let Some(row) = rows.next()? {
             retried.notifications.insert(row.get(0)?);
             retried.sinks.insert(row::text(row, 1)?);

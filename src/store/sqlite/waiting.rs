@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use linedown_sinks::Incident;
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
-use super::owe::Terms;
+use super::owe::Basis;
 use super::row;
 use crate::clock::from_millis;
 use crate::rule::timing::QUIET_HOURS;
@@ -57,14 +57,14 @@ impl Waiting {
 pub(super) fn hasten(
     connection: &Connection,
     incident: &Incident,
-    terms: &Terms<'_>,
+    basis: &Basis<'_>,
 ) -> rusqlite::Result<Vec<(Timestamp, String)>> {
-    let Terms { routing, now, .. } = *terms;
+    let Basis { routing, now, .. } = *basis;
     let query = format!("SELECT {COLUMNS} FROM notification WHERE incident = ? AND state = 'pending'");
     let mut statement = connection.prepare_cached(&query)?;
     let waiting: Vec<Waiting> =
         statement.query_map([incident.id], |row| Waiting::read(row, 0))?.collect::<rusqlite::Result<_>>()?;
-    let silences = terms.silences.in_force(connection, now)?;
+    let silences = basis.silences.in_force(connection, now)?;
     let mut due = Vec::new();
     for waiting in waiting {
         let owed = routing.sooner(waiting.owed.clone(), incident, &silences, now);
@@ -85,16 +85,16 @@ pub(super) fn in_quiet_hours(connection: &Connection) -> rusqlite::Result<Vec<i6
 pub(super) fn hold_again(
     connection: &Connection,
     ids: &[i64],
-    terms: &Terms<'_>,
+    basis: &Basis<'_>,
 ) -> rusqlite::Result<BTreeSet<String>> {
-    let Terms { routing, now, .. } = *terms;
+    let Basis { routing, now, .. } = *basis;
     let query = format!(
         "SELECT {}, {COLUMNS} FROM notification JOIN incident ON incident.id = notification.incident \
          WHERE notification.id = ? AND state = 'pending' AND leased = 0",
         row::INCIDENT
     );
     let mut statement = connection.prepare_cached(&query)?;
-    let silences = terms.silences.in_force(connection, now)?;
+    let silences = basis.silences.in_force(connection, now)?;
     let mut sinks = BTreeSet::new();
     for id in ids {
         let read = |row: &Row<'_>| Ok((row::incident(row, 0)?, Waiting::read(row, row::INCIDENT_COLUMNS)?));

@@ -107,3 +107,20 @@ async fn what_of_a_digest_has_arrived_is_not_sent_again_with_the_rest() {
     assert_eq!(life.retry(Which::These(vec![6]), 70).await, [4, 5, 6]);
     assert_eq!(life.lease("slack", 70).await[0].covers, [4, 5, 6]);
 }
+
+/// It would be held back at once again.
+#[tokio::test]
+async fn what_is_held_back_is_not_said_to_be_sent_again() {
+    let silenced = Life::with(&["slack"]);
+    silenced.silence("{}", 0, 1000).await;
+    let quiet = Life::with(&["slack"]).at_night();
+    for life in [silenced, quiet] {
+        life.down(1).await;
+        assert_eq!(life.deliver_all("slack", 2).await, []);
+        assert_eq!(life.retry(Which::These(vec![1]), 3).await, [0; 0]);
+    }
+    let on_hold = Life::by(Rule { hold: Some(Duration::from_mins(1)), ..to_slack() });
+    on_hold.down(1).await;
+    assert_eq!(on_hold.retry(Which::These(vec![1]), 3).await, [1]);
+    assert_eq!(on_hold.deliver_all("slack", 3).await, [Kind::Down], "a person does not wait for that");
+}

@@ -353,12 +353,6 @@ async fn what_a_person_sets_free_waits_for_nothing_any_more() {
     assert_eq!(held_by().await, Some(format!("silence {silence}")));
     life.store.end_silence(silence, from_millis(10_000)).await.unwrap();
     assert_eq!(held_by().await, None);
-
-    life.silence("{}", 0, 1000).await;
-    life.lease("slack", 11).await;
-    assert!(held_by().await.is_some());
-    life.store.retry(Which::These(vec![1]), from_millis(12_000)).await.unwrap();
-    assert_eq!(held_by().await, None);
 }
 
 #[tokio::test]
