@@ -212,7 +212,8 @@ impl Daemon {
             let renewal = Renewal::new(self.acme.subscribe(), Arc::clone(served), &self.config.store.path);
             self.servers.spawn(renewal.run(self.stop.subscribe()));
         }
-        let asked = Arc::new(Local { store, delivery, routing: Arc::clone(&self.hook.routing) });
+        let (routing, reload_failed) = (Arc::clone(&self.hook.routing), Arc::clone(&self.reload_failed));
+        let asked = Arc::new(Local { store, delivery, routing, reload_failed });
         let webhooks = self.servers.spawn(listener::serve(
             listener,
             encryption,

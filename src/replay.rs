@@ -65,7 +65,7 @@ pub struct Lived {
     pub sent: Vec<Sent>,
     /// By number.
     pub outages: BTreeMap<i64, Outage>,
-    /// The outages that nobody has heard of so far, and somebody will: held, silenced, in quiet hours.
+    /// The outages that nobody has heard of so far, and somebody will: gathered, held, silenced, in quiet hours.
     pub waiting: BTreeSet<i64>,
 }
 

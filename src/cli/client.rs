@@ -102,5 +102,6 @@ fn refusal(error: &reqwest::Error) -> Option<ErrorKind> {
 fn not_running(sockets: &[PathBuf]) -> CommandError {
     let looked: Vec<String> = sockets.iter().map(|socket| socket.display().to_string()).collect();
     let error = CommandError::new(Code::Unavailable, "the daemon is not running, or not with this config");
-    error.hint(format!("start it with `linedown serve`; looked for its socket at {}", looked.join(", ")))
+    let start = "start it: systemctl start linedown, or `linedown serve` where systemd does not run it";
+    error.hint(format!("{start}; looked for its socket at {}", looked.join(", ")))
 }

@@ -20,6 +20,9 @@ use crate::source::{self, Event, Unusable};
 /// Largest payload read, in bytes.
 const LARGEST: usize = 1024 * 1024;
 
+/// What only the daemon knows. The config says all the rest.
+const SILENCES: &str = "silences are not looked at; `linedown silence list` shows them";
+
 #[derive(Debug, clap::Args)]
 pub(super) struct Arguments {
     /// A webhook's body, or - for standard input
@@ -124,11 +127,14 @@ fn explain(event: Option<Event>, routing: &Routing) -> Explanation {
     let Some(event) = event else {
         return nobody(None, "a type that is none of ours: it is answered with 200, dropped and counted");
     };
-    if Line::default().step(&event) != Change::Opened {
+    let changed = Line::default().step(&event);
+    let instance = routing.instance(&event.instance, event.phone.clone());
+    // Rules see the whole number, people do not.
+    let event = Event { phone: instance.masked_phone(), ..event };
+    if changed != Change::Opened {
         let change = "ends the line's outage, if it is in one: whoever was told of it is told that it is over";
         return nobody(Some(event), change);
     }
-    let instance = routing.instance(&event.instance, event.phone.clone());
     let of_the_line = Incident::of(&event.source, instance, event.reason, event.at);
     let incident = Incident { error: event.error.clone(), ..of_the_line };
     let notifications = planned(&incident, routing);
@@ -239,6 +245,9 @@ fn told(explanation: &Explanation) -> String {
         for line in planned.message.lines() {
             let _ = writeln!(text, "    {line}");
         }
+    }
+    if !notifications.is_empty() {
+        let _ = writeln!(text, "\n{SILENCES}");
     }
     text
 }

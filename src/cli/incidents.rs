@@ -46,7 +46,8 @@ pub(super) async fn list(place: &Place, arguments: &ListArguments) -> Result<Cod
         output::print(if arguments.open { "no line is down\n" } else { "no outages\n" })?;
     } else {
         let now = clock::now();
-        let heads = ["id", "line", "instance", "reason", "down since", "down for", "told", "pending", "dead"];
+        let heads =
+            ["id", "line", "instance", "reason", "down since", "down for", "taken by", "told", "pending", "dead"];
         output::print(&output::table(&heads, incidents.iter().map(|incident| row(incident, now))))?;
         output::print(&more)?;
     }
@@ -69,6 +70,7 @@ fn row(incident: &Incident, now: Timestamp) -> Row {
         incident.reason.clone(),
         output::moment(incident.opened_at),
         format!("{lasting}{over}"),
+        incident.acknowledged_by.clone().unwrap_or_default(),
         incident.notifications.delivered.to_string(),
         incident.notifications.pending.to_string(),
         incident.notifications.dead.to_string(),
@@ -166,14 +168,14 @@ fn told_delivery(delivery: &Delivery, now: Timestamp) -> String {
     );
     let _ = writeln!(text, "{}", output::painted(look(delivery), &head));
     // Of one that was tried, the last try says why.
-    if delivery.state == "withdrawn" || (delivery.state == "dead" && delivery.attempts.is_empty()) {
+    if delivery.state == "withdrawn" || (delivery.state == "dead" && delivery.tries == 0) {
         let why = output::printable(delivery.detail.as_deref().unwrap_or_default());
         let _ = writeln!(text, "  {}  {why}", output::moment_or_dash(delivery.settled_at));
     }
     if let Some(batch) = delivery.batch {
         let _ = writeln!(text, "  in one message with others, number {batch}");
     }
-    for attempt in &delivery.attempts {
+    for attempt in delivery.attempts.iter().flatten() {
         let outcome = attempt.outcome.as_deref().unwrap_or("under way");
         let detail = output::printable(attempt.detail.as_deref().unwrap_or_default());
         let started = output::moment(attempt.started_at);

@@ -222,7 +222,10 @@ fn counted(count: usize, what: &str) -> String {
 }
 
 fn waiting(count: usize) -> String {
-    format!("{} not told so far, but later: held, silenced or in quiet hours.", counted(count, "outage"))
+    format!(
+        "{} not told so far, but later: gathered with others, held, silenced or in quiet hours.",
+        counted(count, "outage")
+    )
 }
 
 #[expect(clippy::cast_precision_loss, reason = "a percentage for people")]

@@ -2,14 +2,20 @@
 
 use std::collections::BTreeSet;
 
+use clap::ArgGroup;
+
 use super::client::Daemon;
 use super::{Code, CommandError, Place, is_there, output};
 use crate::server::api::{RetryAnswer, RetryRequest};
 
+/// The two ways; clap would mix them.
+const USAGE: &str = "linedown retry [OPTIONS] <ID>...\n       linedown retry [OPTIONS] --dead [--sink <NAME>]";
+
 #[derive(Debug, clap::Args)]
+#[command(group(ArgGroup::new("which").args(["ids", "dead"]).required(true)), override_usage = USAGE)]
 pub(super) struct Arguments {
     /// Notifications, by the numbers that `linedown deliveries` shows
-    #[arg(required_unless_present = "dead", conflicts_with = "dead")]
+    #[arg(value_name = "ID")]
     ids: Vec<i64>,
     /// All that were given up
     #[arg(long)]

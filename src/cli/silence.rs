@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use linedown_sinks::Problem;
 use serde_json::{Map, Value};
 
 use super::client::Daemon;
@@ -34,7 +35,7 @@ enum Command {
 
 #[derive(Debug, clap::Args)]
 struct AddArguments {
-    /// What must match, as in a rule: `labels.customer=acme`, `instance=39EC*`, `reason=other`
+    /// What must match, as in a rule: `labels.customer=acme`, `instance=39EC*`, `name={ regex = "Loja .*" }`
     #[arg(required = true, value_name = "FIELD=VALUE")]
     matchers: Vec<String>,
     /// For how long, such as 2h
@@ -86,7 +87,9 @@ async fn add(place: &Place, arguments: &AddArguments) -> Result<Code, CommandErr
         made_by: super::person(arguments.by.as_deref()),
         made_at: now,
     };
-    let answer: SilenceAnswer = Daemon::find(place).await?.post("silences", &silence).await?;
+    let daemon = Daemon::find(place).await?;
+    warn(&place.config()?.amiss_with(&silence.matcher));
+    let answer: SilenceAnswer = daemon.post("silences", &silence).await?;
     silence.id = answer.id;
     if arguments.json {
         output::print_json(&silence)?;
@@ -96,10 +99,21 @@ async fn add(place: &Place, arguments: &AddArguments) -> Result<Code, CommandErr
     Ok(Code::Done)
 }
 
+/// Of what holds nothing back as far as the config knows.
+fn warn(problems: &[Problem]) {
+    for Problem { path, what, expected, hint, .. } in problems {
+        let line = |name: &str, words: &Option<String>| {
+            words.as_ref().map(|words| format!("  {name}: {}\n", output::printable(words))).unwrap_or_default()
+        };
+        let what = output::printable(&format!("{path}: {what}"));
+        output::complain(&format!("warning: {what}\n{}{}", line("expected", expected), line("hint", hint)));
+    }
+}
+
 /// The matchers as a rule's `match` table. A field that is named again may have any of its values.
 fn matcher(pairs: &[String]) -> Result<Value, CommandError> {
     let wrong = |what: String| CommandError::new(Code::Usage, what);
-    let (mut fields, mut labels) = (BTreeMap::<&str, Vec<&str>>::new(), BTreeMap::<&str, Vec<&str>>::new());
+    let (mut fields, mut labels) = (BTreeMap::<&str, Vec<Value>>::new(), BTreeMap::<&str, Vec<Value>>::new());
     for pair in pairs {
         let example = "as in a rule: `labels.customer=acme`, `instance=39EC*`, `reason=other`";
         let Some((field, value)) = pair.split_once('=').filter(|(field, _)| !["labels", "labels."].contains(field))
@@ -107,12 +121,15 @@ fn matcher(pairs: &[String]) -> Result<Value, CommandError> {
             return Err(wrong(format!("{pair:?} is not of the form FIELD=VALUE")).hint(example));
         };
         match field.strip_prefix("labels.") {
-            Some(key) => labels.entry(key).or_default().push(value),
-            None => fields.entry(field).or_default().push(value),
+            Some(key) => labels.entry(key).or_default().push(test(value)),
+            None => fields.entry(field).or_default().push(test(value)),
         }
     }
-    let table = |values: BTreeMap<&str, Vec<&str>>| -> Map<String, Value> {
-        let one_or_any = |values: Vec<&str>| if let [value] = *values { value.into() } else { values.into() };
+    let table = |values: BTreeMap<&str, Vec<Value>>| -> Map<String, Value> {
+        let one_or_any = |mut values: Vec<Value>| match (values.pop(), values.len()) {
+            (Some(only), 0) => only,
+            (last, _) => values.into_iter().chain(last).collect(),
+        };
         values.into_iter().map(|(key, values)| (key.to_owned(), one_or_any(values))).collect()
     };
     let mut matcher = table(fields);
@@ -130,6 +147,13 @@ fn matcher(pairs: &[String]) -> Result<Value, CommandError> {
             })
         }
     }
+}
+
+/// A text, or `{ regex = "…" }` and the like as they stand in the config. (A glob such as `{A,B}` is no table.)
+fn test(value: &str) -> Value {
+    let table = Some(value).filter(|value| value.starts_with('{'));
+    let table = table.and_then(|table| toml::from_str::<BTreeMap<String, Value>>(&format!("test = {table}")).ok());
+    table.and_then(|mut read| read.remove("test")).unwrap_or_else(|| value.into())
 }
 
 async fn list(place: &Place, arguments: &ListArguments) -> Result<Code, CommandError> {

@@ -15,6 +15,7 @@ mod inventory;
 mod labels;
 mod layers;
 mod lines;
+mod matching;
 mod pieces;
 mod places;
 mod privacy;

@@ -1,9 +1,10 @@
 //! The page behind the link in a message: GET shows one button, so that whatever follows links in mails acknowledges
-//! nothing; POST does it.
+//! nothing; POST does it. Where nothing is left to take, both say so.
 
 use std::net::IpAddr;
 use std::sync::Arc;
 
+use linedown_sinks::{Incident, Language};
 use warp::http::{Method, Response, StatusCode};
 
 use super::hook::Hook;
@@ -25,8 +26,7 @@ pub(super) async fn answer(hook: Arc<Hook>, token: String, method: Method, peer:
     };
     let language = hook.routing.load().language(&delivery.sink);
     if matches!(method, Method::GET | Method::HEAD) {
-        let saying = Saying::AreYouOnIt { line: line(&delivery), incident: delivery.incident };
-        return Page { press: Some(Press::Acknowledge), ..Page::new(language, StatusCode::OK, saying) }.answer();
+        return ask(&hook, &delivery, language).await.unwrap_or_else(|error| Page::unavailable(language, &error));
     }
     if method != Method::POST {
         return Page::wrong_method(language, "GET, HEAD, POST");
@@ -46,6 +46,22 @@ pub(super) async fn answer(hook: Arc<Hook>, token: String, method: Method, peer:
         }
         Err(error) => Page::unavailable(language, &error),
     }
+}
+
+/// Asks whether the reader takes it, if anything is left to take; else what pressing the button would say.
+async fn ask(hook: &Hook, delivery: &Delivery, language: Language) -> Result<Response<String>, StoreError> {
+    let outcome = match hook.store.outage(delivery.incident).await? {
+        None => Acknowledgement::Unknown,
+        Some(incident) if incident.closed_at.is_some() => Acknowledgement::Over,
+        Some(Incident { acknowledged: Some(taken), .. }) => Acknowledgement::Already(taken.by),
+        Some(_) => {
+            let saying = Saying::AreYouOnIt { line: line(delivery), incident: delivery.incident };
+            let page = Page::new(language, StatusCode::OK, saying);
+            return Ok(Page { press: Some(Press::Acknowledge), ..page }.answer());
+        }
+    };
+    let (status, saying) = told(hook, &outcome, delivery).await?;
+    Ok(Page::new(language, status, saying).answer())
 }
 
 async fn told<'s>(

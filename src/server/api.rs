@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::convert::Infallible;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use linedown_sinks::Problem;
 use serde::{Deserialize, Serialize};
@@ -62,6 +63,8 @@ pub struct Local {
     pub delivery: Arc<Delivery>,
     /// Whose sinks it tries.
     pub routing: Arc<SharedRouting>,
+    /// Whether the last reload failed, so that they are those of the former config.
+    pub reload_failed: Arc<AtomicBool>,
 }
 
 /// Which outages to list.
@@ -274,11 +277,12 @@ async fn send_test(TrialRequest { sink }: TrialRequest, local: Arc<Local>) -> Re
     let routing = local.routing.load_full();
     let Some(target) = routing.sinks.get(&sink) else {
         let words = format!("the running daemon has no sink {sink:?}");
-        return refused(
-            StatusCode::NOT_FOUND,
-            &words,
-            "reload it if you have just added it: systemctl reload linedown",
-        );
+        let hint = if local.reload_failed.load(Ordering::Relaxed) {
+            "its last reload failed, so the former config is in force; the log says why: journalctl -u linedown -n 50"
+        } else {
+            "reload it if you have just added it: systemctl reload linedown"
+        };
+        return refused(StatusCode::NOT_FOUND, &words, hint);
     };
     let results = trial::send(target.settings.as_ref(), clock::now()).await;
     answer(Ok(TrialAnswer { results }))

@@ -22,7 +22,7 @@ use std::convert::Infallible;
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use warp::http::header::CONTENT_TYPE;
+use warp::http::header::{ALLOW, CONTENT_TYPE};
 use warp::http::{HeaderMap, HeaderValue, Method, Response, StatusCode};
 use warp::{Filter, Reply};
 
@@ -68,14 +68,15 @@ pub fn routes(hook: Arc<Hook>) -> impl Filter<Extract = (impl Reply,), Error = I
             reconnect::answer(Arc::clone(&hook), token, method, code)
         })
     };
-    let healthy = warp::path!("healthz").map(|| json(StatusCode::OK, &serde_json::json!({ "status": "alive" })));
+    let at = |name: &'static str| warp::path(name).and(warp::path::end());
+    let healthy = at("healthz").map(|| json(StatusCode::OK, &serde_json::json!({ "status": "alive" })));
     let ready = {
         let hook = Arc::clone(&hook);
-        warp::path!("readyz").then(move || ready(Arc::clone(&hook)))
+        at("readyz").then(move || ready(Arc::clone(&hook)))
     };
     let scrape = Arc::new(Scrape::new(hook));
     let accept = warp::header::optional::<String>("accept");
-    let metrics = warp::path!("metrics").and(accept).then(move |accept: Option<String>| {
+    let metrics = at("metrics").and(accept).then(move |accept: Option<String>| {
         let scrape = Arc::clone(&scrape);
         async move {
             let figures = scrape.open_metrics().await;
@@ -87,11 +88,12 @@ pub fn routes(hook: Arc<Hook>) -> impl Filter<Extract = (impl Reply,), Error = I
         }
     });
     let lookups = (warp::get().or(warp::head()).unify()).and(healthy.or(ready).unify().or(metrics).unify());
+    let otherwise = at("healthz").or(at("readyz")).unify().or(at("metrics")).unify().map(only_looked_at);
     let nothing = warp::any().map(|| {
         let words = "nothing here; webhooks go to /hooks/{source}/{secret}";
         json(StatusCode::NOT_FOUND, &serde_json::json!({ "error": words }))
     });
-    webhooks.or(acknowledge).unify().or(reconnect).unify().or(lookups).unify().or(nothing).unify()
+    webhooks.or(acknowledge).unify().or(reconnect).unify().or(lookups).unify().or(otherwise).unify().or(nothing).unify()
 }
 
 /// Ready is who can accept.
@@ -100,6 +102,14 @@ async fn ready(hook: Arc<Hook>) -> Response<String> {
         None => json(StatusCode::OK, &serde_json::json!({ "status": "ready" })),
         Some(reason) => json(StatusCode::SERVICE_UNAVAILABLE, &serde_json::json!({ "error": reason.to_string() })),
     }
+}
+
+/// For all methods but those that look.
+fn only_looked_at() -> Response<String> {
+    let body = serde_json::json!({ "error": "there is nothing to do here but to look, with GET or HEAD" });
+    let mut response = json(StatusCode::METHOD_NOT_ALLOWED, &body);
+    response.headers_mut().insert(ALLOW, HeaderValue::from_static("GET, HEAD"));
+    response
 }
 
 /// A JSON answer.

@@ -132,9 +132,9 @@ pub struct Delivery {
     pub detail: Option<String>,
     /// The notification that was given up, if this one tells of that.
     pub lost: Option<i64>,
-    /// The tries, in order. Empty in long listings.
-    #[serde(default)]
-    pub attempts: Vec<Attempt>,
+    /// The tries, in order; none where they were not looked for, as in long listings.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub attempts: Option<Vec<Attempt>>,
     /// How many tries there were.
     pub tries: u32,
 }

@@ -123,7 +123,9 @@ fn explain_tells_the_decision_without_a_daemon() {
     std::fs::write(&file, down("A").to_string()).expect("a file can be written");
     let explained = daemon.json(&["explain", &file]);
     assert_eq!(explained["rules"][0]["matched"], false, "{explained}");
+    assert_eq!(explained["event"]["phone"], "5544*****9999", "people's numbers are masked: {explained}");
     assert_eq!(explained["notifications"][0]["sink"], "console", "{explained}");
+    assert!(ended.out.ends_with("silences are not looked at; `linedown silence list` shows them\n"), "{}", ended.out);
     let ended = daemon.command_with_input(&["explain", "-"], "[]");
     assert_eq!(ended.code, Some(1));
     assert!(ended.err.starts_with("error: the standard input") && ended.err.contains("not an object"), "{}", ended.err);
@@ -318,6 +320,57 @@ fn a_retry_that_the_store_breaks_off_says_how_many_are_left() {
     assert_eq!((ended.code, ended.out.as_str()), (Some(1), "1000 notifications are sent again\n"), "{ended:?}");
     assert!(ended.err.contains("200 are not sent again") && ended.err.contains("hint:"), "{ended:?}");
     assert_eq!(daemon.wait_for_deliveries("dead", 200).len(), 200);
+}
+
+#[test]
+fn retry_wants_numbers_or_all_that_are_dead_and_says_so() {
+    let daemon = Daemon::prepare(&format!("{CONSOLE}{}", tell(&["console"])));
+    let usage = "Usage: linedown retry [OPTIONS] <ID>...\n       linedown retry [OPTIONS] --dead [--sink <NAME>]\n";
+    for (arguments, missing) in [
+        (&["retry"][..], "<ID|--dead>"),
+        (&["retry", "--sink", "console"], "<ID|--dead>"),
+        (&["retry", "7", "--sink", "console"], "cannot be used with"),
+        (&["retry", "7", "--dead"], "cannot be used with"),
+    ] {
+        let ended = daemon.command(arguments);
+        assert!(ended.code == Some(64) && ended.err.contains(usage), "{arguments:?}: {}", ended.err);
+        let error = ended.err.split("Usage:").next().unwrap_or_default();
+        assert!(error.contains(missing), "{arguments:?}: {error}");
+    }
+}
+
+#[test]
+fn send_test_names_the_reload_that_failed() {
+    let chat = Slack::new();
+    let sink = |name: &str| format!("[sinks.{name}]\ntype = \"slack\"\nwebhook_url = {{ credential = \"{name}\" }}\n");
+    let mut daemon = Daemon::prepare(&format!("{}{}", sink("chat"), tell(&["chat"])));
+    std::fs::write(daemon.path("chat"), chat.url()).expect("a file can be written");
+    daemon.environment(&[("CREDENTIALS_DIRECTORY", &daemon.path(""))]);
+    daemon.launch();
+    daemon.configure(&format!("{}{}{}", sink("chat"), sink("other"), tell(&["chat", "other"])));
+    let hint = |daemon: &Daemon| {
+        let ended = daemon.command(&["send-test", "other"]);
+        assert!(ended.code == Some(1) && ended.err.contains("has no sink \"other\""), "{ended:?}");
+        ended.err.lines().find_map(|line| line.trim().strip_prefix("hint: ").map(str::to_owned)).expect("a hint")
+    };
+    assert_eq!(hint(&daemon), "reload it if you have just added it: systemctl reload linedown");
+    // Its secret is not there.
+    daemon.hup();
+    daemon.wait_for_log("the config was not reloaded");
+    eventually("the hint to name it", || hint(&daemon).starts_with("its last reload failed").then_some(()));
+    std::fs::write(daemon.path("other"), chat.url()).expect("a file can be written");
+    daemon.reload();
+    assert_eq!(daemon.command(&["send-test", "other"]).code, Some(0));
+}
+
+#[test]
+fn a_long_list_says_nothing_of_tries_that_it_did_not_look_for() {
+    let daemon = Daemon::start(&format!("{CONSOLE}{}", tell(&["console"])));
+    daemon.accept(&down("A"));
+    let listed = daemon.wait_for_deliveries("delivered", 1).remove(0);
+    assert_eq!((&listed["tries"], listed.get("attempts")), (&json!(1), None), "{listed}");
+    let story = daemon.json(&["incident", "1"]);
+    assert_eq!(story["deliveries"][0]["attempts"].as_array().map(Vec::len), Some(1), "{story}");
 }
 
 #[test]

@@ -27,6 +27,19 @@ fn it_says_that_it_lives_and_that_it_is_ready() {
     for (path, status) in [("/healthz", 200), ("/readyz", 200), ("/metrics", 200), ("/", 404), ("/incidents", 404)] {
         assert_eq!(daemon.get(path).status, status, "{path}");
     }
+    for path in ["/healthz", "/readyz", "/metrics"] {
+        for method in ["POST", "PUT", "DELETE", "OPTIONS"] {
+            let answer = daemon.send(&request(method, path, &[], b""));
+            assert_eq!(
+                (answer.status, answer.header("allow")),
+                (405, Some("GET, HEAD")),
+                "{method} {path}: {answer:?}"
+            );
+            assert!(answer.json()["error"].as_str().is_some_and(|words| words.contains("GET")), "{answer:?}");
+        }
+        assert_eq!(daemon.send(&request("HEAD", path, &[("connection", "close")], b"")).status, 200, "{path}");
+        assert_eq!(daemon.send(&request("POST", &format!("{path}/x"), &[], b"")).status, 404, "{path}/x");
+    }
     daemon.accept(&down("A"));
     daemon.wait_for_told(1);
     assert_eq!(daemon.metric("linedown_webhooks_total{source=\"z-api\",result=\"accepted\"}"), Some(1));

@@ -100,7 +100,8 @@ fn links_of_an_outage_that_is_over_do_not_say_that_the_line_is_well() {
     daemon.accept(&down_since("A", 30));
     let (reconnect, acknowledge) = (path(&daemon, "reconnect_url"), path(&daemon, "acknowledge_url"));
     let pages = || {
-        [daemon.get(&format!("{reconnect}?code=1")), daemon.send(&request("POST", &acknowledge, &[], b""))]
+        let acknowledged = daemon.send(&request("POST", &acknowledge, &[], b""));
+        [daemon.get(&format!("{reconnect}?code=1")), daemon.get(&acknowledge), acknowledged]
             .map(|page| (page.status, page.body))
     };
     daemon.accept(&up_since("A", 20));

@@ -35,3 +35,15 @@ fn another_config_is_tried_on_the_past_and_nothing_is_sent() {
     assert_eq!(daemon.told().len(), 3, "nothing was sent");
     assert_eq!(daemon.rows(&["deliveries"]), before, "nothing was kept");
 }
+
+#[test]
+fn what_is_only_gathered_so_far_is_said_to_be() {
+    let rule = "[[rules]]\nname = \"all\"\nnotify = [\"console\"]\ngroup_interval = \"1h\"\n";
+    let daemon = Daemon::start(&format!("{CONSOLE}{rule}"));
+    for line in ["A", "B", "C"] {
+        daemon.accept(&down(line));
+    }
+    let shown = daemon.command(&["replay", "--since", "1h"]);
+    let words = "2 outages not told so far, but later: gathered with others, held, silenced or in quiet hours.\n";
+    assert!(shown.code == Some(0) && shown.out.contains(words), "{shown:?}");
+}

@@ -102,6 +102,7 @@ fn a_dead_socket_hides_no_running_daemon() {
     let of_the_service = [("RUNTIME_DIRECTORY", &*runtime)];
     let ended = daemon.command_with(&["incidents"], &of_the_service, "");
     assert!(ended.code == Some(69) && ended.err.contains("the daemon is not running"), "{ended:?}");
+    assert!(ended.err.contains("hint: start it: systemctl start linedown, or `linedown serve`"), "{ended:?}");
     daemon.environment(&of_the_service);
     daemon.launch();
     let ended = daemon.command_with(&["incidents"], &of_the_service, "");

@@ -100,6 +100,10 @@ fn a_link_shows_a_button_and_only_the_button_acknowledges() {
     assert_eq!(kinds(&daemon.wait_for_told(2)), ["down", "acknowledged"]);
     assert_eq!(daemon.rows(&["deliveries", "--state", "withdrawn"])[0]["kind"], "reminder");
 
+    let taken = daemon.get(path);
+    assert!(taken.status == 200 && taken.body.contains("console is on it."), "{}", taken.body);
+    assert!(!taken.body.contains("<form"), "there is nothing left to press: {}", taken.body);
+
     for wrong in [path.replace("/ack/", "/ack/1"), "/ack/x".to_owned(), format!("{path}0")] {
         assert_eq!(daemon.get(&wrong).status, 404, "{wrong}");
     }
@@ -118,6 +122,11 @@ fn whoever_takes_it_by_command_is_named() {
     assert_eq!((again.code, again.err.contains("Ana has taken it already")), (Some(1), true));
     assert_eq!(daemon.command(&["ack", "7"]).code, Some(1));
     daemon.accept(&down("B"));
+    let open = daemon.command(&["incidents", "--open"]).out;
+    let column = open.find("TAKEN BY").unwrap_or_else(|| panic!("no such column: {open}"));
+    let taken: Vec<&str> =
+        open.lines().skip(1).map(|row| row[column..].split("  ").next().unwrap_or_default()).collect();
+    assert_eq!(taken, ["", "Ana"], "{open}");
     let both = daemon.command(&["ack", "2", "7", "--as", "Bia", "--json"]);
     let answers: Value = serde_json::from_str(&both.out).expect("JSON");
     assert_eq!((&answers[0]["incident"], &answers[1]["incident"]), (&json!(2), &json!(7)), "{answers}");
@@ -213,4 +222,40 @@ fn a_silence_is_made_listed_and_ended() {
     assert_eq!(daemon.command(&["silence", "add", "instance=A", "--for", "0s"]).code, Some(64));
     let wrong = daemon.command(&["silence", "add", "town=A", "--for", "1h"]);
     assert_eq!(wrong.code, Some(64), "{}", wrong.err);
+}
+
+#[test]
+fn a_silence_that_can_hold_nothing_back_is_warned_of() {
+    let known = "[instances.A]\nlabels = { customer = \"acme\" }\n";
+    let daemon = Daemon::start(&format!("{known}{}", timed("group_interval = \"0s\"\n")));
+    for (matcher, words) in [
+        ("source=z-apo", "warning: source: there is no source `z-apo`\n  expected: "),
+        (
+            "labels.custmer=acme",
+            "warning: labels.custmer: no instance of the inventory has the label `custmer`\n  hint: did you mean `customer`?",
+        ),
+        ("phone=+55 44", "warning: phone: no phone is like that"),
+        ("labels.customer=acme", ""),
+        ("source=z-api", ""),
+    ] {
+        let made = daemon.command(&["silence", "add", matcher, "--for", "1h"]);
+        assert!(made.code == Some(0) && made.out.starts_with("silence "), "{matcher}: {made:?}");
+        assert!(made.err.starts_with(words) && made.err.is_empty() == words.is_empty(), "{matcher}: {}", made.err);
+    }
+}
+
+#[test]
+fn a_silence_takes_whatever_a_rule_takes() {
+    let daemon = Daemon::start(&timed("group_interval = \"0s\"\n"));
+    let made =
+        daemon.json(&["silence", "add", "instance={ regex = \"A|B\" }", "reason={ not = \"other\" }", "--for", "1h"]);
+    assert_eq!(made["matcher"], json!({ "instance": { "regex": "A|B" }, "reason": { "not": "other" } }));
+    let glob = daemon.json(&["silence", "add", "instance={X,Y}*", "--for", "1h"]);
+    assert_eq!(glob["matcher"], json!({ "instance": "{X,Y}*" }));
+    let wrong = daemon.command(&["silence", "add", "instance={ regx = \"A\" }", "--for", "1h"]);
+    assert!(wrong.code == Some(64) && wrong.err.contains("instance.regx: unknown key `regx`"), "{wrong:?}");
+    for line in ["A", "B", "C"] {
+        daemon.accept(&down(line));
+    }
+    assert_eq!(daemon.wait_for_told(1)[0]["instance"], "C");
 }

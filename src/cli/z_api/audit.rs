@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use super::progress::Progress;
-use super::{NO_LINES, NO_TOKEN, Source, Trouble, hints, register};
+use super::{ADD_TOKEN, NO_LINES, NO_TOKEN, Source, Trouble, hints, register};
 use crate::cli::{Code, CommandError, output};
 use crate::clock;
 use crate::config::Config;
@@ -156,7 +156,7 @@ impl What {
     fn hint(&self) -> &'static str {
         match self {
             Self::Found(finding) => finding.hint(),
-            Self::Other(Other::NoToken) => "add `token` to [instances.ID]; Z-API's panel shows it",
+            Self::Other(Other::NoToken) => ADD_TOKEN,
             Self::Other(Other::Unknown { failure }) => failure.hint,
         }
     }

@@ -112,11 +112,8 @@ impl<'c> Source<'c> {
         if all.first().is_none_or(|first| first.name != self.name) {
             return Vec::new();
         }
-        let known = |id: &str| all.iter().any(|source| source.access.line(id).is_some());
-        let mut without: Vec<&str> =
-            self.config.routing.inventory.iter().map(|entry| entry.id).filter(|id| !known(id)).collect();
-        without.sort_unstable();
-        without
+        let inventory = self.config.routing.inventory.iter();
+        inventory.filter(|entry| !entry.is_asked).map(|entry| entry.id).collect()
     }
 }
 
@@ -126,6 +123,13 @@ struct Trouble {
     kind: FailureKind,
     what: String,
     hint: &'static str,
+}
+
+impl Trouble {
+    /// Of an instance without a token.
+    fn no_token() -> Self {
+        Self { kind: FailureKind::Unauthorised, what: NO_TOKEN.to_owned(), hint: ADD_TOKEN }
+    }
 }
 
 impl From<&Failure> for Trouble {
@@ -149,3 +153,5 @@ fn hints<'f>(hints: impl Iterator<Item = &'f str>) -> String {
 const NO_LINES: &str = "no instance in the inventory has a token: add `token` to [instances.ID]\n";
 /// What is said of an instance without a token.
 const NO_TOKEN: &str = "no token, so nothing can be asked";
+/// What to do about it.
+const ADD_TOKEN: &str = "add `token` to [instances.ID]; Z-API's panel shows it";

@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use super::progress::Progress;
-use super::{NO_LINES, NO_TOKEN, Source, Trouble, hints};
+use super::{NO_LINES, Source, Trouble, hints};
 use crate::cli::{Code, CommandError, output};
 use crate::config::Config;
 use crate::gateway::fleet::Fleet;
@@ -157,14 +157,12 @@ pub(super) async fn register(
 }
 
 fn without_token(source: &Source<'_>, instance: &str) -> Done {
-    let hint = "add `token` to the instance in the inventory; Z-API's panel shows it";
-    let failure = Trouble { kind: crate::gateway::FailureKind::Unauthorised, what: NO_TOKEN.to_owned(), hint };
     Done {
         source: source.name.to_owned(),
         instance: instance.to_owned(),
         name: source.title(instance).map(str::to_owned),
         webhooks: Vec::new(),
-        failure: Some(failure),
+        failure: Some(Trouble::no_token()),
     }
 }
 

@@ -45,8 +45,9 @@ enum State {
 }
 
 pub(super) async fn run(config: &Config, arguments: &Arguments) -> Result<Code, CommandError> {
+    let sources = Source::chosen(config, arguments.source.as_deref())?;
     let mut rows = Vec::new();
-    for source in Source::chosen(config, arguments.source.as_deref())? {
+    for source in &sources {
         let (fleet, lines) = (source.fleet()?, &source.access.lines);
         let progress = Progress::new("asking", lines.len());
         let work = async |place: usize| {
@@ -57,10 +58,11 @@ pub(super) async fn run(config: &Config, arguments: &Arguments) -> Result<Code, 
                 Ok(Standing::Down { error }) => (State::Down, error, None),
                 Err(failure) => (State::Unknown, None, Some(Trouble::from(&failure))),
             };
-            let name = source.title(&line.instance).map(str::to_owned);
-            Row { source: source.name.to_owned(), instance: line.instance.to_string(), name, state, error, failure }
+            Row { error, ..source.standing(&line.instance, state, failure) }
         };
         rows.append(&mut fleet.each(lines.len(), work, |count| progress.done(count)).await);
+        let without = source.without_token(&sources).into_iter();
+        rows.extend(without.map(|id| source.standing(id, State::Unknown, Some(Trouble::no_token()))));
     }
     rows.sort_by_key(|row| row.state);
     if arguments.json {
@@ -69,6 +71,13 @@ pub(super) async fn run(config: &Config, arguments: &Arguments) -> Result<Code, 
         output::print(&told(&rows))?;
     }
     Ok(if rows.iter().all(|row| row.state != State::Unknown) { Code::Done } else { Code::Failed })
+}
+
+impl Source<'_> {
+    fn standing(&self, instance: &str, state: State, failure: Option<Trouble>) -> Row {
+        let name = self.title(instance).map(str::to_owned);
+        Row { source: self.name.to_owned(), instance: instance.to_owned(), name, state, error: None, failure }
+    }
 }
 
 fn told(rows: &[Row]) -> String {

@@ -118,7 +118,7 @@ pub(super) fn incident(connection: &Connection, id: i64) -> rusqlite::Result<Opt
         .query_map(params![id, bounded(MOST)], delivery_row)?
         .collect::<Result<_, _>>()?;
     for delivery in &mut deliveries {
-        delivery.attempts = attempts(connection, delivery.id)?;
+        delivery.attempts = Some(attempts(connection, delivery.id)?);
     }
     Ok(Some(IncidentStory { incident, events, deliveries }))
 }
@@ -207,7 +207,7 @@ pub(super) fn delivery_row(row: &Row<'_>) -> rusqlite::Result<Delivery> {
         tries: row.get(15)?,
         held_by: row::text_or_null(row, 16)?,
         batch: row.get(17)?,
-        attempts: Vec::new(),
+        attempts: None,
     })
 }
 

@@ -367,7 +367,8 @@ async fn what_was_in_hand_at_the_end_is_handed_out_again() {
     assert_eq!(after[0].notification.key(), before[0].notification.key());
     assert_eq!(after[0].notification.attempt, 2);
     let story = life.store.incident(1).await.unwrap().unwrap();
-    assert_eq!(story.deliveries[0].attempts[0].outcome.as_deref(), Some("interrupted"));
+    let attempts = story.deliveries[0].attempts.as_ref().unwrap();
+    assert_eq!(attempts[0].outcome.as_deref(), Some("interrupted"));
 }
 
 #[tokio::test]
