@@ -4,6 +4,7 @@ use linedown_sinks::{Environment, Path, Problem};
 use serde_json::Value;
 
 use super::Config;
+use super::labels::Labels;
 use super::reader::Reader;
 use super::rules::{Known, read_matcher};
 use crate::trouble;
@@ -14,7 +15,7 @@ impl Config {
         let known = Known {
             sinks: Vec::new(),
             sources: self.sources.keys().map(String::as_str).chain([trouble::SOURCE]).collect(),
-            labels: self.routing.inventory.iter().flat_map(|entry| entry.labels()).map(|(key, _)| key).collect(),
+            labels: Labels::of(&self.routing.inventory),
         };
         let environment = Environment::default();
         let mut reader = Reader::new(&environment, &[]);
