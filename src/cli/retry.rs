@@ -54,6 +54,6 @@ pub(super) async fn run(place: &Place, arguments: &Arguments) -> Result<Code, Co
     }
     let error = CommandError::new(Code::Failed, format!("not sent again: {}", left.join(", ")));
     let hint = "they are delivered, withdrawn, in flight just now, held back by a silence (`linedown silence list`) or quiet \
-                hours, or unknown; see `linedown deliveries`";
+                hours, reminders of an outage that somebody has taken, or unknown; see `linedown deliveries`";
     Err(error.hint(hint))
 }

@@ -51,7 +51,7 @@ impl Daemon {
         }
     }
 
-    /// Quiet hours, and what is critical, are others now.
+    /// Quiet hours, and what is critical, are others now, or end at another time.
     pub(super) async fn hold_again(&self) {
         match self.store.hold_again(clock::now(), Arc::clone(&self.config.routing)).await {
             Ok(sinks) => self.hook.delivery.wake(&sinks),
@@ -96,6 +96,7 @@ impl Daemon {
                 }
             }
         }
+        self.hold_again().await;
         self.hook.delivery.clock_was_set_back();
     }
 }

@@ -222,10 +222,10 @@ impl Delivery {
         };
         let outcome = match (result, again_at) {
             (Ok(receipt), _) => Outcome::Delivered(receipt.0),
-            (Err(Failure { kind, message, .. }), Some(due_at)) if kind.is_transient() => {
-                Outcome::Again { kind, why: message, due_at }
+            (Err(failure), Some(due_at)) if failure.kind.is_transient() => {
+                Outcome::Again { kind: failure.kind, why: failure.in_full(), due_at }
             }
-            (Err(Failure { kind, message, .. }), _) => Outcome::Dead { kind, why: message },
+            (Err(failure), _) => Outcome::Dead { kind: failure.kind, why: failure.in_full() },
         };
         outcome::note(sink, notification, &outcome, &self.metrics, clock::now());
         outcome

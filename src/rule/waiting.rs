@@ -38,7 +38,11 @@ impl Routing {
             (None, _) if waiting.group != was_in => Owed { due_at: due_no_later(now), ..waiting },
             (None, _) => waiting,
             (Some(_), Kind::Reminder) if let Some(next) = terms.next_reminder(incident.opened_at, now) => {
-                Owed { due_at: due_no_later(next), held_by: Some(REMINDER.to_owned()), ..waiting }
+                let again = self.held_again(waiting, incident, silences, now);
+                if again.held_by.as_deref().is_some_and(is_held_back) {
+                    return again;
+                }
+                Owed { due_at: due_no_later(next), held_by: Some(REMINDER.to_owned()), ..again }
             }
             (Some(by), Kind::Down) if !is_held_back(by) => {
                 let due_at = due_no_later(later(incident.opened_at, terms.hold()));
@@ -120,6 +124,7 @@ mod tests {
             ("a step that was silenced", Kind::Escalation, 500, "silence 1", other, (10, "")),
             ("a reminder", Kind::Reminder, 100, "reminder", other, (25, "reminder")),
             ("a reminder that was silenced", Kind::Reminder, 500, "silence 1", other, (25, "reminder")),
+            ("a reminder that is silenced for this, too", Kind::Reminder, 500, "silence 1", ban, (500, "silence 1")),
             ("the tally of a line that flaps", Kind::Steady, 90, "flapping", other, (90, "flapping")),
         ] {
             let becomes = routing.sooner(

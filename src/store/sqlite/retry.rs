@@ -19,12 +19,14 @@ pub(super) fn dead(connection: &Connection, sink: Option<&str>) -> rusqlite::Res
 
 /// What goes out again for the sake of one that is dead or waits: itself, or all that is left of the message that it went
 /// out in, which keeps its name. Nothing while that is on its way, or while a silence or quiet hours hold it back: they
-/// would at once again.
+/// would at once again. And nobody is asked for once more who takes an outage that somebody has taken.
 const AGAIN: &str = "WITH message (id) AS ( \
         SELECT ?2 UNION SELECT part.id FROM notification AS one JOIN notification AS part ON part.batch = one.batch \
         WHERE one.id = ?2 \
     ) UPDATE notification SET state = 'pending', owed_at = ?1, due_at = ?1, held_by = NULL, settled_at = NULL \
     WHERE id IN message AND state IN ('dead', 'pending') \
+    AND NOT (kind IN ('reminder', 'escalation') AND EXISTS (SELECT 1 FROM incident \
+        WHERE incident.id = incident AND acknowledged_at IS NOT NULL AND closed_at IS NULL)) \
     AND ?2 IN (SELECT id FROM notification WHERE id = ?2 AND state IN ('dead', 'pending') \
         AND (held_by IS NULL OR (held_by NOT LIKE ?3 || ' %' AND held_by NOT LIKE ?4 || ' %'))) \
     AND NOT EXISTS (SELECT 1 FROM notification WHERE id IN message AND leased = 1) RETURNING id, sink";

@@ -118,7 +118,11 @@ fn go_on(
         Some(_) if is_reminded(connection, incident.id, &settled)? => None,
         reminder => reminder,
     };
-    let next: Vec<Owed> = news.map(|kind| Owed { kind, ..settled }).into_iter().chain(reminder).collect();
+    let next: Vec<Owed> = news
+        .map(|kind| routing.by_most_urgent(Owed { kind, ..settled }, incident))
+        .into_iter()
+        .chain(reminder)
+        .collect();
     for owed in &next {
         notification::add(connection, incident.id, owed, None, now)?;
     }

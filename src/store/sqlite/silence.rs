@@ -14,7 +14,7 @@ use super::row;
 use super::settle::AT_ONCE;
 use crate::clock::from_millis;
 use crate::rule::matcher::Matcher;
-use crate::rule::timing::Silence;
+use crate::rule::timing::{SILENCE, Silence};
 
 /// What silences hold back. Each is understood once, since to do so takes far longer than to write a webhook.
 #[derive(Default)]
@@ -115,7 +115,7 @@ pub(super) fn end(connection: &Connection, id: i64, now: Timestamp) -> rusqlite:
 pub(super) fn free(connection: &Connection, id: i64, now: Timestamp) -> rusqlite::Result<BTreeSet<String>> {
     let free = "UPDATE notification SET due_at = ?1, owed_at = ?1, held_by = NULL WHERE id IN \
                 (SELECT id FROM notification WHERE state = 'pending' AND held_by = ?2 LIMIT ?3) RETURNING sink";
-    let values = params![now.as_millisecond(), format!("silence {id}"), AT_ONCE];
+    let values = params![now.as_millisecond(), format!("{SILENCE} {id}"), AT_ONCE];
     connection.prepare_cached(free)?.query_map(values, |row| row::text(row, 0))?.collect()
 }
 

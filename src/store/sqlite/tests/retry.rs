@@ -124,3 +124,14 @@ async fn what_is_held_back_is_not_said_to_be_sent_again() {
     assert_eq!(on_hold.retry(Which::These(vec![1]), 3).await, [1]);
     assert_eq!(on_hold.deliver_all("slack", 3).await, [Kind::Down], "a person does not wait for that");
 }
+
+#[tokio::test]
+async fn nobody_is_asked_for_again_who_takes_what_somebody_has_taken() {
+    let life = Life::by(Rule { remind: vec![Duration::from_secs(10)], ..to_slack() });
+    life.down(1).await;
+    assert_eq!(life.deliver_all("slack", 1).await, [Kind::Down]);
+    let reminder = life.lease("slack", 11).await.remove(0);
+    life.settle(&reminder, 11, dead()).await;
+    life.store.acknowledge(1, "ana", "a test", from_millis(12_000)).await.unwrap();
+    assert_eq!(life.retry(Which::These(reminder.covers), 13).await, [0; 0]);
+}

@@ -248,3 +248,18 @@ async fn who_stands_in_for_a_sink_that_is_gone_hears_the_end_once() {
     life.settle(&due, 20, dead()).await;
     assert_eq!(life.deliver_all("log", 20).await, [Kind::Undelivered]);
 }
+
+#[tokio::test]
+async fn patience_with_what_was_gathered_begins_when_it_is_due_sooner() {
+    let gathering = Rule { group_interval: seconds(600), ..all() };
+    let life = Life::by_rules(vec![banned(), gathering]);
+    life.webhook_of("B", Disconnected, DeviceDisconnected, 0).await;
+    assert_eq!(life.deliver_all("slack", 1).await, [Kind::Down]);
+    life.dropped(10).await;
+    assert_eq!(life.banned("slack", 20).await, Some(20));
+    for second in [20, 30] {
+        let due = life.lease("slack", second).await.remove(0);
+        assert_eq!((due.owed_at.as_second(), i64::from(due.tries)), (20, (second - 10) / 10));
+        life.settle(&due, second, again(second + 10)).await;
+    }
+}
