@@ -231,7 +231,7 @@ impl Worker {
         let now = clock::now();
         let patience = self.assignment.borrow().retry.give_up_after;
         let owed_before = now.checked_sub(patience).unwrap_or(Timestamp::MIN);
-        let why = format!("{} (given up untried: the sink was failing)", trouble.why);
+        let why = format!("{} (given up while the sink was failing)", trouble.why);
         let given_up = self.store.give_up(&self.name, owed_before, &why, now, self.routing.load_full()).await;
         match given_up {
             Ok(settled) if settled.dead > 0 => {

@@ -234,13 +234,13 @@ impl Routing {
             .collect()
     }
 
-    /// The fallback of a sink; of one that has left the config, whichever other comes first. None that was tried.
+    /// The fallback of a sink; where one of those before has left the config, and its fallback with it, whichever other
+    /// comes first. None that was tried.
     fn next_sink(&self, sink: &str, tried: &[String]) -> Option<String> {
-        let next = match self.sinks.get(sink) {
-            Some(target) => target.fallback.iter().cloned().collect(),
-            None => self.others(sink),
-        };
-        next.into_iter().find(|sink| !tried.contains(sink))
+        let fallback = self.sinks.get(sink).and_then(|target| target.fallback.clone());
+        let mut before = tried.iter().map(String::as_str).chain([sink]);
+        let others = if before.all(|sink| self.sinks.contains_key(sink)) { Vec::new() } else { self.others(sink) };
+        fallback.into_iter().chain(others).find(|sink| !tried.contains(sink))
     }
 
     fn recipients(&self, sink: &str, incident: &Incident) -> Vec<String> {

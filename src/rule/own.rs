@@ -138,6 +138,9 @@ mod tests {
         };
         assert_eq!(told(&routing, &["gone"]), ["mail"]);
         assert_eq!(told(&routing, &["mail", "gone"]), ["pager"], "no sink is asked twice");
+        let second = Owed { sink: "pager".to_owned(), ..lost.clone() };
+        let next = routing.fallback(&second, &["gone", "pager"].map(str::to_owned), &about("x"));
+        assert_eq!(next[0].sink, "mail", "nor is it over where one of them has no fallback");
         let mut alone = routing.clone();
         alone.sinks.retain(|name, _| name == "console");
         assert_eq!(told(&alone, &["gone"]), ["console"], "rather than nobody");

@@ -7,7 +7,7 @@ use std::iter;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use linedown_sinks::{Incident, Item, Kind, Notification};
+use linedown_sinks::{Item, Kind, Notification};
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::super::{Due, Leased};
@@ -144,7 +144,7 @@ impl Lessor<'_> {
         let leader = first.batch.or_else(|| (!others.is_empty()).then_some(first.notification.id));
         for part in iter::once(&mut first).chain(&mut others) {
             self.add_tally(connection, part)?;
-            add_again(connection, &mut part.notification.incident)?;
+            self.add_again(connection, sink, &mut part.notification)?;
             self.begin(connection, &part.notification, leader)?;
         }
         let covers = iter::once(&first).chain(&others).map(|part| part.notification.id).collect();
@@ -165,6 +165,15 @@ impl Lessor<'_> {
         if let (Kind::Flapping | Kind::Steady, Some(since)) = (notification.kind, part.since) {
             let within = self.rule(notification).and_then(|rule| rule.flapping).map(|flapping| flapping.within);
             part.notification.flapping = Some(flapping::facts(connection, notification, since, within)?);
+        }
+        Ok(())
+    }
+
+    /// To an outage that is over, the next one of the line that goes on: nobody is to be told that all is well then.
+    fn add_again(&self, connection: &Connection, sink: &str, part: &mut Notification) -> rusqlite::Result<()> {
+        let Notification { incident, recipient, .. } = part;
+        if incident.closed_at.is_some() && incident.reason.is_outage() {
+            incident.again = line::again(connection, incident, (sink, recipient), self.now)?;
         }
         Ok(())
     }
@@ -263,14 +272,6 @@ impl Lessor<'_> {
         let public_url = self.routing.public_url.as_deref()?;
         Some(link::make(purpose, public_url, self.link_key, notification.id, self.now))
     }
-}
-
-/// To an outage that is over, the next one of the line that goes on: nobody is to be told that all is well then.
-fn add_again(connection: &Connection, incident: &mut Incident) -> rusqlite::Result<()> {
-    if incident.closed_at.is_some() && incident.reason.is_outage() {
-        incident.again = line::open(connection, &incident.source, &incident.instance.id)?;
-    }
-    Ok(())
 }
 
 /// Whether somebody has taken an outage that goes on.

@@ -70,14 +70,23 @@ fn over(connection: &Connection, incident: i64) -> rusqlite::Result<Option<(Time
     connection.prepare_cached(query)?.query_row([incident], read).optional()
 }
 
-/// The outage that a line is in.
-pub(super) fn open(connection: &Connection, source: &str, instance: &str) -> rusqlite::Result<Option<Again>> {
+/// The outage that an incident's line is in now, if a person was told of that or is told now: who is not, does not hear of
+/// its end either.
+pub(super) fn again(
+    connection: &Connection,
+    incident: &Incident,
+    (sink, recipient): (&str, &str),
+    now: Timestamp,
+) -> rusqlite::Result<Option<Again>> {
     let query = "SELECT incident.id, incident.reason, incident.opened_at \
-                 FROM line JOIN incident ON incident.id = line.incident WHERE line.source = ? AND line.instance = ?";
+                 FROM line JOIN incident ON incident.id = line.incident WHERE line.source = ? AND line.instance = ? \
+                 AND EXISTS (SELECT 1 FROM notification WHERE incident = line.incident AND sink = ? AND recipient = ? \
+                     AND (state = 'delivered' OR (state = 'pending' AND (held_by IS NULL OR due_at <= ?))))";
     let read = |row: &Row<'_>| {
         Ok(Again { incident: row.get(0)?, reason: row::reason(row, 1)?, opened_at: from_millis(row.get(2)?) })
     };
-    connection.prepare_cached(query)?.query_row([source, instance], read).optional()
+    let values = params![incident.source, incident.instance.id, sink, recipient, now.as_millisecond()];
+    connection.prepare_cached(query)?.query_row(values, read).optional()
 }
 
 /// What is known of the line from now on.

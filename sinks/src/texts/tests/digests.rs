@@ -230,7 +230,9 @@ fn a_line_that_is_down_again_is_not_called_back() {
     let text = english.text(&digest);
     assert!(text.contains("1 line is disconnected from WhatsApp: 1 needs a new QR code."), "{text}");
     assert!(
-        text.contains("was back at 2026-11-23 14:09 UTC, after 7 min, down again since 2026-11-23 14:09 UTC"),
+        text.contains(
+            "was back at 2026-11-23 14:09 UTC, after 7 min, down again since 2026-11-23 14:09 UTC, incident 40"
+        ),
         "{text}"
     );
     assert!(portuguese.text(&digest).contains("fora do ar de novo desde 23/11/2026 14:09 UTC"));

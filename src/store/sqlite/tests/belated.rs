@@ -47,6 +47,20 @@ async fn good_news_that_is_late_says_that_the_line_is_down_again() {
     assert_eq!((late.notification.kind, late.notification.incident.again), (Kind::Resolved, Some(again)));
 }
 
+/// Within the hold of the newer outage, or where it is somebody else's, it is not told of: nor would its end be.
+#[tokio::test]
+async fn who_is_not_told_of_the_newer_outage_is_told_that_the_line_is_back() {
+    let patient = Rule { hold: Some(Duration::from_secs(30)), ..rule("all", "{}", &["slack"], false) };
+    let life = Life::by(patient);
+    life.down(0).await;
+    assert_eq!(life.deliver_all("slack", 30).await, [Kind::Down]);
+    life.up(40).await;
+    life.down(41).await;
+    assert_eq!(told(&life, 42).await, [(1, None)]);
+    life.up(50).await;
+    assert_eq!(life.deliver_all("slack", 100).await, []);
+}
+
 #[tokio::test]
 async fn what_is_amiss_besides_is_over_although_the_line_is_down() {
     let life = Life::with(&["slack"]);
