@@ -7,6 +7,7 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 use linedown_sinks::Reason;
 use tokio::sync::watch;
+use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep};
 
 use super::auditor::Auditor;
@@ -73,6 +74,13 @@ impl House {
         panic!("{reason:?} is never open of {expected:?} alone");
     }
 
+    /// Somebody who asks by orders that may change, until told to stop.
+    fn patrol(&self, orders: Orders) -> (JoinHandle<()>, watch::Sender<Orders>, watch::Sender<bool>) {
+        let ((sender, receiver), (stop, stopped)) = (watch::channel(orders), watch::channel(false));
+        let patrol = Patrol::new("z-api".into(), Arc::clone(&self.hook), receiver, stopped);
+        (tokio::spawn(patrol.run()), sender, stop)
+    }
+
     /// Has the store fail until what is answered is called.
     fn fail(&self) -> impl FnOnce() + use<> {
         let other = rusqlite::Connection::open(&self.path).unwrap();
@@ -98,9 +106,7 @@ async fn a_store_that_fails_at_the_start_is_asked_again_what_was_told() {
     let house = House::new();
     house.begin(Reason::GatewayUnreachable, "127.0.0.1").await;
     let mend = house.fail();
-    let (_sender, receiver) = watch::channel(orders(&["A"], None));
-    let (stop, stopped) = watch::channel(false);
-    let patrol = tokio::spawn(Patrol::new("z-api".into(), Arc::clone(&house.hook), receiver, stopped).run());
+    let (patrol, _sender, stop) = house.patrol(orders(&["A"], None));
     assert!(!house.works().await);
     mend();
     house.wait_until_open(Reason::GatewayUnreachable, &[]).await;
@@ -112,9 +118,7 @@ async fn a_store_that_fails_at_the_start_is_asked_again_what_was_told() {
 async fn a_store_that_fails_when_nobody_asks_any_more_is_told_again_that_the_trouble_is_over() {
     let house = House::new();
     house.begin(Reason::GatewayUnreachable, "127.0.0.1").await;
-    let (sender, receiver) = watch::channel(orders(&["A"], Some(MINUTE)));
-    let (stop, stopped) = watch::channel(false);
-    let patrol = tokio::spawn(Patrol::new("z-api".into(), Arc::clone(&house.hook), receiver, stopped).run());
+    let (patrol, sender, stop) = house.patrol(orders(&["A"], Some(MINUTE)));
     assert!(house.works().await, "the patrol knows what was told");
     let mend = house.fail();
     sender.send_replace(orders(&["A"], None));
@@ -143,10 +147,8 @@ async fn a_store_that_fails_when_nobody_audits_any_more_is_told_again_that_all_i
 #[tokio::test(start_paused = true)]
 async fn a_gateway_that_is_silent_for_long_is_one_trouble_until_nobody_asks_it() {
     let house = House::new();
-    let (sender, receiver) = watch::channel(orders(&["A", "B", "C"], Some(MINUTE)));
-    let (stop, stopped) = watch::channel(false);
     let begun = Instant::now();
-    let patrol = tokio::spawn(Patrol::new("z-api".into(), Arc::clone(&house.hook), receiver, stopped).run());
+    let (patrol, sender, stop) = house.patrol(orders(&["A", "B", "C"], Some(MINUTE)));
 
     let unreachable = Reason::GatewayUnreachable;
     house.wait_until_open(unreachable, &["127.0.0.1"]).await;

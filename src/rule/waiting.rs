@@ -63,16 +63,16 @@ impl Routing {
         self.owed(incident).into_iter().filter(|owed| !is_step(owed) || !is_had(owed)).collect()
     }
 
-    /// Of news to all who know of an incident, what need not be told: whoever stands in for a sink that has left the
-    /// config hears it themselves.
+    /// News to all who know of an incident, and what of it need not be told: whoever stands in for a sink that has left
+    /// the config hears it themselves.
     #[must_use]
-    pub fn without_echoes(&self, news: Vec<Owed>) -> Vec<Owed> {
+    pub fn without_echoes(&self, news: &[Owed]) -> (Vec<Owed>, Vec<Owed>) {
         let hears = |sink: &str| news.iter().any(|owed| owed.sink == sink);
         let is_echo = |owed: &Owed| {
             !self.sinks.contains_key(&owed.sink) && self.next_sink(&owed.sink, &[]).is_some_and(|sink| hears(&sink))
         };
-        let echoes: Vec<bool> = news.iter().map(is_echo).collect();
-        news.into_iter().zip(echoes).filter(|(_, is_echo)| !is_echo).map(|(owed, _)| owed).collect()
+        let (echoes, news) = news.iter().cloned().partition(is_echo);
+        (news, echoes)
     }
 }
 
@@ -198,7 +198,7 @@ mod tests {
             (&["gone", "mail"], &["gone", "mail"]),
             (&["gone"], &["gone"]),
         ] {
-            let told: Vec<String> = routing.without_echoes(news(sinks)).into_iter().map(|owed| owed.sink).collect();
+            let told: Vec<String> = routing.without_echoes(&news(sinks)).0.into_iter().map(|owed| owed.sink).collect();
             assert_eq!(told, left, "`log` comes first by name");
         }
     }

@@ -122,7 +122,12 @@ pub(super) fn changed(
         let kind = person.news(row::state(incident))?;
         Some(routing.by_most_urgent(person.owed(sink, recipient, kind), incident))
     });
-    owed.extend(routing.without_echoes(news.collect()));
+    let (news, echoes) = routing.without_echoes(&news.collect::<Vec<_>>());
+    for echo in echoes {
+        let id = notification::add(connection, incident.id, &echo, None, now)?;
+        notification::withdraw(connection, id, HEARD_OTHERWISE, now)?;
+    }
+    owed.extend(news);
     Ok(owed)
 }
 
@@ -150,6 +155,9 @@ fn came_to_nothing(owed: &Owed, incident: &Incident) -> bool {
         && owed.held_by.is_some()
         && incident.closed_at.is_some_and(|closed_at| closed_at < owed.due_at)
 }
+
+/// What is withdrawn for this was owed to a sink that has left the config.
+const HEARD_OTHERWISE: &str = "the sink has left the config, and who stands in for it hears this themselves";
 
 /// What is withdrawn for this is told in the tally of a line that flaps.
 const KEPT_QUIET: &str = "the line is flapping: this outage is told in the tally";

@@ -238,6 +238,10 @@ async fn who_stands_in_for_a_sink_that_is_gone_hears_the_end_once() {
     life.up(20).await;
     assert_eq!(life.lease("slack", 20).await.len(), 0);
     assert_eq!(life.deliver_all("log", 20).await, [Kind::Resolved]);
+    let echoes =
+        DeliveryQuery { sink: Some("slack".into()), state: Some("withdrawn".into()), ..DeliveryQuery::default() };
+    let left_out = life.store.deliveries(echoes).await.unwrap();
+    assert_eq!(left_out.iter().map(|row| row.kind.as_str()).collect::<Vec<_>>(), ["resolved"], "to be found");
 
     let nobody_else_knows = Life::by(all());
     nobody_else_knows.dropped(0).await;
