@@ -111,6 +111,8 @@ fn a_long_life_under_load_and_faults_uses_no_more_than_a_short_one() {
             }
             if begun.elapsed() > life / LOOKS * u32::try_from(looks.len()).expect("they are few") {
                 looks.push(Use::of(&service, &gateway));
+                // Only the clock on the wall is in haste: what is forgotten hourly is so at a reload, too.
+                service.hup();
             }
             thread::sleep(Duration::from_millis(20));
             assert!(service.ended().is_none(), "it ended: {}", service.end_of_log());
@@ -122,7 +124,7 @@ fn a_long_life_under_load_and_faults_uses_no_more_than_a_short_one() {
     let third = looks.len() / 3;
     let (early, late) = (Use::most(&looks[third..2 * third]), Use::most(&looks[2 * third..]));
     let more = if kills.is_some() { MORE } else { MORE_IN_SHORT };
-    assert!(late.webhooks > early.webhooks + 50, "hardly anything was taken: {early:?} {late:?}");
+    assert!(late.webhooks > early.webhooks + 10, "hardly anything was taken: {early:?} {late:?}");
     assert!(late.kilobytes < early.kilobytes + more, "memory grows: {early:?} {late:?}");
     assert!(late.files < early.files + 40, "files are left open: {early:?} {late:?}");
     assert!(late.threads < early.threads + 20, "threads are left: {early:?} {late:?}");
