@@ -57,6 +57,10 @@ use scribe::Observer;
 use silence::Silences;
 use writer::Writer;
 
+/// Most notifications given up or made due in one transaction: a webhook waits for no more than that. (A message that
+/// goes beyond it is retried whole.)
+const AT_ONCE: u16 = 1000;
+
 /// The embedded store, in one file (and SQLite's `-wal` and `-shm` beside it).
 pub struct Sqlite {
     writer: Writer,
@@ -224,7 +228,7 @@ impl Store for Sqlite {
         .collect();
         let mut retried = Retried::default();
         while !rest.is_empty() {
-            let ids: Vec<i64> = rest.iter().copied().take(retry::AT_ONCE).collect();
+            let ids: Vec<i64> = rest.iter().copied().take(AT_ONCE.into()).collect();
             let step = ids.clone();
             match self.writer.write(move |connection| retry::retry(connection, &step, now)).await {
                 Ok((looked_at, step)) => {
@@ -283,7 +287,7 @@ impl Store for Sqlite {
     async fn hold_again(&self, now: Timestamp, routing: Arc<Routing>) -> Result<BTreeSet<String>, StoreError> {
         let held = self.read(waiting::in_quiet_hours).await?;
         let mut sinks = BTreeSet::new();
-        for step in held.chunks(retry::AT_ONCE) {
+        for step in held.chunks(AT_ONCE.into()) {
             let (step, routing, silences) = (step.to_vec(), Arc::clone(&routing), Arc::clone(&self.silences));
             let work = move |connection: &Connection| {
                 let basis = Basis { routing: &routing, silences: &silences, now };

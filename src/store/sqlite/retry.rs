@@ -4,11 +4,8 @@ use jiff::Timestamp;
 use rusqlite::{Connection, params};
 
 use super::super::Retried;
-use super::row;
+use super::{AT_ONCE, row};
 use crate::rule::timing::{QUIET_HOURS, SILENCE};
-
-/// How many are made due in one go, before no further message is.
-pub(super) const AT_ONCE: usize = 1000;
 
 /// The notifications that were given up, of one sink or of all.
 pub(super) fn dead(connection: &Connection, sink: Option<&str>) -> rusqlite::Result<Vec<i64>> {
@@ -38,7 +35,7 @@ pub(super) fn retry(connection: &Connection, ids: &[i64], now: Timestamp) -> rus
     let mut retried = Retried::default();
     let mut looked_at = 0;
     for id in ids {
-        if retried.notifications.len() >= AT_ONCE {
+        if retried.notifications.len() >= usize::from(AT_ONCE) {
             break;
         }
         looked_at += 1;

@@ -8,11 +8,8 @@ use linedown_sinks::{Incident, Kind};
 use rusqlite::{Connection, params};
 
 use super::super::{Outcome, Settled, Settlement};
-use super::{notification, people, row};
+use super::{AT_ONCE, notification, people, row};
 use crate::rule::{Owed, Routing};
-
-/// Most notifications given up or made due in one go.
-pub(super) const AT_ONCE: u32 = 1000;
 
 pub(super) fn settle(connection: &Connection, settlement: &Settlement, routing: &Routing) -> rusqlite::Result<Settled> {
     let mut settled = Settled::default();

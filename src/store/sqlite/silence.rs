@@ -10,8 +10,7 @@ use rusqlite::{Connection, Row, params};
 
 use super::super::view::{MOST, SilenceRow};
 use super::look::bounded;
-use super::row;
-use super::settle::AT_ONCE;
+use super::{AT_ONCE, row};
 use crate::clock::from_millis;
 use crate::rule::matcher::Matcher;
 use crate::rule::timing::{SILENCE, Silence};

@@ -1,5 +1,7 @@
 //! What a person sends again.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
+
 use super::timing::to_slack;
 use super::*;
 use crate::rule::Rule;
@@ -134,4 +136,61 @@ async fn nobody_is_asked_for_again_who_takes_what_somebody_has_taken() {
     life.settle(&reminder, 11, dead()).await;
     life.store.acknowledge(1, "ana", "a test", from_millis(12_000)).await.unwrap();
     assert_eq!(life.retry(Which::These(reminder.covers), 13).await, [0; 0]);
+}
+
+#[tokio::test]
+async fn a_dead_letter_can_be_sent_again() {
+    let life = Life::with(&["slack"]);
+    life.down(1).await;
+    let due = life.lease("slack", 2).await;
+    life.settle(&due[0], 3, dead()).await;
+    let id = due[0].notification.id;
+    let retried = life.store.retry(Which::Dead { sink: Some("slack".into()) }, from_millis(50_000)).await.unwrap();
+    assert_eq!(retried.notifications, BTreeSet::from([id]));
+    let due = life.lease("slack", 50).await;
+    assert_eq!((due[0].notification.id, due[0].owed_at), (id, from_millis(50_000)));
+    assert_eq!(life.store.retry(Which::These(vec![id, 999]), from_millis(51_000)).await.unwrap(), Retried::default());
+}
+
+/// A write that everything else would have to wait for is many that it need not.
+#[tokio::test]
+async fn what_a_person_sets_free_is_set_free_in_steps() {
+    const MANY: usize = 2500;
+    let folder = tempfile::tempdir().unwrap();
+    let commits = Arc::new(AtomicUsize::new(0));
+    let counted = Arc::clone(&commits);
+    let counted = move |_| _ = counted.fetch_add(1, Ordering::SeqCst);
+    let store = Sqlite::observed(&folder.path().join("x.db"), counted).unwrap();
+    let life = Life { folder, store, routing: Arc::new(routing(vec![rule("all", "{}", &["slack"], false)])) };
+    life.down(1).await;
+    for (sink, copies) in [("slack", MANY - 1), ("log", 1)] {
+        let copy = format!(
+            "INSERT INTO notification (incident, rule, sink, recipient, kind, wants_resolved, state, created_at, owed_at, due_at, grouping, class) \
+             SELECT incident, rule, '{sink}', '', kind, wants_resolved, 'pending', created_at, owed_at, due_at, grouping, class \
+             FROM notification, generate_series LIMIT {copies}"
+        );
+        let series =
+            "WITH RECURSIVE generate_series (value) AS (SELECT 1 UNION ALL SELECT value + 1 FROM generate_series) ";
+        life.store.writer.write(move |connection| connection.execute_batch(&format!("{series}{copy}"))).await.unwrap();
+    }
+    let set_all = async |set: &'static str| {
+        let set = format!("UPDATE notification SET {set}");
+        life.store.writer.write(move |connection| connection.execute(&set, [])).await.unwrap()
+    };
+    let in_steps = |before: usize| (3..=4).contains(&(commits.load(Ordering::SeqCst) - before));
+
+    assert_eq!(set_all("state = 'dead'").await, MANY + 1);
+    let before = commits.load(Ordering::SeqCst);
+    let all = Which::Dead { sink: None };
+    let retried = life.store.retry(all, from_millis(50_000)).await.unwrap();
+    assert_eq!((retried.notifications.len(), retried.sinks.len()), (MANY + 1, 2));
+    assert!(in_steps(before), "{}", commits.load(Ordering::SeqCst) - before);
+
+    let silence = life.silence("{}", 0, 1000).await;
+    assert_eq!((silence, set_all("held_by = 'silence 1', due_at = 1000000").await), (1, MANY + 1));
+    let before = commits.load(Ordering::SeqCst);
+    assert_eq!(life.store.end_silence(silence, from_millis(60_000)).await.unwrap().unwrap().len(), 2);
+    assert!(in_steps(before), "{}", commits.load(Ordering::SeqCst) - before);
+    let held = life.store.deliveries(DeliveryQuery { limit: Some(10_000), ..DeliveryQuery::default() }).await.unwrap();
+    assert!(held.iter().all(|delivery| delivery.due_at == Some(from_millis(60_000))));
 }
