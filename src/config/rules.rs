@@ -99,6 +99,7 @@ pub(super) fn read(elements: &[Element], known: &Known<'_>, reader: &mut Reader<
         }
     }
     warn_of_names(&rules, reader);
+    warn_of_haste(&rules, reader);
     // A rule with a mistake in it may look as if it took everything.
     if reader.errors() == errors {
         warn_of_order(&rules, reader);
@@ -286,6 +287,22 @@ fn warn_of_names(rules: &[(usize, Rule)], reader: &mut Reader<'_>) {
             let what = format!("another rule is called {:?} as well", rule.name);
             let hint = "`linedown explain` and `linedown incident` name rules: make it unique";
             reader.note(Problem::warning(Path(vec!["rules".into(), (*index).into(), "name".into()]), what).hint(hint));
+        }
+    }
+}
+
+/// Warns of escalations that come before what they escalate.
+fn warn_of_haste(rules: &[(usize, Rule)], reader: &mut Reader<'_>) {
+    for (index, rule) in rules {
+        let Some(hold) = rule.hold else { continue };
+        for (step, _) in rule.escalate.iter().enumerate().filter(|(_, step)| step.after <= hold) {
+            let path = Path(vec!["rules".into(), (*index).into(), "escalate".into(), step.into(), "after".into()]);
+            let what = format!(
+                "who is asked for here hears no later than `notify`, which `hold` keeps waiting for {}",
+                Period(hold)
+            );
+            let hint = "both count from when the line went down: make `after` longer than `hold`";
+            reader.note(Problem::warning(path, what).hint(hint));
         }
     }
 }

@@ -408,6 +408,11 @@ const MISTAKES: &[(&str, &str, &str)] = &[
     ("[[quiet]]\nfrom = '22:00'\nto = '07:00'\ndays = ['mon', 'dom']", "4:16 `dom` is no day", ""),
     ("[quiet]\nfrom = '22:00'", "1:1 `quiet` must be a list", "write [[quiet]]"),
     ("[[rules]]\nnotify = ['console']\nhold = 60", "3:8 a duration without a unit", "add one of"),
+    (
+        "[[rules]]\nnotify = ['console']\nhold = '20m'\ncontinue = true\nescalate = [{ after = '15m', notify = ['console'] }]",
+        "warning 5:23 who is asked for here hears no later than `notify`, which `hold` keeps waiting for 20m",
+        "both count from when the line went down",
+    ),
 ];
 
 #[test]
