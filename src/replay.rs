@@ -127,7 +127,7 @@ impl Life {
         let opened = self.lived.outages.entry(incident).or_insert_with(|| Outage {
             incident: past.incident,
             instance: event.instance.clone(),
-            name: self.routing.instance(&event.instance, None).name,
+            name: self.routing.instance(&event.source, &event.instance, None).name,
             opened_at: event.at,
             closed_at: None,
         });

@@ -128,7 +128,7 @@ fn explain(event: Option<Event>, routing: &Routing) -> Explanation {
         return nobody(None, "a type that is none of ours: it is answered with 200, dropped and counted");
     };
     let changed = Line::default().step(&event);
-    let instance = routing.instance(&event.instance, event.phone.clone());
+    let instance = routing.instance(&event.source, &event.instance, event.phone.clone());
     // Rules see the whole number, people do not.
     let event = Event { phone: instance.masked_phone(), ..event };
     if changed != Change::Opened {

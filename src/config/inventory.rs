@@ -77,6 +77,8 @@ pub(super) fn read(instances: &Instances, sources: &[&str], path: &Path, reader:
         let Some(Keys { name, labels, source, token }) = read_keys(id, &instances.value(said), &path, reader) else {
             continue;
         };
+        check_bounds(name.as_deref(), &labels, &path, reader);
+        inventory.lines.push(id, name.as_deref(), source.as_deref(), &labels);
         if let Some(value) = token.and_then(|secret| read_token(&secret, &path, &mut told, reader)) {
             inventory.tokens.insert(id.to_owned(), Token { source, value });
         } else if let Some(source) = source.filter(|source| !sources.contains(&source.as_str())) {
@@ -86,8 +88,6 @@ pub(super) fn read(instances: &Instances, sources: &[&str], path: &Path, reader:
             problem.expected = (!sources.is_empty()).then(|| some_of(sources));
             reader.note(problem.unless(source));
         }
-        check_bounds(name.as_deref(), &labels, &path, reader);
-        inventory.lines.push(id, name.as_deref(), &labels);
     }
     warn_of_duplicates(&inventory.lines, path, reader);
     inventory

@@ -168,7 +168,7 @@ impl Auditor {
             return self.lacks.leave(|_| true).await;
         }
         let routing = self.hook.routing.load_full();
-        let lacked = match fleet.strangers(|instance| routing.inventory.contains(instance)).await {
+        let lacked = match fleet.strangers(|instance| routing.inventory.contains(&self.name, instance)).await {
             Ok(lacked) => lacked,
             Err(failure) => {
                 let hint = failure.hint();

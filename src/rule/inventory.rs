@@ -7,7 +7,7 @@ use crate::packed::Packed;
 /// The lines that have a name or labels, by identifier.
 #[derive(Clone, Debug, Default)]
 pub struct Inventory {
-    /// Of each its identifier, its name, and keys and values of its labels; ordered by identifier.
+    /// Of each its identifier, its name, its source, and keys and values of its labels; ordered by identifier.
     lines: Packed,
     /// Of each whether its gateway can be asked about it.
     asked: Vec<bool>,
@@ -19,6 +19,8 @@ pub struct Entry<'i> {
     pub id: &'i str,
     /// Its name, for people.
     pub name: Option<&'i str>,
+    /// The source it is for; of any if there is none.
+    pub source: Option<&'i str>,
     /// Whether its gateway can be asked about it.
     pub is_asked: bool,
     inventory: &'i Inventory,
@@ -26,11 +28,11 @@ pub struct Entry<'i> {
 }
 
 impl Inventory {
-    /// Adds a line. Its identifier must come after those of the lines before. An empty name is none.
-    pub fn push(&mut self, id: &str, name: Option<&str>, labels: &BTreeMap<String, String>) {
+    /// Adds a line, of one source or of any. Its identifier must come after those of the lines before. An empty name is none.
+    pub fn push(&mut self, id: &str, name: Option<&str>, source: Option<&str>, labels: &BTreeMap<String, String>) {
         debug_assert!(self.asked.is_empty() || self.lines.first(self.asked.len() - 1) < id, "{id} is out of order");
         let labels = labels.iter().flat_map(|(key, value)| [key.as_str(), value.as_str()]);
-        self.lines.push([id, name.unwrap_or_default()].into_iter().chain(labels));
+        self.lines.push([id, name.unwrap_or_default(), source.unwrap_or_default()].into_iter().chain(labels));
         self.asked.push(false);
     }
 
@@ -51,14 +53,14 @@ impl Inventory {
         self.asked.is_empty()
     }
 
-    /// What is known of a line.
-    pub fn get(&self, id: &str) -> Option<Entry<'_>> {
-        self.number(id).map(|number| self.entry(number))
+    /// What is known of a source's line.
+    pub fn get(&self, source: &str, id: &str) -> Option<Entry<'_>> {
+        self.number(id).map(|number| self.entry(number)).filter(|entry| entry.source.is_none_or(|of| of == source))
     }
 
-    /// Whether it has a line.
-    pub fn contains(&self, id: &str) -> bool {
-        self.number(id).is_some()
+    /// Whether it has a source's line.
+    pub fn contains(&self, source: &str, id: &str) -> bool {
+        self.get(source, id).is_some()
     }
 
     /// All lines, by identifier.
@@ -69,8 +71,9 @@ impl Inventory {
     fn entry(&self, number: usize) -> Entry<'_> {
         let mut texts = self.lines.get(number);
         let id = texts.next().unwrap_or_default();
-        let name = texts.next().filter(|name| !name.is_empty());
-        Entry { id, name, is_asked: self.asked[number], inventory: self, number }
+        let mut text = || texts.next().filter(|text| !text.is_empty());
+        let (name, source) = (text(), text());
+        Entry { id, name, source, is_asked: self.asked[number], inventory: self, number }
     }
 
     fn number(&self, id: &str) -> Option<usize> {
@@ -90,7 +93,7 @@ impl Inventory {
 impl<'i> Entry<'i> {
     /// Its labels, for rules and templates.
     pub fn labels(&self) -> impl Iterator<Item = (&'i str, &'i str)> + use<'i> {
-        let mut texts = self.inventory.lines.get(self.number).skip(2);
+        let mut texts = self.inventory.lines.get(self.number).skip(3);
         std::iter::from_fn(move || Some((texts.next()?, texts.next()?)))
     }
 }
@@ -103,13 +106,13 @@ mod tests {
     fn each_line_is_found_with_what_is_known_of_it() {
         let labels = |pairs: &[(&str, &str)]| pairs.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
         let mut inventory = Inventory::default();
-        inventory.push("A", Some("Loja"), &labels(&[("city", ""), ("tier", "gold")]));
-        inventory.push("AB", None, &labels(&[]));
-        inventory.push("a", Some(""), &labels(&[("tier", "silver")]));
+        inventory.push("A", Some("Loja"), None, &labels(&[("city", ""), ("tier", "gold")]));
+        inventory.push("AB", None, Some("z2"), &labels(&[]));
+        inventory.push("a", Some(""), Some("z2"), &labels(&[("tier", "silver")]));
         inventory.ask("AB");
         inventory.ask("of no line");
         let known = |id: &str| {
-            let entry = inventory.get(id)?;
+            let entry = inventory.get("z2", id)?;
             assert_eq!(entry.id, id);
             Some((entry.name, entry.is_asked, entry.labels().collect::<Vec<_>>()))
         };
@@ -117,6 +120,11 @@ mod tests {
         assert_eq!(known("AB"), Some((None, true, vec![])));
         assert_eq!(known("a"), Some((None, false, vec![("tier", "silver")])));
         assert!([known(""), known("AA"), known("B"), known("b")].iter().all(Option::is_none));
+        assert_eq!(
+            ["A", "AB", "a"].map(|id| inventory.contains("z-api", id)),
+            [true, false, false],
+            "those of another"
+        );
         assert_eq!(inventory.iter().map(|entry| entry.id).collect::<Vec<_>>(), ["A", "AB", "a"]);
         assert!(inventory.len() == 3 && !inventory.is_empty());
     }

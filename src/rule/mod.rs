@@ -178,9 +178,9 @@ impl Routing {
         self.sinks.get(sink).map_or(self.language, |target| target.language)
     }
 
-    /// The line with what the inventory knows of it.
-    pub fn instance(&self, id: &str, phone: Option<String>) -> Instance {
-        let entry = self.inventory.get(id);
+    /// A source's line with what the inventory knows of it.
+    pub fn instance(&self, source: &str, id: &str, phone: Option<String>) -> Instance {
+        let entry = self.inventory.get(source, id);
         let name = entry.as_ref().and_then(|entry| entry.name).map(str::to_owned);
         let labels = entry.iter().flat_map(Entry::labels).map(|(key, value)| (key.to_owned(), value.to_owned()));
         Instance { id: id.to_owned(), name, phone, labels: labels.collect() }
@@ -193,7 +193,7 @@ impl Routing {
 
     /// Whether an incident's gateway can be asked about its line.
     pub fn is_asked(&self, incident: &Incident) -> bool {
-        self.inventory.get(&incident.instance.id).is_some_and(|entry| entry.is_asked)
+        self.inventory.get(&incident.source, &incident.instance.id).is_some_and(|entry| entry.is_asked)
     }
 
     /// What each rule says to an incident, in order, down to the one that ends the reading.

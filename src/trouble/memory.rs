@@ -62,7 +62,7 @@ impl Memory {
         let incident = Incident {
             error: Some(why.to_owned()),
             found: true,
-            ..Incident::of(SOURCE, routing.instance(name, None), *reason, opened_at)
+            ..Incident::of(SOURCE, routing.instance(SOURCE, name, None), *reason, opened_at)
         };
         let mut owed = routing.owed(&incident);
         owed.retain(|owed| owed.kind == Kind::Down);

@@ -121,7 +121,7 @@ async fn one(fleet: &Fleet, addresses: Option<&Addresses>, line: &Line, fix: boo
 
 /// The partner's instances that the inventory lacks.
 async fn strangers(source: &Source<'_>, fleet: &Fleet, addresses: Option<&Addresses>) -> Vec<Row> {
-    let known = |instance: &str| source.config.routing.inventory.contains(instance);
+    let known = |instance: &str| source.config.routing.inventory.contains(source.name, instance);
     let members = match fleet.strangers(known).await {
         Ok(members) => members,
         Err(failure) => {

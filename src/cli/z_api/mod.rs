@@ -103,17 +103,15 @@ impl<'c> Source<'c> {
 
     /// What the inventory calls an instance.
     fn title(&self, instance: &str) -> Option<&'c str> {
-        self.config.routing.inventory.get(instance)?.name
+        self.config.routing.inventory.get(self.name, instance)?.name
     }
 
-    /// The instances that nothing can be asked about, in order. Of several sources nobody can say whose they are, so
-    /// the first has them.
+    /// The instances that nothing can be asked about, in order. Where several sources are looked at, the first has those
+    /// that may be any's.
     fn without_token(&self, all: &[Self]) -> Vec<&'c str> {
-        if all.first().is_none_or(|first| first.name != self.name) {
-            return Vec::new();
-        }
-        let inventory = self.config.routing.inventory.iter();
-        inventory.filter(|entry| !entry.is_asked).map(|entry| entry.id).collect()
+        let is_first = all.first().is_some_and(|first| first.name == self.name);
+        let inventory = self.config.routing.inventory.iter().filter(|entry| !entry.is_asked);
+        inventory.filter(|entry| entry.source.map_or(is_first, |of| of == self.name)).map(|entry| entry.id).collect()
     }
 }
 

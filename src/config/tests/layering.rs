@@ -28,7 +28,7 @@ fn the_environment_wins_with_texts_numbers_truth_values_and_lists() {
         .variable("LINEDOWN__INSTANCES__39ECB__LABELS__TIER", "gold");
     let config = folder.config();
     assert_eq!(config.store.keep.as_secs(), 3 * 24 * 60 * 60);
-    let entry = config.routing.inventory.get("39ECB").unwrap();
+    let entry = config.routing.inventory.get("z-api", "39ECB").unwrap();
     assert_eq!((entry.name, entry.labels().collect::<Vec<_>>()), (Some("x"), vec![("tier", "gold")]));
     assert!(config.routing.sinks.contains_key("my-toy") && config.routing.sinks.len() == 2);
 }
@@ -71,7 +71,7 @@ fn a_later_layer_has_a_secret_or_tls_in_another_form() {
         .variable("LINEDOWN__INSTANCES__A__TOKEN__FILE", &secret);
     let config = folder.config();
     assert_eq!(secrecy::ExposeSecret::expose_secret(&config.sources["w"].secret), "0123456789abcdef0123");
-    let entry = config.routing.inventory.get("A").unwrap();
+    let entry = config.routing.inventory.get("z-api", "A").unwrap();
     assert_eq!(entry.labels().collect::<Vec<_>>(), [("env", "prod"), ("file", "x")]);
     assert!(matches!(config.server.tls, Some(Tls::Acme(_))));
     let folder = folder.variable("LINEDOWN__SINKS__FILE__PASSWORD__CREDENTIAL", "p");
@@ -99,9 +99,12 @@ fn an_instance_that_only_a_variable_names_keeps_its_case() {
         .variable("LINEDOWN__INSTANCES__39ECb__LABELS__TIER", "gold")
         .variable("LINEDOWN__INSTANCES__AB__NAME", "y");
     let config = folder.config();
-    let entry = config.routing.inventory.get("39ECb").unwrap();
+    let entry = config.routing.inventory.get("z-api", "39ECb").unwrap();
     assert_eq!((entry.name, entry.labels().collect::<Vec<_>>()), (Some("Zed"), vec![("tier", "gold")]));
-    assert_eq!((config.routing.inventory.get("aB").unwrap().name, config.routing.inventory.len()), (Some("y"), 2));
+    assert_eq!(
+        (config.routing.inventory.get("z-api", "aB").unwrap().name, config.routing.inventory.len()),
+        (Some("y"), 2)
+    );
 }
 
 #[test]
@@ -187,7 +190,7 @@ fn keys_keep_their_case() {
         "[instances.39ECB]\nname = 'A'\n[instances.\"instance.id\"]\nname = 'B'\n[instances.39ecb]\nname = 'C'",
     );
     let config = folder.config();
-    let name = |id: &str| config.routing.inventory.get(id).unwrap().name.unwrap();
+    let name = |id: &str| config.routing.inventory.get("z-api", id).unwrap().name.unwrap();
     assert_eq!([name("39ECB"), name("instance.id"), name("39ecb")], ["A", "B", "C"]);
 }
 
@@ -239,7 +242,7 @@ fn a_large_inventory_says_what_is_written_wherever_that_stands() {
     let apart = format!("[instances.A]\nname = 'A'\n{}[instances.A.labels]\nx = 'y'\n", fleet(5_000));
     let config = Folder::with(&apart).write("conf.d/z.toml", more).config();
     let inventory = &config.routing.inventory;
-    let labels = |id: &str| inventory.get(id).unwrap().labels().collect::<Vec<_>>();
+    let labels = |id: &str| inventory.get("z-api", id).unwrap().labels().collect::<Vec<_>>();
     assert_eq!(labels("39ECB00000000"), [("customer", "acme0"), ("tier", "gold")]);
     assert_eq!(labels("39ECB00004999"), [("customer", "acme499")]);
     assert_eq!((labels("A"), inventory.len()), (vec![("x", "y")], 5_001));

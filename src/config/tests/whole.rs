@@ -1,6 +1,7 @@
-use linedown_sinks::Limits;
+use linedown_sinks::{Incident, Limits, Reason};
 
 use super::*;
+use crate::clock;
 use crate::rule::Retry;
 
 /// The complete example of the contract with users.
@@ -81,12 +82,30 @@ fn the_example_of_the_contract_is_accepted() {
     assert_eq!(config.store.path, FilePath::new("/var/lib/linedown/linedown.db"));
     assert_eq!(config.routing.sinks["ops-slack"].retry, Retry::default());
     assert_eq!(config.routing.sinks["ops-slack"].fallback.as_deref(), Some("ops-email"));
-    let entry = config.routing.inventory.get("39ECB202B157D11E37905AE607963117").unwrap();
+    let entry = config.routing.inventory.get("z-api", "39ECB202B157D11E37905AE607963117").unwrap();
     assert!(entry.labels().any(|label| label == ("tier", "gold")));
     let rules: Vec<(&str, bool, usize)> =
         config.routing.rules.iter().map(|rule| (rule.name.as_str(), rule.goes_on, rule.sinks().count())).collect();
     assert_eq!(rules, [("banned numbers", true, 2), ("gold customers", false, 2), ("everything else", false, 1)]);
     assert!(!config.lacks_credentials);
+}
+
+#[test]
+fn an_instance_with_a_source_is_known_to_that_source_alone() {
+    let text = "[sources.z2]\ntype = 'z-api'\nsecret = '0123456789abcdef0123'\n[instances.M1]\nsource = 'z2'\ntoken = 'x'\n\
+                name = 'Loja'\nlabels.tier = 'gold'\n[instances.M2]\nname = 'Filial'";
+    let routing = Folder::with(text).load().config.unwrap().routing;
+    for (source, instance, name, labels, is_asked) in [
+        ("z2", "M1", Some("Loja"), 1, true),
+        ("z-api", "M1", None, 0, false),
+        ("z2", "M2", Some("Filial"), 0, false),
+        ("z-api", "M2", Some("Filial"), 0, false),
+    ] {
+        let line = routing.instance(source, instance, None);
+        assert_eq!((line.name.as_deref(), line.labels.len()), (name, labels), "{instance} by {source}");
+        let incident = Incident::of(source, line, Reason::SessionExpired, clock::now());
+        assert_eq!(routing.needs_login(&incident), is_asked, "{instance} by {source}");
+    }
 }
 
 #[test]

@@ -125,7 +125,7 @@ fn insert(
     closed_at: Option<Timestamp>,
     routing: &Routing,
 ) -> rusqlite::Result<Incident> {
-    let instance = routing.instance(&event.instance, event.phone.clone());
+    let instance = routing.instance(&event.source, &event.instance, event.phone.clone());
     let labels = serde_json::to_string(&instance.labels)
         .map_err(|error| rusqlite::Error::ToSqlConversionFailure(error.into()))?;
     let insert = "INSERT INTO incident (source, instance, name, phone, labels, reason, error, opened_at, closed_at, found, previous, heard_at) \

@@ -146,21 +146,22 @@ fn status_names_the_lines_that_nothing_can_be_asked_about() {
         "[sources.second]\ntype = \"z-api\"\nsecret = \"0canary-second-1b2c3d\"\napi = \"{}\"\n",
         gateway.url()
     );
-    let without = "[instances.D]\nname = \"Loja D\"\n";
+    let without = "[instances.D]\nname = \"Loja D\"\n[instances.E]\nsource = \"z-api\"\n";
     let lines = sections(&gateway, &["A"], "").replace("[instances.A]\n", "[instances.A]\nsource = \"z-api\"\n");
     daemon.configure(&format!("{lines}{second}{without}"));
     let (code, rows) = json_of(&daemon, &["z-api", "status"]);
     let states: Vec<(&Value, &Value)> = rows.iter().map(|row| (&row["instance"], &row["state"])).collect();
-    assert_eq!((code, states), (Some(1), vec![(&json!("D"), &json!("unknown")), (&json!("A"), &json!("up"))]));
+    let expected = ["D", "E", "A"].map(|id| (json!(id), json!(if id == "A" { "up" } else { "unknown" })));
+    assert_eq!((code, states), (Some(1), expected.iter().map(|(id, state)| (id, state)).collect()));
     assert!(rows[0]["failure"]["what"].as_str().is_some_and(|what| what.starts_with("no token")), "{rows:?}");
     let ended = daemon.command(&["z-api", "status"]);
-    for words in ["Loja D", "0 down, 1 unknown, 1 up", "hint: add `token`"] {
+    for words in ["Loja D", "0 down, 2 unknown, 1 up", "hint: add `token`"] {
         assert!(ended.out.contains(words), "{words}: {}", ended.out);
     }
     for arguments in [&["z-api", "status", "--source", "second"][..], &["z-api", "audit", "--source", "second"]] {
         let (_, rows) = json_of(&daemon, arguments);
         let lines: Vec<&Value> = rows.iter().map(|row| &row["instance"]).collect();
-        assert_eq!(lines, [&json!("D")], "another source asks about A: {rows:?}");
+        assert_eq!(lines, [&json!("D")], "A and E are another source's: {rows:?}");
     }
 }
 

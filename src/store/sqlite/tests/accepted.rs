@@ -40,6 +40,22 @@ async fn a_time_that_cannot_be_believed_makes_copies_for_an_hour_only() {
 }
 
 #[tokio::test]
+async fn what_is_known_of_another_sources_line_is_not_said_of_this_one() {
+    let mut life = Life::with(&["slack"]);
+    let mut inventory = crate::rule::inventory::Inventory::default();
+    inventory.push("A", Some("Loja"), Some("z2"), &BTreeMap::from([("tier".to_owned(), "gold".to_owned())]));
+    life.routing = Arc::new(Routing { inventory, ..(*life.routing).clone() });
+    for (source, name) in [("z-api", None), ("z2", Some("Loja"))] {
+        let event = Event { source: source.into(), ..Life::event("A", EventKind::Disconnected, Reason::Other, 1) };
+        life.store.accept(event, "{}".into(), Arc::clone(&life.routing)).await.unwrap();
+        let due = life.lease("slack", 1).await.remove(0);
+        let told = &due.notification.incident.instance;
+        assert_eq!((told.name.as_deref(), told.labels.is_empty()), (name, name.is_none()), "{source}");
+        life.settle(&due, 1, Outcome::Delivered("ok".into())).await;
+    }
+}
+
+#[tokio::test]
 async fn requests_at_the_same_time_are_all_answered() {
     let life = Arc::new(Life::with(&["slack"]));
     let requests = (0..500).map(|number| {
