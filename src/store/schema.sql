@@ -13,7 +13,7 @@ CREATE TABLE line (
     up_at INTEGER,
     -- Its latest incident, open or over, which leads to those before it.
     last_incident INTEGER,
-    -- Its latest event, of whatever sort.
+    -- Its latest event.
     last_event INTEGER,
     -- When the latest webhook about it came.
     heard_at INTEGER,

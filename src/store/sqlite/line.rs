@@ -1,7 +1,6 @@
 //! What is known of an event's line before it, and from then on.
 
 use std::borrow::Cow;
-use std::time::Duration;
 
 use jiff::Timestamp;
 use linedown_sinks::{Again, Incident, Reason};
@@ -114,9 +113,8 @@ pub(super) fn remember(
          newest_stamp = ?9 WHERE source = ?1 AND instance = ?2"
     };
     let millis = |time: Option<Timestamp>| time.map(Timestamp::as_millisecond);
-    let key = key(&event.source, event.reason);
     connection.prepare_cached(write)?.execute(params![
-        key,
+        key(&event.source, event.reason),
         event.instance,
         open,
         millis(down_at),
@@ -126,20 +124,12 @@ pub(super) fn remember(
         millis(heard_at),
         event.stamp.max(*newest_stamp),
     ])?;
-    if key != event.source {
-        // What was heard of a line besides outages came after the latest of those as well.
-        let update = "UPDATE line SET last_event = ?3 WHERE source = ?1 AND instance = ?2";
-        connection.prepare_cached(update)?.execute(params![event.source, event.instance, id])?;
-    }
     Ok(())
 }
 
-/// How long the copies of a webhook may be apart whose time value cannot be believed.
-const COPIES: Duration = Duration::from_hours(1);
-
-/// The same webhook, if it came before: same source, instance, kind and time value. A time that cannot be believed
-/// may come from a clock that stands still; such a webhook is the same only if it came just now, or nothing else was
-/// heard of the line since, or else a later outage would be taken for a copy of the last one.
+/// The same webhook, if it came before: same source, instance, kind, words and time value. A time that cannot be believed
+/// may come from a clock that stands still; such a webhook is the same only if nothing else was heard of the line since, by
+/// webhook or by asking, or else a later outage would be taken for a copy of the last one.
 pub(super) fn seen_before(
     connection: &Connection,
     event: &Event,
@@ -147,12 +137,11 @@ pub(super) fn seen_before(
 ) -> rusqlite::Result<Option<(i64, Option<i64>)>> {
     let Some(stamp) = event.stamp.filter(|stamp| Some(*stamp) <= known.newest_stamp) else { return Ok(None) };
     let query = "SELECT id, incident FROM event \
-                 WHERE source = ?1 AND instance = ?2 AND kind = ?3 AND stamp = ?4 \
-                 AND (?5 OR received_at > ?6 OR id = ?7) ORDER BY id DESC LIMIT 1";
+                 WHERE source = ?1 AND instance = ?2 AND kind = ?3 AND reason = ?4 AND error IS ?5 AND stamp = ?6 \
+                 AND id >= ?7 ORDER BY id DESC LIMIT 1";
     let mut statement = connection.prepare_cached(query)?;
-    let believed = event.gateway_at.is_some();
-    let just_now = event.received_at.checked_sub(COPIES).unwrap_or(Timestamp::MIN).as_millisecond();
-    let (kind, last) = (event.kind.as_str(), known.last_event);
-    let same = params![event.source, event.instance, kind, stamp, believed, just_now, last];
+    let since = if event.gateway_at.is_some() { 0 } else { known.last_event.unwrap_or(i64::MAX) };
+    let (kind, reason) = (event.kind.as_str(), event.reason.as_str());
+    let same = params![event.source, event.instance, kind, reason, event.error, stamp, since];
     statement.query_row(same, |row| Ok((row.get(0)?, row.get(1)?))).optional()
 }

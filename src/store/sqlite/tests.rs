@@ -89,6 +89,13 @@ impl Life {
         }
     }
 
+    /// What a webhook changes whose time cannot be believed.
+    async fn at_no_time(&self, kind: EventKind, stamp: i64, second: i64) -> &'static str {
+        let event = Self::event("A", kind, Reason::Other, second);
+        let event = Event { gateway_at: None, stamp: Some(stamp), ..event };
+        self.store.accept(event, "{}".into(), Arc::clone(&self.routing)).await.unwrap().change
+    }
+
     async fn down(&self, second: i64) -> Accepted {
         self.webhook(EventKind::Disconnected, Reason::Other, second).await
     }

@@ -12,31 +12,79 @@ async fn the_same_webhook_again_tells_nobody() {
     assert_eq!(life.lease("slack", 3).await.len(), 1);
 }
 
-/// Copies come within minutes. A clock that stands still must not make every later outage a copy of the first.
+/// The words that Z-API has for an outage, by reason.
+fn words(reason: Reason) -> Option<String> {
+    match reason {
+        Reason::SessionExpired => Some("It was not possible to restore a session with the current token".into()),
+        Reason::NumberBlocked => Some("The number was disconnected by a possible whatsapp number blocking".into()),
+        _ => None,
+    }
+}
+
+/// Z-API's documentation has two such webhooks, with one and the same time.
 #[tokio::test]
-async fn a_time_that_cannot_be_believed_makes_copies_for_an_hour_only() {
-    let life = Life::with(&["slack"]);
-    let webhook = async |kind, second: i64| {
-        let at = from_millis(second * 1000);
-        let event = Event {
-            source: "z-api".into(),
-            instance: "A".into(),
-            kind,
-            reason: Reason::Other,
-            phone: None,
-            error: None,
-            at,
-            gateway_at: None,
-            stamp: Some(7),
-            received_at: at,
-            asked_at: None,
+async fn webhooks_that_differ_in_their_words_are_two() {
+    for believed in [true, false] {
+        let life = Life::with(&["slack"]);
+        let down = async |reason, error: Option<String>| {
+            let event = Event { error, ..Life::event("A", EventKind::Disconnected, reason, 1) };
+            let gateway_at = event.gateway_at.filter(|_| believed);
+            let accepted = life.store.accept(Event { gateway_at, ..event }, "{}".into(), Arc::clone(&life.routing));
+            accepted.await.unwrap().change
         };
+        let (expired, banned) = (Reason::SessionExpired, Reason::NumberBlocked);
+        assert_eq!(down(expired, words(expired)).await, "opened");
+        assert_eq!(life.deliver_all("slack", 1).await, [Kind::Down]);
+        assert_eq!(down(banned, words(banned)).await, "worsened");
+        assert_eq!(life.deliver_all("slack", 2).await, [Kind::Worse], "the ban is told");
+        assert_eq!(down(banned, words(banned)).await, "duplicate");
+        assert_eq!(down(banned, None).await, "repeated", "without words");
+        assert_eq!(down(banned, None).await, "duplicate");
+        // By a time that can be believed, a copy is one whatever came since.
+        let again = down(expired, words(expired)).await;
+        assert_eq!(again, if believed { "duplicate" } else { "repeated" });
+    }
+}
+
+/// A clock that stands still must not make a later outage a copy of the first, nor a later connect.
+#[tokio::test]
+async fn a_time_that_cannot_be_believed_makes_copies_only_of_what_was_heard_last() {
+    use EventKind::{Connected as C, Disconnected as D};
+    for (what, story) in [
+        ("the same at once", vec![(D, "opened"), (D, "duplicate"), (C, "closed"), (C, "duplicate")]),
+        ("down again", vec![(D, "opened"), (C, "closed"), (D, "opened"), (D, "duplicate")]),
+        ("and up again", vec![(D, "opened"), (C, "closed"), (D, "opened"), (C, "closed"), (C, "duplicate")]),
+    ] {
+        for stamp in [1_698_691_825_296, 0] {
+            let life = Life::with(&["slack"]);
+            for (second, (kind, change)) in (1_700_000_000..).zip(&story) {
+                assert_eq!(life.at_no_time(*kind, stamp, second).await, *change, "{what}");
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_was_found_by_asking_counts_as_heard_and_a_notice_does_not() {
+    use EventKind::{Connected as C, Disconnected as D};
+    let life = Life::with(&["slack"]);
+    let found = async |kind, reason, second: i64| {
+        let times = (from_millis((second - 1) * 1000), from_millis(second * 1000));
+        let event = Event::found(("z-api", "A"), kind, reason, None, times);
         life.store.accept(event, "{}".into(), Arc::clone(&life.routing)).await.unwrap().change
     };
-    assert_eq!(webhook(EventKind::Disconnected, 0).await, "opened");
-    assert_eq!(webhook(EventKind::Connected, 10).await, "closed");
-    assert_eq!(webhook(EventKind::Disconnected, 20).await, "duplicate");
-    assert_eq!(webhook(EventKind::Disconnected, 3700).await, "opened");
+    let other = Reason::Other;
+    assert_eq!(life.at_no_time(D, 0, 10).await, "opened");
+    assert_eq!(found(D, other, 20).await, "nothing");
+    assert_eq!(found(D, Reason::WebhookDrift, 22).await, "opened");
+    assert_eq!(life.at_no_time(D, 0, 24).await, "duplicate", "it is about the outage that goes on");
+    assert_eq!(found(C, other, 30).await, "closed");
+    assert_eq!(life.at_no_time(D, 0, 40).await, "opened");
+    assert_eq!(life.at_no_time(C, 0, 50).await, "closed");
+    assert_eq!(found(C, Reason::WebhookDrift, 52).await, "closed");
+    assert_eq!(life.at_no_time(C, 0, 54).await, "duplicate");
+    assert_eq!(found(D, other, 60).await, "opened");
+    assert_eq!(life.at_no_time(C, 0, 70).await, "closed");
 }
 
 #[tokio::test]
