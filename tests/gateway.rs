@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use linedown::gateway::{Access, Audit, Client, Failure, FailureKind, Line, QrCode, Standing, Webhook};
-use linedown_standins::{Certificates, Odd, ZApi};
+use linedown_standins::{Certificates, DEADLINE, Odd, ZApi};
 use secrecy::{ExposeSecret, SecretString};
 
 const TOKEN: &str = "0canary-instance";
@@ -141,9 +141,12 @@ async fn an_answer_is_not_waited_for_longer_than_eight_seconds() {
     gateway.plan("A", Odd::Hang);
     let line = line(&client, "A");
     let asking = tokio::spawn(async move { client.status(&line).await });
-    while gateway.calls().is_empty() {
-        tokio::time::sleep(Duration::from_millis(1)).await;
-    }
+    let asked = async {
+        while gateway.most_at_once() == 0 {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    };
+    tokio::time::timeout(DEADLINE, asked).await.expect("it is asked");
     tokio::time::pause();
     let begun = tokio::time::Instant::now();
     let failure = asking.await.expect("it ends").expect_err("it hangs");

@@ -1,10 +1,10 @@
 //! `email` against a real SMTP server.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use linedown_sinks::FailureKind::{Busy, Deferred, Refused, TimedOut, Unauthorised, Unreachable};
 use linedown_sinks::Kind;
-use linedown_standins::{Certificates, Command, Does, Encryption, Received, Smtp};
+use linedown_standins::{Certificates, Command, DEADLINE, Does, Encryption, Received, Smtp};
 
 use super::*;
 
@@ -161,7 +161,9 @@ async fn answers_at_other_stages() {
 
 /// Until the relay has left something hanging.
 async fn hangs(smtp: &Smtp) {
+    let deadline = Instant::now() + DEADLINE;
     while smtp.hanging() == 0 {
+        assert!(Instant::now() < deadline, "nothing hangs");
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
 }

@@ -1,9 +1,9 @@
 //! `slack` against a Slack that insists on its rules.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use linedown_sinks::FailureKind::{Busy, RateLimited, Refused, TimedOut, Unauthorised, Unreachable};
-use linedown_standins::{Scripted, Slack};
+use linedown_standins::{DEADLINE, Scripted, Slack};
 
 use super::*;
 
@@ -105,7 +105,9 @@ async fn retry_after_is_told_if_it_is_one() {
 
 /// Until something was posted.
 async fn is_asked(slack: &Slack) {
+    let deadline = Instant::now() + DEADLINE;
     while slack.posts().is_empty() {
+        assert!(Instant::now() < deadline, "nothing is posted");
         tokio::time::sleep(Duration::from_millis(1)).await;
     }
 }
