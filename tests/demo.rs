@@ -3,8 +3,10 @@
 use std::fs;
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
+use std::thread;
 use std::time::{Duration, Instant};
 
+use linedown_standins::DEADLINE;
 use tempfile::TempDir;
 
 fn demo(temporary: &Path) -> Command {
@@ -109,11 +111,16 @@ fn a_demo_that_cannot_begin_says_why() {
 fn an_interrupted_demo_leaves_nothing_either() {
     let temporary = TempDir::new().unwrap();
     let mut child = demo(temporary.path()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
-    let deadline = Instant::now() + Duration::from_secs(20);
-    while !lives_in(temporary.path()) && Instant::now() < deadline {}
+    let wait_until_it = |lives| {
+        let deadline = Instant::now() + DEADLINE;
+        while lives_in(temporary.path()) != lives && Instant::now() < deadline {
+            thread::sleep(Duration::from_millis(10));
+        }
+    };
+    wait_until_it(true);
     let id = rustix::process::Pid::from_child(&child);
     rustix::process::kill_process(id, rustix::process::Signal::TERM).unwrap();
     assert_eq!(child.wait().unwrap().code(), Some(1));
-    while lives_in(temporary.path()) && Instant::now() < deadline {}
+    wait_until_it(false);
     assert!(is_empty(temporary.path()) && !lives_in(temporary.path()));
 }

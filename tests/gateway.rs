@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use linedown::gateway::{Access, Audit, Client, Failure, FailureKind, Line, QrCode, Standing, Webhook};
-use linedown_standins::{Certificates, Odd, ZApi};
+use linedown_standins::{Certificates, DEADLINE, Odd, ZApi};
 use secrecy::{ExposeSecret, SecretString};
 
 const TOKEN: &str = "0canary-instance";
@@ -134,13 +134,22 @@ async fn a_gateway_that_nobody_vouches_for_is_not_asked() {
     assert_eq!((failure.kind, gateway.calls().len()), (FailureKind::NotTrusted, 0), "{failure}");
 }
 
-#[tokio::test(start_paused = true)]
+#[tokio::test]
 async fn an_answer_is_not_waited_for_longer_than_eight_seconds() {
     let gateway = gateway();
     let client = client(&gateway.url(), Some(CLIENT_TOKEN));
     gateway.plan("A", Odd::Hang);
+    let line = line(&client, "A");
+    let asking = tokio::spawn(async move { client.status(&line).await });
+    let asked = async {
+        while gateway.most_at_once() == 0 {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    };
+    tokio::time::timeout(DEADLINE, asked).await.expect("it is asked");
+    tokio::time::pause();
     let begun = tokio::time::Instant::now();
-    let failure = client.status(&line(&client, "A")).await.expect_err("it hangs");
+    let failure = asking.await.expect("it ends").expect_err("it hangs");
     assert_eq!(failure.kind, FailureKind::TimedOut, "{failure}");
     assert!(begun.elapsed() <= Duration::from_secs(9), "{:?}", begun.elapsed());
 }

@@ -1,7 +1,7 @@
 //! From an accepted webhook to somebody who knows, whatever the far sides do.
 
 use std::collections::BTreeSet;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use linedown_standins::{Certificates, Command, Does, Encryption, Scripted, Slack, Smtp};
 
@@ -57,6 +57,8 @@ fn how_many_are_under_way_at_once_and_how_far_apart_is_the_users_to_say() {
     assert!(apart < Duration::from_secs(6), "seven in {apart:?}, where Slack would be given one every 1.1 s");
     let under_way = relay.wait_for(6).iter().map(|mail| mail.connection).collect::<BTreeSet<_>>();
     assert_eq!(under_way.len(), 6, "each on a connection of its own: {under_way:?}");
+    // What Slack has taken is settled.
+    daemon.wait_for_deliveries("delivered", 7);
     let pending = daemon.rows(&["deliveries", "--state", "pending"]);
     let in_flight = pending.iter().filter(|row| row["in_flight"] == true).count();
     assert_eq!((pending.len(), in_flight), (7, 6), "the seventh waits: {pending:?}");
@@ -146,17 +148,21 @@ fn a_sink_that_is_down_is_probed_and_gets_everything_when_it_is_back() {
     let relay = Smtp::new();
     relay.plan(Command::Connect, Does::Reply("421 4.3.2 down for maintenance"), 1_000_000);
     let daemon = Daemon::start(&format!("{}{QUICK}{}", email("ops", &relay), tell(&["ops"])));
+    let since = Instant::now();
     for line in 0..100 {
         daemon.accept(&down(&format!("line-{line}")));
     }
+    // First the four that it bears at once, then one at a time, with a pause that begins with 50 ms and may be a fifth
+    // shorter.
+    let most = || 4 + u64::try_from(since.elapsed().as_millis() / 40).expect("it is soon");
     let tries = || daemon.rows(&["deliveries"]).iter().filter_map(|row| row["tries"].as_u64()).sum::<u64>();
-    // First the four that it bears at once, then one at a time.
     let probes = eventually("some probes", || Some(tries()).filter(|tries| *tries >= 8));
-    assert!(probes < 40, "{probes}");
+    assert!(probes <= most(), "{probes} in {:?}", since.elapsed());
     relay.behave();
+    let most = most();
     let mails = relay.wait_for(100);
     let before = mails.iter().map(|mail| mail.connection).min().expect("a hundred mails") - 1;
-    assert!(before < 60, "{before} connections while it was down");
+    assert!(before <= most, "{before} connections while it was down, at most {most} are well");
     let told: BTreeSet<_> = mails.iter().filter_map(|mail| mail.header("Subject")).collect();
     assert_eq!(told.len(), 100);
     daemon.wait_for_log("the sink is back");
@@ -267,10 +273,11 @@ fn pauses_begin_anew_with_what_is_sent_again_by_hand() {
     daemon.accept(&down("A"));
     eventually("the seventh failure", || {
         let row = daemon.rows(&["deliveries"]).remove(0);
-        (row["in_flight"] == false && row["tries"] == 7).then_some(())
+        (row["in_flight"] == false && row["tries"].as_u64() >= Some(7)).then_some(())
     });
+    let before = chat.posts().len();
     assert_eq!(daemon.command(&["retry", "1"]).code, Some(0));
-    let posts = chat.wait_for(9);
-    let pause = posts[8].at - posts[7].at;
-    assert!(pause < Duration::from_secs(3), "{pause:?} between the two, as after eight failures");
+    let posts = chat.wait_for(before + 2);
+    let pause = posts[before + 1].at - posts[before].at;
+    assert!(pause < Duration::from_secs(5), "{pause:?} between the two, as after eight failures");
 }

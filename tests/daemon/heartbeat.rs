@@ -51,19 +51,19 @@ fn the_watcher_hears_while_all_is_well_and_misses_us_when_the_store_cannot_write
     };
     largest_file(Some(0));
     eventually("it not to be ready", || (daemon.get("/readyz").status == 503).then_some(()));
-    // One that was under way may still arrive.
-    thread::sleep(Duration::from_secs(1));
+    // One is withheld after the one before it has arrived.
+    let withheld = |most| beats("withheld").filter(|count| *count >= most);
+    eventually("a beat to be withheld", || withheld(1));
     let before = count();
-    thread::sleep(Duration::from_secs(3));
+    eventually("three more beats to be withheld", || withheld(4));
     assert_eq!(count(), before, "a watcher that hears would think that all is well");
-    assert!(beats("withheld").is_some_and(|count| count >= 1));
 
     largest_file(None);
     eventually("it to beat again", || (count() > before).then_some(()));
     daemon.configure(&format!("{CONSOLE}{}", tell(&["console"])));
     daemon.reload();
-    thread::sleep(Duration::from_secs(1));
     let last = count();
-    thread::sleep(Duration::from_secs(2));
-    assert_eq!(count(), last, "it is not in the config any more");
+    thread::sleep(Duration::from_secs(4));
+    // One may have been under way.
+    assert!(count() <= last + 1, "it is not in the config any more");
 }

@@ -67,13 +67,12 @@ fn a_line_is_connected_again_from_its_alert() {
     for _ in 0..3 {
         daemon.get(&format!("{}?code=1", path(&daemon, "reconnect_url")));
     }
-    assert_eq!(codes(&gateway).len(), 1, "however many look");
-
     gateway.change("A", Instance::log_in);
     eventually("the page to turn", || (browser.heading() == "Connected").then_some(()));
     let codes = codes(&gateway);
-    assert_eq!(codes.len(), 2);
-    assert!(codes[1] - codes[0] >= Duration::from_secs(10), "asked no more often than the gateway allows");
+    assert!(codes.len() > 1, "the page asks again by itself");
+    let apart = codes.windows(2).all(|two| two[1] - two[0] >= Duration::from_secs(10));
+    assert!(apart, "however many look, it is asked no more often than the gateway allows: {codes:?}");
     assert!(!daemon.stores("iVBOR"), "nothing is stored");
 }
 

@@ -135,6 +135,7 @@ fn commands_that_hang_do_not_hold_up_the_end() {
     let started = Instant::now();
     daemon.term();
     assert_eq!(daemon.ended().code(), Some(0));
-    assert!(started.elapsed() < Duration::from_secs(7), "{:?}", started.elapsed());
+    // Left to themselves they would have been closed after 10 s.
+    assert!(started.elapsed() < Duration::from_secs(8), "{:?}", started.elapsed());
     drop(held);
 }

@@ -38,7 +38,8 @@ fn what_is_down_after_the_hold_is_told_even_after_a_crash() {
 
 #[test]
 fn a_storm_costs_two_messages_and_each_line_is_findable() {
-    let daemon = Daemon::start(&timed("group_interval = \"2s\"\n"));
+    // So long that a slow machine takes a hundred within it, too.
+    let daemon = Daemon::start(&timed("group_interval = \"10s\"\n"));
     daemon.accept(&down("first"));
     daemon.wait_for_told(1);
     for line in 0..100 {
@@ -53,7 +54,8 @@ fn a_storm_costs_two_messages_and_each_line_is_findable() {
 
 #[test]
 fn a_line_that_comes_and_goes_is_told_of_twice_however_often_it_does() {
-    let mut daemon = Daemon::start(&timed("flapping = { count = 2, within = \"2s\" }\ngroup_interval = \"0s\"\n"));
+    // So long that a slow machine does all of it within that, a restart included.
+    let mut daemon = Daemon::start(&timed("flapping = { count = 2, within = \"10s\" }\ngroup_interval = \"0s\"\n"));
     for told in [1, 3] {
         daemon.accept(&down("A"));
         daemon.wait_for_told(told);

@@ -71,16 +71,14 @@ fn webhooks_come_over_https_and_not_without() {
 fn who_has_connected_before_the_end_may_shake_hands_and_ask() {
     let certificates = Certificates::new();
     let mut daemon = Daemon::start(&sections(&certificates));
-    let connected = daemon.connect();
+    // Nothing is said on it yet.
+    let connected = encrypted(daemon.connect(), &certificates.ca(), "localhost");
     // An answer on a later connection: the earlier one has been accepted.
     assert_eq!(get(&daemon, &certificates, "/healthz").expect("an answer").status, 200);
     daemon.term();
     daemon.wait_for_log("stopping");
     let webhook = request("POST", HOOK, &[JSON], down("A").to_string().as_bytes());
-    assert_eq!(
-        exchange(encrypted(connected, &certificates.ca(), "localhost"), &webhook).expect("an answer").status,
-        200
-    );
+    assert_eq!(exchange(connected, &webhook).expect("an answer").status, 200);
     assert_eq!(daemon.ended().code(), Some(0));
 }
 

@@ -91,12 +91,12 @@ fn sinks_that_fail_together_are_each_told_of_once_by_one_that_works() {
     let told = daemon.wait_for_told(4);
     let over = BTreeSet::from([("sink-failing", "a", "resolved"), ("sink-failing", "b", "resolved")]);
     assert_eq!(troubles(&told)[2..].iter().copied().collect::<BTreeSet<_>>(), over);
-    // Each heard of the other when it was back, and of the line.
-    for chat in [&first, &second] {
-        let taken = || chat.posts().into_iter().filter(|post| post.status == Some(200)).count();
-        eventually("both messages", || (taken() == 2).then_some(()));
-    }
     eventually("nothing to be owed", || daemon.rows(&["deliveries", "--state", "pending"]).is_empty().then_some(()));
+    // Each heard of the other when it was back, and of the line; and who was back first, perhaps that the other was.
+    for chat in [&first, &second] {
+        let taken = chat.posts().into_iter().filter(|post| post.status == Some(200)).count();
+        assert!((2..=3).contains(&taken), "{:?}", chat.posts());
+    }
     assert_eq!((daemon.told().len(), daemon.rows(&["incidents"]).len()), (4, 3));
 }
 

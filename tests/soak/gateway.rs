@@ -34,7 +34,7 @@ pub(crate) fn rules(name: &str) -> String {
 const PACE: Duration = Duration::from_millis(1500);
 /// How often at most a webhook is posted again.
 const MOST_TRIES: usize = 100;
-/// How long an answer is waited for.
+/// How long the gateway waits for an answer.
 const PATIENCE: Duration = Duration::from_secs(3);
 
 /// What became of a webhook.
@@ -148,7 +148,7 @@ impl Gateway {
     }
 
     fn post(&self, address: SocketAddr, body: &str) -> Fate {
-        let status = post(address, body).unwrap_or(0);
+        let status = post(address, body, PATIENCE).unwrap_or(0);
         *lock(&self.answers).entry(status).or_default() += 1;
         if (200..300).contains(&status) { Fate::Promised } else { Fate::Unknown }
     }
@@ -163,6 +163,11 @@ impl Gateway {
         answers.range(200..300).map(|(_, count)| *count as u64).sum()
     }
 
+    /// How many webhooks were answered, whatever the answer.
+    pub(crate) fn answered(&self) -> usize {
+        lock(&self.answers).range(1..).map(|(_, count)| count).sum()
+    }
+
     /// Every line by its name.
     pub(crate) fn lines(&self) -> BTreeMap<String, Line> {
         lock(&self.lines).clone()
@@ -174,10 +179,10 @@ impl Gateway {
     }
 }
 
-/// Posts a webhook; answers the status if there was one.
-pub(crate) fn post(address: SocketAddr, body: &str) -> Option<u16> {
+/// Posts a webhook; answers the status if there was one in time.
+pub(crate) fn post(address: SocketAddr, body: &str, patience: Duration) -> Option<u16> {
     let mut stream = TcpStream::connect(address).ok()?;
-    stream.set_read_timeout(Some(PATIENCE)).ok()?;
+    stream.set_read_timeout(Some(patience)).ok()?;
     stream.write_all(request(body).as_bytes()).ok()?;
     let mut answer = Vec::new();
     // A daemon that is killed after its answer resets the connection.

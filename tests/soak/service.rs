@@ -127,6 +127,11 @@ impl Service {
         self.child.as_ref().map(Child::id)
     }
 
+    /// Whether it was started and has not ended. How it ended is still to be asked.
+    pub(crate) fn is_running(&mut self) -> bool {
+        self.child.as_mut().is_some_and(|child| child.try_wait().expect("a child can be asked").is_none())
+    }
+
     /// How it ended, if it has.
     pub(crate) fn ended(&mut self) -> Option<ExitStatus> {
         let ended = self.child.as_mut()?.try_wait().expect("a child can be asked")?;

@@ -1,10 +1,9 @@
 //! `slack` against a Slack that insists on its rules.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use linedown_sinks::FailureKind::{Busy, RateLimited, Refused, TimedOut, Unauthorised, Unreachable};
-use linedown_standins::{Scripted, Slack};
-use tokio::time::timeout;
+use linedown_standins::{DEADLINE, Scripted, Slack};
 
 use super::*;
 
@@ -104,12 +103,25 @@ async fn retry_after_is_told_if_it_is_one() {
     }
 }
 
+/// Until something was posted.
+async fn is_asked(slack: &Slack) {
+    let deadline = Instant::now() + DEADLINE;
+    while slack.posts().is_empty() {
+        assert!(Instant::now() < deadline, "nothing is posted");
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+}
+
 #[tokio::test]
 async fn a_hang_leaves_nothing_broken() {
     let slack = Slack::new();
     let sink = posting_to(&slack);
     slack.script(Scripted::Hang);
-    assert!(timeout(Duration::from_millis(300), sink.deliver(&sample::notification())).await.is_err());
+    let sent = sample::notification();
+    tokio::select! {
+        taken = sink.deliver(&sent) => panic!("it does not hang: {taken:?}"),
+        () = is_asked(&slack) => {}
+    }
     sink.deliver(&sample::notification()).await.unwrap();
 }
 
@@ -119,9 +131,7 @@ async fn no_answer_times_out_on_its_own() {
     let sink = posting_to(&slack);
     slack.script(Scripted::Hang);
     let trying = tokio::spawn(async move { sink.deliver(&sample::notification()).await });
-    while slack.posts().is_empty() {
-        tokio::task::yield_now().await;
-    }
+    is_asked(&slack).await;
     tokio::time::pause();
     tokio::time::advance(Duration::from_mins(1)).await;
     assert_failure(&trying.await.unwrap().unwrap_err(), TimedOut, slack.canary());

