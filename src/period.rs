@@ -10,15 +10,17 @@ pub(crate) const NO_UNIT: &str = "a duration without a unit";
 
 const EXPECTED: &str = r#"a duration such as "500ms", "90s", "10m", "1h30m", "24h" or "400d""#;
 
-/// Longest duration, so that adding one to a time never overflows: a hundred years.
-const LONGEST: Duration = Duration::from_hours(100 * 365 * 24);
-
 /// The units, longest first, with their milliseconds.
 const UNITS: [(&str, u64); 5] = [("d", 86_400_000), ("h", 3_600_000), ("m", 60_000), ("s", 1_000), ("ms", 1)];
 
 /// A length of time, to the millisecond. Displays as it is written in the config.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Period(pub Duration);
+
+impl Period {
+    /// The longest, so that adding one to a time never overflows: a hundred years.
+    pub(crate) const LONGEST: Self = Self(Duration::from_hours(100 * 365 * 24));
+}
 
 impl fmt::Display for Period {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -62,8 +64,8 @@ impl std::str::FromStr for Period {
             total = part.and_then(|part| total.checked_add(part)).ok_or("a duration of more than 100 years")?;
             rest = after.trim_start();
         }
-        let period = Duration::from_millis(total);
-        if period > LONGEST { Err("a duration of more than 100 years".into()) } else { Ok(Self(period)) }
+        let period = Self(Duration::from_millis(total));
+        if period > Self::LONGEST { Err("a duration of more than 100 years".into()) } else { Ok(period) }
     }
 }
 

@@ -22,7 +22,8 @@ use crate::secret::{Found, Secret, SecretError, Secrets};
 use self::textual::Textual;
 
 pub use self::path::{Key, Path};
-pub use self::problem::{Problem, Severity, closest, one_of};
+pub use self::problem::{Cause, Circumstances, Problem, Severity, closest, one_of};
+pub use self::textual::written;
 
 /// Most mistakes noted in one section, so that a hostile file cannot keep us busy.
 const MOST: usize = 100;

@@ -26,7 +26,9 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 
-pub use config::{Environment, Key, Path, Problem, Section, Severity, closest, one_of, unread};
+pub use config::{
+    Cause, Circumstances, Environment, Key, Path, Problem, Section, Severity, closest, one_of, unread, written,
+};
 pub use failure::{EXCERPT, Failure, FailureKind, excerpt};
 pub use file::{is_public, read_bounded, read_file};
 pub use http::use_ring;
@@ -56,6 +58,12 @@ pub trait Settings: Send + Sync {
     /// inventory, so it must be quick.
     fn expects_of_label(&self, _key: &str, _value: &str) -> Option<&'static str> {
         None
+    }
+
+    /// Whether a line that has these labels has nobody whom the sink could tell of it, as far as that hangs on them:
+    /// looked at for each line of the inventory.
+    fn has_nobody<'l>(&self, _label: &dyn Fn(&str) -> Option<&'l str>) -> bool {
+        false
     }
 
     /// The labels of a line that the sink sends to, each with the place in the config that names it.

@@ -49,8 +49,8 @@ fn load(place: &Place, colour: bool) -> Result<Config, String> {
         return Err(format!("error: {words}\n  hint: use `systemctl start linedown`, or {{ file = … }} for a trial\n"));
     }
     for row in report.rows() {
-        let hint = row.hint.as_deref().unwrap_or_default();
-        tracing::warn!(file = row.file, line = row.line, hint, "config: {}", row.what);
+        let (expected, hint) = (row.expected.as_deref(), row.hint.as_deref());
+        tracing::warn!(file = row.file, line = row.line, expected, hint, "config: {}", row.what);
     }
     Ok(config)
 }

@@ -77,7 +77,7 @@ fn from_public_url(public_url: Option<&str>, section: &mut Section<'_>) -> Vec<S
     if name.is_none() {
         let hint = "list the names that gateways post to, or set `server.public_url` to such a name";
         if let Some(problem) = section.missing("names", hint) {
-            problem.unless = ["names".into(), "public_url".into()].into();
+            problem.circumstances.get_or_insert_default().unless.push("public_url".into());
         }
     }
     name.into_iter().collect()

@@ -1,6 +1,5 @@
 //! What a source of type `z-api` says of the gateway's own API.
 
-use std::ops::RangeInclusive;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,6 +9,7 @@ use reqwest::Url;
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 
+use super::periods::{Lasting, NOTICED};
 use crate::gateway::{API, Access, Audit, Watched};
 use crate::period::Period;
 
@@ -36,8 +36,9 @@ pub(super) struct AuditKeys {
 }
 
 /// How often the gateway is audited at the outside, and how long before its end a payment may be amiss.
-const AUDIT_BOUNDS: RangeInclusive<Period> = Period(Duration::from_secs(1))..=Period(Duration::from_hours(30 * 24));
-const DUE_BOUNDS: RangeInclusive<Period> = Period(Duration::ZERO)..=Period(Duration::from_hours(90 * 24));
+const AUDIT_BOUNDS: Lasting = Lasting::within(NOTICED, Period(Duration::from_hours(30 * 24)));
+const DUE_BOUNDS: Lasting =
+    Lasting::within(Period(Duration::ZERO), Period(Duration::from_hours(90 * 24))).usually(NOTICED);
 
 /// `[sources.NAME.watch]`: it is on where the table is.
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -48,7 +49,7 @@ pub(super) struct WatchKeys {
 }
 
 /// How often a line is asked about at the outside, and how long it may be without an answer.
-const WATCH_BOUNDS: RangeInclusive<Period> = Period(Duration::from_secs(1))..=Period(Duration::from_hours(24));
+const WATCH_BOUNDS: Lasting = Lasting::within(NOTICED, Period(Duration::from_hours(24)));
 
 /// Reads what concerns the API; what was mistaken is left out. Its lines come later.
 pub(super) fn read(keys: &Keys<'_>, section: &mut Section<'_>) -> Option<Access> {
@@ -63,7 +64,7 @@ pub(super) fn read(keys: &Keys<'_>, section: &mut Section<'_>) -> Option<Access>
 fn watch(keys: &WatchKeys, section: &mut Section<'_>) -> Watched {
     let default = Watched::default();
     let mut read = |key, written: Option<Period>, default| {
-        section.within(&["watch", key], written.unwrap_or(Period(default)), &WATCH_BOUNDS).0
+        period(&["watch", key], written.unwrap_or(Period(default)), &WATCH_BOUNDS, section)
     };
     Watched {
         every: read("every", keys.every, default.every),
@@ -74,10 +75,15 @@ fn watch(keys: &WatchKeys, section: &mut Section<'_>) -> Watched {
 fn audit(keys: &AuditKeys, section: &mut Section<'_>) -> Audit {
     let default = Audit::default();
     let every = keys.every.unwrap_or(Period(default.every.unwrap_or_default()));
-    let every = section.within(&["audit", "every"], every, &AUDIT_BOUNDS).0;
+    let every = period(&["audit", "every"], every, &AUDIT_BOUNDS, section);
     let due_within = keys.due_within.unwrap_or(Period(default.due_within));
-    let due_within = section.within(&["audit", "due_within"], due_within, &DUE_BOUNDS).0;
+    let due_within = period(&["audit", "due_within"], due_within, &DUE_BOUNDS, section);
     Audit { every: Some(every).filter(|_| keys.on != Some(false)), due_within }
+}
+
+fn period(keys: &[&str; 2], period: Period, bounds: &Lasting, section: &mut Section<'_>) -> Duration {
+    section.problems.extend(bounds.problem(section.path().join(keys[0]).join(keys[1]), period));
+    period.0
 }
 
 fn token(key: &str, secret: &Secret, section: &mut Section<'_>) -> Option<SecretString> {

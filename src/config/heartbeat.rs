@@ -1,6 +1,5 @@
 //! `[heartbeat]`: who is told, again and again, that all is well, so that somebody notices when linedown itself is gone.
 
-use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use linedown_sinks::http::is_loopback;
@@ -10,13 +9,14 @@ use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 use serde_json::Value;
 
+use super::periods::{Lasting, NOTICED};
 use super::reader::Reader;
 use crate::period::Period;
 
 /// How often it is told where the config does not say.
 const EVERY: Period = Period(Duration::from_mins(1));
 /// Telling more often would be noise; less often, nobody would notice in time.
-const BOUNDS: RangeInclusive<Period> = Period(Duration::from_secs(1))..=Period(Duration::from_hours(24));
+const BOUNDS: Lasting = Lasting::within(NOTICED, Period(Duration::from_hours(24)));
 
 /// Who is told, and how often.
 #[derive(Clone, Debug)]
@@ -45,7 +45,8 @@ pub(super) fn read(value: &Value, path: &Path, reader: &mut Reader<'_>) -> Optio
 
 fn read_keys(section: &mut Section<'_>) -> Option<Heartbeat> {
     let keys: Keys = section.read()?;
-    let every = section.within(&["every"], keys.every.unwrap_or(EVERY), &BOUNDS);
+    let every = keys.every.unwrap_or(EVERY);
+    section.problems.extend(BOUNDS.problem(section.path().join("every"), every));
     let Some(secret) = &keys.url else {
         section.missing("url", "the address that a watcher such as healthchecks.io gives you");
         return None;

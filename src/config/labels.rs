@@ -1,4 +1,4 @@
-//! The labels that the inventory's lines have, held against those that rules, quiet hours and sinks name.
+//! The names and the labels that the inventory's lines have, held against those that rules, quiet hours and sinks name.
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
@@ -7,8 +7,10 @@ use linedown_sinks::{Path, Problem};
 
 use super::reader::{Reader, did_you_mean};
 use crate::rule::inventory::Inventory;
+use crate::rule::matcher::Field;
 
 const LABELS: &str = "labels stand in [instances.ID.labels]";
+const NAMES: &str = "names stand in [instances.ID]";
 
 /// Most values among which the one that was meant is looked for.
 const MOST_VALUES: usize = 1_000;
@@ -17,7 +19,7 @@ const MOST_VALUES: usize = 1_000;
 pub(super) struct Labels<'c> {
     inventory: &'c Inventory,
     keys: BTreeSet<&'c str>,
-    /// Of keys that were asked for: there may be a hundred thousand lines, and a thousand rules.
+    /// Of fields that were asked for: there may be a hundred thousand lines, and a thousand rules.
     values: RefCell<BTreeMap<String, BTreeSet<&'c str>>>,
 }
 
@@ -37,21 +39,34 @@ impl<'c> Labels<'c> {
         }
     }
 
-    /// Warns of values that a label has at no line, if lines have it at all. The empty one is that of those without it.
-    pub(super) fn check_values(&self, key: &str, wanted: &BTreeSet<&str>, path: &Path, reader: &mut Reader<'_>) {
-        if !self.keys.contains(key) {
-            return;
-        }
+    /// Warns of names, and of values of a label, that no line has; of a label, if lines have it at all. The empty one is
+    /// that of those without it.
+    pub(super) fn check_values(&self, field: &Field, wanted: &BTreeSet<&str>, path: &Path, reader: &mut Reader<'_>) {
+        let (which, standing) = match field {
+            Field::Name => ("the name".to_owned(), NAMES),
+            Field::Label(key) if self.keys.contains(key.as_str()) => {
+                (format!("the label `{key}` with the value"), LABELS)
+            }
+            _ => return,
+        };
         let mut values = self.values.borrow_mut();
-        let values = values.entry(key.to_owned()).or_insert_with(|| {
-            let labels = self.inventory.iter().flat_map(|entry| entry.labels());
-            labels.filter(|(known, _)| *known == key).map(|(_, value)| value).collect()
-        });
+        let values = values.entry(field.to_string()).or_insert_with(|| self.values_of(field));
         for value in wanted.iter().filter(|value| !value.is_empty() && !values.contains(*value)) {
-            let what = format!("no instance of the inventory has the label `{key}` with the value `{value}`");
+            let what = format!("no instance of the inventory has {which} `{value}`");
             let near = did_you_mean(value, values.iter().copied().take(MOST_VALUES));
-            let hint = near.unwrap_or_else(|| LABELS.into());
+            let hint = near.unwrap_or_else(|| standing.into());
             reader.note(Problem::warning(path.clone(), what).hint(hint).unless(*value));
+        }
+    }
+
+    fn values_of(&self, field: &Field) -> BTreeSet<&'c str> {
+        match field {
+            Field::Name => self.inventory.iter().filter_map(|entry| entry.name).collect(),
+            Field::Label(key) => {
+                let labels = self.inventory.iter().flat_map(|entry| entry.labels());
+                labels.filter(|(known, _)| known == key).map(|(_, value)| value).collect()
+            }
+            _ => BTreeSet::new(),
         }
     }
 }

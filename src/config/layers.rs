@@ -7,29 +7,21 @@ use std::collections::BTreeMap;
 use std::path::{Path as FilePath, PathBuf};
 
 use config::{Config as Merging, Map, Value as Merged, ValueKind};
-use linedown_sinks::{Key, Path, Problem};
+use linedown_sinks::{Path, Problem};
 use serde_json::Value;
 
 use super::file::{APPENDED, File, ROOT, appended_key};
 use super::forms::Forms;
 use super::instances::Instances;
+use super::overrides::Overrides;
 use super::pieces::INVENTORY;
 use super::report::Row;
-
-/// What variables that belong to the config begin with.
-pub(super) const PREFIX: &str = "LINEDOWN__";
-
-/// What stands between the keys in a variable's name.
-const SEPARATOR: &str = "__";
 
 /// Most files in `conf.d`.
 const MOST_FILES: usize = 1_000;
 
 /// Most bytes in all files together.
 const LARGEST_TOTAL: usize = 64 * 1024 * 1024;
-
-/// Most keys in a variable's name: as deep as the files can be.
-const DEEPEST: usize = 80;
 
 /// All layers, merged, and where each came from.
 pub(super) struct Layers {
@@ -80,7 +72,7 @@ impl Layers {
             |error: config::ConfigError| Box::new(Row::error(&*main.to_string_lossy(), error.to_string()));
         let mut merged = builder.build().map_err(cannot_merge)?;
         let (overrides, problems) = Overrides::read(variables, &merged.cache, &instances);
-        if !overrides.variables.is_empty() {
+        if !overrides.is_empty() {
             let mut forms = Forms::default();
             forms.give_way(&mut overrides.tables());
             if let Some(files) = root(&mut merged.cache) {
@@ -90,12 +82,14 @@ impl Layers {
                 Merging::builder().add_source(merged).add_source(overrides.clone()).build().map_err(cannot_merge)?;
         }
         let mut all: Value = merged.try_deserialize().map_err(cannot_merge)?;
+        // The merging keeps no order: what is told would be told in another one each time.
+        all.sort_all_objects();
         let appended = APPENDED.map(|list| (list, appended(list, &mut all, files.len()))).into();
         let mut tables = all.get_mut(ROOT).map(Value::take).unwrap_or_default();
         if let Some(set) = tables.as_object_mut().and_then(|tables| tables.remove(INVENTORY)) {
             instances.lay_over(set.into());
         }
-        let variables = overrides.variables.into_iter().map(|(path, (name, _))| (path, name)).collect();
+        let variables = overrides.names();
         Ok((Self { files, variables, tables, instances, appended }, problems))
     }
 
@@ -185,127 +179,4 @@ fn appended(list: &'static str, all: &mut Value, files: usize) -> Vec<Element> {
         }
     }
     elements
-}
-
-/// Values from environment variables: `LINEDOWN__SERVER__LISTEN`.
-#[derive(Clone, Debug, Default)]
-struct Overrides {
-    /// By place: the variable's name and its value.
-    variables: BTreeMap<Path, (String, String)>,
-}
-
-impl Overrides {
-    fn read(variables: &[(String, String)], merged: &Merged, instances: &Instances) -> (Self, Vec<Problem>) {
-        let mut overrides = Self::default();
-        let mut problems = Vec::new();
-        let mut ours: Vec<&(String, String)> = variables.iter().filter(|(name, _)| name.starts_with(PREFIX)).collect();
-        ours.sort();
-        for (name, value) in ours {
-            match place(name, merged, instances) {
-                Ok(keys) => {
-                    let path = Path(keys.iter().map(|key| key.as_str().into()).collect());
-                    overrides.variables.insert(path, (name.clone(), value.clone()));
-                }
-                Err((what, hint)) => {
-                    problems.push(Problem::error(Path(vec![name.as_str().into()]), what).hint(hint));
-                }
-            }
-        }
-        (overrides, problems)
-    }
-
-    fn tables(&self) -> Map<String, Merged> {
-        let mut root = Map::new();
-        // A place comes before the places below it, so that the more exact variable wins.
-        for (path, (_, value)) in &self.variables {
-            set(&mut root, &path.0, value);
-        }
-        root
-    }
-}
-
-/// Where a variable's value goes. Its keys are lower-cased, but for an instance's identifier; and a key that the files
-/// have already is meant whatever its case and its dashes, which variables cannot have.
-fn place(name: &str, merged: &Merged, instances: &Instances) -> Result<Vec<String>, (String, &'static str)> {
-    let parts: Vec<&str> = name[PREFIX.len()..].split(SEPARATOR).collect();
-    if parts.iter().any(|part| part.is_empty()) || parts.len() > DEEPEST {
-        return Err(("this variable names no key".to_owned(), "such as LINEDOWN__SERVER__LISTEN"));
-    }
-    if let Some(list) = APPENDED.into_iter().find(|list| parts[0].eq_ignore_ascii_case(list)) {
-        return Err((format!("`{list}` is read from files only"), "write it into a file in `conf.d`"));
-    }
-    let in_inventory = parts[0].eq_ignore_ascii_case(INVENTORY);
-    let mut table = if in_inventory { None } else { Table::Merged(merged).below(ROOT) };
-    let keys = parts.into_iter().enumerate().map(|(depth, part)| {
-        let lower = part.to_lowercase();
-        let known = table.as_ref().and_then(|table| table.known(&lower));
-        let key = known.unwrap_or_else(|| if in_inventory && depth == 1 { part.to_owned() } else { lower });
-        table = match depth {
-            0 if in_inventory => Some(Table::Inventory(instances)),
-            _ => table.as_ref().and_then(|table| table.below(&key)),
-        };
-        key
-    });
-    Ok(keys.collect())
-}
-
-/// A table that files have set already.
-enum Table<'l> {
-    Merged(&'l Merged),
-    Inventory(&'l Instances),
-    /// One in the inventory.
-    Instance(Value),
-}
-
-impl<'l> Table<'l> {
-    fn below(&self, key: &str) -> Option<Table<'l>> {
-        match self {
-            Self::Merged(Merged { kind: ValueKind::Table(table), .. }) => table.get(key).map(Self::Merged),
-            Self::Merged(_) => None,
-            Self::Inventory(instances) => instances.get(key).map(Self::Instance),
-            Self::Instance(value) => value.get(key).cloned().map(Self::Instance),
-        }
-    }
-
-    /// The key that is written so, or else one that differs in case and dashes only.
-    fn known(&self, lower: &str) -> Option<String> {
-        if self.below(lower).is_some() {
-            return Some(lower.to_owned());
-        }
-        let same = |key: &&str| key.to_lowercase().replace('-', "_") == lower.replace('-', "_");
-        let known = match self {
-            Self::Merged(Merged { kind: ValueKind::Table(table), .. }) => {
-                table.keys().map(String::as_str).filter(same).min()
-            }
-            Self::Merged(_) => None,
-            Self::Inventory(instances) => instances.ids().filter(same).min(),
-            Self::Instance(value) => value.as_object()?.keys().map(String::as_str).filter(same).min(),
-        };
-        known.map(str::to_owned)
-    }
-}
-
-impl config::Source for Overrides {
-    fn clone_into_box(&self) -> Box<dyn config::Source + Send + Sync> {
-        Box::new(self.clone())
-    }
-
-    fn collect(&self) -> Result<Map<String, Merged>, config::ConfigError> {
-        Ok(Map::from([(ROOT.to_owned(), self.tables().into())]))
-    }
-}
-
-fn set(table: &mut Map<String, Merged>, keys: &[Key], value: &str) {
-    let [Key::Name(key), rest @ ..] = keys else { return };
-    let at = table.entry(key.clone()).or_default();
-    if rest.is_empty() {
-        at.kind = ValueKind::String(value.to_owned());
-        return;
-    }
-    if !matches!(at.kind, ValueKind::Table(_)) {
-        at.kind = ValueKind::Table(Map::new());
-    }
-    if let ValueKind::Table(table) = &mut at.kind {
-        set(table, rest, value);
-    }
 }

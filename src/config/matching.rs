@@ -1,13 +1,29 @@
-//! What to match that a person names elsewhere than in the config, held against it as a rule's `match` is.
+//! `match`, and what a person names elsewhere than in the config, held against the config: whether there is such a thing.
 
-use linedown_sinks::{Environment, Path, Problem};
+use std::collections::BTreeMap;
+
+use linedown_sinks::{Environment, Instance, Path, Problem, Reason};
 use serde_json::Value;
 
 use super::Config;
 use super::labels::Labels;
-use super::reader::Reader;
-use super::rules::{Known, read_matcher};
+use super::reader::{Reader, did_you_mean, some_of};
+use crate::rule::matcher::{Field, Matcher, Subject};
 use crate::trouble;
+
+/// What rules may refer to.
+pub(super) struct Known<'c> {
+    pub(super) sinks: Vec<&'c str>,
+    pub(super) sources: Vec<&'c str>,
+    pub(super) labels: Labels<'c>,
+}
+
+impl Known<'_> {
+    /// The sources of the config, all but our own.
+    pub(super) fn gateways(&self) -> Vec<&str> {
+        self.sources.iter().copied().filter(|source| *source != trouble::SOURCE).collect()
+    }
+}
 
 impl Config {
     /// What is amiss with a matcher, by its fields.
@@ -22,4 +38,81 @@ impl Config {
         read_matcher(matcher, &Path::default(), &known, &mut reader);
         reader.finished().0
     }
+}
+
+/// Reads a `match` that stands at `path`.
+pub(super) fn read_matcher(value: &Value, path: &Path, known: &Known<'_>, reader: &mut Reader<'_>) -> Matcher {
+    let errors = reader.errors();
+    let (matcher, problems) = Matcher::read(value, path);
+    for problem in problems {
+        reader.note(problem);
+    }
+    let literal = |text: &&str| !text.contains(['*', '?', '[', '{']);
+    if let Some(source) = value.get("source").and_then(Value::as_str).filter(literal)
+        && !known.sources.contains(&source)
+    {
+        let mut problem = Problem::error(path.join("source"), format!("there is no source `{source}`"));
+        problem.expected = (!known.sources.is_empty()).then(|| some_of(&known.sources));
+        problem.hint = did_you_mean(source, known.sources.iter().copied());
+        reader.note(problem.unless(source));
+    }
+    let labels = path.join("labels");
+    for key in value.get("labels").and_then(Value::as_object).into_iter().flat_map(|labels| labels.keys()) {
+        known.labels.check(key, labels.join(key.as_str()), reader);
+    }
+    for (field, texts) in matcher.texts() {
+        let place = match field {
+            Field::Label(key) => labels.join(key.as_str()),
+            other => path.join(other.to_string().as_str()),
+        };
+        known.labels.check_values(field, &texts, &place, reader);
+    }
+    // One with a mistake in it may look as if it took less.
+    if reader.errors() == errors {
+        warn_of_nothing(&matcher, path, known, reader);
+    }
+    matcher
+}
+
+/// Warns of what no incident can be like, since a reason comes from certain sources only.
+fn warn_of_nothing(matcher: &Matcher, path: &Path, known: &Known<'_>, reader: &mut Reader<'_>) {
+    let gateways = known.gateways();
+    if gateways.is_empty() || may_be_of(matcher, &gateways) || may_be_own(matcher) {
+        return;
+    }
+    let key = if matcher.fields().any(|field| *field == Field::Reason) { Field::Reason } else { Field::Source };
+    let own: Vec<&str> = Reason::ALL.into_iter().filter(|reason| reason.is_own()).map(Reason::as_str).collect();
+    let what = "no incident is like that, by all that is matched here";
+    let hint = format!(
+        "of `{}` are {}, without name, phone and labels; all other reasons are those of gateways",
+        trouble::SOURCE,
+        own.join(", ")
+    );
+    reader.note(Problem::warning(path.join(key.to_string().as_str()), what).hint(hint).unless("sources"));
+}
+
+/// Whether some incident of a line may be matched, as far as that hangs on its source and its reason.
+pub(super) fn may_be_of(matcher: &Matcher, gateways: &[&str]) -> bool {
+    let mut reasons = Reason::ALL.into_iter().filter(|reason| !reason.is_own());
+    reasons.any(|reason| {
+        let of = |source: &&str| {
+            let subject = Subject { source, instance: &nothing(), reason, error: None };
+            matcher.passes_in(&subject, |field| matches!(field, Field::Source | Field::Reason))
+        };
+        gateways.iter().any(of)
+    })
+}
+
+/// Whether some trouble of linedown's own may be matched. Nothing in the inventory is about them.
+fn may_be_own(matcher: &Matcher) -> bool {
+    let mut reasons = Reason::ALL.into_iter().filter(|reason| reason.is_own());
+    reasons.any(|reason| {
+        let subject = Subject { source: trouble::SOURCE, instance: &nothing(), reason, error: None };
+        matcher.passes_in(&subject, |field| !matches!(field, Field::Instance | Field::Error))
+    })
+}
+
+/// A line of which nothing is known.
+fn nothing() -> Instance {
+    Instance { id: String::new(), name: None, phone: None, labels: BTreeMap::new() }
 }

@@ -16,10 +16,13 @@ mod labels;
 mod layers;
 mod lines;
 mod matching;
+mod overrides;
+mod periods;
 mod pieces;
 mod places;
 mod privacy;
 mod quiet;
+mod reach;
 mod reader;
 mod report;
 mod rules;
@@ -51,6 +54,7 @@ use crate::trouble::{self, Troubles};
 use inventory::Inventory;
 use labels::Labels;
 use layers::Layers;
+use matching::Known;
 use pieces::INVENTORY;
 use reader::Reader;
 
@@ -155,8 +159,8 @@ fn check(
     let messages = sinks::messages(table("messages"), &at("messages"), reader);
     let sinks = sinks::read(table("sinks"), &at("sinks"), kinds, &messages, reader);
     let labels = Labels::of(&inventory);
-    sinks::check_labels(&sinks, &inventory, &labels, reader);
-    let known = rules::Known {
+    reach::check_labels(&sinks, &inventory, &labels, reader);
+    let known = Known {
         sinks: layers.names("sinks").collect(),
         sources: layers.names("sources").chain([trouble::SOURCE]).collect(),
         labels,
@@ -166,7 +170,8 @@ fn check(
     let quiet = quiet::read(layers.appended("quiet"), &known, reader);
     // A mistaken rule may be the one that uses a sink.
     if reader.errors() == errors {
-        sinks::check_use(&sinks, table("sinks"), &rules, reader);
+        reach::check_use(&sinks, table("sinks"), &rules, reader);
+        reach::check_people(&sinks, &inventory, &rules, &known.gateways(), reader);
     }
     let server = server::read(table("server"), &at("server"), process.now, reader);
     let (public_url, language) = (server.public_url.clone(), messages.language());

@@ -3,13 +3,14 @@
 //! Files are parsed a second time for this, and only if there is something to report: a large inventory with
 //! the position of every value would cost more memory than all the rest.
 
-use linedown_sinks::{Key, Path, Problem};
+use linedown_sinks::{Cause, Key, Path, Problem};
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use super::file::Lines;
 use super::forms::may_have_forms;
-use super::layers::{Layers, PREFIX};
+use super::layers::Layers;
+use super::overrides::PREFIX;
 use super::reader::UNKNOWN_KEY;
 use super::report::{Report, Row};
 
@@ -42,11 +43,17 @@ pub(super) fn report(layers: &Layers, problems: Vec<Problem>, placed: Vec<(Order
     if problems.is_empty() && placed.is_empty() && layers.files.iter().all(|file| file.mistakes.is_empty()) {
         return Report::default();
     }
-    let sought: Vec<Sought> = problems.iter().map(|problem| sought(layers, &problem.path)).collect();
-    let found = origins(layers, &sought);
+    let causes = problems.iter().filter_map(cause).map(|cause| &cause.path);
+    let paths = problems.iter().map(|problem| &problem.path).chain(causes);
+    let sought: Vec<Sought> = paths.map(|path| sought(layers, path)).collect();
+    let mut found = origins(layers, &sought);
+    let mut causes = found.split_off(problems.len()).into_iter();
     let lines: Vec<Lines<'_>> = layers.files.iter().map(|file| Lines::of(&file.text)).collect();
-    let found = problems.into_iter().zip(found);
-    let mut rows: Vec<(Order, Row)> = found.map(|(problem, found)| place(layers, &lines, problem, found)).collect();
+    let mut rows: Vec<(Order, Row)> = Vec::with_capacity(problems.len());
+    for (problem, found) in problems.into_iter().zip(found) {
+        let cause = cause(&problem).and_then(|_| causes.next());
+        rows.push(place(layers, &lines, problem, found, cause));
+    }
     rows.extend(placed);
     for (number, file) in layers.files.iter().enumerate() {
         rows.extend(file.mistakes.iter().map(|(offset, row)| ((number, *offset), row.clone())));
@@ -56,22 +63,39 @@ pub(super) fn report(layers: &Layers, problems: Vec<Problem>, placed: Vec<(Order
     Report::new(rows.into_iter().map(|(_, row)| row))
 }
 
-fn place(layers: &Layers, lines: &[Lines<'_>], problem: Problem, found: Found) -> (Order, Row) {
+/// What makes a mistake of it, if that is another value.
+fn cause(problem: &Problem) -> Option<&Cause> {
+    problem.circumstances.as_ref()?.because.as_ref()
+}
+
+fn place(layers: &Layers, lines: &[Lines<'_>], problem: Problem, found: Found, cause: Option<Found>) -> (Order, Row) {
+    // An unknown key is the key's mistake; everything else the value's, which for a table is its header.
+    let about_key = problem.what.starts_with(UNKNOWN_KEY);
+    let (order, mut row) = standing(layers, lines, &problem.path, found, about_key);
+    if let (Some(cause), Some(found)) = (self::cause(&problem), cause) {
+        let (_, other) = standing(layers, lines, &cause.path, found, false);
+        if other.file != row.file {
+            row.what = format!(": {} by {}", cause.what, other.place());
+        }
+    }
     let row = Row {
         severity: problem.severity,
         path: problem.path.to_string(),
         expected: problem.expected,
         hint: problem.hint,
-        ..Row::error("", &*problem.what)
+        what: problem.what + &row.what,
+        ..row
     };
-    if let Some(name) = variable(layers, &problem.path, found.depth) {
-        let order = (lines.len(), 0);
-        return (order, Row { file: format!("environment variable {name}"), ..row });
+    (order, row)
+}
+
+/// Where something stands, as a row that says nothing of it yet.
+fn standing(layers: &Layers, lines: &[Lines<'_>], path: &Path, found: Found, about_key: bool) -> (Order, Row) {
+    if let Some(name) = variable(layers, path, found.depth) {
+        return ((lines.len(), 0), Row::error(format!("environment variable {name}"), ""));
     }
-    // An unknown key is the key's mistake; everything else the value's, which for a table is its header.
-    let about_key = problem.what.starts_with(UNKNOWN_KEY);
     let start = found.key.filter(|_| about_key).unwrap_or(found.value);
-    let row = Row { file: layers.files[found.file].name.clone(), ..row };
+    let row = Row::error(&*layers.files[found.file].name, "");
     ((found.file, start), row.at(lines[found.file].position(start)))
 }
 

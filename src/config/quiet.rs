@@ -6,8 +6,8 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::layers::Element;
+use super::matching::{Known, read_matcher};
 use super::reader::Reader;
-use super::rules::{Known, read_matcher};
 use crate::rule::timing::Quiet;
 
 /// Most windows.
@@ -61,7 +61,7 @@ fn read_window(
     for (key, hint) in [("from", "when it begins: from = \"22:00\""), ("to", "when it ends: to = \"07:00\"")] {
         if let Some(problem) = section.missing(key, hint) {
             // Each window is in one file.
-            problem.unless = Box::default();
+            problem.circumstances = None;
         }
     }
     let from = keys.from.and_then(|text| time(&mut section, "from", &text));

@@ -18,6 +18,9 @@ const MOST: usize = 1_000;
 /// Most names listed as those expected.
 const NAMED: usize = 20;
 
+/// How to write a table there.
+const IN_A_VARIABLE: &str = "write `{ key = \"…\" }`, or set a variable for each key: …__KEY=…";
+
 /// How problems begin that are about a key and not about its value.
 pub(super) const UNKNOWN_KEY: &str = "unknown key";
 
@@ -44,7 +47,7 @@ impl<'e> Reader<'e> {
     /// Notes a problem, but for one that might not be, were a file read that could not be.
     pub(super) fn note(&mut self, problem: Problem) {
         let may_be_set = |name: &String| self.files.iter().any(|file| file.may_set(name));
-        if problem.unless.iter().any(may_be_set) {
+        if problem.circumstances.iter().flat_map(|more| &more.unless).any(may_be_set) {
             return;
         }
         let count = match problem.severity {
@@ -106,7 +109,8 @@ impl<'e> Reader<'e> {
             return Some(table);
         }
         let problem = Problem::error(path.clone(), format!("wrong type: {}", type_of(value))).expected("a table");
-        self.note(problem.hint(format!("write `{shown}`")));
+        let hint = if self.environment.textual.contains(path) { IN_A_VARIABLE } else { &format!("write `{shown}`") };
+        self.note(problem.hint(hint));
         None
     }
 

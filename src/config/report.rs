@@ -119,17 +119,22 @@ impl Report {
 }
 
 impl Row {
+    /// Where it is: `file:line:column`, as far as that is known.
+    pub(super) fn place(&self) -> String {
+        match (self.line, self.column) {
+            (Some(line), Some(column)) => format!("{}:{line}:{column}", self.file),
+            _ => self.file.clone(),
+        }
+    }
+
     fn render(&self, text: &mut String, colour: bool) {
         let (paint, plain, bold) = match (colour, self.severity) {
             (false, _) => ("", "", ""),
             (true, Severity::Error) => ("\x1b[1;31m", "\x1b[0m", "\x1b[1m"),
             (true, Severity::Warning) => ("\x1b[1;33m", "\x1b[0m", "\x1b[1m"),
         };
-        text.push_str(&self.file);
-        if let (Some(line), Some(column)) = (self.line, self.column) {
-            let _infallible = write!(text, ":{line}:{column}");
-        }
-        let _infallible = writeln!(text, ": {paint}{}{plain}: {bold}{}{plain}", word(self.severity), self.what);
+        let _infallible =
+            writeln!(text, "{}: {paint}{}{plain}: {bold}{}{plain}", self.place(), word(self.severity), self.what);
         for (label, more) in [("expected", &self.expected), ("hint", &self.hint)] {
             if let Some(more) = more {
                 let _infallible = writeln!(text, "  {label}: {more}");

@@ -7,12 +7,13 @@ use linedown_sinks::{Path, Problem, Section, excerpt};
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::labels::Labels;
 use super::layers::Element;
+use super::matching::{Known, read_matcher};
+use super::periods::{Lasting, NOTICED};
 use super::reader::{Reader, did_you_mean, some_of};
 use crate::period::Period;
 use crate::rule::flapping::Flapping;
-use crate::rule::matcher::{Field, Matcher};
+use crate::rule::matcher::Field;
 use crate::rule::{GROUP_INTERVAL, Rule, Step};
 
 /// Most rules: every incident is held against each.
@@ -24,18 +25,17 @@ const MOST_ELEMENTS: usize = 100;
 /// Most outages that may be told singly before a line is taken to be flapping.
 const MOST_OUTAGES: u32 = 1_000;
 
-/// Longest time in which they are counted.
-const LONGEST_WITHIN: Duration = Duration::from_hours(24 * 7);
+/// How long a time they may be counted in.
+const WITHIN: Lasting = Lasting::within(NOTICED, Period(Duration::from_hours(24 * 7)));
+
+/// When people may hear again: more often would be a flood, and soon it is one.
+const REMINDED: Lasting = Lasting::within(NOTICED, Period::LONGEST).usually(Period(Duration::from_mins(1)));
+
+/// How long people may wait for something, if they wait at all.
+const WAIT: Lasting = Lasting::within(Period(Duration::ZERO), Period::LONGEST).usually(NOTICED);
 
 /// Longest name of a rule, in characters.
 const LONGEST_NAME: usize = 100;
-
-/// What rules may refer to.
-pub(super) struct Known<'c> {
-    pub(super) sinks: Vec<&'c str>,
-    pub(super) sources: Vec<&'c str>,
-    pub(super) labels: Labels<'c>,
-}
 
 #[derive(Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -99,7 +99,6 @@ pub(super) fn read(elements: &[Element], known: &Known<'_>, reader: &mut Reader<
         }
     }
     warn_of_names(&rules, reader);
-    warn_of_haste(&rules, reader);
     // A rule with a mistake in it may look as if it took everything.
     if reader.errors() == errors {
         warn_of_order(&rules, reader);
@@ -113,6 +112,10 @@ fn read_rule(value: &Value, index: usize, path: &Path, known: &Known<'_>, reader
         let problem = Problem::error(path.join("name"), "this cannot be the name of a rule");
         reader.note(problem.expected(format!("1 to {LONGEST_NAME} characters")));
     }
+    for (key, period) in [("hold", keys.hold), ("group_interval", keys.group_interval)] {
+        WAIT.check(path.join(key), period.unwrap_or_default(), reader);
+    }
+    let hold = keys.hold.map(|hold| hold.0);
     let matcher = keys.r#match.map(|value| read_matcher(&value, &path.join("match"), known, reader));
     let notify = sinks(value, &keys.notify, path, known, reader);
     Rule {
@@ -121,9 +124,9 @@ fn read_rule(value: &Value, index: usize, path: &Path, known: &Known<'_>, reader
         notify,
         goes_on: keys.r#continue,
         resolved: keys.resolved.unwrap_or(true),
-        hold: keys.hold.map(|hold| hold.0),
+        hold,
         remind: reminders(&keys.remind, &path.join("remind"), reader),
-        escalate: steps(&keys.escalate, &path.join("escalate"), known, reader),
+        escalate: steps(&keys.escalate, hold.unwrap_or_default(), &path.join("escalate"), known, reader),
         critical: keys.severity == Some(Severity::Critical),
         group_by: fields(&keys.group_by, &path.join("group_by"), known, reader),
         group_interval: keys.group_interval.map_or(GROUP_INTERVAL, |interval| interval.0),
@@ -149,11 +152,7 @@ fn flapping(value: Option<&Value>, path: &Path, reader: &mut Reader<'_>) -> Opti
         let problem = Problem::error(path.join("count"), format!("{count} outages cannot be what is too many"));
         reader.note(problem.expected(format!("1 to {MOST_OUTAGES}")).hint("to tell each outage: flapping = false"));
     }
-    if within.is_zero() || within > LONGEST_WITHIN {
-        let problem = Problem::error(path.join("within"), "a line cannot be watched for so long");
-        let longest = Period(LONGEST_WITHIN);
-        reader.note(problem.expected(format!("more than nothing, at most {longest}")));
-    }
+    WITHIN.check(path.join("within"), Period(within), reader);
     Some(Flapping { count, within })
 }
 
@@ -175,32 +174,6 @@ fn fields(names: &[Value], path: &Path, known: &Known<'_>, reader: &mut Reader<'
         }
     }
     fields
-}
-
-pub(super) fn read_matcher(value: &Value, path: &Path, known: &Known<'_>, reader: &mut Reader<'_>) -> Matcher {
-    let (matcher, problems) = Matcher::read(value, path);
-    for problem in problems {
-        reader.note(problem);
-    }
-    let literal = |text: &&str| !text.contains(['*', '?', '[', '{']);
-    if let Some(source) = value.get("source").and_then(Value::as_str).filter(literal)
-        && !known.sources.contains(&source)
-    {
-        let mut problem = Problem::error(path.join("source"), format!("there is no source `{source}`"));
-        problem.expected = (!known.sources.is_empty()).then(|| some_of(&known.sources));
-        problem.hint = did_you_mean(source, known.sources.iter().copied());
-        reader.note(problem.unless(source));
-    }
-    let labels = path.join("labels");
-    for key in value.get("labels").and_then(Value::as_object).into_iter().flat_map(|labels| labels.keys()) {
-        known.labels.check(key, labels.join(key.as_str()), reader);
-    }
-    for (field, texts) in matcher.texts() {
-        if let Field::Label(key) = field {
-            known.labels.check_values(key, &texts, &labels.join(key.as_str()), reader);
-        }
-    }
-    matcher
 }
 
 /// The sinks of a rule or a step that stands at `path`.
@@ -253,13 +226,21 @@ fn reminders(values: &[Value], path: &Path, reader: &mut Reader<'_>) -> Vec<Dura
         return Vec::new();
     }
     let periods = reader.each::<Period>(values, path);
-    for (index, _) in periods.iter().filter(|(_, period)| period.0.is_zero()) {
-        reader.note(Problem::error(path.join(*index), "must be longer than nothing").expected("such as \"1h\""));
+    let mut latest = Period::default();
+    for (index, period) in &periods {
+        let is_usual = REMINDED.check(path.join(*index), *period, reader);
+        // The last one repeats, however long those before it are.
+        if is_usual && *period <= latest && index + 1 < values.len() {
+            let problem = Problem::warning(path.join(*index), format!("it never comes: {latest} stands before it"));
+            reader.note(problem.hint("each counts from when the line went down: write the shorter one first"));
+        }
+        latest = latest.max(*period);
     }
     periods.into_iter().map(|(_, period)| period.0).collect()
 }
 
-fn steps(values: &[Value], path: &Path, known: &Known<'_>, reader: &mut Reader<'_>) -> Vec<Step> {
+/// The steps of a rule that tells nobody else before a line has been down for as long as `hold` says.
+fn steps(values: &[Value], hold: Duration, path: &Path, known: &Known<'_>, reader: &mut Reader<'_>) -> Vec<Step> {
     if is_too_long(values, path, reader) {
         return Vec::new();
     }
@@ -270,11 +251,18 @@ fn steps(values: &[Value], path: &Path, known: &Known<'_>, reader: &mut Reader<'
         let keys: StepKeys = section.read().unwrap_or_default();
         if let Some(problem) = section.missing("after", "say how long after the line went down: after = \"15m\"") {
             // What stands in a list that files add to is in one file.
-            problem.unless = Box::default();
+            problem.circumstances = None;
         }
         reader.finish(section);
         let notify = sinks(value, &keys.notify, &path, known, reader);
-        Some(Step { after: keys.after?.0, notify })
+        let after = keys.after?;
+        if WAIT.check(path.join("after"), after, reader) && after.0 <= hold {
+            let what = "who is asked for here hears no later than `notify`";
+            let hold = Period(hold);
+            let hint = format!("both count from when the line went down: make `after` longer than `hold`, {hold}");
+            reader.note(Problem::warning(path.join("after"), what).hint(hint));
+        }
+        Some(Step { after: after.0, notify })
     });
     steps.collect()
 }
@@ -287,22 +275,6 @@ fn warn_of_names(rules: &[(usize, Rule)], reader: &mut Reader<'_>) {
             let what = format!("another rule is called {:?} as well", rule.name);
             let hint = "`linedown explain` and `linedown incident` name rules: make it unique";
             reader.note(Problem::warning(Path(vec!["rules".into(), (*index).into(), "name".into()]), what).hint(hint));
-        }
-    }
-}
-
-/// Warns of escalations that come before what they escalate.
-fn warn_of_haste(rules: &[(usize, Rule)], reader: &mut Reader<'_>) {
-    for (index, rule) in rules {
-        let Some(hold) = rule.hold else { continue };
-        for (step, _) in rule.escalate.iter().enumerate().filter(|(_, step)| step.after <= hold) {
-            let path = Path(vec!["rules".into(), (*index).into(), "escalate".into(), step.into(), "after".into()]);
-            let what = format!(
-                "who is asked for here hears no later than `notify`, which `hold` keeps waiting for {}",
-                Period(hold)
-            );
-            let hint = "both count from when the line went down: make `after` longer than `hold`";
-            reader.note(Problem::warning(path, what).hint(hint));
         }
     }
 }

@@ -1,19 +1,17 @@
 //! `[messages]` and `[sinks]`: where notifications go and how they are worded.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
-use linedown_sinks::{Key, Language, Limits, Path, Problem, Section, SinkKind, TextKeys, Texts, closest, one_of};
+use linedown_sinks::{Cause, Language, Limits, Path, Problem, Section, SinkKind, TextKeys, Texts, closest, one_of};
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
-use super::labels::Labels;
-use super::pieces::INVENTORY;
-use super::reader::{Reader, did_you_mean, is_missing, unknown_key};
+use super::periods::{Lasting, NOTICED};
+use super::reader::{Reader, UNKNOWN_KEY, did_you_mean, is_missing, unknown_key};
 use crate::period::Period;
-use crate::rule::inventory::Inventory;
-use crate::rule::{Retry, Rule, Target};
+use crate::rule::{Retry, Target};
 
 /// Most sinks.
 const MOST: usize = 1_000;
@@ -25,7 +23,16 @@ const LONGEST_NAME: usize = 64;
 const IN_FLIGHT: RangeInclusive<usize> = 1..=64;
 
 /// How long a pause between two deliveries may be: a worker goes round more often than that, or it is taken to hang.
-const INTERVAL: RangeInclusive<Period> = Period(Duration::ZERO)..=Period(Duration::from_secs(30));
+const INTERVAL: Lasting = Lasting::within(Period(Duration::ZERO), Period(Duration::from_secs(30)));
+
+/// How long a pause before the next try may be: shorter ones would do nothing but try.
+const PAUSE: Lasting = Lasting::within(SHORTEST, Period::LONGEST).usually(Period(Duration::from_millis(100)));
+
+/// How long tries may go on.
+const PATIENCE: Lasting = Lasting::within(SHORTEST, Period::LONGEST).usually(NOTICED);
+
+/// The shortest that is longer than nothing.
+const SHORTEST: Period = Period(Duration::from_millis(1));
 
 /// The keys every sink has, whatever its kind.
 const COMMON: [&str; 7] = ["type", "fallback", "retry", "limits", "language", "time_zone", "templates"];
@@ -145,6 +152,14 @@ fn read_sink(
     let texts = texts.unwrap_or_default();
     let language = texts.language();
     let settings = (kind.check)(&mut section, texts);
+    // Which keys there are, and which there must be, is up to the type.
+    for problem in &mut section.problems {
+        let is_own = problem.what.starts_with(UNKNOWN_KEY) && problem.path.0.len() == path.0.len() + 1;
+        if is_own || problem.path == *path {
+            let cause = Cause { path: path.join("type"), what: format!("`type` is `{}`", kind.name) };
+            problem.circumstances.get_or_insert_default().because = Some(cause);
+        }
+    }
     if settings.is_none() && section.problems.is_empty() {
         let problem = Problem::error(path.clone(), "this sink cannot be used");
         section.problems.push(problem.hint("its kind says no more: ask whoever wrote that"));
@@ -216,18 +231,20 @@ fn read_retry(value: &Value, path: &Path, reader: &mut Reader<'_>) -> Retry {
     let give_up_after = keys.give_up_after.map_or(default.give_up_after, |period| period.0);
     let max = keys.max.map_or(default.max.min(give_up_after), |period| period.0);
     let first = keys.first.map_or(default.first.min(max), |period| period.0);
-    for (key, period) in [("first", first), ("max", max), ("give_up_after", give_up_after)] {
-        if period.is_zero() {
-            reader.note(Problem::error(path.join(key), "must be longer than nothing").expected("such as \"2s\""));
-            return default;
+    let written =
+        [("first", keys.first, PAUSE), ("max", keys.max, PAUSE), ("give_up_after", keys.give_up_after, PATIENCE)];
+    for (key, period, lasting) in written {
+        if let Some(period) = period {
+            lasting.check(path.join(key), period, reader);
         }
     }
-    if first > max {
+    // Of one that is nothing, that is said.
+    if first > max && !max.is_zero() {
         let key = if keys.max.is_some() { "max" } else { "first" };
         let what = format!("the longest pause, {}, is shorter than the first, {}", Period(max), Period(first));
         reader.note(Problem::error(path.join(key), what).expected("`first` ≤ `max` ≤ `give_up_after`"));
     }
-    if max > give_up_after {
+    if max > give_up_after && !give_up_after.is_zero() {
         let key = if keys.give_up_after.is_some() { "give_up_after" } else { "max" };
         let what = format!("it gives up after {}, before a pause of {} ends", Period(give_up_after), Period(max));
         reader.note(Problem::error(path.join(key), what).expected("`first` ≤ `max` ≤ `give_up_after`"));
@@ -239,10 +256,9 @@ fn read_limits(value: &Value, path: &Path, reader: &mut Reader<'_>) -> LimitKeys
     let mut section = Section::new(value, path.clone(), &[], reader.environment);
     let keys = reader.table(value, path, "limits = { in_flight = 8 }").and_then(|_| section.read());
     let LimitKeys { in_flight, interval } = keys.unwrap_or_default();
-    let limits = LimitKeys {
-        in_flight: in_flight.map(|number| section.within(&["in_flight"], number, &IN_FLIGHT)),
-        interval: interval.map(|period| section.within(&["interval"], period, &INTERVAL)),
-    };
+    let limits =
+        LimitKeys { in_flight: in_flight.map(|number| section.within(&["in_flight"], number, &IN_FLIGHT)), interval };
+    section.problems.extend(interval.and_then(|period| INTERVAL.problem(path.join("interval"), period)));
     reader.finish(section);
     limits
 }
@@ -258,52 +274,5 @@ fn check_fallback(name: &str, fallback: &str, path: &Path, sinks: &Map<String, V
         problem.hint = did_you_mean(fallback, others())
             .or_else(|| Some(format!("add [sinks.{fallback}], or name one that is there")));
         reader.note(problem.unless(fallback));
-    }
-}
-
-/// Warns of labels that some sink sends to and no line has, and of lines' labels that some sink sends to and cannot.
-/// There may be a hundred thousand lines.
-pub(super) fn check_labels(
-    sinks: &BTreeMap<String, Target>,
-    inventory: &Inventory,
-    labels: &Labels<'_>,
-    reader: &mut Reader<'_>,
-) {
-    for (path, key) in sinks.values().flat_map(|sink| sink.settings.labels()) {
-        labels.check(&key, path, reader);
-    }
-    for entry in inventory.iter() {
-        if reader.is_full() {
-            break;
-        }
-        for (key, value) in entry.labels() {
-            let expected =
-                sinks.iter().find_map(|(name, sink)| Some((name, sink.settings.expects_of_label(key, value)?)));
-            if let Some((name, expected)) = expected {
-                let path = Path([INVENTORY, entry.id, "labels", key].map(Key::from).into());
-                let problem = Problem::warning(path, format!("{name} sends to this, which it cannot"));
-                reader.note(problem.expected(expected));
-            }
-        }
-    }
-}
-
-/// Warns of sinks that nothing is sent to, and of those whose giving up nobody would hear of. What is `written` has those
-/// with a mistake, too.
-pub(super) fn check_use(sinks: &BTreeMap<String, Target>, written: &Value, rules: &[Rule], reader: &mut Reader<'_>) {
-    let written = written.as_object().into_iter().flat_map(Map::values);
-    let fallbacks: BTreeSet<&str> = written.filter_map(|sink| sink.get("fallback")?.as_str()).collect();
-    let notified: BTreeSet<&str> = rules.iter().flat_map(Rule::sinks).collect();
-    for (name, sink) in sinks {
-        let path = Path(vec!["sinks".into(), name.as_str().into()]);
-        let (is_fallback, is_notified) = (fallbacks.contains(name.as_str()), notified.contains(name.as_str()));
-        if !is_fallback && !is_notified {
-            let problem = Problem::warning(path, format!("nothing is ever sent to {name}"));
-            let problem = problem.hint("name it in a rule's `notify`, or as another sink's `fallback`");
-            reader.note(problem.unless(name));
-        } else if sink.fallback.is_none() && !sink.is_own_output() && !is_fallback {
-            let problem = Problem::warning(path, "a notification that this sink gives up on is only logged");
-            reader.note(problem.hint("name a `fallback`: a sink that tells somebody").unless("fallback"));
-        }
     }
 }

@@ -112,8 +112,9 @@ fn gateway(kind: &str, keys: &Keys, value: &Value, section: &mut Section<'_>) ->
     for key in
         ["api", "client_token", "partner_token", "watch", "audit"].into_iter().filter(|key| !is_missing(value, key))
     {
-        section.error(key, format!("only sources of type `{}` have this key", gateway::KIND)).hint =
-            Some("take it out, or correct `type`".into());
+        let what = format!("only sources of type `{}` have this key", gateway::KIND);
+        let problem = Problem::error(section.path().join(key), what).hint("take it out, or correct `type`");
+        section.problems.push(problem.because(section.path().join("type"), format!("`type` is `{kind}`")));
     }
     None
 }

@@ -7,6 +7,7 @@ use linedown_sinks::{Path, Problem};
 use serde::Deserialize;
 use serde_json::Value;
 
+use super::periods::Lasting;
 use super::reader::Reader;
 use crate::period::Period;
 
@@ -17,7 +18,7 @@ const DEFAULT_FOLDER: &str = "/var/lib/linedown";
 const DEFAULT_KEEP: Period = Period(Duration::from_hours(400 * 24));
 
 /// Keeping less than an hour would forget incidents while people look at them.
-const SHORTEST_KEEP: Period = Period(Duration::from_hours(1));
+const KEEP: Lasting = Lasting::within(Period(Duration::from_hours(1)), Period::LONGEST);
 
 const EXPECTED: &str = "sqlite:///absolute/path.db";
 
@@ -40,9 +41,7 @@ struct Keys {
 pub(super) fn read(value: &Value, path: &Path, state_directory: Option<&str>, reader: &mut Reader<'_>) -> Store {
     let keys: Keys = reader.read(value, path, "[store]");
     let keep = keys.keep.unwrap_or(DEFAULT_KEEP);
-    if keep < SHORTEST_KEEP {
-        reader.note(Problem::error(path.join("keep"), format!("{keep} is too short")).expected("at least \"1h\""));
-    }
+    KEEP.check(path.join("keep"), keep, reader);
     // systemd lists several with colons between.
     let folder = state_directory.and_then(|folders| folders.split(':').next()).unwrap_or(DEFAULT_FOLDER);
     let default = PathBuf::from(folder).join("linedown.db");

@@ -1,21 +1,26 @@
 //! `[troubles]`: from when on linedown's own troubles are told, by its own sinks.
 
 use std::fmt;
-use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use linedown_sinks::{Path, Problem, Section};
 use serde::{Deserialize, Deserializer, de};
 use serde_json::Value;
 
+use super::periods::{Lasting, NOTICED};
 use super::reader::Reader;
 use crate::period::Period;
 use crate::trouble::{Free, Troubles};
 
 /// How long a sink must fail, or a store not write, at the least and at the outside.
-const LASTING: RangeInclusive<Period> = Period(Duration::from_secs(1))..=Period(Duration::from_hours(24));
+const LASTING: Lasting = Lasting::within(NOTICED, Period(Duration::from_hours(24)));
 /// How long before its end a certificate is told of, at the least and at the outside.
-const EXPIRING: RangeInclusive<Period> = Period(Duration::from_hours(1))..=Period(Duration::from_hours(365 * 24));
+const EXPIRING: Lasting = Lasting::within(Period(Duration::from_hours(1)), Period(Duration::from_hours(365 * 24)));
+
+/// The largest part of a disk with which the trouble can be over: there is a fifth more free then.
+const MOST_PERCENT: u8 = 83;
+/// The fewest bytes that are some room: a store writes more than that at once.
+const LEAST_BYTES: u64 = 1024 * 1024;
 
 const ROOM: &str = "a part of the disk such as \"5%\", or a number of bytes";
 
@@ -36,8 +41,10 @@ struct Room(Free);
 pub(super) fn read(value: &Value, path: &Path, reader: &mut Reader<'_>) -> Option<Troubles> {
     let mut section = Section::new(value, path.clone(), &[], reader.environment);
     let keys: Keys = reader.table(value, path, "[troubles]").and_then(|_| section.read()).unwrap_or_default();
-    let mut period = |key: &str, written: Option<Period>, default: Duration, bounds: &RangeInclusive<Period>| {
-        section.within(&[key], written.unwrap_or(Period(default)), bounds).0
+    let mut period = |key: &str, written: Option<Period>, default: Duration, bounds: &Lasting| {
+        let period = written.unwrap_or(Period(default));
+        section.problems.extend(bounds.problem(path.join(key), period));
+        period.0
     };
     let default = Troubles::default();
     let Troubles { sink_failing_after: sink, store_not_writing_after: store, .. } = default;
@@ -54,11 +61,29 @@ pub(super) fn read(value: &Value, path: &Path, reader: &mut Reader<'_>) -> Optio
         disk_free_below: keys.disk_free_below.map_or(default.disk_free_below, |room| room.0),
     };
     reader.finish(section);
-    if let Free::Percent(percent @ 101..) = troubles.disk_free_below {
-        let problem = Problem::error(path.join("disk_free_below"), format!("{percent}% is more than the whole disk"));
-        reader.note(problem.expected(ROOM));
-    }
+    check_room(troubles.disk_free_below, path.join("disk_free_below"), reader);
     Some(troubles).filter(|_| keys.on != Some(false))
+}
+
+/// None at all is written on purpose: it is never told then.
+fn check_room(room: Free, path: Path, reader: &mut Reader<'_>) {
+    let problem = match room {
+        Free::Percent(percent @ 101..) => {
+            Problem::error(path, format!("{percent}% is more than the whole disk")).expected(ROOM)
+        }
+        Free::Percent(percent) if percent > MOST_PERCENT => {
+            let what = format!("with {percent}% it would always be told, and never be over");
+            Problem::warning(path, what).expected(format!("at most \"{MOST_PERCENT}%\""))
+        }
+        Free::Bytes(bytes @ 1..LEAST_BYTES) => {
+            let problem =
+                Problem::warning(path, format!("a disk with no more than {bytes} bytes free is full already"));
+            let problem = problem.expected(ROOM);
+            if bytes <= 100 { problem.hint(format!("did you mean \"{bytes}%\"?")) } else { problem }
+        }
+        _ => return,
+    };
+    reader.note(problem);
 }
 
 impl<'de> Deserialize<'de> for Room {

@@ -226,6 +226,23 @@ fn reloads_under_load_lose_no_request() {
     }
 }
 
+/// As `linedown check` says it, and nothing of what it does not say.
+#[test]
+fn a_doubtful_config_is_served_and_the_log_says_what_is_doubtful() {
+    let rule = "[[rules]]\nname = \"all\"\nnotify = [\"console\", \"console\"]\nhold = \"60ms\"\n";
+    let daemon = Daemon::start(&format!("{CONSOLE}[troubles]\ndisk_free_below = \"100%\"\n{rule}"));
+    let said = |words: &str| {
+        let record = daemon.wait_for_log(&format!("config: {words}"));
+        assert!(record["file"].as_str().is_some_and(|file| file.ends_with("test.toml")), "{record}");
+        let field = |name: &str| record.get(name).map(|value| value.as_str().unwrap_or_default().to_owned());
+        (field("expected"), field("hint"))
+    };
+    let some = |text: &str| Some(text.to_owned());
+    assert_eq!(said("with 100%"), (some("at most \"83%\""), None));
+    assert_eq!(said("`console` is named twice"), (None, some("take it out, or name the sink that was meant")));
+    assert_eq!(said("60ms is short"), (some("at least 1s"), some("did you mean `60m`?")));
+}
+
 #[test]
 fn a_reload_keeps_what_is_in_flight_and_what_waits_for_a_retry() {
     let (far_side, relay) = (Held::new(), Smtp::new());

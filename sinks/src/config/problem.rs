@@ -15,9 +15,27 @@ pub struct Problem {
     pub expected: Option<String>,
     /// What to do.
     pub hint: Option<String>,
-    /// Names of which each makes this untrue if it is set: nobody is told of it while one may stand in a file that
-    /// could not be read.
-    pub unless: Box<[String]>,
+    /// What else in the config decides whether it is one.
+    pub circumstances: Option<Box<Circumstances>>,
+}
+
+/// What decides whether something is wrong besides what it is.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Circumstances {
+    /// Names of which each makes it untrue if it is set: nobody is told of it while one may stand in a file that could
+    /// not be read.
+    pub unless: Vec<String>,
+    /// Another value that makes a mistake of it: named where it stands in another file, in which nobody would look for it.
+    pub because: Option<Cause>,
+}
+
+/// A value that makes a mistake of another one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Cause {
+    /// Where it stands.
+    pub path: Path,
+    /// What it says: `type` is `email`.
+    pub what: String,
 }
 
 /// How bad a [`Problem`] is.
@@ -32,7 +50,8 @@ pub enum Severity {
 impl Problem {
     /// An error at a place.
     pub fn error(path: Path, what: impl Into<String>) -> Self {
-        Self { path, severity: Severity::Error, what: what.into(), expected: None, hint: None, unless: Box::default() }
+        let what = what.into();
+        Self { path, severity: Severity::Error, what, expected: None, hint: None, circumstances: None }
     }
 
     /// A warning about a place.
@@ -54,10 +73,17 @@ impl Problem {
         self
     }
 
+    /// With a value that makes a mistake of it.
+    #[must_use]
+    pub fn because(mut self, path: Path, what: impl Into<String>) -> Self {
+        self.circumstances.get_or_insert_default().because = Some(Cause { path, what: what.into() });
+        self
+    }
+
     /// With a name that makes it untrue if it is set.
     #[must_use]
     pub fn unless(mut self, name: impl Into<String>) -> Self {
-        self.unless = [name.into()].into();
+        self.circumstances.get_or_insert_default().unless.push(name.into());
         self
     }
 }

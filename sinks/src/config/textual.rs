@@ -22,7 +22,7 @@ impl<'e> Textual<'e> {
         let mut textual = Self { places: below.collect(), taken: Vec::new() };
         for place in &textual.places {
             let Some(found) = find(value, place) else { continue };
-            let read = found.as_str().and_then(read).filter(|read| read.is_array() || read.is_object());
+            let read = found.as_str().and_then(written).filter(|read| read.is_array() || read.is_object());
             if let Some(read) = read
                 && let Value::String(text) = std::mem::replace(found, read)
             {
@@ -38,7 +38,7 @@ impl<'e> Textual<'e> {
         let place = place.0.as_slice();
         let mended = if what.starts_with("invalid type: string") && self.places.contains(&place) {
             find(value, place)
-                .and_then(|found| read(found.as_str()?))
+                .and_then(|found| written(found.as_str()?))
                 .filter(|read| read.is_number() || read.is_boolean())
         } else if what.starts_with("invalid type: sequence") || what.starts_with("invalid type: map") {
             let taken = self.taken.iter().position(|(taken, _)| *taken == place);
@@ -56,7 +56,8 @@ impl<'e> Textual<'e> {
     }
 }
 
-fn read(text: &str) -> Option<Value> {
+/// What a variable's text says that is written as JSON, or as a list or a table is behind a key in the files.
+pub fn written(text: &str) -> Option<Value> {
     serde_json::from_str(text.trim()).ok().or_else(|| of_toml(text.trim()))
 }
 

@@ -173,6 +173,10 @@ impl Settings for Checked {
         (!self.recipients.takes_label(key, value)).then_some("an email address, or several with commas between")
     }
 
+    fn has_nobody<'l>(&self, label: &dyn Fn(&str) -> Option<&'l str>) -> bool {
+        self.recipients.are_nobody(label)
+    }
+
     fn labels(&self) -> Vec<(Path, String)> {
         self.recipients.labels()
     }

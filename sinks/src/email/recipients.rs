@@ -101,6 +101,16 @@ impl Recipients {
         !self.0.iter().any(is_named) || is_plain(value) || parts(value).all(|part| part.parse::<Mailbox>().is_ok())
     }
 
+    /// Whether they are no more than labels in which there is nothing.
+    pub(super) fn are_nobody<'l>(&self, value: &dyn Fn(&str) -> Option<&'l str>) -> bool {
+        self.0.iter().all(|recipient| match recipient {
+            Recipient::Template { label: Some(key), .. } => {
+                value(key).is_none_or(|value| parts(value).next().is_none())
+            }
+            Recipient::Template { label: None, .. } | Recipient::Address(_) => false,
+        })
+    }
+
     /// The labels that lines are asked for, each with the place of the entry that names it.
     pub(super) fn labels(&self) -> Vec<(Path, String)> {
         let of_one = |recipient: &Recipient| match recipient {
@@ -242,6 +252,10 @@ mod tests {
             let mut incident = crate::sample::notification().incident;
             incident.instance.labels.insert("owner".into(), owner.into());
             assert_eq!(recipients.of(&incident), expected, "{owner}");
+            // What is told ahead is what happens then.
+            let alone = Recipients(vec![read("{{ instance.labels.owner }}", Path::default()).unwrap()]);
+            assert_eq!(alone.are_nobody(&|_| Some(owner)), alone.of(&incident) == [""], "{owner}");
+            assert!(!recipients.are_nobody(&|_| None), "somebody is always told");
         }
     }
 

@@ -3,7 +3,9 @@
 mod gaps;
 mod layering;
 mod mistakes;
+mod overrides;
 mod pieces;
+mod reach;
 mod tls;
 mod whole;
 
@@ -78,13 +80,14 @@ fn check_toy(section: &mut Section<'_>, _: Texts) -> Option<Arc<dyn Settings>> {
 
 /// A folder with a config in it.
 struct Folder {
-    folder: tempfile::TempDir,
+    root: tempfile::TempDir,
     variables: Vec<(String, String)>,
+    kinds: Vec<SinkKind>,
 }
 
 impl Folder {
     fn empty() -> Self {
-        Self { folder: tempfile::tempdir().unwrap(), variables: Vec::new() }
+        Self { root: tempfile::tempdir().unwrap(), variables: Vec::new(), kinds: TOYS.to_vec() }
     }
 
     /// The text as the main file, and what else is needed in `conf.d`.
@@ -112,8 +115,13 @@ impl Folder {
         self
     }
 
+    /// For these kinds of sinks instead of toys.
+    fn of_kinds(self, kinds: &[SinkKind]) -> Self {
+        Self { kinds: kinds.to_vec(), ..self }
+    }
+
     fn path(&self, name: &str) -> PathBuf {
-        self.folder.path().join(name)
+        self.root.path().join(name)
     }
 
     fn load(&self) -> Loaded {
@@ -123,7 +131,7 @@ impl Folder {
     fn load_as(&self, main: &FilePath, credentials: Option<PathBuf>) -> Loaded {
         let now = "2026-06-01T00:00:00Z".parse().unwrap();
         let process = Process { variables: self.variables.clone(), secrets: Secrets { credentials }, now };
-        load(main, TOYS, SOURCES, &process)
+        load(main, &self.kinds, SOURCES, &process)
     }
 
     fn config(&self) -> Config {
@@ -133,7 +141,7 @@ impl Folder {
 
     /// Each problem as `1:9 what` or `warning 1:9 what`, with the file's name where it is not the main file.
     fn problems(&self) -> Vec<(String, String)> {
-        let folder = format!("{}/", self.folder.path().display());
+        let folder = format!("{}/", self.root.path().display());
         let shown = |row: &Row| {
             let severity = if row.severity == Severity::Warning { "warning " } else { "" };
             let file = row.file.replace(&folder, "");

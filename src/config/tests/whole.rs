@@ -72,7 +72,7 @@ fn the_example_of_the_contract_is_accepted() {
         .write("tls/fullchain.pem", key.cert.pem())
         .write("tls/privkey.pem", key.signing_key.serialize_pem())
         .write("credentials/z-api-secret", "0123456789abcdef0123");
-    let text = EXAMPLE.replace("/etc/linedown", &folder.folder.path().display().to_string());
+    let text = EXAMPLE.replace("/etc/linedown", &folder.root.path().display().to_string());
     let folder = folder.write("l.toml", text);
     let loaded = folder.load_as(&folder.path("l.toml"), Some(folder.path("credentials")));
     let warnings: Vec<&str> = loaded.report.rows().iter().map(|row| row.what.as_str()).collect();
@@ -204,7 +204,7 @@ fn the_shipped_config_is_accepted_with_and_without_its_examples() {
             .write("credentials/smtp-password", "hunter2")
             .write("credentials/heartbeat-url", "https://hc.example.com/ping/x")
             .write("credentials/slack-url", "https://hooks.slack.com/services/T0/B0/x");
-        let here = folder.folder.path().display().to_string();
+        let here = folder.root.path().display().to_string();
         std::fs::create_dir(folder.path("templates")).unwrap();
         let folder = folder.write("l.toml", shipped(with_examples).replace("/etc/linedown", &here));
         let secrets = Secrets { credentials: Some(folder.path("credentials")) };

@@ -1,0 +1,69 @@
+//! How long something may last. A bound is what cannot be; what is usual, what nobody has to be asked about: `30ms` is
+//! often `30m` that was mistyped, and as a reminder it would be a flood.
+
+use std::ops::RangeInclusive;
+use std::time::Duration;
+
+use linedown_sinks::{Path, Problem};
+
+use super::reader::Reader;
+use crate::period::Period;
+
+/// Shortest time that a person, or a line, takes for anything.
+pub(super) const NOTICED: Period = Period(Duration::from_secs(1));
+
+/// How long something may last.
+#[derive(Clone, Debug)]
+pub(super) struct Lasting {
+    bounds: RangeInclusive<Period>,
+    /// From when on it is usual.
+    usual: Period,
+}
+
+impl Lasting {
+    /// Within bounds, all of it usual.
+    pub(super) const fn within(shortest: Period, longest: Period) -> Self {
+        Self { bounds: shortest..=longest, usual: shortest }
+    }
+
+    /// With a warning of what is shorter; but for zero, if that is within the bounds: it is written on purpose.
+    pub(super) const fn usually(self, usual: Period) -> Self {
+        Self { usual, ..self }
+    }
+
+    /// Notes what is to be said of a period that stands there; whether there is nothing.
+    pub(super) fn check(&self, path: Path, period: Period, reader: &mut Reader<'_>) -> bool {
+        let problem = self.problem(path, period);
+        let is_usual = problem.is_none();
+        if let Some(problem) = problem {
+            reader.note(problem);
+        }
+        is_usual
+    }
+
+    /// What is to be said of a period that stands there.
+    pub(super) fn problem(&self, path: Path, period: Period) -> Option<Problem> {
+        let mut problem = if !self.bounds.contains(&period) {
+            Problem::error(path, format!("{period} is out of bounds"))
+        } else if period < self.usual && !period.0.is_zero() {
+            Problem::warning(path, format!("{period} is short for this"))
+        } else {
+            return None;
+        };
+        let (shortest, longest) = (self.usual, *self.bounds.end());
+        problem.expected = Some(match longest {
+            longest if longest == Period::LONGEST => format!("at least {shortest}"),
+            _ => format!("{shortest} to {longest}"),
+        });
+        let is_good = |text: &String| text.parse().is_ok_and(|meant| (shortest..=longest).contains(&meant));
+        problem.hint = in_minutes(period).filter(is_good).map(|meant| format!("did you mean `{meant}`?"));
+        Some(problem)
+    }
+}
+
+/// As many minutes as these are milliseconds or seconds, as they are written.
+fn in_minutes(period: Period) -> Option<String> {
+    let text = period.to_string();
+    let number = text.strip_suffix("ms").or_else(|| text.strip_suffix('s'))?;
+    number.parse::<u64>().is_ok().then(|| format!("{number}m"))
+}

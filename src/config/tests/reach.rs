@@ -1,0 +1,79 @@
+//! Sinks, held against the rules and the inventory.
+
+use super::*;
+
+const MAIL: &str = "[sinks.mail]\ntype = 'email'\nserver = 'smtps://relay.example.com'\nfrom = 'a@x.example'\n\
+                    fallback = 'console'\n";
+
+/// What a sink sends to is held against the inventory as what a rule matches is.
+#[test]
+fn a_label_that_a_sink_sends_to_and_no_line_has() {
+    let rule = "[[rules]]\ncontinue = true\nnotify = ['mail']\n";
+    let to = "to = ['ops@x.example', '{{ instance.labels.onwer }}']\n";
+    let text = format!("{rule}{MAIL}{to}[instances.A]\nlabels.owner = 'dono@x.example'");
+    let what = "warning 9:24 no instance of the inventory has the label `onwer`".to_owned();
+    let found = Folder::with(&text).of_kinds(linedown_sinks::KINDS).problems();
+    assert_eq!(found, [(what, "did you mean `owner`?".to_owned())]);
+}
+
+/// Of lines that rules tell a sink of, and whose labels name nobody.
+#[test]
+fn lines_of_which_a_sink_tells_nobody() {
+    let lines = "[instances.A]\nlabels = { owner = 'a@x.example' }\n[instances.B]\nlabels = { owner = '', tier = 'gold' }\n\
+                 [instances.C]\nname = 'C'\n[instances.D]\nlabels = { boss = 'd@x.example' }\n";
+    let found = |to: &str, rules: &str| {
+        let folder = Folder::with(&format!("{MAIL}to = {to}\n{lines}{rules}")).of_kinds(linedown_sinks::KINDS);
+        folder.problems().into_iter().map(|(what, _)| what).collect::<Vec<_>>()
+    };
+    let all = "[[rules]]\ncontinue = true\nnotify = ['mail']";
+    let owner = "'{{ instance.labels.owner }}'";
+    let at = |what: &str| vec![format!("warning 6:6 this tells nobody of instance {what}")];
+    assert_eq!(found(owner, all), at("B and of 2 more"));
+    let in_list = format!("[{owner}, '{{{{ instance.labels.boss }}}}']");
+    let first = at("B and of 1 more").concat().replace(":6 this", ":7 this");
+    assert_eq!(found(&in_list, all), [first]);
+    assert_eq!(found(&format!("[{owner}, 'ops@x.example']"), all), [""; 0]);
+    assert_eq!(found("'{{ instance.labels.owner or \"ops@x.example\" }}'", all), [""; 0]);
+    // A rule that is not for them, and one that comes before.
+    for (rules, expected) in [
+        ("match.labels.owner.not = ''", Vec::new()),
+        ("match = { labels.tier = 'gold', reason = 'other' }", at("B")),
+        ("match.source = 'linedown'", Vec::new()),
+        ("match.instance = ['C', 'D']", at("C and of 1 more")),
+    ] {
+        let rules = format!("[[rules]]\ncontinue = true\nnotify = ['mail']\n{rules}");
+        assert_eq!(found(owner, &rules), expected, "{rules}");
+    }
+    let before = "[[rules]]\nname = 'ours'\nnotify = ['console']\nmatch = { labels.owner = '' REASON }\n";
+    let taken = before.replace("REASON", "") + all;
+    assert_eq!(found(owner, &taken), [""; 0]);
+    let in_part = before.replace("REASON", ", reason = 'number-blocked'") + all;
+    assert_eq!(found(owner, &in_part), at("B and of 2 more"));
+}
+
+#[test]
+fn sinks_that_nobody_hears_of() {
+    let text = "sinks.a.type = 'email'\nsinks.b = { type = 'slack', fallback = 'a' }\nsinks.c.type = 'toy'\n\
+                sinks.d.type = 'toy'\n[[rules]]\ncontinue = true\nnotify = ['b', 'c']";
+    assert_eq!(
+        Folder::with(text).problems(),
+        [
+            (
+                "warning 3:7 a notification that this sink gives up on is only logged".to_owned(),
+                "name a `fallback`: a sink that tells somebody".to_owned()
+            ),
+            (
+                "warning 4:7 nothing is ever sent to d".to_owned(),
+                "name it in a rule's `notify`, or as another sink's `fallback`".to_owned()
+            ),
+        ]
+    );
+}
+
+#[test]
+fn whom_a_mistaken_sink_falls_back_on_is_sent_to() {
+    let text = "sinks.a = { type = 'slakc', fallback = 'b' }\nsinks.b.type = 'toy'\n[[rules]]\ncontinue = true\n\
+                notify = ['a']";
+    let found: Vec<String> = Folder::with(text).problems().into_iter().map(|(what, _)| what).collect();
+    assert_eq!(found, ["1:20 unknown type of sink `slakc`"]);
+}
