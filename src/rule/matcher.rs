@@ -141,6 +141,11 @@ impl Matcher {
         self.tests.iter().all(|(field, test)| test.passes(field.of(subject)))
     }
 
+    /// Whether the incident passes every test of some fields, whatever the others say.
+    pub fn passes_in(&self, subject: &Subject<'_>, fields: impl Fn(&Field) -> bool) -> bool {
+        self.tests.iter().filter(|(field, _)| fields(field)).all(|(field, test)| test.passes(field.of(subject)))
+    }
+
     /// The fields that must be one of some texts, whatever else is wanted.
     pub fn texts(&self) -> impl Iterator<Item = (&Field, BTreeSet<&str>)> {
         self.tests.iter().filter_map(|(field, test)| Some((field, test.texts()?)))
