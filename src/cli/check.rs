@@ -14,7 +14,8 @@ pub(super) fn run(place: &Place, arguments: &Arguments) -> Result<Code, CommandE
     if arguments.json {
         output::print_json(&report.rows())?;
     } else {
-        output::print(&report.render(output::colour_on_stdout()))?;
+        let problems = report.render(output::colour_on_stdout());
+        output::print(if problems.is_empty() { "no problems\n" } else { &problems })?;
     }
     Ok(if report.errors() > 0 { Code::Config } else { Code::Done })
 }

@@ -2,14 +2,15 @@
 
 use std::error::Error as _;
 use std::io::ErrorKind;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use reqwest::{Client, RequestBuilder, StatusCode};
 use serde::de::DeserializeOwned;
 use tokio::net::UnixStream;
 
-use super::{Code, CommandError, Place};
+use super::{Code, CommandError, Place, output};
+use crate::config::Row;
 use crate::server::api;
 
 /// How long the daemon may take to answer; a test message waits for its sink.
@@ -21,10 +22,14 @@ pub(super) struct Daemon {
 }
 
 impl Daemon {
-    /// Finds the daemon of this config.
+    /// Finds the daemon of this config, whatever mistakes have come into it meanwhile.
     pub(super) async fn find(place: &Place) -> Result<Self, CommandError> {
-        let sockets = api::sockets(&place.config()?);
-        let Some(socket) = listening(&sockets).await else { return Err(not_running(&sockets)) };
+        let whereabouts = place.whereabouts()?;
+        let sockets = api::sockets(&whereabouts);
+        let Some(socket) = listening(&sockets).await else { return Err(not_running(place, &sockets)) };
+        if let Some(doubt) = &whereabouts.doubt {
+            warn(doubt, socket);
+        }
         linedown_sinks::use_ring();
         let client = Client::builder().unix_socket(socket.clone()).no_proxy().timeout(PATIENCE).build();
         let client =
@@ -99,9 +104,22 @@ fn refusal(error: &reqwest::Error) -> Option<ErrorKind> {
     causes.filter_map(|cause| cause.downcast_ref::<std::io::Error>()).last().map(std::io::Error::kind)
 }
 
-fn not_running(sockets: &[PathBuf]) -> CommandError {
+/// That it is asked where it is found by default, since the config cannot be read.
+fn warn(Row { file, line, column, what, .. }: &Row, socket: &Path) {
+    let at = line.zip(*column).map(|(line, column)| format!(":{line}:{column}")).unwrap_or_default();
+    let what = output::printable(&format!("{file}{at}: {what}"));
+    let asked = output::printable(&format!("asked the daemon at {}, where it is by default", socket.display()));
+    output::complain(&format!("warning: {what}\n  {asked}\n  hint: `linedown check` shows what is to be corrected\n"));
+}
+
+fn not_running(place: &Place, sockets: &[PathBuf]) -> CommandError {
     let looked: Vec<String> = sockets.iter().map(|socket| socket.display().to_string()).collect();
-    let error = CommandError::new(Code::Unavailable, "the daemon is not running, or not with this config");
-    let start = "start it: systemctl start linedown, or `linedown serve` where systemd does not run it";
+    let mut error = CommandError::new(Code::Unavailable, "the daemon is not running, or not with this config");
+    let mut start = "start it: systemctl start linedown, or `linedown serve` where systemd does not run it".to_owned();
+    let report = place.load().report;
+    if report.errors() > 0 {
+        error = error.because(format!("none starts with this config, which has {}", report.count()));
+        start = format!("`linedown check` shows them; then {start}");
+    }
     error.hint(format!("{start}; looked for its socket at {}", looked.join(", ")))
 }

@@ -15,7 +15,7 @@ use crate::period::Period;
 use crate::rule::flapping::Flapping;
 use crate::rule::timing::Held;
 use crate::rule::{Owed, Routing, Rule};
-use crate::source::{self, Event, Unusable};
+use crate::source::{self, Event, EventKind, Unusable};
 
 /// Largest payload read, in bytes.
 const LARGEST: usize = 1024 * 1024;
@@ -221,14 +221,39 @@ fn plan(owed: Owed, incident: &Incident, routing: &Routing) -> Planned {
     Planned { rule: owed.rule, sink: owed.sink, recipient, when, message }
 }
 
+impl Planned {
+    /// The sink, and whom there.
+    fn address(&self) -> String {
+        let to = if self.recipient.is_empty() { String::new() } else { format!(" to {}", self.recipient) };
+        output::printable(&format!("{}{to}", self.sink))
+    }
+}
+
+/// Whom there is something for, in a line: each once, with when for the first time.
+fn answer(notifications: &[Planned]) -> String {
+    let mut first: Vec<(String, &str)> = Vec::new();
+    for planned in notifications {
+        let address = planned.address();
+        if first.iter().all(|(known, _)| *known != address) {
+            first.push((address, &planned.when));
+        }
+    }
+    let each: Vec<String> = first.into_iter().map(|(address, when)| format!("{address} {when}")).collect();
+    if each.is_empty() { "nobody is told: no rule matches".to_owned() } else { format!("owed: {}", each.join("; ")) }
+}
+
 fn told(explanation: &Explanation) -> String {
     let mut text = String::new();
     let Explanation { event, change, rules, notifications } = explanation;
     let Some(event) = event else { return format!("{change}\n") };
+    let opens = event.kind == EventKind::Disconnected;
+    let _ = writeln!(text, "{}", if opens { answer(notifications) } else { (*change).to_owned() });
     let error = event.error.as_ref().map(|error| format!(" ({error:?})")).unwrap_or_default();
     let _ = writeln!(text, "event: {} {} at {}", event.kind.as_str(), output::printable(&event.instance), event.source);
     let _ = writeln!(text, "  reason {}{error}, {}", event.reason.as_str(), output::moment(event.at));
-    let _ = writeln!(text, "  {change}");
+    if opens {
+        let _ = writeln!(text, "  {change}");
+    }
     if !rules.is_empty() {
         let _ = writeln!(text, "rules:");
     }
@@ -236,12 +261,8 @@ fn told(explanation: &Explanation) -> String {
         let mark = if rule.matched { "+" } else { "-" };
         let _ = writeln!(text, "  {mark} {:?}: {}", rule.rule, output::printable(&rule.why));
     }
-    if !rules.is_empty() && notifications.is_empty() {
-        let _ = writeln!(text, "nobody is told: no rule matches");
-    }
     for planned in notifications {
-        let to = if planned.recipient.is_empty() { String::new() } else { format!(" to {}", planned.recipient) };
-        let _ = writeln!(text, "\n{}: {}{to}, by rule {:?}:", planned.when, planned.sink, planned.rule);
+        let _ = writeln!(text, "\n{}: {}, by rule {:?}:", planned.when, planned.address(), planned.rule);
         for line in planned.message.lines() {
             let _ = writeln!(text, "    {line}");
         }

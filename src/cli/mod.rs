@@ -27,7 +27,7 @@ use clap::{CommandFactory, Parser, Subcommand};
 use linedown_sinks::{SinkKind, closest};
 
 use crate::clock;
-use crate::config::{self, Config, Loaded, Process};
+use crate::config::{self, Config, Loaded, Process, Report, Whereabouts};
 use crate::source;
 
 pub use failure::{Code, CommandError};
@@ -173,9 +173,11 @@ fn unknown_sink(config: &Config, name: &str) -> CommandError {
 
 /// That there is nothing of this sink is no news of one that there is none of.
 fn is_there(place: &Place, sink: Option<&str>) -> Result<(), CommandError> {
-    let config = place.config()?;
-    let unknown = sink.filter(|sink| !config.routing.sinks.contains_key(*sink));
-    unknown.map_or(Ok(()), |sink| Err(unknown_sink(&config, sink)))
+    let Some(sink) = sink else { return Ok(()) };
+    match place.config_if_right(&format!("nobody knows whether it has a sink {sink:?}")) {
+        Some(config) if !config.routing.sinks.contains_key(sink) => Err(unknown_sink(&config, sink)),
+        _ => Ok(()),
+    }
 }
 
 /// Where a command finds its config, and what it is read with.
@@ -190,6 +192,22 @@ impl Place {
     fn load(&self) -> Loaded {
         let sources: Vec<&str> = source::KINDS.iter().map(|kind| kind.name).collect();
         config::load(&self.config, self.kinds, &sources, &Process::this(clock::now()))
+    }
+
+    /// Reads where the daemon is.
+    fn whereabouts(&self) -> Result<Whereabouts, CommandError> {
+        let none = |report: Report| CommandError::Report(report.render(output::colour_on_stderr()));
+        config::whereabouts(&self.config, &Process::this(clock::now())).map_err(none)
+    }
+
+    /// Reads a config that something is held against. Where it has mistakes, what that means is said instead.
+    fn config_if_right(&self, otherwise: &str) -> Option<Config> {
+        let config = self.load().config;
+        if config.is_none() {
+            let what = output::printable(&format!("the config has mistakes, so {otherwise}"));
+            output::complain(&format!("warning: {what}\n  hint: `linedown check` shows them\n"));
+        }
+        config
     }
 
     /// Reads a config that must be right.

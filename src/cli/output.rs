@@ -3,13 +3,43 @@
 use std::io::{self, IsTerminal, Write};
 use std::os::fd::OwnedFd;
 
-use comfy_table::{ContentArrangement, Table, TableStyle};
+use comfy_table::{ColumnConstraint, ContentArrangement, Row as TableRow, Table, TableStyle, Width};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use linedown_sinks::is_deceptive;
 use serde::Serialize;
 
 use super::{Code, CommandError, variable};
+
+/// What may be cut where a table is wider than the terminal, by its head. Numbers and times never are.
+const MAY_BE_CUT: [&str; 17] = [
+    "amiss",
+    "before",
+    "by",
+    "comment",
+    "detail",
+    "gateway's words",
+    "in detail",
+    "instance",
+    "line",
+    "matches",
+    "reason",
+    "rule",
+    "sink",
+    "taken by",
+    "the gateway says",
+    "to",
+    "webhook",
+];
+
+/// What is cut only where that is not enough: of a state, what it waits for.
+const CUT_LAST: &str = "state";
+
+/// How much is left of a cell that is cut, in columns of the terminal. No state is longer, without what it waits for.
+const NARROWEST: u16 = 9;
+
+/// Longest text in a cell, in characters.
+const LONGEST_CELL: usize = 500;
 
 /// Whether standard error shows colours.
 pub(super) fn colour_on_stderr() -> bool {
@@ -127,18 +157,32 @@ impl From<Vec<String>> for Row {
 
 /// Columns under their heads, without ornament but colour on a terminal.
 pub(super) fn table<R: Into<Row>>(heads: &[&str], rows: impl IntoIterator<Item = R>) -> String {
-    arranged(heads, rows.into_iter().map(Into::into), painted)
+    arranged(heads, rows.into_iter().map(Into::into), columns(), painted)
 }
 
-fn arranged(heads: &[&str], rows: impl Iterator<Item = Row>, paint: impl Fn(Look, &str) -> String) -> String {
+/// As wide as it is, or as the terminal is if there is one.
+fn arranged(
+    heads: &[&str],
+    rows: impl Iterator<Item = Row>,
+    columns: Option<usize>,
+    paint: impl Fn(Look, &str) -> String,
+) -> String {
+    // A row is a line.
+    let line = |cells: Vec<String>| {
+        let mut row = TableRow::from(cells);
+        row.max_height(1);
+        row
+    };
     let mut table = Table::new();
     table.load_style(TableStyle::new()).set_content_arrangement(ContentArrangement::Disabled);
-    table.set_header(heads.iter().map(|head| head.to_uppercase()));
-    // A cell has no line break in it: a row is a line.
+    table.set_header(line(heads.iter().map(|head| head.to_uppercase()).collect()));
     let mut looks = vec![Look::Bold];
     for row in rows {
         looks.push(row.look);
-        table.add_row(row.cells.iter().map(|cell| printable(cell)));
+        table.add_row(line(row.cells.iter().map(|cell| cut(&printable(cell))).collect()));
+    }
+    if let Some(columns) = columns {
+        fit(&mut table, heads, columns);
     }
     let mut text = String::new();
     for (line, look) in table.lines().zip(looks) {
@@ -148,14 +192,64 @@ fn arranged(heads: &[&str], rows: impl Iterator<Item = Row>, paint: impl Fn(Look
     text
 }
 
+/// Makes a table as narrow as the terminal: without the columns that say nothing, and with less of what may be cut.
+fn fit(table: &mut Table, heads: &[&str], columns: usize) {
+    let widths = table.column_max_content_widths();
+    if total(&widths, 2) <= columns {
+        return;
+    }
+    let least = narrowest(table, heads, columns);
+    // Words are cut as well: with few columns, whole ones would leave half of them blank.
+    table.set_content_arrangement(ContentArrangement::Dynamic).set_delimiter('\n');
+    table.set_width(u16::try_from(columns).unwrap_or(u16::MAX));
+    for (column, (least, width)) in table.column_iter_mut().zip(least.into_iter().zip(widths)) {
+        column.set_padding((0, 1));
+        column.set_constraint(match least {
+            0 => ColumnConstraint::Hidden,
+            _ if least < width => ColumnConstraint::LowerBoundary(Width::Fixed(least + 1)),
+            _ => ColumnConstraint::ContentWidth,
+        });
+    }
+}
+
+/// How narrow each column may become; 0 if it says nothing.
+fn narrowest(table: &Table, heads: &[&str], columns: usize) -> Vec<u16> {
+    let is_empty = |column| table.column_cells_iter(column).flatten().all(|cell| cell.content().is_empty());
+    let widths = table.column_max_content_widths().into_iter().zip(heads).enumerate();
+    let least = widths.map(|(column, (width, head))| match *head {
+        _ if is_empty(column) => 0,
+        head if MAY_BE_CUT.contains(&head) => width.min(NARROWEST),
+        _ => width,
+    });
+    let mut least: Vec<u16> = least.collect();
+    if let Some(state) = heads.iter().position(|head| *head == CUT_LAST).filter(|_| total(&least, 1) > columns) {
+        least[state] = least[state].min(NARROWEST);
+    }
+    least
+}
+
+/// How wide a table is, with so much around what is in each column that is shown.
+fn total(widths: &[u16], padding: usize) -> usize {
+    widths.iter().filter(|width| **width > 0).map(|width| usize::from(*width) + padding).sum()
+}
+
+/// Of a long text its beginning.
+fn cut(text: &str) -> String {
+    match text.char_indices().nth(LONGEST_CELL) {
+        Some((end, _)) => format!("{}…", &text[..end]),
+        None => text.to_owned(),
+    }
+}
+
 /// A text from outside, harmless to a terminal and to who reads it.
 pub(super) fn printable(text: &str) -> String {
     text.chars().filter(|c| !is_deceptive(*c)).map(|c| if c.is_control() { ' ' } else { c }).collect()
 }
 
-/// A moment on this machine's clock.
+/// A moment on this machine's clock, with its zone, as messages have it: `2026-11-23 08:58:26 UTC`.
 pub(super) fn moment(at: Timestamp) -> String {
-    at.to_zoned(TimeZone::system()).strftime("%Y-%m-%d %H:%M:%S").to_string()
+    let zone = TimeZone::try_system().unwrap_or(TimeZone::UTC);
+    at.to_zoned(zone).strftime("%Y-%m-%d %H:%M:%S %Z").to_string()
 }
 
 /// A moment on this machine's clock, if there is one.
@@ -191,7 +285,70 @@ mod tests {
     fn tables_are_plain_but_for_colour() {
         let row = || Row::new(Look::Bad, vec!["1".to_owned(), "a\u{1b}[31m\n\u{202e}b".to_owned()]);
         assert_eq!(table(&["id", "what"], [row()]), " ID  WHAT\n 1   a [31m b\n");
-        let shown = arranged(&["id", "what"], std::iter::once(row()), Look::paint);
+        let shown = arranged(&["id", "what"], std::iter::once(row()), None, Look::paint);
         assert_eq!(shown, "\u{1b}[1m ID  WHAT\u{1b}[0m\n\u{1b}[31m 1   a [31m b\u{1b}[0m\n");
+    }
+
+    /// A list of two outages, as wide as told.
+    fn outages(columns: Option<usize>) -> Vec<String> {
+        let heads = ["id", "line", "instance", "down since", "taken by", "told"];
+        let row = |id: &str, line: &str, instance: &str| {
+            let cells = [id, line, instance, "2026-11-23 08:58:26 UTC", "", "1"];
+            Row::from(cells.map(str::to_owned).to_vec())
+        };
+        let rows = [row("7", "Loja Centro", &"A".repeat(128)), row("12345", "美容室 Zürich Altstadt", "B")];
+        arranged(&heads, rows.into_iter(), columns, |_, text| text.to_owned()).lines().map(str::to_owned).collect()
+    }
+
+    #[test]
+    fn a_terminal_gets_rows_as_wide_as_it_is() {
+        let width = |line: &str| line.chars().map(|c| if c > '\u{2e80}' { 2 } else { 1 }).sum::<usize>();
+        for columns in [58, 60, 79, 80, 100, 150, 180] {
+            let lines = outages(Some(columns));
+            assert_eq!(lines.len(), 3, "a row is a line: {lines:?}");
+            assert!(lines.iter().all(|line| width(line) <= columns), "{columns}: {lines:?}");
+            assert!(lines[1].starts_with("7     Loja") && lines[2].starts_with("12345 美容"), "{lines:?}");
+            assert!(lines[1..].iter().all(|line| line.contains("2026-11-23 08:58:26 UTC 1")), "{lines:?}");
+            assert!(lines[1].contains("AAAA…") && lines[2].contains(" B "), "{lines:?}");
+        }
+        assert_eq!(
+            outages(Some(70))[1..],
+            [
+                "7     Loja Centro       AAAAAAAAAAAAAAA… 2026-11-23 08:58:26 UTC 1",
+                "12345 美容室 Zürich Al… B                2026-11-23 08:58:26 UTC 1"
+            ]
+        );
+    }
+
+    #[test]
+    fn of_a_state_only_what_it_waits_for_is_cut_and_that_last() {
+        let row = |state: &str, detail: &str| vec!["7".to_owned(), state.to_owned(), detail.to_owned()];
+        let shown = |columns| {
+            let rows = [row("delivered", "ok"), row("pending, next try, in 31s", &"A".repeat(60))];
+            let heads = ["id", "state", "detail"];
+            arranged(&heads, rows.into_iter().map(Row::from), Some(columns), |_, text| text.to_owned())
+        };
+        assert!(shown(40).ends_with("\n7  pending, next try, in 31s AAAAAAAAA…\n"), "{}", shown(40));
+        assert!(shown(30).contains("\n7  delivered ") && shown(30).contains("\n7  pending, "), "{}", shown(30));
+        assert!(shown(30).lines().all(|line| line.chars().count() <= 30), "{}", shown(30));
+    }
+
+    #[test]
+    fn what_fits_is_left_as_it_is() {
+        assert_eq!(outages(Some(400)), outages(None));
+        assert!(outages(None)[1].contains(&"A".repeat(128)), "and whoever reads from a pipe gets all");
+    }
+
+    #[test]
+    fn where_nothing_more_can_be_cut_numbers_and_times_still_stand() {
+        let lines = outages(Some(20));
+        assert!(lines[2].starts_with("12345 美容") && lines[2].ends_with("2026-11-23 08:58:26 UTC 1"), "{lines:?}");
+    }
+
+    #[test]
+    fn a_cell_is_bounded() {
+        let row = |text: &str| table(&["what"], [vec![text.to_owned()]]);
+        assert!(row(&"ç".repeat(500)).ends_with(&format!(" {}\n", "ç".repeat(500))));
+        assert!(row(&"ç".repeat(501)).ends_with(&format!(" {}…\n", "ç".repeat(500))));
     }
 }

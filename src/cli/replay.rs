@@ -181,8 +181,11 @@ fn key(sent: &Sent) -> (&str, &str, &str, &'static str) {
 }
 
 fn told(comparison: &Comparison) -> String {
-    let mut text = format!(
-        "{} from {} to {}: {}\n\n",
+    let unheard = comparison.newly_unheard.as_ref().unwrap_or(&comparison.unheard);
+    let mut text = verdict(comparison.total, unheard.len());
+    let _ = writeln!(
+        text,
+        "{} from {} to {}: {}",
         counted(comparison.webhooks, "webhook"),
         output::moment(comparison.since),
         output::moment(comparison.until),
@@ -197,23 +200,21 @@ fn told(comparison: &Comparison) -> String {
         row
     };
     if !comparison.messages.is_empty() {
-        let _ = writeln!(text, "{}", output::table(&heads, comparison.messages.iter().map(row)));
+        let _ = write!(text, "\n{}", output::table(&heads, comparison.messages.iter().map(row)));
     }
     if !comparison.waiting.is_empty() {
-        let _ = writeln!(text, "{}\n", waiting(comparison.waiting.len()));
+        let _ = writeln!(text, "\n{}", waiting(comparison.waiting.len()));
     }
     match &comparison.newly_unheard {
         Some(newly) => {
             list(&mut text, "Told now, and nobody would hear of them:", newly);
             let rest = comparison.unheard.len() - newly.len();
             if rest > 0 {
-                let _ = writeln!(text, "Nobody hears of {} more either way.\n", counted(rest, "outage"));
+                let _ = writeln!(text, "\nNobody hears of {} more either way.", counted(rest, "outage"));
             }
         }
         None => list(&mut text, "Nobody hears of these:", &comparison.unheard),
     }
-    let unheard = comparison.newly_unheard.as_ref().unwrap_or(&comparison.unheard);
-    text.push_str(&verdict(comparison.total, unheard.len()));
     text
 }
 
@@ -260,9 +261,9 @@ fn list(text: &mut String, what: &str, unheard: &[Outage]) {
         vec![number, name, outage.instance.clone(), output::moment(outage.opened_at), lasting]
     });
     let heads = ["incident", "line", "instance", "down since", "down for"];
-    let _ = writeln!(text, "{what}\n{}", output::table(&heads, rows));
+    let _ = write!(text, "\n{what}\n{}", output::table(&heads, rows));
     if let Some(more) = unheard.len().checked_sub(LISTED).filter(|more| *more > 0) {
-        let _ = writeln!(text, "and {more} more: --json lists them all\n");
+        let _ = writeln!(text, "and {more} more: --json lists them all");
     }
 }
 

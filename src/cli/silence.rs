@@ -35,7 +35,8 @@ enum Command {
 
 #[derive(Debug, clap::Args)]
 struct AddArguments {
-    /// What must match, as in a rule: `labels.customer=acme`, `instance=39EC*`, `name={ regex = "Loja .*" }`
+    /// What must match, as in a rule: `labels.customer=acme`, `instance=39EC*`, `'labels.tier=["gold", "silver"]'`,
+    /// `'name={ regex = "Loja .*" }'`
     #[arg(required = true, value_name = "FIELD=VALUE")]
     matchers: Vec<String>,
     /// For how long, such as 2h
@@ -88,7 +89,9 @@ async fn add(place: &Place, arguments: &AddArguments) -> Result<Code, CommandErr
         made_at: now,
     };
     let daemon = Daemon::find(place).await?;
-    warn(&place.config()?.amiss_with(&silence.matcher));
+    if let Some(config) = place.config_if_right("nobody knows whether it has a line that this silences") {
+        warn(&config.amiss_with(&silence.matcher));
+    }
     let answer: SilenceAnswer = daemon.post("silences", &silence).await?;
     silence.id = answer.id;
     if arguments.json {
@@ -105,7 +108,8 @@ fn warn(problems: &[Problem]) {
         let line = |name: &str, words: &Option<String>| {
             words.as_ref().map(|words| format!("  {name}: {}\n", output::printable(words))).unwrap_or_default()
         };
-        let what = output::printable(&format!("{path}: {what}"));
+        let at = if path.0.is_empty() { String::new() } else { format!("{path}: ") };
+        let what = output::printable(&format!("{at}{what}"));
         output::complain(&format!("warning: {what}\n{}{}", line("expected", expected), line("hint", hint)));
     }
 }
@@ -120,6 +124,7 @@ fn matcher(pairs: &[String]) -> Result<Value, CommandError> {
         else {
             return Err(wrong(format!("{pair:?} is not of the form FIELD=VALUE")).hint(example));
         };
+        let field = field.trim();
         match field.strip_prefix("labels.") {
             Some(key) => labels.entry(key).or_default().push(test(value)),
             None => fields.entry(field).or_default().push(test(value)),
@@ -149,11 +154,14 @@ fn matcher(pairs: &[String]) -> Result<Value, CommandError> {
     }
 }
 
-/// A text, or `{ regex = "…" }` and the like as they stand in the config. (A glob such as `{A,B}` is no table.)
+/// A text in quotes, a list or a table, as they stand in the config; else the text as it is. (Globs such as `{A,B}` and
+/// `[AB]*` are no TOML.)
 fn test(value: &str) -> Value {
-    let table = Some(value).filter(|value| value.starts_with('{'));
-    let table = table.and_then(|table| toml::from_str::<BTreeMap<String, Value>>(&format!("test = {table}")).ok());
-    table.and_then(|mut read| read.remove("test")).unwrap_or_else(|| value.into())
+    let value = value.trim();
+    let written = Some(value).filter(|value| value.starts_with(['"', '\'', '[', '{']));
+    let read = written.and_then(|value| toml::from_str::<BTreeMap<String, Value>>(&format!("test = {value}")).ok());
+    let only = read.filter(|read| read.len() == 1).and_then(|mut read| read.remove("test"));
+    only.unwrap_or_else(|| value.into())
 }
 
 async fn list(place: &Place, arguments: &ListArguments) -> Result<Code, CommandError> {
@@ -174,7 +182,7 @@ async fn list(place: &Place, arguments: &ListArguments) -> Result<Code, CommandE
             } else {
                 "in force"
             };
-            let matches = silence.matcher.to_string();
+            let matches = shown(&silence.matcher);
             let (from, until) = (output::moment(silence.starts_at), output::moment(silence.ends_at));
             vec![silence.id.to_string(), state.to_owned(), from, until, matches, silence.made_by, silence.comment]
         });
@@ -183,9 +191,58 @@ async fn list(place: &Place, arguments: &ListArguments) -> Result<Code, CommandE
     Ok(Code::Done)
 }
 
+/// A matcher as it is typed, but that tables are written in JSON: `labels.tier=["gold","silver"]`.
+fn shown(matcher: &Value) -> String {
+    let pairs = |table: &Value, prefix: &str| {
+        let pairs = table.as_object().into_iter().flatten();
+        let pairs = pairs.filter(|(key, _)| !prefix.is_empty() || *key != "labels");
+        let text = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+        pairs.map(|(key, value)| format!("{prefix}{key}={}", text(value))).collect::<Vec<_>>()
+    };
+    [pairs(matcher, ""), pairs(&matcher["labels"], "labels.")].concat().join(", ")
+}
+
 async fn expire(place: &Place, arguments: &ExpireArguments) -> Result<Code, CommandError> {
     let path = format!("silences/{}/expire", arguments.id);
     let answer: SilenceAnswer = Daemon::find(place).await?.post(&path, &()).await?;
     output::print(&format!("silence {} is over\n", answer.id))?;
     Ok(Code::Done)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_value_is_what_it_would_be_in_a_rule_or_else_a_text() {
+        for (pair, matcher) in [
+            ("name=Loja Centro", json!({ "name": "Loja Centro" })),
+            ("name=\"Loja = Centro\"", json!({ "name": "Loja = Centro" })),
+            ("instance='39EC*'", json!({ "instance": "39EC*" })),
+            ("instance=[AB]*", json!({ "instance": "[AB]*" })),
+            ("instance={A,B}", json!({ "instance": "{A,B}" })),
+            ("instance=39", json!({ "instance": "39" })),
+            ("labels.tier=[\"gold\", 'silver']", json!({ "labels": { "tier": ["gold", "silver"] } })),
+            (" labels.tier = { not = [\"gold\"] } ", json!({ "labels": { "tier": { "not": ["gold"] } } })),
+            ("name=\"a\"\nreason = \"other\"", json!({ "name": "\"a\"\nreason = \"other\"" })),
+        ] {
+            assert_eq!(super::matcher(&[pair.to_owned()]).unwrap(), matcher, "{pair}");
+        }
+    }
+
+    #[test]
+    fn a_matcher_is_listed_as_it_is_typed() {
+        let matcher = json!({ "name": "Loja Centro", "labels": { "tier": ["gold", "silver"], "vip": "yes" } });
+        assert_eq!(shown(&matcher), "name=Loja Centro, labels.tier=[\"gold\",\"silver\"], labels.vip=yes");
+    }
+
+    #[test]
+    fn what_no_rule_takes_is_refused() {
+        for pair in ["instance=[1, 2]", "instance=[]", "instance={ regx = \"A\" }", "instance=[A", "labels.=x", "name"]
+        {
+            assert!(matcher(&[pair.to_owned()]).is_err(), "{pair}");
+        }
+    }
 }

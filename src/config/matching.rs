@@ -11,6 +11,10 @@ use super::reader::{Reader, did_you_mean, some_of};
 use crate::rule::matcher::{Field, Matcher, Subject};
 use crate::trouble;
 
+/// What to do about a test that nothing passes.
+const SHELL: &str = "is a name or label spelt otherwise there? and a shell takes quotes away, but for those in others: \
+                     'labels.tier=[\"gold\", \"silver\"]'";
+
 /// What rules may refer to.
 pub(super) struct Known<'c> {
     pub(super) sinks: Vec<&'c str>,
@@ -35,8 +39,26 @@ impl Config {
         };
         let environment = Environment::default();
         let mut reader = Reader::new(&environment, &[]);
-        read_matcher(matcher, &Path::default(), &known, &mut reader);
-        reader.finished().0
+        let matcher = read_matcher(matcher, &Path::default(), &known, &mut reader);
+        let mut problems = reader.finished().0;
+        if problems.is_empty() && !self.may_concern_some_line(&matcher) {
+            let problem = Problem::warning(Path::default(), "no instance of the inventory is like that");
+            problems.push(problem.hint(SHELL));
+        }
+        problems
+    }
+
+    /// Whether it may take incidents of a line of the inventory, or of one that it has not, which has no name and no
+    /// labels; as far as that hangs on the inventory.
+    fn may_concern_some_line(&self, matcher: &Matcher) -> bool {
+        let passes = |instance: &Instance, known: fn(&Field) -> bool| {
+            matcher.passes_in(&Subject { source: "", instance, reason: Reason::Other, error: None }, known)
+        };
+        passes(&nothing(), |field| matches!(field, Field::Name | Field::Label(_)))
+            || self.routing.inventory.iter().any(|entry| {
+                let line = self.routing.instance(entry.source.unwrap_or_default(), entry.id, None);
+                passes(&line, |field| matches!(field, Field::Instance | Field::Name | Field::Label(_)))
+            })
     }
 }
 

@@ -32,6 +32,7 @@ mod sources;
 mod store;
 mod tls;
 mod troubles;
+mod whereabouts;
 
 use std::collections::BTreeMap;
 use std::path::Path as FilePath;
@@ -48,6 +49,7 @@ pub use server::Server;
 pub use sources::Source;
 pub use store::Store;
 pub use tls::Tls;
+pub use whereabouts::{Whereabouts, whereabouts};
 
 use crate::rule::Routing;
 use crate::trouble::{self, Troubles};

@@ -101,15 +101,25 @@ pub(super) fn read(value: &Value, path: &Path, now: Timestamp, reader: &mut Read
 }
 
 fn socket_path(socket: PathBuf, path: &Path, reader: &mut Reader<'_>) -> Option<PathBuf> {
-    let bytes = socket.as_os_str().len();
-    let what = match bytes {
-        _ if !socket.is_absolute() => "not the path of a socket: it is not absolute".into(),
-        _ if socket.as_os_str().as_encoded_bytes().ends_with(b"/") => "this is a folder, and no socket".into(),
-        0..=LONGEST_SOCKET => return Some(socket),
-        _ => format!("a path of {bytes} bytes; a socket's has at most {LONGEST_SOCKET}"),
-    };
-    reader.note(Problem::error(path.clone(), what).expected("such as \"/run/linedown/api.sock\""));
-    None
+    let socket = usable(socket);
+    let noted = |what| reader.note(Problem::error(path.clone(), what).expected("such as \"/run/linedown/api.sock\""));
+    socket.map_err(noted).ok()
+}
+
+/// A path that a socket can have; what is wrong with it otherwise.
+fn usable(socket: PathBuf) -> Result<PathBuf, String> {
+    match socket.as_os_str().len() {
+        _ if !socket.is_absolute() => Err("not the path of a socket: it is not absolute".into()),
+        _ if socket.as_os_str().as_encoded_bytes().ends_with(b"/") => Err("this is a folder, and no socket".into()),
+        0..=LONGEST_SOCKET => Ok(socket),
+        bytes => Err(format!("a path of {bytes} bytes; a socket's has at most {LONGEST_SOCKET}")),
+    }
+}
+
+/// The local API's socket by a table that may be wrong otherwise.
+pub(super) fn api(value: &Value) -> Option<PathBuf> {
+    let socket = value.get("api").and_then(Value::as_str)?;
+    usable(socket.into()).ok()
 }
 
 fn networks(texts: &[String], path: &Path, reader: &mut Reader<'_>) -> Vec<IpNet> {

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::convert::Infallible;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -15,7 +15,7 @@ use warp::reject::{InvalidQuery, LengthRequired, MethodNotAllowed, PayloadTooLar
 use warp::{Filter, Rejection, Reply};
 
 use crate::clock;
-use crate::config::Config;
+use crate::config::{Config, Whereabouts};
 use crate::delivery::{Delivery, SharedRouting};
 use crate::rule::matcher::Matcher;
 use crate::store::view::{DeliveryQuery, MOST, SilenceRow};
@@ -32,27 +32,29 @@ const RUNTIME_DIRECTORY: &str = "/run/linedown";
 
 /// Where the daemon listens for commands: as configured, or in its runtime directory, or beside its store.
 pub fn socket(config: &Config) -> PathBuf {
-    if let Some(path) = &config.server.api {
-        return path.clone();
-    }
-    match std::env::var_os("RUNTIME_DIRECTORY") {
-        Some(folder) => PathBuf::from(folder).join(SOCKET),
-        None => beside_store(config),
-    }
+    config.server.api.clone().unwrap_or_else(|| by_itself(&config.store.path))
 }
 
 /// Where a command looks for the daemon, in order.
-pub fn sockets(config: &Config) -> Vec<PathBuf> {
-    if let Some(path) = &config.server.api {
+pub fn sockets(Whereabouts { api, store, .. }: &Whereabouts) -> Vec<PathBuf> {
+    if let Some(path) = api {
         return vec![path.clone()];
     }
-    let mut sockets = vec![beside_store(config), socket(config), PathBuf::from(RUNTIME_DIRECTORY).join(SOCKET)];
+    let mut sockets = vec![beside(store), by_itself(store), PathBuf::from(RUNTIME_DIRECTORY).join(SOCKET)];
     sockets.dedup();
     sockets
 }
 
-fn beside_store(config: &Config) -> PathBuf {
-    config.store.path.with_extension("sock")
+/// Where it is if nothing is configured.
+fn by_itself(store: &Path) -> PathBuf {
+    match std::env::var_os("RUNTIME_DIRECTORY") {
+        Some(folder) => PathBuf::from(folder).join(SOCKET),
+        None => beside(store),
+    }
+}
+
+fn beside(store: &Path) -> PathBuf {
+    store.with_extension("sock")
 }
 
 /// What the local API works with.

@@ -35,7 +35,8 @@ fn exit_codes() {
         (&somebody, &["retry", "999"], 1),
         (&broken, &["check"], 78),
         (&broken, &["serve"], 78),
-        (&broken, &["incidents"], 78),
+        (&broken, &["incidents"], 69),
+        (&broken, &["send-test", "console"], 78),
         (&broken, &["explain", "-"], 78),
     ] {
         let ended = daemon.command(arguments);
@@ -73,6 +74,44 @@ fn a_list_that_is_cut_says_so() {
         assert_eq!((rows.as_array().map(Vec::len), &*listed.err), (Some(1), cut), "{listed:?}");
         let whole = daemon.command(&[list, "--limit", "2"]);
         assert!(!whole.out.contains("the latest"), "{whole:?}");
+    }
+}
+
+#[test]
+fn on_a_terminal_no_row_is_wider_than_it_and_in_a_pipe_all_is_there() {
+    let daemon = Daemon::start(&format!("{CONSOLE}{}", tell(&["console"])));
+    let long = "L".repeat(128);
+    for line in [&*long, "B"] {
+        daemon.accept(&down(line));
+    }
+    daemon.wait_for_deliveries("delivered", 2);
+    for (list, columns) in [("incidents", 80), ("deliveries", 120)] {
+        let shown = daemon.on_a_terminal(columns, &[list]);
+        let rows: Vec<&str> = shown.lines().map(str::trim_end).collect();
+        assert_eq!(rows.len(), 3, "{shown}");
+        assert!(rows.iter().all(|row| plain(row).chars().count() <= columns), "{shown}");
+        assert!(shown.contains("LLL…") && !shown.contains(&long), "{shown}");
+        assert!(daemon.command(&[list]).out.contains(&long));
+    }
+}
+
+/// A line without its colours.
+fn plain(line: &str) -> String {
+    line.split('\u{1b}')
+        .enumerate()
+        .map(|(n, part)| if n == 0 { part } else { part.split_once('m').map_or("", |(_, text)| text) })
+        .collect()
+}
+
+#[test]
+fn times_say_their_zone() {
+    let daemon = Daemon::start(&format!("{CONSOLE}{}", tell(&["console"])));
+    daemon.accept(&down("A"));
+    for (zone, shown) in [("America/Sao_Paulo", " -03 "), ("UTC", " UTC ")] {
+        for arguments in [&["incidents"][..], &["deliveries"], &["incident", "1"]] {
+            let ended = daemon.command_with(arguments, &[("TZ", zone)], "");
+            assert!(ended.out.contains(shown), "{ended:?}");
+        }
     }
 }
 
@@ -119,6 +158,7 @@ fn explain_tells_the_decision_without_a_daemon() {
     for words in ["disconnected", "device-disconnected", "- \"banned\"", "+ \"all\"", "Loja Centro is down"] {
         assert!(ended.out.contains(words), "{words}: {}", ended.out);
     }
+    assert!(ended.out.starts_with("owed: console now\nevent: disconnected A at z-api\n"), "{}", ended.out);
     let file = daemon.path("payload.json");
     std::fs::write(&file, down("A").to_string()).expect("a file can be written");
     let explained = daemon.json(&["explain", &file]);

@@ -17,6 +17,7 @@ mod heartbeat;
 mod hostile;
 mod intake;
 mod life;
+mod mistakes;
 mod proxy;
 mod reconnect;
 mod recovery;

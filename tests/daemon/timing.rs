@@ -228,7 +228,7 @@ fn a_silence_is_made_listed_and_ended() {
 
 #[test]
 fn a_silence_that_can_hold_nothing_back_is_warned_of() {
-    let known = "[instances.A]\nlabels = { customer = \"acme\" }\n";
+    let known = "[instances.A]\nname = \"Loja Centro\"\nlabels = { customer = \"acme\" }\n";
     let daemon = Daemon::start(&format!("{known}{}", timed("group_interval = \"0s\"\n")));
     for (matcher, words) in [
         ("source=z-apo", "warning: source: there is no source `z-apo`\n  expected: "),
@@ -237,6 +237,10 @@ fn a_silence_that_can_hold_nothing_back_is_warned_of() {
             "warning: labels.custmer: no instance of the inventory has the label `custmer`\n  hint: did you mean `customer`?",
         ),
         ("phone=+55 44", "warning: phone: no phone is like that"),
+        ("name=Loja centro", "warning: "),
+        ("labels.customer=[acme,beta]", "warning: no instance of the inventory is like that\n  hint: "),
+        ("name={ not = \"Loja Centro\" }", ""),
+        ("name=Loja*", ""),
         ("labels.customer=acme", ""),
         ("source=z-api", ""),
     ] {
@@ -252,11 +256,15 @@ fn a_silence_takes_whatever_a_rule_takes() {
     let made =
         daemon.json(&["silence", "add", "instance={ regex = \"A|B\" }", "reason={ not = \"other\" }", "--for", "1h"]);
     assert_eq!(made["matcher"], json!({ "instance": { "regex": "A|B" }, "reason": { "not": "other" } }));
-    let glob = daemon.json(&["silence", "add", "instance={X,Y}*", "--for", "1h"]);
-    assert_eq!(glob["matcher"], json!({ "instance": "{X,Y}*" }));
+    let list = daemon.json(&["silence", "add", "instance=[\"D\", \"E*\"]", "source = \"z-api\"", "--for", "1h"]);
+    assert_eq!(list["matcher"], json!({ "instance": ["D", "E*"], "source": "z-api" }));
+    for glob in ["{X,Y}*", "[XY]*"] {
+        let made = daemon.json(&["silence", "add", &format!("instance={glob}"), "--for", "1h"]);
+        assert_eq!(made["matcher"], json!({ "instance": glob }));
+    }
     let wrong = daemon.command(&["silence", "add", "instance={ regx = \"A\" }", "--for", "1h"]);
     assert!(wrong.code == Some(64) && wrong.err.contains("instance.regx: unknown key `regx`"), "{wrong:?}");
-    for line in ["A", "B", "C"] {
+    for line in ["A", "B", "D", "E1", "X", "Y", "C"] {
         daemon.accept(&down(line));
     }
     assert_eq!(daemon.wait_for_told(1)[0]["instance"], "C");

@@ -173,6 +173,6 @@ fn told(rows: &[Row], asked: usize) -> String {
     });
     let table = output::table(&["line", "instance", "amiss", ""], cells);
     let left = rows.iter().filter(|row| !row.fixed).count();
-    let text = format!("{table}\n{asked} asked, {} amiss, {} fixed\n", rows.len(), rows.len() - left);
+    let text = format!("{asked} asked, {} amiss, {} fixed\n\n{table}", rows.len(), rows.len() - left);
     text + &hints(rows.iter().filter(|row| !row.fixed).map(|row| row.what.hint()))
 }

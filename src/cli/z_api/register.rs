@@ -97,7 +97,7 @@ pub(super) async fn run(config: &Config, arguments: &Arguments) -> Result<Code, 
     if arguments.json {
         output::print_json(&all)?;
     } else {
-        output::print(&told(&all))?;
+        output::print(&told(&all, arguments.dry_run))?;
     }
     let good = |done: &Done| done.failure.is_none();
     Ok(if all.iter().all(good) { Code::Done } else { Code::Failed })
@@ -166,8 +166,8 @@ fn without_token(source: &Source<'_>, instance: &str) -> Done {
     }
 }
 
-/// What changed and what failed; what is as it was is only counted.
-fn told(all: &[Done]) -> String {
+/// What changed, or would, and what failed; what is as it was is only counted.
+fn told(all: &[Done], dry_run: bool) -> String {
     if all.is_empty() {
         return NO_LINES.to_owned();
     }
@@ -189,11 +189,12 @@ fn told(all: &[Done]) -> String {
         unchanged.filter(|done| done.webhooks.iter().all(|step| step.outcome == Outcome::Unchanged)).count();
     let failed = all.iter().filter(|done| done.failure.is_some()).count();
     let changed = all.len() - unchanged - failed;
-    let count = format!("{changed} changed, {unchanged} as they should be, {failed} failed\n");
+    let verb = if dry_run { "would be changed" } else { "changed" };
+    let count = format!("{changed} {verb}, {unchanged} as they should be, {failed} failed\n");
     let table = match rows.len() {
         0 => String::new(),
-        _ => output::table(&["line", "instance", "webhook", "", "before"], rows) + "\n",
+        _ => format!("\n{}", output::table(&["line", "instance", "webhook", "", "before"], rows)),
     };
     let hints = hints(all.iter().filter_map(|done| done.failure.as_ref()).map(|failure| failure.hint));
-    table + &count + &hints
+    count + &table + &hints
 }

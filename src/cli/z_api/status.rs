@@ -97,6 +97,6 @@ fn told(rows: &[Row]) -> String {
     let table = output::table(&["line", "instance", "state", "the gateway says"], cells);
     let count = |state| rows.iter().filter(|row| row.state == state).count();
     let text =
-        format!("{table}\n{} down, {} unknown, {} up\n", count(State::Down), count(State::Unknown), count(State::Up));
+        format!("{} down, {} unknown, {} up\n\n{table}", count(State::Down), count(State::Unknown), count(State::Up));
     text + &hints(rows.iter().filter_map(|row| row.failure.as_ref()).map(|failure| failure.hint))
 }

@@ -78,9 +78,10 @@ impl Daemon {
         ended
     }
 
-    /// What a command shows on a terminal.
-    pub(crate) fn on_a_terminal(&self, arguments: &[&str]) -> String {
+    /// What a command shows on a terminal that is so wide.
+    pub(crate) fn on_a_terminal(&self, columns: usize, arguments: &[&str]) -> String {
         let command = [&[BINARY, "--config", &self.path("linedown.toml")], arguments].concat().join(" ");
+        let command = format!("stty cols {columns}; {command}");
         let mut script = Command::new("script");
         script.args(["--quiet", "--return", "--command", &command, "/dev/null"]).stdin(Stdio::null()).env_clear();
         script.envs(self.trusted.iter().map(|certificates| ("SSL_CERT_FILE", certificates.ca())));

@@ -1,0 +1,116 @@
+//! Commands while the daemon runs well, and mistakes have come into the config on disk meanwhile.
+
+use std::fs;
+
+use serde_json::{Value, json};
+
+use crate::daemon::{Daemon, Ended};
+use crate::payload::down;
+use crate::sections::{CONSOLE, tell};
+
+/// Each with what `check` says of it.
+const MISTAKES: [(&str, &str); 5] = [
+    ("[sinks.console]\ntype = \"stdout\"\nfromat = \"json\"\n", "unknown key `fromat`"),
+    ("[server]\ntls = { certificate = \"/nowhere/a.pem\", key = \"/nowhere/a.key\" }\n", "/nowhere/a.pem"),
+    (
+        "[sinks.chat]\ntype = \"slack\"\nwebhook_url = { env = \"ONLY_THE_SERVICE_HAS_IT\" }\n",
+        "ONLY_THE_SERVICE_HAS_IT",
+    ),
+    ("[store]\nkeep = \"1\"\nkepe = \"2d\"\n[server]\nmax_body = 1\n", "unknown key `kepe`"),
+    ("[sinks.console\ntype = \"stdout\"\n", "unclosed"),
+];
+
+fn sound() -> String {
+    format!("{CONSOLE}{}", tell(&["console"]))
+}
+
+fn json_of(ended: &Ended) -> Value {
+    assert!(ended.code == Some(0) && ended.err.is_empty(), "{ended:?}");
+    serde_json::from_str(&ended.out).expect("--json prints JSON")
+}
+
+#[test]
+fn operators_commands_work_whatever_mistake_is_on_disk() {
+    let daemon = Daemon::start(&sound());
+    for (id, (mistake, words)) in (1..).zip(MISTAKES) {
+        daemon.accept(&down(&format!("L{id}")));
+        daemon.wait_for_deliveries("delivered", id);
+        daemon.configure(mistake);
+        let check = daemon.command(&["check"]);
+        assert!(check.code == Some(78) && check.out.contains(words), "{check:?}");
+        let listed = |arguments: &[&str]| json_of(&daemon.command(&[arguments, &["--json"]].concat()));
+        assert_eq!(listed(&["incidents"])[0]["instance"], format!("L{id}"), "{mistake}");
+        assert_eq!(listed(&["incident", "1"])["incident"]["id"], 1, "{mistake}");
+        assert_eq!(listed(&["explain", "--incident", "1"])["incident"]["id"], 1, "{mistake}");
+        assert_eq!(listed(&["deliveries"])[0]["state"], "delivered", "{mistake}");
+        assert_eq!(listed(&["retry", "--dead"]), json!([]), "{mistake}");
+        assert_eq!(listed(&["ack", &id.to_string()])["acknowledged"], true, "{mistake}");
+        let made = daemon.command(&["silence", "add", "instance=A", "--for", "1h", "--json"]);
+        assert!(
+            made.code == Some(0) && made.err.starts_with("warning: the config has mistakes, so nobody knows"),
+            "{made:?}"
+        );
+        let id = serde_json::from_str::<Value>(&made.out).expect("JSON")["id"].to_string();
+        assert!(listed(&["silence", "list"]).as_array().is_some_and(|all| !all.is_empty()), "{mistake}");
+        assert_eq!(daemon.command(&["silence", "expire", &id]).code, Some(0), "{mistake}");
+    }
+}
+
+#[test]
+fn that_there_may_be_no_such_sink_is_said_where_nobody_can_know() {
+    let daemon = Daemon::start(&sound());
+    daemon.configure(MISTAKES[0].0);
+    for arguments in [&["deliveries", "--sink", "consol"][..], &["retry", "--dead", "--sink", "consol"]] {
+        let ended = daemon.command(arguments);
+        let words = "warning: the config has mistakes, so nobody knows whether it has a sink \"consol\"\n  hint: `linedown check`";
+        assert!(ended.code == Some(0) && ended.err.starts_with(words), "{ended:?}");
+    }
+}
+
+#[test]
+fn without_a_daemon_the_mistakes_are_why_it_does_not_start() {
+    let daemon = Daemon::prepare(&sound());
+    daemon.configure(MISTAKES[3].0);
+    let ended = daemon.command(&["incidents", "--json"]);
+    assert!(ended.code == Some(69) && ended.out.is_empty(), "{ended:?}");
+    let why = "error: the daemon is not running, or not with this config\n  \
+               caused by: none starts with this config, which has 5 errors\n  hint: `linedown check` shows them; then start it: ";
+    assert!(ended.err.starts_with(why), "{ended:?}");
+}
+
+#[test]
+fn where_the_file_that_names_the_socket_cannot_be_read_the_usual_places_are_looked_at() {
+    let mut daemon = Daemon::prepare(&sound());
+    let runtime = daemon.path("run");
+    fs::create_dir(&runtime).expect("a folder can be made");
+    let of_the_service = [("RUNTIME_DIRECTORY", &*runtime)];
+    daemon.environment(&of_the_service);
+    daemon.launch();
+    let main = daemon.path("linedown.toml");
+    let text = fs::read_to_string(&main).expect("it is there");
+    let last = text.lines().count() + 1;
+    fs::write(&main, format!("{text}[sinks\n")).expect("it can be written");
+    let ended = daemon.command_with(&["incidents", "--json"], &of_the_service, "");
+    assert_eq!((ended.code, &*ended.out), (Some(0), "[]\n"), "{ended:?}");
+    let asked =
+        format!("asked the daemon at {runtime}/linedown.sock, where it is by default\n  hint: `linedown check`");
+    assert!(
+        ended.err.starts_with(&format!("warning: {main}:{last}:7: unclosed table\n")) && ended.err.contains(&asked),
+        "{ended:?}"
+    );
+    // What another file says in its place is not in doubt.
+    daemon.configure(&format!("[server]\napi = \"{runtime}/linedown.sock\"\n"));
+    fs::write(&main, "[sinks\n").expect("it can be written");
+    assert_eq!(json_of(&daemon.command(&["incidents", "--json"])), json!([]));
+}
+
+#[test]
+fn a_config_that_is_not_there_is_no_mistake_to_look_past() {
+    let daemon = Daemon::start(&sound());
+    fs::remove_file(daemon.path("linedown.toml")).expect("it is there");
+    let ended = daemon.command(&["incidents"]);
+    assert!(
+        ended.code == Some(78) && ended.err.contains("there is no such file\n  hint: name the config"),
+        "{ended:?}"
+    );
+}
