@@ -74,6 +74,7 @@ fn undelivered(notification: &Notification) -> Option<Value> {
         recipient => one_line(&other.recipient, ADDRESS),
         why => one_line(&other.why, WORDS),
         attempts => other.attempts,
+        untold => other.untold.iter().map(|sink| one_line(sink, NAME / 2)).collect::<Vec<_>>(),
     })
 }
 
@@ -96,6 +97,7 @@ fn counts(digest: &Digest<'_>, shown: usize) -> Value {
         outages => digest.outages.len(),
         more => digest.outages.len() - shown,
         down => digest.down,
+        new => digest.new,
         back => digest.lines.len() - digest.down,
         unwatched => digest.unwatched,
         taken => digest.taken,
