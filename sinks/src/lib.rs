@@ -54,6 +54,11 @@ pub trait Settings: Send + Sync {
         vec![String::new()]
     }
 
+    /// Whether a message can be sent to a recipient at all: to what is no address it cannot, and it is given up.
+    fn reaches(&self, _recipient: &str) -> bool {
+        true
+    }
+
     /// What a line's label should be, if the sink sends to it and could not: looked at for each line of the
     /// inventory, so it must be quick.
     fn expects_of_label(&self, _key: &str, _value: &str) -> Option<&'static str> {

@@ -28,11 +28,12 @@ pub struct Notification {
     pub at: Timestamp,
     /// What the last try failed with, if there was one: why the reader hears late.
     pub last_failure: Option<String>,
-    /// The outage it is about; of a digest, the worst.
+    /// The outage it is about; of a digest, the first of its items.
     pub incident: Incident,
     /// For [`Kind::Undelivered`]: what somebody else was to be told and was not.
     pub undelivered: Option<Undelivered>,
-    /// For [`Kind::Digest`]: everything it is about, worst first, [`Notification::incident`] included.
+    /// For [`Kind::Digest`]: everything it is about, what is no reminder first, then the worst first,
+    /// [`Notification::incident`] included.
     pub items: Vec<Item>,
     /// For [`Kind::Flapping`] and [`Kind::Steady`]: how often the line came and went.
     pub flapping: Option<Flapping>,
@@ -310,6 +311,8 @@ pub struct Undelivered {
     pub why: String,
     /// How often it was tried.
     pub attempts: u32,
+    /// The sinks that were to tell somebody of it, and gave that up in their turn.
+    pub untold: Vec<String>,
 }
 
 #[cfg(test)]

@@ -39,7 +39,7 @@ pub(super) async fn run(place: &Place, arguments: &Arguments) -> Result<Code, Co
         output::print("no notifications\n")?;
     } else {
         let now = clock::now();
-        let heads = ["id", "state", "kind", "line", "incident", "to", "owed at", "tries", "detail"];
+        let heads = ["id", "state", "kind", "line", "incident", "to", "owed at", "settled at", "tries", "detail"];
         output::print(&output::table(&heads, deliveries.iter().map(|delivery| row(delivery, now))))?;
         output::print(&more)?;
     }
@@ -54,7 +54,8 @@ fn row(delivery: &Delivery, now: Timestamp) -> Row {
         delivery.name.clone().unwrap_or_else(|| delivery.instance.clone()),
         delivery.incident.to_string(),
         address(delivery),
-        output::moment(delivery.created_at),
+        output::moment(delivery.owed_at),
+        output::moment_or_dash(delivery.settled_at),
         delivery.tries.to_string(),
         delivery.detail.clone().unwrap_or_default(),
     ];

@@ -1,6 +1,7 @@
 //! `linedown retry`: notifications are sent again.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write as _;
 
 use clap::ArgGroup;
 
@@ -48,12 +49,28 @@ pub(super) async fn run(place: &Place, arguments: &Arguments) -> Result<Code, Co
         let error = CommandError::new(Code::Failed, format!("{} are not sent again: the store failed", answer.left));
         return Err(error.hint("the log says why: journalctl -u linedown -n 50; then try it again"));
     }
+    let refused = by_reason(&answer.refused);
+    if *dead {
+        for (why, ids) in refused {
+            output::complain(&format!("not sent again: {ids}: {why}\n"));
+        }
+        return Ok(Code::Done);
+    }
     let left: Vec<String> = ids.iter().filter(|id| !again.contains(id)).map(i64::to_string).collect();
     if left.is_empty() {
         return Ok(Code::Done);
     }
     let error = CommandError::new(Code::Failed, format!("not sent again: {}", left.join(", ")));
-    let hint = "they are delivered, withdrawn, in flight just now, held back by a silence (`linedown silence list`) or quiet \
-                hours, reminders of an outage that somebody has taken, or unknown; see `linedown deliveries`";
-    Err(error.hint(hint))
+    Err(refused.iter().fold(error, |error, (why, ids)| error.because(format!("{ids}: {why}"))))
+}
+
+/// Why some are not sent again, each reason with the numbers that it is for.
+fn by_reason(refused: &BTreeMap<i64, String>) -> BTreeMap<&str, String> {
+    let mut reasons: BTreeMap<&str, String> = BTreeMap::new();
+    for (id, why) in refused {
+        let ids = reasons.entry(why).or_default();
+        let comma = if ids.is_empty() { "" } else { ", " };
+        let _ = write!(ids, "{comma}{id}");
+    }
+    reasons
 }

@@ -243,6 +243,17 @@ impl Routing {
         fallback.into_iter().chain(others).find(|sink| !tried.contains(sink))
     }
 
+    /// Of a message to what is no address: whom it goes to by what the config says of its line now. None if it can be sent.
+    pub fn found_since(&self, sink: &str, recipient: &str, incident: &Incident) -> Option<Vec<String>> {
+        let settings = &self.sinks.get(sink)?.settings;
+        if settings.reaches(recipient) {
+            return None;
+        }
+        let instance = self.instance(&incident.instance.id, incident.instance.phone.clone());
+        let recipients = settings.recipients(&Incident { instance, ..incident.clone() });
+        Some(recipients.into_iter().filter(|recipient| settings.reaches(recipient)).collect())
+    }
+
     fn recipients(&self, sink: &str, incident: &Incident) -> Vec<String> {
         self.sinks.get(sink).map(|target| target.settings.recipients(incident)).unwrap_or_default()
     }

@@ -1,6 +1,6 @@
 //! The local API, on a Unix socket in the runtime directory: what the commands ask a running daemon.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::convert::Infallible;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -96,6 +96,9 @@ pub struct RetryRequest {
 pub struct RetryAnswer {
     /// Their numbers.
     pub notifications: BTreeSet<i64>,
+    /// Those that are not, and why, in words.
+    #[serde(default)]
+    pub refused: BTreeMap<i64, String>,
     /// How many are not, because the store failed.
     #[serde(default)]
     pub left: usize,
@@ -225,11 +228,14 @@ async fn not_understood(why: Rejection) -> Result<Response<String>, Infallible> 
 
 async fn retry(request: RetryRequest, local: Arc<Local>) -> Response<String> {
     let which = if request.dead { Which::Dead { sink: request.sink } } else { Which::These(request.ids) };
-    let retried = local.store.retry(which, clock::now()).await;
+    let retried = local.store.retry(which, clock::now(), local.routing.load_full()).await;
     if let Ok(retried) = &retried {
         local.delivery.try_now(&retried.sinks);
     }
-    answer(retried.map(|Retried { notifications, left, .. }| RetryAnswer { notifications, left }))
+    answer(retried.map(|Retried { notifications, refused, left, .. }| {
+        let refused = refused.into_iter().map(|(id, why)| (id, why.to_string())).collect();
+        RetryAnswer { notifications, refused, left }
+    }))
 }
 
 async fn acknowledge(request: AckRequest, local: Arc<Local>) -> Response<String> {

@@ -68,8 +68,9 @@ pub trait Store: Send + Sync {
     ) -> Result<Settled, StoreError>;
 
     /// Makes notifications due again, as if they were owed from now on, and with each what is left of the message that it
-    /// went out in; in steps that keep no webhook waiting.
-    async fn retry(&self, which: Which, now: Timestamp) -> Result<Retried, StoreError>;
+    /// went out in; in steps that keep no webhook waiting. What was to tell that they were lost is withdrawn, and for
+    /// what was for no address one is looked for anew.
+    async fn retry(&self, which: Which, now: Timestamp, routing: Arc<Routing>) -> Result<Retried, StoreError>;
 
     /// Somebody takes an incident, from somewhere: both in words.
     async fn acknowledge(
@@ -329,14 +330,56 @@ pub struct Retried {
     pub notifications: BTreeSet<i64>,
     /// Their sinks.
     pub sinks: BTreeSet<String>,
+    /// Those that were asked for and are not, and why.
+    pub refused: BTreeMap<i64, Refused>,
     /// How many of those that were asked for are left as they are, because the store failed.
     pub left: usize,
+}
+
+/// Why a notification is not sent again. In words, what to do is part of it.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Refused {
+    /// There is none of that number.
+    #[error("there is no such notification; see `linedown deliveries`")]
+    Unknown,
+    /// It has arrived.
+    #[error("it is delivered")]
+    Delivered,
+    /// It need not be sent, and why.
+    #[error("it is withdrawn: {0}")]
+    Withdrawn(String),
+    /// It, or the message that it is part of, is in a worker's hands.
+    #[error("it is in flight just now")]
+    InFlight,
+    /// It asks for somebody who takes the outage, and this one has.
+    #[error("{0} has taken the outage that it is about")]
+    Taken(String),
+    /// A silence or quiet hours hold it back: they would at once again.
+    #[error("it is held back by {0}, and sent when that ends")]
+    HeldBack(String),
+    /// Its sink has left the config.
+    #[error("the config has no sink {0:?} any more; put it back, reload, and try again")]
+    Gone(String),
+    /// It is for what is no address, and there is no other.
+    #[error(
+        "there is nobody to write to; correct the label of its line that `to` of the sink {0:?} names, or add a fixed \
+         address there, reload, and try again"
+    )]
+    Nobody(String),
+}
+
+impl Refused {
+    /// Whether it is a dead letter still: of those, somebody who asks for all wants to hear.
+    pub fn leaves_it_dead(&self) -> bool {
+        matches!(self, Self::Taken(_) | Self::Gone(_) | Self::Nobody(_))
+    }
 }
 
 impl Retried {
     fn add(&mut self, mut other: Self) {
         self.notifications.append(&mut other.notifications);
         self.sinks.append(&mut other.sinks);
+        self.refused.append(&mut other.refused);
     }
 }
 

@@ -118,8 +118,10 @@ pub struct Delivery {
     pub state: String,
     /// Whether it is in a worker's hands just now.
     pub in_flight: bool,
-    /// When it became owed.
+    /// When it was written down: a reminder is before it is owed.
     pub created_at: Timestamp,
+    /// When it is to be sent, or was; of what a person has sent again, since then.
+    pub owed_at: Timestamp,
     /// When it is tried next, while it is pending.
     pub due_at: Option<Timestamp>,
     /// What it waits for until then.

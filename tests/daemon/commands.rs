@@ -333,7 +333,14 @@ fn retry_sends_the_dead_again() {
         daemon.rows(&["deliveries", "--state", "dead"]).is_empty().then_some(())
     });
     let again = daemon.command(&["retry", &one]);
-    assert!(again.code == Some(1) && again.err.contains("not sent again"), "what is delivered is not: {again:?}");
+    let said = format!("error: not sent again: {one}\n  caused by: {one}: it is delivered\n");
+    assert_eq!((again.code, again.err), (Some(1), said));
+    let unknown = daemon.command(&["retry", "998", &one, "999"]);
+    let said = format!(
+        "error: not sent again: {one}, 998, 999\n  caused by: {one}: it is delivered\n\
+         \x20 caused by: 998, 999: there is no such notification; see `linedown deliveries`\n"
+    );
+    assert_eq!((unknown.code, unknown.err), (Some(1), said));
 }
 
 #[test]

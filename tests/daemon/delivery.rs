@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use linedown_standins::{Certificates, Command, Does, Encryption, Scripted, Slack, Smtp};
 
 use crate::daemon::{Daemon, PASSWORD, eventually};
-use crate::payload::down;
+use crate::payload::{down, up};
 use crate::sections::{CONSOLE, QUICK, email, email_to, slack, tell};
 
 #[test]
@@ -246,6 +246,12 @@ fn what_is_no_address_among_a_lines_owners_keeps_nobody_else_from_being_told() {
     assert!(told["instance"] == "A" && why.contains("\\\"ask Ana\\\" is not an email address"), "{told}");
     let dead = daemon.wait_for_deliveries("dead", 1);
     assert!(dead[0]["sink"] == "ops" && dead[0]["recipient"] == "ask Ana", "{dead:?}");
+
+    let line = line.replace("ask Ana", "ana@acme.example");
+    daemon.configure(&format!("{line}{ops}fallback = \"console\"\n{CONSOLE}{}", tell(&["ops"])));
+    daemon.reload();
+    assert_eq!(daemon.command(&["retry", "--dead"]).out, "1 notification is sent again\n");
+    assert_eq!(relay.wait_for(2)[1].to, ["ana@acme.example"], "and nobody else again");
 }
 
 #[test]
@@ -280,4 +286,33 @@ fn pauses_begin_anew_with_what_is_sent_again_by_hand() {
     let posts = chat.wait_for(before + 2);
     let pause = posts[before + 1].at - posts[before].at;
     assert!(pause < Duration::from_secs(5), "{pause:?} between the two, as after eight failures");
+}
+
+/// The label is given while the outage goes on: the message goes where it says, as do those that follow.
+#[test]
+fn who_had_no_address_is_told_once_there_is_one() {
+    let relay = Smtp::new();
+    let ops = email_to("ops", &relay, &["{{ instance.labels.owner }}"]);
+    let sinks = format!("{ops}fallback = \"console\"\n{CONSOLE}{}", tell(&["ops"]));
+    let daemon = Daemon::start(&format!("[instances.A]\n{sinks}"));
+    daemon.accept(&down("A"));
+    daemon.wait_for_told(1);
+    for arguments in [&["retry", "1"][..], &["retry", "--dead"]] {
+        let refused = daemon.command(arguments);
+        assert!(refused.err.contains("1: there is nobody to write to; correct the label of its line"), "{refused:?}");
+    }
+    daemon.configure(&format!("[instances.A]\nlabels = {{ owner = \"ana@example.com, bia@example.com\" }}\n{sinks}"));
+    daemon.reload();
+    assert_eq!(daemon.command(&["retry", "1"]).out, "2 notifications are sent again\n");
+    let to = |count| relay.wait_for(count).iter().flat_map(|mail| mail.to.clone()).collect::<BTreeSet<_>>();
+    assert_eq!(to(2), BTreeSet::from(["ana@example.com".to_owned(), "bia@example.com".to_owned()]));
+    daemon.wait_for_deliveries("delivered", 3);
+    daemon.accept(&up("A"));
+    let back = relay.wait_for(4);
+    assert!(
+        back[2..].iter().all(|mail| mail.header("Subject").is_some_and(|title| title.contains("is back"))),
+        "{back:?}"
+    );
+    let told: Vec<_> = daemon.wait_for_told(2).iter().map(|line| line["kind"].to_string()).collect();
+    assert_eq!(told, ["\"undelivered\"", "\"resolved\""], "it was told once that nobody could be written to");
 }

@@ -169,6 +169,10 @@ impl Settings for Checked {
         self.recipients.of(incident)
     }
 
+    fn reaches(&self, recipient: &str) -> bool {
+        addressee(recipient).is_ok()
+    }
+
     fn expects_of_label(&self, key: &str, value: &str) -> Option<&'static str> {
         (!self.recipients.takes_label(key, value)).then_some("an email address, or several with commas between")
     }

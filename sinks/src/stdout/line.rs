@@ -56,7 +56,7 @@ struct Line<'a> {
     at: Timestamp,
     /// What the try before this one failed with.
     last_failure: Option<&'a str>,
-    /// Of a digest, the worst; so all that follows down to `acknowledged`.
+    /// Of a digest, the first; so all that follows down to `acknowledged`.
     incident: i64,
     source: &'a str,
     instance: &'a str,
@@ -72,7 +72,8 @@ struct Line<'a> {
     closed_at: Option<Timestamp>,
     /// Of what is no outage and is closed: nobody watches it any more, and it may be so still.
     unwatched: bool,
-    /// For the kind `undelivered`: `notification`, `kind`, `sink`, `recipient`, `why`, `attempts`.
+    /// For the kind `undelivered`: `notification`, `kind`, `sink`, `recipient`, `why`, `attempts`,
+    /// `untold`.
     undelivered: Option<&'a Undelivered>,
     /// For the kinds `flapping` and `steady`: `since`, `outages`, `downtime` and `steady_for` in seconds, `times`.
     flapping: Option<&'a Flapping>,
@@ -84,7 +85,7 @@ struct Line<'a> {
     reconnect_url: Option<&'a str>,
     /// How the line stands by the gateway's word: `connected` and `said`.
     standing: Option<&'a Standing>,
-    /// For the kind `digest`: what it is about, worst first, a thousand at most.
+    /// For the kind `digest`: what it is about, what is no reminder first, then the worst first, a thousand at most.
     items: Option<Vec<ItemLine<'a>>>,
     /// For the kind `digest`: how many further items were left out.
     more: Option<usize>,

@@ -6,13 +6,22 @@ use std::fmt::Write as _;
 /// One line of at most `most` characters: white space and control characters become single spaces, and what
 /// cannot be seen but changes how the rest is read (bidirectional overrides, zero-width marks) goes.
 pub fn one_line(text: &str, most: usize) -> String {
+    line(text, most, |c| !is_deceptive(c))
+}
+
+/// As [`one_line`], of a text that is ours but for what was cleaned already: what sets names apart in it stays.
+pub(super) fn one_line_of_ours(text: &str, most: usize) -> String {
+    line(text, most, |c| matches!(c, ISOLATE | END) || !is_deceptive(c))
+}
+
+fn line(text: &str, most: usize, is_kept: impl Fn(char) -> bool) -> String {
     if text.len() <= most && is_plain(text) {
         return text.to_owned();
     }
     let mut line = String::new();
     let mut length = 0;
     let mut gap = false;
-    for c in text.chars().filter(|c| !is_deceptive(*c)) {
+    for c in text.chars().filter(|c| is_kept(*c)) {
         if c.is_whitespace() || c.is_control() {
             gap = length > 0;
             continue;
@@ -46,6 +55,22 @@ fn is_plain(text: &str) -> bool {
 pub fn is_deceptive(c: char) -> bool {
     matches!(c, '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}')
         || matches!(c, '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}')
+}
+
+/// Begins what is ordered by itself, and ends it.
+const ISOLATE: char = '\u{2068}';
+const END: char = '\u{2069}';
+
+/// A name set apart from what stands beside it if it is written from right to left: the number behind it would be shown
+/// before it, or in another order (Unicode Standard Annex 9, 2.4 and 6.3).
+pub(super) fn isolated(name: String) -> String {
+    if name.chars().any(is_right_to_left) { format!("{ISOLATE}{name}{END}") } else { name }
+}
+
+/// Whether a character is of a script that is written from right to left, by the blocks that Unicode keeps for them.
+fn is_right_to_left(c: char) -> bool {
+    matches!(c, '\u{590}'..='\u{8ff}' | '\u{fb1d}'..='\u{fdff}' | '\u{fe70}'..='\u{fefc}')
+        || matches!(c, '\u{10800}'..='\u{10fff}' | '\u{1e800}'..='\u{1efff}')
 }
 
 /// Takes away the blanks that a template's own lines leave: at line ends, at both ends of the text, and all but
@@ -123,6 +148,19 @@ mod tests {
             ("👩‍🔧 ação", "👩‍🔧 ação"),
         ] {
             assert_eq!(one_line(text, 10), line, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn only_what_is_written_from_right_to_left_is_set_apart() {
+        for (name, set_apart) in [
+            ("Loja Centro ação", "Loja Centro ação"),
+            ("متجر 12", "\u{2068}متجر 12\u{2069}"),
+            ("Loja חנות", "\u{2068}Loja חנות\u{2069}"),
+        ] {
+            assert_eq!(isolated(name.to_owned()), set_apart);
+            assert_eq!(one_line_of_ours(set_apart, 80), set_apart);
+            assert_eq!(one_line(set_apart, 80), name);
         }
     }
 

@@ -6,12 +6,15 @@ use crate::{Flapping, Incident, Item, Kind, Notification, Reason};
 
 /// A digest by its lines. A line counts once, and an outage is told once, however many messages there are about it.
 pub(super) struct Digest<'a> {
-    /// Each once: those that are down before those that are back, otherwise in the order given: worst first.
+    /// Each once: those that are down and no reminder, those that are down, those that are back; otherwise in the order
+    /// given: worst first.
     pub(super) lines: Vec<Line<'a>>,
     /// All outages that it tells of, in the same order.
     pub(super) outages: Vec<Line<'a>>,
     /// How many of them are down.
     pub(super) down: usize,
+    /// How many of those that are down are told of for the first time, or anew, and not reminded of.
+    pub(super) new: usize,
     /// How many of those that are down somebody has taken.
     pub(super) taken: usize,
     /// How many of those that are not down nobody looks after any more.
@@ -50,13 +53,17 @@ impl<'a> Digest<'a> {
         let mut named = HashSet::with_capacity(all.len());
         let (open, closed): (Vec<Line<'a>>, Vec<Line<'a>>) = all.iter().partition(|line| line.is_down());
         let mut told = HashSet::with_capacity(all.len());
-        let outages = open.into_iter().chain(closed).filter(|line| told.insert((line.name(), line.incident.id)));
+        // What is new to the reader must not be what is left out.
+        let (reminders, new): (Vec<Line<'a>>, Vec<Line<'a>>) = open.into_iter().partition(Line::is_reminder);
+        let outages =
+            new.into_iter().chain(reminders).chain(closed).filter(|line| told.insert((line.name(), line.incident.id)));
         let outages: Vec<Line<'a>> = outages.collect();
         let lines = outages.iter().copied().filter(|line| named.insert(line.name()));
         let lines: Vec<Line<'a>> = lines.collect();
         let count = |wanted: fn(&&Line<'a>) -> bool| lines.iter().filter(wanted).count();
         Some(Self {
             down: count(|line| line.is_down()),
+            new: count(|line| line.is_down() && !line.is_reminder()),
             taken: count(|line| line.incident.closed_at.is_none() && line.incident.acknowledged.is_some()),
             unwatched: count(|line| line.incident.unwatched),
             messages: all.len(),
@@ -96,6 +103,10 @@ impl<'a> Line<'a> {
 
     fn is_down(&self) -> bool {
         self.incident.closed_at.is_none() || self.incident.again.is_some()
+    }
+
+    fn is_reminder(&self) -> bool {
+        self.kind == Kind::Reminder
     }
 
     /// Why it is down.

@@ -11,8 +11,8 @@ use crate::{Acknowledged, Flapping, Incident, Instance, Item, Kind, Notification
 const OPENED: Timestamp = Timestamp::constant(1_795_442_520, 0);
 
 /// Every kind, about every reason from the worst down, with everything known and with the least that may be known, about
-/// a line that is down and about one that is back; and digests of one line, of three, of more than anybody reads, and of
-/// reminders and escalations alone.
+/// a line that is down and about one that is back; and digests of one line, of three, of more than anybody reads, of
+/// reminders and escalations alone, and of both news and reminders.
 pub(super) fn all() -> Vec<Notification> {
     let mut samples = Vec::new();
     for kind in Kind::ALL {
@@ -24,6 +24,7 @@ pub(super) fn all() -> Vec<Notification> {
     }
     samples.extend([1, 3, 1000].map(digest));
     samples.extend([Kind::Reminder, Kind::Escalation].map(digest_of));
+    samples.push(digest_with_one_new());
     samples.extend(Reason::ALL.map(|reason| asked(sample(Kind::Down, reason, true, false))));
     samples.extend(Reason::ALL.into_iter().filter(|reason| !reason.is_outage()).flat_map(unwatched));
     samples
@@ -72,6 +73,13 @@ pub(super) fn digest(lines: usize) -> Notification {
 fn digest_of(kind: Kind) -> Notification {
     let mut digest = digest(3);
     digest.items.iter_mut().for_each(|item| item.kind = kind);
+    digest
+}
+
+/// A digest of three lines, one of which is told for the first time.
+fn digest_with_one_new() -> Notification {
+    let mut digest = digest_of(Kind::Reminder);
+    digest.items.iter_mut().take(1).for_each(|item| item.kind = Kind::Down);
     digest
 }
 
@@ -150,6 +158,7 @@ fn undelivered(full: bool) -> Undelivered {
         recipient: text(full, "+55 44 9999").unwrap_or_default(),
         why: "unauthorised: 404 no_service".to_owned(),
         attempts: if full { 9 } else { 1 },
+        untold: if full { vec!["ops-email".to_owned()] } else { Vec::new() },
     }
 }
 

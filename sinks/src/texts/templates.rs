@@ -7,7 +7,7 @@ use minijinja::syntax::SyntaxConfig;
 use minijinja::value::Value;
 use minijinja::{AutoEscape, Environment, Error, ErrorKind, Output, State, UndefinedBehavior, escape_formatter};
 
-use super::clean::{mrkdwn, one_line, tidy};
+use super::clean::{mrkdwn, one_line_of_ours, tidy};
 use super::imports;
 use super::reader::Reader;
 use super::variables;
@@ -162,7 +162,7 @@ impl Rendering<'_> {
             return refused("renders more than 100 KiB");
         }
         let finished = match form {
-            Form::Title => one_line(&rendered, TITLE),
+            Form::Title => one_line_of_ours(&rendered, TITLE),
             Form::Text | Form::Html | Form::Slack => tidy(&rendered),
         };
         if finished.is_empty() { refused("renders nothing") } else { Ok(finished) }

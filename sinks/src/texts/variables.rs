@@ -10,7 +10,7 @@ use jiff::fmt::temporal::DateTimePrinter;
 use minijinja::context;
 use minijinja::value::{Enumerator, Object, Value};
 
-use super::clean::{address, one_line};
+use super::clean::{address, isolated, one_line};
 use super::digest::{Digest, Line};
 use crate::{Acknowledged, Again, Flapping, Incident, Instance, Kind, Notification, Reason, Standing};
 
@@ -44,7 +44,7 @@ pub(super) fn of_notification(notification: &Notification, most: usize) -> Value
         reconnect_url => asked_url(notification, notification.reconnect_url.as_deref()),
         standing => notification.standing.as_ref().map(standing),
         incident => lasting(about, notification.at, NAME),
-        instance => instance(&about.instance, NAME),
+        instance => instance(&about.instance, isolated(title(&about.instance, NAME)), NAME),
         source => one_line(&about.source, NAME),
     }
 }
@@ -74,6 +74,7 @@ fn undelivered(notification: &Notification) -> Option<Value> {
         recipient => one_line(&other.recipient, ADDRESS),
         why => one_line(&other.why, WORDS),
         attempts => other.attempts,
+        untold => other.untold.iter().map(|sink| one_line(sink, NAME / 2)).collect::<Vec<_>>(),
     })
 }
 
@@ -96,6 +97,7 @@ fn counts(digest: &Digest<'_>, shown: usize) -> Value {
         outages => digest.outages.len(),
         more => digest.outages.len() - shown,
         down => digest.down,
+        new => digest.new,
         back => digest.lines.len() - digest.down,
         unwatched => digest.unwatched,
         taken => digest.taken,
@@ -113,7 +115,7 @@ fn item(line: &Line<'_>, now: Timestamp) -> Value {
         notification => line.notification,
         kind => line.kind.as_str(),
         incident => lasting(line.incident, now, LISTED),
-        instance => instance(&line.incident.instance, LISTED),
+        instance => instance(&line.incident.instance, isolated(title(&line.incident.instance, LISTED)), LISTED),
         source => one_line(&line.incident.source, NAME),
         flapping => line.flapping.map(|flaps| flapping(flaps, now)),
     }
@@ -133,7 +135,7 @@ fn asked_url(notification: &Notification, url: Option<&str>) -> String {
 pub(super) fn of_incident(of: &Incident) -> Value {
     context! {
         incident => incident(of, NAME, Value::UNDEFINED),
-        instance => instance(&of.instance, NAME),
+        instance => instance(&of.instance, title(&of.instance, NAME), NAME),
         source => one_line(&of.source, NAME),
     }
 }
@@ -166,15 +168,16 @@ fn again(again: &Again) -> Value {
 }
 
 fn acknowledged(acknowledged: &Acknowledged, most: usize) -> Value {
-    context! { by => one_line(&acknowledged.by, most), at => moment(acknowledged.at) }
+    context! { by => isolated(one_line(&acknowledged.by, most)), at => moment(acknowledged.at) }
 }
 
-fn instance(instance: &Instance, most: usize) -> Value {
+/// Called by a title, as it is shown.
+fn instance(instance: &Instance, title: String, most: usize) -> Value {
     let labels = instance.labels.iter().map(|(key, value)| (one_line(key, NAME), one_line(value, ADDRESS)));
     context! {
         id => one_line(&instance.id, IDENTIFIER),
         name => optional(instance.name.as_deref(), NAME),
-        title => title(instance, most),
+        title => title,
         phone => optional(instance.masked_phone().as_deref(), most / 2),
         labels => Value::from_object(Labels(labels.collect())),
     }

@@ -4,9 +4,10 @@ use std::sync::LazyLock;
 
 use jiff::Timestamp;
 use linedown_sinks::{Notification, Undelivered};
-use rusqlite::{Connection, OptionalExtension, Row};
+use rusqlite::{Connection, Row};
 
 use super::gathering::Group;
+use super::notification::CHAIN;
 use super::row;
 use crate::clock::from_millis;
 use crate::rule::{Knows, kind_when_sent};
@@ -19,6 +20,8 @@ pub(super) struct Candidate {
     pub(super) grouping: String,
     pub(super) class: String,
     pub(super) batch: Option<i64>,
+    /// What it waited for, in words.
+    pub(super) held_by: Option<String>,
     /// Of one about a line that flaps: when the first of the outages began.
     pub(super) since: Option<Timestamp>,
     /// Or else the line is back, and they know.
@@ -55,6 +58,7 @@ impl Candidate {
             grouping: row::text(row, first + 8)?,
             class: row::text(row, first + 9)?,
             batch: row.get(first + 10)?,
+            held_by: row::text_or_null(row, first + 15)?,
             since: row.get::<_, Option<i64>>(first + 13)?.map(from_millis),
             has_something_to_say: kind.is_some(),
         })
@@ -84,31 +88,50 @@ pub(super) static OLDEST: LazyLock<String> = LazyLock::new(|| {
 pub(super) fn columns() -> String {
     format!(
         "SELECT {}, notification.id, kind, recipient, rule, attempts, detail, owed_at, lost, grouping, class, batch, \
-         wants_resolved, {KNOWS}, since, {PROMISED} FROM notification JOIN incident ON incident.id = notification.incident",
+         wants_resolved, {KNOWS}, since, {PROMISED}, held_by FROM notification JOIN incident ON incident.id = notification.incident",
         row::INCIDENT
     )
 }
 
-/// Whether a notification that was given up has been delivered since: a person had it sent again.
-pub(super) fn has_arrived(connection: &Connection, lost: Option<i64>) -> rusqlite::Result<bool> {
-    let Some(lost) = lost else { return Ok(false) };
-    let query = "SELECT state = 'delivered' FROM notification WHERE id = ?";
-    Ok(connection.prepare_cached(query)?.query_row([lost], |row| row.get(0)).optional()?.unwrap_or_default())
+/// Why it need not be told that a notification was given up, if that has arrived since, or is sent again: that one, or one
+/// that told of another in its turn.
+pub(super) fn need_not_be_told(connection: &Connection, lost: Option<i64>) -> rusqlite::Result<Option<&'static str>> {
+    let Some(lost) = lost else { return Ok(None) };
+    let query = format!(
+        "{CHAIN} SELECT max(state = 'delivered'), max(state = 'pending') FROM chain CROSS JOIN notification USING (id)"
+    );
+    connection.prepare_cached(&query)?.query_row([lost], |row| {
+        Ok(match (row.get::<_, Option<bool>>(0)?, row.get::<_, Option<bool>>(1)?) {
+            (Some(true), _) => Some("what was lost has been delivered after all"),
+            (_, Some(true)) => Some(SENT_AGAIN),
+            _ => None,
+        })
+    })
 }
 
-/// What the recipient of a lost message would have been told, and why not.
+/// Why it need not be told that something was lost.
+pub(super) const SENT_AGAIN: &str = "what was lost is sent again";
+
+/// What somebody would have been told, why not, and who else was not told of that in its turn.
 pub(super) fn undelivered(connection: &Connection, lost: Option<i64>) -> rusqlite::Result<Option<Undelivered>> {
     let Some(lost) = lost else { return Ok(None) };
-    let query = "SELECT id, kind, sink, recipient, detail, attempts FROM notification WHERE id = ?";
-    let read = |row: &Row<'_>| {
-        Ok(Undelivered {
-            notification: row.get(0)?,
-            kind: row::kind(row, 1)?,
-            sink: row::text(row, 2)?,
-            recipient: row::text(row, 3)?,
-            why: row::text_or_null(row, 4)?.unwrap_or_default(),
-            attempts: row.get(5)?,
-        })
+    let query = format!(
+        "{CHAIN} SELECT id, kind, sink, recipient, detail, attempts FROM chain CROSS JOIN notification USING (id) ORDER BY id"
+    );
+    let mut statement = connection.prepare_cached(&query)?;
+    let mut rows = statement.query([lost])?;
+    let Some(first) = rows.next()? else { return Ok(None) };
+    let mut undelivered = Undelivered {
+        notification: first.get(0)?,
+        kind: row::kind(first, 1)?,
+        sink: row::text(first, 2)?,
+        recipient: row::text(first, 3)?,
+        why: row::text_or_null(first, 4)?.unwrap_or_default(),
+        attempts: first.get(5)?,
+        untold: Vec::new(),
     };
-    connection.prepare_cached(query)?.query_row([lost], read).optional()
+    while let Some(instead) = rows.next()? {
+        undelivered.untold.push(row::text(instead, 2)?);
+    }
+    Ok(Some(undelivered))
 }

@@ -3,6 +3,7 @@
 //! The first message of a group leaves at once and opens the group's window; what becomes due while it is open is
 //! put off to its end, and leaves then as one message. A message keeps its parts and its number over all attempts.
 
+use std::cmp::Reverse;
 use std::iter;
 use std::time::Duration;
 
@@ -11,13 +12,13 @@ use linedown_sinks::{Item, Kind, Notification};
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::super::{Due, Leased};
-use super::candidate::{Candidate, OLDEST, columns, has_arrived, undelivered};
+use super::candidate::{Candidate, OLDEST, columns, need_not_be_told, undelivered};
 use super::gathering::Group;
 use super::silence::Silences;
 use super::{flapping, line, settle};
 use crate::clock::from_millis;
 use crate::link::{self, Purpose};
-use crate::rule::timing::{Held, Silence};
+use crate::rule::timing::{Held, Silence, is_held_back};
 use crate::rule::{Routing, Rule};
 
 /// Most notifications in one message, so that taking them in hand keeps no webhook waiting; the rest of a group leaves
@@ -64,15 +65,16 @@ impl Lessor<'_> {
     }
 
     /// Whether there is nothing left to say, now that the line is back, that somebody has taken it, or that a lost
-    /// message has arrived after all; it is withdrawn then.
+    /// message has arrived after all or is sent again; it is withdrawn then.
     fn is_stale(&self, connection: &Connection, candidate: &Candidate) -> rusqlite::Result<bool> {
         let notification = &candidate.notification;
+        let moot = need_not_be_told(connection, candidate.lost)?;
         let why = match (notification.kind, candidate.since) {
             (Kind::Flapping, Some(since)) if !flapping::goes_on(connection, notification, since)? => {
                 "it is over: the tally says it all"
             }
             (Kind::Reminder | Kind::Escalation, _) if is_taken(notification) => "somebody has taken it",
-            _ if has_arrived(connection, candidate.lost)? => "what was lost has been delivered after all",
+            _ if let Some(why) = moot => why,
             _ if candidate.has_something_to_say => return Ok(false),
             _ => "they know that it is over",
         };
@@ -145,7 +147,7 @@ impl Lessor<'_> {
         for part in iter::once(&mut first).chain(&mut others) {
             self.add_tally(connection, part)?;
             self.add_again(connection, sink, &mut part.notification)?;
-            self.begin(connection, &part.notification, leader)?;
+            self.begin(connection, part, leader)?;
         }
         let covers = iter::once(&first).chain(&others).map(|part| part.notification.id).collect();
         let mut notification = match leader {
@@ -238,15 +240,17 @@ impl Lessor<'_> {
         Ok(left)
     }
 
-    /// Notes that an attempt is under way, in what message, and what it will tell.
-    fn begin(&self, connection: &Connection, part: &Notification, batch: Option<i64>) -> rusqlite::Result<()> {
-        let Notification { id, attempt, incident, .. } = part;
+    /// Notes that an attempt is under way, in what message, what it will tell, and what held it back until then.
+    fn begin(&self, connection: &Connection, part: &Candidate, batch: Option<i64>) -> rusqlite::Result<()> {
+        let Notification { id, attempt, incident, .. } = &part.notification;
         let update = "UPDATE notification SET leased = 1, attempts = ?2, held_by = NULL, batch = ?3, told_reason = ?4, \
                       told_closed = ?5 WHERE id = ?1";
         let values = params![id, attempt, batch, incident.reason.as_str(), incident.closed_at.is_some()];
         connection.prepare_cached(update)?.execute(values)?;
-        let insert = "INSERT INTO attempt (notification, number, started_at) VALUES (?, ?, ?)";
-        connection.prepare_cached(insert)?.execute(params![id, attempt, self.now.as_millisecond()])?;
+        let held_by = part.held_by.as_deref().filter(|by| is_held_back(by));
+        let late = held_by.map(|by| format!("{by} held it until then"));
+        let insert = "INSERT INTO attempt (notification, number, started_at, detail) VALUES (?, ?, ?, ?)";
+        connection.prepare_cached(insert)?.execute(params![id, attempt, self.now.as_millisecond(), late])?;
         Ok(())
     }
 
@@ -289,7 +293,8 @@ fn tries_since(connection: &Connection, notification: &Notification, owed_at: Ti
     connection.prepare_cached(query)?.query_row(values, |row| row.get(0))
 }
 
-/// One message about a notification and all that goes out with it, the worst first.
+/// One message about a notification and all that goes out with it: before what its readers are reminded of, what is new
+/// to them, for its list may be cut; the worst first.
 fn digest(first: Notification, leader: i64, others: Vec<Candidate>) -> Notification {
     let others = others.into_iter().map(|part| part.notification);
     let mut items: Vec<Item> = iter::once(first.clone())
@@ -297,8 +302,9 @@ fn digest(first: Notification, leader: i64, others: Vec<Candidate>) -> Notificat
         .map(|Notification { id, kind, incident, flapping, .. }| Item { notification: id, kind, incident, flapping })
         .collect();
     items.sort_by_key(|item| {
-        let incident = &item.incident;
-        (incident.closed_at.is_some(), std::cmp::Reverse(incident.reason), incident.opened_at, item.notification)
+        let Item { notification, kind, incident, .. } = item;
+        let is_over = incident.closed_at.is_some() && incident.again.is_none();
+        (is_over, *kind == Kind::Reminder, Reverse(incident.reason), incident.opened_at, *notification)
     });
     let incident = items.first().map_or_else(|| first.incident.clone(), |item| item.incident.clone());
     Notification { id: leader, kind: Kind::Digest, incident, items, flapping: None, ..first }

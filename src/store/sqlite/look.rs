@@ -17,7 +17,7 @@ const COUNTS: &str = "(SELECT count(*) FROM notification WHERE incident = incide
 
 /// The columns of a notification, for [`delivery_row`].
 pub(super) const DELIVERY: &str = "notification.id, incident, incident.instance, incident.name, rule, sink, recipient, kind, state, \
-                        leased, created_at, due_at, settled_at, detail, lost, attempts, held_by, batch";
+                        leased, created_at, due_at, settled_at, detail, lost, attempts, held_by, batch, owed_at";
 
 pub(super) fn owing(connection: &Connection) -> rusqlite::Result<BTreeSet<String>> {
     let query = "SELECT DISTINCT sink FROM notification WHERE state = 'pending'";
@@ -207,6 +207,7 @@ pub(super) fn delivery_row(row: &Row<'_>) -> rusqlite::Result<Delivery> {
         tries: row.get(15)?,
         held_by: row::text_or_null(row, 16)?,
         batch: row.get(17)?,
+        owed_at: from_millis(row.get(18)?),
         attempts: None,
     })
 }

@@ -219,7 +219,8 @@ impl Store for Sqlite {
         self.writer.write(work).await
     }
 
-    async fn retry(&self, which: Which, now: Timestamp) -> Result<Retried, StoreError> {
+    async fn retry(&self, which: Which, now: Timestamp, routing: Arc<Routing>) -> Result<Retried, StoreError> {
+        let are_named = matches!(which, Which::These(_));
         let mut rest: BTreeSet<i64> = match which {
             Which::These(ids) => ids,
             Which::Dead { sink } => self.read(move |connection| retry::dead(connection, sink.as_deref())).await?,
@@ -229,8 +230,8 @@ impl Store for Sqlite {
         let mut retried = Retried::default();
         while !rest.is_empty() {
             let ids: Vec<i64> = rest.iter().copied().take(AT_ONCE.into()).collect();
-            let step = ids.clone();
-            match self.writer.write(move |connection| retry::retry(connection, &step, now)).await {
+            let (step, routing) = (ids.clone(), Arc::clone(&routing));
+            match self.writer.write(move |connection| retry::retry(connection, &step, now, &routing)).await {
                 Ok((looked_at, step)) => {
                     ids[..looked_at].iter().chain(&step.notifications).for_each(|id| _ = rest.remove(id));
                     retried.add(step);
@@ -243,6 +244,9 @@ impl Store for Sqlite {
                 }
                 Err(error) => return Err(error),
             }
+        }
+        if !are_named {
+            retried.refused.retain(|_, why| why.leaves_it_dead());
         }
         Ok(retried)
     }

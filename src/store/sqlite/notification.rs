@@ -3,7 +3,14 @@
 use jiff::Timestamp;
 use rusqlite::{Connection, params};
 
+use super::row;
+use crate::rule::timing::is_held_back;
 use crate::rule::{Owed, class};
+
+/// `chain`: the notification ?1, the one that was given up if it tells of that, and so on, down to the one that somebody
+/// was to hear at first, which has the least number. (Joined in this order, or SQLite might look through all.)
+pub(super) const CHAIN: &str = "WITH RECURSIVE chain (id) AS (SELECT ?1 UNION \
+    SELECT lost FROM chain CROSS JOIN notification USING (id) WHERE lost IS NOT NULL)";
 
 /// Writes one down that is owed from now on; `lost` is the one that was given up, if it tells of that. Answers its number.
 pub(super) fn add(
@@ -50,11 +57,18 @@ pub(super) fn withdraw_over(
     back: Timestamp,
     now: Timestamp,
 ) -> rusqlite::Result<()> {
-    let update = "UPDATE notification SET state = 'withdrawn', settled_at = ?2, detail = ?3 \
-                  WHERE incident = ?1 AND state = 'pending' AND leased = 0 AND attempts = 0 \
-                  AND kind NOT IN ('flapping', 'steady') AND (kind = 'reminder' OR (held_by IS NOT NULL AND due_at > ?4))";
-    let values = params![incident, now.as_millisecond(), BACK_IN_TIME, back.as_millisecond()];
-    connection.prepare_cached(update)?.execute(values)?;
+    let query = "SELECT id, held_by FROM notification \
+                 WHERE incident = ? AND state = 'pending' AND leased = 0 AND attempts = 0 \
+                 AND kind NOT IN ('flapping', 'steady') AND (kind = 'reminder' OR (held_by IS NOT NULL AND due_at > ?))";
+    let mut statement = connection.prepare_cached(query)?;
+    let mut rows = statement.query([incident, back.as_millisecond()])?;
+    let mut over = Vec::new();
+    while let Some(row) = rows.next()? {
+        over.push((row.get(0)?, row::text_or_null(row, 1)?));
+    }
+    for (id, held_by) in over {
+        withdraw(connection, id, &back_in_time(held_by.as_deref()), now)?;
+    }
     Ok(())
 }
 
@@ -67,5 +81,11 @@ pub(super) fn withdraw_taken(connection: &Connection, incident: i64, by: &str, n
     Ok(())
 }
 
-/// What is withdrawn for this was to be told only of a line that is still down.
-pub(super) const BACK_IN_TIME: &str = "the line was back before it was due";
+/// Why something is withdrawn that was to be told only of a line that is still down: by what it waits for, in words.
+pub(super) fn back_in_time(held_by: Option<&str>) -> String {
+    match held_by {
+        Some(by) if is_held_back(by) => format!("{by} held it until the line was back"),
+        Some(by) if by.contains(" of ") => format!("the line was back within the {by}"),
+        _ => "the line was back before it was due".to_owned(),
+    }
+}

@@ -5,7 +5,7 @@ use linedown_sinks::{Incident, Kind};
 use rusqlite::Connection;
 
 use super::gathering::Group;
-use super::notification::{self, BACK_IN_TIME};
+use super::notification::{self, back_in_time};
 use super::settle::is_reminded;
 use super::silence::Silences;
 use super::{flapping, people, row};
@@ -41,15 +41,15 @@ pub(super) fn owe(
     let mut silences = None;
     for planned in planned {
         let (owed, why) = match planned {
-            Planned::Quiet(owed) => (owed, Some(KEPT_QUIET)),
+            Planned::Quiet(owed) => (owed, Some(KEPT_QUIET.to_owned())),
             Planned::Owed(owed) => {
-                let nothing = came_to_nothing(&owed, incident);
-                (owed, nothing.then_some(BACK_IN_TIME))
+                let why = came_to_nothing(&owed, incident).then(|| back_in_time(owed.held_by.as_deref()));
+                (owed, why)
             }
         };
         if let Some(why) = why {
             let id = notification::add(connection, incident.id, &owed, None, now)?;
-            notification::withdraw(connection, id, why, now)?;
+            notification::withdraw(connection, id, &why, now)?;
             continue;
         }
         let owed = match gathered_until(connection, &owed, incident, basis, &mut silences)? {

@@ -8,6 +8,7 @@ use linedown_sinks::{Incident, Kind};
 use rusqlite::{Connection, params};
 
 use super::super::{Outcome, Settled, Settlement};
+use super::notification::CHAIN;
 use super::{AT_ONCE, notification, people, row};
 use crate::rule::{Owed, Routing};
 
@@ -32,7 +33,9 @@ fn settle_one(
             (kind.as_str(), format!("{}: {why}", kind.as_str()))
         }
     };
-    let end = "UPDATE attempt SET ended_at = ?, outcome = ?, detail = ? WHERE notification = ? AND outcome IS NULL";
+    // What held it back before stands there already.
+    let end = "UPDATE attempt SET ended_at = ?, outcome = ?, detail = ? || coalesce('; ' || detail, '') \
+               WHERE notification = ? AND outcome IS NULL";
     connection.prepare_cached(end)?.execute(params![at.as_millisecond(), label, detail, id])?;
     match outcome {
         Outcome::Again { due_at, .. } => {
@@ -66,16 +69,17 @@ fn after_delivery(connection: &Connection, id: i64, now: Timestamp, routing: &Ro
     Ok(Settled { sinks, ..Settled::default() })
 }
 
-/// It need not be sent any more. Whoever waited for it hears what changed meanwhile.
+/// It need not be sent any more. Whoever waited for it hears what changed meanwhile. Answers the sinks that have something
+/// to do.
 pub(super) fn withdraw(
     connection: &Connection,
     id: i64,
     why: &str,
     now: Timestamp,
     routing: &Routing,
-) -> rusqlite::Result<()> {
+) -> rusqlite::Result<BTreeSet<String>> {
     notification::withdraw(connection, id, why, now)?;
-    after_delivery(connection, id, now, routing).map(|_| ())
+    Ok(after_delivery(connection, id, now, routing)?.sinks)
 }
 
 /// Somebody else is owed the news that this one was given up. Who was to hear it is not given up with it: they are
@@ -161,11 +165,8 @@ fn owed_by(connection: &Connection, id: i64) -> rusqlite::Result<(Incident, Owed
 
 /// The sinks from the first that gave up to this one.
 fn sinks_tried(connection: &Connection, id: i64) -> rusqlite::Result<Vec<String>> {
-    let query = "WITH RECURSIVE chain (id, sink, lost) AS ( \
-                     SELECT id, sink, lost FROM notification WHERE id = ? \
-                     UNION SELECT before.id, before.sink, before.lost FROM notification AS before JOIN chain ON before.id = chain.lost \
-                 ) SELECT sink FROM chain";
-    connection.prepare_cached(query)?.query_map([id], |row| row::text(row, 0))?.collect()
+    let query = format!("{CHAIN} SELECT sink FROM chain CROSS JOIN notification USING (id) ORDER BY id");
+    connection.prepare_cached(&query)?.query_map([id], |row| row::text(row, 0))?.collect()
 }
 
 pub(super) fn give_up(

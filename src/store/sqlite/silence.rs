@@ -109,11 +109,12 @@ pub(super) fn end(connection: &Connection, id: i64, now: Timestamp) -> rusqlite:
     Ok(Some(sinks).filter(|sinks| ended || !sinks.is_empty()))
 }
 
-/// Makes due what a silence that is over held back, as much as is done in one go. Answers the sinks that have something
-/// to do; none once nothing is left.
+/// Makes due what a silence that is over held back, as much as is done in one go; that it was held back stays written
+/// until it is tried. Answers the sinks that have something to do; none once nothing is left.
 pub(super) fn free(connection: &Connection, id: i64, now: Timestamp) -> rusqlite::Result<BTreeSet<String>> {
-    let free = "UPDATE notification SET due_at = ?1, owed_at = ?1, held_by = NULL WHERE id IN \
-                (SELECT id FROM notification WHERE state = 'pending' AND held_by = ?2 LIMIT ?3) RETURNING sink";
+    let free = "UPDATE notification SET due_at = ?1, owed_at = ?1 WHERE id IN \
+                (SELECT id FROM notification WHERE state = 'pending' AND held_by = ?2 AND due_at > ?1 LIMIT ?3) \
+                RETURNING sink";
     let values = params![now.as_millisecond(), format!("{SILENCE} {id}"), AT_ONCE];
     connection.prepare_cached(free)?.query_map(values, |row| row::text(row, 0))?.collect()
 }

@@ -101,7 +101,7 @@ fn reminders_say_that_nothing_is_new() {
         ),
         (
             &[Some(Expiring), Some(Expiring)],
-            ["🟠 Still 2 lines: all with a payment that runs out", "🟠 Ainda 2 linhas: todas com o pagamento acabando"],
+            ["🟠 Still 2 lines with a payment that runs out", "🟠 Ainda 2 linhas com o pagamento acabando"],
             [
                 "This is a reminder: it was reported before, and it is still so.",
                 "Isto é um lembrete: já foi avisado antes e continua assim.",
@@ -141,8 +141,8 @@ fn escalations_say_that_nobody_has_taken_it() {
         (
             &[Some(Expiring), Some(Expiring)],
             [
-                "🟠 2 lines, taken by nobody: all with a payment that runs out",
-                "🟠 2 linhas, ninguém assumiu: todas com o pagamento acabando",
+                "🟠 2 lines with a payment that runs out, taken by nobody",
+                "🟠 2 linhas com o pagamento acabando, ninguém assumiu",
             ],
             [
                 "You are told because nobody has taken them.",
@@ -169,7 +169,8 @@ fn news_among_reminders_and_escalations_is_told_as_news() {
     for kind in [Kind::Down, Kind::Escalation] {
         digest.items[1].kind = kind;
         let text = texts(Language::English, "UTC").text(&digest);
-        assert!(text.starts_with("🔴 2 lines are down: 1 needs a new QR code\n\n2 lines are disconnected "), "{text}");
+        let title = "🔴 Loja Centro 2 is down: reason unknown; 1 other still is";
+        assert!(text.starts_with(&format!("{title}\n\n2 lines are disconnected ")), "{text}");
     }
 }
 
@@ -220,4 +221,81 @@ fn only_who_is_asked_to_act_reads_how_to_take_it() {
     let mut unnumbered = lines(&[Some(Reason::Other), Some(Reason::Other)]);
     unnumbered.items.iter_mut().for_each(|item| item.incident.id = 0);
     assert!(!asks(&unnumbered) && !texts.text(&unnumbered).contains("incident"));
+}
+
+/// The first so many are told for the first time, the others reminded of.
+#[test]
+fn what_is_new_is_named_in_the_title_and_first_in_the_list() {
+    use Reason::{Other, SessionExpired as Code, WebhookDrift};
+    for (reasons, new, titles) in [
+        (
+            &[Some(Code), Some(Other), Some(Other)][..],
+            1,
+            [
+                "🔴 Loja Centro 1 is down: needs a new QR code; 2 others still are",
+                "🔴 Loja Centro 1 está fora do ar: precisa de um novo QR Code; outras 2 continuam",
+            ],
+        ),
+        (
+            &[Some(Other), Some(Other), Some(Code), None],
+            2,
+            [
+                "🔴 Loja Centro 4 and 1 more are now down; 1 other still is, 1 is back",
+                "🔴 Loja Centro 4 e mais 1 estão agora fora do ar; outra continua, 1 já voltou",
+            ],
+        ),
+        (
+            &[Some(WebhookDrift), Some(WebhookDrift), Some(WebhookDrift), None],
+            1,
+            [
+                "🟠 Loja Centro 4: webhook would not arrive; 2 others still so, 1 is right again",
+                "🟠 Loja Centro 4: o webhook não chegaria; outras 2 continuam assim, 1 já voltou ao normal",
+            ],
+        ),
+    ] {
+        let mut digest = all(Kind::Reminder, reasons);
+        digest.items.iter_mut().take(new).for_each(|item| item.kind = Kind::Down);
+        if reasons.contains(&Some(WebhookDrift)) {
+            digest.items.iter_mut().for_each(|item| item.incident.reason = WebhookDrift);
+            digest.incident.reason = WebhookDrift;
+        }
+        for ((language, title), label) in Language::ALL.into_iter().zip(titles).zip(["New first", "As novas primeiro"])
+        {
+            let text = texts(language, "UTC").text(&digest);
+            assert!(text.starts_with(&format!("{title}\n\n")), "{text}");
+            assert!(text.contains(&format!("\n{label}\n- {} (", digest.items[0].incident.instance.title())), "{text}");
+        }
+    }
+}
+
+#[test]
+fn a_digest_of_what_is_no_outage_says_what_is_amiss() {
+    use Reason::{Expiring, GatewayUnreachable, SinkFailing};
+    for (reason, rows, titles) in [
+        (
+            SinkFailing,
+            &[true, false][..],
+            [
+                "🟠 1 sink with messages that do not arrive, 1 is right again",
+                "🟠 1 canal com mensagens que não chegam, 1 já voltou ao normal",
+            ],
+        ),
+        (Expiring, &[true, true], ["🟠 2 lines with a payment that runs out", "🟠 2 linhas com o pagamento acabando"]),
+        (
+            GatewayUnreachable,
+            &[true, false, false],
+            [
+                "🟠 1 line without an answer of the gateway, 2 are right again",
+                "🟠 1 linha sem resposta do gateway, 2 já voltaram ao normal",
+            ],
+        ),
+    ] {
+        let reasons: Vec<_> = rows.iter().map(|amiss| amiss.then_some(reason)).collect();
+        let mut digest = lines(&reasons);
+        digest.items.iter_mut().for_each(|item| item.incident.reason = reason);
+        digest.incident = digest.items[0].incident.clone();
+        for (language, title) in Language::ALL.into_iter().zip(titles) {
+            assert_eq!(texts(language, "UTC").title(&digest), title);
+        }
+    }
 }

@@ -4,7 +4,7 @@ use proptest::prelude::*;
 
 use super::super::Texts;
 use super::super::reader::Language;
-use super::super::samples::sample;
+use super::super::samples::{digest, sample};
 use super::texts;
 use crate::{Acknowledged, Item, Kind, Notification, Reason};
 
@@ -175,4 +175,21 @@ fn the_worst_digest_is_still_said_in_full() {
             assert!(texts.slack(&digest).contains(&last.replace("100", "170")));
         }
     }
+}
+
+/// In every form; the number behind it is none of the name.
+#[test]
+fn a_name_that_is_written_from_right_to_left_is_set_apart() {
+    let texts = texts(Language::English, "UTC");
+    let mut notification = sample(Kind::Down, Reason::Other, true, false);
+    notification.incident.instance.name = Some("متجر 12".to_owned());
+    let title = "🔴 \u{2068}متجر 12\u{2069} is down: reason unknown";
+    assert_eq!(texts.title(&notification), title);
+    for text in [texts.text(&notification), texts.html(&notification), texts.slack(&notification)] {
+        assert!(text.contains("\u{2068}متجر 12\u{2069} has been disconnected"), "{text}");
+    }
+    let mut digest = digest(3);
+    digest.items[0].incident.instance.name = Some("متجر 12".to_owned());
+    let text = texts.text(&digest);
+    assert!(text.contains("- \u{2068}متجر 12\u{2069} (5544*****9999): "), "{text}");
 }

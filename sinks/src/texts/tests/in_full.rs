@@ -130,7 +130,7 @@ fn undelivered_in_slack() {
     assert_eq!(
         texts(Language::English, "UTC").slack(&timely(Kind::Undelivered, Reason::DeviceDisconnected, false)),
         "\
-linedown could not deliver a message to ops-slack for +55 44 9999.
+linedown could not deliver a message to ops-slack for +55 44 9999. Nor could it tell ops-email of that.
 You may be the only one who hears of this: please pass it on.
 linedown gave up after 9 attempts: unauthorised: 404 no_service
 Once that is mended, this command sends the message again, to the same address: linedown retry 11

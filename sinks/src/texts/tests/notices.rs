@@ -195,14 +195,14 @@ fn a_line_that_the_gateway_calls_connected_gets_nobody_out_of_bed() {
 
 #[test]
 fn a_digest_of_what_is_no_outage() {
-    let lines = ("3 lines: all with", "3 linhas: todas");
-    let own = ("3 troubles of linedown's own: all with", "3 problemas do próprio linedown: todos com");
+    let lines = ("3 lines with", "3 linhas ");
+    let own = ("3 troubles of linedown's own with", "3 problemas do próprio linedown com");
     for (reason, (english, portuguese)) in [
         (Reason::NotInInventory, lines),
         (Reason::Expiring, lines),
         (Reason::WebhookDrift, lines),
         (Reason::GatewayUnreachable, lines),
-        (Reason::SinkFailing, ("3 sinks: all with", "3 canais: todos com")),
+        (Reason::SinkFailing, ("3 sinks with", "3 canais com")),
         (Reason::DiskNearlyFull, own),
         (Reason::StoreNotWriting, own),
         (Reason::CertificateExpiring, own),

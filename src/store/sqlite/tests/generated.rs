@@ -173,7 +173,9 @@ impl<'s> World<'s> {
             }
             Step::Retry => {
                 let now = from_millis(self.now * 1000);
-                let retried = self.life().store.retry(Which::Dead { sink: None }, now).await.unwrap();
+                let life = self.life();
+                let routing = Arc::clone(&life.routing);
+                let retried = life.store.retry(Which::Dead { sink: None }, now, routing).await.unwrap();
                 self.sent_again.extend(retried.notifications);
             }
         }

@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use super::timing::to_slack;
 use super::*;
 use crate::rule::Rule;
+use crate::store::Refused;
 
 impl Life {
     /// Lines 1 to 5 go down and are told in one message, which is in hand at the second 61; its first notification is 2.
@@ -18,8 +19,19 @@ impl Life {
         (life, due)
     }
 
-    async fn retry(&self, which: Which, second: i64) -> Vec<i64> {
-        self.store.retry(which, from_millis(second * 1000)).await.unwrap().notifications.into_iter().collect()
+    pub(super) async fn retried(&self, which: Which, second: i64) -> Retried {
+        self.store.retry(which, from_millis(second * 1000), Arc::clone(&self.routing)).await.unwrap()
+    }
+
+    pub(super) async fn retry(&self, which: Which, second: i64) -> Vec<i64> {
+        self.retried(which, second).await.notifications.into_iter().collect()
+    }
+
+    /// Why the one of that number is not sent again.
+    async fn refused(&self, id: i64, second: i64) -> Option<Refused> {
+        let mut retried = self.retried(Which::These(vec![id]), second).await;
+        assert_eq!(retried.notifications.is_empty(), retried.refused.contains_key(&id), "{retried:?}");
+        retried.refused.remove(&id)
     }
 }
 
@@ -75,9 +87,9 @@ async fn who_waits_for_what_need_not_be_said_any_more_hears_what_changed_meanwhi
     }
     let [of_ana, of_bia] = life.lease("slack", 3).await.try_into().unwrap();
     let again = Outcome::Again { kind: FailureKind::Busy, why: "503".into(), due_at: from_millis(100_000) };
-    life.settle(&of_ana, 3, again).await;
     life.settle(&of_bia, 3, Outcome::Delivered("ok".into())).await;
     assert_eq!(life.retry(Which::Dead { sink: None }, 4).await.len(), 2);
+    life.settle(&of_ana, 4, again).await;
     assert_eq!(life.deliver_all("mail", 5).await, [Kind::Down; 2]);
     life.up(6).await;
     assert_eq!(life.deliver_all("slack", 7).await, []);
@@ -105,7 +117,7 @@ async fn what_of_a_digest_has_arrived_is_not_sent_again_with_the_rest() {
         let settlement = Settlement { notifications: notifications.to_vec(), at: from_millis(62_000), outcome };
         life.store.settle(settlement, Arc::clone(&life.routing)).await.unwrap();
     }
-    assert_eq!(life.retry(Which::These(vec![2]), 70).await, [0; 0], "it has arrived");
+    assert_eq!(life.refused(2, 70).await, Some(Refused::Delivered));
     assert_eq!(life.retry(Which::These(vec![6]), 70).await, [4, 5, 6]);
     assert_eq!(life.lease("slack", 70).await[0].covers, [4, 5, 6]);
 }
@@ -116,10 +128,10 @@ async fn what_is_held_back_is_not_said_to_be_sent_again() {
     let silenced = Life::with(&["slack"]);
     silenced.silence("{}", 0, 1000).await;
     let quiet = Life::with(&["slack"]).at_night();
-    for life in [silenced, quiet] {
+    for (life, by) in [(silenced, "silence 1"), (quiet, "quiet hours \"night\"")] {
         life.down(1).await;
         assert_eq!(life.deliver_all("slack", 2).await, []);
-        assert_eq!(life.retry(Which::These(vec![1]), 3).await, [0; 0]);
+        assert_eq!(life.refused(1, 3).await, Some(Refused::HeldBack(by.to_owned())));
     }
     let on_hold = Life::by(Rule { hold: Some(Duration::from_mins(1)), ..to_slack() });
     on_hold.down(1).await;
@@ -135,7 +147,25 @@ async fn nobody_is_asked_for_again_who_takes_what_somebody_has_taken() {
     let reminder = life.lease("slack", 11).await.remove(0);
     life.settle(&reminder, 11, dead()).await;
     life.store.acknowledge(1, "ana", "a test", from_millis(12_000)).await.unwrap();
-    assert_eq!(life.retry(Which::These(reminder.covers), 13).await, [0; 0]);
+    assert_eq!(life.refused(reminder.covers[0], 13).await, Some(Refused::Taken("ana".to_owned())));
+    let all = life.retried(Which::Dead { sink: None }, 13).await.refused;
+    assert_eq!(all.len(), 1, "who asks for all hears of what is dead still");
+}
+
+#[tokio::test]
+async fn what_has_left_the_config_or_need_not_be_sent_is_refused_by_name() {
+    let mut life = Life::by(Rule { hold: Some(Duration::from_mins(1)), ..to_slack() });
+    life.down(1).await;
+    life.up(2).await;
+    let why = "the line was back within the hold of 1m".to_owned();
+    assert_eq!(life.refused(1, 3).await, Some(Refused::Withdrawn(why)));
+    life.down(10).await;
+    let due = life.lease("slack", 70).await.remove(0);
+    life.settle(&due, 70, dead()).await;
+    let mut routing = (*life.routing).clone();
+    routing.sinks.remove("slack");
+    life.routing = Arc::new(routing);
+    assert_eq!(life.refused(due.notification.id, 71).await, Some(Refused::Gone("slack".to_owned())));
 }
 
 #[tokio::test]
@@ -145,11 +175,12 @@ async fn a_dead_letter_can_be_sent_again() {
     let due = life.lease("slack", 2).await;
     life.settle(&due[0], 3, dead()).await;
     let id = due[0].notification.id;
-    let retried = life.store.retry(Which::Dead { sink: Some("slack".into()) }, from_millis(50_000)).await.unwrap();
+    let retried = life.retried(Which::Dead { sink: Some("slack".into()) }, 50).await;
     assert_eq!(retried.notifications, BTreeSet::from([id]));
     let due = life.lease("slack", 50).await;
     assert_eq!((due[0].notification.id, due[0].owed_at), (id, from_millis(50_000)));
-    assert_eq!(life.store.retry(Which::These(vec![id, 999]), from_millis(51_000)).await.unwrap(), Retried::default());
+    let refused = BTreeMap::from([(id, Refused::InFlight), (999, Refused::Unknown)]);
+    assert_eq!(life.retried(Which::These(vec![id, 999]), 51).await, Retried { refused, ..Retried::default() });
 }
 
 /// A write that everything else would have to wait for is many that it need not.
@@ -182,7 +213,7 @@ async fn what_a_person_sets_free_is_set_free_in_steps() {
     assert_eq!(set_all("state = 'dead'").await, MANY + 1);
     let before = commits.load(Ordering::SeqCst);
     let all = Which::Dead { sink: None };
-    let retried = life.store.retry(all, from_millis(50_000)).await.unwrap();
+    let retried = life.retried(all, 50).await;
     assert_eq!((retried.notifications.len(), retried.sinks.len()), (MANY + 1, 2));
     assert!(in_steps(before), "{}", commits.load(Ordering::SeqCst) - before);
 

@@ -1,0 +1,113 @@
+//! What tells that something was lost, and whom it names.
+
+use super::*;
+use crate::rule::Target;
+
+impl Life {
+    /// Everything goes to `a`, which falls back to `b`, and that to `c`.
+    fn with_a_chain() -> Self {
+        let mut routing = routing(vec![rule("all", "{}", &["a"], false)]);
+        let target = routing.sinks["log"].clone();
+        let sinks = [("a", Some("b")), ("b", Some("c")), ("c", None)].map(|(name, fallback)| {
+            (name.to_owned(), Target { fallback: fallback.map(str::to_owned), ..target.clone() })
+        });
+        routing.sinks = sinks.into();
+        Self { routing: Arc::new(routing), ..Self::with(&[]) }
+    }
+
+    /// What is due for each of the sinks, in turn, is given up. Answers how much that was of each.
+    async fn lose<const N: usize>(&self, sinks: [&str; N], second: i64) -> [usize; N] {
+        let mut lost = [0; N];
+        for (sink, lost) in sinks.into_iter().zip(&mut lost) {
+            for due in self.lease(sink, second).await {
+                self.settle(&due, second, dead()).await;
+                *lost += 1;
+            }
+        }
+        lost
+    }
+
+    /// The notifications in a state, and of what loss each tells.
+    async fn in_state(&self, state: &str) -> Vec<(i64, Option<i64>)> {
+        let query = DeliveryQuery { state: Some(state.to_owned()), ..DeliveryQuery::default() };
+        let mut rows = self.store.deliveries(query).await.unwrap();
+        rows.reverse();
+        rows.into_iter().map(|row| (row.id, row.lost)).collect()
+    }
+}
+
+/// However often it is sent again, it is that one alone, and one to each of the others tells of it.
+#[tokio::test]
+async fn what_tells_of_a_loss_makes_way_for_what_was_lost() {
+    let life = Life::with_a_chain();
+    life.down(1).await;
+    assert_eq!(life.lose(["a", "b", "c"], 1).await, [1, 1, 1]);
+    for round in 1..=4 {
+        let now = 10 * round;
+        assert_eq!(life.retry(Which::Dead { sink: None }, now).await, [1]);
+        assert_eq!(life.in_state("pending").await, [(1, None)], "nothing tells of it while it is sent again");
+        assert_eq!(life.lose(["a", "b", "c"], now).await, [1, 1, 1]);
+        let (to_b, to_c) = (2 + 2 * round, 3 + 2 * round);
+        assert_eq!(life.in_state("dead").await, [(1, None), (to_b, Some(1)), (to_c, Some(to_b))]);
+    }
+    assert_eq!(life.retry(Which::Dead { sink: None }, 50).await, [1]);
+    assert_eq!(life.deliver_all("a", 50).await, [Kind::Down]);
+    let left = [life.in_state("dead").await, life.in_state("pending").await];
+    assert_eq!(left, [[], []]);
+}
+
+#[tokio::test]
+async fn a_notice_alone_is_sent_again_by_its_number() {
+    let life = Life::with_a_chain();
+    life.down(1).await;
+    life.lose(["a", "b", "c"], 1).await;
+    assert_eq!(life.retry(Which::These(vec![2]), 10).await, [2]);
+    assert_eq!(life.in_state("dead").await, [(1, None)], "what told of its loss makes way as well");
+    assert_eq!(life.deliver_all("b", 10).await, [Kind::Undelivered]);
+}
+
+/// It cannot be withdrawn then; but it is not tried again, nor is anybody told that it was lost.
+#[tokio::test]
+async fn a_notice_that_is_in_hand_when_what_was_lost_is_sent_again_is_the_last() {
+    for outcome in [dead(), Outcome::Again { kind: FailureKind::Busy, why: "503".into(), due_at: from_millis(9000) }] {
+        let life = Life::with_a_chain();
+        life.down(1).await;
+        life.lose(["a"], 1).await;
+        let in_hand = life.lease("b", 2).await.remove(0);
+        assert_eq!(life.retry(Which::Dead { sink: None }, 3).await, [1]);
+        life.settle(&in_hand, 4, outcome).await;
+        assert_eq!((life.lease("b", 10).await.len(), life.lease("c", 10).await.len()), (0, 0));
+        assert_eq!(life.in_state("pending").await, [(1, None)]);
+    }
+}
+
+#[tokio::test]
+async fn the_last_of_a_chain_hears_who_was_to_hear_at_first() {
+    let life = Life::with_a_chain();
+    life.down(1).await;
+    let told = async |sink: &str, second| life.lease(sink, second).await.remove(0);
+    life.lose(["a"], 1).await;
+    let to_b = told("b", 2).await;
+    let of_b = to_b.notification.undelivered.clone().unwrap();
+    assert_eq!((of_b.notification, of_b.sink.as_str(), of_b.kind, of_b.untold.len()), (1, "a", Kind::Down, 0));
+    life.settle(&to_b, 2, Outcome::Dead { kind: FailureKind::Busy, why: "503".into() }).await;
+    let of_c = told("c", 3).await.notification.undelivered.unwrap();
+    let expected = linedown_sinks::Undelivered { untold: vec!["b".to_owned()], ..of_b };
+    assert_eq!(of_c, expected);
+}
+
+#[tokio::test]
+async fn who_waits_for_a_notice_that_makes_way_hears_what_changed_meanwhile() {
+    let life = Life::with(&["mail"]);
+    life.down(1).await;
+    assert_eq!(life.lose(["mail"], 2).await, [2]);
+    let [of_ana, of_bia] = life.lease("slack", 3).await.try_into().unwrap();
+    let again = Outcome::Again { kind: FailureKind::Busy, why: "503".into(), due_at: from_millis(100_000) };
+    life.settle(&of_ana, 3, again).await;
+    life.settle(&of_bia, 3, Outcome::Delivered("ok".into())).await;
+    life.up(4).await;
+    assert_eq!(life.deliver_all("slack", 4).await, []);
+    let retried = life.retried(Which::Dead { sink: None }, 5).await;
+    assert!(retried.sinks.contains("slack"), "it has something to do: {retried:?}");
+    assert_eq!(life.deliver_all("slack", 5).await, [Kind::Resolved]);
+}
