@@ -249,7 +249,7 @@ impl Routing {
         if settings.reaches(recipient) {
             return None;
         }
-        let instance = self.instance(&incident.instance.id, incident.instance.phone.clone());
+        let instance = self.instance(&incident.source, &incident.instance.id, incident.instance.phone.clone());
         let recipients = settings.recipients(&Incident { instance, ..incident.clone() });
         Some(recipients.into_iter().filter(|recipient| settings.reaches(recipient)).collect())
     }
