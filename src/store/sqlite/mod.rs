@@ -25,6 +25,7 @@ mod set_back;
 mod settle;
 mod silence;
 mod soundness;
+mod takeover;
 mod waiting;
 mod writer;
 
