@@ -264,14 +264,15 @@ impl Daemon {
         for (name, source) in &self.config.sources {
             let Some(access) = &source.gateway else { continue };
             let addresses = auditor::addresses(self.config.server.public_url.as_deref(), name, &source.secret);
-            let orders = Orders { access: Arc::new(access.clone()), addresses };
+            let routing = Arc::clone(&self.config.routing);
+            let orders = Orders { access: Arc::new(access.clone()), addresses, routing };
             let sender = if let Some(sender) = patrols.remove(name) {
                 sender.send_replace(orders);
                 sender
             } else {
                 let (sender, receiver) = watch::channel(orders);
                 let (hook, stop) = (&self.hook, || self.stop.subscribe());
-                let auditor = Auditor::new(name.clone(), Arc::clone(hook), receiver.clone(), stop());
+                let auditor = Auditor::new(name.clone(), hook, receiver.clone(), stop());
                 let patrol = Patrol::new(name.clone(), Arc::clone(hook), receiver, stop());
                 self.servers.spawn(patrol.run());
                 self.servers.spawn(auditor.run());
