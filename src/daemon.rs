@@ -35,7 +35,7 @@ use crate::server::api::{self, Local};
 use crate::server::hook::Hook;
 use crate::server::listener;
 use crate::standing::Watch;
-use crate::store::{Sqlite, Store, StoreError};
+use crate::store::{LastReminders, Sqlite, Store, StoreError};
 use crate::systemd;
 use crate::timekeeper::{self, Timekeeper};
 use crate::trouble::{self, Watcher};
@@ -194,7 +194,7 @@ impl Daemon {
         daemon.serve(listener, local, encryption, beats);
         daemon.end_what_nobody_looks_after().await;
         daemon.warn_of_what_nobody_can_end().await;
-        daemon.warn_of_last_reminders().await;
+        daemon.warn_of_last_reminders(LastReminders::new()).await;
         Ok(daemon)
     }
 
