@@ -35,7 +35,7 @@ use crate::server::api::{self, Local};
 use crate::server::hook::Hook;
 use crate::server::listener;
 use crate::standing::Watch;
-use crate::store::{Sqlite, Store, StoreError};
+use crate::store::{LastReminders, Sqlite, Store, StoreError};
 use crate::systemd;
 use crate::timekeeper::{self, Timekeeper};
 use crate::trouble::{self, Watcher};
@@ -194,7 +194,7 @@ impl Daemon {
         daemon.serve(listener, local, encryption, beats);
         daemon.end_what_nobody_looks_after().await;
         daemon.warn_of_what_nobody_can_end().await;
-        daemon.warn_of_last_reminders().await;
+        daemon.warn_of_last_reminders(LastReminders::new()).await;
         Ok(daemon)
     }
 
@@ -264,14 +264,15 @@ impl Daemon {
         for (name, source) in &self.config.sources {
             let Some(access) = &source.gateway else { continue };
             let addresses = auditor::addresses(self.config.server.public_url.as_deref(), name, &source.secret);
-            let orders = Orders { access: Arc::new(access.clone()), addresses };
+            let routing = Arc::clone(&self.config.routing);
+            let orders = Orders { access: Arc::new(access.clone()), addresses, routing };
             let sender = if let Some(sender) = patrols.remove(name) {
                 sender.send_replace(orders);
                 sender
             } else {
                 let (sender, receiver) = watch::channel(orders);
                 let (hook, stop) = (&self.hook, || self.stop.subscribe());
-                let auditor = Auditor::new(name.clone(), Arc::clone(hook), receiver.clone(), stop());
+                let auditor = Auditor::new(name.clone(), hook, receiver.clone(), stop());
                 let patrol = Patrol::new(name.clone(), Arc::clone(hook), receiver, stop());
                 self.servers.spawn(patrol.run());
                 self.servers.spawn(auditor.run());

@@ -8,6 +8,7 @@ use std::sync::atomic::Ordering;
 use super::Daemon;
 use super::settings::{asking, hook_settings, troubles};
 use crate::config::{Config, Server, Tls};
+use crate::store::LastReminders;
 use crate::{clock, delivery, systemd};
 
 /// What of the config that the daemon was started with stays as it is until a restart.
@@ -29,20 +30,21 @@ impl Begun {
 impl Daemon {
     pub(super) async fn reload(&mut self, load: impl Fn() -> Result<Config, String>) {
         systemd::reloading();
-        let succeeded = self.swap(load).await;
-        if succeeded {
+        let swapped = self.swap(load).await;
+        let succeeded = swapped.is_some();
+        if let Some(last_reminders) = swapped {
             self.hold_again().await;
             self.warn_of_what_nobody_can_end().await;
-            self.warn_of_last_reminders().await;
+            self.warn_of_last_reminders(last_reminders).await;
         }
         self.hook.metrics.reloaded(succeeded);
         self.reload_failed.store(!succeeded, Ordering::Relaxed);
         systemd::ready();
     }
 
-    /// Everything that can fail first, then one swap. What is in flight goes on as it was. Answers whether it
-    /// succeeded.
-    async fn swap(&mut self, load: impl Fn() -> Result<Config, String>) -> bool {
+    /// Everything that can fail first, then one swap. What is in flight goes on as it was. Answers what is reminded of
+    /// for the last time then, or nothing if it failed.
+    async fn swap(&mut self, load: impl Fn() -> Result<Config, String>) -> Option<LastReminders> {
         let prepared = match load() {
             Err(report) => Err(report),
             Ok(config) => match (delivery::build(&config.routing), asking(&config), self.store.owing().await) {
@@ -56,10 +58,12 @@ impl Daemon {
             Ok(prepared) => prepared,
             Err(report) => {
                 tracing::error!(name: "not-reloaded", "the config was not reloaded; everything goes on with the former one\n{report}");
-                return false;
+                return None;
             }
         };
         self.warn_of_what_needs_a_restart(&config);
+        // From the swap on, a reminder may end as the last one at any moment.
+        let last_reminders = self.last_reminders(&config.routing).await;
         self.hook.settings.store(Arc::new(hook_settings(&config)));
         self.hook.routing.store(Arc::clone(&config.routing));
         self.hook.gateways.store(Arc::new(counter));
@@ -71,7 +75,7 @@ impl Daemon {
         self.send_patrols();
         self.begin_heartbeat(beats);
         tracing::info!(name: "reloaded", sinks, rules, "config reloaded");
-        true
+        Some(last_reminders)
     }
 
     /// Of all that has changed since the start, also by an earlier reload.

@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use super::Daemon;
 use crate::clock;
-use crate::store::Forgotten;
+use crate::rule::Routing;
+use crate::store::{Forgotten, LastReminders};
 
 /// How many incidents are forgotten in one transaction, and as many of all else, so that intake never waits for long.
 const PRUNED_AT_ONCE: u32 = 200;
@@ -32,20 +33,27 @@ impl Daemon {
         }
     }
 
-    /// A rule or a sink that has left the config reminds nobody; what it had begun ends without a word.
-    pub(super) async fn warn_of_last_reminders(&self) {
-        let last = match self.store.last_reminders(Arc::clone(&self.config.routing)).await {
-            Ok(last) => last,
-            Err(error) => {
-                tracing::warn!(error = %error, "cannot look for reminders by rules and sinks that are gone from the config");
-                return;
-            }
-        };
-        for ((rule, sink), reminders) in last {
+    /// What is being reminded of for the last time by a config that is, or is about to be, in force.
+    pub(super) async fn last_reminders(&self, routing: &Arc<Routing>) -> LastReminders {
+        let last = self.store.last_reminders(Arc::clone(routing)).await;
+        last.unwrap_or_else(|error| {
+            tracing::warn!(error = %error, "cannot look for reminders by rules and sinks that are gone from the config");
+            LastReminders::new()
+        })
+    }
+
+    /// A rule or a sink that has left the config reminds nobody; what it had begun ends without a word. Besides what is
+    /// left of that now, it is told what there was before.
+    pub(super) async fn warn_of_last_reminders(&self, before: LastReminders) {
+        let mut last = self.last_reminders(&self.config.routing).await;
+        for (by, reminded) in before {
+            last.entry(by).or_default().extend(reminded);
+        }
+        for ((rule, sink), reminded) in last {
             tracing::warn!(
                 rule,
                 sink,
-                reminders,
+                reminders = reminded.len(),
                 "outages go on that nobody is reminded of any more: the rule or the sink is not in the config, and no other rule reminds by that sink; `linedown incidents --open` lists them"
             );
         }

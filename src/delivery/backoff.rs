@@ -44,7 +44,8 @@ pub fn clamped(hint: Option<Duration>) -> Duration {
     hint.unwrap_or_default().min(LONGEST_HINT)
 }
 
-/// What comes after a failure. The last attempt is made when patience ends, not before.
+/// What comes after a failure. The last attempt is made when patience ends, not before; later, by an hour at most, where
+/// the far side asks for it.
 pub fn next(failed: &Failed, retry: &Retry, now: Timestamp, dice: f64) -> Next {
     let end = later(failed.owed_at, retry.give_up_after);
     if !failed.kind.is_transient() || now >= end {

@@ -19,7 +19,7 @@ use crate::clock;
 use crate::server::hook::Hook;
 use crate::store::StoreError;
 
-/// From the start of the daemon, or a change of the config, to the next audit.
+/// From the start of the daemon, or a change of what is audited, to the next audit.
 const FIRST: Duration = Duration::from_mins(1);
 /// Most calls begun a second. Nobody waits for it.
 const A_SECOND: u32 = 20;
@@ -30,7 +30,6 @@ const REASONS: [Reason; 2] = [Reason::WebhookDrift, Reason::Expiring];
 /// The one who audits, for one source.
 pub(crate) struct Auditor {
     name: String,
-    hook: Arc<Hook>,
     /// By reason as in [`REASONS`].
     notices: [Notices; 2],
     /// Of what the inventory lacks.
@@ -45,20 +44,24 @@ type Told = [BTreeSet<String>; 2];
 impl Auditor {
     pub(crate) fn new(
         name: String,
-        hook: Arc<Hook>,
+        hook: &Arc<Hook>,
         orders: watch::Receiver<Orders>,
         stop: watch::Receiver<bool>,
     ) -> Self {
-        let notices = REASONS.map(|reason| Notices::new(&hook, &name, reason));
-        let lacks = Notices::new(&hook, &name, Reason::NotInInventory);
-        Self { name, hook, notices, lacks, orders, stop }
+        let notices = REASONS.map(|reason| Notices::new(hook, &name, reason));
+        let lacks = Notices::new(hook, &name, Reason::NotInInventory);
+        Self { name, notices, lacks, orders, stop }
     }
 
     /// Audits until the daemon stops or the source is gone.
     pub(crate) async fn run(mut self) {
         let mut due = None;
+        let mut orders = self.orders.borrow().clone();
         loop {
-            let orders = self.orders.borrow_and_update().clone();
+            let former = std::mem::replace(&mut orders, self.orders.borrow_and_update().clone());
+            if !is_audited_as(&orders, &former) {
+                due = due.map(|at: Instant| at.min(Instant::now() + FIRST));
+            }
             let Some(every) = orders.access.audit.every.filter(|_| orders.access.can_be_audited()) else {
                 due = None;
                 if !self.leave_all().await {
@@ -81,7 +84,6 @@ impl Auditor {
                         self.leave_all().await;
                         return;
                     }
-                    due = Some(at.min(Instant::now() + FIRST));
                     continue;
                 }
                 () = sleep_until(at) => {}
@@ -167,8 +169,8 @@ impl Auditor {
         if orders.access.partner_token.is_none() {
             return self.lacks.leave(|_| true).await;
         }
-        let routing = self.hook.routing.load_full();
-        let lacked = match fleet.strangers(|instance| routing.inventory.contains(&self.name, instance)).await {
+        let lacks = |instance: &str| orders.routing.inventory.contains(&self.name, instance);
+        let lacked = match fleet.strangers(lacks).await {
             Ok(lacked) => lacked,
             Err(failure) => {
                 let hint = failure.hint();
@@ -202,6 +204,16 @@ impl Auditor {
     }
 }
 
+/// Whether an audit would find the same by other orders.
+fn is_audited_as(orders: &Orders, former: &Orders) -> bool {
+    fn instances(orders: &Orders) -> impl Iterator<Item = &str> {
+        orders.routing.inventory.iter().map(|entry| entry.id)
+    }
+    orders.access.is_audited_as(&former.access)
+        && orders.addresses == former.addresses
+        && (orders.access.partner_token.is_none() || instances(orders).eq(instances(former)))
+}
+
 /// Where a source's webhooks are to be registered; none without an address that gateways post to.
 pub(crate) fn addresses(
     public_url: Option<&str>,
@@ -210,4 +222,43 @@ pub(crate) fn addresses(
 ) -> Option<Arc<Addresses>> {
     let public_url = public_url.filter(|url| url.starts_with("https://"))?;
     Some(Arc::new(Addresses::new(public_url, source, secret)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{Access, Audit, Watched};
+    use super::*;
+    use crate::rule::Routing;
+
+    /// By a secret, and whether a partner's fleet is listed; with one line that has a token, and others that have none.
+    fn orders(secret: &str, partner: bool, others: &[&str], watch: Option<Watched>, audit: Audit) -> Orders {
+        let line = Line { instance: "A".into(), token: "t".into() };
+        let (api, partner_token) = ("http://127.0.0.1:1".parse().unwrap(), partner.then(|| "p".into()));
+        let access = Access { api, client_token: None, partner_token, lines: [line].into(), watch, audit };
+        let mut routing = Routing::default();
+        for other in others {
+            routing.inventory.push(other, None, &std::collections::BTreeMap::new());
+        }
+        let addresses = addresses(Some("https://a.example"), "z-api", &secret.into());
+        Orders { access: Arc::new(access), addresses, routing: Arc::new(routing) }
+    }
+
+    #[test]
+    fn an_audit_is_due_sooner_only_by_what_it_would_find() {
+        let (audit, watch) = (Audit::default(), Some(Watched::default()));
+        let (lone, of_partner) = (orders("s", false, &["B"], None, audit), orders("s", true, &["B"], None, audit));
+        let later = Audit { due_within: Duration::ZERO, ..audit };
+        for (what, before, now, expected) in [
+            ("nothing", &lone, orders("s", false, &["B"], None, audit), true),
+            ("how lines are watched", &lone, orders("s", false, &["B"], watch, audit), true),
+            ("instances without a token", &lone, orders("s", false, &["C"], None, audit), true),
+            ("the same, of a partner", &of_partner, orders("s", true, &["C"], None, audit), false),
+            ("nothing, of a partner", &of_partner, orders("s", true, &["B"], watch, audit), true),
+            ("the partner's token", &lone, orders("s", true, &["B"], None, audit), false),
+            ("the secret", &lone, orders("other", false, &["B"], None, audit), false),
+            ("how it is audited", &lone, orders("s", false, &["B"], None, later), false),
+        ] {
+            assert_eq!(is_audited_as(&now, before), expected, "{what}");
+        }
+    }
 }

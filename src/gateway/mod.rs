@@ -27,7 +27,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use reqwest::Url;
-use secrecy::SecretString;
+use secrecy::{ExposeSecret, SecretString};
 
 pub use answer::{Member, Page, Profile, QrCode, Standing};
 pub use client::Client;
@@ -69,7 +69,7 @@ impl Default for Watched {
 }
 
 /// How what is registered and paid for is looked at.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Audit {
     /// How often the daemon does; none if it does not.
     pub every: Option<Duration>,
@@ -96,9 +96,27 @@ impl Access {
 
     /// The line of that instance, if its token is known.
     pub fn line(&self, instance: &str) -> Option<&Line> {
-        let found = self.lines.binary_search_by(|line| (*line.instance).cmp(instance)).ok()?;
-        self.lines.get(found)
+        self.lines.get(self.place(instance)?)
     }
+
+    /// Where it stands among the lines.
+    fn place(&self, instance: &str) -> Option<usize> {
+        self.lines.binary_search_by(|line| (*line.instance).cmp(instance)).ok()
+    }
+
+    /// Whether an audit would find the same by the other. How lines are watched does not concern it.
+    fn is_audited_as(&self, other: &Self) -> bool {
+        let Self { api, client_token, partner_token, lines, watch: _, audit } = self;
+        *api == other.api
+            && is_same(client_token.as_ref(), other.client_token.as_ref())
+            && is_same(partner_token.as_ref(), other.partner_token.as_ref())
+            && *lines == other.lines
+            && *audit == other.audit
+    }
+}
+
+fn is_same(one: Option<&SecretString>, other: Option<&SecretString>) -> bool {
+    one.map(ExposeSecret::expose_secret) == other.map(ExposeSecret::expose_secret)
 }
 
 /// One line and the token that it is asked for with. There may be a hundred thousand of them.
@@ -108,6 +126,12 @@ pub struct Line {
     pub instance: Box<str>,
     /// The instance's token.
     pub token: SecretString,
+}
+
+impl PartialEq for Line {
+    fn eq(&self, other: &Self) -> bool {
+        self.instance == other.instance && is_same(Some(&self.token), Some(&other.token))
+    }
 }
 
 /// A webhook that can be registered. Others exist, for people's messages; those are never touched.

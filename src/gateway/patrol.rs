@@ -16,6 +16,7 @@ use super::round::{Answer, Round};
 use super::watch::{Suspicion, changes, unknown};
 use super::{Access, Failure};
 use crate::clock;
+use crate::rule::Routing;
 use crate::server::hook::Hook;
 use crate::source::{self, Event, EventKind};
 use crate::store::StoreError;
@@ -29,6 +30,8 @@ pub(crate) struct Orders {
     pub(crate) access: Arc<Access>,
     /// Where its webhooks are to be registered; none where there is no address that gateways post to.
     pub(crate) addresses: Option<Arc<Addresses>>,
+    /// Whose inventory a partner's fleet is compared with.
+    pub(crate) routing: Arc<Routing>,
 }
 
 /// The one who asks, for one source.
@@ -121,20 +124,21 @@ impl Patrol {
 
     /// Compares what was answered with what the store knows, and tells it what it does not.
     async fn judge(&self, round: &mut Round, answers: Vec<Answer>, told: &mut BTreeSet<String>) {
-        let now = Instant::now();
+        let (now, access) = (Instant::now(), Arc::clone(round.access()));
         let mut suspicions = Vec::new();
         let mut failure = None;
         for answer in answers {
             self.hook.metrics.checked(&self.name, &answer.said);
-            if let Some(suspicion) = round.watch.note(answer.line, &answer.said, now) {
-                suspicions.push((answer.line, answer.asked_at, suspicion));
+            // It may have left the config since it was asked about.
+            let Some(line) = access.place(&answer.instance) else { continue };
+            if let Some(suspicion) = round.watch.note(line, &answer.said, now) {
+                suspicions.push((line, answer.asked_at, suspicion));
             }
             failure = answer.said.err().or(failure);
         }
         if let Err(error) = self.settle(round, suspicions).await {
             tracing::warn!(source = self.name, error = %error, "what asking the gateway found cannot be kept now; it is asked again");
         }
-        let access = round.access();
         let unknown = unknown(&round.watch.unknown(now), &access.lines, access.host(), told);
         self.tell(told, &unknown, failure.as_ref()).await;
     }

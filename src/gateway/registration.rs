@@ -59,6 +59,12 @@ impl fmt::Display for Registration {
     }
 }
 
+impl PartialEq for Addresses {
+    fn eq(&self, other: &Self) -> bool {
+        self.base == other.base && self.secret.expose_secret() == other.secret.expose_secret()
+    }
+}
+
 impl Addresses {
     /// Below the daemon's public address.
     pub fn new(public_url: &str, source: &str, secret: &SecretString) -> Self {

@@ -23,12 +23,13 @@ const LONGEST_PAUSE: Duration = Duration::from_mins(1);
 
 /// An answer that waits to be judged.
 pub(super) struct Answer {
-    pub(super) line: usize,
+    /// Whose: meanwhile the lines may be others.
+    pub(super) instance: Box<str>,
     pub(super) asked_at: Timestamp,
     pub(super) said: Result<Standing, Failure>,
 }
 
-/// What is under way between two orders.
+/// What is under way. New orders begin nothing anew: each line is asked about in its turn, however often they come.
 pub(super) struct Round {
     client: Arc<Client>,
     /// What is known of the lines.
@@ -37,9 +38,11 @@ pub(super) struct Round {
     /// The next line to ask about, and when.
     next: usize,
     due: Instant,
+    /// Until when the gateway wants to be left alone.
+    paused_until: Instant,
     /// When it is looked what is due.
     woken_at: Instant,
-    asking: JoinSet<Answer>,
+    asking: JoinSet<Option<Answer>>,
     answers: Vec<Answer>,
     /// When the answers that are gathered are judged.
     judged_at: Option<Instant>,
@@ -48,26 +51,45 @@ pub(super) struct Round {
 }
 
 impl Round {
-    /// Begins, with what is known of the lines that stay from the round before.
+    /// Begins, or goes on with the round before: with what is known of the lines that stay, and what is under way.
     pub(super) fn begin(before: Option<Self>, access: &Arc<Access>, watched: Watched) -> Result<Self, BuildError> {
         let client = Arc::new(Client::new(Arc::clone(access), AT_ONCE)?);
-        let (lines, now) = (&access.lines, Instant::now());
-        let watch = match before {
-            Some(Self { client, watch, .. }) => watch.go_on(&client.access().lines, lines, watched, now),
-            None => Watch::new(lines.len(), watched, now),
-        };
-        Ok(Self {
-            client,
-            watch,
-            every: watched.every,
-            next: 0,
-            due: now,
-            woken_at: now,
-            asking: JoinSet::new(),
-            answers: Vec::new(),
-            judged_at: None,
-            begun: now,
+        let now = Instant::now();
+        Ok(match before {
+            Some(before) => before.go_on(client, watched, now),
+            None => Self {
+                watch: Watch::new(access.lines.len(), watched, now),
+                client,
+                every: watched.every,
+                next: 0,
+                due: now,
+                paused_until: now,
+                woken_at: now,
+                asking: JoinSet::new(),
+                answers: Vec::new(),
+                judged_at: None,
+                begun: now,
+            },
         })
+    }
+
+    /// The line that is next stays next, or the one after it; and none waits longer than by the former orders.
+    fn go_on(self, client: Arc<Client>, watched: Watched, now: Instant) -> Self {
+        let (before, lines) = (Arc::clone(self.access()), Arc::clone(&client.access().lines));
+        let next =
+            before.lines.get(self.next).map_or(0, |next| lines.partition_point(|line| line.instance < next.instance));
+        let due = self.due.min(now + gap(watched.every, lines.len())).max(self.paused_until);
+        Self {
+            client,
+            watch: self.watch.go_on(&before.lines, &lines, watched, now),
+            every: watched.every,
+            next: if next < lines.len() { next } else { 0 },
+            due,
+            woken_at: due,
+            // Of a round that began by another interval, nobody can say that it took too long.
+            begun: if watched.every == self.every { self.begun } else { now },
+            ..self
+        }
     }
 
     /// Whose lines they are.
@@ -80,7 +102,7 @@ impl Round {
         loop {
             let may_ask = self.asking.len() < AT_ONCE;
             tokio::select! {
-                Some(answer) = self.asking.join_next() => self.gather(answer.ok()),
+                Some(answer) = self.asking.join_next() => self.gather(answer.ok().flatten()),
                 () = sleep_until(self.woken_at), if may_ask => self.ask(source),
                 () = sleep_until(self.judged_at.unwrap_or(self.woken_at)), if self.judged_at.is_some() => {
                     self.judged_at = None;
@@ -94,19 +116,15 @@ impl Round {
     fn ask(&mut self, source: &str) {
         let now = Instant::now();
         let count = self.access().lines.len();
-        let gap = self.every / u32::try_from(count).unwrap_or(u32::MAX).max(1);
         while self.due <= now && self.asking.len() < AT_ONCE {
             let (client, line) = (Arc::clone(&self.client), self.next);
             self.asking.spawn(async move {
                 let asked_at = clock::now();
-                let said = match client.access().lines.get(line) {
-                    Some(line) => client.status(line).await,
-                    None => Err(Failure::new(FailureKind::NotFound)),
-                };
-                Answer { line, asked_at, said }
+                let line = client.access().lines.get(line)?;
+                Some(Answer { instance: line.instance.clone(), asked_at, said: client.status(line).await })
             });
             self.next += 1;
-            self.due += gap;
+            self.due += gap(self.every, count);
             if self.next >= count {
                 self.next = 0;
                 self.note(source, now);
@@ -143,10 +161,67 @@ impl Round {
         };
         let now = Instant::now();
         if let Some(pause) = asked_to_wait {
-            self.due = self.due.max(now + pause);
+            self.paused_until = self.paused_until.max(now + pause);
+            self.due = self.due.max(self.paused_until);
             self.woken_at = self.woken_at.max(self.due);
         }
         self.answers.push(answer);
         self.judged_at.get_or_insert(now + GATHERED);
+    }
+}
+
+/// Between two questions, so that so many lines are asked about evenly.
+fn gap(every: Duration, lines: usize) -> Duration {
+    every / u32::try_from(lines).unwrap_or(u32::MAX).max(1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{Audit, Line};
+    use super::*;
+
+    const MINUTE: Duration = Duration::from_mins(1);
+
+    /// By lines and their interval; nobody listens there.
+    fn begin(before: Option<Round>, lines: &str, every: Duration) -> Round {
+        let line = |name: char| Line { instance: name.to_string().into(), token: "t".into() };
+        let (lines, watched) = (lines.chars().map(line).collect(), Watched { every, ..Watched::default() });
+        let api = "http://127.0.0.1:1".parse().unwrap();
+        let audit = Audit::default();
+        let access = Access { api, client_token: None, partner_token: None, lines, watch: Some(watched), audit };
+        Round::begin(before, &Arc::new(access), watched).unwrap()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn new_orders_go_on_where_the_former_ones_were() {
+        let start = Instant::now();
+        for (what, lines, every, next, due) in [
+            ("the same", "ACEG", MINUTE, "E", 12),
+            ("others before it", "ABCDEG", MINUTE, "E", 10),
+            ("it is gone", "ACFG", MINUTE, "F", 12),
+            ("it is gone, and it was the last", "AC", MINUTE, "A", 12),
+            ("more often", "ACEG", Duration::from_secs(8), "E", 2),
+            ("more seldom", "ACEG", MINUTE * 60, "E", 12),
+        ] {
+            let before = Round { next: 2, due: start + Duration::from_secs(12), ..begin(None, "ACEG", MINUTE) };
+            let round = begin(Some(before), lines, every);
+            let (place, due_in) = (round.next, round.due.duration_since(start).as_secs());
+            assert_eq!((&*round.access().lines[place].instance, due_in), (next, due), "{what}");
+            assert_eq!(round.woken_at, round.due, "{what}");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn new_orders_shorten_no_pause_that_the_gateway_asked_for_and_drop_no_answer() {
+        let mut round = begin(None, "AC", MINUTE);
+        let pause = Duration::from_secs(50);
+        let failure = Failure { retry_after: Some(pause), ..Failure::new(FailureKind::RateLimited) };
+        let answer = |name: &str, said| Some(Answer { instance: name.into(), asked_at: clock::now(), said });
+        round.gather(answer("A", Err(failure)));
+        round.asking.spawn(std::future::ready(answer("C", Ok(Standing::Up))));
+        let mut round = begin(Some(round), "ABC", Duration::from_secs(3));
+        assert_eq!(round.due.duration_since(Instant::now()), pause);
+        let answered: String = round.answers("z-api").await.into_iter().map(|answer| answer.instance).collect();
+        assert_eq!(answered, "AC");
     }
 }

@@ -2,10 +2,12 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::thread;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use linedown_sinks::Reason;
+use tokio::runtime::Builder;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep};
@@ -34,7 +36,7 @@ fn orders(lines: &[&str], every: Option<Duration>) -> Orders {
     let watch = every.map(|every| Watched { every, ..Watched::default() });
     let audit = Audit { every: None, ..Audit::default() };
     let access = Access { api, client_token: None, partner_token: None, lines, watch, audit };
-    Orders { access: Arc::new(access), addresses: None }
+    Orders { access: Arc::new(access), addresses: None, routing: Arc::default() }
 }
 
 /// A store, and the hook that findings go through.
@@ -61,6 +63,12 @@ impl House {
 
     async fn begin(&self, reason: Reason, name: &str) {
         Notices::new(&self.hook, "z-api", reason).begin(name, None).await.unwrap();
+    }
+
+    /// The same while the paused clock stands still.
+    fn begin_meanwhile(&self, reason: Reason, name: &str) {
+        let begin = || Builder::new_current_thread().build().unwrap().block_on(self.begin(reason, name));
+        thread::scope(|scope| scope.spawn(begin).join().unwrap());
     }
 
     async fn wait_until_open(&self, reason: Reason, expected: &[&str]) {
@@ -136,7 +144,7 @@ async fn a_store_that_fails_when_nobody_audits_any_more_is_told_again_that_all_i
     let mend = house.fail();
     let (_sender, receiver) = watch::channel(orders(&["A"], None));
     let (stop, stopped) = watch::channel(false);
-    let auditor = tokio::spawn(Auditor::new("z-api".into(), Arc::clone(&house.hook), receiver, stopped).run());
+    let auditor = tokio::spawn(Auditor::new("z-api".into(), &house.hook, receiver, stopped).run());
     assert!(!house.works().await);
     mend();
     house.wait_until_open(Reason::WebhookDrift, &[]).await;
@@ -163,4 +171,34 @@ async fn a_gateway_that_is_silent_for_long_is_one_trouble_until_nobody_asks_it()
     patrol.await.unwrap();
     house.wait_until_open(unreachable, &[]).await;
     drop(stop);
+}
+
+/// An audit ends what was told of instances that have left the config; until then that is open.
+#[tokio::test(start_paused = true)]
+async fn only_a_change_of_what_is_audited_makes_an_audit_sooner() {
+    let every = MINUTE * 60 * 6;
+    let audited = |lines: &[&str], watch| {
+        let Orders { access, addresses, routing } = orders(lines, watch);
+        let access = Access { audit: Audit { every: Some(every), ..Audit::default() }, ..(*access).clone() };
+        Orders { access: Arc::new(access), addresses, routing }
+    };
+    let house = House::new();
+    let (sender, receiver) = watch::channel(audited(&["A"], None));
+    let (stop, stopped) = watch::channel(false);
+    let auditor = tokio::spawn(Auditor::new("z-api".into(), &house.hook, receiver, stopped).run());
+    for (what, orders, is_sooner) in [
+        ("the first", audited(&["A"], None), true),
+        ("nothing that concerns it", audited(&["A"], Some(MINUTE)), false),
+        ("another line", audited(&["A", "B"], Some(MINUTE)), true),
+    ] {
+        let begun = Instant::now();
+        house.begin_meanwhile(Reason::WebhookDrift, "gone");
+        sender.send_replace(orders);
+        house.wait_until_open(Reason::WebhookDrift, &[]).await;
+        // Not how much sooner: the paused clock runs ahead, by a second a look, of a store that writes.
+        let took = begun.elapsed();
+        assert_eq!(took < every - MINUTE * 2, is_sooner, "{what}: {took:?}");
+    }
+    stop.send_replace(true);
+    auditor.await.unwrap();
 }

@@ -2,7 +2,7 @@
 //!
 //! So only the members that are asked for are looked at: the others may be as deep or as large as they like. And a text
 //! that was cut between the two halves of a character, an emoji say, is written with half of it (`"\ud83d"`): that is
-//! JSON (RFC 8259, 8.2), read with U+FFFD in its place.
+//! JSON (RFC 8259, 8.2), read with U+FFFD in its place. A byte order mark before it is none, but may be passed over (8.1).
 
 use std::collections::BTreeMap;
 
@@ -11,12 +11,16 @@ use serde_json::value::RawValue;
 
 use super::Unusable;
 
+/// UTF-8's, as some senders begin a text with.
+const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
+
 /// An object's members, each as it was written.
 pub(super) struct Payload(BTreeMap<String, Box<RawValue>>);
 
 impl Payload {
     /// Fails if it is not JSON, or not an object.
     pub(super) fn read(body: &[u8]) -> Result<Self, Unusable> {
+        let body = body.strip_prefix(BYTE_ORDER_MARK).unwrap_or(body);
         let read = serde_json::from_slice(body).or_else(|error| match without_halves(body) {
             Some(mended) => serde_json::from_slice(&mended),
             None => Err(error),
@@ -83,6 +87,20 @@ mod tests {
                 expected.map(|text| Some(text.into())),
                 "{body}"
             );
+        }
+    }
+
+    #[test]
+    fn a_byte_order_mark_is_passed_over_once_and_only_before_all_else() {
+        for (body, is_read) in [
+            ("\u{feff}{\"type\":\"x\"}", true),
+            ("\u{feff}\r\n{\"type\":\"x\",\"error\":\"\\ud83d\"}", true),
+            ("\u{feff}\u{feff}{\"type\":\"x\"}", false),
+            (" \u{feff}{\"type\":\"x\"}", false),
+            ("\u{feff}", false),
+        ] {
+            let payload = Payload::read(body.as_bytes());
+            assert_eq!(payload.ok().and_then(|payload| payload.get("type")), is_read.then(|| "x".into()), "{body:?}");
         }
     }
 

@@ -98,9 +98,8 @@ pub trait Store: Send + Sync {
     /// waiting. Answers the sinks that have something to do then.
     async fn hold_again(&self, now: Timestamp, routing: Arc<Routing>) -> Result<BTreeSet<String>, StoreError>;
 
-    /// How many reminders, by rule and sink, are the last of an outage that goes on, because the rule or the sink has
-    /// left the config.
-    async fn last_reminders(&self, routing: Arc<Routing>) -> Result<BTreeMap<(String, String), u32>, StoreError>;
+    /// The reminders that are the last of an outage that goes on, because the rule or the sink has left the config.
+    async fn last_reminders(&self, routing: Arc<Routing>) -> Result<LastReminders, StoreError>;
 
     /// The sinks that something is owed to.
     async fn owing(&self) -> Result<BTreeSet<String>, StoreError>;
@@ -322,6 +321,9 @@ pub enum Which {
         sink: Option<String>,
     },
 }
+
+/// By rule and sink, the incidents that are reminded of for the last time, each with its recipient.
+pub type LastReminders = BTreeMap<(String, String), BTreeSet<(i64, String)>>;
 
 /// What will be sent again.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -86,7 +86,8 @@ CREATE TABLE notification (
     state TEXT NOT NULL DEFAULT 'pending'
         CHECK (state = 'pending' OR state = 'delivered' OR state = 'dead' OR state = 'withdrawn'),
     created_at INTEGER NOT NULL,
-    -- From when on patience counts: its creation, or the moment a person said "try again".
+    -- From when on patience counts: when it was first to be sent, which what holds it back moves, or the moment a person
+    -- said "try again".
     owed_at INTEGER NOT NULL,
     due_at INTEGER NOT NULL,
     -- What it waits for until it is due, in words: a hold, a silence, the next reminder.

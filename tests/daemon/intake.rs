@@ -49,6 +49,7 @@ fn what_is_taken() {
         ("loja centro", in_address),
         ("in a folder", request("POST", &format!("{HOOK}/"), &[JSON], &body("in a folder"))),
         ("utf-8", post(&[("content-type", "Application/JSON; charset=utf-8")], &body("utf-8"))),
+        ("marked", post(&[JSON], &[b"\xef\xbb\xbf", &*body("marked")].concat())),
         ("gzipped", post(&[JSON, ("content-encoding", "gzip")], &gzipped)),
         ("chunked", post(&[JSON, ("transfer-encoding", "chunked")], &chunked(&body("chunked")))),
         (

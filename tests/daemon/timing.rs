@@ -1,11 +1,14 @@
 //! When, as against whom: holds, digests, reminders, acknowledgement, silences, on the real clock.
 
+use std::io::Write;
+
 use serde_json::{Value, json};
 
-use crate::daemon::{Daemon, eventually};
+use crate::daemon::{Daemon, HOOK, JSON, eventually};
+use crate::held::Held;
 use crate::http::request;
 use crate::payload::{down, up};
-use crate::sections::CONSOLE;
+use crate::sections::{CONSOLE, chat};
 
 /// One rule for everything, with these timings.
 fn timed(timings: &str) -> String {
@@ -199,6 +202,44 @@ fn a_rule_by_another_name_goes_on_reminding_and_one_that_is_gone_is_warned_of() 
     assert_eq!(
         (&warning["rule"], &warning["sink"], &warning["reminders"]),
         (&json!("each"), &json!("console"), &json!(1))
+    );
+}
+
+/// Between the swap and the next look at the store; a webhook keeps the store at work meanwhile.
+#[test]
+fn a_reminder_that_ends_as_the_last_one_while_the_config_is_swapped_is_warned_of() {
+    let far_side = Held::new();
+    let rule = |name: &str, line: &str, rest: &str| {
+        format!("[[rules]]\nname = \"{name}\"\nmatch = {{ instance = \"{line}\" }}\ngroup_interval = \"0s\"\n{rest}")
+    };
+    let window = |from: &str, to: &str| format!("[[quiet]]\nname = \"rest\"\nfrom = \"{from}\"\nto = \"{to}\"\n");
+    let quiet = [window("00:00", "12:00"), window("12:00", "00:00")].concat();
+    let others =
+        [&quiet, CONSOLE, &chat("chat", &far_side.url()), &rule("others", "B", "notify = [\"console\"]\n")].concat();
+    let reminding = rule("reminding", "A", "notify = [\"chat\"]\nseverity = \"critical\"\nremind = [\"1s\"]\n");
+    let daemon = Daemon::start(&format!("{others}{reminding}"));
+    daemon.accept(&down("A"));
+    far_side.take().accept();
+    let reminder = far_side.take();
+    daemon.accept(&down("B"));
+    eventually("quiet hours to hold it", || {
+        let pending = daemon.rows(&["deliveries", "--state", "pending"]);
+        pending.iter().any(|row| row["held_by"].as_str().is_some_and(|by| by.starts_with("quiet"))).then_some(())
+    });
+
+    let store = rusqlite::Connection::open(daemon.path("linedown.db")).expect("it opens");
+    store.execute_batch("BEGIN IMMEDIATE").expect("it can be locked");
+    let webhook = request("POST", HOOK, &[JSON], down("C").to_string().as_bytes());
+    let mut waiting = daemon.connect();
+    waiting.write_all(&webhook).expect("it listens");
+    daemon.configure(&others);
+    daemon.reload();
+    reminder.accept();
+    store.execute_batch("COMMIT").expect("it can be let go");
+    let warning = daemon.wait_for_log("outages go on that nobody is reminded of");
+    assert_eq!(
+        (&warning["rule"], &warning["sink"], &warning["reminders"]),
+        (&json!("reminding"), &json!("chat"), &json!(1))
     );
 }
 

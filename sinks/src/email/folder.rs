@@ -1,5 +1,6 @@
 //! `file:DIR`: a file a message, for trying things out and for mail systems that pick up from a folder.
 
+use std::fs::File;
 use std::io::{self, ErrorKind, Write};
 use std::path::{Path, PathBuf};
 
@@ -14,11 +15,10 @@ impl Folder {
     }
 
     /// Writes `KEY.eml`, whole or not at all. A repeated attempt replaces the same file.
-    pub(super) async fn put(&self, key: &str, message: Vec<u8>) -> Result<Receipt, Failure> {
-        let folder = self.0.clone();
-        let file = folder.join(format!("{key}.eml"));
-        let receipt = Receipt(crate::excerpt(&format!("written to {}", file.display())));
-        let written = tokio::task::spawn_blocking(move || write(&folder, &file, &message));
+    pub(super) async fn put(&self, key: &str, attempt: u32, message: Vec<u8>) -> Result<Receipt, Failure> {
+        let (folder, name) = (self.0.clone(), format!("{key}.eml"));
+        let receipt = Receipt(crate::excerpt(&format!("written to {}", folder.join(&name).display())));
+        let written = tokio::task::spawn_blocking(move || write(&folder, &name, attempt, &message));
         match written.await {
             Ok(Ok(())) => Ok(receipt),
             Ok(Err(error)) => Err(failure(&self.0, error)),
@@ -27,17 +27,41 @@ impl Folder {
     }
 }
 
-fn write(folder: &Path, file: &Path, message: &[u8]) -> io::Result<()> {
+/// How the name of a file ends that is being written.
+const UNFINISHED: &str = ".unfinished";
+
+fn write(folder: &Path, name: &str, attempt: u32, message: &[u8]) -> io::Result<()> {
     std::fs::create_dir_all(folder)?;
-    // Two attempts at one notification never run at the same time, so the name is ours. The dot hides it from
-    // whoever picks up.
-    let name = file.file_name().unwrap_or_default().to_string_lossy();
-    let unfinished = folder.join(format!(".{name}.unfinished"));
-    let mut output = std::fs::File::create(&unfinished)?;
+    // The dot hides it from whoever picks up.
+    let hidden = format!(".{name}.");
+    if attempt > 1 {
+        clear(folder, &hidden);
+    }
+    // An attempt that took too long may still write, so each has a file of its own.
+    let unfinished = folder.join(format!("{hidden}{:016x}{UNFINISHED}", fastrand::u64(..)));
+    let written = fill(&unfinished, message).and_then(|()| std::fs::rename(&unfinished, folder.join(name)));
+    if written.is_err() {
+        // It may never have been there, or the next attempt has taken it away.
+        let _ = std::fs::remove_file(&unfinished);
+    }
+    written?;
+    File::open(folder)?.sync_all()
+}
+
+/// Takes away, as far as that can be done, what attempts before have left: one that still writes finishes nothing then.
+fn clear(folder: &Path, hidden: &str) {
+    for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
+        let name = entry.file_name();
+        if name.to_str().is_some_and(|name| name.starts_with(hidden) && name.ends_with(UNFINISHED)) {
+            let _ = std::fs::remove_file(entry.path());
+        }
+    }
+}
+
+fn fill(path: &Path, message: &[u8]) -> io::Result<()> {
+    let mut output = File::create_new(path)?;
     output.write_all(message)?;
-    output.sync_all()?;
-    std::fs::rename(&unfinished, file)?;
-    std::fs::File::open(folder)?.sync_all()
+    output.sync_all()
 }
 
 fn failure(folder: &Path, error: io::Error) -> Failure {

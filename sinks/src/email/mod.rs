@@ -229,7 +229,7 @@ impl Sink for Email {
         let to = addressee(&notification.recipient)?;
         let message = self.letterhead.message(&self.texts, notification, to.clone())?;
         match &self.way {
-            Carrier::Folder(folder) => folder.put(&notification.key(), message).await,
+            Carrier::Folder(folder) => folder.put(&notification.key(), notification.attempt, message).await,
             Carrier::Relay(relay) => relay.send(&self.letterhead.from.email, &to.email, &message).await,
         }
     }

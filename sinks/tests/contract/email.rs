@@ -1,5 +1,6 @@
 //! `email` against a real SMTP server.
 
+use std::io::Write;
 use std::time::{Duration, Instant};
 
 use linedown_sinks::FailureKind::{Busy, Deferred, Refused, TimedOut, Unauthorised, Unreachable};
@@ -524,6 +525,25 @@ async fn who_cannot_be_written_to_is_named() {
         assert!(failure.in_full().contains(words), "{failure}");
     }
     assert!(smtp.received().is_empty());
+}
+
+#[tokio::test]
+async fn an_attempt_that_still_writes_spoils_no_later_one() {
+    let folder = tempfile::tempdir().unwrap();
+    let sink = sink("email", &section(&format!("file:{}", folder.path().display()), ""));
+    let unfinished = [".7.q1w2e3.eml.unfinished", ".7.q1w2e3.eml.0123456789abcdef.unfinished"];
+    let mut writing = unfinished.map(|name| std::fs::File::create(folder.path().join(name)).unwrap());
+    std::fs::write(folder.path().join(".77.q1w2e3.eml.0123456789abcdef.unfinished"), "of another").unwrap();
+    sink.deliver(&Notification { id: 7, attempt: 2, ..to("ana@example.com") }).await.unwrap();
+    let whole = std::fs::read_to_string(folder.path().join("7.q1w2e3.eml")).unwrap();
+    for writing in &mut writing {
+        writing.write_all(b"spoilt").unwrap();
+    }
+    assert!(whole.contains("To: ana@example.com"));
+    assert_eq!(std::fs::read_to_string(folder.path().join("7.q1w2e3.eml")).unwrap(), whole);
+    let mut names: Vec<_> = std::fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    names.sort();
+    assert_eq!(names, [".77.q1w2e3.eml.0123456789abcdef.unfinished", "7.q1w2e3.eml"], "nothing is left of them");
 }
 
 #[tokio::test]

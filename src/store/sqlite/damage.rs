@@ -1,37 +1,18 @@
 //! A store that does not read as it was written: what is noticed of it, and what becomes of it.
 //!
 //! Whoever meets the damage leaves a mark beside the store, and the daemon ends. The next start makes a new store,
-//! takes over every row that can still be read, and only then sets the old one aside, under a name with the time in it.
-//! It is kept as it was, so that a person can have more of it: `sqlite3 FILE .recover`.
+//! [takes over](super::takeover) the rows that it can read, and only then sets the old one aside, under a name with the
+//! time in it. It is kept as it was, so that a person can have more of it: `sqlite3 FILE .recover`.
 
 use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
-use rusqlite::config::DbConfig;
-use rusqlite::types::Value;
-use rusqlite::{Connection, ErrorCode, OpenFlags, params_from_iter};
+use rusqlite::ErrorCode;
 use tokio::sync::watch;
 
-use super::{beside, row};
-
-/// Everything that is kept, what others refer to first. Each by its key.
-const TABLES: [(&str, &str); 9] = [
-    ("meta", "key"),
-    ("incident", "id"),
-    ("line", "source, instance"),
-    ("event", "id"),
-    ("notification", "id"),
-    ("attempt", "notification, number"),
-    ("gathering", "sink, recipient, grouping, class"),
-    ("flapping", "source, instance, rule"),
-    ("silence", "id"),
-];
-
-/// How far the numbers of a new store are from those of the old one, whose last ones may not be readable: no two
-/// messages may have the same.
-const GAP: i64 = 1_000_000;
+use super::beside;
 
 /// Whether an error means that the file does not read as it was written.
 pub(super) fn is_damage(error: &rusqlite::Error) -> bool {
@@ -133,77 +114,6 @@ fn unless_missing(done: io::Result<()>) -> io::Result<()> {
     match done {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
         done => done,
-    }
-}
-
-/// Takes over what can be read of a damaged store into a new one. Answers the number of rows.
-pub(super) fn take_over(connection: &mut Connection, damaged: &Path) -> rusqlite::Result<usize> {
-    // Writable, for a log that has to be looked through first; but nothing is written.
-    let old = Connection::open_with_flags(damaged, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
-    old.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
-    connection.pragma_update(None, "foreign_keys", "OFF")?;
-    // Much may have to be sorted.
-    connection.pragma_update(None, "temp_store", "FILE")?;
-    let transaction = connection.transaction()?;
-    let mut taken = 0;
-    for (table, key) in TABLES {
-        // From both ends: what lies between is what cannot be read.
-        let descending = key.replace(", ", " DESC, ");
-        for order in [key.to_owned(), format!("{descending} DESC")] {
-            let (rows, whole) = copy(&old, &transaction, table, &order)?;
-            taken += rows;
-            if whole {
-                break;
-            }
-        }
-    }
-    for orphans in [
-        "DELETE FROM notification WHERE incident NOT IN (SELECT id FROM incident)",
-        "DELETE FROM attempt WHERE notification NOT IN (SELECT id FROM notification)",
-        "UPDATE notification SET lost = NULL WHERE lost NOT IN (SELECT id FROM notification)",
-        "UPDATE event SET incident = NULL WHERE incident NOT IN (SELECT id FROM incident)",
-        "UPDATE line SET incident = NULL WHERE incident NOT IN (SELECT id FROM incident)",
-    ] {
-        transaction.execute(orphans, [])?;
-    }
-    transaction.execute_batch(&row::with_outage(include_str!("../lines.sql")))?;
-    let numbers = "INSERT INTO sqlite_sequence (name, seq) \
-                   SELECT value, 0 FROM json_each('[\"incident\",\"event\",\"notification\",\"silence\"]') \
-                   WHERE value NOT IN (SELECT name FROM sqlite_sequence)";
-    transaction.execute(numbers, [])?;
-    transaction.execute("UPDATE sqlite_sequence SET seq = seq + ?", [GAP])?;
-    transaction.commit()?;
-    connection.pragma_update(None, "foreign_keys", "ON")?;
-    Ok(taken)
-}
-
-/// Copies rows in an order until one cannot be read. Answers how many, and whether that was all.
-fn copy(old: &Connection, new: &Connection, table: &str, order: &str) -> rusqlite::Result<(usize, bool)> {
-    let Ok(mut select) = old.prepare(&format!("SELECT * FROM {table} ORDER BY {order}")) else {
-        return Ok((0, false));
-    };
-    let columns = select.column_count();
-    let places = vec!["?"; columns].join(", ");
-    // By name: a store of a former format lacks the latest columns, which have defaults.
-    let names = select.column_names().collect::<Vec<_>>().join(", ");
-    let mut insert = new.prepare(&format!("INSERT OR REPLACE INTO {table} ({names}) VALUES ({places})"))?;
-    let Ok(mut rows) = select.query([]) else { return Ok((0, false)) };
-    let mut copied = 0;
-    loop {
-        let row = match rows.next() {
-            Ok(Some(row)) => row,
-            Ok(None) => return Ok((copied, true)),
-            Err(_) => return Ok((copied, false)),
-        };
-        let Ok(values) = (0..columns).map(|column| row.get(column)).collect::<rusqlite::Result<Vec<Value>>>() else {
-            return Ok((copied, false));
-        };
-        match insert.execute(params_from_iter(values)) {
-            Ok(_) => copied += 1,
-            // What the tables do not allow is not what was written.
-            Err(error) if error.sqlite_error_code() == Some(ErrorCode::ConstraintViolation) => {}
-            Err(error) => return Err(error),
-        }
     }
 }
 

@@ -25,6 +25,7 @@ mod set_back;
 mod settle;
 mod silence;
 mod soundness;
+mod takeover;
 mod waiting;
 mod writer;
 
@@ -41,8 +42,8 @@ use rusqlite::{Connection, OpenFlags, OptionalExtension};
 
 use super::view::{Delivery, DeliveryQuery, Incident, IncidentStory, MOST, Past, SilenceRow};
 use super::{
-    Accepted, Acknowledgement, Figures, Forgotten, Leased, Retried, Room, Settled, Settlement, Store, StoreError,
-    Tally, Which,
+    Accepted, Acknowledgement, Figures, Forgotten, LastReminders, Leased, Retried, Room, Settled, Settlement, Store,
+    StoreError, Tally, Which,
 };
 use crate::clock;
 use crate::link::{self, Purpose};
@@ -302,7 +303,7 @@ impl Store for Sqlite {
         Ok(sinks)
     }
 
-    async fn last_reminders(&self, routing: Arc<Routing>) -> Result<BTreeMap<(String, String), u32>, StoreError> {
+    async fn last_reminders(&self, routing: Arc<Routing>) -> Result<LastReminders, StoreError> {
         self.read(move |connection| waiting::last_reminders(connection, &routing)).await
     }
 

@@ -11,7 +11,7 @@ use rusqlite::config::DbConfig;
 
 use super::super::StoreError;
 use super::job::failure;
-use super::{beside, damage, row, silence};
+use super::{beside, damage, row, silence, takeover};
 use crate::clock;
 
 /// The format of the tables, in `PRAGMA user_version`.
@@ -118,7 +118,7 @@ pub(super) fn replace(path: &Path) -> Result<(), StoreError> {
     let open = |source| StoreError::Open { path: path.display().to_string(), source };
     damage::clear_successor(path).map_err(open)?;
     let (mut connection, _) = connect(&damage::successor(path))?;
-    let rows = damage::take_over(&mut connection, path).map_err(failure)?;
+    let rows = takeover::take_over(&mut connection, path).map_err(failure)?;
     // The whole of it is in one file then, and on the disk.
     connection.pragma_update(None, "journal_mode", "DELETE").map_err(failure)?;
     connection.close().map_err(|(_, error)| failure(error))?;

@@ -1,11 +1,12 @@
 //! What waits is looked at again: its line got worse, or the config is another one.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use jiff::Timestamp;
 use linedown_sinks::Incident;
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
+use super::super::LastReminders;
 use super::owe::{Basis, begun};
 use super::row;
 use crate::clock::from_millis;
@@ -108,12 +109,8 @@ pub(super) fn hold_again(
     Ok(sinks)
 }
 
-/// How many reminders, by rule and sink, are the last of an outage that goes on, because the rule or the sink has left
-/// the config.
-pub(super) fn last_reminders(
-    connection: &Connection,
-    routing: &Routing,
-) -> rusqlite::Result<BTreeMap<(String, String), u32>> {
+/// The reminders that are the last of an outage that goes on, because the rule or the sink has left the config.
+pub(super) fn last_reminders(connection: &Connection, routing: &Routing) -> rusqlite::Result<LastReminders> {
     let query = format!(
         "SELECT {}, {COLUMNS} FROM notification JOIN incident ON incident.id = notification.incident \
          WHERE state = 'pending' AND kind = 'reminder'",
@@ -121,14 +118,15 @@ pub(super) fn last_reminders(
     );
     let mut statement = connection.prepare_cached(&query)?;
     let mut rows = statement.query([])?;
-    let mut last = BTreeMap::new();
+    let mut last = LastReminders::new();
     while let Some(row) = rows.next()? {
         let Waiting { owed, .. } = Waiting::read(row, row::INCIDENT_COLUMNS)?;
         if routing.rule(&owed.rule).is_some() && routing.sinks.contains_key(&owed.sink) {
             continue;
         }
-        if routing.reminder(&owed, &row::incident(row, 0)?, owed.due_at).is_none() {
-            *last.entry((owed.rule, owed.sink)).or_default() += 1;
+        let incident = row::incident(row, 0)?;
+        if routing.reminder(&owed, &incident, owed.due_at).is_none() {
+            last.entry((owed.rule, owed.sink)).or_default().insert((incident.id, owed.recipient));
         }
     }
     Ok(last)

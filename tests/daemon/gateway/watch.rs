@@ -1,11 +1,13 @@
 //! Watching: outages of which no webhook came, and a gateway that does not answer.
 
+use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 use linedown_standins::{Instance as Line, Odd};
 use serde_json::json;
 
 use super::{Place, place, sections, token, wait_for_questions};
+use crate::daemon::eventually;
 use crate::payload::down;
 
 /// Watched every second, with a rule that tells at once.
@@ -87,6 +89,22 @@ fn a_reload_changes_who_is_watched() {
     gateway.change("A", Line::drop_session);
     daemon.accept(&down("C"));
     assert_eq!(daemon.wait_for_told(2)[1]["instance"], "C", "nobody is asked any more");
+}
+
+#[test]
+fn each_line_is_asked_about_in_its_turn_however_often_the_config_is_reloaded() {
+    let names: Vec<String> = (0..20).map(|number| format!("L{number:02}")).collect();
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
+    let Place { gateway, mut daemon } = place(&names);
+    daemon.configure(&sections(&gateway, &names, "watch = { every = \"4s\" }\n"));
+    daemon.launch();
+    eventually("a question about the last line", || {
+        daemon.reload();
+        gateway.calls().iter().any(|call| call.instance.as_deref() == Some("L19")).then_some(())
+    });
+    let asked: BTreeSet<_> = gateway.calls().into_iter().filter_map(|call| call.instance).collect();
+    assert!(asked.iter().eq(&names), "none is left out: {asked:?}");
+    assert!(gateway.calls().len() < 2 * names.len(), "and none is asked about more often for it");
 }
 
 #[test]

@@ -83,3 +83,70 @@ async fn a_lines_outages_are_its_outages_after_a_takeover() {
     replace(&path).unwrap();
     assert_eq!(Sqlite::open(&path).unwrap().read(outages).await.unwrap(), before);
 }
+
+#[tokio::test]
+async fn text_that_is_no_text_costs_no_row() {
+    let life = Life::with(&["slack"]);
+    for line in ["A", "B", "C", "D", "E"] {
+        life.webhook_of(line, EventKind::Disconnected, Reason::Other, 1).await;
+    }
+    let mangle = "UPDATE incident SET error = CAST(x'6162ff' AS TEXT) WHERE id IN (2, 4); \
+                  UPDATE notification SET detail = CAST(x'ff' AS TEXT) WHERE id IN (2, 4)";
+    life.store.writer.write(move |connection| connection.execute_batch(mangle)).await.unwrap();
+    let folder = life.closed();
+    let path = folder.path().join("x.db");
+    replace(&path).unwrap();
+
+    let life = Life::again(folder, Arc::new(routing(vec![rule("all", "{}", &["slack"], false)])));
+    let open = life.store.incidents(true, 10).await.unwrap();
+    assert_eq!(open.len(), 5);
+    assert_eq!(open.iter().filter(|row| row.error.as_deref() == Some("ab\u{fffd}")).count(), 2);
+    assert_eq!(life.deliver_all("slack", 2).await, [Kind::Down; 5], "what was owed is owed");
+}
+
+/// The pages at the end of a table's tree, in the order of its keys, and how many rows each has.
+fn leaves(path: &Path, table: &str) -> Vec<(u32, u32)> {
+    let connection = Connection::open(path).unwrap();
+    let query = "SELECT pageno - 1, ncell FROM dbstat WHERE name = ? AND pagetype = 'leaf' ORDER BY path";
+    let mut statement = connection.prepare(query).unwrap();
+    let leaves = statement.query_map([table], |row| Ok((row.get(0)?, row.get(1)?))).unwrap();
+    leaves.collect::<rusqlite::Result<_>>().unwrap()
+}
+
+#[tokio::test]
+async fn what_lies_between_damaged_pages_is_taken_over() {
+    const ROWS: u32 = 3000;
+    let life = Life::with(&["slack"]);
+    let fill = "WITH RECURSIVE n (n) AS (VALUES (1) UNION ALL SELECT n + 1 FROM n WHERE n < 3000) \
+                INSERT INTO incident (source, instance, labels, reason, opened_at) \
+                SELECT 'z-api', 'L' || n, '{}', 'other', n FROM n; \
+                INSERT INTO notification (incident, rule, sink, recipient, kind, wants_resolved, created_at, owed_at, \
+                    due_at, grouping, class, attempts) \
+                SELECT id, 'all', 'slack', '', 'down', 0, id, id, id, '', 'open', 1 FROM incident; \
+                INSERT INTO attempt (notification, number, started_at) SELECT id, 1, id FROM notification";
+    life.store.writer.write(move |connection| connection.execute_batch(fill)).await.unwrap();
+    let folder = life.closed();
+    let path = folder.path().join("x.db");
+    let mut bytes = fs::read(&path).unwrap();
+    let [incidents, notifications, attempts] = ["incident", "notification", "attempt"].map(|table| {
+        let leaves = leaves(&path, table);
+        assert!(leaves.len() > 8, "{table}: {leaves:?}");
+        let damaged = [0, 2, leaves.len() / 2, leaves.len() - 1].map(|place| leaves[place]);
+        for (page, _) in damaged {
+            bytes[page as usize * 4096..][..4096].fill(0x5a);
+        }
+        damaged.iter().map(|(_, rows)| rows).sum::<u32>()
+    });
+    fs::write(&path, bytes).unwrap();
+    replace(&path).unwrap();
+
+    let connection = Connection::open(&path).unwrap();
+    let left = |table: &str| {
+        let query = format!("SELECT count(*) FROM {table}");
+        connection.query_row(&query, [], |row| row.get::<_, u32>(0)).unwrap()
+    };
+    assert_eq!(left("incident"), ROWS - incidents, "what stood on the damaged pages, and no more");
+    // What they belong to may be gone; and of a key of several columns, the rows that part a page from its neighbours.
+    assert!(left("notification") >= ROWS - incidents - notifications, "{}", left("notification"));
+    assert!(left("attempt") >= ROWS - incidents - notifications - attempts - 8, "{}", left("attempt"));
+}

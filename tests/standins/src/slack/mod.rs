@@ -179,7 +179,6 @@ impl Drop for Slack {
 }
 
 impl State {
-    /// One request a connection.
     /// One request after the other, as the real one keeps connections.
     fn serve(&self, stream: Box<dyn Connection>) {
         let mut stream = BufReader::new(stream);

@@ -1,0 +1,175 @@
+//! What can be read of a damaged store is taken over into a new one. A row that cannot be read costs itself alone, as
+//! far as those behind it can be reached past it.
+
+use std::collections::VecDeque;
+use std::path::Path;
+
+use rusqlite::config::DbConfig;
+use rusqlite::types::{Value, ValueRef};
+use rusqlite::{Connection, ErrorCode, OpenFlags, Row, Statement, params_from_iter};
+
+use super::row;
+
+/// Everything that is kept, what others refer to first: each by its key, and the table whose numbers the key begins
+/// with, if it does with numbers.
+const TABLES: [(&str, &str, Option<&str>); 9] = [
+    ("meta", "key", None),
+    ("incident", "id", Some("incident")),
+    ("line", "source, instance", None),
+    ("event", "id", Some("event")),
+    ("notification", "id", Some("notification")),
+    ("attempt", "notification, number", Some("notification")),
+    ("gathering", "sink, recipient, grouping, class", None),
+    ("flapping", "source, instance, rule", None),
+    ("silence", "id", Some("silence")),
+];
+
+/// How far the numbers of a new store are from those of the old one, whose last ones may not be readable: no two
+/// messages may have the same.
+const GAP: i64 = 1_000_000;
+
+/// How often in one table reading may break off before it is left at that. A damaged page of forty rows makes some
+/// eighty breaks; a disk that fails may take seconds for each.
+const MOST_BREAKS: usize = 1000;
+
+/// Takes over what can be read of a damaged store into a new one. Answers the number of rows.
+pub(super) fn take_over(connection: &mut Connection, damaged: &Path) -> rusqlite::Result<usize> {
+    // Writable, for a log that has to be looked through first; but nothing is written.
+    let old = Connection::open_with_flags(damaged, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
+    old.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
+    connection.pragma_update(None, "foreign_keys", "OFF")?;
+    // Much may have to be sorted.
+    connection.pragma_update(None, "temp_store", "FILE")?;
+    let transaction = connection.transaction()?;
+    let mut taken = 0;
+    for (table, key, numbers) in TABLES {
+        // Of a table that is not even known as such, there is nothing to read.
+        if let Ok(mut passage) = Passage::open(&old, &transaction, table, key, numbers) {
+            taken += passage.take_all()?;
+        }
+    }
+    for orphans in [
+        "DELETE FROM notification WHERE incident NOT IN (SELECT id FROM incident)",
+        "DELETE FROM attempt WHERE notification NOT IN (SELECT id FROM notification)",
+        "UPDATE notification SET lost = NULL WHERE lost NOT IN (SELECT id FROM notification)",
+        "UPDATE event SET incident = NULL WHERE incident NOT IN (SELECT id FROM incident)",
+        "UPDATE line SET incident = NULL WHERE incident NOT IN (SELECT id FROM incident)",
+    ] {
+        transaction.execute(orphans, [])?;
+    }
+    transaction.execute_batch(&row::with_outage(include_str!("../lines.sql")))?;
+    let numbers = "INSERT INTO sqlite_sequence (name, seq) \
+                   SELECT value, 0 FROM json_each('[\"incident\",\"event\",\"notification\",\"silence\"]') \
+                   WHERE value NOT IN (SELECT name FROM sqlite_sequence)";
+    transaction.execute(numbers, [])?;
+    transaction.execute("UPDATE sqlite_sequence SET seq = seq + ?", [GAP])?;
+    transaction.commit()?;
+    connection.pragma_update(None, "foreign_keys", "ON")?;
+    Ok(taken)
+}
+
+/// One table's way from the old store into the new one.
+struct Passage<'s> {
+    forwards: Statement<'s>,
+    backwards: Statement<'s>,
+    insert: Statement<'s>,
+    /// The highest number that the key may begin with; none if it begins with no number.
+    highest: Option<i64>,
+}
+
+/// What came of reading in one direction.
+struct Run {
+    rows: usize,
+    /// The number of the last row that was read.
+    reached: Option<i64>,
+    whole: bool,
+}
+
+impl<'s> Passage<'s> {
+    fn open(
+        old: &'s Connection,
+        new: &'s Connection,
+        table: &str,
+        key: &str,
+        numbers: Option<&str>,
+    ) -> rusqlite::Result<Self> {
+        let number = numbers.and_then(|_| key.split(',').next());
+        let range = number.map_or("?1 <= ?2".to_owned(), |number| format!("{number} BETWEEN ?1 AND ?2"));
+        let number = number.unwrap_or("NULL");
+        let select = |order: &str| {
+            old.prepare(&format!("SELECT {number} AS number, {table}.* FROM {table} WHERE {range} ORDER BY {order}"))
+        };
+        let forwards = select(key)?;
+        let backwards = select(&format!("{} DESC", key.replace(", ", " DESC, ")))?;
+        // By name: a store of a former format lacks the latest columns, which have defaults.
+        let names: Vec<_> = forwards.column_names().skip(1).collect();
+        let insert = format!(
+            "INSERT OR REPLACE INTO {table} ({}) VALUES ({})",
+            names.join(", "),
+            vec!["?"; names.len()].join(", ")
+        );
+        let insert = new.prepare(&insert)?;
+        Ok(Self { forwards, backwards, insert, highest: numbers.map(|numbers| highest(old, numbers)) })
+    }
+
+    /// From both ends. Where reading breaks off from both, what is between is halved, if it has numbers, and read in
+    /// the same way: one unreadable row is in one of the halves, and the other is read.
+    fn take_all(&mut self) -> rusqlite::Result<usize> {
+        let mut ranges = VecDeque::from([(i64::MIN, i64::MAX)]);
+        let (mut taken, mut breaks) = (0, 0);
+        while let Some((first, last)) = ranges.pop_front() {
+            let forwards = run(&mut self.forwards, &mut self.insert, (first, last))?;
+            taken += forwards.rows;
+            if forwards.whole {
+                continue;
+            }
+            let backwards = run(&mut self.backwards, &mut self.insert, (first, last))?;
+            taken += backwards.rows;
+            breaks += 1;
+            let Some(highest) = self.highest.filter(|_| !backwards.whole && breaks < MOST_BREAKS) else { continue };
+            let first = forwards.reached.map_or(first.max(1), |number| number.saturating_add(1));
+            let last = backwards.reached.map_or(last.min(highest), |number| number.saturating_sub(1));
+            if first < last {
+                let middle = i64::midpoint(first, last);
+                ranges.extend([(first, middle), (middle + 1, last)]);
+            }
+        }
+        Ok(taken)
+    }
+}
+
+/// The highest number that was given so far; zero if that cannot be read.
+fn highest(old: &Connection, numbers: &str) -> i64 {
+    let query = "SELECT seq FROM sqlite_sequence WHERE name = ?";
+    old.query_row(query, [numbers], |row| row.get(0)).unwrap_or_default()
+}
+
+/// Copies rows with the numbers of a range, until one cannot be read.
+fn run(select: &mut Statement<'_>, insert: &mut Statement<'_>, range: (i64, i64)) -> rusqlite::Result<Run> {
+    let columns = select.column_count();
+    let mut run = Run { rows: 0, reached: None, whole: false };
+    let Ok(mut rows) = select.query(range) else { return Ok(run) };
+    loop {
+        let row = match rows.next() {
+            Ok(Some(row)) => row,
+            Ok(None) => return Ok(Run { whole: true, ..run }),
+            Err(_) => return Ok(run),
+        };
+        run.reached = row.get(0)?;
+        let values = (1..columns).map(|column| value(row, column)).collect::<rusqlite::Result<Vec<_>>>()?;
+        match insert.execute(params_from_iter(values)) {
+            Ok(_) => run.rows += 1,
+            // What the tables do not allow is not what was written.
+            Err(error) if error.sqlite_error_code() == Some(ErrorCode::ConstraintViolation) => {}
+            Err(error) => return Err(error),
+        }
+    }
+}
+
+/// A value as [`row`] would read it: bytes that are no text are no reason to lose what stands beside them.
+fn value(row: &Row<'_>, column: usize) -> rusqlite::Result<Value> {
+    Ok(match row.get_ref(column)? {
+        ValueRef::Text(bytes) => Value::Text(String::from_utf8_lossy(bytes).into_owned()),
+        other => other.try_into()?,
+    })
+}
