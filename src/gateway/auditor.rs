@@ -169,8 +169,8 @@ impl Auditor {
         if orders.access.partner_token.is_none() {
             return self.lacks.leave(|_| true).await;
         }
-        let lacks = |instance: &str| orders.routing.inventory.contains(&self.name, instance);
-        let lacked = match fleet.strangers(lacks).await {
+        let known = |instance: &str| orders.routing.inventory.contains(&self.name, instance);
+        let lacked = match fleet.strangers(known).await {
             Ok(lacked) => lacked,
             Err(failure) => {
                 let hint = failure.hint();
