@@ -237,7 +237,7 @@ mod tests {
         let access = Access { api, client_token: None, partner_token, lines: [line].into(), watch, audit };
         let mut routing = Routing::default();
         for other in others {
-            routing.inventory.push(other, None, &std::collections::BTreeMap::new());
+            routing.inventory.push(other, None, None, &std::collections::BTreeMap::new());
         }
         let addresses = addresses(Some("https://a.example"), "z-api", &secret.into());
         Orders { access: Arc::new(access), addresses, routing: Arc::new(routing) }
