@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::daemon::{Daemon, eventually};
+use crate::daemon::{Daemon, eventually, kinds};
 use crate::http::request;
 use crate::payload::{down, up};
 use crate::sections::CONSOLE;
@@ -10,10 +10,6 @@ use crate::sections::CONSOLE;
 /// One rule for everything, with these timings.
 fn timed(timings: &str) -> String {
     format!("{CONSOLE}[[rules]]\nname = \"all\"\nnotify = [\"console\"]\n{timings}")
-}
-
-fn kinds(told: &[Value]) -> Vec<&str> {
-    told.iter().filter_map(|line| line["kind"].as_str()).collect()
 }
 
 #[test]
