@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 use std::{env, fs};
 
 use linedown_standins::{Certificates, DEADLINE};
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::{Pid, Resource, Rlimit, Signal, kill_process, prlimit};
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -74,6 +74,11 @@ pub(crate) fn eventually<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> 
         assert!(Instant::now() < deadline, "waited {DEADLINE:?} in vain for {what}");
         thread::sleep(Duration::from_millis(10));
     }
+}
+
+/// Which kinds of messages were told.
+pub(crate) fn kinds(told: &[Value]) -> Vec<&str> {
+    told.iter().filter_map(|line| line["kind"].as_str()).collect()
 }
 
 impl Daemon {
@@ -159,6 +164,12 @@ impl Daemon {
             child.kill().expect("it can be killed");
             child.wait().expect("it has ended");
         }
+    }
+
+    /// From now on it cannot write beyond so many bytes of any file, as on a disk that is full.
+    pub(crate) fn largest_file(&self, bytes: Option<u64>) {
+        let limit = Rlimit { current: bytes, maximum: None };
+        prlimit(Some(self.pid()), Resource::Fsize, limit).expect("a limit can be set");
     }
 
     /// Waits for its end.

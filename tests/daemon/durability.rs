@@ -4,7 +4,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::thread;
 
 use linedown_standins::{Command, Does, Smtp};
-use rustix::process::{Resource, Rlimit, prlimit};
 use serde_json::Value;
 
 use crate::daemon::{Daemon, eventually};
@@ -89,11 +88,7 @@ fn a_disk_that_takes_nothing_refuses_webhooks_and_forgets_nothing() {
     let in_flight = chat_side.take();
     daemon.wait_for_told(1);
 
-    let largest_file = |bytes| {
-        let limit = Rlimit { current: bytes, maximum: None };
-        prlimit(Some(daemon.pid()), Resource::Fsize, limit).expect("a limit can be set");
-    };
-    largest_file(Some(0));
+    daemon.largest_file(Some(0));
     let refused = daemon.post(&down("full"));
     assert_eq!((refused.status, refused.header("retry-after")), (503, Some("5")), "{refused:?}");
     assert!(refused.json()["error"].is_string());
@@ -102,7 +97,7 @@ fn a_disk_that_takes_nothing_refuses_webhooks_and_forgets_nothing() {
     in_flight.accept();
     daemon.wait_for_log("cannot record how an attempt ended");
 
-    largest_file(None);
+    daemon.largest_file(None);
     eventually("it to be ready again", || (daemon.get("/readyz").status == 200).then_some(()));
     daemon.accept(&down("after"));
     daemon.wait_for_told(2);

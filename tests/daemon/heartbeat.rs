@@ -7,8 +7,6 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 use std::time::Duration;
 
-use rustix::process::{Resource, Rlimit, prlimit};
-
 use crate::daemon::{CANARY, Daemon, eventually};
 use crate::sections::{CONSOLE, tell};
 
@@ -45,11 +43,7 @@ fn the_watcher_hears_while_all_is_well_and_misses_us_when_the_store_cannot_write
     let beats = |outcome| daemon.metric(&format!("linedown_heartbeats_total{{outcome=\"{outcome}\"}}"));
     assert!(beats("taken").is_some_and(|count| count >= 1) && beats("withheld").is_none());
 
-    let largest_file = |bytes| {
-        let limit = Rlimit { current: bytes, maximum: None };
-        prlimit(Some(daemon.pid()), Resource::Fsize, limit).expect("a limit can be set");
-    };
-    largest_file(Some(0));
+    daemon.largest_file(Some(0));
     eventually("it not to be ready", || (daemon.get("/readyz").status == 503).then_some(()));
     // One is withheld after the one before it has arrived.
     let withheld = |most| beats("withheld").filter(|count| *count >= most);
@@ -58,7 +52,7 @@ fn the_watcher_hears_while_all_is_well_and_misses_us_when_the_store_cannot_write
     eventually("three more beats to be withheld", || withheld(4));
     assert_eq!(count(), before, "a watcher that hears would think that all is well");
 
-    largest_file(None);
+    daemon.largest_file(None);
     eventually("it to beat again", || (count() > before).then_some(()));
     daemon.configure(&format!("{CONSOLE}{}", tell(&["console"])));
     daemon.reload();

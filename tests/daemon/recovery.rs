@@ -3,14 +3,10 @@
 use linedown_standins::{Command, Does, Smtp};
 use serde_json::Value;
 
-use crate::daemon::{Daemon, eventually};
+use crate::daemon::{Daemon, eventually, kinds};
 use crate::held::Held;
 use crate::payload::{blocked, down, down_since, up, up_since};
 use crate::sections::{CONSOLE, QUICK, chat, email, tell};
-
-fn kinds(told: &[Value]) -> Vec<&str> {
-    told.iter().filter_map(|line| line["kind"].as_str()).collect()
-}
 
 fn changes(daemon: &Daemon, incident: &str) -> Vec<String> {
     let story = daemon.json(&["incident", incident]);

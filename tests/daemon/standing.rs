@@ -4,7 +4,6 @@ use std::os::unix::net::UnixDatagram;
 use std::time::Instant;
 
 use linedown_standins::DEADLINE;
-use rustix::process::{Resource, Rlimit, prlimit};
 
 use crate::daemon::Daemon;
 use crate::payload::down;
@@ -66,12 +65,11 @@ fn a_full_disk_is_told_and_ends_in_no_circle_of_restarts() {
     let manager = Manager::of(&mut daemon);
     daemon.launch_without_file_size_signal();
     manager.hears("WATCHDOG=1");
-    let limits = |current| Rlimit { current, maximum: None };
-    prlimit(Some(daemon.pid()), Resource::Fsize, limits(Some(0))).expect("a limit can be set");
+    daemon.largest_file(Some(0));
     manager.hears("STATUS=not accepting: cannot write to the store");
     for _ in 0..5 {
         manager.hears("WATCHDOG=1");
     }
-    prlimit(Some(daemon.pid()), Resource::Fsize, limits(None)).expect("a limit can be set");
+    daemon.largest_file(None);
     manager.hears("STATUS=accepting; 0 lines down");
 }

@@ -4,7 +4,7 @@ use std::io::Write;
 
 use serde_json::{Value, json};
 
-use crate::daemon::{Daemon, HOOK, JSON, eventually};
+use crate::daemon::{Daemon, HOOK, JSON, eventually, kinds};
 use crate::held::Held;
 use crate::http::request;
 use crate::payload::{down, up};
@@ -13,10 +13,6 @@ use crate::sections::{CONSOLE, chat};
 /// One rule for everything, with these timings.
 fn timed(timings: &str) -> String {
     format!("{CONSOLE}[[rules]]\nname = \"all\"\nnotify = [\"console\"]\n{timings}")
-}
-
-fn kinds(told: &[Value]) -> Vec<&str> {
-    told.iter().filter_map(|line| line["kind"].as_str()).collect()
 }
 
 #[test]

@@ -6,7 +6,6 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use linedown_standins::{Certificates, Scripted, Slack, Smtp};
-use rustix::process::{Resource, Rlimit, prlimit};
 use serde_json::{Value, json};
 
 use crate::daemon::{Daemon, eventually};
@@ -161,11 +160,7 @@ fn a_store_that_cannot_write_is_told_of_from_memory_and_so_is_its_end() {
     let sinks = format!("{}{}{CONSOLE}", slack("chat", &chat), email("ops", &relay));
     let mut daemon = Daemon::prepare(&format!("{SOON}{sinks}{}", tell(&["chat", "ops", "console"])));
     daemon.launch_without_file_size_signal();
-    let largest_file = |bytes| {
-        let limit = Rlimit { current: bytes, maximum: None };
-        prlimit(Some(daemon.pid()), Resource::Fsize, limit).expect("a limit can be set");
-    };
-    largest_file(Some(0));
+    daemon.largest_file(Some(0));
     let told = daemon.wait_for_told(1);
     assert_eq!(troubles(&told), [("store-not-writing", "store", "down")]);
     assert_eq!((&told[0]["notification"], &told[0]["incident"]), (&json!(-3), &json!(0)), "no numbers of the store's");
@@ -173,7 +168,7 @@ fn a_store_that_cannot_write_is_told_of_from_memory_and_so_is_its_end() {
     assert!(first.text().expect("a text").contains("This message itself is not in the store."));
     chat.wait_for(1);
 
-    largest_file(None);
+    daemon.largest_file(None);
     daemon.wait_for_log("a trouble of linedown's own is over");
     chat.behave();
     let told = daemon.wait_for_told(2);

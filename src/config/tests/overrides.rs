@@ -69,7 +69,10 @@ fn an_instance_that_only_a_variable_names_keeps_its_case() {
     let config = folder.config();
     let entry = config.routing.inventory.get("z-api", "39ECb").unwrap();
     assert_eq!((entry.name, entry.labels().collect::<Vec<_>>()), (Some("Zed"), vec![("tier", "gold")]));
-    assert_eq!((config.routing.inventory.get("z-api", "aB").unwrap().name, config.routing.inventory.len()), (Some("y"), 2));
+    assert_eq!(
+        (config.routing.inventory.get("z-api", "aB").unwrap().name, config.routing.inventory.len()),
+        (Some("y"), 2)
+    );
 }
 
 #[test]
