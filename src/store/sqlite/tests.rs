@@ -11,6 +11,7 @@ mod forgotten;
 mod formats;
 mod found;
 mod generated;
+mod late;
 mod lost;
 mod notices;
 mod opened;

@@ -1,0 +1,68 @@
+//! What was held back says so, and what is new stands before what was told already.
+
+use std::time::Duration;
+
+use super::timing::to_slack;
+use super::*;
+use crate::rule::Rule;
+
+const HOUR: i64 = 3600;
+
+/// Whether it was told at last, or need not be any more.
+#[tokio::test]
+async fn what_held_something_back_is_told_when_that_is_over() {
+    let silenced = |until| async move {
+        let life = Life::with(&["slack"]);
+        life.silence("{}", 0, until).await;
+        life
+    };
+    let quiet = "quiet hours \"night\"";
+    let held = Life::by(Rule { hold: Some(Duration::from_mins(1)), ..to_slack() });
+    for (life, back_at, expected) in [
+        (silenced(100).await, None, "ok; silence 1 held it until then"),
+        (silenced(100).await, Some(50), "silence 1 held it until the line was back"),
+        (Life::with(&["slack"]).at_night(), None, &format!("ok; {quiet} held it until then")),
+        (Life::with(&["slack"]).at_night(), Some(50), &format!("{quiet} held it until the line was back")),
+        (held, Some(50), "the line was back within the hold of 1m"),
+        (Life::by(Rule { hold: Some(Duration::from_mins(1)), ..to_slack() }), None, "ok"),
+    ] {
+        life.down(1).await;
+        assert_eq!(life.deliver_all("slack", 2).await, []);
+        if let Some(second) = back_at {
+            life.up(second).await;
+        }
+        life.deliver_all("slack", 8 * HOUR).await;
+        let delivery = life.store.incident(1).await.unwrap().unwrap().deliveries.remove(0);
+        let tried = delivery.attempts.unwrap().pop().and_then(|attempt| attempt.detail);
+        assert_eq!(tried.or(delivery.detail).as_deref(), Some(expected), "{}", delivery.state);
+    }
+}
+
+#[tokio::test]
+async fn a_reminder_is_owed_when_it_is_due() {
+    let life = Life::by(Rule { remind: vec![Duration::from_hours(1)], ..to_slack() });
+    life.down(0).await;
+    life.deliver_all("slack", 1).await;
+    assert_eq!(life.deliver_all("slack", HOUR).await, [Kind::Reminder]);
+    let reminder = life.store.incident(1).await.unwrap().unwrap().deliveries.remove(1);
+    let at = |second: i64| from_millis(second * 1000);
+    assert_eq!((reminder.created_at, reminder.owed_at, reminder.settled_at), (at(1), at(HOUR), Some(at(HOUR))));
+}
+
+/// More than any list shows are reminded of with it.
+#[tokio::test]
+async fn a_new_outage_comes_before_what_is_reminded_of_in_a_digest() {
+    let hour = Duration::from_hours(1);
+    let life = Life::by(Rule { remind: vec![hour], group_interval: Duration::from_mins(1), ..to_slack() });
+    life.storm(0..50, EventKind::Disconnected, 0).await;
+    life.deliver_all("slack", 0).await;
+    life.webhook_of("new", EventKind::Disconnected, Reason::Other, HOUR).await;
+    let due = life.lease("slack", HOUR).await.remove(0).notification;
+    let items: Vec<_> = due.items.iter().map(|item| (item.kind, item.incident.instance.id.as_str())).collect();
+    assert_eq!((items.len(), items[0]), (51, (Kind::Down, "new")));
+    assert!(items[1..].iter().all(|(kind, _)| *kind == Kind::Reminder), "{items:?}");
+    let title = linedown_sinks::Texts::default().title(&due);
+    assert_eq!(title, "🔴 new is down: reason unknown; 50 others still are");
+    let text = linedown_sinks::Texts::default().slack(&due);
+    assert!(text.contains("\n*New first*\n• new (") && text.contains(" more: linedown incidents"), "{text}");
+}
