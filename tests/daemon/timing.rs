@@ -265,7 +265,7 @@ fn a_silence_is_made_listed_and_ended() {
 
 #[test]
 fn a_silence_that_can_hold_nothing_back_is_warned_of() {
-    let known = "[instances.A]\nname = \"Loja Centro\"\nlabels = { customer = \"acme\" }\n";
+    let known = "[instances.A]\nname = \"Loja Centro\"\nsource = \"z-api\"\nlabels = { customer = \"acme\" }\n";
     let daemon = Daemon::start(&format!("{known}{}", timed("group_interval = \"0s\"\n")));
     for (matcher, words) in [
         ("source=z-apo", "warning: source: there is no source `z-apo`\n  expected: "),
