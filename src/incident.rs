@@ -3,7 +3,6 @@
 //! An incident is one outage of one line: a disconnect opens it, a connect closes it. Webhooks may come twice,
 //! late and out of order. Two of them are put in order by the gateway's own clock where both times can be
 //! believed; otherwise by arrival. In doubt the line is taken to be down: a false alarm is the smaller evil.
-//! Whatever the order, no two outages of a line overlap, where our own clock is not set back.
 
 use jiff::{SignedDuration, Timestamp};
 use linedown_sinks::Reason;
@@ -24,10 +23,8 @@ pub struct Line {
     pub up_at: Option<Timestamp>,
     /// When the latest webhook about it came.
     pub heard_at: Option<Timestamp>,
-    /// When its latest outage ended, if that is over.
-    pub over_at: Option<Timestamp>,
-    /// Of its outages the first that ended at [`Line::belated`] or later: only that makes it needed.
-    pub next: Option<Over>,
+    /// Its latest outage, if that is over: since when, and until when. Only [`Line::is_belated`] makes it needed.
+    pub last: Option<(Timestamp, Timestamp)>,
 }
 
 /// An outage that goes on.
@@ -41,32 +38,19 @@ pub struct Open {
     pub reason: Reason,
 }
 
-/// An outage that is over.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Over {
-    /// The incident's number.
-    pub incident: i64,
-    /// Since when.
-    pub opened_at: Timestamp,
-}
-
 /// What an event changes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Change {
     /// A new incident, still open.
-    Opened {
-        /// Since when; never before the last one was over.
-        opened_at: Timestamp,
-    },
+    Opened,
     /// A new incident that is over already: the report of it was held up, and the line has come back since.
     Missed {
-        /// When it came back; never after the next one opened.
+        /// When it came back; at the latest when the outage began that is known to have followed.
         closed_at: Timestamp,
     },
     /// The open incident has a worse reason than was known.
     Worsened,
-    /// One more report of the open incident, or of the [next](Line::next): that went on at the time, or the line is not
-    /// known to have been back before it opened.
+    /// One more report of the open incident, or of the latest, if that went on at the time.
     Repeated,
     /// The open incident is over.
     Closed {
@@ -84,7 +68,13 @@ impl Line {
             return Change::Nothing;
         }
         match (event.kind, &self.open) {
-            (EventKind::Disconnected, None) => self.down(event),
+            (EventKind::Disconnected, None) => match self.up_at.filter(|_| self.is_belated(event)) {
+                Some(_) if self.was_down_at(event) => Change::Repeated,
+                Some(up_at) => {
+                    Change::Missed { closed_at: self.began_after(event).map_or(up_at, |from| from.min(up_at)) }
+                }
+                None => Change::Opened,
+            },
             (EventKind::Disconnected, Some(open)) if event.reason > open.reason => Change::Worsened,
             (EventKind::Disconnected, Some(_)) => Change::Repeated,
             (EventKind::Connected, Some(open)) if !older(event.gateway_at, self.down_at) => {
@@ -95,24 +85,20 @@ impl Line {
         }
     }
 
-    /// What the report of an outage changes, while the line is not known to be in one.
-    fn down(&self, event: &Event) -> Change {
-        let up_at = self.up_at.filter(|_| self.belated(event).is_some());
-        match (up_at, self.next) {
-            (None, _) => {
-                let opened_at = self.over_at.map_or(event.at, |over_at| event.at.max(over_at));
-                Change::Opened { opened_at: opened_at.min(event.received_at) }
-            }
-            (Some(up_at), Some(next)) if up_at > next.opened_at => Change::Repeated,
-            (Some(up_at), _) => Change::Missed { closed_at: up_at.min(event.received_at) },
-        }
+    /// Whether it reports an outage after the news that the line is back.
+    pub fn is_belated(&self, event: &Event) -> bool {
+        let is_down = event.kind == EventKind::Disconnected;
+        is_down && self.open.is_none() && older(event.gateway_at, self.up_at)
     }
 
-    /// If it reports an outage after the news that the line is back: the earliest end of an outage that it may be about.
-    pub fn belated(&self, event: &Event) -> Option<Timestamp> {
-        let is_news = event.kind == EventKind::Disconnected && self.open.is_none();
-        let at = event.gateway_at.filter(|at| is_news && older(Some(*at), self.up_at))?;
-        Some(at.checked_sub(RESOLUTION).unwrap_or(Timestamp::MIN))
+    /// Whether the latest outage was going on then.
+    fn was_down_at(&self, event: &Event) -> bool {
+        self.last.is_some_and(|(from, to)| !older(event.gateway_at, Some(from)) && !older(Some(to), event.gateway_at))
+    }
+
+    /// When the latest outage began, if that was after the report: what is reported was over by then.
+    fn began_after(&self, event: &Event) -> Option<Timestamp> {
+        self.last.map(|(from, _)| from).filter(|from| *from > event.at)
     }
 
     /// Whether an answer of the gateway is no news: a webhook came after it was asked, or says the same already.
@@ -143,58 +129,17 @@ mod tests {
     use super::*;
     use crate::clock::from_millis;
 
-    /// When the first event of a story comes, in seconds; each other comes a second after the one before.
-    const FIRST: i64 = 100_000;
-
-    /// A line that is lived through.
-    #[derive(Default)]
-    struct Life {
-        line: Line,
-        /// Its outages that are over: since when, and until when.
-        over: Vec<(Timestamp, Timestamp)>,
-        changes: Vec<Change>,
-    }
-
-    impl Life {
-        /// Through events, by seconds: `d` down, `b` banned, `c` connect; upper case without a gateway time.
-        fn through(story: &[(char, i64)]) -> Self {
-            let mut life = Self::default();
-            for (received, (letter, second)) in (FIRST..).zip(story) {
-                life.hear(&event(*letter, *second, received));
-            }
-            life
+    /// A line lived through events, by seconds: `d` down, `c` connect; upper case without a gateway time.
+    fn live(story: &[(char, i64)]) -> (Line, Vec<Change>) {
+        let mut line = Line::default();
+        let mut changes = Vec::new();
+        for (order, (letter, second)) in (100..).zip(story) {
+            let event = event(*letter, *second, order);
+            let change = line.step(&event);
+            changes.push(change);
+            apply(&mut line, &event, change);
         }
-
-        fn hear(&mut self, event: &Event) {
-            let line = &mut self.line;
-            line.over_at = if line.open.is_some() { None } else { self.over.iter().map(|(_, to)| *to).max() };
-            line.next = line.belated(event).and_then(|ended| {
-                let over = (0..).zip(&self.over).filter(|(_, (_, to))| *to >= ended);
-                over.map(|(incident, (from, _))| Over { incident, opened_at: *from }).min_by_key(|over| over.opened_at)
-            });
-            let change = line.step(event);
-            (line.down_at, line.up_at) = line.clocks_after(event);
-            match change {
-                Change::Opened { opened_at } => line.open = Some(Open { incident: 1, opened_at, reason: event.reason }),
-                Change::Worsened => line.open.as_mut().unwrap().reason = event.reason,
-                Change::Closed { closed_at } => self.over.push((line.open.take().unwrap().opened_at, closed_at)),
-                Change::Missed { closed_at } => self.over.push((event.at, closed_at)),
-                Change::Repeated => assert!(line.open.is_some() || line.next.is_some(), "it belongs to none"),
-                Change::Nothing => {}
-            }
-            if event.asked_at.is_none() {
-                line.heard_at = Some(event.received_at);
-            }
-            self.changes.push(change);
-        }
-
-        /// All its outages, the first one first; the last may go on.
-        fn outages(&self) -> Vec<(Timestamp, Option<Timestamp>)> {
-            let over = self.over.iter().map(|(from, to)| (*from, Some(*to)));
-            let mut outages: Vec<_> = over.chain(self.line.open.iter().map(|open| (open.opened_at, None))).collect();
-            outages.sort_by_key(|(from, to)| (*from, to.unwrap_or(Timestamp::MAX)));
-            outages
-        }
+        (line, changes)
     }
 
     fn event(letter: char, second: i64, received: i64) -> Event {
@@ -220,71 +165,64 @@ mod tests {
         }
     }
 
+    fn apply(line: &mut Line, event: &Event, change: Change) {
+        let (down_at, up_at) = line.clocks_after(event);
+        match change {
+            Change::Opened => line.open = Some(Open { incident: 1, opened_at: event.at, reason: event.reason }),
+            Change::Worsened => line.open.as_mut().unwrap().reason = event.reason,
+            Change::Closed { closed_at } => line.last = line.open.take().map(|open| (open.opened_at, closed_at)),
+            Change::Missed { closed_at } => line.last = Some((event.at, closed_at)),
+            Change::Repeated | Change::Nothing => {}
+        }
+        (line.down_at, line.up_at) = (down_at, up_at);
+    }
+
     #[test]
     fn stories() {
-        use Change::{Missed, Nothing, Repeated, Worsened};
+        use Change::{Closed, Missed, Nothing, Opened, Repeated, Worsened};
         let at = |second: i64| from_millis(second * 1000);
-        let opened = |second: i64| Change::Opened { opened_at: at(second) };
-        let closed = |second: i64| Change::Closed { closed_at: at(second) };
-        let missed = |second: i64| Missed { closed_at: at(second) };
         for (what, story, changes) in [
-            ("down and up", vec![('d', 10), ('c', 20)], vec![opened(10), closed(20)]),
-            ("down twice", vec![('d', 10), ('d', 12)], vec![opened(10), Repeated]),
-            ("worse", vec![('d', 10), ('b', 12), ('d', 13)], vec![opened(10), Worsened, Repeated]),
+            ("down and up", vec![('d', 10), ('c', 20)], vec![Opened, Closed { closed_at: at(20) }]),
+            ("down twice", vec![('d', 10), ('d', 12)], vec![Opened, Repeated]),
+            ("worse", vec![('d', 10), ('b', 12), ('d', 13)], vec![Opened, Worsened, Repeated]),
             ("connect without a disconnect", vec![('c', 10), ('C', 0)], vec![Nothing, Nothing]),
-            ("an old connect comes late", vec![('d', 20), ('c', 10)], vec![opened(20), Nothing]),
+            ("an old connect comes late", vec![('d', 20), ('c', 10)], vec![Opened, Nothing]),
             (
                 "an old connect, after a newer report",
                 vec![('d', 10), ('d', 20), ('c', 15)],
-                vec![opened(10), Repeated, Nothing],
+                vec![Opened, Repeated, Nothing],
             ),
-            ("an old disconnect comes late", vec![('c', 20), ('d', 10)], vec![Nothing, missed(20)]),
+            ("an old disconnect comes late", vec![('c', 20), ('d', 10)], vec![Nothing, Missed { closed_at: at(20) }]),
             (
                 "a report of the outage that is over",
                 vec![('d', 10), ('c', 20), ('b', 15), ('d', 25)],
-                vec![opened(10), closed(20), Repeated, opened(25)],
+                vec![Opened, Closed { closed_at: at(20) }, Repeated, Opened],
             ),
             (
-                "a report from before that, and no connect between",
+                "a report of an outage before that",
                 vec![('d', 10), ('c', 20), ('d', 5)],
-                vec![opened(10), closed(20), Repeated],
+                vec![Opened, Closed { closed_at: at(20) }, Missed { closed_at: at(10) }],
             ),
-            (
-                "a report from before that, and a connect between",
-                vec![('c', 10), ('d', 15), ('C', 0), ('d', 5), ('d', 7), ('c', FIRST + 5), ('d', 8)],
-                vec![Nothing, opened(15), closed(FIRST + 2), missed(10), Repeated, Nothing, Repeated],
-            ),
-            (
-                "a report of an outage between two others",
-                vec![('d', 10), ('c', 20), ('c', 40), ('d', 30), ('d', 25), ('d', 5)],
-                vec![opened(10), closed(20), Nothing, missed(40), Repeated, Repeated],
-            ),
-            (
-                "a report from before an end of which the time is unknown",
-                vec![('d', 10), ('C', 0), ('d', 20)],
-                vec![opened(10), closed(FIRST + 1), opened(FIRST + 1)],
-            ),
-            ("the same time", vec![('d', 10), ('c', 10)], vec![opened(10), closed(10)]),
-            ("whole seconds", vec![('d', 10), ('c', 9)], vec![opened(10), closed(10)]),
-            ("unknown times go by arrival", vec![('D', 0), ('C', 0)], vec![opened(FIRST), closed(FIRST + 1)]),
+            ("the same time", vec![('d', 10), ('c', 10)], vec![Opened, Closed { closed_at: at(10) }]),
+            ("whole seconds", vec![('d', 10), ('c', 9)], vec![Opened, Closed { closed_at: at(10) }]),
+            ("unknown times go by arrival", vec![('D', 0), ('C', 0)], vec![Opened, Closed { closed_at: at(101) }]),
             (
                 "a known time does not beat an unknown one",
                 vec![('D', 0), ('c', 50)],
-                vec![opened(FIRST), closed(FIRST)],
+                vec![Opened, Closed { closed_at: at(100) }],
             ),
         ] {
-            assert_eq!(Life::through(&story).changes, changes, "{what}");
+            assert_eq!(live(&story).1, changes, "{what}");
         }
     }
 
     #[test]
     fn what_asking_finds_gives_way_to_webhooks() {
-        use Change::{Closed, Nothing};
-        let opened = Change::Opened { opened_at: from_millis(101_000) };
+        use Change::{Closed, Nothing, Opened};
         let open = Open { incident: 1, opened_at: from_millis(90_000), reason: Reason::Other };
         for (what, letter, open, heard, change) in [
-            ("down, and no webhook came", 'D', None, None, opened),
-            ("down, and the latest webhook is older", 'D', None, Some(99), opened),
+            ("down, and no webhook came", 'D', None, None, Opened),
+            ("down, and the latest webhook is older", 'D', None, Some(99), Opened),
             ("down, but a webhook has come since it was asked", 'D', None, Some(100), Nothing),
             ("down, as is known", 'B', Some(open.clone()), Some(90), Nothing),
             ("up, as is known", 'C', None, Some(90), Nothing),
@@ -308,34 +246,16 @@ mod tests {
                 *second = *second * 40 + i64::try_from(spread).unwrap() * 2;
             }
             let newest = *story.iter().max_by_key(|(_, second)| *second).unwrap();
-            let Life { line, changes, .. } = Life::through(&story);
+            let (line, changes) = live(&story);
             if newest.0 == 'c' {
                 prop_assert_eq!(line.open, None);
             } else {
                 // A disconnect that is newest leaves the line down.
                 prop_assert!(line.open.is_some());
             }
-            let opened = changes.iter().filter(|change| matches!(change, Change::Opened { .. })).count();
+            let opened = changes.iter().filter(|change| matches!(change, Change::Opened)).count();
             let closed = changes.iter().filter(|change| matches!(change, Change::Closed { .. })).count();
             prop_assert!(opened == closed || opened == closed + 1);
-        }
-
-        /// Whatever comes in whatever order, by webhook or by asking, with or without a time: an outage begins when the
-        /// one before it is over, or later.
-        #[test]
-        fn outages_never_overlap(story in prop::collection::vec((prop::sample::select(vec!['d', 'c', 'b', 'D', 'C']), any::<bool>(), 0_i64..40), 1..16)) {
-            let mut life = Life::default();
-            for (received, (letter, found, second)) in (FIRST..).zip(story) {
-                // Some of them are ahead of our clock.
-                let mut event = event(letter, FIRST - 20 + second, received);
-                event.at = event.at.min(event.received_at);
-                event.asked_at = (found && event.gateway_at.is_none()).then(|| from_millis((received - 2) * 1000));
-                life.hear(&event);
-                let outages = life.outages();
-                let apart = outages.windows(2).all(|pair| pair[0].1.is_some_and(|to| to <= pair[1].0));
-                let forward = outages.iter().all(|(from, to)| to.is_none_or(|to| *from <= to));
-                prop_assert!(apart && forward, "after {:?}: {:?}", event, outages);
-            }
         }
     }
 }

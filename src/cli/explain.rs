@@ -131,7 +131,7 @@ fn explain(event: Option<Event>, routing: &Routing) -> Explanation {
     let instance = routing.instance(&event.source, &event.instance, event.phone.clone());
     // Rules see the whole number, people do not.
     let event = Event { phone: instance.masked_phone(), ..event };
-    if !matches!(changed, Change::Opened { .. }) {
+    if changed != Change::Opened {
         let change = "ends the line's outage, if it is in one: whoever was told of it is told that it is over";
         return nobody(Some(event), change);
     }

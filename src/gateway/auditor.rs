@@ -58,10 +58,12 @@ impl Auditor {
         let mut due = None;
         let mut orders = self.orders.borrow().clone();
         loop {
-            let former = std::mem::replace(&mut orders, self.orders.borrow_and_update().clone());
-            if !is_audited_as(&orders, &former) {
+            let latest = self.orders.borrow_and_update().clone();
+            if !is_audited_as(&latest, &orders) {
                 due = due.map(|at: Instant| at.min(Instant::now() + FIRST));
             }
+            // The former ones, and the whole config in them, are gone before anything is waited for.
+            orders = latest;
             let Some(every) = orders.access.audit.every.filter(|_| orders.access.can_be_audited()) else {
                 due = None;
                 if !self.leave_all().await {
@@ -206,8 +208,8 @@ impl Auditor {
 
 /// Whether an audit would find the same by other orders.
 fn is_audited_as(orders: &Orders, former: &Orders) -> bool {
-    fn instances(orders: &Orders) -> impl Iterator<Item = &str> {
-        orders.routing.inventory.iter().map(|entry| entry.id)
+    fn instances(orders: &Orders) -> impl Iterator<Item = (&str, Option<&str>)> {
+        orders.routing.inventory.iter().map(|entry| (entry.id, entry.source))
     }
     orders.access.is_audited_as(&former.access)
         && orders.addresses == former.addresses
@@ -248,11 +250,15 @@ mod tests {
         let (audit, watch) = (Audit::default(), Some(Watched::default()));
         let (lone, of_partner) = (orders("s", false, &["B"], None, audit), orders("s", true, &["B"], None, audit));
         let later = Audit { due_within: Duration::ZERO, ..audit };
+        let mut elsewhere = Routing::default();
+        elsewhere.inventory.push("B", None, Some("other"), &std::collections::BTreeMap::new());
+        let elsewhere = Orders { routing: Arc::new(elsewhere), ..orders("s", true, &["B"], None, audit) };
         for (what, before, now, expected) in [
             ("nothing", &lone, orders("s", false, &["B"], None, audit), true),
             ("how lines are watched", &lone, orders("s", false, &["B"], watch, audit), true),
             ("instances without a token", &lone, orders("s", false, &["C"], None, audit), true),
             ("the same, of a partner", &of_partner, orders("s", true, &["C"], None, audit), false),
+            ("whose an instance is, of a partner", &of_partner, elsewhere, false),
             ("nothing, of a partner", &of_partner, orders("s", true, &["B"], watch, audit), true),
             ("the partner's token", &lone, orders("s", true, &["B"], None, audit), false),
             ("the secret", &lone, orders("other", false, &["B"], None, audit), false),

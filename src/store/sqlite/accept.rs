@@ -40,11 +40,11 @@ pub(super) fn accept(
         _ => Vec::new(),
     };
     let owed = match (&incident, change) {
-        (Some(incident), Change::Opened { .. } | Change::Missed { .. }) => routing.owed(incident),
+        (Some(incident), Change::Opened | Change::Missed { .. }) => routing.owed(incident),
         (Some(incident), Change::Worsened | Change::Closed { .. }) => changed(connection, incident, change, basis)?,
         _ => Vec::new(),
     };
-    let unrouted = matches!(change, Change::Opened { .. } | Change::Missed { .. }) && owed.is_empty();
+    let unrouted = matches!(change, Change::Opened | Change::Missed { .. }) && owed.is_empty();
     let owed = match &incident {
         Some(incident) => owe(connection, (incident, known.last_incident), change, owed, basis)?,
         None => Vec::new(),
@@ -72,7 +72,7 @@ fn earliest(owed: impl Iterator<Item = (Timestamp, String)>) -> BTreeMap<String,
 
 fn name(change: Change) -> &'static str {
     match change {
-        Change::Opened { .. } => "opened",
+        Change::Opened => "opened",
         Change::Missed { .. } => "missed",
         Change::Worsened => "worsened",
         Change::Repeated => "repeated",
@@ -90,15 +90,14 @@ fn apply(
     routing: &Routing,
 ) -> rusqlite::Result<Option<Incident>> {
     let open = known.line.open.as_ref().map(|open| open.incident);
+    let last = known.last_incident;
     let id = match (change, open) {
-        (Change::Opened { opened_at }, _) => {
-            return insert(connection, event, known, (opened_at, None), routing).map(Some);
-        }
+        (Change::Opened, _) => return insert(connection, event, last, None, routing).map(Some),
         (Change::Missed { closed_at }, _) => {
-            return insert(connection, event, known, (event.at, Some(closed_at)), routing).map(Some);
+            return insert(connection, event, last, Some(closed_at), routing).map(Some);
         }
-        (Change::Repeated, None) => match known.line.next {
-            Some(next) => next.incident,
+        (Change::Repeated, None) => match last {
+            Some(id) => id,
             None => return Ok(None),
         },
         (Change::Nothing, _) | (_, None) => return Ok(None),
@@ -119,22 +118,13 @@ fn apply(
     row::incident_by_id(connection, id).map(Some)
 }
 
-/// A new incident, after the line's others or before the next.
 fn insert(
     connection: &Connection,
     event: &Event,
-    known: &Known,
-    (opened_at, closed_at): (Timestamp, Option<Timestamp>),
+    previous: Option<i64>,
+    closed_at: Option<Timestamp>,
     routing: &Routing,
 ) -> rusqlite::Result<Incident> {
-    let next = known.line.next.map(|next| next.incident);
-    let previous = match next {
-        Some(next) => {
-            let query = "SELECT previous FROM incident WHERE id = ?";
-            connection.prepare_cached(query)?.query_row([next], |row| row.get(0))?
-        }
-        None => known.last_incident,
-    };
     let instance = routing.instance(&event.source, &event.instance, event.phone.clone());
     let labels = serde_json::to_string(&instance.labels)
         .map_err(|error| rusqlite::Error::ToSqlConversionFailure(error.into()))?;
@@ -148,22 +138,19 @@ fn insert(
         labels,
         event.reason.as_str(),
         event.error,
-        opened_at.as_millisecond(),
+        event.at.as_millisecond(),
         closed_at.map(Timestamp::as_millisecond),
         event.asked_at.is_some(),
         previous,
         event.received_at.as_millisecond(),
     ])?;
-    if let Some(next) = next {
-        connection.prepare_cached("UPDATE incident SET previous = ? WHERE id = ?")?.execute([id, next])?;
-    }
     Ok(Incident {
         id,
         source: event.source.clone(),
         instance,
         reason: event.reason,
         error: event.error.clone(),
-        opened_at,
+        opened_at: event.at,
         closed_at,
         acknowledged: None,
         found: event.asked_at.is_some(),

@@ -92,7 +92,7 @@ fn course(
 
 /// The line's outages, from one back to the first that was heard of before a moment: none before that began after it.
 /// (`UNION`: of a store that is damaged, one might lead to itself.)
-pub(super) const OUTAGES: &str = "WITH RECURSIVE outage (id, previous, opened_at, closed_at, heard_at) AS ( \
+const OUTAGES: &str = "WITH RECURSIVE outage (id, previous, opened_at, closed_at, heard_at) AS ( \
         SELECT id, previous, opened_at, closed_at, coalesce(heard_at, opened_at) FROM incident WHERE id = ?1 \
         UNION SELECT incident.id, incident.previous, incident.opened_at, incident.closed_at, \
             coalesce(incident.heard_at, incident.opened_at) \

@@ -6,10 +6,9 @@ use jiff::Timestamp;
 use linedown_sinks::{Again, Incident, Reason};
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
-use super::flapping::OUTAGES;
 use super::row;
 use crate::clock::from_millis;
-use crate::incident::{Change, Line, Open, Over};
+use crate::incident::{Change, Line, Open};
 use crate::source::Event;
 
 /// Under what an event's line stands: what is no outage of it has a line of its own. No source's name has a `#`.
@@ -33,8 +32,8 @@ pub(super) struct Known {
 
 pub(super) fn known(connection: &Connection, event: &Event) -> rusqlite::Result<Known> {
     let query = "SELECT line.incident, incident.opened_at, incident.reason, down_at, up_at, line.heard_at, \
-                 last_incident, last_event, newest_stamp, incident.closed_at \
-                 FROM line LEFT JOIN incident ON incident.id = coalesce(line.incident, last_incident) \
+                 last_incident, last_event, newest_stamp \
+                 FROM line LEFT JOIN incident ON incident.id = line.incident \
                  WHERE line.source = ? AND line.instance = ?";
     let read = |row: &Row<'_>| {
         let time = |column| Ok::<_, rusqlite::Error>(row.get::<_, Option<i64>>(column)?.map(from_millis));
@@ -45,8 +44,7 @@ pub(super) fn known(connection: &Connection, event: &Event) -> rusqlite::Result<
             }
             None => None,
         };
-        let (down_at, up_at, heard_at, over_at) = (time(3)?, time(4)?, time(5)?, time(9)?);
-        let line = Line { open, down_at, up_at, heard_at, over_at, next: None };
+        let line = Line { open, down_at: time(3)?, up_at: time(4)?, heard_at: time(5)?, last: None };
         Ok(Known {
             is_new: false,
             line,
@@ -58,17 +56,17 @@ pub(super) fn known(connection: &Connection, event: &Event) -> rusqlite::Result<
     let mut statement = connection.prepare_cached(query)?;
     let known = statement.query_row([&*key(&event.source, event.reason), &event.instance], read).optional()?;
     let mut known = known.unwrap_or_else(|| Known { is_new: true, ..Known::default() });
-    if let Some((last, ended)) = known.last_incident.zip(known.line.belated(event)) {
-        known.line.next = first_ended(connection, last, ended)?;
+    if let Some(last) = known.last_incident.filter(|_| known.line.is_belated(event)) {
+        known.line.last = over(connection, last)?;
     }
     Ok(known)
 }
 
-/// Of a line's outages, up to the last of them, the first that ended at a moment or later.
-fn first_ended(connection: &Connection, last: i64, ended: Timestamp) -> rusqlite::Result<Option<Over>> {
-    let query = format!("{OUTAGES} SELECT id, opened_at FROM outage WHERE closed_at >= ?2 ORDER BY opened_at LIMIT 1");
-    let read = |row: &Row<'_>| Ok(Over { incident: row.get(0)?, opened_at: from_millis(row.get(1)?) });
-    connection.prepare_cached(&query)?.query_row([last, ended.as_millisecond()], read).optional()
+/// Since when and until when an outage was.
+fn over(connection: &Connection, incident: i64) -> rusqlite::Result<Option<(Timestamp, Timestamp)>> {
+    let query = "SELECT opened_at, closed_at FROM incident WHERE id = ? AND closed_at IS NOT NULL";
+    let read = |row: &Row<'_>| Ok((from_millis(row.get(0)?), from_millis(row.get(1)?)));
+    connection.prepare_cached(query)?.query_row([incident], read).optional()
 }
 
 /// The outage that an incident's line is in now, if a person was told of that or is told now: who is not, does not hear of
@@ -100,13 +98,9 @@ pub(super) fn remember(
 ) -> rusqlite::Result<()> {
     let Known { line, last_incident, newest_stamp, .. } = known;
     let open = match change {
-        Change::Opened { .. } => incident.map(|incident| incident.id),
+        Change::Opened => incident.map(|incident| incident.id),
         Change::Closed { .. } | Change::Missed { .. } => None,
         Change::Worsened | Change::Repeated | Change::Nothing => line.open.as_ref().map(|open| open.incident),
-    };
-    let last_incident = match change {
-        Change::Missed { .. } if line.next.is_some() => *last_incident,
-        _ => incident.map(|incident| incident.id).max(*last_incident),
     };
     let (down_at, up_at) = line.clocks_after(event);
     let heard_at = if event.asked_at.is_none() { Some(event.received_at) } else { line.heard_at };
@@ -125,7 +119,7 @@ pub(super) fn remember(
         open,
         millis(down_at),
         millis(up_at),
-        last_incident,
+        incident.map(|incident| incident.id).max(*last_incident),
         id,
         millis(heard_at),
         event.stamp.max(*newest_stamp),

@@ -30,7 +30,7 @@ pub(super) fn owe(
     basis: &Basis<'_>,
 ) -> rusqlite::Result<Vec<(Timestamp, String)>> {
     let Basis { routing, now, .. } = *basis;
-    let is_new = matches!(change, Change::Opened { .. } | Change::Missed { .. });
+    let is_new = matches!(change, Change::Opened | Change::Missed { .. });
     let planned = match change {
         // A line with its first outage does not flap.
         _ if last.is_none() => owed.into_iter().map(Planned::Owed).collect(),

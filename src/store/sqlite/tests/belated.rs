@@ -7,17 +7,6 @@ use crate::rule::Rule;
 
 use EventKind::Disconnected;
 
-impl Life {
-    /// A report of an outage that was held up: when it happened, and when it comes. What it changes, of which incident,
-    /// and how much that makes owed.
-    async fn late(&self, at: i64, second: i64) -> (&'static str, Option<i64>, usize) {
-        let event = Self::event("A", Disconnected, Reason::Other, at);
-        let event = Event { received_at: from_millis(second * 1000), ..event };
-        let accepted = self.store.accept(event, "{}".into(), Arc::clone(&self.routing)).await.unwrap();
-        (accepted.change, accepted.incident, accepted.owed)
-    }
-}
-
 #[tokio::test]
 async fn a_report_of_the_outage_that_is_over_belongs_to_it() {
     let life = Life::with(&["slack"]);
@@ -29,50 +18,6 @@ async fn a_report_of_the_outage_that_is_over_belongs_to_it() {
     assert_eq!((late.change, late.incident, late.owed), ("repeated", Some(1), 0));
     assert_eq!(life.store.incident(1).await.unwrap().unwrap().events.len(), 3);
     assert_eq!(life.down(50).await.change, "opened");
-}
-
-/// In order, it would have been one outage, or one that is told besides.
-#[tokio::test]
-async fn a_report_from_before_an_outage_belongs_to_it_if_no_connect_lies_between() {
-    let life = Life::with(&["slack"]);
-    for second in [100, 300, 500] {
-        life.down(second).await;
-        life.up(second + 50).await;
-    }
-    life.deliver_all("slack", 600).await;
-    assert_eq!(life.late(80, 600).await, ("repeated", Some(1), 0));
-    assert_eq!(life.late(110, 601).await, ("repeated", Some(1), 0));
-    assert_eq!(life.late(200, 602).await, ("repeated", Some(2), 0));
-    assert_eq!(life.late(320, 603).await, ("repeated", Some(2), 0));
-    life.down(700).await;
-    assert_eq!(life.at_no_time(EventKind::Connected, 0, 750).await, "closed");
-    assert_eq!(life.late(400, 751).await, ("repeated", Some(3), 0));
-    life.up(800).await;
-    assert_eq!(life.late(760, 801).await, ("missed", Some(5), 1));
-    let outages = life.store.incidents(false, 10).await.unwrap();
-    assert_eq!(outages.len(), 5);
-}
-
-#[tokio::test]
-async fn a_missed_outage_takes_its_place_before_the_next() {
-    let life = Life::with(&["slack"]);
-    life.down(10).await;
-    life.up(20).await;
-    life.up(60).await;
-    life.down(100).await;
-    // When it was back the gateway does not say.
-    assert_eq!(life.at_no_time(EventKind::Connected, 0, 150).await, "closed");
-    assert_eq!(life.late(40, 151).await, ("missed", Some(3), 1));
-    assert_eq!(life.late(120, 152).await, ("opened", Some(4), 1), "in doubt it is down");
-    life.up(200).await;
-    for (at, incident) in [(15, 1), (30, 3), (50, 3), (70, 2), (121, 2), (160, 4)] {
-        assert_eq!(life.late(at, 201).await, ("repeated", Some(incident), 0), "{at}");
-    }
-    let mut outages = life.store.incidents(false, 10).await.unwrap();
-    outages.sort_by_key(|outage| outage.opened_at);
-    let seconds =
-        |outage: &crate::store::view::Incident| (outage.opened_at.as_second(), outage.closed_at.unwrap().as_second());
-    assert_eq!(outages.iter().map(seconds).collect::<Vec<_>>(), [(10, 20), (40, 60), (100, 150), (150, 200)]);
 }
 
 /// What the messages of a lease say of the line: their incident, and which goes on.

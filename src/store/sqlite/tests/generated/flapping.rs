@@ -4,7 +4,7 @@ use proptest::prelude::*;
 use proptest::test_runner::TestCaseError;
 
 use super::World;
-use super::invariants::{a_rule_names, jumps, outages_are_apart, person, rows};
+use super::invariants::{a_rule_names, jumps, person, rows};
 use crate::store::view::Delivery;
 
 /// What is withdrawn with these words is told in a tally.
@@ -36,7 +36,6 @@ pub(super) async fn who_is_down_is_known(world: &World<'_>) -> Result<(), TestCa
 
 /// What must be true when the story has ended.
 pub(super) async fn hold(world: &World<'_>) -> Result<(), TestCaseError> {
-    outages_are_apart(world)?;
     let rows = rows(world).await;
     for told in &world.told {
         a_rule_names(world, told)?;

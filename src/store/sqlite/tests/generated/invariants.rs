@@ -70,7 +70,6 @@ pub(super) async fn who_knows_hears_who_took_it(world: &World<'_>) -> Result<(),
 
 /// What must be true when the story has ended.
 pub(super) async fn hold(world: &World<'_>) -> Result<(), TestCaseError> {
-    outages_are_apart(world)?;
     let rows = rows(world).await;
     for row in &rows {
         prop_assert!(row.state != "pending", "not settled: {:?}", row);
@@ -92,22 +91,6 @@ pub(super) async fn hold(world: &World<'_>) -> Result<(), TestCaseError> {
         for person in people {
             the_end(world, past, &person, &rows, &told)?;
         }
-    }
-    Ok(())
-}
-
-/// A line is down once at a time, whatever comes late. (By a clock that was set back it may look otherwise.)
-pub(super) fn outages_are_apart(world: &World<'_>) -> Result<(), TestCaseError> {
-    if jumps(world) {
-        return Ok(());
-    }
-    let mut lines: BTreeMap<&str, Vec<(i64, i64)>> = BTreeMap::new();
-    for past in world.past.values() {
-        lines.entry(&past.line).or_default().push((past.opened_at, past.closed_at.unwrap_or(i64::MAX)));
-    }
-    for (line, mut outages) in lines {
-        outages.sort_unstable();
-        prop_assert!(outages.windows(2).all(|pair| pair[0].1 <= pair[1].0), "{} {:?}", line, outages);
     }
     Ok(())
 }
