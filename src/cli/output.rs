@@ -35,6 +35,13 @@ const MAY_BE_CUT: [&str; 17] = [
 /// What is cut only where that is not enough: of a state, what it waits for.
 const CUT_LAST: &str = "state";
 
+/// Moments, which lose their seconds where a table is wider than the terminal.
+const MOMENTS: [&str; 7] = ["at", "down since", "from", "owed at", "received", "settled at", "until"];
+
+/// What is left out, one after the other, where that is not enough: whoever needs it makes the terminal wider, or asks
+/// for one incident. An identifier is left out only where each line has a name.
+const LEFT_OUT: [&str; 4] = ["settled at", "instance", "detail", "tries"];
+
 /// How much is left of a cell that is cut, in columns of the terminal. No state is longer, without what it waits for.
 const NARROWEST: u16 = 9;
 
@@ -167,6 +174,26 @@ fn arranged(
     columns: Option<usize>,
     paint: impl Fn(Look, &str) -> String,
 ) -> String {
+    let mut rows: Vec<Row> = rows.collect();
+    let mut table = built(heads, &rows);
+    if let Some(columns) = columns.filter(|columns| total(&table.column_max_content_widths(), 2) > *columns) {
+        for row in &mut rows {
+            let moments = row.cells.iter_mut().zip(heads).filter(|(_, head)| MOMENTS.contains(head));
+            moments.for_each(|(cell, _)| without_seconds(cell));
+        }
+        table = built(heads, &rows);
+        fit(&mut table, heads, columns);
+    }
+    let looks = std::iter::once(Look::Bold).chain(rows.iter().map(|row| row.look));
+    let mut text = String::new();
+    for (line, look) in table.lines().zip(looks) {
+        text += &paint(look, line.trim_end());
+        text.push('\n');
+    }
+    text
+}
+
+fn built(heads: &[&str], rows: &[Row]) -> Table {
     // A row is a line.
     let line = |cells: Vec<String>| {
         let mut row = TableRow::from(cells);
@@ -176,28 +203,23 @@ fn arranged(
     let mut table = Table::new();
     table.load_style(TableStyle::new()).set_content_arrangement(ContentArrangement::Disabled);
     table.set_header(line(heads.iter().map(|head| head.to_uppercase()).collect()));
-    let mut looks = vec![Look::Bold];
     for row in rows {
-        looks.push(row.look);
         table.add_row(line(row.cells.iter().map(|cell| cut(&printable(cell))).collect()));
     }
-    if let Some(columns) = columns {
-        fit(&mut table, heads, columns);
+    table
+}
+
+/// Of a [`moment`] the day, the minute and the zone.
+fn without_seconds(cell: &mut String) {
+    let (minute, zone) = ("2026-11-23 08:58".len(), "2026-11-23 08:58:26".len());
+    if cell.is_ascii() && cell.len() > zone {
+        cell.replace_range(minute..zone, "");
     }
-    let mut text = String::new();
-    for (line, look) in table.lines().zip(looks) {
-        text += &paint(look, line.trim_end());
-        text.push('\n');
-    }
-    text
 }
 
 /// Makes a table as narrow as the terminal: without the columns that say nothing, and with less of what may be cut.
 fn fit(table: &mut Table, heads: &[&str], columns: usize) {
     let widths = table.column_max_content_widths();
-    if total(&widths, 2) <= columns {
-        return;
-    }
     let least = narrowest(table, heads, columns);
     // Words are cut as well: with few columns, whole ones would leave half of them blank.
     table.set_content_arrangement(ContentArrangement::Dynamic).set_delimiter('\n');
@@ -214,7 +236,8 @@ fn fit(table: &mut Table, heads: &[&str], columns: usize) {
 
 /// How narrow each column may become; 0 if it says nothing.
 fn narrowest(table: &Table, heads: &[&str], columns: usize) -> Vec<u16> {
-    let is_empty = |column| table.column_cells_iter(column).flatten().all(|cell| cell.content().is_empty());
+    let blank = |column| table.column_cells_iter(column).flatten().filter(|cell| cell.content().is_empty()).count();
+    let is_empty = |column| blank(column) == table.row_count();
     let widths = table.column_max_content_widths().into_iter().zip(heads).enumerate();
     let least = widths.map(|(column, (width, head))| match *head {
         _ if is_empty(column) => 0,
@@ -224,6 +247,12 @@ fn narrowest(table: &Table, heads: &[&str], columns: usize) -> Vec<u16> {
     let mut least: Vec<u16> = least.collect();
     if let Some(state) = heads.iter().position(|head| *head == CUT_LAST).filter(|_| total(&least, 1) > columns) {
         least[state] = least[state].min(NARROWEST);
+    }
+    let has_names = heads.iter().position(|head| *head == "line").is_some_and(|line| blank(line) == 0);
+    for left_out in LEFT_OUT.iter().filter(|head| **head != "instance" || has_names) {
+        if let Some(column) = heads.iter().position(|head| head == left_out).filter(|_| total(&least, 1) > columns) {
+            least[column] = 0;
+        }
     }
     least
 }
@@ -308,14 +337,14 @@ mod tests {
             assert_eq!(lines.len(), 3, "a row is a line: {lines:?}");
             assert!(lines.iter().all(|line| width(line) <= columns), "{columns}: {lines:?}");
             assert!(lines[1].starts_with("7     Loja") && lines[2].starts_with("12345 美容"), "{lines:?}");
-            assert!(lines[1..].iter().all(|line| line.contains("2026-11-23 08:58:26 UTC 1")), "{lines:?}");
+            assert!(lines[1..].iter().all(|line| line.contains("2026-11-23 08:58 UTC 1")), "{lines:?}");
             assert!(lines[1].contains("AAAA…") && lines[2].contains(" B "), "{lines:?}");
         }
         assert_eq!(
             outages(Some(70))[1..],
             [
-                "7     Loja Centro       AAAAAAAAAAAAAAA… 2026-11-23 08:58:26 UTC 1",
-                "12345 美容室 Zürich Al… B                2026-11-23 08:58:26 UTC 1"
+                "7     Loja Centro        AAAAAAAAAAAAAAAAA… 2026-11-23 08:58 UTC 1",
+                "12345 美容室 Zürich Alt… B                  2026-11-23 08:58 UTC 1"
             ]
         );
     }
@@ -334,6 +363,27 @@ mod tests {
     }
 
     #[test]
+    fn lists_fit_a_terminal_of_eighty_columns() {
+        let at = "2026-11-23 08:58:26 UTC";
+        let shown = |heads: &[&str], cells: &[&str]| {
+            let row = Row::from(cells.iter().map(|cell| (*cell).to_owned()).collect::<Vec<_>>());
+            let text = arranged(heads, std::iter::once(row), Some(80), |_, text| text.to_owned());
+            assert!(text.lines().all(|line| line.chars().count() <= 80), "{text}");
+            text
+        };
+        let heads =
+            ["id", "line", "instance", "reason", "down since", "down for", "taken by", "told", "pending", "dead"];
+        let id = "39ECB202B157D11E37905AE607963117";
+        let row = ["7", "Loja Centro", id, "device-disconnected", at, "4m 12s, over", "", "1", "0", "0"];
+        assert!(shown(&heads, &row).ends_with("2026-11-23 08:58 UTC 4m 12s, over 1    0       0\n"));
+        let heads = ["id", "state", "kind", "line", "incident", "to", "owed at", "settled at", "tries", "detail"];
+        let row =
+            ["12", "delivered", "reminder", "Loja Centro", "7", "email ops@acme.example", at, at, "1", "2.0.0 Ok"];
+        let text = shown(&heads, &row);
+        assert!(text.contains(" TO ") && text.contains(" OWED AT ") && !text.contains("SETTLED AT"), "{text}");
+    }
+
+    #[test]
     fn what_fits_is_left_as_it_is() {
         assert_eq!(outages(Some(400)), outages(None));
         assert!(outages(None)[1].contains(&"A".repeat(128)), "and whoever reads from a pipe gets all");
@@ -342,7 +392,7 @@ mod tests {
     #[test]
     fn where_nothing_more_can_be_cut_numbers_and_times_still_stand() {
         let lines = outages(Some(20));
-        assert!(lines[2].starts_with("12345 美容") && lines[2].ends_with("2026-11-23 08:58:26 UTC 1"), "{lines:?}");
+        assert!(lines[2].starts_with("12345 美容") && lines[2].ends_with("2026-11-23 08:58 UTC 1"), "{lines:?}");
     }
 
     #[test]
