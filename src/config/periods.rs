@@ -43,19 +43,19 @@ impl Lasting {
 
     /// What is to be said of a period that stands there.
     pub(super) fn problem(&self, path: Path, period: Period) -> Option<Problem> {
-        let mut problem = if !self.bounds.contains(&period) {
-            Problem::error(path, format!("{period} is out of bounds"))
+        let (mut problem, shortest) = if !self.bounds.contains(&period) {
+            (Problem::error(path, format!("{period} is out of bounds")), *self.bounds.start())
         } else if period < self.usual && !period.0.is_zero() {
-            Problem::warning(path, format!("{period} is short for this"))
+            (Problem::warning(path, format!("{period} is short for this")), self.usual)
         } else {
             return None;
         };
-        let (shortest, longest) = (self.usual, *self.bounds.end());
+        let longest = *self.bounds.end();
         problem.expected = Some(match longest {
             longest if longest == Period::LONGEST => format!("at least {shortest}"),
             _ => format!("{shortest} to {longest}"),
         });
-        let is_good = |text: &String| text.parse().is_ok_and(|meant| (shortest..=longest).contains(&meant));
+        let is_good = |text: &String| text.parse().is_ok_and(|meant| (self.usual..=longest).contains(&meant));
         problem.hint = in_minutes(period).filter(is_good).map(|meant| format!("did you mean `{meant}`?"));
         Some(problem)
     }
