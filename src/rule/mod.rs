@@ -243,20 +243,31 @@ impl Routing {
         fallback.into_iter().chain(others).find(|sink| !tried.contains(sink))
     }
 
-    /// Of a message to what is no address: whom it goes to by what the config says of its line now. None if it can be sent.
-    pub fn found_since(&self, sink: &str, recipient: &str, incident: &Incident) -> Option<Vec<String>> {
+    /// Of a message to what is no address: whom it is for by what the config says of its line now. None if it can be sent.
+    pub fn found_since(&self, sink: &str, recipient: &str, incident: &Incident) -> Option<Found> {
         let settings = &self.sinks.get(sink)?.settings;
         if settings.reaches(recipient) {
             return None;
         }
         let instance = self.instance(&incident.source, &incident.instance.id, incident.instance.phone.clone());
-        let recipients = settings.recipients(&Incident { instance, ..incident.clone() });
-        Some(recipients.into_iter().filter(|recipient| settings.reaches(recipient)).collect())
+        let mut recipients = settings.recipients(&Incident { instance, ..incident.clone() });
+        let is_named_still = recipients.iter().any(|named| named == recipient);
+        recipients.retain(|recipient| settings.reaches(recipient));
+        Some(Found { recipients, is_named_still })
     }
 
     fn recipients(&self, sink: &str, incident: &Incident) -> Vec<String> {
         self.sinks.get(sink).map(|target| target.settings.recipients(incident)).unwrap_or_default()
     }
+}
+
+/// Whom something is for by now that was for what is no address.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Found {
+    /// Those who can be written to.
+    pub recipients: Vec<String>,
+    /// Whether the config names what is no address as it did: then it stands for somebody who cannot be written to yet.
+    pub is_named_still: bool,
 }
 
 /// The state of an incident as somebody knows it, or as it is.

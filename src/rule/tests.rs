@@ -4,12 +4,16 @@ use proptest::prelude::*;
 use super::*;
 use crate::clock::from_millis;
 
-/// A sink that has these recipients.
+/// A sink that has these recipients; what begins with "no " is no address.
 pub(crate) struct Toy(pub(crate) Vec<&'static str>);
 
 impl Settings for Toy {
     fn recipients(&self, _incident: &Incident) -> Vec<String> {
         self.0.iter().map(|name| (*name).to_owned()).collect()
+    }
+
+    fn reaches(&self, recipient: &str) -> bool {
+        !recipient.starts_with("no ")
     }
 
     fn preview(&self, _notification: &Notification) -> String {

@@ -368,12 +368,15 @@ pub enum Refused {
          address there, reload, and try again"
     )]
     Nobody(String),
+    /// It is for what is no address, and whoever it is for by now needs it no more: it is withdrawn, and why.
+    #[error("it is withdrawn now: {0}")]
+    Told(&'static str),
 }
 
 impl Refused {
-    /// Whether it is a dead letter still: of those, somebody who asks for all wants to hear.
-    pub fn leaves_it_dead(&self) -> bool {
-        matches!(self, Self::Taken(_) | Self::Gone(_) | Self::Nobody(_))
+    /// Whether somebody who asks for all dead letters wants to hear of it: it is one still, or was one until now.
+    pub fn concerns_the_dead(&self) -> bool {
+        matches!(self, Self::InFlight | Self::Taken(_) | Self::Gone(_) | Self::Nobody(_) | Self::Told(_))
     }
 }
 

@@ -88,7 +88,7 @@ pub(super) static OLDEST: LazyLock<String> = LazyLock::new(|| {
 pub(super) fn columns() -> String {
     format!(
         "SELECT {}, notification.id, kind, recipient, rule, attempts, detail, owed_at, lost, grouping, class, batch, \
-         wants_resolved, {KNOWS}, since, {PROMISED}, held_by FROM notification JOIN incident ON incident.id = notification.incident",
+         wants_resolved, {KNOWS}, since, {PROMISED}, coalesce(held_by, held_before) FROM notification JOIN incident ON incident.id = notification.incident",
         row::INCIDENT
     )
 }

@@ -109,8 +109,8 @@ impl Lessor<'_> {
         let group = candidate.group(sink);
         let until = group.open_until(connection, self.interval(notification), self.now)?;
         let Some(until) = until.map(Timestamp::as_millisecond) else { return Ok(0) };
-        let update = "UPDATE notification SET due_at = ?6, owed_at = ?6, held_by = NULL WHERE id IN (SELECT id FROM notification \
-                      WHERE sink = ?1 AND recipient = ?2 AND grouping = ?3 AND class = ?4 AND due_at <= ?5 \
+        let update = "UPDATE notification SET due_at = ?6, owed_at = ?6, held_by = NULL, \
+                      held_before = coalesce(held_by, held_before) WHERE id IN (SELECT id FROM notification WHERE sink = ?1 AND recipient = ?2 AND grouping = ?3 AND class = ?4 AND due_at <= ?5 \
                       AND state = 'pending' AND leased = 0 AND attempts = 0 LIMIT ?7)";
         let Group { recipient, grouping, class, .. } = group;
         let now = self.now.as_millisecond();
@@ -240,15 +240,16 @@ impl Lessor<'_> {
         Ok(left)
     }
 
-    /// Notes that an attempt is under way, in what message, what it will tell, and what held it back until then.
+    /// Notes that an attempt is under way, in what message, what it will tell, and what held it back before. (Until then it may have
+    /// waited for other things besides: its group, or its sink.)
     fn begin(&self, connection: &Connection, part: &Candidate, batch: Option<i64>) -> rusqlite::Result<()> {
         let Notification { id, attempt, incident, .. } = &part.notification;
-        let update = "UPDATE notification SET leased = 1, attempts = ?2, held_by = NULL, batch = ?3, told_reason = ?4, \
-                      told_closed = ?5 WHERE id = ?1";
+        let update = "UPDATE notification SET leased = 1, attempts = ?2, held_by = NULL, held_before = NULL, batch = ?3, \
+                      told_reason = ?4, told_closed = ?5 WHERE id = ?1";
         let values = params![id, attempt, batch, incident.reason.as_str(), incident.closed_at.is_some()];
         connection.prepare_cached(update)?.execute(values)?;
         let held_by = part.held_by.as_deref().filter(|by| is_held_back(by));
-        let late = held_by.map(|by| format!("{by} held it until then"));
+        let late = held_by.map(|by| format!("{by} held it back before"));
         let insert = "INSERT INTO attempt (notification, number, started_at, detail) VALUES (?, ?, ?, ?)";
         connection.prepare_cached(insert)?.execute(params![id, attempt, self.now.as_millisecond(), late])?;
         Ok(())

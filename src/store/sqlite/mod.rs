@@ -247,7 +247,7 @@ impl Store for Sqlite {
             }
         }
         if !are_named {
-            retried.refused.retain(|_, why| why.leaves_it_dead());
+            retried.refused.retain(|_, why| why.concerns_the_dead());
         }
         Ok(retried)
     }

@@ -15,16 +15,17 @@ use super::{beside, damage, row, silence, takeover};
 use crate::clock;
 
 /// The format of the tables, in `PRAGMA user_version`.
-const FORMAT: i64 = 4;
+const FORMAT: i64 = 5;
 
 /// From each former format to the next.
-const STEPS: [(i64, &str); 3] = [
+const STEPS: [(i64, &str); 4] = [
     (1, include_str!("../format_2.sql")),
     (
         2,
         concat!(include_str!("../format_3.sql"), include_str!("../lines.sql"), include_str!("../format_3_indexes.sql")),
     ),
     (3, include_str!("../format_4.sql")),
+    (4, include_str!("../format_5.sql")),
 ];
 
 /// How many prepared statements are kept: more than there are.

@@ -6,7 +6,7 @@ use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::super::{Refused, Retried};
 use super::candidate::SENT_AGAIN;
-use super::{AT_ONCE, row, settle};
+use super::{AT_ONCE, notification, row, settle};
 use crate::clock::from_millis;
 use crate::rule::Routing;
 use crate::rule::timing::is_held_back;
@@ -41,12 +41,15 @@ pub(super) fn retry(
             continue;
         };
         let found = wanted.found(connection, routing)?;
-        if let Some(why) = wanted.refused(found.as_deref(), routing, now) {
+        if let Some(why) = wanted.refused(found.as_ref(), routing, now) {
+            if let Refused::Told(why) = why {
+                withdrawn += wanted.withdraw(connection, why, now, routing, &mut retried)?;
+            }
             retried.refused.insert(*id, why);
             continue;
         }
         if let Some(found) = found {
-            retried.notifications.extend(address(connection, &wanted, &found, now)?);
+            retried.notifications.extend(address(connection, &wanted, &found.recipients, now)?);
         }
         withdrawn += again(connection, *id, now, routing, &mut retried)?;
     }
@@ -95,23 +98,47 @@ impl Wanted {
         })
     }
 
-    /// If it is for what is no address: who has one by now, and is not told by a message of their own.
-    fn found(&self, connection: &Connection, routing: &Routing) -> rusqlite::Result<Option<Vec<String>>> {
+    /// If it is for what is no address: whom it is for by now, but for those who were told by a message of their own, or
+    /// wait for one.
+    fn found(&self, connection: &Connection, routing: &Routing) -> rusqlite::Result<Option<Untold>> {
         let Self { incident, sink, recipient, .. } = self;
-        let Some(recipients) = routing.found_since(sink, recipient, incident) else { return Ok(None) };
-        let query = "SELECT EXISTS (SELECT 1 FROM notification WHERE incident = ? AND sink = ? AND recipient = ?)";
+        let Some(found) = routing.found_since(sink, recipient, incident) else { return Ok(None) };
+        let query = "SELECT EXISTS (SELECT 1 FROM notification WHERE incident = ? AND sink = ? AND recipient = ? \
+                     AND (state = 'delivered' OR state = 'pending'))";
         let mut is_told = connection.prepare_cached(query)?;
-        let mut found = Vec::with_capacity(recipients.len());
-        for recipient in recipients {
+        let others_are_told = !found.recipients.is_empty() && !found.is_named_still;
+        let mut recipients = Vec::with_capacity(found.recipients.len());
+        for recipient in found.recipients {
             if !is_told.query_row(params![incident.id, sink, recipient], |row| row.get(0))? {
-                found.push(recipient);
+                recipients.push(recipient);
             }
         }
-        Ok(Some(found))
+        Ok(Some(Untold { recipients, others_are_told }))
     }
 
-    /// Why it is not sent again, if it is not; `found` is whom it goes to instead of what is no address.
-    fn refused(&self, found: Option<&[String]>, routing: &Routing, now: Timestamp) -> Option<Refused> {
+    /// It, and what its incident owes to what is no address besides, need not be sent to anybody any more; nor need it be
+    /// told that it was lost. Answers how many are withdrawn.
+    fn withdraw(
+        &self,
+        connection: &Connection,
+        why: &str,
+        now: Timestamp,
+        routing: &Routing,
+        retried: &mut Retried,
+    ) -> rusqlite::Result<usize> {
+        let query = "SELECT id FROM notification WHERE id = ?1 OR (incident = ?2 AND sink = ?3 AND recipient = ?4 \
+                     AND state = 'pending' AND leased = 0)";
+        let mut statement = connection.prepare_cached(query)?;
+        let values = params![self.id, self.incident.id, self.sink, self.recipient];
+        let ids: Vec<i64> = statement.query_map(values, |row| row.get(0))?.collect::<rusqlite::Result<_>>()?;
+        for id in &ids {
+            notification::withdraw(connection, *id, why, now)?;
+        }
+        Ok(ids.len() + withdraw_notices(connection, self.id, why, now, routing, retried)?)
+    }
+
+    /// Why it is not sent again, if it is not; `found` is whom it is for instead of what is no address.
+    fn refused(&self, found: Option<&Untold>, routing: &Routing, now: Timestamp) -> Option<Refused> {
         let Self { incident, sink, kind, .. } = self;
         let taken = incident.acknowledged.as_ref().filter(|_| incident.closed_at.is_none());
         let held_by = self.held_by.as_ref().filter(|by| self.due_at > now && is_held_back(by));
@@ -124,14 +151,28 @@ impl Wanted {
             }
             (_, _, Some(by)) => Some(Refused::HeldBack(by.clone())),
             _ if !routing.sinks.contains_key(sink) => Some(Refused::Gone(sink.clone())),
-            _ if found.is_some_and(<[_]>::is_empty) => Some(Refused::Nobody(sink.clone())),
-            _ => None,
+            _ => match found? {
+                Untold { recipients, .. } if !recipients.is_empty() => None,
+                Untold { others_are_told: true, .. } => Some(Refused::Told(HAVE_THEIR_OWN)),
+                Untold { .. } => Some(Refused::Nobody(sink.clone())),
+            },
         }
     }
 }
 
-/// What is for no address goes to whom it is for by now, and so does what its incident owes there besides: whoever is the
-/// first gets what is there, the others the same message. Answers the numbers of what is new.
+/// Whom something goes to that was for what is no address.
+struct Untold {
+    recipients: Vec<String>,
+    /// If these are none: whether it is for nobody but those who are told.
+    others_are_told: bool,
+}
+
+/// Why something need not be sent to whom it is for by now.
+const HAVE_THEIR_OWN: &str = "whoever it is for by now has a message of their own";
+
+/// What is for no address goes to whom it is for by now, and so does what waits of its incident besides: whoever is the
+/// first gets what is there, the others the same message, which counts as tried if it was, so that nothing holds it back
+/// again. What else was given up is not sent with it. Answers the numbers of what is new.
 fn address(
     connection: &Connection,
     wanted: &Wanted,
@@ -141,11 +182,12 @@ fn address(
     let Some((first, others)) = recipients.split_first() else { return Ok(Vec::new()) };
     // Nobody got the message that it was part of, and the other lines may have other addresses.
     let update = "UPDATE notification SET recipient = ?1, batch = NULL WHERE incident = ?2 AND sink = ?3 \
-                  AND recipient = ?4 AND leased = 0 AND (state = 'dead' OR state = 'pending')";
-    connection.prepare_cached(update)?.execute(params![first, wanted.incident.id, wanted.sink, wanted.recipient])?;
+                  AND recipient = ?4 AND leased = 0 AND (id = ?5 OR state = 'pending')";
+    let values = params![first, wanted.incident.id, wanted.sink, wanted.recipient, wanted.id];
+    connection.prepare_cached(update)?.execute(values)?;
     let copy = "INSERT INTO notification (incident, rule, sink, recipient, kind, wants_resolved, lost, created_at, owed_at, \
-                due_at, grouping, class, since) SELECT incident, rule, sink, ?1, kind, wants_resolved, lost, ?2, ?2, ?2, \
-                grouping, class, since FROM notification WHERE id = ?3";
+                due_at, grouping, class, since, attempts) SELECT incident, rule, sink, ?1, kind, wants_resolved, lost, ?2, ?2, ?2, \
+                grouping, class, since, attempts FROM notification WHERE id = ?3";
     let mut copy = connection.prepare_cached(copy)?;
     others.iter().map(|other| copy.insert(params![other, now.as_millisecond(), wanted.id])).collect()
 }
@@ -177,14 +219,27 @@ fn again(
     }
     let mut withdrawn = 0;
     for part in &message {
-        for notice in notices(connection, *part)? {
-            withdrawn += 1;
-            retried.sinks.append(&mut settle::withdraw(connection, notice, SENT_AGAIN, now, routing)?);
-            retried.notifications.remove(&notice);
-        }
+        withdrawn += withdraw_notices(connection, *part, SENT_AGAIN, now, routing, retried)?;
     }
     retried.notifications.extend(message);
     Ok(withdrawn)
+}
+
+/// It need not be told any more that one was lost. Answers how many were to tell that.
+fn withdraw_notices(
+    connection: &Connection,
+    lost: i64,
+    why: &str,
+    now: Timestamp,
+    routing: &Routing,
+    retried: &mut Retried,
+) -> rusqlite::Result<usize> {
+    let notices = notices(connection, lost)?;
+    for notice in &notices {
+        retried.sinks.append(&mut settle::withdraw(connection, *notice, why, now, routing)?);
+        retried.notifications.remove(notice);
+    }
+    Ok(notices.len())
 }
 
 /// What tells that one was lost, or that this could not be told, and so on, and has arrived nowhere yet.

@@ -8,6 +8,7 @@ use linedown_sinks::{Incident, Kind};
 use rusqlite::{Connection, params};
 
 use super::super::{Outcome, Settled, Settlement};
+use super::candidate::need_not_be_told;
 use super::notification::CHAIN;
 use super::{AT_ONCE, notification, people, row};
 use crate::rule::{Owed, Routing};
@@ -48,10 +49,7 @@ fn settle_one(
             finish(connection, id, "delivered", &detail, at)?;
             after_delivery(connection, id, at, routing)
         }
-        Outcome::Dead { .. } => {
-            finish(connection, id, "dead", &detail, at)?;
-            after_death(connection, id, at, routing)
-        }
+        Outcome::Dead { .. } => lose(connection, id, &detail, at, routing),
     }
 }
 
@@ -80,6 +78,18 @@ pub(super) fn withdraw(
 ) -> rusqlite::Result<BTreeSet<String>> {
     notification::withdraw(connection, id, why, now)?;
     Ok(after_delivery(connection, id, now, routing)?.sinks)
+}
+
+/// It is given up. What was to tell of a loss that need not be told any more is no loss itself: it is withdrawn.
+fn lose(connection: &Connection, id: i64, why: &str, now: Timestamp, routing: &Routing) -> rusqlite::Result<Settled> {
+    let lost = "SELECT lost FROM notification WHERE id = ?";
+    let lost = connection.prepare_cached(lost)?.query_row([id], |row| row.get(0))?;
+    if let Some(moot) = need_not_be_told(connection, lost)? {
+        finish(connection, id, "withdrawn", moot, now)?;
+        return after_delivery(connection, id, now, routing);
+    }
+    finish(connection, id, "dead", why, now)?;
+    after_death(connection, id, now, routing)
 }
 
 /// Somebody else is owed the news that this one was given up. Who was to hear it is not given up with it: they are
@@ -185,8 +195,7 @@ pub(super) fn give_up(
         .collect::<rusqlite::Result<_>>()?;
     let mut settled = Settled::default();
     for id in ids {
-        finish(connection, id, "dead", why, now)?;
-        settled.add(after_death(connection, id, now, routing)?);
+        settled.add(lose(connection, id, why, now, routing)?);
     }
     Ok(settled)
 }

@@ -10,10 +10,11 @@ use crate::rule::flapping::Flapping;
 const MINUTE: i64 = 60;
 
 /// The tables as former versions made them, by their format.
-const FORMER: [(i64, &str); 3] = [
+const FORMER: [(i64, &str); 4] = [
     (1, include_str!("formats/format_1.sql")),
     (2, include_str!("formats/format_2.sql")),
     (3, include_str!("formats/format_3.sql")),
+    (4, include_str!("formats/format_4.sql")),
 ];
 
 /// What such a version left: A has dropped four times, at the minutes 1, 3, 5 and 7, and is up; B is down; what C

@@ -19,9 +19,9 @@ async fn what_held_something_back_is_told_when_that_is_over() {
     let quiet = "quiet hours \"night\"";
     let held = Life::by(Rule { hold: Some(Duration::from_mins(1)), ..to_slack() });
     for (life, back_at, expected) in [
-        (silenced(100).await, None, "ok; silence 1 held it until then"),
+        (silenced(100).await, None, "ok; silence 1 held it back before"),
         (silenced(100).await, Some(50), "silence 1 held it until the line was back"),
-        (Life::with(&["slack"]).at_night(), None, &format!("ok; {quiet} held it until then")),
+        (Life::with(&["slack"]).at_night(), None, &format!("ok; {quiet} held it back before")),
         (Life::with(&["slack"]).at_night(), Some(50), &format!("{quiet} held it until the line was back")),
         (held, Some(50), "the line was back within the hold of 1m"),
         (Life::by(Rule { hold: Some(Duration::from_mins(1)), ..to_slack() }), None, "ok"),
@@ -36,6 +36,29 @@ async fn what_held_something_back_is_told_when_that_is_over() {
         let tried = delivery.attempts.unwrap().pop().and_then(|attempt| attempt.detail);
         assert_eq!(tried.or(delivery.detail).as_deref(), Some(expected), "{}", delivery.state);
     }
+}
+
+/// It waits for its group then, and is told as what was not held back.
+#[tokio::test]
+async fn what_held_something_back_is_told_also_if_it_is_gathered_then() {
+    let life = Life::by(Rule { group_interval: Duration::from_mins(1), ..to_slack() });
+    life.silence(r#"{"instance":"A"}"#, 0, 30).await;
+    life.down(1).await;
+    assert_eq!(life.deliver_all("slack", 1).await, []);
+    life.webhook_of("B", EventKind::Disconnected, Reason::Other, 20).await;
+    assert_eq!(life.deliver_all("slack", 20).await, [Kind::Down]);
+    assert_eq!(life.deliver_all("slack", 30).await, []);
+    let only = async || life.store.incident(1).await.unwrap().unwrap().deliveries.remove(0);
+    let gathered = only().await;
+    assert_eq!((gathered.held_by, gathered.due_at), (None, Some(from_millis(80_000))), "nothing but its group");
+    life.up(40).await;
+    assert_eq!(only().await.state, "pending");
+    let fails = Outcome::Again { kind: FailureKind::Busy, why: "503".into(), due_at: from_millis(90_000) };
+    let due = life.lease("slack", 80).await.remove(0);
+    life.settle(&due, 80, fails).await;
+    assert_eq!(life.deliver_all("slack", 90).await, [Kind::Down]);
+    let tried: Vec<_> = only().await.attempts.unwrap().into_iter().filter_map(|attempt| attempt.detail).collect();
+    assert_eq!(tried, ["busy: 503; silence 1 held it back before", "ok"]);
 }
 
 #[tokio::test]

@@ -81,6 +81,31 @@ async fn a_notice_that_is_in_hand_when_what_was_lost_is_sent_again_is_the_last()
     }
 }
 
+/// Neither where its sink's patience ends, nor where the sink refuses it.
+#[tokio::test]
+async fn what_tells_of_a_loss_that_was_none_is_not_lost_itself() {
+    for refused in [true, false] {
+        let life = Life::with_a_chain();
+        life.down(1).await;
+        life.lose(["a"], 1).await;
+        let in_hand = life.lease("b", 2).await.remove(0);
+        assert_eq!(life.retry(Which::Dead { sink: None }, 3).await, [1]);
+        assert_eq!(life.deliver_all("a", 3).await, [Kind::Down]);
+        let settled = if refused {
+            life.settle(&in_hand, 4, dead()).await
+        } else {
+            let again = Outcome::Again { kind: FailureKind::Busy, why: "503".into(), due_at: from_millis(9000) };
+            life.settle(&in_hand, 4, again).await;
+            let now = from_millis(10_000);
+            life.store.give_up("b", now, "unreachable", now, Arc::clone(&life.routing)).await.unwrap()
+        };
+        assert_eq!(settled, Settled::default());
+        assert_eq!((life.in_state("dead").await, life.in_state("withdrawn").await), (vec![], vec![(2, Some(1))]));
+        assert_eq!(life.lease("c", 10).await.len(), 0);
+        assert_eq!(life.retry(Which::Dead { sink: None }, 11).await, [0; 0]);
+    }
+}
+
 #[tokio::test]
 async fn the_last_of_a_chain_hears_who_was_to_hear_at_first() {
     let life = Life::with_a_chain();
