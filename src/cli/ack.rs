@@ -18,7 +18,7 @@ pub(super) struct Arguments {
 }
 
 pub(super) async fn run(place: &Place, arguments: &Arguments) -> Result<Code, CommandError> {
-    let (daemon, by) = (Daemon::find(place).await?, super::person(arguments.by.as_deref()));
+    let (daemon, by) = (Daemon::find_to_change(place).await?, super::person(arguments.by.as_deref()));
     let (mut answers, mut failed) = (Vec::new(), Vec::new());
     for &incident in &arguments.incidents {
         let answer: AckAnswer = daemon.post("ack", &AckRequest { incident, by: by.clone() }).await?;

@@ -22,16 +22,26 @@ pub(super) struct Daemon {
 }
 
 impl Daemon {
-    /// Finds the daemon of this config, whatever mistakes have come into it meanwhile.
+    /// Finds the daemon of this config to look at, whatever mistakes have come into it meanwhile.
     pub(super) async fn find(place: &Place) -> Result<Self, CommandError> {
-        let whereabouts = place.whereabouts()?;
-        let sockets = api::sockets(&whereabouts);
-        let Some(socket) = listening(&sockets).await else { return Err(not_running(place, &sockets)) };
-        if let Some(doubt) = &whereabouts.doubt {
-            warn(doubt, socket);
+        let (socket, doubt) = seek(place).await?;
+        if let Some(doubt) = doubt {
+            warn(&doubt, &socket);
         }
+        Self::at(socket)
+    }
+
+    /// Finds the daemon of this config to change something. One that may be another's is left alone.
+    pub(super) async fn find_to_change(place: &Place) -> Result<Self, CommandError> {
+        match seek(place).await? {
+            (socket, None) => Self::at(socket),
+            (socket, Some(doubt)) => Err(unsure(&doubt, &socket)),
+        }
+    }
+
+    fn at(socket: PathBuf) -> Result<Self, CommandError> {
         linedown_sinks::use_ring();
-        let client = Client::builder().unix_socket(socket.clone()).no_proxy().timeout(PATIENCE).build();
+        let client = Client::builder().unix_socket(socket).no_proxy().timeout(PATIENCE).build();
         let client =
             client.map_err(|error| CommandError::new(Code::Failed, "cannot make a client").caused_by(&error))?;
         Ok(Self { client })
@@ -53,6 +63,17 @@ impl Daemon {
         body: &impl serde::Serialize,
     ) -> Result<T, CommandError> {
         ask(self.client.post(format!("http://linedown/{path}")).json(body)).await
+    }
+}
+
+/// The daemon's socket, and why it may be another's.
+async fn seek(place: &Place) -> Result<(PathBuf, Option<Row>), CommandError> {
+    let whereabouts = place.whereabouts()?;
+    let sockets = api::sockets(&whereabouts);
+    match (listening(&sockets).await, whereabouts.doubt) {
+        (Some(socket), doubt) => Ok((socket.clone(), doubt)),
+        (None, Some(doubt)) => Err(not_found(&doubt, &sockets)),
+        (None, None) => Err(not_running(place, &sockets)),
     }
 }
 
@@ -104,16 +125,42 @@ fn refusal(error: &reqwest::Error) -> Option<ErrorKind> {
     causes.filter_map(|cause| cause.downcast_ref::<std::io::Error>()).last().map(std::io::Error::kind)
 }
 
-/// That it is asked where it is found by default, since the config cannot be read.
-fn warn(Row { file, line, column, what, .. }: &Row, socket: &Path) {
-    let at = line.zip(*column).map(|(line, column)| format!(":{line}:{column}")).unwrap_or_default();
-    let what = output::printable(&format!("{file}{at}: {what}"));
-    let asked = output::printable(&format!("asked the daemon at {}, where it is by default", socket.display()));
+/// That it is asked where it is as far as the config can be read.
+fn warn(doubt: &Row, socket: &Path) {
+    let what = output::printable(&in_words(doubt));
+    let asked = format!("asked the daemon at {}, where it is unless that file says otherwise", socket.display());
+    let asked = output::printable(&asked);
     output::complain(&format!("warning: {what}\n  {asked}\n  hint: `linedown check` shows what is to be corrected\n"));
 }
 
+fn in_words(row: &Row) -> String {
+    format!("{}: {}", row.place(), row.what)
+}
+
+fn unsure(doubt: &Row, socket: &Path) -> CommandError {
+    let socket = socket.display();
+    let what = format!("nobody knows whether the daemon at {socket} is the one of this config");
+    CommandError::new(Code::Config, what).because(in_words(doubt)).hint(format!(
+        "correct that file, `linedown check` shows what is wrong; or say that it is, by the variable \
+         LINEDOWN__SERVER__API={socket}"
+    ))
+}
+
+fn not_found(doubt: &Row, sockets: &[PathBuf]) -> CommandError {
+    let what = "no daemon was found where it is unless the config says otherwise";
+    CommandError::new(Code::Unavailable, what).because(in_words(doubt)).hint(format!(
+        "correct that file, `linedown check` shows what is wrong; or name the daemon's socket in the variable \
+         LINEDOWN__SERVER__API; {}",
+        looked(sockets)
+    ))
+}
+
+fn looked(sockets: &[PathBuf]) -> String {
+    let sockets: Vec<String> = sockets.iter().map(|socket| socket.display().to_string()).collect();
+    format!("looked for its socket at {}", sockets.join(", "))
+}
+
 fn not_running(place: &Place, sockets: &[PathBuf]) -> CommandError {
-    let looked: Vec<String> = sockets.iter().map(|socket| socket.display().to_string()).collect();
     let mut error = CommandError::new(Code::Unavailable, "the daemon is not running, or not with this config");
     let mut start = "start it: systemctl start linedown, or `linedown serve` where systemd does not run it".to_owned();
     let report = place.load().report;
@@ -121,5 +168,5 @@ fn not_running(place: &Place, sockets: &[PathBuf]) -> CommandError {
         error = error.because(format!("none starts with this config, which has {}", report.count()));
         start = format!("`linedown check` shows them; then {start}");
     }
-    error.hint(format!("{start}; looked for its socket at {}", looked.join(", ")))
+    error.hint(format!("{start}; {}", looked(sockets)))
 }

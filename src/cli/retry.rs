@@ -33,7 +33,7 @@ pub(super) async fn run(place: &Place, arguments: &Arguments) -> Result<Code, Co
     let Arguments { ids, dead, sink, json } = arguments;
     let ids: BTreeSet<i64> = ids.iter().copied().collect();
     let request = RetryRequest { ids: ids.iter().copied().collect(), dead: *dead, sink: sink.clone() };
-    let answer: RetryAnswer = Daemon::find(place).await?.post("retry", &request).await?;
+    let answer: RetryAnswer = Daemon::find_to_change(place).await?.post("retry", &request).await?;
     let again = &answer.notifications;
     if again.is_empty() {
         is_there(place, sink.as_deref())?;

@@ -25,7 +25,7 @@ pub(super) async fn run(place: &Place, arguments: &Arguments) -> Result<Code, Co
     // Only the daemon has the credentials that systemd gave it.
     let results = if config.lacks_credentials {
         let request = TrialRequest { sink: arguments.sink.clone() };
-        Daemon::find(place).await?.post::<TrialAnswer>("send-test", &request).await?.results
+        Daemon::find_to_change(place).await?.post::<TrialAnswer>("send-test", &request).await?.results
     } else {
         let messages = arguments.json.then(output::divert_stdout).transpose()?;
         let results = trial::send(target.settings.as_ref(), clock::now()).await;

@@ -88,7 +88,7 @@ async fn add(place: &Place, arguments: &AddArguments) -> Result<Code, CommandErr
         made_by: super::person(arguments.by.as_deref()),
         made_at: now,
     };
-    let daemon = Daemon::find(place).await?;
+    let daemon = Daemon::find_to_change(place).await?;
     if let Some(config) = place.config_if_right("nobody knows whether it has a line that this silences") {
         warn(&config.amiss_with(&silence.matcher));
     }
@@ -204,7 +204,7 @@ fn shown(matcher: &Value) -> String {
 
 async fn expire(place: &Place, arguments: &ExpireArguments) -> Result<Code, CommandError> {
     let path = format!("silences/{}/expire", arguments.id);
-    let answer: SilenceAnswer = Daemon::find(place).await?.post(&path, &()).await?;
+    let answer: SilenceAnswer = Daemon::find_to_change(place).await?.post(&path, &()).await?;
     output::print(&format!("silence {} is over\n", answer.id))?;
     Ok(Code::Done)
 }

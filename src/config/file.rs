@@ -129,13 +129,21 @@ impl File {
         Self { text: text.replace('\0', ""), ..Self::unread(row.hint(hint)) }
     }
 
+    /// Whether nothing in it is known.
+    pub(super) fn is_unread(&self) -> bool {
+        self.pieces.is_empty() && !self.mistakes.is_empty()
+    }
+
     /// Whether a name may be set in what could not be read of it.
     pub(super) fn may_set(&self, name: &str) -> bool {
         let is_part = |c: char| c.is_alphanumeric() || c == '_' || c == '-';
-        let is_whole =
-            |at: usize| !self.text[..at].ends_with(is_part) && !self.text[at + name.len()..].starts_with(is_part);
+        let is_named = |line: &str| {
+            let whole = |at: usize| !line[..at].ends_with(is_part) && !line[at + name.len()..].starts_with(is_part);
+            line.match_indices(name).any(|(at, _)| whole(at))
+        };
+        let mut lines = self.text.lines().filter(|line| !line.trim_start().starts_with('#'));
         // An empty text with a mistake is one that was not read.
-        !self.mistakes.is_empty() && (self.text.is_empty() || self.text.match_indices(name).any(|(at, _)| is_whole(at)))
+        !self.mistakes.is_empty() && (self.text.is_empty() || lines.any(is_named))
     }
 
     /// The file's values and its inventory. A mistake in a value leaves that out, one in the syntax leaves out all.

@@ -8,6 +8,7 @@ use serde_json::Value;
 use super::Config;
 use super::labels::Labels;
 use super::reader::{Reader, did_you_mean, some_of};
+use crate::rule::inventory::Entry;
 use crate::rule::matcher::{Field, Matcher, Subject};
 use crate::trouble;
 
@@ -51,14 +52,40 @@ impl Config {
     /// Whether it may take incidents of a line of the inventory, or of one that it has not, which has no name and no
     /// labels; as far as that hangs on the inventory.
     fn may_concern_some_line(&self, matcher: &Matcher) -> bool {
-        let passes = |instance: &Instance, known: fn(&Field) -> bool| {
-            matcher.passes_in(&Subject { source: "", instance, reason: Reason::Other, error: None }, known)
-        };
-        passes(&nothing(), |field| matches!(field, Field::Name | Field::Label(_)))
-            || self.routing.inventory.iter().any(|entry| {
-                let line = self.routing.instance(entry.source.unwrap_or_default(), entry.id, None);
-                passes(&line, |field| matches!(field, Field::Instance | Field::Name | Field::Label(_)))
-            })
+        let subject = Subject { source: "", instance: &nothing(), reason: Reason::Other, error: None };
+        matcher.passes_in(&subject, |field| matches!(field, Field::Name | Field::Label(_)))
+            || self.routing.inventory.iter().any(|entry| Line::of(&entry).may_pass(matcher))
+    }
+}
+
+/// What the inventory settles of a line's incidents.
+pub(super) struct Line<'i> {
+    /// None if it may be of any.
+    source: Option<&'i str>,
+    instance: Instance,
+}
+
+impl<'i> Line<'i> {
+    pub(super) fn of(entry: &Entry<'i>) -> Self {
+        let labels = entry.labels().map(|(key, value)| (key.to_owned(), value.to_owned())).collect();
+        let instance = Instance { id: entry.id.to_owned(), name: entry.name.map(str::to_owned), phone: None, labels };
+        Self { source: entry.source, instance }
+    }
+
+    /// Whether a field is the same in all of its incidents.
+    pub(super) fn settles(&self, field: &Field) -> bool {
+        match field {
+            Field::Instance | Field::Name | Field::Label(_) => true,
+            Field::Source => self.source.is_some(),
+            Field::Phone | Field::Reason | Field::Error => false,
+        }
+    }
+
+    /// Whether some of its incidents may be matched, as far as that is settled.
+    pub(super) fn may_pass(&self, matcher: &Matcher) -> bool {
+        let source = self.source.unwrap_or_default();
+        let subject = Subject { source, instance: &self.instance, reason: Reason::Other, error: None };
+        matcher.passes_in(&subject, |field| self.settles(field))
     }
 }
 
@@ -69,6 +96,16 @@ pub(super) fn read_matcher(value: &Value, path: &Path, known: &Known<'_>, reader
     for problem in problems {
         reader.note(problem);
     }
+    check_source(value, path, known, reader);
+    check_labels(value, &matcher, path, known, reader);
+    // One with a mistake in it may look as if it took less.
+    if reader.errors() == errors {
+        warn_of_nothing(&matcher, path, known, reader);
+    }
+    matcher
+}
+
+fn check_source(value: &Value, path: &Path, known: &Known<'_>, reader: &mut Reader<'_>) {
     let literal = |text: &&str| !text.contains(['*', '?', '[', '{']);
     if let Some(source) = value.get("source").and_then(Value::as_str).filter(literal)
         && !known.sources.contains(&source)
@@ -78,6 +115,10 @@ pub(super) fn read_matcher(value: &Value, path: &Path, known: &Known<'_>, reader
         problem.hint = did_you_mean(source, known.sources.iter().copied());
         reader.note(problem.unless(source));
     }
+}
+
+/// Whether lines have such labels, and such values in them and in their other fields.
+fn check_labels(value: &Value, matcher: &Matcher, path: &Path, known: &Known<'_>, reader: &mut Reader<'_>) {
     let labels = path.join("labels");
     for key in value.get("labels").and_then(Value::as_object).into_iter().flat_map(|labels| labels.keys()) {
         known.labels.check(key, labels.join(key.as_str()), reader);
@@ -89,11 +130,6 @@ pub(super) fn read_matcher(value: &Value, path: &Path, known: &Known<'_>, reader
         };
         known.labels.check_values(field, &texts, &place, reader);
     }
-    // One with a mistake in it may look as if it took less.
-    if reader.errors() == errors {
-        warn_of_nothing(&matcher, path, known, reader);
-    }
-    matcher
 }
 
 /// Warns of what no incident can be like, since a reason comes from certain sources only.

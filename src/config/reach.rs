@@ -2,15 +2,14 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use linedown_sinks::{Instance, Key, Path, Problem, Reason};
+use linedown_sinks::{Key, Path, Problem};
 use serde_json::{Map, Value};
 
 use super::labels::Labels;
-use super::matching::may_be_of;
+use super::matching::{Line, may_be_of};
 use super::pieces::INVENTORY;
 use super::reader::Reader;
 use crate::rule::inventory::{Entry, Inventory};
-use crate::rule::matcher::{Field, Subject};
 use crate::rule::{Rule, Target};
 
 /// Most lines without anybody to tell that are held against the rules, of one sink: there may be a hundred thousand, and
@@ -96,15 +95,12 @@ pub(super) fn check_people(
 
 /// Whether the rules may tell a sink of a line, as far as that hangs on the line.
 fn is_told(sink: &str, entry: &Entry<'_>, rules: &[&Rule]) -> bool {
-    let labels = entry.labels().map(|(key, value)| (key.to_owned(), value.to_owned())).collect();
-    let instance = Instance { id: entry.id.to_owned(), name: entry.name.map(str::to_owned), phone: None, labels };
-    let subject = Subject { source: "", instance: &instance, reason: Reason::Other, error: None };
-    let of_line = |field: &Field| matches!(field, Field::Instance | Field::Name | Field::Label(_));
-    for rule in rules.iter().filter(|rule| rule.matcher.passes_in(&subject, of_line)) {
+    let line = Line::of(entry);
+    for rule in rules.iter().filter(|rule| line.may_pass(&rule.matcher)) {
         if rule.sinks().any(|name| name == sink) {
             return true;
         }
-        if !rule.goes_on && rule.matcher.fields().all(of_line) {
+        if !rule.goes_on && rule.matcher.fields().all(|field| line.settles(field)) {
             return false;
         }
     }

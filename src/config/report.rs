@@ -120,7 +120,7 @@ impl Report {
 
 impl Row {
     /// Where it is: `file:line:column`, as far as that is known.
-    pub(super) fn place(&self) -> String {
+    pub fn place(&self) -> String {
         match (self.line, self.column) {
             (Some(line), Some(column)) => format!("{}:{line}:{column}", self.file),
             _ => self.file.clone(),

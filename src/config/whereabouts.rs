@@ -3,8 +3,10 @@
 
 use std::path::{Path as FilePath, PathBuf};
 
+use linedown_sinks::{Key, Path};
 use serde_json::Value;
 
+use super::file::File;
 use super::layers::Layers;
 use super::report::{Report, Row};
 use super::{Process, server, store};
@@ -31,12 +33,14 @@ pub fn whereabouts(main: &FilePath, process: &Process) -> Result<Whereabouts, Re
     };
     let table = |name: &str| layers.tables.get(name).unwrap_or(&Value::Null);
     let (api, store) = (server::api(table("server")), store::file(table("store"), state_directory));
-    let mut unread = layers.files.iter_mut().enumerate().filter_map(|(number, file)| {
-        let may_say = file.may_set("api") || (api.is_none() && file.may_set("url"));
-        may_say.then(|| (number, file.mistakes.swap_remove(0).1))
-    });
-    match unread.next() {
-        Some((0, row)) if main.try_exists().is_ok_and(|there| !there) => Err(Report::new([row])),
-        doubt => Ok(Whereabouts { api, store, doubt: doubt.map(|(_, row)| row) }),
+    if main.try_exists().is_ok_and(|there| !there) {
+        return Err(Report::new(layers.files.swap_remove(0).mistakes.into_iter().map(|(_, row)| row)));
     }
+    // No file says otherwise than a variable.
+    let is_open = |keys: [&str; 2]| !layers.variables.contains_key(&Path(keys.map(Key::from).into()));
+    let (of_api, of_store) = (is_open(["server", "api"]), api.is_none() && is_open(["store", "url"]));
+    let may_say = |file: &File| (of_api && file.may_set("api")) || (of_store && file.may_set("url"));
+    let mut unread = layers.files.iter_mut().filter(|file| file.is_unread());
+    let doubt = unread.find(|file| may_say(file)).map(|file| file.mistakes.swap_remove(0).1);
+    Ok(Whereabouts { api, store, doubt })
 }

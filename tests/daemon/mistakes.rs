@@ -92,16 +92,56 @@ fn where_the_file_that_names_the_socket_cannot_be_read_the_usual_places_are_look
     fs::write(&main, format!("{text}[sinks\n")).expect("it can be written");
     let ended = daemon.command_with(&["incidents", "--json"], &of_the_service, "");
     assert_eq!((ended.code, &*ended.out), (Some(0), "[]\n"), "{ended:?}");
-    let asked =
-        format!("asked the daemon at {runtime}/linedown.sock, where it is by default\n  hint: `linedown check`");
-    assert!(
-        ended.err.starts_with(&format!("warning: {main}:{last}:7: unclosed table\n")) && ended.err.contains(&asked),
-        "{ended:?}"
+    let asked = format!(
+        "warning: {main}:{last}:7: unclosed table\n  \
+         asked the daemon at {runtime}/linedown.sock, where it is unless that file says otherwise\n  hint: `linedown check`"
     );
+    assert!(ended.err.starts_with(&asked), "{ended:?}");
+    // It may be another's, so nothing is changed there.
+    let unsure = format!(
+        "error: nobody knows whether the daemon at {runtime}/linedown.sock is the one of this config\n  \
+         caused by: {main}:{last}:7: unclosed table\n  hint: correct that file, "
+    );
+    let changes = [
+        &["ack", "1"][..],
+        &["retry", "--dead"],
+        &["silence", "add", "instance=A", "--for", "1h"],
+        &["silence", "expire", "1"],
+    ];
+    for arguments in changes {
+        let ended = daemon.command_with(arguments, &of_the_service, "");
+        assert_eq!((ended.code, &*ended.out), (Some(78), ""), "{ended:?}");
+        assert!(ended.err.starts_with(&unsure), "{ended:?}");
+    }
+    let named = [("LINEDOWN__SERVER__API", &*format!("{runtime}/linedown.sock"))];
+    let made = daemon.command_with(changes[2], &named, "");
+    assert!(made.code == Some(0) && made.out.starts_with("silence 1 until "), "{made:?}");
     // What another file says in its place is not in doubt.
     daemon.configure(&format!("[server]\napi = \"{runtime}/linedown.sock\"\n"));
     fs::write(&main, "[sinks\n").expect("it can be written");
     assert_eq!(json_of(&daemon.command(&["incidents", "--json"])), json!([]));
+}
+
+/// The usual places are not where the daemon of this config is.
+#[test]
+fn where_nobody_is_at_the_usual_places_the_file_that_cannot_be_read_is_why() {
+    let daemon = Daemon::start(&sound());
+    let main = daemon.path("linedown.toml");
+    let text = fs::read_to_string(&main).expect("it is there");
+    let last = text.lines().count() + 1;
+    fs::write(&main, format!("{text}[sinks\n")).expect("it can be written");
+    let elsewhere = daemon.path("elsewhere");
+    let usual = [("STATE_DIRECTORY", &*elsewhere), ("RUNTIME_DIRECTORY", &*elsewhere)];
+    for arguments in [&["incidents"][..], &["ack", "1"]] {
+        let ended = daemon.command_with(arguments, &usual, "");
+        let why = format!(
+            "error: no daemon was found where it is unless the config says otherwise\n  \
+             caused by: {main}:{last}:7: unclosed table\n  hint: correct that file, "
+        );
+        assert!(ended.code == Some(69) && ended.err.starts_with(&why), "{ended:?}");
+        let looked = format!("looked for its socket at {elsewhere}/linedown.sock, /run/linedown/linedown.sock\n");
+        assert!(ended.err.ends_with(&looked) && !ended.err.contains("start it"), "{ended:?}");
+    }
 }
 
 #[test]

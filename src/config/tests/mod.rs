@@ -7,6 +7,7 @@ mod overrides;
 mod pieces;
 mod reach;
 mod tls;
+mod whereabouts;
 mod whole;
 
 use std::os::unix::fs::PermissionsExt;

@@ -1,4 +1,4 @@
-//! Sinks, held against the rules and the inventory.
+//! Sinks, and what is to be silenced, held against the rules and the inventory.
 
 use super::*;
 
@@ -49,6 +49,43 @@ fn lines_of_which_a_sink_tells_nobody() {
     assert_eq!(found(owner, &taken), [""; 0]);
     let in_part = before.replace("REASON", ", reason = 'number-blocked'") + all;
     assert_eq!(found(owner, &in_part), at("B and of 2 more"));
+}
+
+/// A rule for the lines of one source tells nobody of those that the inventory has for another.
+#[test]
+fn lines_of_another_source_than_a_rule_is_for() {
+    let found = |rules: &str| {
+        let lines = "[sources.z2]\ntype = 'z-api'\nsecret = '0123456789abcdef0123'\n[instances.A]\nsource = 'z-api'\n\
+                     [instances.B]\nsource = 'z2'\n[instances.C]\n[instances.D]\nlabels.owner = 'd@x.example'\n";
+        let text = format!("{MAIL}to = '{{{{ instance.labels.owner }}}}'\n{lines}{rules}");
+        let problems = Folder::with(&text).of_kinds(linedown_sinks::KINDS).problems();
+        let of_people =
+            problems.into_iter().filter_map(|(what, _)| what.strip_prefix("warning 6:6 ").map(str::to_owned));
+        of_people.collect::<Vec<_>>()
+    };
+    let tell = |source: &str| format!("[[rules]]\ncontinue = true\nnotify = ['mail']\nmatch.source = {source}\n");
+    let at = |what: &str| vec![format!("this tells nobody of instance {what}")];
+    assert_eq!(found(&tell("'z2'")), at("B and of 1 more"));
+    assert_eq!(found(&tell("'z-api'")), at("A and of 1 more"));
+    assert_eq!(found(&tell("{ not = 'z2' }")), at("A and of 1 more"));
+    assert_eq!(found(&tell("['z2', 'z-api']")), at("A and of 2 more"));
+    // Those of which all goes to another rule before.
+    let before = "[[rules]]\nname = 'ours'\nnotify = ['console']\nmatch.source = 'z-api'\n";
+    assert_eq!(found(&format!("{before}{}", tell("'*'"))), at("B and of 1 more"));
+}
+
+/// One that is of another source is no line that can be silenced.
+#[test]
+fn lines_of_another_source_than_is_to_be_silenced() {
+    let text = "[sources.z2]\ntype = 'z-api'\nsecret = '0123456789abcdef0123'\n\
+                [instances.A]\nsource = 'z-api'\nname = 'Centro'\n[instances.B]\nname = 'Norte'\n";
+    let config = Folder::with(text).config();
+    for (source, name, there) in
+        [("z-api", "Centro", true), ("z2", "Centro", false), ("z*", "Centro", true), ("z2", "Norte", true)]
+    {
+        let amiss = config.amiss_with(&serde_json::json!({ "source": source, "name": name }));
+        assert_eq!(amiss.is_empty(), there, "{source} {name}: {amiss:?}");
+    }
 }
 
 #[test]
