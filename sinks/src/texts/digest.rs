@@ -15,6 +15,8 @@ pub(super) struct Digest<'a> {
     pub(super) down: usize,
     /// How many of those that are down are told of for the first time, or anew, and not reminded of.
     pub(super) new: usize,
+    /// How many of those were known to be down, and are so for a worse reason.
+    pub(super) worse: usize,
     /// How many of those that are down somebody has taken.
     pub(super) taken: usize,
     /// How many of those that are not down nobody looks after any more.
@@ -64,6 +66,7 @@ impl<'a> Digest<'a> {
         Some(Self {
             down: count(|line| line.is_down()),
             new: count(|line| line.is_down() && !line.is_reminder()),
+            worse: count(|line| line.is_down() && line.kind == Kind::Worse),
             taken: count(|line| line.incident.closed_at.is_none() && line.incident.acknowledged.is_some()),
             unwatched: count(|line| line.incident.unwatched),
             messages: all.len(),

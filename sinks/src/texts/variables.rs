@@ -100,6 +100,7 @@ fn counts(digest: &Digest<'_>, shown: usize) -> Value {
         new => digest.new,
         back => digest.lines.len() - digest.down,
         unwatched => digest.unwatched,
+        worse => digest.worse,
         taken => digest.taken,
         kind => digest.kind().map(Kind::as_str).unwrap_or_default(),
         reasons => reasons,

@@ -268,6 +268,19 @@ fn what_is_new_is_named_in_the_title_and_first_in_the_list() {
     }
 }
 
+/// Nobody is told as of a new outage of one that they know.
+#[test]
+fn what_became_worse_is_not_called_newly_down() {
+    let mut digest = all(Kind::Reminder, &[Some(Reason::Other); 4]);
+    (digest.items[0].kind, digest.items[1].kind) = (Kind::Worse, Kind::Down);
+    for (language, title) in Language::ALL.into_iter().zip([
+        "🔴 Loja Centro 4 and 1 more are now down or worse; 2 others still are",
+        "🔴 Loja Centro 4 e mais 1 estão agora fora do ar ou pior; outras 2 continuam",
+    ]) {
+        assert_eq!(texts(language, "UTC").title(&digest), title);
+    }
+}
+
 #[test]
 fn a_digest_of_what_is_no_outage_says_what_is_amiss() {
     use Reason::{Expiring, GatewayUnreachable, SinkFailing};
