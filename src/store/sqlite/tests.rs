@@ -4,6 +4,7 @@ use linedown_sinks::{FailureKind, Kind, Reason};
 use tempfile::TempDir;
 
 mod accepted;
+mod addressed;
 mod belated;
 mod damaged;
 mod flapping;

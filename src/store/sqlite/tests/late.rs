@@ -38,7 +38,7 @@ async fn what_held_something_back_is_told_when_that_is_over() {
     }
 }
 
-/// It waits for its group then, and is told as what was not held back.
+/// Its group is nothing that is over with the outage: who was to hear of it still does.
 #[tokio::test]
 async fn what_held_something_back_is_told_also_if_it_is_gathered_then() {
     let life = Life::by(Rule { group_interval: Duration::from_mins(1), ..to_slack() });

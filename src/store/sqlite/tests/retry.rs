@@ -5,7 +5,6 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use super::timing::to_slack;
 use super::*;
 use crate::rule::Rule;
-use crate::rule::tests::Toy;
 use crate::store::Refused;
 
 impl Life {
@@ -29,112 +28,11 @@ impl Life {
     }
 
     /// Why the one of that number is not sent again.
-    async fn refused(&self, id: i64, second: i64) -> Option<Refused> {
+    pub(super) async fn refused(&self, id: i64, second: i64) -> Option<Refused> {
         let mut retried = self.retried(Which::These(vec![id]), second).await;
         assert_eq!(retried.notifications.is_empty(), retried.refused.contains_key(&id), "{retried:?}");
         retried.refused.remove(&id)
     }
-
-    /// From now on the line's owners are these. (What begins with "no " is no address.)
-    fn owned_by(&mut self, owners: &[&'static str]) {
-        let mut routing = (*self.routing).clone();
-        routing.sinks.get_mut("mail").unwrap().settings = Arc::new(Toy(owners.to_vec()));
-        self.routing = Arc::new(routing);
-    }
-
-    /// What the mail to each was about, and what became of it.
-    async fn mails(&self) -> Vec<(String, String, String)> {
-        let query = DeliveryQuery { sink: Some("mail".into()), ..DeliveryQuery::default() };
-        let mut rows = self.store.deliveries(query).await.unwrap();
-        rows.reverse();
-        rows.into_iter().map(|row| (row.recipient, row.kind, row.state)).collect()
-    }
-
-    /// Who takes mails gets what is due; what is for no address is given up.
-    async fn post(&self, second: i64) -> Vec<String> {
-        let mut told = Vec::new();
-        for due in self.lease("mail", second).await {
-            let reached = !due.notification.recipient.starts_with("no ");
-            let outcome = if reached { Outcome::Delivered("ok".into()) } else { dead() };
-            self.settle(&due, second, outcome).await;
-            told.extend(reached.then_some(due.notification.recipient));
-        }
-        told
-    }
-}
-
-fn mail(to: &str, kind: &str, state: &str) -> (String, String, String) {
-    (to.to_owned(), kind.to_owned(), state.to_owned())
-}
-
-/// Else it would be a dead letter for ever; but whom the config cannot reach still is not told by others.
-#[tokio::test]
-async fn what_everybody_has_by_a_message_of_their_own_is_withdrawn() {
-    for all in [false, true] {
-        let mut life = Life::by(Rule { remind: vec![Duration::from_hours(1)], ..rule("all", "{}", &["mail"], false) });
-        life.owned_by(&["no address", "noc"]);
-        life.down(1).await;
-        assert_eq!(life.post(1).await, ["noc"]);
-        let which = || if all { Which::Dead { sink: None } } else { Which::These(vec![1]) };
-        let nobody = Retried { refused: BTreeMap::from([(1, Refused::Nobody("mail".into()))]), ..Retried::default() };
-        assert_eq!(life.retried(which(), 2).await, nobody);
-        life.owned_by(&["noc"]);
-        let why = "whoever it is for by now has a message of their own";
-        let told = Retried { refused: BTreeMap::from([(1, Refused::Told(why))]), ..Retried::default() };
-        assert_eq!(life.retried(which(), 3).await, told);
-        assert_eq!(life.refused(1, 4).await, Some(Refused::Withdrawn(why.to_owned())));
-        assert_eq!(life.deliver_all("slack", 4).await, [], "nor does the fallback hear that it was lost");
-        let waits = [mail("no address", "reminder", "withdrawn"), mail("noc", "reminder", "pending")];
-        assert_eq!(life.mails().await[2..], waits, "nobody reminds what is no address");
-    }
-}
-
-#[tokio::test]
-async fn whose_own_message_was_given_up_is_told_by_what_was_for_no_address() {
-    let mut life = Life::with(&["mail"]);
-    life.owned_by(&["no address", "noc"]);
-    life.down(1).await;
-    for due in life.lease("mail", 1).await {
-        life.settle(&due, 1, dead()).await;
-    }
-    life.owned_by(&["noc"]);
-    assert_eq!(life.retry(Which::These(vec![1]), 2).await, [1]);
-    assert_eq!(life.post(2).await, ["noc"]);
-}
-
-#[tokio::test]
-async fn whoever_has_an_address_by_now_gets_what_is_sent_again_and_no_old_reminders() {
-    let mut life = Life::by(Rule { remind: vec![Duration::from_secs(10)], ..rule("all", "{}", &["mail"], false) });
-    life.owned_by(&["no address"]);
-    life.down(0).await;
-    for second in [0, 10, 20] {
-        assert_eq!(life.post(second).await, [""; 0]);
-    }
-    life.owned_by(&["ana", "bia"]);
-    assert_eq!(life.retry(Which::These(vec![1]), 21).await, [1, 8]);
-    let left = |state| [mail("no address", "reminder", state), mail("no address", "reminder", state)];
-    let of_reminders = async || {
-        let mails = life.mails().await;
-        mails.into_iter().filter(|(to, kind, _)| to.starts_with("no ") && kind == "reminder").collect::<Vec<_>>()
-    };
-    assert_eq!(of_reminders().await, left("dead"), "they say for whom they were");
-    assert_eq!(life.post(21).await, ["ana", "bia"]);
-    assert_eq!(life.retried(Which::Dead { sink: None }, 22).await.notifications, BTreeSet::new());
-    assert_eq!(of_reminders().await, left("withdrawn"));
-    assert_eq!(life.post(22).await, [""; 0]);
-    assert_eq!(life.post(30).await, ["ana", "bia"], "each is reminded from now on");
-}
-
-#[tokio::test]
-async fn nothing_holds_back_the_others_that_something_is_sent_again_to() {
-    let mut life = Life::with(&["mail"]);
-    life.owned_by(&["no address"]);
-    life.down(1).await;
-    life.post(1).await;
-    life.silence("{}", 0, 1000).await;
-    life.owned_by(&["ana", "bia"]);
-    assert_eq!(life.retry(Which::These(vec![1]), 2).await.len(), 2);
-    assert_eq!(life.post(2).await, ["ana", "bia"]);
 }
 
 #[tokio::test]
