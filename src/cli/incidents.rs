@@ -65,7 +65,7 @@ fn row(incident: &Incident, now: Timestamp) -> Row {
     };
     let cells = vec![
         incident.id.to_string(),
-        incident.name.clone().unwrap_or_default(),
+        incident.name.clone().unwrap_or_else(|| incident.instance.clone()),
         incident.instance.clone(),
         incident.reason.clone(),
         output::moment(incident.opened_at),

@@ -39,7 +39,9 @@ pub fn whereabouts(main: &FilePath, process: &Process) -> Result<Whereabouts, Re
     // No file says otherwise than a variable.
     let is_open = |keys: [&str; 2]| !layers.variables.contains_key(&Path(keys.map(Key::from).into()));
     let (of_api, of_store) = (is_open(["server", "api"]), api.is_none() && is_open(["store", "url"]));
-    let may_say = |file: &File| (of_api && file.may_set("api")) || (of_store && file.may_set("url"));
+    let may_set = |file: &File, keys: [&str; 2]| keys.into_iter().all(|key| file.may_set(key));
+    let may_say =
+        |file: &File| (of_api && may_set(file, ["server", "api"])) || (of_store && may_set(file, ["store", "url"]));
     let mut unread = layers.files.iter_mut().filter(|file| file.is_unread());
     let doubt = unread.find(|file| may_say(file)).map(|file| file.mistakes.swap_remove(0).1);
     Ok(Whereabouts { api, store, doubt })

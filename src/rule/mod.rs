@@ -251,9 +251,9 @@ impl Routing {
         }
         let instance = self.instance(&incident.source, &incident.instance.id, incident.instance.phone.clone());
         let mut recipients = settings.recipients(&Incident { instance, ..incident.clone() });
-        let is_named_still = recipients.iter().any(|named| named == recipient);
+        let somebody_has_none = recipients.iter().any(|named| !settings.reaches(named));
         recipients.retain(|recipient| settings.reaches(recipient));
-        Some(Found { recipients, is_named_still })
+        Some(Found { recipients, somebody_has_none })
     }
 
     fn recipients(&self, sink: &str, incident: &Incident) -> Vec<String> {
@@ -266,8 +266,8 @@ impl Routing {
 pub struct Found {
     /// Those who can be written to.
     pub recipients: Vec<String>,
-    /// Whether the config names what is no address as it did: then it stands for somebody who cannot be written to yet.
-    pub is_named_still: bool,
+    /// Whether the config names what is no address: it stands for somebody who cannot be written to yet.
+    pub somebody_has_none: bool,
 }
 
 /// The state of an incident as somebody knows it, or as it is.

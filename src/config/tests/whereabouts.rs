@@ -19,6 +19,11 @@ fn only_what_may_say_where_it_is_makes_that_doubtful() {
         ("[sinks", false),
         // As in the config of the package.
         ("[server]\n#api = '/run/a.sock'\n[store]\n  # url = 'sqlite:///a.db'\n[sinks", false),
+        // Of other things than the store and the server.
+        (
+            "[heartbeat]\nurl = 'https://watcher.example'\n[sources.z-api]\napi = 'https://gateway.example'\n[sinks",
+            false,
+        ),
         ("apis = 1\nwebhook_url = 'x\n", false),
         // The rest of the file is read.
         ("server = { api = '/run/a.sock', max_body = 99999999999999999999 }", false),

@@ -102,6 +102,11 @@ pub(super) fn remember(
         Change::Closed { .. } | Change::Missed { .. } => None,
         Change::Worsened | Change::Repeated | Change::Nothing => line.open.as_ref().map(|open| open.incident),
     };
+    // What comes late of an outage before the last one leaves that the last.
+    let last = match (change, line.last) {
+        (Change::Missed { closed_at }, Some((from, _))) if closed_at <= from => *last_incident,
+        _ => incident.map(|incident| incident.id).max(*last_incident),
+    };
     let (down_at, up_at) = line.clocks_after(event);
     let heard_at = if event.asked_at.is_none() { Some(event.received_at) } else { line.heard_at };
     // (An upsert would have SQLite keep a copy of each page that it changes, to take back the one statement.)
@@ -119,7 +124,7 @@ pub(super) fn remember(
         open,
         millis(down_at),
         millis(up_at),
-        incident.map(|incident| incident.id).max(*last_incident),
+        last,
         id,
         millis(heard_at),
         event.stamp.max(*newest_stamp),

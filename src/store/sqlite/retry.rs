@@ -101,15 +101,17 @@ impl Wanted {
     /// If it is for what is no address: whom it is for by now, but for those who were told by a message of their own, or
     /// wait for one.
     fn found(&self, connection: &Connection, routing: &Routing) -> rusqlite::Result<Option<Untold>> {
-        let Self { incident, sink, recipient, .. } = self;
+        let Self { incident, sink, recipient, kind, .. } = self;
         let Some(found) = routing.found_since(sink, recipient, incident) else { return Ok(None) };
         let query = "SELECT EXISTS (SELECT 1 FROM notification WHERE incident = ? AND sink = ? AND recipient = ? \
                      AND (state = 'delivered' OR state = 'pending'))";
         let mut is_told = connection.prepare_cached(query)?;
-        let others_are_told = !found.recipients.is_empty() && !found.is_named_still;
+        // That something was lost, no other message says.
+        let is_alone = *kind == Kind::Undelivered;
+        let others_are_told = !found.recipients.is_empty() && !found.somebody_has_none && !is_alone;
         let mut recipients = Vec::with_capacity(found.recipients.len());
         for recipient in found.recipients {
-            if !is_told.query_row(params![incident.id, sink, recipient], |row| row.get(0))? {
+            if is_alone || !is_told.query_row(params![incident.id, sink, recipient], |row| row.get(0))? {
                 recipients.push(recipient);
             }
         }
@@ -127,7 +129,7 @@ impl Wanted {
         retried: &mut Retried,
     ) -> rusqlite::Result<usize> {
         let query = "SELECT id FROM notification WHERE id = ?1 OR (incident = ?2 AND sink = ?3 AND recipient = ?4 \
-                     AND state = 'pending' AND leased = 0)";
+                     AND state = 'pending' AND leased = 0 AND lost IS NULL)";
         let mut statement = connection.prepare_cached(query)?;
         let values = params![self.id, self.incident.id, self.sink, self.recipient];
         let ids: Vec<i64> = statement.query_map(values, |row| row.get(0))?.collect::<rusqlite::Result<_>>()?;

@@ -62,6 +62,34 @@ async fn what_everybody_has_by_a_message_of_their_own_is_withdrawn() {
     }
 }
 
+/// One slip that is mended by another reaches nobody.
+#[tokio::test]
+async fn who_has_another_wrong_address_by_now_is_not_told_by_others() {
+    let mut life = Life::with(&["mail"]);
+    life.owned_by(&["no address", "noc"]);
+    life.down(1).await;
+    assert_eq!(life.post(1).await, ["noc"]);
+    life.owned_by(&["no other address", "noc"]);
+    let nobody = Retried { refused: BTreeMap::from([(1, Refused::Nobody("mail".into()))]), ..Retried::default() };
+    assert_eq!(life.retried(Which::Dead { sink: None }, 2).await, nobody);
+}
+
+/// Who is told of an outage does not know by that who else is not.
+#[tokio::test]
+async fn that_something_was_lost_is_told_to_who_has_a_message_of_their_own_as_well() {
+    let mut life = Life::with(&["slack", "mail"]);
+    life.owned_by(&["no address"]);
+    life.down(1).await;
+    let lost = life.lease("slack", 1).await.remove(0);
+    life.settle(&lost, 1, dead()).await;
+    assert_eq!(life.post(2).await, [""; 0]);
+    life.owned_by(&["ana"]);
+    let retried = life.retried(Which::Dead { sink: Some("mail".into()) }, 3).await;
+    assert_eq!((retried.notifications.len(), retried.refused), (2, BTreeMap::new()));
+    assert_eq!(life.post(3).await, ["ana", "ana"]);
+    assert_eq!(life.mails().await.last(), Some(&mail("ana", "undelivered", "delivered")));
+}
+
 #[tokio::test]
 async fn whose_own_message_was_given_up_is_told_by_what_was_for_no_address() {
     let mut life = Life::with(&["mail"]);

@@ -20,6 +20,23 @@ async fn a_report_of_the_outage_that_is_over_belongs_to_it() {
     assert_eq!(life.down(50).await.change, "opened");
 }
 
+/// A report from before the last outage does not make its own the last one.
+#[tokio::test]
+async fn a_report_of_the_last_outage_belongs_to_it_whatever_came_late_before() {
+    let life = Life::with(&["slack"]);
+    life.down(600).await;
+    life.up(1200).await;
+    life.deliver_all("slack", 1200).await;
+    for (reported, change, incident) in [(300, "missed", Some(2)), (900, "repeated", Some(1))] {
+        let late = Life::event("A", Disconnected, Reason::Other, reported);
+        let late = Event { received_at: from_millis(1_300_000), ..late };
+        let late = life.store.accept(late, "{}".into(), Arc::clone(&life.routing)).await.unwrap();
+        assert_eq!((late.change, late.incident), (change, incident));
+    }
+    let missed = life.store.incident(2).await.unwrap().unwrap().incident;
+    assert_eq!(missed.closed_at, Some(from_millis(600_000)), "it was over when the next one began");
+}
+
 /// What the messages of a lease say of the line: their incident, and which goes on.
 async fn told(life: &Life, second: i64) -> Vec<(i64, Option<i64>)> {
     let due = life.lease("slack", second).await;
