@@ -4,8 +4,9 @@ use jiff::Timestamp;
 
 use super::client::Daemon;
 use super::limit::Limit;
-use super::output::{Look, Row};
-use super::{Code, CommandError, Place, is_there, output};
+use super::output::Look;
+use super::table::Row;
+use super::{Code, CommandError, Place, is_there, output, table};
 use crate::clock;
 use crate::store::view::{Delivery, DeliveryQuery};
 
@@ -40,7 +41,7 @@ pub(super) async fn run(place: &Place, arguments: &Arguments) -> Result<Code, Co
     } else {
         let now = clock::now();
         let heads = ["id", "state", "kind", "line", "incident", "to", "owed at", "settled at", "tries", "detail"];
-        output::print(&output::table(&heads, deliveries.iter().map(|delivery| row(delivery, now))))?;
+        output::print(&table::table(&heads, deliveries.iter().map(|delivery| row(delivery, now))))?;
         output::print(&more)?;
     }
     Ok(Code::Done)

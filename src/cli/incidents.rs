@@ -7,8 +7,9 @@ use jiff::Timestamp;
 use super::client::Daemon;
 use super::deliveries::{address, look, state};
 use super::limit::Limit;
-use super::output::{Look, Row};
-use super::{Code, CommandError, Place, output};
+use super::output::Look;
+use super::table::Row;
+use super::{Code, CommandError, Place, output, table};
 use crate::clock;
 use crate::server::api::IncidentQuery;
 use crate::store::view::{Delivery, Incident, IncidentStory};
@@ -48,7 +49,7 @@ pub(super) async fn list(place: &Place, arguments: &ListArguments) -> Result<Cod
         let now = clock::now();
         let heads =
             ["id", "line", "instance", "reason", "down since", "down for", "taken by", "told", "pending", "dead"];
-        output::print(&output::table(&heads, incidents.iter().map(|incident| row(incident, now))))?;
+        output::print(&table::table(&heads, incidents.iter().map(|incident| row(incident, now))))?;
         output::print(&more)?;
     }
     Ok(Code::Done)
@@ -125,7 +126,7 @@ fn told_events(story: &IncidentStory) -> String {
     } else {
         ("webhooks", ["received", "kind", "changed", "gateway's words"])
     };
-    format!("\n{title}\n{}", output::table(&heads, rows))
+    format!("\n{title}\n{}", table::table(&heads, rows))
 }
 
 fn head(text: &mut String, incident: &Incident, now: Timestamp) {

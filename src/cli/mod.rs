@@ -16,6 +16,7 @@ mod retry;
 mod send_test;
 mod serve;
 mod silence;
+mod table;
 mod z_api;
 
 use std::ffi::OsString;

@@ -10,7 +10,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use super::client::Daemon;
-use super::{Code, CommandError, Place, output};
+use super::{Code, CommandError, Place, output, table};
 use crate::clock;
 use crate::period::Period;
 use crate::replay::{self, History, Lived, Outage, Sent};
@@ -200,7 +200,7 @@ fn told(comparison: &Comparison) -> String {
         row
     };
     if !comparison.messages.is_empty() {
-        let _ = write!(text, "\n{}", output::table(&heads, comparison.messages.iter().map(row)));
+        let _ = write!(text, "\n{}", table::table(&heads, comparison.messages.iter().map(row)));
     }
     if !comparison.waiting.is_empty() {
         let _ = writeln!(text, "\n{}", waiting(comparison.waiting.len()));
@@ -261,7 +261,7 @@ fn list(text: &mut String, what: &str, unheard: &[Outage]) {
         vec![number, name, outage.instance.clone(), output::moment(outage.opened_at), lasting]
     });
     let heads = ["incident", "line", "instance", "down since", "down for"];
-    let _ = write!(text, "\n{what}\n{}", output::table(&heads, rows));
+    let _ = write!(text, "\n{what}\n{}", table::table(&heads, rows));
     if let Some(more) = unheard.len().checked_sub(LISTED).filter(|more| *more > 0) {
         let _ = writeln!(text, "and {more} more: --json lists them all");
     }

@@ -7,7 +7,7 @@ use linedown_sinks::Problem;
 use serde_json::{Map, Value};
 
 use super::client::Daemon;
-use super::{Code, CommandError, Place, output};
+use super::{Code, CommandError, Place, output, table};
 use crate::clock;
 use crate::period::Period;
 use crate::rule::matcher::Matcher;
@@ -186,7 +186,7 @@ async fn list(place: &Place, arguments: &ListArguments) -> Result<Code, CommandE
             let (from, until) = (output::moment(silence.starts_at), output::moment(silence.ends_at));
             vec![silence.id.to_string(), state.to_owned(), from, until, matches, silence.made_by, silence.comment]
         });
-        output::print(&output::table(&heads, rows))?;
+        output::print(&table::table(&heads, rows))?;
     }
     Ok(Code::Done)
 }

@@ -234,19 +234,21 @@ impl Worker {
         let why = format!("{} (given up while the sink was failing)", trouble.why);
         let given_up = self.store.give_up(&self.name, owed_before, &why, now, self.routing.load_full()).await;
         match given_up {
-            Ok(settled) if settled.dead > 0 => {
-                tracing::error!(
-                    name: "given-up",
-                    sink = self.name,
-                    notifications = settled.dead,
-                    untold = settled.untold,
-                    why,
-                    "gave up on what waited too long"
-                );
-                self.metrics.given_up(&self.name, settled.dead);
+            Ok(settled) => {
+                if settled.dead > 0 {
+                    tracing::error!(
+                        name: "given-up",
+                        sink = self.name,
+                        notifications = settled.dead,
+                        untold = settled.untold,
+                        why,
+                        "gave up on what waited too long"
+                    );
+                    self.metrics.given_up(&self.name, settled.dead);
+                }
+                // What need not be told any more is withdrawn, which may make something else due.
                 tell_others(&self.metrics, &self.bells, &settled);
             }
-            Ok(_) => {}
             Err(error) => {
                 tracing::error!(sink = self.name, error = %error, "cannot give up on what waited too long; trying again");
             }

@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use super::progress::Progress;
 use super::{NO_LINES, Source, Trouble, hints};
-use crate::cli::{Code, CommandError, output};
+use crate::cli::{Code, CommandError, output, table};
 use crate::config::Config;
 use crate::gateway::fleet::Fleet;
 use crate::gateway::registration::{Addresses, Registration};
@@ -193,7 +193,7 @@ fn told(all: &[Done], dry_run: bool) -> String {
     let count = format!("{changed} {verb}, {unchanged} as they should be, {failed} failed\n");
     let table = match rows.len() {
         0 => String::new(),
-        _ => format!("\n{}", output::table(&["line", "instance", "webhook", "", "before"], rows)),
+        _ => format!("\n{}", table::table(&["line", "instance", "webhook", "", "before"], rows)),
     };
     let hints = hints(all.iter().filter_map(|done| done.failure.as_ref()).map(|failure| failure.hint));
     count + &table + &hints

@@ -5,7 +5,7 @@ use serde::Serialize;
 use super::progress::Progress;
 use super::{NO_LINES, Source, Trouble, hints};
 use crate::cli::output::Look;
-use crate::cli::{Code, CommandError, output};
+use crate::cli::{Code, CommandError, output, table};
 use crate::config::Config;
 use crate::gateway::{Line, Standing};
 
@@ -92,9 +92,9 @@ fn told(rows: &[Row]) -> String {
         };
         let says = row.failure.as_ref().map(|failure| failure.what.clone()).or_else(|| row.error.clone());
         let name = row.name.clone().unwrap_or_default();
-        output::Row::new(look, vec![name, row.instance.clone(), state.to_owned(), says.unwrap_or_default()])
+        table::Row::new(look, vec![name, row.instance.clone(), state.to_owned(), says.unwrap_or_default()])
     });
-    let table = output::table(&["line", "instance", "state", "the gateway says"], cells);
+    let table = table::table(&["line", "instance", "state", "the gateway says"], cells);
     let count = |state| rows.iter().filter(|row| row.state == state).count();
     let text =
         format!("{} down, {} unknown, {} up\n\n{table}", count(State::Down), count(State::Unknown), count(State::Up));
