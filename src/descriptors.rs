@@ -1,15 +1,15 @@
-//! How many files and sockets we may have open, and how many of these may be webhooks' connections: one too many, and
-//! neither a webhook nor a delivery gets through.
+//! The limit on open files, and how many webhook connections fit under it. Without free descriptors, neither webhooks
+//! nor deliveries get through.
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
-/// What else is open: the store, the sockets, the local API's connections, what asks gateways and names.
+/// Descriptors for everything else: the store, the sockets, the local API's connections, requests to gateways, name
+/// lookups.
 const OTHERS: usize = 128;
-/// What each delivery that a sink may have under way can have open: its connection, which is kept for the next, and a
-/// name that is looked up.
+/// Descriptors for each concurrent delivery of a sink: its connection, which is kept for reuse, and a name lookup.
 const EACH_DELIVERY: usize = 2;
 
-/// Asks for as many as we may have by ourselves. Answers how many that are; none: as many as there are.
+/// Raises the soft limit on open files to the hard limit. Returns the limit now in force; `None` is unlimited.
 pub(crate) fn raise() -> Option<usize> {
     let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
     let raised = setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum }).is_ok();
@@ -17,8 +17,8 @@ pub(crate) fn raise() -> Option<usize> {
     limit.map(|limit| usize::try_from(limit).unwrap_or(usize::MAX))
 }
 
-/// Of the connections that are wanted, as many as a limit on open files leaves room for beside the deliveries that there
-/// may be at the same time; a quarter of the limit in any case.
+/// Returns how many webhook connections to allow: `wanted`, reduced to what `limit` leaves after `deliveries`
+/// concurrent deliveries, but never reduced below a quarter of the limit.
 pub(crate) fn connections(wanted: usize, deliveries: usize, limit: Option<usize>) -> usize {
     let Some(limit) = limit else { return wanted };
     let room = limit.saturating_sub(OTHERS + EACH_DELIVERY * deliveries);

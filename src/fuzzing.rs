@@ -1,4 +1,5 @@
-//! What `make fuzz` feeds: everything here that reads what others wrote. Each panics where a promise does not hold.
+//! The targets of `make fuzz`: all code of this crate that reads input from outside. A target panics if a promise is
+//! broken.
 
 use std::collections::BTreeMap;
 use std::path::{Path as FilePath, PathBuf};
@@ -19,7 +20,7 @@ use crate::period::Period;
 use crate::rule::matcher::{Matcher, Subject};
 use crate::{gateway, link, server, source};
 
-/// By the names of their folders in `fuzz/corpus`.
+/// The targets, by the names of their folders in `fuzz/corpus`.
 pub const TARGETS: &[(&str, Target)] = &[
     ("certificate", certificate),
     ("config", config),
@@ -34,10 +35,10 @@ pub const TARGETS: &[(&str, Target)] = &[
     ("sender", server::fuzz::sender),
 ];
 
-/// When everything here happens.
+/// The fixed time at which all targets run.
 const NOW: Timestamp = Timestamp::constant(1_795_442_520, 0);
 
-/// A byte that names the kind of source and whether the address names an instance; then the body.
+/// Input: one byte, for the kind of source and whether the webhook's address names the instance; then the body.
 fn payload(data: &[u8]) {
     let Some((choice, body)) = data.split_first() else { return };
     let kind = &source::KINDS[usize::from(*choice >> 1) % source::KINDS.len()];
@@ -55,7 +56,7 @@ fn payload(data: &[u8]) {
     assert_eq!(serde_json::from_str::<source::Event>(&stored).expect("and read again"), event);
 }
 
-/// A link's token that was made with no key of ours; and one of ours of which one byte is changed.
+/// Tests a token that was not made with our key, and one of ours with one byte changed.
 fn link(data: &[u8]) {
     const KEY: &[u8] = b"0123456789abcdef0123456789abcdef";
     let Some((place, rest)) = data.split_first_chunk::<2>() else { return };
@@ -73,7 +74,7 @@ fn link(data: &[u8]) {
     let at = usize::from(place[0]) % changed.len();
     changed[at] = place[1];
     if let Ok(changed) = std::str::from_utf8(&changed) {
-        // A digit of the signature may be written in another way; what is signed may not.
+        // The last digit of a signature may have more than one spelling; the number that is signed may not.
         assert!(read(changed).is_none_or(|read| read == number), "{changed}");
     }
 }
@@ -86,7 +87,7 @@ fn period(data: &[u8]) {
     }
 }
 
-/// A rule's `match` as JSON, and every subject against it.
+/// Tests a rule's `match`, as JSON, against several subjects.
 fn matcher(data: &[u8]) {
     let Ok(value) = serde_json::from_slice::<Value>(data) else { return };
     let (matcher, problems) = Matcher::read(&value, &Path(vec!["match".into()]));
@@ -110,7 +111,8 @@ fn matcher(data: &[u8]) {
     }
 }
 
-/// A certificate: one as it is, one in PEM, or a key in PEM; what it needs besides is ours.
+/// Input: one byte, for whether the rest is a certificate in DER, a chain in PEM or a key in PEM. The missing part is
+/// ours.
 fn certificate(data: &[u8]) {
     let Some((choice, rest)) = data.split_first() else { return };
     let ours = || PrivateKeyDer::from(PrivatePkcs8KeyDer::from(include_bytes!("../fuzz/key.der").as_slice()));
@@ -130,7 +132,8 @@ fn certificate(data: &[u8]) {
     }
 }
 
-/// A main file. What it refers to is read as ever, but nothing is written and nothing asked.
+/// Tests a main config file. The files that it refers to are read as usual; nothing is written or requested over the
+/// network.
 fn config(data: &[u8]) {
     static FILE: OnceLock<PathBuf> = OnceLock::new();
     let file = FILE.get_or_init(|| {
@@ -139,7 +142,7 @@ fn config(data: &[u8]) {
         std::fs::create_dir_all(&folder).expect("a folder can be made");
         folder.join("linedown.toml")
     });
-    // Other files' ends are not of interest, and devices may have none.
+    // The contents of other files do not matter here, and devices may never end.
     if data.windows(5).any(|window| window == b"/dev/" || window == b"/proc") {
         return;
     }

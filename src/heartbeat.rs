@@ -1,5 +1,5 @@
-//! Says to a watcher elsewhere that all is well, for as long as it is: webhooks can be accepted, the store writes, every
-//! worker gets on. Whoever hears nothing knows that linedown is gone, or as good as gone.
+//! The heartbeat: requests a watcher's URL at regular intervals as long as webhooks can be accepted, the store writes
+//! and every worker makes progress. If the requests stop, the watcher knows that linedown is gone or stuck.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,10 +13,10 @@ use tokio::time::{MissedTickBehavior, interval};
 use crate::config::Heartbeat;
 use crate::server::hook::Hook;
 
-/// How the watcher is asked: bounded, and following nowhere.
+/// Timeouts of a request to the watcher, which follows no redirects.
 const MANNERS: Manners = Manners { connect: Duration::from_secs(5), answer: Duration::from_secs(10), kept: 1 };
 
-/// One that can begin.
+/// A heartbeat that is set up but not yet running.
 pub(crate) struct Beats {
     client: Client,
     url: Url,
@@ -24,21 +24,21 @@ pub(crate) struct Beats {
 }
 
 impl Beats {
-    /// Opens no connection.
+    /// Opens no connection. Fails if the URL cannot be parsed or the client cannot be set up.
     pub(crate) fn new(heartbeat: &Heartbeat) -> Result<Self, BuildError> {
         let url = Url::parse(heartbeat.url.expose_secret().trim());
         let url = url.map_err(|error| BuildError(format!("the heartbeat's address cannot be read: {error}")))?;
         Ok(Self { client: http::client(&url, MANNERS)?, url, every: heartbeat.every })
     }
 
-    /// Goes on until it is dropped.
+    /// Sends heartbeats until it is dropped.
     pub(crate) async fn beat(self, hook: Arc<Hook>) {
         let mut ticks = interval(self.every);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut failed = false;
         loop {
             ticks.tick().await;
-            // What is not well is in the log already, and the watcher shall miss us.
+            // The trouble is already in the log. Staying silent is how the watcher learns of it.
             if hook.readiness.not_ready().await.is_some() {
                 hook.metrics.heartbeat("withheld");
                 continue;

@@ -1,8 +1,10 @@
-//! Records as journald keeps them: with fields to filter by, a priority, and an id for each message that matters.
+//! The log in journald's native form: records with fields to filter by, a priority, and an id for each important
+//! message.
 //!
-//! `MESSAGE=` is the record as people read it; every field stands beside it in capitals (`SINK=`, `INSTANCE=`),
-//! numbers of ours as `INCIDENT_ID=`, `NOTIFICATION_ID=` and `EVENT_ID=`. A record with a `name` has that name's
-//! `MESSAGE_ID=`, which `packaging/linedown.catalog` explains (systemd.journal-fields(7), `journalctl -x`).
+//! `MESSAGE=` is the record as people read it. Every field is also stored by itself, in capitals (`SINK=`,
+//! `INSTANCE=`); the store's numbers become `INCIDENT_ID=`, `NOTIFICATION_ID=` and `EVENT_ID=`. A record with a `name`
+//! also has that name's `MESSAGE_ID=`, which `packaging/linedown.catalog` explains (systemd.journal-fields(7),
+//! `journalctl -x`).
 
 use std::fmt::{self, Write as _};
 use std::io::{self, Write as _};
@@ -12,7 +14,7 @@ use tracing::{Event, Level, Subscriber};
 use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::layer::{Context, Layer};
 
-/// Names of records and their ids, which never change.
+/// Names of records and their message ids. They must never change: people filter by them.
 const MESSAGES: [(&str, &str); 25] = [
     ("started", "88baa46360c64a4b8d8ba94e82e34250"),
     ("stopped", "6fd8973c815a457ebc0782444e3ad9a9"),
@@ -41,16 +43,17 @@ const MESSAGES: [(&str, &str); 25] = [
     ("log-dropped", "d0b7f5a94c0e4f6d8a3b1c2e5f607182"),
 ];
 
-/// Hands every record on, as an entry for [`Entries`].
+/// A layer that writes every record as one entry, in the form that [`Entries`] takes.
 pub(crate) struct Journal<W>(pub(crate) W);
 
-/// Sends entries to journald: each is one write.
+/// A writer that sends entries to journald. Each `write` is one entry.
 pub(crate) struct Entries;
 
-/// What stands between the fields of an entry in one write.
+/// Separates the fields of an entry within one write.
 const END: char = '\0';
 
-/// Whether standard error is a stream to journald: systemd says which file that is (systemd.exec(5)).
+/// Whether standard error is connected to journald: systemd names its device and inode in `JOURNAL_STREAM`
+/// (systemd.exec(5)).
 pub(crate) fn has_stderr() -> bool {
     let Some(stream) = std::env::var("JOURNAL_STREAM").ok() else { return false };
     let Ok(file) = rustix::fs::fstat(rustix::stdio::stderr()) else { return false };
@@ -63,7 +66,7 @@ where
     W: for<'w> MakeWriter<'w> + 'static,
 {
     fn on_event(&self, event: &Event<'_>, _: Context<'_, S>) {
-        // Where the log is gone, there is nobody to be told so.
+        // A log that cannot be written has nowhere to report that.
         let _ = self.0.make_writer().write_all(joined(&entry(event)).as_bytes());
     }
 }
@@ -85,7 +88,7 @@ impl io::Write for Entries {
     }
 }
 
-/// A record as `FIELD=value` pairs.
+/// A record as journald's `FIELD=value` pairs.
 fn entry(event: &Event<'_>) -> Vec<String> {
     let mut record = Record::default();
     event.record(&mut record);
@@ -99,7 +102,7 @@ fn entry(event: &Event<'_>) -> Vec<String> {
     entry
 }
 
-/// As syslog(3) has them.
+/// The priority by syslog(3).
 fn priority(level: Level) -> u8 {
     match level {
         Level::ERROR => 3,
@@ -109,18 +112,17 @@ fn priority(level: Level) -> u8 {
     }
 }
 
-/// What a record says.
+/// A record's message and fields, as its visitor collects them.
 #[derive(Default)]
 struct Record {
     message: String,
-    /// The fields as they follow the message.
+    /// All fields, as they follow the message.
     rest: String,
     fields: Vec<String>,
 }
 
 impl Record {
     fn field(&mut self, field: &Field, value: &str, shown: fmt::Arguments<'_>) {
-        // Writing into a String cannot fail.
         let _ = write!(self.rest, " {}={shown}", field.name());
         self.fields.push(format!("{}={value}", name(field.name())));
     }
@@ -145,7 +147,7 @@ impl Visit for Record {
     }
 }
 
-/// A field's name by journald's rules: capitals, digits, underscores. Numbers of ours are called ids.
+/// A field's name by journald's rules: capitals, digits and underscores. The store's numbers end in `_ID`.
 fn name(field: &str) -> String {
     match field {
         "incident" | "notification" | "event" => format!("{}_ID", field.to_ascii_uppercase()),
@@ -161,7 +163,7 @@ mod tests {
 
     use super::*;
 
-    /// Keeps entries instead of sending them.
+    /// Keeps entries in memory instead of sending them.
     struct Kept(Arc<Mutex<Vec<Vec<String>>>>);
 
     impl<S: Subscriber> Layer<S> for Kept {

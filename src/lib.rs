@@ -1,6 +1,6 @@
 //! linedown: know the moment a WhatsApp line drops, and that somebody was told.
 //!
-//! The way of the data, one direction only:
+//! The flow of data, in one direction only:
 //!
 //! ```text
 //! gateway → server → source → store.accept → 200

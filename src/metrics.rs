@@ -1,4 +1,4 @@
-//! What Prometheus may ask. Labels are bounded: sources, sinks and kinds of things, never an instance.
+//! The metrics that Prometheus scrapes. Label values are bounded: sources, sinks and kinds, never an instance.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::AtomicU64;
@@ -19,7 +19,7 @@ use crate::clock;
 use crate::gateway::{Failure, Standing};
 use crate::store::{Figures, Outcome, Room};
 
-/// Every figure the daemon keeps.
+/// All metrics of the daemon.
 pub struct Metrics {
     registry: Registry,
     webhooks: Family<Webhook, Counter>,
@@ -29,7 +29,7 @@ pub struct Metrics {
     attempts: Family<Attempt, Counter>,
     notifications: Family<Settled, Counter>,
     untold: Counter,
-    /// Seconds from owed to delivered.
+    /// Seconds from the time a notification was due until it was delivered.
     delay: Family<Sink, Histogram, fn() -> Histogram>,
     reload_ok: Gauge<f64, AtomicU64>,
     reloaded_at: Gauge,
@@ -38,12 +38,12 @@ pub struct Metrics {
     sampled: Sampled,
 }
 
-/// What is looked at when somebody asks, not counted as it happens.
+/// Gauges that are set when somebody scrapes, rather than as things happen.
 #[derive(Default)]
 struct Sampled {
     open: Family<Open, Gauge>,
     pending: Family<Pending, Gauge>,
-    /// Seconds since the oldest of what is pending became owed.
+    /// Seconds for which the oldest pending notification has been due.
     oldest: Family<Sink, Gauge<f64, AtomicU64>>,
     failing: Family<Sink, Gauge>,
     size: Gauge,
@@ -162,7 +162,7 @@ impl Sampled {
     }
 }
 
-/// A commit takes as long as the disk's sync.
+/// Buckets in seconds. A commit takes as long as the disk's sync.
 fn commits() -> Histogram {
     Histogram::new([0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0])
 }
@@ -172,12 +172,12 @@ fn buckets() -> Histogram {
 }
 
 impl Metrics {
-    /// A webhook was answered. `source` is a configured one, or empty.
+    /// Counts a webhook by its result. `source` is a configured source, or empty.
     pub fn webhook(&self, source: &str, result: &'static str) {
         self.webhooks.get_or_create(&Webhook { source: source.to_owned(), result }).inc();
     }
 
-    /// A gateway was asked how a line stands.
+    /// Counts a question to a gateway about a line's state, by its answer.
     pub fn checked(&self, source: &str, answer: &Result<Standing, Failure>) {
         let result = match answer {
             Ok(Standing::Up) => "up",
@@ -187,17 +187,18 @@ impl Metrics {
         self.checks.get_or_create(&Webhook { source: source.to_owned(), result }).inc();
     }
 
-    /// It was time for a heartbeat: it was `taken`, `failed`, or `withheld` because not all is well.
+    /// Counts a heartbeat: `taken`, `failed`, or `withheld` because linedown is in trouble.
     pub fn heartbeat(&self, outcome: &'static str) {
         self.heartbeats.get_or_create(&Heartbeat { outcome }).inc();
     }
 
-    /// An incident matched no rule.
+    /// Counts an incident that matched no rule.
     pub fn unrouted(&self) {
         self.unrouted.inc();
     }
 
-    /// An attempt ended, which may have settled its notification, or the parts of a digest: of these `kinds`.
+    /// Counts an attempt, and the notifications that it settled: one for each of `kinds`, which are several for a
+    /// digest. `delay` is the time from due to delivered.
     pub fn outcome(&self, sink: &str, kinds: impl IntoIterator<Item = Kind>, outcome: &Outcome, delay: Duration) {
         let label = match outcome {
             Outcome::Delivered(_) => "delivered",
@@ -217,39 +218,40 @@ impl Metrics {
         }
     }
 
-    /// Notifications were given up untried.
+    /// Counts notifications that were given up without an attempt.
     pub fn given_up(&self, sink: &str, count: usize) {
         let settled = Settled { sink: sink.to_owned(), kind: "untried", state: "dead" };
         self.notifications.get_or_create(&settled).inc_by(count as u64);
     }
 
-    /// Notifications were given up and nobody else is told of it.
+    /// Counts notifications that were given up without anybody else being told.
     pub fn untold(&self, count: usize) {
         self.untold.inc_by(count as u64);
     }
 
-    /// The config was read again.
+    /// Records whether the last reload of the config succeeded.
     pub fn reloaded(&self, ok: bool) {
         self.reload_ok.set(if ok { 1.0 } else { 0.0 });
     }
 
-    /// A config was taken.
+    /// Records when a config last came into force.
     pub fn configured(&self, at: Timestamp) {
         self.reloaded_at.set(at.as_second());
     }
 
-    /// Whether webhooks can be accepted.
+    /// Records whether webhooks can be accepted.
     pub fn ready(&self, ready: bool) {
         self.ready.set(i64::from(ready));
     }
 
-    /// Where the store says how long its commits take.
+    /// Returns a function that records how long a commit took; the store calls it.
     pub fn commits(&self) -> impl Fn(Duration) + Send + use<> {
         let commit = self.commit.clone();
         move |took| commit.observe(took.as_secs_f64())
     }
 
-    /// What the store counts, as of now. `sinks` are those of the config: what they do not owe is zero.
+    /// Sets the gauges of open incidents and pending notifications. `sinks` are the sinks of the config; those with
+    /// nothing pending get an age of zero.
     pub fn counted(&self, figures: &Figures, sinks: &BTreeSet<String>, now: Timestamp) {
         let Sampled { open, pending, oldest, .. } = &self.sampled;
         for reason in Reason::ALL {
@@ -270,7 +272,7 @@ impl Metrics {
         }
     }
 
-    /// The store's size, and the room around it.
+    /// Sets the size of the store, and the free and total space of its file system.
     pub fn room(&self, room: Room) {
         let Sampled { size, free, capacity, .. } = &self.sampled;
         for (gauge, bytes) in [(size, room.size), (free, room.free), (capacity, room.capacity)] {
@@ -278,7 +280,7 @@ impl Metrics {
         }
     }
 
-    /// The sinks that there are, and those of them that fail.
+    /// Sets for every sink whether it fails. `sinks` are those of the config.
     pub fn failing(&self, sinks: &BTreeSet<String>, failing: &BTreeSet<String>) {
         self.sampled.failing.clear();
         for sink in sinks.union(failing) {
@@ -287,7 +289,7 @@ impl Metrics {
         }
     }
 
-    /// When the certificate expires that is served, if one is.
+    /// Sets when the certificate in use expires; removes the metric if there is none.
     pub fn certificate(&self, expires_at: Option<Timestamp>) {
         match expires_at {
             Some(at) => {
@@ -297,10 +299,9 @@ impl Metrics {
         }
     }
 
-    /// All figures, as `OpenMetrics`.
+    /// All metrics, in the `OpenMetrics` text format.
     pub fn open_metrics(&self) -> String {
         let mut text = String::new();
-        // Writing into a String cannot fail.
         let _ = encode(&mut text, &self.registry);
         text
     }

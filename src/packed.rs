@@ -1,16 +1,17 @@
-//! Many short lists of texts in one piece of memory. A hundred thousand lists of their own would take several times as
-//! much, and the gaps they leave between others when they are dropped do not go back to the system.
+//! Many short lists of texts in one block of memory. A hundred thousand separate lists would take several times as much
+//! memory, and the gaps that they leave when dropped are not returned to the system.
 
 use std::fmt::Write;
 
-/// What glibc maps by itself whatever was freed before (`DEFAULT_MMAP_THRESHOLD_MAX`, mallopt(3)), in bytes. It goes
-/// back to the system when it is dropped; the part that is never written takes no memory.
+/// From this size in bytes on, glibc always maps an allocation by itself, whatever was freed before
+/// (`DEFAULT_MMAP_THRESHOLD_MAX`, mallopt(3)). Such a mapping is returned to the system when it is dropped, and the
+/// part that is never written takes no memory.
 const MAPPED: usize = 32 * 1024 * 1024;
 
-/// What is large enough to be mapped by itself, in bytes.
+/// From this size in bytes on, an allocation is rounded up to get a mapping of its own.
 const LARGE: usize = 64 * 1024;
 
-/// Room for this many bytes, which goes back to the system if it is much.
+/// How many bytes to reserve for this many, so that a large allocation is returned to the system when it is dropped.
 pub(crate) fn room(bytes: usize) -> usize {
     if bytes < LARGE { bytes } else { bytes.max(MAPPED) }
 }
@@ -18,9 +19,9 @@ pub(crate) fn room(bytes: usize) -> usize {
 /// Lists of texts, in the order they were pushed.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Packed {
-    /// All of them, one after the other, each after its length and a colon.
+    /// All texts, one after the other, each preceded by its length in bytes and a colon.
     text: String,
-    /// Where each list ends.
+    /// Where each list ends in `text`.
     ends: Vec<usize>,
 }
 
@@ -40,22 +41,20 @@ impl Packed {
         }
     }
 
-    /// Adds all lists of another.
+    /// Appends all lists of `other`.
     pub(crate) fn append(&mut self, other: &Self) {
         (0..other.len()).for_each(|number| self.push(other.get(number)));
     }
 
-    /// How many lists there are.
     pub(crate) fn len(&self) -> usize {
         self.ends.len()
     }
 
-    /// Whether there is none.
     pub(crate) fn is_empty(&self) -> bool {
         self.ends.is_empty()
     }
 
-    /// The texts of a list; none of one that is not there.
+    /// The texts of the list with this number, counted from 0; none if there is no such list.
     pub(crate) fn get(&self, number: usize) -> impl Iterator<Item = &str> {
         let start = number.checked_sub(1).and_then(|before| self.ends.get(before)).copied().unwrap_or_default();
         let mut rest = self.ends.get(number).map_or("", |end| &self.text[start..*end]);
@@ -67,7 +66,7 @@ impl Packed {
         })
     }
 
-    /// The first text of a list; empty if there is none.
+    /// The first text of the list with this number; empty if there is none.
     pub(crate) fn first(&self, number: usize) -> &str {
         self.get(number).next().unwrap_or_default()
     }

@@ -1,24 +1,24 @@
-//! Lengths of time as a person writes them: `"90s"`, `"1h30m"`, `"400d"`.
+//! Durations as people write them: `"90s"`, `"1h30m"`, `"400d"`.
 
 use std::fmt;
 use std::time::Duration;
 
 use serde::{Deserialize, Deserializer, de};
 
-/// What is said of a number that might be seconds, minutes or milliseconds.
+/// The error for a bare number, which might be seconds, minutes or milliseconds.
 pub(crate) const NO_UNIT: &str = "a duration without a unit";
 
 const EXPECTED: &str = r#"a duration such as "500ms", "90s", "10m", "1h30m", "24h" or "400d""#;
 
-/// The units, longest first, with their milliseconds.
+/// The units, longest first, with their lengths in milliseconds.
 const UNITS: [(&str, u64); 5] = [("d", 86_400_000), ("h", 3_600_000), ("m", 60_000), ("s", 1_000), ("ms", 1)];
 
-/// A length of time, to the millisecond. Displays as it is written in the config.
+/// A duration, to the millisecond. Displays as it is written in the config.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Period(pub Duration);
 
 impl Period {
-    /// The longest, so that adding one to a time never overflows: a hundred years.
+    /// The longest duration accepted, a hundred years, so that adding one to a time never overflows.
     pub(crate) const LONGEST: Self = Self(Duration::from_hours(100 * 365 * 24));
 }
 

@@ -1,4 +1,4 @@
-//! What surrounds the daemon in its process: signals and the log.
+//! The daemon's signals and its log.
 
 use std::env;
 use std::fs::File;
@@ -33,12 +33,13 @@ pub(crate) enum LogFormat {
     Journal,
 }
 
-/// SIGHUP reloads; SIGTERM and SIGINT drain, the second of them ends at once. To be called within the runtime.
+/// Listens for signals: SIGHUP reloads; SIGTERM and SIGINT drain, and a second one exits at once. Must be called within
+/// the runtime.
 pub(crate) fn signals() -> io::Result<Signals> {
     let mut hangup = signal(SignalKind::hangup())?;
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
-    // One reload is waiting at most: it will read what is there by then.
+    // One pending reload is enough: it reads whatever config is there when it runs.
     let (reload_sender, reload) = mpsc::channel(1);
     let (stop_sender, stop) = watch::channel(false);
     tokio::spawn(async move {
@@ -59,24 +60,25 @@ pub(crate) fn signals() -> io::Result<Signals> {
     Ok(Signals { reload, stop })
 }
 
-/// Most records that wait to be written. Beyond that they are dropped: what reads them must not hold up the daemon.
+/// Most records that wait to be written. Further ones are dropped: a slow reader of the log must not hold up the
+/// daemon.
 const RECORDS: usize = 32 * 1024;
-/// Most bytes of them in one write.
+/// Most bytes of records in one write.
 const WRITTEN_AT_ONCE: usize = 64 * 1024;
 
-/// How long the next ones may wait then.
+/// How long the log's thread sleeps after each flush, to gather the next records into one write.
 const REST: Duration = Duration::from_millis(5);
 
-/// The variable that says what is logged.
+/// The variable that says what to log.
 const VARIABLE: &str = "LINEDOWN_LOG";
 
-/// How much of it may be wanted.
+/// The levels that `LINEDOWN_LOG` may name.
 const LEVELS: [&str; 6] = ["off", "error", "warn", "info", "debug", "trace"];
 
-/// What is logged if nothing else is wanted.
+/// The level of everything that `LINEDOWN_LOG` does not mention.
 const DEFAULT: &str = "info";
 
-/// Why nobody knows what is to be logged.
+/// The error for a `LINEDOWN_LOG` that cannot be understood.
 #[derive(Debug, thiserror::Error)]
 #[error("{VARIABLE}: `{part}` is no filter of the log")]
 pub(crate) struct NoFilter {
@@ -85,8 +87,9 @@ pub(crate) struct NoFilter {
     pub(crate) hint: String,
 }
 
-/// Records go to journald where systemd started us, else to standard error; `LINEDOWN_LOG` filters them. A thread of
-/// its own writes them: those that wait go in one write. The rest of them is written when the answer is dropped.
+/// Starts logging: to journald if systemd started linedown, else to standard error, filtered by `LINEDOWN_LOG`. A
+/// thread of its own writes the records, several in one write. Dropping the returned guard writes those that still
+/// wait.
 pub(crate) fn log(format: Option<LogFormat>, colour: bool) -> Result<WorkerGuard, NoFilter> {
     let filter = filter(&env::var(VARIABLE).unwrap_or_default())?;
     let by_itself = || if journal::has_stderr() { LogFormat::Journal } else { LogFormat::Text };
@@ -102,16 +105,16 @@ pub(crate) fn log(format: Option<LogFormat>, colour: bool) -> Result<WorkerGuard
     let written = fmt().with_env_filter(filter).with_writer(writer).with_target(false);
     match format {
         LogFormat::Json => written.json().flatten_event(true).init(),
-        // The journal has its own clock.
+        // journald records the time itself.
         _ if journal::has_stderr() => written.with_ansi(false).without_time().init(),
         _ => written.with_ansi(colour).init(),
     }
     Ok(guard)
 }
 
-/// A level, or one for a part of the program (`linedown::store=debug`), or several of these with commas between; what
-/// none of them is about is logged at `info`. A word that is no level would silence all of it: it would be taken for
-/// the name of a part.
+/// Parses `LINEDOWN_LOG`: a level, or a level for a part of the program (`linedown::store=debug`), or several of these
+/// separated by commas. Anything that they do not mention is logged at `info`. A word that is no level is an error: the
+/// library would take it for the name of a part, and silence everything else.
 fn filter(text: &str) -> Result<EnvFilter, NoFilter> {
     let mut parts: Vec<&str> = text.split(',').map(str::trim).filter(|part| !part.is_empty()).collect();
     for part in &parts {
@@ -136,7 +139,8 @@ fn no_filter(part: &str, level: &str) -> NoFilter {
     NoFilter { part: excerpt(part), hint }
 }
 
-/// Without the lock of the one that everybody shares: who writes to that does not wait for a log that nobody reads.
+/// Standard error without the lock of `io::stderr`: otherwise a log that nobody reads would block everybody who writes
+/// to standard error.
 fn stderr() -> Box<dyn io::Write + Send> {
     match io::stderr().as_fd().try_clone_to_owned() {
         Ok(file) => Box::new(File::from(file)),
@@ -150,7 +154,7 @@ fn in_the_background(writer: impl io::Write + Send + 'static) -> (NonBlocking, W
     })
 }
 
-/// Writes on a thread of its own what waits; `gap` is told how many records found no room among so many.
+/// Writes records on a thread of its own, with at most `most` waiting. `gap` is told how many records found no room.
 fn paced(
     writer: impl io::Write + Send + 'static,
     most: usize,
@@ -163,13 +167,13 @@ fn paced(
     (writer, guard)
 }
 
-/// Rests each time that nothing is left to write, so that what comes meanwhile goes together.
+/// Sleeps each time that all waiting records are written, so that those that come meanwhile go in one write.
 struct Paced<W, G> {
     writer: W,
     gap: G,
-    /// How many records found no room so far.
+    /// How many records have been dropped so far; set once the queue exists.
     dropped: Arc<OnceLock<ErrorCounter>>,
-    /// Of how many of them was told.
+    /// How many of them have been reported to `gap`.
     told: usize,
 }
 
@@ -196,7 +200,7 @@ mod tests {
 
     use super::*;
 
-    /// Hands each record on, once it may.
+    /// A writer that passes each record on as soon as it is allowed to.
     struct Slow(Receiver<()>, Sender<String>);
 
     impl Write for Slow {
@@ -231,7 +235,7 @@ mod tests {
         log.write_all(b"first").unwrap();
         let_go.send(()).unwrap();
         assert_eq!(written.recv().unwrap(), "first");
-        // One is in the writer's hands at most, and two wait.
+        // At most one record is in the writer's hands, and two wait.
         for number in 0..10 {
             log.write_all(format!("{number}").as_bytes()).unwrap();
         }

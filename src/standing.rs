@@ -1,8 +1,9 @@
-//! How the daemon stands: the line in `systemctl status`, the watchdog's sign of life, and a figure.
+//! Watches the daemon's own health and reports it: as the status line of `systemctl status`, as the watchdog's sign of
+//! life, in the log and as a metric.
 //!
-//! The sign of life follows the pipeline: webhooks are listened for, every sink's worker goes round, the store
-//! answers. A store that answers "no space left" lives: to start anew would not make room, and would make the
-//! daemon go round in circles where it could still deliver.
+//! The watchdog follows the pipeline: linedown listens for webhooks, every sink's worker makes progress, the store
+//! answers. A store that answers "no space left" counts as alive: a restart would not make room, and would only put a
+//! daemon that can still deliver into a restart loop.
 
 use std::fmt::Write;
 use std::sync::Arc;
@@ -20,23 +21,23 @@ use crate::server::readiness::NotReady;
 use crate::store::Tally;
 use crate::systemd;
 
-/// How often it is looked at, at least. The line is told only when it has changed.
+/// The longest pause between two looks.
 const LOOK: Duration = Duration::from_secs(5);
-/// Most failing sinks named in the line.
+/// Most failing sinks named in the status line.
 const NAMED: usize = 5;
 
-/// What is looked at.
+/// What the task watches.
 pub(crate) struct Watch {
-    /// The way in, and through it the store and the workers.
+    /// Leads to the readiness checks, the store and the workers.
     pub(crate) hook: Arc<Hook>,
-    /// The tasks that listen.
+    /// The tasks that accept connections.
     pub(crate) servers: Vec<AbortHandle>,
     /// Whether the last reload failed.
     pub(crate) reload_failed: Arc<AtomicBool>,
 }
 
 impl Watch {
-    /// Tells how things stand, for as long as somebody wants to know.
+    /// Reports until the task is aborted. The status line is sent only when it has changed.
     pub(crate) async fn tell(self) {
         let mut looks = interval(systemd::watchdog().map_or(LOOK, |patience| patience.min(LOOK)));
         looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -80,7 +81,7 @@ impl Watch {
     }
 }
 
-/// The log hears of it when it begins, when it changes and when it ends.
+/// Logs a trouble when it begins, when it changes and when it ends.
 fn note(before: Option<&NotReady>, now: Option<&NotReady>) {
     let [before, now] = [before, now].map(|trouble| trouble.map(ToString::to_string));
     match now {
@@ -92,7 +93,7 @@ fn note(before: Option<&NotReady>, now: Option<&NotReady>) {
     }
 }
 
-/// Everything that the line says.
+/// Everything that the status line says.
 struct Standing<'a> {
     trouble: Option<&'a str>,
     reload_failed: bool,
@@ -106,7 +107,6 @@ impl Standing<'_> {
             None => "accepting".to_owned(),
             Some(trouble) => format!("not accepting: {trouble}"),
         };
-        // Writing into a String cannot fail.
         if let Some(Tally { down, pending }) = self.tally {
             let (lines, deliveries) = (plural(down, "line"), plural(pending, "delivery"));
             let _ = write!(line, "; {lines} down; {deliveries} pending");
@@ -132,7 +132,7 @@ fn plural(count: u32, one: &str) -> String {
     }
 }
 
-/// A time on the wall's clock, with its day unless that is today.
+/// A time of day, with the date unless it is today.
 fn clock_time(at: Timestamp, now: Timestamp, zone: &TimeZone) -> String {
     let [at, now] = [at, now].map(|moment| moment.to_zoned(zone.clone()));
     let format = if at.date() == now.date() { "%H:%M" } else { "%Y-%m-%d %H:%M" };

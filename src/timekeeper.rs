@@ -1,5 +1,6 @@
-//! Watches the wall clock against one that only goes forward: every timer is a moment in the store, and a clock that
-//! is set back would make what is owed now wait until it is that late again.
+//! Compares the wall clock with a monotonic clock to notice that the wall clock was set back. Every timer is a
+//! wall-clock time in the store, so after a step back, notifications that are due now would wait until the clock
+//! reaches that time again.
 
 use std::time::Duration;
 
@@ -8,24 +9,24 @@ use tokio::time::Instant;
 
 use crate::clock::{between, later};
 
-/// How often to look.
+/// How often the daemon compares the clocks.
 pub(crate) const LOOK: Duration = Duration::from_secs(5);
-/// What a clock may lag by; time servers correct less than this in small steps.
+/// How far the wall clock may lag behind without being reported. Time servers correct smaller differences gradually.
 const SLACK: Duration = Duration::from_secs(1);
 
-/// What both clocks said at the last look.
+/// Both clocks as of the last look.
 pub(crate) struct Timekeeper {
     wall: Timestamp,
     steady: Instant,
 }
 
 impl Timekeeper {
-    /// Begins to watch.
+    /// Starts watching.
     pub(crate) fn new(now: Timestamp) -> Self {
         Self { wall: now, steady: Instant::now() }
     }
 
-    /// By how much the wall clock was set back since the last look, if it was.
+    /// Returns by how much the wall clock was set back since the last look; nothing if by no more than [`SLACK`].
     pub(crate) fn look(&mut self, now: Timestamp) -> Option<Duration> {
         let expected = later(self.wall, self.steady.elapsed());
         *self = Self::new(now);
