@@ -1,4 +1,4 @@
-//! The certificate that webhooks are served with: who may be shown it, and until when it is good.
+//! The certificate that webhooks are served with, and when it expires.
 //!
 //! ```no_run
 //! # fn main() -> Result<(), rustls::Error> {
@@ -28,26 +28,26 @@ use rustls::sign::CertifiedKey;
 pub use files::Files;
 pub use validity::Validity;
 
-/// What a client that validates a name for a certificate speaks (RFC 8737), and nobody else.
+/// The ALPN protocol of a client that validates a name for an ACME certificate, and of nobody else (RFC 8737).
 pub const CHALLENGE_PROTOCOL: &[u8] = b"acme-tls/1";
 
-/// A chain of certificates, ours first, with its key.
+/// A certificate chain, our own certificate first, with its key.
 #[derive(Clone)]
 pub struct Certificate {
     key: Arc<CertifiedKey>,
-    /// When it is good; none if that cannot be read, which is for others to judge.
+    /// When it is valid; none if that cannot be read. The certificate is served all the same: clients judge it.
     pub validity: Option<Validity>,
 }
 
 impl Certificate {
-    /// Refuses a key that is not that of the chain's first certificate.
+    /// Fails if the key is not that of the chain's first certificate, or if the two cannot be used.
     pub fn new(chain: Vec<CertificateDer<'static>>, key: PrivateKeyDer<'static>) -> Result<Self, rustls::Error> {
         let validity = chain.first().and_then(|certificate| validity::read(certificate));
         let key = CertifiedKey::from_der(chain, key, &rustls::crypto::ring::default_provider())?;
         Ok(Self { key: Arc::new(key), validity })
     }
 
-    /// Whether a client that asked for any of these names would take it for that name's.
+    /// Whether a client accepts the certificate for every one of these names.
     pub fn covers(&self, names: &[String]) -> bool {
         let Ok(certificate) = self.key.end_entity_cert().and_then(ParsedCertificate::try_from) else { return false };
         let covers = |name: &String| {
@@ -57,24 +57,24 @@ impl Certificate {
     }
 }
 
-/// What new connections are served with; connections that are open keep what they have.
+/// The certificate for new connections. Open connections keep the one that they began with.
 #[derive(Default)]
 pub struct Served {
     current: ArcSwapOption<Certificate>,
-    /// What shows that a name is ours, while somebody wants to see that.
+    /// Certificates that prove to an authority that a name is ours, by name, while an order is in progress.
     challenges: ArcSwap<HashMap<String, Arc<CertifiedKey>>>,
-    /// Why there is no better one, as far as somebody tries to get it.
+    /// Why there is no better certificate, if an attempt to get one is in progress or has failed.
     lacks: ArcSwapOption<String>,
 }
 
 impl Served {
-    /// Nothing yet.
+    /// Without a certificate yet.
     pub fn new() -> Arc<Self> {
         Arc::default()
     }
 
-    /// TLS 1.2 and 1.3, for HTTP/1.1, with whatever is installed when a client comes. Who comes while nothing is
-    /// installed is refused.
+    /// The TLS settings: TLS 1.2 and 1.3, for HTTP/1.1, with the certificate that is installed at each handshake. As
+    /// long as none is installed, handshakes fail.
     pub fn server(self: &Arc<Self>) -> Result<Arc<ServerConfig>, rustls::Error> {
         let provider = Arc::new(rustls::crypto::ring::default_provider());
         let builder = ServerConfig::builder_with_provider(provider).with_safe_default_protocol_versions()?;
@@ -83,27 +83,27 @@ impl Served {
         Ok(Arc::new(config))
     }
 
-    /// From now on this one.
+    /// Serves this certificate from now on.
     pub fn install(&self, certificate: Certificate) {
         self.current.store(Some(Arc::new(certificate)));
     }
 
-    /// What is served now, if anything is.
+    /// The certificate served now, if there is one.
     pub fn current(&self) -> Option<Arc<Certificate>> {
         self.current.load_full()
     }
 
-    /// When the certificate that is served now expires. None if there is none, or if it does not say.
+    /// When the certificate served now expires; none if there is no certificate or it does not say.
     pub fn expires(&self) -> Option<Timestamp> {
         self.current().and_then(|certificate| certificate.validity).map(|validity| validity.until)
     }
 
-    /// There may be none, or none that is good, and this is why.
+    /// Sets why there is no certificate or no valid one, for [`Self::trouble`] to mention.
     pub fn lacks(&self, why: Option<String>) {
         self.lacks.store(why.map(Arc::new));
     }
 
-    /// Why nobody can be served: there is no certificate, or it has expired.
+    /// Why no connection can be served: there is no certificate, or it has expired.
     pub fn trouble(&self, now: Timestamp) -> Option<String> {
         let what = match self.current().map(|certificate| certificate.validity) {
             None => "there is no certificate yet".to_owned(),
@@ -115,7 +115,7 @@ impl Served {
         Some(self.lacks.load().as_ref().map_or_else(|| what.clone(), |why| format!("{what}: {why}")))
     }
 
-    /// What shows that these names are ours, in place of what did so before.
+    /// Replaces the certificates that prove to an authority that names are ours.
     pub fn challenge(&self, challenges: HashMap<String, Arc<CertifiedKey>>) {
         self.challenges.store(Arc::new(challenges));
     }
@@ -124,7 +124,7 @@ impl Served {
 impl ResolvesServerCert for Served {
     fn resolve(&self, hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
         if hello.alpn().is_some_and(|protocols| protocols.eq([CHALLENGE_PROTOCOL])) {
-            // A name's case makes no difference.
+            // Names are compared without regard to case.
             let name = hello.server_name()?.to_ascii_lowercase();
             return self.challenges.load().get(&name).cloned();
         }
@@ -156,7 +156,7 @@ mod tests {
     fn what_is_served_says_when_it_expires() {
         let served = Served::new();
         assert_eq!(served.expires(), None);
-        // From 2050 on a time is written in another form.
+        // From 2050 on, certificates write times in another form.
         for until in [2031, 2061] {
             served.install(certificate(&["a.example"], (2026, until)));
             assert_eq!(served.expires(), Some(format!("{until}-01-01T00:00:00Z").parse().unwrap()));

@@ -1,4 +1,4 @@
-//! The way to an authority: bounded and timed out, with what it says in words.
+//! HTTP client for an ACME authority: with timeouts and a bound on answers, and with errors in plain words.
 
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -14,37 +14,37 @@ use warp::http::{Method, Request, Response};
 
 use crate::clock;
 
-/// How an authority is asked.
+/// Timeouts of requests to an authority.
 const MANNERS: Manners = Manners { connect: Duration::from_secs(10), answer: Duration::from_secs(30), kept: 1 };
-/// Most bytes read of one answer; a chain of certificates is some kilobytes.
+/// Most bytes read of one answer. A certificate chain has a few kilobytes.
 const LARGEST: usize = 256 * 1024;
-/// Most characters kept of what an authority says went wrong.
+/// Most characters kept of an authority's explanation.
 const WORDS: usize = 500;
 
-/// One that can be asked.
+/// An authority, ready to be asked.
 #[derive(Clone)]
 pub(super) struct Authority {
     client: reqwest::Client,
-    /// What it last asked us to wait, with a refusal.
+    /// How long it asked us to wait when it last refused a request.
     wait: Arc<Mutex<Option<Duration>>>,
 }
 
 impl Authority {
-    /// Opens no connection.
+    /// Opens no connection. Fails if the address cannot be parsed or the client cannot be set up.
     pub(super) fn new(directory: &str) -> Result<Self, Error> {
         let url = Url::parse(directory).map_err(other)?;
         let client = http::client(&url, MANNERS).map_err(|error| other(error.0))?;
         Ok(Self { client, wait: Arc::default() })
     }
 
-    /// What it asked us to wait, if it did.
+    /// How long it asked us to wait with its last refusal, if it did.
     pub(super) fn wait(&self) -> Option<Duration> {
         *self.wait.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     async fn ask(self, request: Request<BodyWrapper<Bytes>>) -> Result<BytesResponse, Error> {
         let (mut parts, body) = request.into_parts();
-        // We say our own name.
+        // Our HTTP client sets its own user agent.
         parts.headers.remove(USER_AGENT);
         let body = body.collect().await.map_err(other)?.to_bytes();
         let asks_for_the_directory = parts.method == Method::GET;
@@ -84,7 +84,7 @@ fn other(error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Error {
     Error::Other(error.into())
 }
 
-/// What an authority says went wrong: one line, not too long.
+/// What an authority says went wrong, as one line of at most [`WORDS`] characters.
 pub(super) fn words(problem: &Problem) -> String {
     let kind = problem.r#type.as_deref().and_then(|kind| kind.rsplit(':').next()).unwrap_or("no reason given");
     let details = problem.detail.iter().chain(problem.subproblems.iter().filter_map(|sub| sub.detail.as_ref()));
@@ -100,7 +100,7 @@ mod tests {
 
     use super::*;
 
-    /// Asks one that answers so.
+    /// Asks an authority that gives this answer.
     async fn asked(head: &str, body: &[u8]) -> (Result<BytesResponse, Error>, Option<Duration>) {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let directory = format!("http://{}/dir", listener.local_addr().unwrap());

@@ -1,5 +1,6 @@
-//! What outlives the daemon: the account at an authority, the certificate and its key, and when we asked last. One
-//! file beside the store that only we can read, replaced as a whole.
+//! What the daemon remembers across restarts: its account at the authority, the certificate with its key, and when it
+//! last asked. All of it is in one file beside the store that only its owner can read, and that is always replaced as a
+//! whole.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Write};
@@ -15,10 +16,10 @@ use super::schedule::Asked;
 use crate::certificate::Certificate;
 use crate::config::Acme;
 
-/// Largest file read; a chain and two keys are some kilobytes.
+/// Most bytes read of the file. A chain and two keys have a few kilobytes.
 const LARGEST: u64 = 1024 * 1024;
 
-/// What is kept.
+/// The content of the file.
 #[derive(Default, Serialize, Deserialize)]
 pub(super) struct Kept {
     pub(super) account: Option<Account>,
@@ -35,13 +36,13 @@ pub(super) struct Account {
 }
 
 impl Account {
-    /// What the library takes, which it does not let us copy.
+    /// A copy of the credentials for the library, which takes them by value and does not let us clone them.
     pub(super) fn credentials(&self) -> Result<AccountCredentials, serde_json::Error> {
         serde_json::from_value(serde_json::to_value(&self.credentials)?)
     }
 }
 
-/// Something about a certificate for some names from an authority.
+/// Something that holds for a certificate for certain names from a certain authority.
 #[derive(Serialize, Deserialize)]
 pub(super) struct For<T> {
     directory: String,
@@ -54,23 +55,23 @@ impl<T> For<T> {
         Self { directory: acme.directory.clone(), names: acme.names.clone(), what }
     }
 
-    /// If that is what is wanted.
+    /// Returns it if it is for the names and the authority that are wanted.
     pub(super) fn of(&self, acme: &Acme) -> Option<&T> {
         (self.directory == acme.directory && self.names == acme.names).then_some(&self.what)
     }
 
-    /// Whatever it is for.
+    /// Returns it whatever it is for.
     pub(super) fn any(&self) -> &T {
         &self.what
     }
 
-    /// Whatever it is for.
+    /// Returns it whatever it is for.
     pub(super) fn any_mut(&mut self) -> &mut T {
         &mut self.what
     }
 }
 
-/// What an authority issued, in PEM.
+/// A certificate chain and its key, in PEM, as issued.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Issued {
     pub(super) chain: String,
@@ -78,7 +79,7 @@ pub(super) struct Issued {
 }
 
 impl Issued {
-    /// Ready to serve with; the error says why it cannot be.
+    /// Parses it for serving. The error says why it cannot be used.
     pub(super) fn certificate(&self) -> Result<Certificate, String> {
         let chain: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(self.chain.as_bytes()).collect();
         let chain = chain.map_err(|error| error.to_string())?;
@@ -87,13 +88,13 @@ impl Issued {
     }
 }
 
-/// Where it is kept, for a store.
+/// The path of the file that belongs to this store.
 pub(super) fn path(store: &Path) -> PathBuf {
     store.with_extension("acme.json")
 }
 
 impl Kept {
-    /// What is there. A file that cannot be read is as good as none: all in it can be had again.
+    /// Reads the file. One that cannot be read counts as empty: all of its content can be obtained again.
     pub(super) fn read(path: &Path) -> Self {
         let mut text = String::new();
         let read = File::open(path).and_then(|file| file.take(LARGEST).read_to_string(&mut text));
@@ -109,7 +110,7 @@ impl Kept {
         Self::default()
     }
 
-    /// Replaces what is there, durably.
+    /// Replaces the file and syncs it to disk.
     pub(super) async fn save(&self, path: &Path) -> io::Result<()> {
         let (path, text) = (path.to_owned(), serde_json::to_vec_pretty(self)?);
         tokio::task::spawn_blocking(move || replace(&path, &text)).await?

@@ -1,5 +1,5 @@
-//! A certificate by itself: an authority that speaks ACME (RFC 8555) is asked for it, and again in time before it
-//! expires. What there is meanwhile goes on being served.
+//! Obtains a certificate from an authority that speaks ACME (RFC 8555), and renews it in time. Meanwhile the present
+//! certificate is still served.
 
 mod authority;
 mod kept;
@@ -24,27 +24,27 @@ use kept::{Account, For, Issued, Kept};
 use order::{Failure, order};
 use schedule::{Asked, due};
 
-/// How long an authority may take for one certificate.
+/// How long one attempt to obtain a certificate may take altogether.
 const PATIENCE: Duration = Duration::from_mins(5);
-/// How long is waited without a look at the clock: it may be set, or the machine may sleep.
+/// Longest sleep before the wall clock is read again: the clock may be set, or the machine may sleep.
 const LOOK: Duration = Duration::from_mins(10);
 
-/// Sees to it that there is a certificate.
+/// The task that obtains and renews the certificate.
 pub(crate) struct Renewal {
-    /// What to have a certificate for. None as long as others see to it.
+    /// The certificate to obtain; none if the config takes it from elsewhere.
     wanted: watch::Receiver<Option<Acme>>,
     served: Arc<Served>,
-    /// The file that what is kept is kept in.
+    /// The file that `kept` is written to.
     path: PathBuf,
     kept: Kept,
-    /// What was issued last, ready to serve.
+    /// The last issued certificate, ready to serve.
     certificate: Option<Certificate>,
-    /// Whether the authority is being asked.
+    /// Whether an attempt is in progress.
     asking: bool,
 }
 
 impl Renewal {
-    /// Serves at once what was kept beside this store.
+    /// Immediately serves the certificate that was kept beside this store.
     pub(crate) fn new(wanted: watch::Receiver<Option<Acme>>, served: Arc<Served>, store: &Path) -> Self {
         let path = kept::path(store);
         let kept = Kept::read(&path);
@@ -55,7 +55,7 @@ impl Renewal {
         renewal
     }
 
-    /// Goes on until it is told to stop, or nobody can want a certificate any more.
+    /// Runs until it is told to stop, or the config's sender is gone.
     pub(crate) async fn run(mut self, mut stop: watch::Receiver<bool>) {
         tokio::select! {
             _ = stop.changed() => {}
@@ -88,7 +88,7 @@ impl Renewal {
                     if changed.is_err() {
                         return;
                     }
-                    // Who reloads after a failure has done something about it, and wants to see whether it helps.
+                    // An operator who reloads after a failure has probably fixed the cause, so ask again at once.
                     if self.kept.asked.as_ref().is_some_and(|asked| asked.any().has_failed()) {
                         self.kept.asked = None;
                     }
@@ -97,16 +97,16 @@ impl Renewal {
         }
     }
 
-    /// Serves what there is, unless others see to that since.
+    /// Serves the kept certificate, unless a reload has switched to another source of certificates.
     fn serve(&self) {
-        // Held, so that whoever takes over installs theirs after ours.
+        // The lock is held meanwhile, so that after such a switch the other certificate is installed last.
         let wanted = self.wanted.borrow();
         if let (Some(_), Some(certificate)) = (&*wanted, &self.certificate) {
             self.served.install(certificate.clone());
         }
     }
 
-    /// Who was started anew does not ask at once if it failed before.
+    /// Notes for readiness when the authority will be asked. After a restart that may be later, if attempts had failed.
     fn say_when(&self) {
         if let Some(acme) = &*self.wanted.borrow() {
             let now = clock::now();
@@ -160,7 +160,7 @@ impl Renewal {
         self.tell(acme, failure);
     }
 
-    /// One certificate, by an account that is made if there is none.
+    /// Obtains one certificate, and creates the account first if there is none.
     async fn obtain(&mut self, acme: &Acme, authority: &Authority) -> Result<(Issued, Certificate), Failure> {
         let account = self.account(acme, authority).await?;
         let issued = match order(&account, &acme.names, &self.served).await {
@@ -198,7 +198,8 @@ impl Renewal {
         Ok(account)
     }
 
-    /// A disk that is full keeps nobody from being served; it is asked more often than need be.
+    /// Saves what is kept. If that fails, e.g. because the disk is full, the certificate is served all the same; only
+    /// the authority is asked more often than necessary.
     async fn save(&self) {
         if let Err(error) = self.kept.save(&self.path).await {
             let file = self.path.display();

@@ -1,5 +1,5 @@
-//! One order, from the authority's questions to its certificate (RFC 8555, 7.4), with names shown to be ours over TLS
-//! on the port that webhooks come to (TLS-ALPN-01, RFC 8737).
+//! One certificate order (RFC 8555, 7.4). We prove that the names are ours over TLS, on the port that webhooks come to
+//! (TLS-ALPN-01, RFC 8737).
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -18,34 +18,34 @@ use super::authority::words;
 use super::kept::Issued;
 use crate::certificate::Served;
 
-/// How an order is looked at while the authority works on it: every 250 ms, then less and less often, for so long.
+/// How an order is polled while the authority works on it: after 250 ms, then less and less often, for this long.
 const LOOKS: RetryPolicy = RetryPolicy::new().timeout(Duration::from_secs(90));
 
-/// Why there is no certificate.
+/// Why an attempt obtained no certificate.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum Failure {
-    /// The authority refuses, or cannot be asked.
+    /// The authority refused, or could not be asked.
     #[error("{}", explained(.0))]
     Authority(#[from] Error),
-    /// It asked for the name where it leads to, and did not find us.
+    /// The authority connected to the name's address, and did not get our proof.
     #[error("{name} could not be validated: {why}")]
     Invalid { name: String, why: String },
-    /// There is another way to validate, but none by TLS.
+    /// The authority offers other validation methods, but not TLS-ALPN-01.
     #[error("it does not validate {0} by TLS-ALPN-01")]
     NotOffered(String),
-    /// What it asks us to show cannot be made.
+    /// The certificate that proves that the name is ours could not be made.
     #[error("cannot show that {name} is ours: {why}")]
     Unshowable { name: String, why: String },
-    /// It issued something else.
+    /// The authority issued something that cannot be used.
     #[error("what it issued cannot be used: {0}")]
     Unusable(String),
-    /// It takes too long.
+    /// The attempt took too long.
     #[error("it was not done within {} s", .0.as_secs())]
     Slow(Duration),
 }
 
 impl Failure {
-    /// What to do.
+    /// What the operator can do.
     pub(super) fn hint(&self) -> &'static str {
         match self {
             Self::Invalid { .. } => {
@@ -62,7 +62,7 @@ impl Failure {
         }
     }
 
-    /// Whether the authority does not know the account that we think we have.
+    /// Whether the authority does not know the account that we have kept.
     pub(super) fn is_about_the_account(&self) -> bool {
         let Self::Authority(Error::Api(problem)) = self else { return false };
         problem.r#type.as_deref() == Some("urn:ietf:params:acme:error:accountDoesNotExist")
@@ -77,7 +77,7 @@ fn explained(error: &Error) -> String {
     }
 }
 
-/// Orders a certificate for these names. Meanwhile `served` shows what the authority wants to see.
+/// Orders a certificate for these names, and serves the proofs that the authority asks for meanwhile.
 pub(super) async fn order(account: &Account, names: &[String], served: &Served) -> Result<Issued, Failure> {
     let identifiers: Vec<_> = names.iter().cloned().map(Identifier::Dns).collect();
     let mut order = account.new_order(&NewOrder::new(&identifiers)).await?;
@@ -94,13 +94,13 @@ pub(super) async fn order(account: &Account, names: &[String], served: &Served) 
     Ok(Issued { chain, key })
 }
 
-/// Shows what there is to show, and tells the authority that it may look.
+/// Serves a proof for each name that is yet to be validated, and tells the authority to check it.
 async fn show(order: &mut Order, served: &Served) -> Result<(), Failure> {
     let mut shown = HashMap::new();
     let mut authorizations = order.authorizations();
     while let Some(authorization) = authorizations.next().await {
         let mut authorization = authorization?;
-        // What was validated not long ago need not be again.
+        // A name that was validated recently need not be validated again.
         if authorization.status != AuthorizationStatus::Pending {
             continue;
         }
@@ -116,7 +116,7 @@ async fn show(order: &mut Order, served: &Served) -> Result<(), Failure> {
     Ok(())
 }
 
-/// The certificate that shows that a name is ours (RFC 8737, 3).
+/// The certificate that proves that a name is ours (RFC 8737, 3).
 fn proof(name: &str, authorization: &KeyAuthorization) -> Result<CertifiedKey, String> {
     let digest = authorization.digest();
     let mut parameters = CertificateParams::new([name.to_owned()]).map_err(|error| error.to_string())?;
@@ -124,11 +124,11 @@ fn proof(name: &str, authorization: &KeyAuthorization) -> Result<CertifiedKey, S
     let key = KeyPair::generate().map_err(|error| error.to_string())?;
     let certificate = parameters.self_signed(&key).map_err(|error| error.to_string())?;
     let key = any_ecdsa_type(&PrivateKeyDer::from(key)).map_err(|error| error.to_string())?;
-    // Unchecked: to whoever does not validate names, what it shows is unknown and critical.
+    // `new` does not check the certificate: its critical extension is unknown to everybody but validating authorities.
     Ok(CertifiedKey::new(vec![certificate.into()], key))
 }
 
-/// An order does not say which of its names was not validated; their authorizations do.
+/// Finds the name that could not be validated: the order does not say it, but its authorizations do.
 async fn why_invalid(order: &mut Order) -> Result<Failure, Error> {
     let mut authorizations = order.authorizations();
     while let Some(authorization) = authorizations.next().await {

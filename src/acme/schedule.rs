@@ -1,4 +1,4 @@
-//! Pure: when an authority is asked for a certificate.
+//! Pure: when to ask an authority for a certificate.
 
 use std::time::Duration;
 
@@ -10,56 +10,57 @@ use crate::clock::{between, later};
 use crate::delivery::backoff;
 use crate::rule::Retry;
 
-/// The pauses after failures. Let's Encrypt lets a name's validation fail five times an hour; so do these, at most.
+/// Pauses after failures. Let's Encrypt allows five failed validations of a name per hour, and these pauses never
+/// exceed that.
 const PAUSES: Retry =
     Retry { first: Duration::from_mins(5), max: Duration::from_hours(3), give_up_after: Duration::MAX };
-/// The longest that an authority may ask us to wait.
+/// The longest pause that an authority can ask for.
 const LONGEST_HINT: Duration = Duration::from_hours(24);
 
-/// How the last question went, and how long nothing more is asked after it.
+/// The last attempt to obtain a certificate, and how long to wait after it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Asked {
     at: Timestamp,
-    /// Failures in a row.
+    /// Failures in a row, counting this attempt until it has succeeded.
     failures: u32,
     pause: Duration,
 }
 
 impl Asked {
-    /// A question is asked now. Until its outcome is known it counts as one that failed: whoever crashes meanwhile,
-    /// again and again, must not ask again and again.
+    /// An attempt begins. Until its outcome is known it counts as a failure, so that a daemon that crashes during each
+    /// attempt does not ask again and again.
     pub(super) fn now(before: Option<&Self>, now: Timestamp, dice: f64) -> Self {
         let failures = before.map_or(0, |before| before.failures).saturating_add(1);
         Self { at: now, failures, pause: backoff::wait(&PAUSES, failures, dice) }
     }
 
-    /// It failed, and the authority may have said how long to wait.
+    /// The attempt failed. `hint` is how long the authority asked us to wait.
     pub(super) fn failed(&mut self, hint: Option<Duration>) {
         self.pause = self.pause.max(hint.unwrap_or_default().min(LONGEST_HINT));
     }
 
-    /// It brought a certificate. However wrong our clock is, we do not ask at once for the next: a sixth of its life
-    /// must be over.
+    /// The attempt obtained a certificate. The next attempt waits for at least a sixth of its lifetime, so that a wrong
+    /// clock does not make us ask again at once.
     pub(super) fn succeeded(&mut self, validity: Validity) {
         *self = Self { at: self.at, failures: 0, pause: life(validity) / 6 };
     }
 
-    /// It was broken off by somebody who stops us in good order, and begins anew whenever we do.
+    /// The daemon was stopped during the attempt: it does not count, and may be repeated at once after the next start.
     pub(super) fn broken_off(&mut self) {
         *self = Self { at: self.at, failures: self.failures.saturating_sub(1), pause: Duration::ZERO };
     }
 
-    /// Whether it failed.
+    /// Whether the last attempt failed.
     pub(super) fn has_failed(&self) -> bool {
         self.failures > 0
     }
 }
 
-/// When to ask, with what there is: at two thirds of a certificate's life, at once without one, and never before the
-/// pause is over.
+/// When to ask next: after two thirds of the certificate's lifetime, or at once without one; but never before the pause
+/// is over.
 pub(super) fn due(certificate: Option<Validity>, asked: Option<&Asked>, now: Timestamp) -> Timestamp {
     let wanted = certificate.map_or(now, |validity| later(validity.from, life(validity) / 3 * 2));
-    // Who asked in the future did so by a clock that was wrong.
+    // An attempt in the future was made while the clock was wrong.
     let asked = asked.filter(|asked| asked.at <= now);
     asked.map_or(wanted, |asked| wanted.max(later(asked.at, asked.pause)))
 }

@@ -1,34 +1,34 @@
-//! Files that others replace from time to time.
+//! Notices when files are replaced, such as a certificate that certbot renews.
 
 use std::os::unix::fs::MetadataExt;
 use std::path::PathBuf;
 
-/// Files, and how they stood when they were looked at. Equal are the same files that stand as they stood.
+/// The paths of some files, and the state of each when it was looked at. Equal if neither paths nor states differ.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Files(Vec<(PathBuf, Option<Mark>)>);
 
-/// What changes with a file's content, or when another takes its place: its number, its size, when it was written.
+/// Changes when a file is written or replaced: its inode, its size in bytes, and its modification time in s and ns.
 type Mark = (u64, u64, i64, i64);
 
 impl Files {
-    /// How these stand now. One that is not there stands as well.
+    /// Records the present state of these files. A missing file is a state, too.
     pub fn look(paths: impl IntoIterator<Item = PathBuf>) -> Self {
         Self(paths.into_iter().map(|path| (path.clone(), mark(&path))).collect())
     }
 
-    /// How they stand now.
+    /// Records the present state of the same files.
     #[must_use]
     pub fn again(&self) -> Self {
         Self::look(self.0.iter().map(|(path, _)| path.clone()))
     }
 
-    /// Whether these are the same files, however they stand.
+    /// Whether both are about the same paths, whatever their states.
     pub fn are(&self, others: &Self) -> bool {
         self.0.iter().map(|(path, _)| path).eq(others.0.iter().map(|(path, _)| path))
     }
 }
 
-/// Through links, as certbot has them.
+/// Follows links, because certbot replaces links rather than files.
 fn mark(path: &PathBuf) -> Option<Mark> {
     let data = std::fs::metadata(path).ok()?;
     Some((data.ino(), data.size(), data.mtime(), data.mtime_nsec()))

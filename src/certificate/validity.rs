@@ -1,8 +1,8 @@
-//! Pure: from when until when a certificate is good, read from its DER.
+//! Pure: reads from a certificate in DER when it is valid.
 
 use jiff::Timestamp;
 
-/// From when until when a certificate is good.
+/// When a certificate is valid.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Validity {
     /// Not before.
@@ -11,7 +11,7 @@ pub struct Validity {
     pub until: Timestamp,
 }
 
-/// RFC 5280, 4.1.2.5; none if it is not written as it should be.
+/// Reads the validity of a certificate (RFC 5280, 4.1.2.5); none if the DER is not as it should be.
 pub(super) fn read(certificate: &[u8]) -> Option<Validity> {
     const SEQUENCE: u8 = 0x30;
     const VERSION: u8 = 0xa0;
