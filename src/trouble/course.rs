@@ -1,5 +1,5 @@
-//! Pure: what is to be told, by what is seen at each look. For how long something has been so is counted by a clock that
-//! only goes forward, from look to look: what the wall clock does makes no trouble longer.
+//! Pure: decides from what is seen at each look which troubles to tell. Durations are measured by the monotonic clock,
+//! from look to look, so that a step of the wall clock makes no trouble longer.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -8,29 +8,29 @@ use jiff::Timestamp;
 use linedown_sinks::Reason;
 use tokio::time::Instant;
 
-/// A trouble, by what it is and what has it.
+/// A trouble, by its reason and the name of the thing that has it.
 pub(super) type Key = (Reason, String);
 
-/// How something looks.
+/// The state of a thing at one look.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Sign {
-    /// Amiss, with the reason in words. Two spells of it are told apart by their beginnings, where these are known.
+    /// Something is wrong, for the reason `why`. A different `since` (where it is known) means that it is a new spell.
     Amiss { why: String, since: Option<Timestamp> },
-    /// As it should be.
+    /// Nothing is wrong.
     Right,
 }
 
-/// Something that is looked at.
+/// A thing that was looked at.
 #[derive(Clone, Debug)]
 pub(super) struct Seen {
     pub(super) key: Key,
-    /// None where nobody can say.
+    /// None if its state is unknown.
     pub(super) sign: Option<Sign>,
-    /// For how long it must look so before anybody is told.
+    /// For how long it must be in this state before anybody is told.
     pub(super) after: Duration,
 }
 
-/// Something to be told.
+/// A change to tell.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct News {
     pub(super) key: Key,
@@ -39,15 +39,15 @@ pub(super) struct News {
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum What {
-    /// A trouble, in words, and for how long it has been there.
+    /// A trouble has begun: why, and how long ago.
     Begun { why: String, lasted: Duration },
-    /// It is over.
+    /// The trouble is over.
     Over,
-    /// Nobody looks at it any more: nobody could say later that it is over.
+    /// Nobody looks at it any more, so nobody could say later that it is over.
     Left,
 }
 
-/// How long everything has looked as it does.
+/// The state of each thing, and since when.
 #[derive(Debug, Default)]
 pub(super) struct Course(BTreeMap<Key, Look>);
 
@@ -59,7 +59,7 @@ struct Look {
 }
 
 impl Course {
-    /// What is to be told now, given what has been.
+    /// Returns what to tell now. `told` holds the troubles that were told and are not over.
     pub(super) fn judge(&mut self, seen: Vec<Seen>, told: &BTreeSet<Key>, now: Instant) -> Vec<News> {
         let mut before = std::mem::take(&mut self.0);
         let gone = told.iter().filter(|key| seen.iter().all(|seen| seen.key != **key));
@@ -80,7 +80,7 @@ impl Course {
     }
 }
 
-/// Since when it has looked like this.
+/// Continues the last look if the state is the same, or starts anew.
 fn look(sign: &Sign, before: Option<Look>, now: Instant) -> Look {
     let (amiss, spell) = match sign {
         Sign::Amiss { since, .. } => (true, *since),
@@ -95,9 +95,9 @@ mod tests {
     use super::*;
     use crate::clock::from_millis;
 
-    /// What is told of a sink that is looked at once a second: `f` failing, `g` failing anew since the last look, `w`
-    /// well, `?` unknown, ` ` gone; after three seconds. `B` is the beginning, `O` the end,
-    /// `L` that nobody looks any more.
+    /// What is told of a sink that is looked at once a second, with `after` at three seconds. Each look: `f` failing,
+    /// `g` failing anew since the last look, `w` well, `?` unknown, ` ` gone. Result: `B` for the beginning, `O` for
+    /// the end, `L` if nobody looks any more.
     fn story(looks: &str) -> String {
         let (mut course, mut told, start) = (Course::default(), BTreeSet::new(), Instant::now());
         let mut spell = 0;

@@ -1,5 +1,6 @@
-//! Tells that the store cannot write. Nothing can be kept of that, so it is told straight, each message a few times at
-//! most, and whoever was told hears of the end. After a restart it would be told anew.
+//! Tells people that the store cannot write. Since nothing of that can be stored, the messages go to the sinks straight
+//! from memory, each with a few attempts at most, and everybody who was told also hears of the end. After a restart,
+//! people are told anew.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,33 +19,33 @@ use crate::rule::{Owed, Routing};
 use crate::server::hook::Hook;
 use crate::store::Outcome;
 
-/// Most messages under way.
+/// Most messages in progress at the same time.
 const AT_ONCE: usize = 8;
-/// How often each is tried, and the pause between.
+/// Most attempts for each message, and the pause between them.
 const TRIES: u32 = 3;
 const PAUSE: Duration = Duration::from_secs(10);
 
-/// What is being told.
+/// The messages about stores that cannot write.
 pub(super) struct Memory {
     hook: Arc<Hook>,
-    /// Says when the trouble is over; none while there is none.
+    /// Announces the end of the present trouble; none if there is none.
     over: Option<watch::Sender<Option<End>>>,
     stories: JoinSet<()>,
 }
 
-/// When a trouble ended, and how.
+/// When and how a trouble ended.
 #[derive(Clone, Copy)]
 struct End {
     at: Timestamp,
-    /// Nobody looks any more.
+    /// It was not seen to end: nobody looks any more.
     unwatched: bool,
 }
 
-/// One trouble, from its beginning to its end.
+/// All messages about one trouble, from its beginning to its end.
 struct Story {
     hook: Arc<Hook>,
     incident: Incident,
-    /// A random name in place of the store's.
+    /// A random name in place of the store's, so that the messages' ids are unique.
     name: String,
     owed: Vec<Owed>,
 }
@@ -54,7 +55,7 @@ impl Memory {
         Self { hook, over: None, stories: JoinSet::new() }
     }
 
-    /// A trouble that has lasted for a while is told now.
+    /// Starts to tell of a trouble that began `lasted` ago.
     pub(super) fn begin(&mut self, (reason, name): &Key, why: &str, lasted: Duration, routing: &Routing) {
         while self.stories.try_join_next().is_some() {}
         let now = clock::now();
@@ -73,7 +74,7 @@ impl Memory {
         self.stories.spawn(story.tell(ended));
     }
 
-    /// It is over, or nobody looks any more.
+    /// Tells of the end: the trouble is over, or nobody looks any more.
     pub(super) fn end(&mut self, unwatched: bool) {
         if let Some(over) = self.over.take() {
             tracing::info!(name: "own-trouble-over", reason = "store-not-writing", unwatched, "a trouble of linedown's own is over");
@@ -92,7 +93,7 @@ impl Story {
         let Ok(Some(End { at, unwatched })) = over.wait_for(Option::is_some).await.map(|over| *over) else { return };
         self.incident.closed_at = Some(at);
         self.incident.unwatched = unwatched;
-        // Who could not be told before is told both.
+        // A recipient who could not be told before now gets both in one message.
         let news = |number: usize, owed: &Owed| {
             if told.contains(&number) { owed.resolved.then_some(Kind::Resolved) } else { Some(Kind::Down) }
         };
@@ -100,7 +101,8 @@ impl Story {
         self.tell_each(news, &never).await;
     }
 
-    /// Tells each who has something to hear; answers who was told, by number.
+    /// Sends a message to each recipient for whom `news` names a kind. Returns the numbers of those it was delivered
+    /// to.
     async fn tell_each(
         &self,
         news: impl Fn(usize, &Owed) -> Option<Kind>,
@@ -118,7 +120,7 @@ impl Story {
         told.buffer_unordered(AT_ONCE).filter_map(|told| async move { told }).collect().await
     }
 
-    /// Its number is negative, and no number of the store's: first all of the beginning, then all of the end.
+    /// Ids are negative, so they never equal one of the store's: first those of the beginning, then those of the end.
     fn notification(&self, number: usize, owed: &Owed, kind: Kind) -> Notification {
         let number = if self.incident.closed_at.is_some() { number + self.owed.len() } else { number };
         Notification {
@@ -131,7 +133,7 @@ impl Story {
     }
 }
 
-/// Tries until it is told, or there is something else to tell.
+/// Tries until the message is delivered, is given up, or is overtaken by the end. Returns whether it was delivered.
 async fn tell_one(
     hook: &Hook,
     sink: &str,

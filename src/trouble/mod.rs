@@ -1,8 +1,8 @@
-//! linedown's own troubles, told by its own sinks: a sink that takes nothing, a disk that is nearly full, a store that
-//! cannot write, a certificate that expires.
+//! linedown's own troubles: a sink that fails, a disk that is nearly full, a store that cannot write, a certificate
+//! that expires. linedown tells of them by its own sinks.
 //!
-//! Each is an incident of the source [`SOURCE`], routed by the same rules and told once, and so is its end. Only of a
-//! store that cannot write people are told straight from memory.
+//! Each trouble is an incident of the source [`SOURCE`]. It is routed by the usual rules and told once, and so is its
+//! end. Only the trouble that the store cannot write is told straight from memory.
 
 mod course;
 mod memory;
@@ -13,19 +13,19 @@ use std::time::Duration;
 
 pub(crate) use watcher::{Orders, Watcher};
 
-/// The source of its own troubles. No source of the config has this name.
+/// The source of linedown's own troubles. No source in the config may have this name.
 pub const SOURCE: &str = "linedown";
 
-/// From when on something is a trouble.
+/// The thresholds from which something is a trouble.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Troubles {
-    /// For how long a sink must have failed; and for how long it must have worked, for that to be over.
+    /// For how long a sink must fail to be a trouble, and then work for the trouble to be over.
     pub sink_failing_after: Duration,
-    /// The same of a store that does not write.
+    /// The same for a store that does not write.
     pub store_not_writing_after: Duration,
-    /// How little room there must be on the store's disk.
+    /// The trouble begins when the store's disk has less free space than this.
     pub disk_free_below: Free,
-    /// How long before its end a certificate is a trouble.
+    /// The trouble begins this long before the certificate expires, but never before the last quarter of its lifetime.
     pub certificate_expires_within: Duration,
 }
 
@@ -40,11 +40,11 @@ impl Default for Troubles {
     }
 }
 
-/// Room on a disk.
+/// An amount of disk space.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Free {
-    /// Of the whole disk.
+    /// A percentage of the whole disk.
     Percent(u8),
-    /// So many bytes.
+    /// A number of bytes.
     Bytes(u64),
 }

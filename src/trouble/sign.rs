@@ -1,4 +1,4 @@
-//! Pure: how a sink, the disk, the store and the certificate look.
+//! Pure: judges the state of a sink, of the disk, of the store and of the certificate.
 
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ use crate::clock::{between, later};
 use crate::delivery::Health;
 use crate::store::Room;
 
-/// Of a sink, if it has been tried.
+/// Judges a sink; none if it has not been tried.
 pub(super) fn of_sink(health: &Health) -> Option<Sign> {
     match health {
         Health::Unknown => None,
@@ -20,8 +20,8 @@ pub(super) fn of_sink(health: &Health) -> Option<Sign> {
     }
 }
 
-/// Of the store's disk. Once told, it is over with a fifth more room than that: a disk that hovers around its limit is
-/// one trouble.
+/// Judges the store's disk. A trouble that was `told` is over only with a fifth more free space than the threshold, so
+/// that a disk that hovers around it is one trouble.
 pub(super) fn of_disk(room: Room, below: Free, told: bool) -> Sign {
     let limit = match below {
         Free::Bytes(bytes) => u128::from(bytes),
@@ -35,14 +35,14 @@ pub(super) fn of_disk(room: Room, below: Free, told: bool) -> Sign {
     Sign::Amiss { why, since: None }
 }
 
-/// To the tenth.
+/// Rounded down to a tenth.
 fn gigabytes(bytes: u64) -> String {
     let tenths = bytes / 100_000_000;
     format!("{}.{} GB", tenths / 10, tenths % 10)
 }
 
-/// Of a certificate that is good from when until when. Of one that lives for weeks only, the last quarter counts: an
-/// authority that is asked for it renews it before that.
+/// Judges a certificate. If it lives for weeks only, it is a trouble in the last quarter of its life: an ACME
+/// certificate is renewed before that.
 pub(super) fn of_certificate(validity: Validity, within: Duration, now: Timestamp) -> Sign {
     let Validity { from, until } = validity;
     if later(now, within.min(between(from, until) / 4)) < until {
@@ -52,7 +52,7 @@ pub(super) fn of_certificate(validity: Validity, within: Duration, now: Timestam
     Sign::Amiss { why: format!("{what} {}", until.strftime("%Y-%m-%d %H:%M UTC")), since: None }
 }
 
-/// Of the store, by why it does not write.
+/// Judges the store by why it does not write, if it does not.
 pub(super) fn of_store(why_not: Option<String>) -> Sign {
     why_not.map_or(Sign::Right, |why| Sign::Amiss { why, since: None })
 }

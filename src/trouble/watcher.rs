@@ -1,4 +1,4 @@
-//! Looks at everything that linedown needs, and tells of what is amiss with it.
+//! Looks regularly at everything that linedown depends on, and tells people of troubles.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -17,32 +17,32 @@ use crate::server::hook::Hook;
 use crate::source::{Event, EventKind};
 use crate::store::StoreError;
 
-/// How often it looks; more often where something shall be told sooner.
+/// How often it looks; more often if a threshold is shorter.
 const LOOK: Duration = Duration::from_secs(5);
-/// How long the store may take. A disk that hangs must not keep it from telling that.
+/// How long the store may take to answer. A hanging disk must not keep the watcher from telling about it.
 const PATIENCE: Duration = Duration::from_secs(10);
-/// What is kept in the store: all but that the store cannot write.
+/// The troubles that are stored as incidents: all but the store that cannot write.
 const KEPT: [Reason; 3] = [Reason::SinkFailing, Reason::DiskNearlyFull, Reason::CertificateExpiring];
-/// The store, where a trouble is its own or its disk's.
+/// The name under which troubles of the store and of its disk are told.
 const STORE: &str = "store";
 
-/// What it is to look for.
+/// The part of the config that the watcher follows.
 #[derive(Clone)]
 pub(crate) struct Orders {
-    /// None where nothing is to be told.
+    /// None if troubles are not to be told.
     pub(crate) troubles: Option<Troubles>,
-    /// What the certificate is for.
+    /// The host that the certificate is for.
     pub(crate) host: String,
 }
 
-/// The one who looks.
+/// The task that looks for troubles.
 pub(crate) struct Watcher {
     hook: Arc<Hook>,
     orders: watch::Receiver<Orders>,
     course: Course,
-    /// What was told and is not over.
+    /// Troubles that were told and are not over.
     told: BTreeSet<Key>,
-    /// Whether `told` holds what was told before the start.
+    /// Whether `told` includes the troubles that were told before the start.
     recalled: bool,
     memory: Memory,
 }
@@ -53,7 +53,7 @@ impl Watcher {
         Self { hook, orders, course: Course::default(), told, recalled: false, memory }
     }
 
-    /// Looks until the daemon stops. What it tells from memory then is left.
+    /// Runs until the daemon stops. Messages that are then being told from memory are abandoned.
     pub(crate) async fn run(mut self, mut stop: watch::Receiver<bool>) {
         tokio::select! {
             _ = stop.changed() => {}
@@ -85,7 +85,8 @@ impl Watcher {
         }
     }
 
-    /// What was told before the start. If the store cannot say so now, it is asked again.
+    /// Loads the troubles that were told before the start. If the store cannot answer now, it is asked again at the
+    /// next look.
     async fn recall(&mut self) {
         if self.recalled {
             return;
@@ -119,7 +120,7 @@ impl Watcher {
         all
     }
 
-    /// Not while the store cannot write: that is told already, and the disk may hang.
+    /// None while the store cannot write: that is told already, and the disk may hang.
     async fn see_disk(&self, troubles: &Troubles) -> Option<Sign> {
         if self.hook.readiness.cannot_write().is_some() {
             return None;
@@ -137,7 +138,7 @@ impl Watcher {
                 What::Left => self.memory.end(true),
             }
         } else if self.hook.readiness.cannot_write().is_some() {
-            // It is told once it can be kept.
+            // It is told as soon as the store can write again.
             return;
         } else if !matches!(timeout(PATIENCE, self.keep(&key, &what)).await, Ok(Ok(()))) {
             tracing::warn!(
@@ -166,7 +167,7 @@ impl Watcher {
         self.hook.found_of_itself(event, self.routing()).await
     }
 
-    /// By which its troubles are told now.
+    /// The rules as they apply to linedown's own troubles, given which sinks fail now.
     fn routing(&self) -> Arc<Routing> {
         let failing = self.hook.delivery.failing().into_iter().map(|(sink, _)| sink).collect();
         Arc::new(self.hook.routing.load().of_own_troubles(failing))
