@@ -1,4 +1,5 @@
-//! The life of the daemon: everything that can fail first, then ready, reload, drain.
+//! The life of the daemon: at the start everything that can fail comes first; then it runs, reloads, and finally
+//! drains.
 
 mod error;
 mod reload;
@@ -46,21 +47,22 @@ use upkeep::SET_BACK_AT_ONCE;
 
 pub use error::StartError;
 
-/// How long requests and deliveries that are under way may take to finish when the daemon stops.
+/// How long requests and deliveries in progress may take to finish when the daemon stops.
 pub const DRAIN: Duration = Duration::from_secs(20);
 
-/// How often what is over and old is forgotten.
+/// How often old data is deleted.
 const HOUSEKEEPING: Duration = Duration::from_hours(1);
 
-/// What the outside wants of a running daemon.
+/// The requests that a running daemon obeys.
 pub struct Signals {
     /// Read the config again.
     pub reload: mpsc::Receiver<()>,
-    /// Drain and end.
+    /// Drain and stop.
     pub stop: watch::Receiver<bool>,
 }
 
-/// Runs until told to stop. `load` reads the config again; its error is the report, for the log.
+/// Runs the daemon until it is told to stop. `load` reads the config again; its error is a report for the log. Fails if
+/// the daemon cannot start, or if the store turns out to be damaged.
 pub async fn run(
     config: Config,
     load: impl Fn() -> Result<Config, String>,
@@ -78,7 +80,7 @@ pub async fn run(
             () = store.met_damage() => return Err(StartError::Damaged),
             Some(()) = signals.reload.recv() => {
                 daemon.reload(&load).await;
-                // Less may be kept now.
+                // The new config may keep data for less time.
                 housekeeping.reset_immediately();
             }
             _ = housekeeping.tick() => if daemon.forget_some().await {
@@ -97,8 +99,8 @@ pub async fn run(
     Ok(())
 }
 
-/// Opens the store, which may take long; nothing if we are told to stop before. What that cuts short is done at the next
-/// start, as after a crash.
+/// Opens the store, which may take long. Returns none if the daemon is told to stop meanwhile; what that interrupts is
+/// done at the next start, as after a crash.
 async fn open(
     config: &Config,
     metrics: &Metrics,
@@ -122,23 +124,23 @@ struct Daemon {
     begun: Begun,
     store: Arc<dyn Store>,
     hook: Arc<Hook>,
-    /// What to have a certificate for, if an authority is to be asked for it.
+    /// The certificate to obtain by ACME, if any.
     acme: watch::Sender<Option<Acme>>,
     stop: watch::Sender<bool>,
     servers: JoinSet<()>,
-    /// Tells systemd how things stand.
+    /// The task that reports to systemd.
     watch: Option<AbortHandle>,
-    /// Tells a watcher that all is well.
+    /// The task that sends the heartbeat.
     heartbeat: Option<AbortHandle>,
     reload_failed: Arc<AtomicBool>,
-    /// Why a certificate that was replaced cannot be taken, as the log has it.
+    /// Why a replaced certificate could not be loaded, as it was logged.
     not_renewed: Option<String>,
-    /// How much of what is old is forgotten so far, while there is more of it.
+    /// How many items the present round of deleting old data has deleted so far.
     forgotten: usize,
     socket: PathBuf,
-    /// Those who ask gateways, by source.
+    /// The tasks that ask gateways, by source.
     patrols: BTreeMap<String, watch::Sender<Orders>>,
-    /// What of its own troubles is told.
+    /// What the watcher of linedown's own troubles is to look for.
     troubles: watch::Sender<trouble::Orders>,
 }
 
@@ -235,7 +237,7 @@ impl Daemon {
         self.begin_heartbeat(beats);
     }
 
-    /// How many webhooks' connections there may be.
+    /// How many webhook connections to allow.
     fn connections(&self) -> usize {
         let (wanted, limit) = (self.config.server.max_connections, descriptors::raise());
         let deliveries = self.config.routing.sinks.values().map(|sink| sink.limits.in_flight).sum();
@@ -250,7 +252,7 @@ impl Daemon {
         connections
     }
 
-    /// A heartbeat by the config in force, in place of the former one.
+    /// Starts the heartbeat of the config in force and stops the former one.
     fn begin_heartbeat(&mut self, beats: Option<Beats>) {
         let begun = beats.map(|beats| tokio::spawn(beats.beat(Arc::clone(&self.hook))).abort_handle());
         if let Some(former) = std::mem::replace(&mut self.heartbeat, begun) {
@@ -258,7 +260,7 @@ impl Daemon {
         }
     }
 
-    /// Those who ask gateways go on by the config in force. A source that is gone is asked no more.
+    /// Gives the tasks that ask gateways the config in force. Tasks of sources that are gone end.
     fn send_patrols(&mut self) {
         let mut patrols = std::mem::take(&mut self.patrols);
         for (name, source) in &self.config.sources {
@@ -282,7 +284,7 @@ impl Daemon {
         }
     }
 
-    /// A source may have left the config while no daemon ran. (Our own troubles are always looked after.)
+    /// Ends notices about sources that left the config while no daemon ran. linedown's own troubles always stay.
     async fn end_what_nobody_looks_after(&self) {
         let looked_after = |source: &str| source == trouble::SOURCE || self.patrols.contains_key(source);
         if let Err(error) = notices::leave_all_but(&self.hook, looked_after).await {
@@ -308,7 +310,7 @@ impl Daemon {
                 "stopped before everything in flight was finished; it is in the store"
             );
         }
-        // The socket's file outlives its listener.
+        // Dropping the listener does not remove the socket's file.
         let _ = std::fs::remove_file(&self.socket);
         tracing::info!(name: "stopped", "stopped");
     }

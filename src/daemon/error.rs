@@ -1,4 +1,4 @@
-//! Why the daemon does not start, or ends.
+//! Why the daemon cannot start, or must stop.
 
 use std::io;
 use std::net::SocketAddr;
@@ -9,22 +9,22 @@ use linedown_sinks::BuildError;
 use crate::delivery::NotBuilt;
 use crate::store::StoreError;
 
-/// Why the daemon cannot start, or go on.
+/// Why the daemon cannot start, or must stop.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
     /// The store cannot be opened.
     #[error("cannot open the store")]
     Store(#[from] StoreError),
-    /// The store turned out to be damaged while it was in use.
+    /// The store turned out to be damaged while in use.
     #[error("the store is damaged; the next start takes over what can be read into a new one")]
     Damaged,
-    /// A sink cannot be set up.
+    /// A sink could not be set up.
     #[error(transparent)]
     Sink(#[from] NotBuilt),
-    /// The gateways cannot be asked.
+    /// The HTTP client for gateways or for the heartbeat could not be set up.
     #[error("cannot set up what asks the gateways")]
     Gateway(#[from] BuildError),
-    /// TLS cannot be set up.
+    /// TLS could not be set up.
     #[error("cannot set up TLS")]
     Tls(#[from] rustls::Error),
     /// The port cannot be bound.
@@ -35,7 +35,7 @@ pub enum StartError {
         /// Why.
         source: io::Error,
     },
-    /// The socket that systemd hands over is none that we can accept on.
+    /// The socket that systemd hands over does not accept connections.
     #[error("cannot listen on what systemd hands over")]
     Inherited(#[source] io::Error),
     /// The local API's socket cannot be bound.

@@ -1,4 +1,4 @@
-//! A config takes the place of the former one, and a certificate of one that was replaced in its files.
+//! Reload: a new config replaces the former one. Also loads a certificate whose files were replaced.
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -11,7 +11,7 @@ use crate::config::{Config, Server, Tls};
 use crate::store::LastReminders;
 use crate::{clock, delivery, systemd};
 
-/// What of the config that the daemon was started with stays as it is until a restart.
+/// The settings that only a restart can change, as of the start.
 pub(super) struct Begun {
     listen: SocketAddr,
     max_connections: usize,
@@ -42,8 +42,8 @@ impl Daemon {
         systemd::ready();
     }
 
-    /// Everything that can fail first, then one swap. What is in flight goes on as it was. Answers what is reminded of
-    /// for the last time then, or nothing if it failed.
+    /// Does everything that can fail, then swaps the config. Work in progress goes on undisturbed. Returns the
+    /// reminders that are the last ones under the new config, or nothing if the reload failed.
     async fn swap(&mut self, load: impl Fn() -> Result<Config, String>) -> Option<LastReminders> {
         let prepared = match load() {
             Err(report) => Err(report),
@@ -62,7 +62,7 @@ impl Daemon {
             }
         };
         self.warn_of_what_needs_a_restart(&config);
-        // From the swap on, a reminder may end as the last one at any moment.
+        // After the swap, one of these reminders may be sent, and so be gone, at any moment.
         let last_reminders = self.last_reminders(&config.routing).await;
         self.hook.settings.store(Arc::new(hook_settings(&config)));
         self.hook.routing.store(Arc::clone(&config.routing));
@@ -78,7 +78,7 @@ impl Daemon {
         Some(last_reminders)
     }
 
-    /// Of all that has changed since the start, also by an earlier reload.
+    /// Compares with the start, so that changes by an earlier reload are named again.
     fn warn_of_what_needs_a_restart(&self, config: &Config) {
         let (begun, now) = (&self.begun, Begun::with(config));
         for (key, changed) in [
@@ -94,7 +94,8 @@ impl Daemon {
         }
     }
 
-    /// A config is in force: new connections are served with the certificate that it names, or that is had for it.
+    /// Puts the config's certificate in force: new connections get the one it names, or the one that ACME obtained for
+    /// it.
     pub(super) fn take_effect(&self) {
         self.hook.metrics.configured(clock::now());
         let acme = match &self.config.server.tls {
@@ -105,8 +106,8 @@ impl Daemon {
         self.install_certificate();
     }
 
-    /// A certificate that was replaced in its files is served from now on. All else waits for a reload. What cannot be
-    /// taken is tried again: who replaces it, or edits the config, may be about to finish.
+    /// Loads the certificate if its files were replaced; all other changes wait for a reload. If it cannot be loaded,
+    /// that is tried again: whoever replaces it, or edits the config, may not be finished.
     pub(super) fn renew(&mut self, load: impl Fn() -> Result<Config, String>) {
         let Some(Tls::Files(loaded)) = &mut self.config.server.tls else { return };
         let now = loaded.files.again();
@@ -120,7 +121,7 @@ impl Daemon {
                 self.install_certificate();
                 tracing::info!(name: "certificate-renewed", "the certificate was replaced in its files; new connections are served with it");
             }
-            // The config names others by now, which wait for a reload.
+            // By now the config names other files, which wait for a reload.
             Ok(_) => loaded.files = now,
             Err(report) if self.not_renewed.as_ref() != Some(&report) => {
                 tracing::warn!(name: "certificate-not-renewed", "the certificate was replaced in its files but cannot be taken; the former one is served\n{report}");

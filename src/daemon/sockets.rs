@@ -1,4 +1,4 @@
-//! Where the daemon listens: the port for webhooks, and the socket for commands.
+//! The daemon's sockets: the port for webhooks, and the Unix socket for commands.
 
 use std::io::{self, ErrorKind};
 use std::net::SocketAddr;
@@ -10,7 +10,7 @@ use tokio::net::{TcpListener, UnixListener, UnixStream};
 use super::StartError;
 use crate::server::listener;
 
-/// The socket that systemd hands over, else one of our own.
+/// Takes the socket that systemd hands over, or else binds the address.
 pub(super) fn listen(address: SocketAddr) -> Result<TcpListener, StartError> {
     match listener::inherited().map_err(StartError::Inherited)? {
         Some(listener) => Ok(listener),
@@ -18,7 +18,7 @@ pub(super) fn listen(address: SocketAddr) -> Result<TcpListener, StartError> {
     }
 }
 
-/// Takes the place of a socket where nobody listens any more, and of nothing else.
+/// Binds the socket for commands. Replaces a socket that nobody listens on, and nothing else.
 pub(super) async fn bind_local(path: &Path) -> io::Result<UnixListener> {
     match std::fs::symlink_metadata(path) {
         Ok(found) if !found.file_type().is_socket() => {

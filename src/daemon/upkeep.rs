@@ -1,4 +1,4 @@
-//! What is over and old is forgotten, and what a wrong clock wrote is made to fit: in steps that keep no webhook waiting.
+//! Deletes old data, and corrects times that a wrong clock wrote: in small steps, so that no webhook has to wait long.
 
 use std::sync::Arc;
 
@@ -7,15 +7,16 @@ use crate::clock;
 use crate::rule::Routing;
 use crate::store::{Forgotten, LastReminders};
 
-/// How many incidents are forgotten in one transaction, and as many of all else, so that intake never waits for long.
+/// Most incidents, and most items of each other sort, deleted in one transaction, so that webhooks never wait long.
 const PRUNED_AT_ONCE: u32 = 200;
 
-/// How many notifications are made due earlier in one transaction, after the clock was set back; and how many lines are
-/// made to fit it.
+/// Most notifications made due earlier in one transaction after the clock was set back, and most lines whose times are
+/// corrected.
 pub(super) const SET_BACK_AT_ONCE: u32 = 1000;
 
 impl Daemon {
-    /// A source that has left the config, or has another name, reports the end of no outage.
+    /// Warns of outages of sources that are no longer in the config (or have been renamed): nobody can report their
+    /// end.
     pub(super) async fn warn_of_what_nobody_can_end(&self) {
         let down = match self.store.down().await {
             Ok(down) => down,
@@ -33,7 +34,7 @@ impl Daemon {
         }
     }
 
-    /// What is being reminded of for the last time by a config that is, or is about to be, in force.
+    /// The reminders that are the last ones under a config that is, or is about to be, in force.
     pub(super) async fn last_reminders(&self, routing: &Arc<Routing>) -> LastReminders {
         let last = self.store.last_reminders(Arc::clone(routing)).await;
         last.unwrap_or_else(|error| {
@@ -42,8 +43,8 @@ impl Daemon {
         })
     }
 
-    /// A rule or a sink that has left the config reminds nobody; what it had begun ends without a word. Besides what is
-    /// left of that now, it is told what there was before.
+    /// Warns of outages that go on without reminders because the rule or the sink has left the config. `before` holds
+    /// those found before the swap, whose last reminder may have gone out since.
     pub(super) async fn warn_of_last_reminders(&self, before: LastReminders) {
         let mut last = self.last_reminders(&self.config.routing).await;
         for (by, reminded) in before {
@@ -59,7 +60,7 @@ impl Daemon {
         }
     }
 
-    /// Quiet hours, and what is critical, are others now, or end at another time.
+    /// Recomputes what quiet hours hold back, after a new config or a step of the clock.
     pub(super) async fn hold_again(&self) {
         match self.store.hold_again(clock::now(), Arc::clone(&self.config.routing)).await {
             Ok(sinks) => self.hook.delivery.wake(&sinks),
@@ -69,8 +70,7 @@ impl Daemon {
         }
     }
 
-    /// One step of forgetting what is over and old: signals have their turn in between. Answers whether there may be
-    /// more.
+    /// Deletes one batch of old data, so that signals are handled in between. Returns whether there may be more.
     pub(super) async fn forget_some(&mut self) -> bool {
         let now = clock::now();
         let over_before = now.checked_sub(self.config.store.keep).unwrap_or(jiff::Timestamp::MIN);
@@ -92,7 +92,7 @@ impl Daemon {
         false
     }
 
-    /// What the clock wrote before it was set back is made to fit it.
+    /// Corrects the times that the clock wrote before it was set back.
     pub(super) async fn set_back(&self) {
         loop {
             match self.store.set_back(clock::now(), SET_BACK_AT_ONCE).await {
