@@ -1,4 +1,4 @@
-//! `tls = { acme = … }`: an authority that is asked for the certificate, and for which names.
+//! `tls = { acme = … }`: the authority to obtain the certificate from, and the names to obtain it for.
 
 use std::net::IpAddr;
 
@@ -15,14 +15,14 @@ use super::reader::{Reader, is_missing};
 /// Most names in one certificate; Let's Encrypt takes no more.
 const MOST_NAMES: usize = 100;
 
-/// What to ask for, and whom.
+/// Which certificate to obtain, and from whom.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Acme {
-    /// What the certificate is for: in lower case, sorted, each once.
+    /// The names that the certificate is for: in lower case, sorted, without duplicates.
     pub names: Vec<String>,
-    /// Whom the authority may write to, as `mailto:`.
+    /// The address that the authority may write to, as `mailto:`.
     pub contact: Option<String>,
-    /// The address where the authority says how it is asked.
+    /// The address of the authority's ACME directory.
     pub directory: String,
 }
 
@@ -70,7 +70,7 @@ pub(super) fn read(value: &Value, path: &Path, public_url: Option<&str>, reader:
     Some(Acme { names, contact: keys.contact, directory: directory?.to_owned() })
 }
 
-/// The name that gateways post to.
+/// The default for `names`: the host of `server.public_url`.
 fn from_public_url(public_url: Option<&str>, section: &mut Section<'_>) -> Vec<String> {
     let host = public_url.and_then(|url| Url::parse(url).ok()).and_then(|url| url.host_str().map(str::to_owned));
     let name = host.filter(|name| mistake(name, true).is_none());
@@ -101,7 +101,7 @@ fn listed(names: &[String], public: bool, path: &Path, section: &mut Section<'_>
     names
 }
 
-/// Why an authority would not give a certificate for this name, and what to do.
+/// Why an authority would not issue a certificate for this name, and what to do instead.
 fn mistake(name: &str, public: bool) -> Option<(&'static str, &'static str)> {
     if name.parse::<IpAddr>().is_ok() {
         Some(("is an address", "a certificate is for names"))

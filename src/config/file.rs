@@ -1,5 +1,6 @@
-//! One file of the config: read with bounds, its syntax checked, its values handed on for merging. A file that cannot
-//! be read is one without values: it says what is wrong with it, and hides no mistake of another.
+//! One file of the config: reads it with a bound on its size, parses it, and hands its values on for merging. A file
+//! that cannot be read counts as one without values that carries its own error, so that mistakes in other files are
+//! still found.
 
 use std::fs;
 use std::io;
@@ -21,54 +22,55 @@ use crate::packed::room;
 /// Largest file, in bytes.
 const LARGEST: usize = 16 * 1024 * 1024;
 
-/// Key under which a file's tables are handed to the merging: a key of the user's at the top would be taken
-/// for a path by the `config` crate, dots, brackets and all.
+/// The key under which a file's tables are handed to the `config` crate. At the top level the crate would parse the
+/// user's keys as paths, with their dots and brackets.
 pub(super) const ROOT: &str = "root";
 
-/// What the parser says of a key that is set again, and of a header without its end.
+/// What the parser says about a key that is set twice, and about a header without its closing bracket.
 const DUPLICATE: &str = "duplicate key";
 const UNCLOSED: &str = "unclosed table";
 
 /// One file as it was read.
 #[derive(Clone, Debug)]
 pub(super) struct File {
-    /// As it is named in problems.
+    /// Its path, as it is shown in problems.
     pub(super) name: String,
     pub(super) text: String,
     /// Whether every user of the machine can read it.
     pub(super) public: bool,
-    /// In which it is parsed; none if it cannot be.
+    /// The pieces in which it is parsed; none if it cannot be parsed.
     pub(super) pieces: Vec<Piece>,
-    /// What kept some of it, or all, from being read; each with its offset.
+    /// What kept all or part of it from being read, each with its offset in bytes.
     pub(super) mistakes: Vec<(usize, Row)>,
 }
 
 /// A file's values on their way into the merging.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Values {
-    /// All but the appended lists and the inventory.
+    /// Everything except the appended lists and the inventory.
     pub(super) tables: Map<String, Merged>,
-    /// Each kept apart under a key of its own.
+    /// The appended lists, each under a key that belongs to this file alone ([`appended_key`]).
     appended: Map<String, Merged>,
 }
 
 /// Mistakes in a file's text, each with its place.
 type Wrong = Vec<(Range<usize>, String)>;
 
-/// What comes of parsing.
+/// The result of parsing a file.
 #[derive(Default)]
 struct Parsed {
     tables: Map<String, Merged>,
     instances: Option<Instances>,
     wrong: Wrong,
-    /// Whether it is what the file says, but for values that are wrong. They are left out.
+    /// Whether it says all that the file says, except for values that are `wrong`, which are left out. False after a
+    /// mistake in the syntax, or if the pieces do not fit together.
     is_whole: bool,
 }
 
-/// Lists that a later file adds to. To replace them would silently drop alerts, or let them ring at night.
+/// Lists that a later file adds to. Replacing them would silently drop alerts, or let them ring at night.
 pub(super) const APPENDED: [&str; 2] = ["rules", "quiet"];
 
-/// The key of a file's part of an appended list, which [`Values`] keeps apart.
+/// The key in [`Values`] of one file's part of an appended list.
 pub(super) fn appended_key(list: &str, file: usize) -> String {
     format!("{list}_{file}")
 }
@@ -85,8 +87,7 @@ impl config::Source for Values {
 }
 
 impl File {
-    /// Reads a file, at most [`LARGEST`] bytes of valid UTF-8.
-    /// `gone` is what to do if there is none.
+    /// Reads a file of at most [`LARGEST`] bytes in UTF-8. `gone` is the hint if there is no such file.
     pub(super) fn read(path: &FilePath, gone: &str) -> Self {
         let name = path.display().to_string();
         let (bytes, public) = match bytes(path) {
@@ -107,13 +108,13 @@ impl File {
             Ok(text) => text,
             Err(error) => return Self::not_utf8(name, &error),
         };
-        // Windows' editors begin a file with a byte order mark; positions are better off without.
+        // Editors on Windows begin files with a byte order mark. Without it, positions are easier to compute.
         let text = text.strip_prefix('\u{feff}').map(str::to_owned).unwrap_or(text);
         let pieces = pieces::cut(&text, ENOUGH);
         Self { name, text, public, pieces, mistakes: Vec::new() }
     }
 
-    /// A file of which nothing is known, and why.
+    /// A file that could not be read, and why.
     pub(super) fn unread(why: Row) -> Self {
         let name = why.file.clone();
         Self { name, text: String::new(), public: false, pieces: Vec::new(), mistakes: vec![(0, why)] }
@@ -125,16 +126,16 @@ impl File {
         let row = Row::error(name, "not valid UTF-8").at(Lines::of(&text).position(valid));
         let is_utf_16 = text.contains('\0');
         let hint = if is_utf_16 { "it is UTF-16, it seems: save the file as UTF-8" } else { "save the file as UTF-8" };
-        // Without its zeros, what it names can be read.
+        // UTF-16 without its zero bytes: enough to find the names that it mentions.
         Self { text: text.replace('\0', ""), ..Self::unread(row.hint(hint)) }
     }
 
-    /// Whether nothing in it is known.
+    /// Whether none of its values are known.
     pub(super) fn is_unread(&self) -> bool {
         self.pieces.is_empty() && !self.mistakes.is_empty()
     }
 
-    /// Whether a name may be set in what could not be read of it.
+    /// Whether the part of it that could not be read may set this name.
     pub(super) fn may_set(&self, name: &str) -> bool {
         let is_part = |c: char| c.is_alphanumeric() || c == '_' || c == '-';
         let is_named = |line: &str| {
@@ -142,13 +143,14 @@ impl File {
             line.match_indices(name).any(|(at, _)| whole(at))
         };
         let mut lines = self.text.lines().filter(|line| !line.trim_start().starts_with('#'));
-        // An empty text with a mistake is one that was not read.
+        // An empty text with a mistake means that the file was not read at all.
         !self.mistakes.is_empty() && (self.text.is_empty() || lines.any(is_named))
     }
 
-    /// The file's values and its inventory. A mistake in a value leaves that out, one in the syntax leaves out all.
+    /// The file's values and its inventory. A mistake in a value leaves out that value; a mistake in the syntax leaves
+    /// out the whole file. `number` is the file's position among all files.
     ///
-    /// The inventory goes another way: it may be large, and the `config` crate copies what it merges.
+    /// The inventory is returned apart because it may be large, and the `config` crate copies what it merges.
     pub(super) fn values(&mut self, number: usize) -> (Values, Option<Instances>) {
         let mut parsed = self.parse_pieces();
         if self.pieces.len() > 1 && !(parsed.is_whole && parsed.wrong.is_empty()) {
@@ -166,7 +168,8 @@ impl File {
         (Values { tables, appended }, instances)
     }
 
-    /// Piece by piece, each dropped before the next is parsed. Mistakes have their places if it is one piece.
+    /// Parses piece by piece and drops each tree before the next. The places of mistakes are right only if there is a
+    /// single piece.
     fn parse_pieces(&self) -> Parsed {
         let mut parsed = Parsed::default();
         let in_one = self.pieces.len() <= 1;
@@ -220,8 +223,8 @@ impl File {
     }
 }
 
-/// Without what only follows from another mistake: where a header cannot be read, what stands below it counts as set
-/// twice, and so do the keys below a header that is there twice.
+/// Removes mistakes that only follow from another one. Keys below a header that cannot be read count as set twice, and
+/// so do the keys below a header that is there twice.
 fn without_consequences(mut wrong: Wrong, text: &str) -> Wrong {
     let is_header = |at: usize| text.get(..at).is_some_and(|before| before.ends_with('['));
     let first = wrong.iter().filter(|(_, what)| what != DUPLICATE).map(|(span, _)| span.start).min();
@@ -235,7 +238,7 @@ fn without_consequences(mut wrong: Wrong, text: &str) -> Wrong {
     wrong
 }
 
-/// What to do about a character that looks like another one, or like none, at a mistake or just before it.
+/// The hint about a deceptive or invisible character at a mistake or just before it.
 fn stray(text: &str, span: &Range<usize>) -> Option<String> {
     let (before, after) = text.split_at_checked(span.start)?;
     let mut around = before.chars().next_back().into_iter().chain(after.chars().next());
@@ -274,7 +277,8 @@ fn merged_table(table: DeTable<'_>, wrong: &mut Wrong) -> Map<String, Merged> {
     values.filter_map(|(key, value)| Some((key.into_inner().into_owned(), merged(value, wrong)?))).collect()
 }
 
-/// None if it is wrong. A list is wrong with each of its values, since the places of the others would move.
+/// None if the value is wrong. A list with one wrong value is wrong altogether, because leaving the value out would
+/// move the places of the others.
 fn merged(value: Spanned<DeValue<'_>>, wrong: &mut Wrong) -> Option<Merged> {
     let span = value.span();
     let kind = match value.into_inner() {
@@ -292,7 +296,7 @@ fn merged(value: Spanned<DeValue<'_>>, wrong: &mut Wrong) -> Option<Merged> {
     Some(Merged::new(None, kind))
 }
 
-/// As [`merged`].
+/// Like [`merged`], but to JSON.
 fn json(value: &Spanned<DeValue<'_>>, wrong: &mut Wrong) -> Option<Value> {
     Some(match value.get_ref() {
         DeValue::String(text) => text.as_ref().into(),
@@ -327,7 +331,7 @@ fn float(number: &DeFloat<'_>, span: Range<usize>, wrong: &mut Wrong) -> Option<
     float
 }
 
-/// Finds the line and the column of an offset.
+/// Finds the line and the column of an offset in a text.
 pub(super) struct Lines<'t> {
     text: &'t str,
     starts: Vec<usize>,
@@ -339,7 +343,7 @@ impl<'t> Lines<'t> {
         Self { text, starts: std::iter::once(0).chain(breaks).collect() }
     }
 
-    /// Line and column, both from 1; the column in characters.
+    /// The line and the column of an offset in bytes. Both count from 1, the column in characters.
     pub(super) fn position(&self, offset: usize) -> (usize, usize) {
         let line = self.starts.partition_point(|start| *start <= offset);
         let start = self.starts[line - 1];

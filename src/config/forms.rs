@@ -1,5 +1,5 @@
-//! What is written in one of several forms: a secret, and `tls`. A later layer that has it in another form replaces it
-//! whole; merged, it would be in two forms at once.
+//! Values that can be written in one of several forms: a secret, and `tls`. If a later layer uses another form, it
+//! replaces the whole value; merging the two would give a value in two forms at once.
 
 use std::collections::BTreeMap;
 
@@ -8,15 +8,15 @@ use linedown_sinks::Key;
 
 use super::pieces::INVENTORY;
 
-/// The keys of each form, by what has such forms.
+/// For each sort of such values, the keys of each form.
 const FORMS: [&[&[&str]]; 2] = [&[&["file"], &["env"], &["credential"]], &[&["certificate", "key"], &["acme"]]];
 
-/// What gives way in weaker layers, while layers are looked at from strong to weak.
+/// The keys that stronger layers have overruled, by table. Layers are visited from the strongest to the weakest.
 #[derive(Default)]
 pub(super) struct Forms(BTreeMap<Vec<Key>, Vec<&'static str>>);
 
 impl Forms {
-    /// Takes out of a layer what stronger ones have in another form, and notes in which it has what.
+    /// Removes from a layer what stronger layers have in another form, and remembers the forms that this layer uses.
     pub(super) fn give_way(&mut self, layer: &mut Map<String, Merged>) {
         self.walk(layer, &mut Vec::new());
     }
@@ -24,7 +24,7 @@ impl Forms {
     fn walk(&mut self, table: &mut Map<String, Merged>, path: &mut Vec<Key>) {
         if may_have_forms(path) {
             let weaker = self.0.entry(path.clone()).or_default();
-            // Also what gives way itself has replaced what is below it.
+            // Computed before the removal: what is overruled here still overrules the layers below.
             let more = others(|key| table.contains_key(key));
             table.retain(|key, _| !weaker.contains(&key.as_str()));
             weaker.extend(more);
@@ -39,8 +39,8 @@ impl Forms {
     }
 }
 
-/// Whether the value of a key may be in one of several forms. Elsewhere users choose the keys: a sink may be called
-/// `file`, and so may a label.
+/// Whether the value at a path may have several forms. In other tables users choose the keys: a sink or a label may be
+/// called `file`.
 pub(super) fn may_have_forms(path: &[Key]) -> bool {
     let name = |depth: usize| match path.get(depth) {
         Some(Key::Name(name)) => name.as_str(),
@@ -54,7 +54,7 @@ pub(super) fn may_have_forms(path: &[Key]) -> bool {
     }
 }
 
-/// The keys of the other forms than those in which something is.
+/// The keys of the other forms, given which keys a value has.
 pub(super) fn others(has: impl Fn(&str) -> bool) -> Vec<&'static str> {
     let is_named = |form: &&&[&str]| form.iter().any(|key| has(key));
     let named = FORMS.into_iter().filter(|forms| forms.iter().any(|form| is_named(&form)));

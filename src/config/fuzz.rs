@@ -1,14 +1,14 @@
-//! What `make fuzz` feeds the cutting of files.
+//! The fuzzing target for cutting files into pieces.
 
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use super::pieces::{INVENTORY, Piece, cut, whole};
 
-/// A value's keys, its place in the file, and its text.
+/// A value: its keys, its offset in the file, and its text.
 type Said = (String, usize, String);
 
-/// If a file's pieces are without a mistake, together they say what the file says.
+/// Tests that pieces without a mistake say together exactly what the whole file says.
 pub(crate) fn pieces(data: &[u8]) {
     let Ok(file) = std::str::from_utf8(data) else { return };
     if let Some(said) = said(file) {
@@ -20,7 +20,7 @@ pub(crate) fn pieces(data: &[u8]) {
     }
 }
 
-/// What the pieces say, as small as they can be; none if they are mistaken or not what the file is.
+/// All values in the smallest possible pieces; none if a piece has a mistake or the file must be parsed as a whole.
 fn said(file: &str) -> Option<Vec<Said>> {
     let (mut said, mut ids) = (Vec::new(), Vec::new());
     let pieces = cut(file, 1);

@@ -1,4 +1,4 @@
-//! What a source of type `z-api` says of the gateway's own API.
+//! The keys of a source of type `z-api` about the gateway's own API.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,10 +13,10 @@ use super::periods::{Lasting, NOTICED};
 use crate::gateway::{API, Access, Audit, Watched};
 use crate::period::Period;
 
-/// The type of source whose API is known.
+/// The only type of source with an API that linedown knows.
 pub(super) const KIND: &str = "z-api";
 
-/// What the source's section says.
+/// These keys, as the source's section has them.
 #[derive(Clone, Debug)]
 pub(super) struct Keys<'k> {
     pub(super) api: Option<&'k str>,
@@ -35,12 +35,12 @@ pub(super) struct AuditKeys {
     due_within: Option<Period>,
 }
 
-/// How often the gateway is audited at the outside, and how long before its end a payment may be amiss.
+/// The bounds of the pause between two audits, and of how long before its end a payment may be reported as due.
 const AUDIT_BOUNDS: Lasting = Lasting::within(NOTICED, Period(Duration::from_hours(30 * 24)));
 const DUE_BOUNDS: Lasting =
     Lasting::within(Period(Duration::ZERO), Period(Duration::from_hours(90 * 24))).usually(NOTICED);
 
-/// `[sources.NAME.watch]`: it is on where the table is.
+/// `[sources.NAME.watch]`. Watching is on if the table is there.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub(super) struct WatchKeys {
@@ -48,10 +48,10 @@ pub(super) struct WatchKeys {
     unknown_after: Option<Period>,
 }
 
-/// How often a line is asked about at the outside, and how long it may be without an answer.
+/// The bounds of the pause between two questions about a line, and of how long a line may go without an answer.
 const WATCH_BOUNDS: Lasting = Lasting::within(NOTICED, Period(Duration::from_hours(24)));
 
-/// Reads what concerns the API; what was mistaken is left out. Its lines come later.
+/// Reads the keys about the API and leaves out mistaken ones. [`super::lines`] adds the lines later.
 pub(super) fn read(keys: &Keys<'_>, section: &mut Section<'_>) -> Option<Access> {
     let api = address(keys.api.unwrap_or(API), section);
     let client_token = keys.client_token.and_then(|secret| token("client_token", secret, section));
@@ -96,15 +96,16 @@ fn token(key: &str, secret: &Secret, section: &mut Section<'_>) -> Option<Secret
     None
 }
 
-/// What is said of what cannot be a token.
+/// The error for a text that cannot be a token.
 pub(super) const NO_TOKEN: &str = "this cannot be a token: a token has no spaces and no special characters";
 
-/// Whether it can stand in an address and in a header as it is. An empty one is a credential that is not here.
+/// Whether a text can be part of an address and of a header as it is. An empty one stands for a credential that is not
+/// available in this process.
 pub(super) fn is_token(text: &str) -> bool {
     text.chars().all(|c| c.is_ascii_alphanumeric() || "-._~+/=".contains(c)) && text.len() <= 4096
 }
 
-/// The words never repeat the address: a token may have been pasted with it.
+/// Errors never repeat the address: somebody may have pasted a token with it.
 fn address(text: &str, section: &mut Section<'_>) -> Option<Url> {
     let what = match Url::parse(text) {
         Err(error) => format!("not an address: {error}"),

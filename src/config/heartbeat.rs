@@ -1,4 +1,5 @@
-//! `[heartbeat]`: who is told, again and again, that all is well, so that somebody notices when linedown itself is gone.
+//! `[heartbeat]`: the watcher that linedown calls at regular intervals, so that somebody notices when linedown itself
+//! is gone.
 
 use std::time::Duration;
 
@@ -13,17 +14,17 @@ use super::periods::{Lasting, NOTICED};
 use super::reader::Reader;
 use crate::period::Period;
 
-/// How often it is told where the config does not say.
+/// The default interval.
 const EVERY: Period = Period(Duration::from_mins(1));
-/// Telling more often would be noise; less often, nobody would notice in time.
+/// More often would be noise; less often, nobody would notice in time.
 const BOUNDS: Lasting = Lasting::within(NOTICED, Period(Duration::from_hours(24)));
 
-/// Who is told, and how often.
+/// The address to call, and how often.
 #[derive(Clone, Debug)]
 pub struct Heartbeat {
-    /// The address. Who has it can say that all is well.
+    /// The address. It is a secret: whoever has it can report that all is well.
     pub url: SecretString,
-    /// How often.
+    /// The interval.
     pub every: Duration,
 }
 
@@ -52,7 +53,7 @@ fn read_keys(section: &mut Section<'_>) -> Option<Heartbeat> {
         return None;
     };
     let url = section.secret("url", secret)?;
-    // A credential that only systemd provides is empty here; that has been noted.
+    // An empty address stands for a credential that only systemd provides; that has been noted.
     if url.expose_secret().is_empty() {
         return None;
     }

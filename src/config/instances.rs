@@ -1,5 +1,5 @@
-//! What the layers of the config say of each instance, before any of it is checked. Kept as text: a tree of a hundred
-//! thousand of them would take many times the memory.
+//! What the layers of the config say about each instance, before it is checked. It is kept as text: a tree of a hundred
+//! thousand instances would take many times the memory.
 
 use linedown_sinks::Path;
 use serde_json::Value;
@@ -8,12 +8,13 @@ use super::forms::{may_have_forms, others};
 use super::pieces::INVENTORY;
 use crate::packed::Packed;
 
-/// What stands in `[instances]`.
+/// The content of `[instances]`.
 #[derive(Debug, Default)]
 pub(super) struct Instances {
-    /// Identifier and value, as JSON; of an instance that is in several layers each of them, the weakest first.
+    /// For each mention of an instance its identifier and its value, as JSON. An instance in several layers has
+    /// several, the weakest layer's first.
     said: Packed,
-    /// What stands there instead of a table.
+    /// The value of `instances` if it is not a table.
     other: Option<Value>,
 }
 
@@ -22,7 +23,7 @@ impl Instances {
         self.said.push([id, &value.to_string()]);
     }
 
-    /// What `instances` is, if it is no table.
+    /// Sets the value of `instances` if it is not a table.
     pub(super) fn replace(&mut self, other: Value) {
         *self = Self { other: Some(other), ..Self::default() };
     }
@@ -31,7 +32,7 @@ impl Instances {
         self.other.as_ref()
     }
 
-    /// Lays one layer over those before it, as the `config` crate does with tables.
+    /// Adds a stronger layer, as the `config` crate does with tables.
     pub(super) fn lay_over(&mut self, above: Self) {
         if above.other.is_some() || self.other.is_some() || self.said.is_empty() {
             *self = above;
@@ -40,14 +41,15 @@ impl Instances {
         }
     }
 
-    /// The numbers of what is said, by identifier; of what is said of one instance the weakest layer's first.
+    /// The numbers of all mentions, sorted by identifier, those of one instance from the weakest layer to the
+    /// strongest.
     pub(super) fn order(&self) -> Vec<usize> {
         let mut order: Vec<usize> = (0..self.said.len()).collect();
         order.sort_by_key(|number| self.said.first(*number));
         order
     }
 
-    /// Whether one instance is there twice.
+    /// Whether an instance is mentioned twice.
     pub(super) fn has_duplicates(&self) -> bool {
         self.order().windows(2).any(|pair| self.id(pair[0]) == self.id(pair[1]))
     }
@@ -56,7 +58,7 @@ impl Instances {
         self.said.first(number)
     }
 
-    /// What is said under these numbers altogether.
+    /// Merges the mentions with these numbers.
     pub(super) fn value(&self, numbers: &[usize]) -> Value {
         let said = numbers.iter().filter_map(|number| self.said.get(*number).nth(1));
         said.filter_map(|text| serde_json::from_str(text).ok())
@@ -64,7 +66,7 @@ impl Instances {
             .unwrap_or_default()
     }
 
-    /// What is said of an instance altogether.
+    /// Merges all mentions of an instance.
     pub(super) fn get(&self, id: &str) -> Option<Value> {
         let numbers: Vec<usize> = (0..self.said.len()).filter(|number| self.id(*number) == id).collect();
         (!numbers.is_empty()).then(|| self.value(&numbers))

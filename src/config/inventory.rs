@@ -1,4 +1,4 @@
-//! `[instances]`: what is known of each line.
+//! `[instances]`: the inventory, i.e. the names, labels and tokens of the lines.
 
 use std::collections::BTreeMap;
 
@@ -24,29 +24,29 @@ const LONGEST_KEY: usize = 64;
 /// Longest value of a label, in characters.
 const LONGEST_VALUE: usize = 200;
 
-/// The lines, and what some of them can be asked for with.
+/// The lines, and the tokens of those that gateways can be asked about.
 #[derive(Default)]
 pub(super) struct Inventory {
     pub(super) lines: Lines,
-    /// By instance.
+    /// By instance identifier.
     pub(super) tokens: BTreeMap<String, Token>,
 }
 
-/// What a line is asked for with.
+/// The token with which a gateway is asked about a line.
 pub(super) struct Token {
-    /// The source whose gateway it is for, if that is written.
+    /// The source whose gateway it is for, if the config says.
     pub(super) source: Option<String>,
     pub(super) value: SecretString,
 }
 
-/// What is told once and not a hundred thousand times: what made one token so made the others.
+/// What has been reported and is not reported again: what is wrong with one token is wrong with a hundred thousand.
 #[derive(Default)]
 struct Told {
-    /// That it is written out.
+    /// That a token is written out in the config.
     plain: bool,
-    /// That every user can read it.
+    /// That every user can read a token's file.
     public: bool,
-    /// That there are no credentials here.
+    /// That credentials are not available in this process.
     lacks_credentials: bool,
 }
 
@@ -59,7 +59,7 @@ struct Keys {
     token: Option<Secret>,
 }
 
-/// Reads one instance after the other: there may be a hundred thousand of them.
+/// Reads the instances one by one: there may be a hundred thousand.
 pub(super) fn read(instances: &Instances, sources: &[&str], path: &Path, reader: &mut Reader<'_>) -> Inventory {
     let mut inventory = Inventory::default();
     if let Some(other) = instances.other() {
@@ -82,7 +82,7 @@ pub(super) fn read(instances: &Instances, sources: &[&str], path: &Path, reader:
         if let Some(value) = token.and_then(|secret| read_token(&secret, &path, &mut told, reader)) {
             inventory.tokens.insert(id.to_owned(), Token { source, value });
         } else if let Some(source) = source.filter(|source| !sources.contains(&source.as_str())) {
-            // With a token it must be one that can be asked.
+            // With a token, the source must also have a gateway that can be asked, which is checked later.
             let mut problem = Problem::error(path.join("source"), format!("there is no source `{source}`"));
             problem.hint = did_you_mean(&source, sources.iter().copied());
             problem.expected = (!sources.is_empty()).then(|| some_of(sources));
@@ -95,7 +95,7 @@ pub(super) fn read(instances: &Instances, sources: &[&str], path: &Path, reader:
 
 fn read_keys(id: &str, value: &Value, path: &Path, reader: &mut Reader<'_>) -> Option<Keys> {
     let table = reader.table(value, path, "[instances.ID]")?;
-    // Most are right: those need no section, which would copy them.
+    // Most instances have no mistakes. They need no `Section`, which would copy them.
     if let Ok(keys) = Keys::deserialize(value) {
         return Some(keys);
     }
@@ -112,7 +112,7 @@ fn read_keys(id: &str, value: &Value, path: &Path, reader: &mut Reader<'_>) -> O
     keys
 }
 
-/// One line's token.
+/// Reads one line's token.
 fn read_token(secret: &Secret, path: &Path, told: &mut Told, reader: &mut Reader<'_>) -> Option<SecretString> {
     let is_plain = matches!(secret, Secret::Plain(_));
     match reader.environment.secrets.get(secret) {

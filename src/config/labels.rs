@@ -1,4 +1,4 @@
-//! The names and the labels that the inventory's lines have, held against those that rules, quiet hours and sinks name.
+//! Checks that the names and labels which rules, quiet hours and sinks mention exist in the inventory.
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
@@ -12,14 +12,14 @@ use crate::rule::matcher::Field;
 const LABELS: &str = "labels stand in [instances.ID.labels]";
 const NAMES: &str = "names stand in [instances.ID]";
 
-/// Most values among which the one that was meant is looked for.
+/// Most values searched for the one that was probably meant.
 const MOST_VALUES: usize = 1_000;
 
-/// What labels there are.
+/// The labels of the inventory.
 pub(super) struct Labels<'c> {
     inventory: &'c Inventory,
     keys: BTreeSet<&'c str>,
-    /// Of fields that were asked for: there may be a hundred thousand lines, and a thousand rules.
+    /// The values of fields, computed when first needed: there may be a hundred thousand lines and a thousand rules.
     values: RefCell<BTreeMap<String, BTreeSet<&'c str>>>,
 }
 
@@ -39,8 +39,8 @@ impl<'c> Labels<'c> {
         }
     }
 
-    /// Warns of names, and of values of a label, that no line has; of a label, if lines have it at all. The empty one is
-    /// that of those without it.
+    /// Warns of names and label values that no line has. A label that no line has is left to [`Self::check`]. The empty
+    /// value stands for lines without the label.
     pub(super) fn check_values(&self, field: &Field, wanted: &BTreeSet<&str>, path: &Path, reader: &mut Reader<'_>) {
         let (which, standing) = match field {
             Field::Name => ("the name".to_owned(), NAMES),

@@ -1,7 +1,7 @@
 //! The layers of the config and their merging: the main file, `conf.d/*.toml` beside it, the environment.
 //!
-//! Tables merge; a scalar or a list is replaced by the later layer's, and so is what is in another form there
-//! ([`forms`](super::forms)). Rules and quiet hours are appended.
+//! Tables merge. A scalar or a list is replaced by a later layer, and so is a value that the later layer has in another
+//! form ([`forms`](super::forms)). Rules and quiet hours are appended.
 
 use std::collections::BTreeMap;
 use std::path::{Path as FilePath, PathBuf};
@@ -25,15 +25,15 @@ const LARGEST_TOTAL: usize = 64 * 1024 * 1024;
 
 /// All layers, merged, and where each came from.
 pub(super) struct Layers {
-    /// From weak to strong.
+    /// From the weakest to the strongest.
     pub(super) files: Vec<File>,
-    /// Variables that set a value, by the value's place.
+    /// The names of the variables that set a value, by the value's path.
     pub(super) variables: BTreeMap<Path, String>,
-    /// All but the appended lists and the inventory.
+    /// Everything except the appended lists and the inventory.
     pub(super) tables: Value,
     /// The inventory.
     pub(super) instances: Instances,
-    /// What is in each appended list.
+    /// The elements of each appended list.
     appended: BTreeMap<&'static str, Vec<Element>>,
 }
 
@@ -42,15 +42,15 @@ pub(super) struct Element {
     /// The list's name.
     pub(super) list: &'static str,
     pub(super) value: Value,
-    /// The number of the file that it stands in.
+    /// The number of the file that it is in.
     pub(super) file: usize,
-    /// Its place there; none, if what stands there is no list.
+    /// Its position in that file's list; none if the file has something other than a list.
     pub(super) index: Option<usize>,
 }
 
 impl Layers {
-    /// Reads and merges all of them. Problems are those of the environment. The row is what makes reading on
-    /// pointless: that they cannot be merged.
+    /// Reads and merges all layers. The problems are those of environment variables. The error is that the layers
+    /// cannot be merged, which makes further checks pointless.
     pub(super) fn read(main: &FilePath, variables: &[(String, String)]) -> Result<(Self, Vec<Problem>), Box<Row>> {
         let mut files = files(main);
         let mut instances = Instances::default();
@@ -82,7 +82,7 @@ impl Layers {
                 Merging::builder().add_source(merged).add_source(overrides.clone()).build().map_err(cannot_merge)?;
         }
         let mut all: Value = merged.try_deserialize().map_err(cannot_merge)?;
-        // The merging keeps no order: what is told would be told in another one each time.
+        // The merge keeps no order. Without sorting, problems would be reported in a different order each time.
         all.sort_all_objects();
         let appended = APPENDED.map(|list| (list, appended(list, &mut all, files.len()))).into();
         let mut tables = all.get_mut(ROOT).map(Value::take).unwrap_or_default();
@@ -93,18 +93,18 @@ impl Layers {
         Ok((Self { files, variables, tables, instances, appended }, problems))
     }
 
-    /// What is named in a table, rightly or not.
+    /// The keys of a table, whether their values are right or not.
     pub(super) fn names(&self, table: &str) -> impl Iterator<Item = &str> {
         self.tables.get(table).and_then(Value::as_object).into_iter().flat_map(|table| table.keys().map(String::as_str))
     }
 
-    /// What all files together have in an appended list.
+    /// The elements of an appended list from all files.
     pub(super) fn appended(&self, list: &str) -> &[Element] {
         self.appended.get(list).map(Vec::as_slice).unwrap_or_default()
     }
 }
 
-/// The tables of what is merged.
+/// The tables among the merged values.
 fn root(merged: &mut Merged) -> Option<&mut Map<String, Merged>> {
     let ValueKind::Table(all) = &mut merged.kind else { return None };
     match &mut all.get_mut(ROOT)?.kind {
@@ -113,7 +113,7 @@ fn root(merged: &mut Merged) -> Option<&mut Map<String, Merged>> {
     }
 }
 
-/// The main file and those beside it, also those that cannot be read.
+/// The main file and those of `conf.d`, including files that cannot be read.
 fn files(main: &FilePath) -> Vec<File> {
     let mut files = vec![File::read(main, "name the config with --config FILE or in the variable LINEDOWN_CONFIG")];
     let paths = match drop_ins(main) {
@@ -138,7 +138,7 @@ fn files(main: &FilePath) -> Vec<File> {
     files
 }
 
-/// The files of `conf.d`, in the order of their names. Hidden ones are editors' leftovers.
+/// The files of `conf.d`, sorted by name. Hidden ones are left out: they are editors' backups.
 fn drop_ins(main: &FilePath) -> Result<Vec<PathBuf>, Box<Row>> {
     let folder = main.parent().unwrap_or(FilePath::new("")).join("conf.d");
     let failed = |error: std::io::Error| {

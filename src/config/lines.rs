@@ -1,4 +1,4 @@
-//! Which lines can be asked about at which source: the tokens that stand with the instances.
+//! Assigns tokens to sources: which lines each source's gateway can be asked about.
 
 use std::collections::BTreeMap;
 
@@ -10,7 +10,7 @@ use super::reader::{Reader, did_you_mean};
 use super::sources::Source;
 use crate::gateway::Line;
 
-/// Gives each source the lines that can be asked for at it: those whose instance has a token.
+/// Gives each source the lines that its gateway can be asked about: those whose instance has a token.
 pub(super) fn give(
     sources: &mut BTreeMap<String, Source>,
     tokens: BTreeMap<String, Token>,
@@ -22,7 +22,7 @@ pub(super) fn give(
     let mut lines: BTreeMap<String, Vec<Line>> = BTreeMap::new();
     for (instance, Token { source, value }) in tokens {
         if let Some(owner) = owner(source, &names, &path.join(instance.as_str()), reader) {
-            // Ordered by instance, since they come so.
+            // They come sorted by instance, so the list is, too.
             lines.entry(owner).or_default().push(Line { instance: instance.into(), token: value });
         }
     }

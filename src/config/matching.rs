@@ -1,4 +1,4 @@
-//! `match`, and what a person names elsewhere than in the config, held against the config: whether there is such a thing.
+//! Checks a `match`, in the config or on the command line, against the config: whether the things it mentions exist.
 
 use std::collections::BTreeMap;
 
@@ -12,11 +12,11 @@ use crate::rule::inventory::Entry;
 use crate::rule::matcher::{Field, Matcher, Subject};
 use crate::trouble;
 
-/// What to do about a test that nothing passes.
+/// The hint for a matcher that no line passes.
 const SHELL: &str = "is a name or label spelt otherwise there? and a shell takes quotes away, but for those in others: \
                      'labels.tier=[\"gold\", \"silver\"]'";
 
-/// What rules may refer to.
+/// The names that rules may mention.
 pub(super) struct Known<'c> {
     pub(super) sinks: Vec<&'c str>,
     pub(super) sources: Vec<&'c str>,
@@ -24,14 +24,15 @@ pub(super) struct Known<'c> {
 }
 
 impl Known<'_> {
-    /// The sources of the config, all but our own.
+    /// The sources in the config, without linedown's own.
     pub(super) fn gateways(&self) -> Vec<&str> {
         self.sources.iter().copied().filter(|source| *source != trouble::SOURCE).collect()
     }
 }
 
 impl Config {
-    /// What is amiss with a matcher, by its fields.
+    /// Returns what is wrong with a matcher that a person wrote outside the config; the paths are relative to the
+    /// matcher.
     pub fn amiss_with(&self, matcher: &Value) -> Vec<Problem> {
         let known = Known {
             sinks: Vec::new(),
@@ -49,8 +50,8 @@ impl Config {
         problems
     }
 
-    /// Whether it may take incidents of a line of the inventory, or of one that it has not, which has no name and no
-    /// labels; as far as that hangs on the inventory.
+    /// Whether it can match an incident of some line: one of the inventory, or an unknown one, without name and labels.
+    /// Only tests that depend on the inventory count.
     fn may_concern_some_line(&self, matcher: &Matcher) -> bool {
         let subject = Subject { source: "", instance: &nothing(), reason: Reason::Other, error: None };
         matcher.passes_in(&subject, |field| matches!(field, Field::Name | Field::Label(_)))
@@ -58,9 +59,9 @@ impl Config {
     }
 }
 
-/// What the inventory settles of a line's incidents.
+/// What the inventory says about the incidents of one line.
 pub(super) struct Line<'i> {
-    /// None if it may be of any.
+    /// None if any source may report them.
     source: Option<&'i str>,
     instance: Instance,
 }
@@ -72,7 +73,7 @@ impl<'i> Line<'i> {
         Self { source: entry.source, instance }
     }
 
-    /// Whether a field is the same in all of its incidents.
+    /// Whether a field has the same value in all incidents of this line.
     pub(super) fn settles(&self, field: &Field) -> bool {
         match field {
             Field::Instance | Field::Name | Field::Label(_) => true,
@@ -81,7 +82,7 @@ impl<'i> Line<'i> {
         }
     }
 
-    /// Whether some of its incidents may be matched, as far as that is settled.
+    /// Whether some incident of this line may match, judging by the fields that are settled.
     pub(super) fn may_pass(&self, matcher: &Matcher) -> bool {
         let source = self.source.unwrap_or_default();
         let subject = Subject { source, instance: &self.instance, reason: Reason::Other, error: None };
@@ -89,7 +90,7 @@ impl<'i> Line<'i> {
     }
 }
 
-/// Reads a `match` that stands at `path`.
+/// Reads and checks the `match` at `path`.
 pub(super) fn read_matcher(value: &Value, path: &Path, known: &Known<'_>, reader: &mut Reader<'_>) -> Matcher {
     let errors = reader.errors();
     let (matcher, problems) = Matcher::read(value, path);
@@ -98,7 +99,7 @@ pub(super) fn read_matcher(value: &Value, path: &Path, known: &Known<'_>, reader
     }
     check_source(value, path, known, reader);
     check_labels(value, &matcher, path, known, reader);
-    // One with a mistake in it may look as if it took less.
+    // A matcher with a mistake may look narrower than it is meant.
     if reader.errors() == errors {
         warn_of_nothing(&matcher, path, known, reader);
     }
@@ -117,7 +118,7 @@ fn check_source(value: &Value, path: &Path, known: &Known<'_>, reader: &mut Read
     }
 }
 
-/// Whether lines have such labels, and such values in them and in their other fields.
+/// Warns of labels that no line has, and of values that no line has in a label or in another field.
 fn check_labels(value: &Value, matcher: &Matcher, path: &Path, known: &Known<'_>, reader: &mut Reader<'_>) {
     let labels = path.join("labels");
     for key in value.get("labels").and_then(Value::as_object).into_iter().flat_map(|labels| labels.keys()) {
@@ -132,7 +133,7 @@ fn check_labels(value: &Value, matcher: &Matcher, path: &Path, known: &Known<'_>
     }
 }
 
-/// Warns of what no incident can be like, since a reason comes from certain sources only.
+/// Warns if no incident can match, because each reason comes from certain sources only.
 fn warn_of_nothing(matcher: &Matcher, path: &Path, known: &Known<'_>, reader: &mut Reader<'_>) {
     let gateways = known.gateways();
     if gateways.is_empty() || may_be_of(matcher, &gateways) || may_be_own(matcher) {
@@ -149,7 +150,7 @@ fn warn_of_nothing(matcher: &Matcher, path: &Path, known: &Known<'_>, reader: &m
     reader.note(Problem::warning(path.join(key.to_string().as_str()), what).hint(hint).unless("sources"));
 }
 
-/// Whether some incident of a line may be matched, as far as that hangs on its source and its reason.
+/// Whether some incident of a gateway may match, judging by its source and its reason.
 pub(super) fn may_be_of(matcher: &Matcher, gateways: &[&str]) -> bool {
     let mut reasons = Reason::ALL.into_iter().filter(|reason| !reason.is_own());
     reasons.any(|reason| {
@@ -161,7 +162,7 @@ pub(super) fn may_be_of(matcher: &Matcher, gateways: &[&str]) -> bool {
     })
 }
 
-/// Whether some trouble of linedown's own may be matched. Nothing in the inventory is about them.
+/// Whether some trouble of linedown's own may match. The inventory says nothing about those.
 fn may_be_own(matcher: &Matcher) -> bool {
     let mut reasons = Reason::ALL.into_iter().filter(|reason| reason.is_own());
     reasons.any(|reason| {
@@ -170,7 +171,7 @@ fn may_be_own(matcher: &Matcher) -> bool {
     })
 }
 
-/// A line of which nothing is known.
+/// An instance of which nothing is known.
 fn nothing() -> Instance {
     Instance { id: String::new(), name: None, phone: None, labels: BTreeMap::new() }
 }

@@ -1,7 +1,8 @@
-//! The user's config: layers → a checked [`Config`], or every problem at once, each with its place.
+//! The user's config: reads its layers into a checked [`Config`], or reports every problem at once, each with its
+//! place.
 //!
-//! Reading touches files and nothing else: no network, no store, no process-wide state. What a config needs of
-//! its process comes in as a [`Process`].
+//! Reading touches files and nothing else: no network, no store, no process-wide state. What a config needs to know of
+//! its process is passed in as a [`Process`].
 
 mod acme;
 mod file;
@@ -60,28 +61,28 @@ use matching::Known;
 use pieces::INVENTORY;
 use reader::Reader;
 
-/// The tables a config has.
+/// The tables that a config may have.
 const TABLES: [&str; 10] =
     ["server", "store", "heartbeat", "troubles", "sources", INVENTORY, "messages", "sinks", "quiet", "rules"];
 
-/// Everything that was configured, checked.
+/// The whole config, checked.
 pub struct Config {
-    /// Where webhooks come in.
+    /// How webhooks are accepted.
     pub server: Server,
-    /// Who is told again and again that all is well, if somebody is.
+    /// The watcher that gets heartbeats, if any.
     pub heartbeat: Option<Heartbeat>,
-    /// From when on its own troubles are told; none if they are not.
+    /// The thresholds for linedown's own troubles; none if those are not told.
     pub troubles: Option<Troubles>,
-    /// Where state is kept.
+    /// Where the state is stored.
     pub store: Store,
-    /// The gateways, by the name that stands in their webhooks' address.
+    /// The gateways, by the name in their webhooks' address.
     pub sources: BTreeMap<String, Source>,
     /// How messages are worded where a sink does not say otherwise.
     pub messages: TextKeys,
-    /// Who hears of what, and where.
+    /// Who is told of what, by which sinks.
     pub routing: Arc<Routing>,
-    /// Some secret is a systemd credential and there are none here. Such a config is good for looking at; to
-    /// serve with it would mean empty secrets, and must be refused.
+    /// Whether a secret is a systemd credential and this process has no credentials. Such a config may be inspected,
+    /// but must not be served with: its secrets are empty.
     pub lacks_credentials: bool,
 }
 
@@ -92,12 +93,12 @@ pub struct Process {
     pub variables: Vec<(String, String)>,
     /// Where secrets are looked up.
     pub secrets: Secrets,
-    /// The time, for certificates that expire.
+    /// The current time, to check whether certificates have expired.
     pub now: Timestamp,
 }
 
 impl Process {
-    /// This process.
+    /// The environment and the credentials of this process.
     pub fn this(now: Timestamp) -> Self {
         let text = |text: std::ffi::OsString| text.to_string_lossy().into_owned();
         let variables = std::env::vars_os().map(|(name, value)| (text(name), text(value))).collect();
@@ -110,7 +111,7 @@ impl Process {
     }
 }
 
-/// What came of reading a config.
+/// The result of reading a config.
 pub struct Loaded {
     /// The config, unless the report holds an error.
     pub config: Option<Config>,
@@ -118,8 +119,8 @@ pub struct Loaded {
     pub report: Report,
 }
 
-/// Reads a config, its `conf.d` and the variables that belong to it, and checks all of it for the given kinds
-/// of sinks and sources.
+/// Reads the main file, its `conf.d` and the environment variables of the config, and checks all of it against these
+/// kinds of sinks and sources.
 pub fn load(main: &FilePath, kinds: &[SinkKind], source_kinds: &[&str], process: &Process) -> Loaded {
     let (layers, mut problems) = match Layers::read(main, &process.variables) {
         Ok(read) => read,
@@ -170,7 +171,7 @@ fn check(
     let errors = reader.errors();
     let rules = rules::read(layers.appended("rules"), &known, reader);
     let quiet = quiet::read(layers.appended("quiet"), &known, reader);
-    // A mistaken rule may be the one that uses a sink.
+    // A rule with a mistake may be the one that uses a sink.
     if reader.errors() == errors {
         reach::check_use(&sinks, table("sinks"), &rules, reader);
         reach::check_people(&sinks, &inventory, &rules, &known.gateways(), reader);

@@ -1,4 +1,4 @@
-//! The layer of the environment: `LINEDOWN__SERVER__LISTEN`.
+//! The layer of environment variables, such as `LINEDOWN__SERVER__LISTEN`.
 
 use std::collections::BTreeMap;
 
@@ -11,27 +11,27 @@ use super::file::{APPENDED, ROOT};
 use super::instances::Instances;
 use super::pieces::INVENTORY;
 
-/// What variables that belong to the config begin with.
+/// The prefix of variables that belong to the config.
 pub(super) const PREFIX: &str = "LINEDOWN__";
 
-/// What stands between the keys in a variable's name.
+/// Separates the keys in a variable's name.
 const SEPARATOR: &str = "__";
 
-/// Most keys in a variable's name: as deep as the files can be.
+/// Most keys in a variable's name: as deep as files can nest.
 const DEEPEST: usize = 80;
 
-/// The tables in which users choose the keys, each of which is a table.
+/// The tables in which users choose the keys, each for a table of its own.
 const OF_TABLES: [&str; 3] = ["sources", "sinks", INVENTORY];
 
 /// Values from environment variables.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Overrides {
-    /// By place: the variable's name and its value.
+    /// By the path that it sets, the variable's name and value.
     variables: BTreeMap<Path, (String, Value)>,
 }
 
 impl Overrides {
-    /// Those of the config's among all variables, and what is wrong with some.
+    /// Reads the config's variables among all variables. Also returns what is wrong with some of them.
     pub(super) fn read(variables: &[(String, String)], merged: &Merged, instances: &Instances) -> (Self, Vec<Problem>) {
         let mut overrides = Self::default();
         let mut problems = Vec::new();
@@ -55,7 +55,7 @@ impl Overrides {
         (overrides, problems)
     }
 
-    /// A table is as good as a variable for each of its keys.
+    /// Sets a table: it counts as a variable for each of its keys.
     fn spread(&mut self, path: Path, name: &str, value: Value) {
         match value {
             Value::Object(table) if !table.is_empty() => {
@@ -67,26 +67,26 @@ impl Overrides {
         }
     }
 
-    /// The variables come in the order of their names: the more exact one comes later, and wins.
+    /// Variables come sorted by name, so the more exact one comes later and wins.
     fn set(&mut self, path: Path, name: &str, value: Value) {
         self.variables.retain(|known, _| !known.0.starts_with(&path.0));
         self.variables.insert(path, (name.to_owned(), value));
     }
 
-    /// Whether there is no variable of the config's.
+    /// Whether no variable belongs to the config.
     pub(super) fn is_empty(&self) -> bool {
         self.variables.is_empty()
     }
 
-    /// The variables' names by the places that they set.
+    /// The variables' names, by the paths that they set.
     pub(super) fn names(self) -> BTreeMap<Path, String> {
         self.variables.into_iter().map(|(path, (name, _))| (path, name)).collect()
     }
 
-    /// What they set.
+    /// The values that they set, as tables.
     pub(super) fn tables(&self) -> Map<String, Merged> {
         let mut root = Map::new();
-        // A place comes before the places below it, so that the more exact variable wins.
+        // A path comes before the paths below it, so the more exact variable wins.
         for (path, (_, value)) in &self.variables {
             set(&mut root, &path.0, value);
         }
@@ -94,7 +94,7 @@ impl Overrides {
     }
 }
 
-/// Whether a section stands there, and nothing else can: a text that is written as a table is meant as one.
+/// Whether this path can only hold a section. A text that is written as a table is then read as one.
 fn is_section(path: &Path) -> bool {
     match path.0.as_slice() {
         [Key::Name(_)] => true,
@@ -103,8 +103,8 @@ fn is_section(path: &Path) -> bool {
     }
 }
 
-/// Where a variable's value goes. Its keys are lower-cased, but for an instance's identifier; and a key that the files
-/// have already is meant whatever its case and its dashes, which variables cannot have.
+/// The path that a variable sets. Its keys are lower-cased, except for the identifier of an instance. A key that the
+/// files have already is meant whatever its case and its dashes, because variables can have no dashes.
 fn place(name: &str, merged: &Merged, instances: &Instances) -> Result<Vec<String>, (String, &'static str)> {
     let parts: Vec<&str> = name[PREFIX.len()..].split(SEPARATOR).collect();
     if parts.iter().any(|part| part.is_empty()) || parts.len() > DEEPEST {
@@ -128,11 +128,11 @@ fn place(name: &str, merged: &Merged, instances: &Instances) -> Result<Vec<Strin
     Ok(keys.collect())
 }
 
-/// A table that files have set already.
+/// A table that the files have set.
 enum Table<'l> {
     Merged(&'l Merged),
     Inventory(&'l Instances),
-    /// One in the inventory.
+    /// An instance in the inventory, or a table below it.
     Instance(Value),
 }
 
@@ -146,7 +146,7 @@ impl<'l> Table<'l> {
         }
     }
 
-    /// The key that is written so, or else one that differs in case and dashes only.
+    /// The key of this table that is written this way, or else one that differs only in case and dashes.
     fn known(&self, lower: &str) -> Option<String> {
         if self.below(lower).is_some() {
             return Some(lower.to_owned());
@@ -178,7 +178,7 @@ fn set(table: &mut Map<String, Merged>, keys: &[Key], value: &Value) {
     let [Key::Name(key), rest @ ..] = keys else { return };
     let at = table.entry(key.clone()).or_default();
     if rest.is_empty() {
-        // A number too big for the merging is one that its key says so of.
+        // A number too big for the merge becomes a text, which the check of its key then rejects.
         *at = Merged::deserialize(value).unwrap_or_else(|_| value.to_string().into());
         return;
     }

@@ -1,5 +1,5 @@
-//! How long something may last. A bound is what cannot be; what is usual, what nobody has to be asked about: `30ms` is
-//! often `30m` that was mistyped, and as a reminder it would be a flood.
+//! Checks durations. Outside its bounds a duration is an error; below what is usual it is a warning: `30ms` is often a
+//! mistyped `30m`, and as a reminder it would be a flood.
 
 use std::ops::RangeInclusive;
 use std::time::Duration;
@@ -9,29 +9,30 @@ use linedown_sinks::{Path, Problem};
 use super::reader::Reader;
 use crate::period::Period;
 
-/// Shortest time that a person, or a line, takes for anything.
+/// The shortest time that matters to a person, or to a line.
 pub(super) const NOTICED: Period = Period(Duration::from_secs(1));
 
-/// How long something may last.
+/// The bounds of a duration.
 #[derive(Clone, Debug)]
 pub(super) struct Lasting {
     bounds: RangeInclusive<Period>,
-    /// From when on it is usual.
+    /// Shorter durations are warned about.
     usual: Period,
 }
 
 impl Lasting {
-    /// Within bounds, all of it usual.
+    /// Accepts these bounds, without a warning.
     pub(super) const fn within(shortest: Period, longest: Period) -> Self {
         Self { bounds: shortest..=longest, usual: shortest }
     }
 
-    /// With a warning of what is shorter; but for zero, if that is within the bounds: it is written on purpose.
+    /// Also warns of durations shorter than `usual`, except zero: if zero is within the bounds, it is written on
+    /// purpose.
     pub(super) const fn usually(self, usual: Period) -> Self {
         Self { usual, ..self }
     }
 
-    /// Notes what is to be said of a period that stands there; whether there is nothing.
+    /// Notes what is wrong with the duration at `path`. Returns whether nothing is.
     pub(super) fn check(&self, path: Path, period: Period, reader: &mut Reader<'_>) -> bool {
         let problem = self.problem(path, period);
         let is_usual = problem.is_none();
@@ -41,7 +42,7 @@ impl Lasting {
         is_usual
     }
 
-    /// What is to be said of a period that stands there.
+    /// What is wrong with the duration at `path`, if anything.
     pub(super) fn problem(&self, path: Path, period: Period) -> Option<Problem> {
         let (mut problem, shortest) = if !self.bounds.contains(&period) {
             (Problem::error(path, format!("{period} is out of bounds")), *self.bounds.start())
@@ -61,7 +62,7 @@ impl Lasting {
     }
 }
 
-/// As many minutes as these are milliseconds or seconds, as they are written.
+/// The same number as minutes, if the duration is in seconds or milliseconds.
 fn in_minutes(period: Period) -> Option<String> {
     let text = period.to_string();
     let number = text.strip_suffix("ms").or_else(|| text.strip_suffix('s'))?;

@@ -1,9 +1,10 @@
-//! Cuts a file into pieces that can be parsed one after the other: everything but the inventory, then the inventory,
-//! some lines at a time. What a parser makes of a text on its way to the values takes some thirty times its memory.
+//! Cuts a file into pieces that can be parsed one after the other: first everything except the inventory, then the
+//! inventory, some lines at a time. A parsed text takes some thirty times its size in memory, so a large inventory is
+//! never parsed in one go.
 //!
-//! A piece is a TOML document of its own, and all pieces together say what the file says if no line of the inventory
-//! is in two of them and the first has no inventory. Where that does not hold the file is better parsed as a whole, as
-//! is one that is mistaken: then each mistake is found, and where it is.
+//! Each piece is a TOML document of its own. Together the pieces say what the file says, provided that no line of the
+//! inventory is in two pieces and that the first piece has no inventory. If that does not hold, or if there is a
+//! mistake, the file must be parsed as a whole: then every mistake is found at its right place.
 
 use std::borrow::Cow;
 use std::iter::{self, Peekable};
@@ -15,10 +16,10 @@ use toml_parser::lexer::{Lexer, Token, TokenKind};
 /// The inventory's table.
 pub(super) const INVENTORY: &str = "instances";
 
-/// After how many bytes a piece ends with the line that is in it.
+/// A piece of at least this many bytes ends with the current line of the inventory.
 pub(super) const ENOUGH: usize = 64 * 1024;
 
-/// Some parts of a file, in its order.
+/// Ranges of a file, in the file's order, that form one piece.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Piece(Vec<Range<usize>>);
 
@@ -34,7 +35,7 @@ impl Piece {
         self.0.iter().map(Range::len).sum()
     }
 
-    /// Its text, out of the file's.
+    /// The piece's text, taken from the file's.
     pub(super) fn text<'t>(&self, file: &'t str) -> Cow<'t, str> {
         match self.0.as_slice() {
             [part] => file[part.clone()].into(),
@@ -42,7 +43,7 @@ impl Piece {
         }
     }
 
-    /// Where in the file an offset in its text is.
+    /// Converts an offset in the piece's text to one in the file.
     pub(super) fn place(&self, offset: usize) -> usize {
         let mut before = 0;
         let part = self.0.iter().find(|part| {
@@ -53,12 +54,12 @@ impl Piece {
     }
 }
 
-/// The file in one piece.
+/// The whole file as a single piece.
 pub(super) fn whole(file: &str) -> Vec<Piece> {
     vec![Piece(iter::once(0..file.len()).collect())]
 }
 
-/// The file's pieces, each with enough bytes. The first one holds everything but the inventory.
+/// Cuts a file into pieces of at least `enough` bytes. The first piece holds everything except the inventory.
 pub(super) fn cut(file: &str, enough: usize) -> Vec<Piece> {
     let mut cut = Cut { enough, ..Cut::default() };
     for Expression { at, brackets, keys } in expressions(file) {
@@ -67,7 +68,7 @@ pub(super) fn cut(file: &str, enough: usize) -> Vec<Piece> {
             | (0, [Some(line), _], Section::Inventory)
             | (1, [Some(INVENTORY), Some(line)], _) => Owner::Line(line),
             (0, _, Section::Inventory | Section::Other) => continue,
-            // Where it may be twice, it takes the whole to say whether it is a mistake.
+            // If the table may be there twice, only the whole file can tell whether that is a mistake.
             (1, [Some(INVENTORY), None], _) if cut.header.is_none() && !cut.has_keys => Owner::Header,
             (1.., [Some(INVENTORY), _], _) => return whole(file),
             _ => Owner::Rest,
@@ -86,26 +87,26 @@ pub(super) fn cut(file: &str, enough: usize) -> Vec<Piece> {
     cut.end(file.len())
 }
 
-/// What keys are from under.
+/// The section that keys without a header of their own belong to.
 #[derive(Clone, Copy, Default, PartialEq, Eq)]
 enum Section {
-    /// No header.
+    /// Before the first header.
     #[default]
     Root,
     /// `[instances]`.
     Inventory,
-    /// Another one.
+    /// Any other table.
     Other,
 }
 
-/// Whose some part of a file is.
+/// The owner of a range of the file.
 #[derive(Clone, Copy, Default, PartialEq, Eq)]
 enum Owner<'t> {
     #[default]
     Rest,
     /// `[instances]`, under which lines may follow as keys.
     Header,
-    /// A line, by its identifier as it is written.
+    /// A line of the inventory, by its identifier as it is written, with its quotes.
     Line(&'t str),
 }
 
@@ -114,15 +115,15 @@ struct Cut<'t> {
     enough: usize,
     rest: Piece,
     pieces: Vec<Piece>,
-    /// The one that is not full yet.
+    /// The piece of the inventory that is being filled.
     piece: Piece,
-    /// Whose the present part is, and where that begins.
+    /// The owner of the current range, and where the range begins.
     owner: Owner<'t>,
     start: usize,
     section: Section,
-    /// `[instances]`, if it was there: each piece with keys from under it needs it.
+    /// The `[instances]` header, if there was one. Each piece with keys from below it must repeat it.
     header: Option<Range<usize>>,
-    /// Whether some line was set by keys and not by a header.
+    /// Whether a line was set by keys rather than by a header.
     has_keys: bool,
 }
 
@@ -155,16 +156,16 @@ impl<'t> Cut<'t> {
     }
 }
 
-/// A table's header, or keys with a value.
+/// A table header, or a key with its value.
 struct Expression<'t> {
     at: usize,
-    /// How many brackets it begins with.
+    /// The number of brackets that it begins with.
     brackets: usize,
-    /// Its first two keys as they are written.
+    /// Its first two keys, as they are written.
     keys: [Option<&'t str>; 2],
 }
 
-/// What a file consists of.
+/// The expressions of a file, in order.
 fn expressions(file: &str) -> impl Iterator<Item = Expression<'_>> {
     let mut tokens = Source::new(file).lex().peekable();
     let (mut depth, mut begins) = (0_usize, true);
@@ -186,7 +187,7 @@ fn expressions(file: &str) -> impl Iterator<Item = Expression<'_>> {
     })
 }
 
-/// Reads as far as its first two keys are.
+/// Consumes the tokens of an expression up to its second key.
 fn expression<'t>(file: &'t str, tokens: &mut Peekable<Lexer<'_>>) -> Expression<'t> {
     let at = tokens.peek().map_or(file.len(), |token| token.span().start());
     let mut brackets = 0;

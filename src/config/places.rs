@@ -1,7 +1,7 @@
-//! Gives each problem the place its value came from: file, line and column, or the environment variable.
+//! Finds the place where each problem's value comes from: file, line and column, or the environment variable.
 //!
-//! Files are parsed a second time for this, and only if there is something to report: a large inventory with
-//! the position of every value would cost more memory than all the rest.
+//! Files are parsed a second time for this, and only if there are problems: keeping the position of every value of a
+//! large inventory would take more memory than everything else.
 
 use linedown_sinks::{Cause, Key, Path, Problem};
 use toml::Spanned;
@@ -14,23 +14,23 @@ use super::overrides::PREFIX;
 use super::reader::UNKNOWN_KEY;
 use super::report::{Report, Row};
 
-/// A problem's position in the order of the report: file, then offset.
+/// The position of a problem in the report: the number of its file, then the offset.
 pub(super) type Order = (usize, usize);
 
-/// What a problem is about.
+/// The value that a problem is about.
 struct Sought {
-    /// The only file that it can be in, if there is one.
+    /// The only file that it can be in, if that is known.
     file: Option<usize>,
     keys: Vec<Key>,
 }
 
-/// How far a path can be followed, and where that is.
+/// How far a path could be followed in a file, and where that is.
 #[derive(Clone, Copy)]
 struct Found {
     file: usize,
     depth: usize,
     is_table: bool,
-    /// Where the key at the path's end begins, if that was reached.
+    /// Where the last key begins, if the path could be followed to its end.
     key: Option<usize>,
     /// Where the value begins.
     value: usize,
@@ -38,7 +38,7 @@ struct Found {
 
 const NOTHING: Found = Found { file: 0, depth: 0, is_table: true, key: None, value: 0 };
 
-/// Places every problem and sorts them all, with those that have their place already.
+/// Finds the place of every problem, and sorts them together with those that have their places already (`placed`).
 pub(super) fn report(layers: &Layers, problems: Vec<Problem>, placed: Vec<(Order, Row)>) -> Report {
     if problems.is_empty() && placed.is_empty() && layers.files.iter().all(|file| file.mistakes.is_empty()) {
         return Report::default();
@@ -63,13 +63,13 @@ pub(super) fn report(layers: &Layers, problems: Vec<Problem>, placed: Vec<(Order
     Report::new(rows.into_iter().map(|(_, row)| row))
 }
 
-/// What makes a mistake of it, if that is another value.
+/// The other value that causes the problem, if there is one.
 fn cause(problem: &Problem) -> Option<&Cause> {
     problem.circumstances.as_ref()?.because.as_ref()
 }
 
 fn place(layers: &Layers, lines: &[Lines<'_>], problem: Problem, found: Found, cause: Option<Found>) -> (Order, Row) {
-    // An unknown key is the key's mistake; everything else the value's, which for a table is its header.
+    // An unknown key is reported at the key, everything else at the value; for a table that is its header.
     let about_key = problem.what.starts_with(UNKNOWN_KEY);
     let (order, mut row) = standing(layers, lines, &problem.path, found, about_key);
     if let (Some(cause), Some(found)) = (self::cause(&problem), cause) {
@@ -89,7 +89,7 @@ fn place(layers: &Layers, lines: &[Lines<'_>], problem: Problem, found: Found, c
     (order, row)
 }
 
-/// Where something stands, as a row that says nothing of it yet.
+/// The place of a value, as a row without a text.
 fn standing(layers: &Layers, lines: &[Lines<'_>], path: &Path, found: Found, about_key: bool) -> (Order, Row) {
     if let Some(name) = variable(layers, path, found.depth) {
         return ((lines.len(), 0), Row::error(format!("environment variable {name}"), ""));
@@ -112,8 +112,8 @@ fn sought(layers: &Layers, path: &Path) -> Sought {
     Sought { file: None, keys: path.0.clone() }
 }
 
-/// Where each value came from: of the files in which its path can be followed furthest, the last one; but for a table to
-/// which all of them contribute, the first.
+/// The origin of each value: the file in which its path can be followed furthest. Of several such files it is the last,
+/// or the first for a table that all of them contribute to.
 fn origins(layers: &Layers, sought: &[Sought]) -> Vec<Found> {
     let mut best = vec![NOTHING; sought.len()];
     for (number, file) in layers.files.iter().enumerate() {
@@ -136,9 +136,9 @@ fn origins(layers: &Layers, sought: &[Sought]) -> Vec<Found> {
     best
 }
 
-/// The variable that a value came from, if one did.
+/// The variable that a value comes from, if it does.
 fn variable<'l>(layers: &'l Layers, path: &'l Path, depth: usize) -> Option<&'l str> {
-    // Of a variable that names no key, the whole path is its name.
+    // A variable that names no valid key is reported under its name, which is then the whole path.
     if let [Key::Name(name)] = path.0.as_slice()
         && name.starts_with(PREFIX)
     {

@@ -1,5 +1,5 @@
-//! Warns of files of the config that other users of the machine can read and in which a secret is written out. (Of
-//! files that the config names, whoever fetches the secret does.)
+//! Warns of config files that contain a secret and that other users of the machine can read. (Files that the config
+//! refers to are checked when a secret is fetched from them.)
 
 use std::collections::BTreeSet;
 
@@ -10,11 +10,11 @@ use super::file::{File, Lines};
 use super::places::Order;
 use super::report::Row;
 
-/// Where secrets of one sort stand: the names of the keys, none for that of a source, a sink or an instance. What is
-/// one in a table of a sort is one in each.
+/// The keys that lead to a secret, with none in place of the name of a source, sink or instance. A key that holds a
+/// secret in one sink, say, holds one in every sink.
 pub(super) type Sort = Vec<Option<String>>;
 
-/// The sort of a secret.
+/// The sort of the secret at a path.
 pub(super) fn sort(path: &Path) -> Sort {
     let keys = path.0.iter().enumerate();
     let name = |(depth, key): (usize, &Key)| match key {
@@ -24,7 +24,7 @@ pub(super) fn sort(path: &Path) -> Sort {
     keys.map(name).collect()
 }
 
-/// A warning for each file that others can read and in which a secret is written out, at one that is.
+/// A warning for each public file that contains a secret, placed at the first one.
 pub(super) fn warnings(files: &[File], written_out: &BTreeSet<Sort>) -> Vec<(Order, Row)> {
     let public = files.iter().enumerate().filter(|(_, file)| file.public && !written_out.is_empty());
     let warnings = public.filter_map(|(number, file)| {
@@ -37,7 +37,7 @@ pub(super) fn warnings(files: &[File], written_out: &BTreeSet<Sort>) -> Vec<(Ord
     warnings.collect()
 }
 
-/// Where the first secret stands that is written out in a file.
+/// The place of the first secret that a file contains.
 fn first(file: &File, written_out: &BTreeSet<Sort>) -> Option<(usize, Vec<Key>)> {
     file.pieces.iter().find_map(|piece| {
         let text = piece.text(&file.text);

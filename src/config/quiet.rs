@@ -1,4 +1,4 @@
-//! `[[quiet]]`: hours in which only critical rules are heard.
+//! `[[quiet]]`: hours in which only critical rules notify people.
 
 use jiff::civil::{Time, Weekday};
 use linedown_sinks::{Path, Problem, Section, time_zone};
@@ -10,10 +10,10 @@ use super::matching::{Known, read_matcher};
 use super::reader::Reader;
 use crate::rule::timing::Quiet;
 
-/// Most windows.
+/// Most windows of quiet hours.
 const MOST: usize = 100;
 
-/// The days, as they are written.
+/// The names of the days in the config.
 const DAYS: [(&str, Weekday); 7] = [
     ("mon", Weekday::Monday),
     ("tue", Weekday::Tuesday),
@@ -60,7 +60,7 @@ fn read_window(
     let keys: Keys = section.read().unwrap_or_default();
     for (key, hint) in [("from", "when it begins: from = \"22:00\""), ("to", "when it ends: to = \"07:00\"")] {
         if let Some(problem) = section.missing(key, hint) {
-            // Each window is in one file.
+            // The key cannot be in another file: each window is in one file.
             problem.circumstances = None;
         }
     }

@@ -1,4 +1,4 @@
-//! Whether what is sent reaches somebody: the sinks, held against the inventory and the rules.
+//! Checks whether notifications reach somebody: the sinks against the inventory and the rules.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -12,12 +12,12 @@ use super::reader::Reader;
 use crate::rule::inventory::{Entry, Inventory};
 use crate::rule::{Rule, Target};
 
-/// Most lines without anybody to tell that are held against the rules, of one sink: there may be a hundred thousand, and
-/// a thousand rules.
+/// Most lines without a recipient that are checked against the rules, for each sink: there may be a hundred thousand
+/// lines and a thousand rules.
 const MOST_LINES: usize = 10_000;
 
-/// Warns of labels that some sink sends to and no line has, and of lines' labels that some sink sends to and cannot.
-/// There may be a hundred thousand lines.
+/// Warns of labels that a sink takes recipients from and that no line has, and of label values that cannot be
+/// recipients. There may be a hundred thousand lines.
 pub(super) fn check_labels(
     sinks: &BTreeMap<String, Target>,
     inventory: &Inventory,
@@ -43,8 +43,8 @@ pub(super) fn check_labels(
     }
 }
 
-/// Warns of sinks that nothing is sent to, and of those whose giving up nobody would hear of. What is `written` has those
-/// with a mistake, too.
+/// Warns of sinks that get no notifications, and of sinks for which nobody hears when they give up. `written` includes
+/// the sinks with mistakes.
 pub(super) fn check_use(sinks: &BTreeMap<String, Target>, written: &Value, rules: &[Rule], reader: &mut Reader<'_>) {
     let written = written.as_object().into_iter().flat_map(Map::values);
     let fallbacks: BTreeSet<&str> = written.filter_map(|sink| sink.get("fallback")?.as_str()).collect();
@@ -63,8 +63,8 @@ pub(super) fn check_use(sinks: &BTreeMap<String, Target>, written: &Value, rules
     }
 }
 
-/// Warns of sinks that find nobody to tell of some lines that rules tell them of: of the first one, and how many there
-/// are.
+/// Warns of sinks that find no recipient for some of the lines whose incidents rules send to them. Names the first line
+/// and the number of others.
 pub(super) fn check_people(
     sinks: &BTreeMap<String, Target>,
     inventory: &Inventory,
@@ -93,7 +93,7 @@ pub(super) fn check_people(
     }
 }
 
-/// Whether the rules may tell a sink of a line, as far as that hangs on the line.
+/// Whether the rules may send incidents of a line to a sink, judging by what is settled for that line.
 fn is_told(sink: &str, entry: &Entry<'_>, rules: &[&Rule]) -> bool {
     let line = Line::of(entry);
     for rule in rules.iter().filter(|rule| line.may_pass(&rule.matcher)) {

@@ -1,4 +1,4 @@
-//! What every section is read with: sections one after the other, all their problems in one place.
+//! Reads the sections of the config one after the other and collects their problems.
 
 use std::collections::BTreeSet;
 
@@ -12,16 +12,16 @@ use serde_json::{Map, Value};
 
 use crate::period::NO_UNIT;
 
-/// Most errors noted, and most warnings; a config that has more is another file given by mistake.
+/// Most errors noted, and most warnings. A config with more is probably another file given by mistake.
 const MOST: usize = 1_000;
 
-/// Most names listed as those expected.
+/// Most names listed as expected.
 const NAMED: usize = 20;
 
-/// How to write a table there.
+/// The hint on how to write a table in a variable.
 const IN_A_VARIABLE: &str = "write `{ key = \"…\" }`, or set a variable for each key: …__KEY=…";
 
-/// How problems begin that are about a key and not about its value.
+/// The beginning of problems that are about a key rather than its value.
 pub(super) const UNKNOWN_KEY: &str = "unknown key";
 
 /// Reads sections and collects their problems.
@@ -29,11 +29,11 @@ pub(super) struct Reader<'e> {
     pub(super) environment: &'e Environment,
     files: &'e [File],
     problems: Vec<Problem>,
-    /// What sorts of secrets are written out somewhere.
+    /// The sorts of secrets that the config contains.
     written_out: BTreeSet<Sort>,
-    /// Some secret is a systemd credential, and there are none here.
+    /// Whether a secret is a systemd credential and this process has no credentials.
     lacks_credentials: bool,
-    /// How many there were, noted or not.
+    /// How many errors and warnings there were, noted or not.
     errors: usize,
     warnings: usize,
 }
@@ -44,7 +44,7 @@ impl<'e> Reader<'e> {
         Self { environment, files, problems, written_out, lacks_credentials: false, errors: 0, warnings: 0 }
     }
 
-    /// Notes a problem, but for one that might not be, were a file read that could not be.
+    /// Notes a problem, unless a file that could not be read may hold what would solve it.
     pub(super) fn note(&mut self, problem: Problem) {
         let may_be_set = |name: &String| self.files.iter().any(|file| file.may_set(name));
         if problem.circumstances.iter().flat_map(|more| &more.unless).any(may_be_set) {
@@ -63,28 +63,28 @@ impl<'e> Reader<'e> {
         }
     }
 
-    /// How many errors there are so far.
+    /// The number of errors so far.
     pub(super) fn errors(&self) -> usize {
         self.errors
     }
 
-    /// Whether more errors would be lost.
+    /// Whether further errors would not be noted.
     pub(super) fn is_full(&self) -> bool {
         self.errors > MOST
     }
 
-    /// Whether some secret is a systemd credential, and there are none here.
+    /// Whether a secret is a systemd credential and this process has no credentials.
     pub(super) fn lacks_credentials(&self) -> bool {
         self.lacks_credentials
     }
 
-    /// The problems, and what sorts of secrets are written out somewhere.
+    /// The problems, and the sorts of secrets that the config contains.
     pub(super) fn finished(self) -> (Vec<Problem>, BTreeSet<Sort>) {
         (self.problems, self.written_out)
     }
 
-    /// Takes over what a section says of its secrets, and its problems, but for those that only follow from a misspelt key: without it, what is
-    /// left of its table is mistaken as well.
+    /// Takes over a section's problems and what it knows of its secrets. Leaves out problems that only follow from a
+    /// misspelt key: without that key, the table it should be in is mistaken as well.
     pub(super) fn finish(&mut self, section: Section<'_>) {
         let depth = section.path().0.len();
         let misspelt: Vec<Path> = section
@@ -103,7 +103,7 @@ impl<'e> Reader<'e> {
         }
     }
 
-    /// The value as a table. `shown` is how to write it.
+    /// The value as a table, or nothing with a problem noted. `shown` is how to write the table.
     pub(super) fn table<'v>(&mut self, value: &'v Value, path: &Path, shown: &str) -> Option<&'v Map<String, Value>> {
         if let Value::Object(table) = value {
             return Some(table);
@@ -114,7 +114,7 @@ impl<'e> Reader<'e> {
         None
     }
 
-    /// An element of a list that files add to, as the table that it must be.
+    /// The table that an element of an appended list must be.
     pub(super) fn element<'v>(&mut self, element: &'v Element, path: &Path) -> Option<&'v Map<String, Value>> {
         let Element { list, value, index, .. } = element;
         let shown = format!("[[{list}]]");
@@ -126,7 +126,7 @@ impl<'e> Reader<'e> {
         self.table(value, path, &shown)
     }
 
-    /// A table that is no more than its keys.
+    /// Reads a table that consists of nothing but the keys of `T`.
     pub(super) fn read<T: Default + DeserializeOwned>(&mut self, value: &Value, path: &Path, shown: &str) -> T {
         if self.table(value, path, shown).is_none() {
             return T::default();
@@ -137,11 +137,11 @@ impl<'e> Reader<'e> {
         keys
     }
 
-    /// A list's elements one by one, so that each mistake in it is found.
+    /// Reads the elements of a list one by one, so that every mistake in it is found.
     pub(super) fn each<T: DeserializeOwned>(&mut self, values: &[Value], path: &Path) -> Vec<(usize, T)> {
         let mut read = Vec::new();
         for (index, value) in values.iter().enumerate() {
-            // A section of one key, since it is sections that know how to word a mistake.
+            // It is wrapped in a section with one key, because sections know how to word mistakes.
             let alone = Value::Object(Map::from_iter([("element".to_owned(), value.clone())]));
             let mut section = Section::new(&alone, path.join(index), &[], self.environment);
             match section.read::<std::collections::BTreeMap<String, T>>() {
@@ -159,24 +159,24 @@ impl<'e> Reader<'e> {
     }
 }
 
-/// A table that is there, but need not be read because its keys were noted as mistaken already.
+/// Whether the value is a table without this key. A value that is no table has been noted already.
 pub(super) fn is_missing(value: &Value, key: &str) -> bool {
     value.as_object().is_some_and(|table| !table.contains_key(key))
 }
 
-/// An unknown key, with the one that was probably meant.
+/// The problem of an unknown key, with the key that was probably meant.
 pub(super) fn unknown_key(path: Path, key: &str, known: &[&str]) -> Problem {
     let mut problem = Problem::error(path, format!("unknown key `{key}`")).expected(one_of(known));
     problem.hint = did_you_mean(key, known.iter().copied());
     problem
 }
 
-/// A hint at the name that was probably meant.
+/// A hint with the name that was probably meant.
 pub(super) fn did_you_mean<'n>(wrong: &str, known: impl IntoIterator<Item = &'n str>) -> Option<String> {
     closest(wrong, known).map(|near| format!("did you mean `{near}`?"))
 }
 
-/// The first of these names as a choice.
+/// The first [`NAMED`] of these names, as a choice.
 pub(super) fn some_of(names: &[&str]) -> String {
     one_of(&names[..names.len().min(NAMED)])
 }
@@ -192,7 +192,7 @@ fn type_of(value: &Value) -> &'static str {
     }
 }
 
-/// Says in the config's words what serde says in Rust's.
+/// Replaces serde's words, which are about Rust, by those of the config.
 fn reworded(mut problem: Problem) -> Problem {
     let expected = problem.expected.take().map(|expected| match expected.as_str() {
         "a sequence" => "a list".to_owned(),

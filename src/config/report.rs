@@ -1,14 +1,14 @@
-//! Everything that was found in a config, for people and for programs.
+//! All problems found in a config, for people and for programs.
 
 use std::fmt::Write;
 
 use linedown_sinks::Severity;
 use serde::{Serialize, Serializer};
 
-/// Longest text shown of any one thing, in characters: hostile keys may be megabytes.
+/// Most characters shown of any text: hostile keys may be megabytes long.
 const LONGEST: usize = 1_000;
 
-/// All problems, by file and position. Texts are one line each and hold no secret's value.
+/// All problems, sorted by file and position. Each text is a single line and contains no secret's value.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 #[serde(transparent)]
 pub struct Report {
@@ -20,14 +20,14 @@ pub struct Report {
 pub struct Row {
     /// The file, or `environment variable …`.
     pub file: String,
-    /// From 1; none where it is about the file as a whole, or about an environment variable.
+    /// From 1; none if the problem is about the whole file or an environment variable.
     pub line: Option<usize>,
-    /// In characters, from 1.
+    /// From 1, in characters.
     pub column: Option<usize>,
-    /// Whether the config can be used all the same.
+    /// Whether the config can be used in spite of it.
     #[serde(serialize_with = "in_words")]
     pub severity: Severity,
-    /// The key, such as `sinks.ops-email.to[1]`; empty for what is no single key's.
+    /// The key, such as `sinks.ops-email.to[1]`; empty if no single key is wrong.
     pub path: String,
     /// What is wrong.
     pub what: String,
@@ -72,27 +72,27 @@ impl Row {
 }
 
 impl Report {
-    /// Takes rows that stand in the order of their files.
+    /// The rows must be sorted by file and position.
     pub(super) fn new(rows: impl IntoIterator<Item = Row>) -> Self {
         Self { rows: rows.into_iter().map(Row::tidied).collect() }
     }
 
-    /// The problems, by file and position.
+    /// The problems, sorted by file and position.
     pub fn rows(&self) -> &[Row] {
         &self.rows
     }
 
-    /// How many problems refuse the config.
+    /// The number of problems that make the config unusable.
     pub fn errors(&self) -> usize {
         self.rows.iter().filter(|row| row.severity == Severity::Error).count()
     }
 
-    /// How many problems the user should only know of.
+    /// The number of problems that the user should only know about.
     pub fn warnings(&self) -> usize {
         self.rows.len() - self.errors()
     }
 
-    /// For people: each problem with its place, and how many there are. Empty if there are none.
+    /// The problems as text for people, each with its place, followed by their number. Empty if there are none.
     pub fn render(&self, colour: bool) -> String {
         let mut text = String::new();
         for row in &self.rows {
@@ -105,7 +105,7 @@ impl Report {
         text
     }
 
-    /// `2 errors, 1 warning`.
+    /// The number of problems in words: `2 errors, 1 warning`.
     pub fn count(&self) -> String {
         let some = |count: usize, name: &str| match count {
             0 => None,
@@ -119,7 +119,7 @@ impl Report {
 }
 
 impl Row {
-    /// Where it is: `file:line:column`, as far as that is known.
+    /// The place: `file:line:column`, as far as it is known.
     pub fn place(&self) -> String {
         match (self.line, self.column) {
             (Some(line), Some(column)) => format!("{}:{line}:{column}", self.file),
@@ -155,7 +155,7 @@ fn in_words<S: Serializer>(severity: &Severity, serializer: S) -> Result<S::Ok, 
     serializer.serialize_str(word(*severity))
 }
 
-/// One bounded line: what is quoted from a file must neither flood a terminal nor command it.
+/// Makes a text one bounded line: a quotation from a file must neither flood a terminal nor control it.
 fn tidy(text: &str) -> String {
     let mut tidy: String =
         text.chars().take(LONGEST).map(|c| if c.is_control() { char::REPLACEMENT_CHARACTER } else { c }).collect();

@@ -1,4 +1,4 @@
-//! `[[rules]]`: who hears of what.
+//! `[[rules]]`: who is told of what.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -16,22 +16,22 @@ use crate::rule::flapping::Flapping;
 use crate::rule::matcher::Field;
 use crate::rule::{GROUP_INTERVAL, Rule, Step};
 
-/// Most rules: every incident is held against each.
+/// Most rules. Every incident is tested against each.
 const MOST: usize = 1_000;
 
-/// Most sinks of one rule, reminders or steps.
+/// Most sinks, reminders or escalation steps of one rule.
 const MOST_ELEMENTS: usize = 100;
 
-/// Most outages that may be told singly before a line is taken to be flapping.
+/// Highest `flapping.count`: outages that may be told one by one before a line counts as flapping.
 const MOST_OUTAGES: u32 = 1_000;
 
-/// How long a time they may be counted in.
+/// The bounds of `flapping.within`, the time in which they are counted.
 const WITHIN: Lasting = Lasting::within(NOTICED, Period(Duration::from_hours(24 * 7)));
 
-/// When people may hear again: more often would be a flood, and soon it is one.
+/// The bounds of a reminder's period, with a warning below a minute: that soon is a flood.
 const REMINDED: Lasting = Lasting::within(NOTICED, Period::LONGEST).usually(Period(Duration::from_mins(1)));
 
-/// How long people may wait for something, if they wait at all.
+/// The bounds of other waits, with a warning below a second, except for zero.
 const WAIT: Lasting = Lasting::within(Period(Duration::ZERO), Period::LONGEST).usually(NOTICED);
 
 /// Longest name of a rule, in characters.
@@ -66,7 +66,7 @@ struct FlappingKeys {
 #[serde(rename_all = "kebab-case")]
 enum Severity {
     Normal,
-    /// Heard in quiet hours as well.
+    /// Also notifies people in quiet hours.
     Critical,
 }
 
@@ -77,7 +77,7 @@ struct StepKeys {
     notify: Vec<Value>,
 }
 
-/// Reads every rule.
+/// Reads all rules.
 pub(super) fn read(elements: &[Element], known: &Known<'_>, reader: &mut Reader<'_>) -> Vec<Rule> {
     let path = Path(vec!["rules".into()]);
     if elements.is_empty() {
@@ -99,7 +99,7 @@ pub(super) fn read(elements: &[Element], known: &Known<'_>, reader: &mut Reader<
         }
     }
     warn_of_names(&rules, reader);
-    // A rule with a mistake in it may look as if it took everything.
+    // A rule with a mistake may look as if it took every incident.
     if reader.errors() == errors {
         warn_of_order(&rules, reader);
     }
@@ -134,7 +134,7 @@ fn read_rule(value: &Value, index: usize, path: &Path, known: &Known<'_>, reader
     }
 }
 
-/// Where the config is silent, lines flap by the defaults.
+/// By default, lines can flap.
 fn flapping(value: Option<&Value>, path: &Path, reader: &mut Reader<'_>) -> Option<Flapping> {
     let default = Flapping::default();
     let value = match value {
@@ -156,7 +156,7 @@ fn flapping(value: Option<&Value>, path: &Path, reader: &mut Reader<'_>) -> Opti
     Some(Flapping { count, within })
 }
 
-/// What a group's outages have in common.
+/// Reads the fields by which a rule's outages are grouped.
 fn fields(names: &[Value], path: &Path, known: &Known<'_>, reader: &mut Reader<'_>) -> Vec<Field> {
     if is_too_long(names, path, reader) {
         return Vec::new();
@@ -176,7 +176,7 @@ fn fields(names: &[Value], path: &Path, known: &Known<'_>, reader: &mut Reader<'
     fields
 }
 
-/// The sinks of a rule or a step that stands at `path`.
+/// The sinks in the `notify` of a rule or a step at `path`.
 fn sinks(value: &Value, names: &[Value], path: &Path, known: &Known<'_>, reader: &mut Reader<'_>) -> Vec<String> {
     let at = path.join("notify");
     match value.get("notify") {
@@ -229,7 +229,7 @@ fn reminders(values: &[Value], path: &Path, reader: &mut Reader<'_>) -> Vec<Dura
     let mut latest = Period::default();
     for (index, period) in &periods {
         let is_usual = REMINDED.check(path.join(*index), *period, reader);
-        // The last one repeats, however long those before it are.
+        // The last one repeats, so it may be shorter than those before it.
         if is_usual && *period <= latest && index + 1 < values.len() {
             let problem = Problem::warning(path.join(*index), format!("it never comes: {latest} stands before it"));
             reader.note(problem.hint("each counts from when the line went down: write the shorter one first"));
@@ -239,7 +239,7 @@ fn reminders(values: &[Value], path: &Path, reader: &mut Reader<'_>) -> Vec<Dura
     periods.into_iter().map(|(_, period)| period.0).collect()
 }
 
-/// The steps of a rule that tells nobody else before a line has been down for as long as `hold` says.
+/// Reads the escalation steps of a rule with this `hold`.
 fn steps(values: &[Value], hold: Duration, path: &Path, known: &Known<'_>, reader: &mut Reader<'_>) -> Vec<Step> {
     if is_too_long(values, path, reader) {
         return Vec::new();
@@ -250,7 +250,7 @@ fn steps(values: &[Value], hold: Duration, path: &Path, known: &Known<'_>, reade
         let mut section = Section::new(value, path.clone(), &[], reader.environment);
         let keys: StepKeys = section.read().unwrap_or_default();
         if let Some(problem) = section.missing("after", "say how long after the line went down: after = \"15m\"") {
-            // What stands in a list that files add to is in one file.
+            // The key cannot be in another file: an element of an appended list is in one file.
             problem.circumstances = None;
         }
         reader.finish(section);
@@ -267,7 +267,7 @@ fn steps(values: &[Value], hold: Duration, path: &Path, known: &Known<'_>, reade
     steps.collect()
 }
 
-/// Warns of names that stand for two rules.
+/// Warns of names that two rules have.
 fn warn_of_names(rules: &[(usize, Rule)], reader: &mut Reader<'_>) {
     let mut names = BTreeSet::new();
     for (index, rule) in rules {
@@ -279,7 +279,8 @@ fn warn_of_names(rules: &[(usize, Rule)], reader: &mut Reader<'_>) {
     }
 }
 
-/// Warns of rules that are never asked, and of incidents that none is for.
+/// Warns of rules that can never match because an earlier rule takes every incident, and of incidents that match no
+/// rule.
 fn warn_of_order(rules: &[(usize, Rule)], reader: &mut Reader<'_>) {
     let path = |index: usize| Path(vec!["rules".into(), index.into()]);
     let last = rules.iter().position(|(_, rule)| !rule.goes_on && rule.matcher.takes_everything());

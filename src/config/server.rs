@@ -1,4 +1,4 @@
-//! `[server]`: where webhooks come in.
+//! `[server]`: how webhooks are accepted.
 
 use std::net::{IpAddr, SocketAddr};
 use std::ops::RangeInclusive;
@@ -17,35 +17,35 @@ use super::tls::{self, Tls};
 
 const DEFAULT_LISTEN: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 8080);
 
-/// Connections at the same time.
+/// Connections at the same time: the default and the bounds.
 const MAX_CONNECTIONS: usize = 1024;
 const CONNECTIONS: RangeInclusive<usize> = 1..=100_000;
 
-/// Bytes of a webhook's body. Gateways' bodies are a few hundred.
+/// Bytes of a webhook's body: the default and the bounds. Gateways send a few hundred.
 const MAX_BODY: usize = 64 * 1024;
 const BODY: RangeInclusive<usize> = 1024..=16 * 1024 * 1024;
 
-/// Longest path of a Unix socket, in bytes: `sun_path` of unix(7), without the zero that ends it.
+/// Longest path of a Unix socket, in bytes: `sun_path` of unix(7) without its final zero byte.
 const LONGEST_SOCKET: usize = 107;
 
-/// How webhooks are taken.
+/// How webhooks are accepted.
 #[derive(Clone)]
 pub struct Server {
-    /// The address, unless systemd hands over a socket.
+    /// The address to listen on, unless systemd hands over a socket.
     pub listen: SocketAddr,
-    /// What gateways and links in messages use, without a final slash.
+    /// The address under which gateways and links in messages reach linedown, without a final slash.
     pub public_url: Option<String>,
-    /// Ours to terminate, unless a proxy does.
+    /// The certificate, if linedown itself speaks TLS rather than a proxy before it.
     pub tls: Option<Tls>,
-    /// The Unix socket of the local API, if not where the daemon puts it by itself.
+    /// The Unix socket of the local API, if not the default one.
     pub api: Option<PathBuf>,
     /// Most connections at the same time.
     pub max_connections: usize,
     /// Most bytes of a webhook's body.
     pub max_body: usize,
-    /// The proxies whose word is taken for where a request came from.
+    /// The proxies that are trusted to say where a request came from.
     pub trusted_proxies: Vec<IpNet>,
-    /// Whether their connections begin with a header of the PROXY protocol.
+    /// Whether the connections of these proxies begin with a PROXY protocol header.
     pub proxy_protocol: bool,
 }
 
@@ -106,7 +106,7 @@ fn socket_path(socket: PathBuf, path: &Path, reader: &mut Reader<'_>) -> Option<
     socket.map_err(noted).ok()
 }
 
-/// A path that a socket can have; what is wrong with it otherwise.
+/// The path if a socket can have it, else what is wrong with it.
 fn usable(socket: PathBuf) -> Result<PathBuf, String> {
     match socket.as_os_str().len() {
         _ if !socket.is_absolute() => Err("not the path of a socket: it is not absolute".into()),
@@ -116,7 +116,7 @@ fn usable(socket: PathBuf) -> Result<PathBuf, String> {
     }
 }
 
-/// The local API's socket by a table that may be wrong otherwise.
+/// Reads only the local API's socket, from a table that may have other mistakes.
 pub(super) fn api(value: &Value) -> Option<PathBuf> {
     let socket = value.get("api").and_then(Value::as_str)?;
     usable(socket.into()).ok()
@@ -125,7 +125,7 @@ pub(super) fn api(value: &Value) -> Option<PathBuf> {
 fn networks(texts: &[String], path: &Path, reader: &mut Reader<'_>) -> Vec<IpNet> {
     let mut networks = Vec::new();
     for (number, text) in texts.iter().enumerate() {
-        // An address alone is a network of one.
+        // A single address is a network of one.
         if let Ok(network) = text.parse().or_else(|_| text.parse::<IpAddr>().map(IpNet::from)) {
             networks.push(network);
         } else {
@@ -136,7 +136,7 @@ fn networks(texts: &[String], path: &Path, reader: &mut Reader<'_>) -> Vec<IpNet
     networks
 }
 
-/// The problem is without its place.
+/// The caller adds the place to the problem.
 fn address(text: &str) -> Result<SocketAddr, Problem> {
     text.parse().map_err(|_| {
         let problem = Problem::error(Path::default(), format!("{text:?} is not an address to listen on"))
@@ -155,7 +155,7 @@ fn address(text: &str) -> Result<SocketAddr, Problem> {
     })
 }
 
-/// The problem is without its place, and without the address: that may hold a password.
+/// The caller adds the place to the problem, which never repeats the address: it may contain a password.
 fn public(text: &str) -> Result<String, Problem> {
     let problem = |what: &str| Problem::error(Path::default(), what).expected("such as \"https://alerts.example.com\"");
     let url = Url::parse(text).map_err(|error| problem(&format!("not an address: {error}")))?;

@@ -1,4 +1,4 @@
-//! `[messages]` and `[sinks]`: where notifications go and how they are worded.
+//! `[messages]` and `[sinks]`: where notifications are sent, and how they are worded.
 
 use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
@@ -16,31 +16,31 @@ use crate::rule::{Retry, Target};
 /// Most sinks.
 const MOST: usize = 1_000;
 
-/// Longest name of a sink, in characters: it is a label of metrics and typed on command lines.
+/// Longest name of a sink, in characters: it becomes a label of metrics and is typed on command lines.
 const LONGEST_NAME: usize = 64;
 
-/// How many deliveries of one sink there may be at the same time.
+/// The bounds of how many deliveries a sink may have in progress.
 const IN_FLIGHT: RangeInclusive<usize> = 1..=64;
 
-/// How long a pause between two deliveries may be: a worker goes round more often than that, or it is taken to hang.
+/// The bounds of the pause between two deliveries. A worker must not sleep for longer, or it could look stuck.
 const INTERVAL: Lasting = Lasting::within(Period(Duration::ZERO), Period(Duration::from_secs(30)));
 
-/// How long a pause before the next try may be: shorter ones would do nothing but try.
+/// The bounds of the pause before a retry, with a warning below 100 ms: that would be nothing but retries.
 const PAUSE: Lasting = Lasting::within(SHORTEST, Period::LONGEST).usually(Period(Duration::from_millis(100)));
 
-/// How long tries may go on.
+/// The bounds of how long a notification is retried.
 const PATIENCE: Lasting = Lasting::within(SHORTEST, Period::LONGEST).usually(NOTICED);
 
-/// The shortest that is longer than nothing.
+/// The shortest duration that is not zero.
 const SHORTEST: Period = Period(Duration::from_millis(1));
 
-/// The keys every sink has, whatever its kind.
+/// The keys that every sink has, whatever its kind.
 const COMMON: [&str; 7] = ["type", "fallback", "retry", "limits", "language", "time_zone", "templates"];
 
-/// `[messages]`, read and compiled.
+/// `[messages]`, read, with its templates compiled.
 pub(super) struct Messages {
     pub(super) keys: TextKeys,
-    /// None if its problems were noted.
+    /// None if something is wrong, which has been noted.
     texts: Option<Texts>,
 }
 
@@ -65,7 +65,7 @@ struct RetryKeys {
 }
 
 impl Messages {
-    /// What the readers read where a sink does not say otherwise.
+    /// The language of messages, unless a sink sets another.
     pub(super) fn language(&self) -> Language {
         self.texts.as_ref().map(Texts::language).unwrap_or_default()
     }
@@ -148,11 +148,11 @@ fn read_sink(
     let texts = texts(&common, value, path, messages, reader);
     let kind = kind?;
     let mut section = Section::new(value, path.clone(), &COMMON, reader.environment);
-    // With words of its own or none: the kind's keys are looked at in any case.
+    // Without texts the kind's own keys are checked all the same.
     let texts = texts.unwrap_or_default();
     let language = texts.language();
     let settings = (kind.check)(&mut section, texts);
-    // Which keys there are, and which there must be, is up to the type.
+    // The type decides which keys exist and which are required, so name the type as the cause.
     for problem in &mut section.problems {
         let is_own = problem.what.starts_with(UNKNOWN_KEY) && problem.path.0.len() == path.0.len() + 1;
         if is_own || problem.path == *path {
@@ -202,7 +202,7 @@ fn one_of_some(names: &[&str]) -> String {
     if names.is_empty() { "nothing: this build has no sinks".into() } else { one_of(names) }
 }
 
-/// The words of a sink: `[messages]` where it has no keys of its own.
+/// The texts of a sink: those of `[messages]` unless it has keys of its own.
 fn texts(common: &Common, value: &Value, path: &Path, messages: &Messages, reader: &mut Reader<'_>) -> Option<Texts> {
     let TextKeys { language, time_zone, templates } = messages.keys.clone();
     let keys = TextKeys {
@@ -215,7 +215,7 @@ fn texts(common: &Common, value: &Value, path: &Path, messages: &Messages, reade
     }
     let mut section = Section::new(value, path.clone(), &COMMON, reader.environment);
     let texts = Texts::check(&keys, &mut section);
-    // What is wrong with a key of `[messages]` was noted there.
+    // What is wrong with a key of `[messages]` has been noted there.
     section.problems.retain(|problem| match problem.path.0.get(path.0.len()) {
         Some(linedown_sinks::Key::Name(key)) => !is_missing(value, key) || messages.texts.is_some(),
         _ => true,
@@ -227,7 +227,8 @@ fn texts(common: &Common, value: &Value, path: &Path, messages: &Messages, reade
 fn read_retry(value: &Value, path: &Path, reader: &mut Reader<'_>) -> Retry {
     let keys: RetryKeys = reader.read(value, path, "retry = { first = \"2s\" }");
     let default = Retry::default();
-    // A default gives way to what was set: who gives up after a minute need not lower the pauses as well.
+    // A default gives way to what the user set: who sets only a short `give_up_after` need not lower the pauses as
+    // well.
     let give_up_after = keys.give_up_after.map_or(default.give_up_after, |period| period.0);
     let max = keys.max.map_or(default.max.min(give_up_after), |period| period.0);
     let first = keys.first.map_or(default.first.min(max), |period| period.0);
@@ -238,7 +239,7 @@ fn read_retry(value: &Value, path: &Path, reader: &mut Reader<'_>) -> Retry {
             lasting.check(path.join(key), period, reader);
         }
     }
-    // Of one that is nothing, that is said.
+    // A period of zero has been reported already.
     if first > max && !max.is_zero() {
         let key = if keys.max.is_some() { "max" } else { "first" };
         let what = format!("the longest pause, {}, is shorter than the first, {}", Period(max), Period(first));

@@ -1,4 +1,4 @@
-//! `[sources]`: the gateways whose webhooks are taken.
+//! `[sources]`: the gateways whose webhooks are accepted.
 
 use std::collections::BTreeMap;
 
@@ -12,7 +12,7 @@ use super::reader::{Reader, did_you_mean, is_missing};
 use crate::gateway::Access;
 use crate::trouble;
 
-/// Shortest secret that is not warned about, in characters.
+/// Secrets with fewer characters are warned about.
 const SHORTEST_SECRET: usize = 16;
 
 const MAKE_ONE: &str = "make one: openssl rand -hex 24";
@@ -20,11 +20,11 @@ const MAKE_ONE: &str = "make one: openssl rand -hex 24";
 /// A gateway that sends webhooks.
 #[derive(Clone, Debug)]
 pub struct Source {
-    /// Which adapter reads its payloads.
+    /// The type, which selects the adapter that reads its payloads.
     pub kind: String,
-    /// The part of its webhooks' address that nobody can guess.
+    /// The secret part of its webhooks' address.
     pub secret: SecretString,
-    /// How the gateway's own API is asked; none where it is not known.
+    /// How to ask the gateway's own API; none if linedown does not know it.
     pub gateway: Option<Access>,
 }
 
@@ -96,7 +96,7 @@ fn read_source(value: &Value, section: &mut Section<'_>, kinds: &[&str]) -> Opti
     Some(Source { kind: kind?, secret, gateway })
 }
 
-/// What is said of the gateway's own API, where it is one that has one.
+/// Reads the keys about the gateway's own API. They are mistakes if the type of source has none.
 fn gateway(kind: &str, keys: &Keys, value: &Value, section: &mut Section<'_>) -> Option<Access> {
     if kind == gateway::KIND {
         let Keys { api, client_token, partner_token, watch, audit, .. } = keys;
@@ -121,7 +121,7 @@ fn gateway(kind: &str, keys: &Keys, value: &Value, section: &mut Section<'_>) ->
 
 fn check_secret(secret: &str, section: &mut Section<'_>) {
     let length = secret.chars().count();
-    // An empty one is a credential that is not here to be looked at.
+    // An empty one is a credential that is not available in this process.
     if (1..SHORTEST_SECRET).contains(&length) {
         let what = format!("{length} characters can be guessed; whoever guesses them can raise false alarms");
         section.warning("secret", what).hint = Some(MAKE_ONE.into());

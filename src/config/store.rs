@@ -1,4 +1,4 @@
-//! `[store]`: where state is kept, and for how long.
+//! `[store]`: where the state is stored, and for how long.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -11,23 +11,23 @@ use super::periods::Lasting;
 use super::reader::Reader;
 use crate::period::Period;
 
-/// Where systemd's `StateDirectory=linedown` is.
+/// The folder that systemd's `StateDirectory=linedown` names.
 const DEFAULT_FOLDER: &str = "/var/lib/linedown";
 
-/// How long closed incidents are kept: a year, and the month in which the year is looked at.
+/// How long closed incidents are kept: a year, plus a month in which to review it.
 const DEFAULT_KEEP: Period = Period(Duration::from_hours(400 * 24));
 
-/// Keeping less than an hour would forget incidents while people look at them.
+/// Less than an hour would forget incidents while people look at them.
 const KEEP: Lasting = Lasting::within(Period(Duration::from_hours(1)), Period::LONGEST);
 
 const EXPECTED: &str = "sqlite:///absolute/path.db";
 
-/// The durable state.
+/// Where the state is stored, and for how long.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Store {
     /// The database file.
     pub path: PathBuf,
-    /// How long what is over is kept.
+    /// How long closed incidents and other finished things are kept.
     pub keep: Duration,
 }
 
@@ -63,18 +63,18 @@ pub(super) fn read(value: &Value, path: &Path, state_directory: Option<&str>, re
 }
 
 fn default_file(state_directory: Option<&str>) -> PathBuf {
-    // systemd lists several with colons between.
+    // systemd separates several folders by colons.
     let folder = state_directory.and_then(|folders| folders.split(':').next()).unwrap_or(DEFAULT_FOLDER);
     PathBuf::from(folder).join("linedown.db")
 }
 
-/// The database file by a table that may be wrong otherwise.
+/// Reads only the path of the database file, from a table that may have other mistakes.
 pub(super) fn file(value: &Value, state_directory: Option<&str>) -> PathBuf {
     let url = value.get("url").and_then(Value::as_str);
     url.and_then(|url| database(url).ok()).unwrap_or_else(|| default_file(state_directory))
 }
 
-/// The address of any other store may hold a password: it is not repeated.
+/// Errors do not repeat the address, since that of another kind of store may contain a password.
 fn database(url: &str) -> Result<PathBuf, (&'static str, Option<&'static str>)> {
     let Some((scheme, rest)) = url.split_once(':') else {
         return Err(("not the address of a store", Some("begin it with `sqlite://`")));

@@ -1,5 +1,5 @@
-//! `tls = { certificate = …, key = … }`: loaded while checking, so that a config that was accepted does not fail
-//! at the start. Or `tls = { acme = … }`, which has them by itself.
+//! `tls = { certificate = …, key = … }`: both are loaded during the check, so that a config that was accepted does not
+//! fail at the start. Also `tls = { acme = … }`, which obtains them by itself.
 
 use std::path::PathBuf;
 
@@ -17,35 +17,35 @@ use super::acme::{self, Acme};
 use super::reader::{Reader, is_missing};
 use crate::certificate::{Certificate, Files, Validity};
 
-/// Said of a file without quoting from it: it may be a key.
+/// The error for a damaged file. It quotes nothing from the file, which may be a key.
 const DAMAGED: &str = "its PEM is cut off or damaged";
 
-/// What to do about it.
+/// The hint for a damaged file.
 const ANEW: &str = "copy it anew from where it was made";
 
-/// Said where one is where the other is to be.
+/// The hint for a certificate in place of the key, or the reverse.
 const SWAPPED: &str = "are `certificate` and `key` swapped?";
 
-/// Where certificate and key come from.
+/// Where the certificate and its key come from.
 #[derive(Clone)]
 pub enum Tls {
-    /// From files, or credentials.
+    /// From files or credentials.
     Files(Loaded),
-    /// From an authority.
+    /// From an ACME authority.
     Acme(Acme),
 }
 
-/// A certificate with its key, as files had it.
+/// A certificate with its key, as loaded.
 #[derive(Clone)]
 pub struct Loaded {
-    /// Ready to serve with. None only for a config that lacks its credentials.
+    /// Ready to serve with. None only if the config lacks its credentials.
     pub certificate: Option<Certificate>,
-    /// Where they come from, and how that stood before they were read. None of it where they are credentials: those
-    /// stay as they are until a restart.
+    /// The files, with their state before they were read. None of them are credentials: those do not change until a
+    /// restart.
     pub files: Files,
 }
 
-/// Files by their paths, or whatever a secret may be; a plain text is a path.
+/// Both can be written like secrets; a plain text is the path of a file.
 #[derive(Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 struct Keys {
@@ -84,7 +84,7 @@ fn files(keys: Keys, public_url: Option<&str>, now: Timestamp, section: &mut Sec
     let certificate = keys.certificate.and_then(|written| place("certificate", written, section));
     let key = keys.key.and_then(|written| place("key", written, section));
     let files = Files::look([&certificate, &key].into_iter().flatten().filter_map(file));
-    // Empty stands for a credential that is not here to be looked at, which was noted.
+    // An empty text stands for a credential that is not available, which has been noted.
     let is_there = |pem: &SecretString| !pem.expose_secret().is_empty();
     let certificate = certificate.and_then(|place| section.no_secret("certificate", &place)).filter(is_there);
     let key = key.and_then(|place| section.secret("key", &place)).filter(is_there);
@@ -98,7 +98,7 @@ fn files(keys: Keys, public_url: Option<&str>, now: Timestamp, section: &mut Sec
     Loaded { certificate, files }
 }
 
-/// Why gateways would not post to it. It is served all the same: what is owed is delivered meanwhile.
+/// Warns if gateways would not accept the certificate. It is served all the same, so that deliveries go on meanwhile.
 fn judge(certificate: &Certificate, host: Option<&str>, now: Timestamp, section: &mut Section<'_>) {
     let day = |time: Timestamp| time.strftime("%Y-%m-%d").to_string();
     match certificate.validity {
@@ -118,7 +118,7 @@ fn judge(certificate: &Certificate, host: Option<&str>, now: Timestamp, section:
     }
 }
 
-/// The file that is named, if one is.
+/// The path, if it is a file.
 fn file(place: &Secret) -> Option<PathBuf> {
     match place {
         Secret::File(path) => Some(path.clone()),
@@ -126,10 +126,10 @@ fn file(place: &Secret) -> Option<PathBuf> {
     }
 }
 
-/// Where it is: a plain text is no secret, but the path of a file.
+/// Turns a plain text into the file with that path, since it is not a secret here.
 fn place(name: &str, written: Secret, section: &mut Section<'_>) -> Option<Secret> {
     match written {
-        // It is not repeated: it may be the key.
+        // The text is not repeated: it may be the key.
         Secret::Plain(text) if text.expose_secret().contains("-----") => {
             section.error(name, "this is no path of a file").hint =
                 Some("write it into a file that only the service can read, and name that".into());
@@ -162,7 +162,7 @@ fn private(pem: &SecretString, section: &mut Section<'_>) -> Option<PrivateKeyDe
     let text = pem.expose_secret();
     match PrivateKeyDer::from_pem_slice(text.as_bytes()) {
         Ok(key) => Some(key),
-        // PKCS #8, and what came before it.
+        // Encrypted keys in PKCS #8, and in the older format.
         Err(_) if text.contains("ENCRYPTED PRIVATE KEY-----") || text.contains("Proc-Type: 4,ENCRYPTED") => {
             let problem =
                 section.error("key", "the key has a passphrase, and nobody is there at a start to type it in");

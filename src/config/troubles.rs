@@ -1,4 +1,4 @@
-//! `[troubles]`: from when on linedown's own troubles are told, by its own sinks.
+//! `[troubles]`: the thresholds from which linedown tells of its own troubles.
 
 use std::fmt;
 use std::time::Duration;
@@ -12,14 +12,14 @@ use super::reader::Reader;
 use crate::period::Period;
 use crate::trouble::{Free, Troubles};
 
-/// How long a sink must fail, or a store not write, at the least and at the outside.
+/// The bounds of how long a sink must fail, or the store not write.
 const LASTING: Lasting = Lasting::within(NOTICED, Period(Duration::from_hours(24)));
-/// How long before its end a certificate is told of, at the least and at the outside.
+/// The bounds of how long before its end a certificate is told of.
 const EXPIRING: Lasting = Lasting::within(Period(Duration::from_hours(1)), Period(Duration::from_hours(365 * 24)));
 
-/// The largest part of a disk with which the trouble can be over: there is a fifth more free then.
+/// The highest percentage with which the trouble can ever be over, which takes a fifth more free space.
 const MOST_PERCENT: u8 = 83;
-/// The fewest bytes that are some room: a store writes more than that at once.
+/// The smallest sensible number of bytes: the store writes more than that at once.
 const LEAST_BYTES: u64 = 1024 * 1024;
 
 const ROOM: &str = "a part of the disk such as \"5%\", or a number of bytes";
@@ -34,10 +34,10 @@ struct Keys {
     certificate_expires_within: Option<Period>,
 }
 
-/// Room on a disk, as it is written.
+/// An amount of disk space, as it is written.
 struct Room(Free);
 
-/// None where nothing is to be told.
+/// None if troubles are not to be told.
 pub(super) fn read(value: &Value, path: &Path, reader: &mut Reader<'_>) -> Option<Troubles> {
     let mut section = Section::new(value, path.clone(), &[], reader.environment);
     let keys: Keys = reader.table(value, path, "[troubles]").and_then(|_| section.read()).unwrap_or_default();
@@ -65,7 +65,7 @@ pub(super) fn read(value: &Value, path: &Path, reader: &mut Reader<'_>) -> Optio
     Some(troubles).filter(|_| keys.on != Some(false))
 }
 
-/// None at all is written on purpose: it is never told then.
+/// Zero is accepted: it turns this trouble off on purpose.
 fn check_room(room: Free, path: Path, reader: &mut Reader<'_>) {
     let problem = match room {
         Free::Percent(percent @ 101..) => {

@@ -1,5 +1,5 @@
-//! Where a config's daemon is found. It may run well while there are mistakes in the files, so they are read for
-//! this alone, and whatever else is wrong in them does not matter.
+//! Finds the daemon that runs with a config. It may run well while the files have mistakes, so only the keys about its
+//! place are read, and other mistakes do not matter.
 
 use std::path::{Path as FilePath, PathBuf};
 
@@ -11,17 +11,17 @@ use super::layers::Layers;
 use super::report::{Report, Row};
 use super::{Process, server, store};
 
-/// What says where a daemon listens for commands.
+/// The keys that say where a daemon listens for commands.
 pub struct Whereabouts {
-    /// `server.api`, if it can be used.
+    /// `server.api`, if it is usable.
     pub api: Option<PathBuf>,
-    /// The store's file.
+    /// The path of the store's file.
     pub store: PathBuf,
-    /// Why it may be elsewhere: something that cannot be read may say so.
+    /// Why the daemon may be elsewhere: a file that could not be read may say so.
     pub doubt: Option<Row>,
 }
 
-/// Reads where a config's daemon is found. The error is that there is no such config.
+/// Reads where the daemon of a config is. Fails if there is no such config.
 pub fn whereabouts(main: &FilePath, process: &Process) -> Result<Whereabouts, Report> {
     let state_directory = process.variable("STATE_DIRECTORY");
     let (mut layers, _) = match Layers::read(main, &process.variables) {
@@ -36,7 +36,7 @@ pub fn whereabouts(main: &FilePath, process: &Process) -> Result<Whereabouts, Re
     if main.try_exists().is_ok_and(|there| !there) {
         return Err(Report::new(layers.files.swap_remove(0).mistakes.into_iter().map(|(_, row)| row)));
     }
-    // No file says otherwise than a variable.
+    // A variable overrides all files.
     let is_open = |keys: [&str; 2]| !layers.variables.contains_key(&Path(keys.map(Key::from).into()));
     let (of_api, of_store) = (is_open(["server", "api"]), api.is_none() && is_open(["store", "url"]));
     let may_set = |file: &File, keys: [&str; 2]| keys.into_iter().all(|key| file.may_set(key));

@@ -1,13 +1,13 @@
-//! Files that cannot be read or parsed: the others are checked all the same, and nothing is said to be missing that
-//! may stand in them.
+//! Files that cannot be read or parsed: the others are checked all the same, and nothing that may be in such a file is
+//! reported as missing.
 
 use super::*;
 
-/// The files' names and texts, and all that is found.
+/// The files' names and texts, and all problems that must be found.
 type Case = (&'static [(&'static str, &'static str)], &'static [&'static str]);
 
 const CASES: &[Case] = &[
-    // Each file's mistakes, and a name that stands nowhere.
+    // The mistakes of each file, and a name that no file has.
     (
         &[
             ("l.toml", ""),
@@ -21,7 +21,7 @@ const CASES: &[Case] = &[
             "conf.d/z.toml:3:11 there is no sink `nobody`",
         ],
     ),
-    // The main file is one of them.
+    // The main file is one of the broken ones.
     (
         &[("l.toml", "[server"), ("conf.d/z.toml", "[server]\nlisten = 'y'")],
         &["1:8 unclosed table", "conf.d/z.toml:2:10 \"y\" is not an address to listen on"],
@@ -30,7 +30,7 @@ const CASES: &[Case] = &[
         &[("l.toml", "# \u{e3}"), ("conf.d/a.toml", "a = [\n"), ("conf.d/z.toml", "x = 1")],
         &["conf.d/a.toml:1:6 unclosed array", "conf.d/z.toml:1:1 unknown key `x`"],
     ),
-    // What may stand in such a file is not said to be missing.
+    // What may be in a broken file is not reported as missing.
     (
         &[
             ("l.toml", "[sinks.ops]\ntype = 'toy'\n[sources.w]\ntype = 'waha'\n[server"),
@@ -51,7 +51,7 @@ const CASES: &[Case] = &[
             "warning conf.d/zz.toml:3:40 no instance of the inventory has the label `teir`",
         ],
     ),
-    // A value that cannot be read takes nothing with it but itself.
+    // A value that cannot be read leaves out only itself.
     (
         &[("l.toml", "[server]\nlisten = 'x'\nmax_body = 99999999999999999999\n[store]\nkeep = 3")],
         &["2:10 \"x\" is not an address to listen on", "3:12 this number is too big", "5:8 a duration without a unit"],
@@ -67,7 +67,7 @@ const CASES: &[Case] = &[
         )],
         &["2:12 this is no finite number", "3:1 unknown key `nmae`", "6:10 this number is too big"],
     ),
-    // A sink's own mistakes do not hide whom it falls back on.
+    // A sink's own mistakes do not hide its fallback.
     (
         &[(
             "l.toml",
@@ -99,7 +99,7 @@ fn one_file_hides_no_other() {
     }
 }
 
-/// Nobody knows what stands in a file that cannot be read at all.
+/// A file that cannot be read at all may contain anything.
 #[test]
 fn an_unreadable_file_may_hold_everything() {
     let text = "[server]\nlisten = 'x'\n[[rules]]\nnotify = ['ops']\nmatch.source = 'w'\n[sinks.a]\nfallback = 'b'";
@@ -122,7 +122,7 @@ fn an_unreadable_file_may_hold_everything() {
     assert_eq!(found, expected);
 }
 
-/// With a file in the wrong encoding, what its text names is known.
+/// If a file has the wrong encoding, the names in its text are still known.
 #[test]
 fn a_file_in_another_encoding_is_looked_through() {
     let latin = b"# loja de informa\xe7\xe3o\n[sinks.ops]\ntype = 'toy'\n";

@@ -18,7 +18,7 @@ fn later_layers_win() {
     assert_eq!(server.api.as_deref(), Some(FilePath::new("/a")));
 }
 
-/// A value that is in one of several forms is in one layer's alone.
+/// A value that can have several forms is taken from one layer alone.
 #[test]
 fn a_later_layer_has_a_secret_or_tls_in_another_form() {
     let text = "[sources.w]\ntype = 'waha'\nsecret = { credential = 'w' }\n[sinks.file]\ntype = 'toy'\n\
@@ -65,7 +65,7 @@ fn a_later_layer_has_a_secret_or_tls_in_another_form() {
     assert!(what.iter().any(|what| what.contains(expected)), "{what:?}");
 }
 
-/// What was replaced once does not come back.
+/// What was once replaced does not come back.
 #[test]
 fn a_form_that_was_replaced_is_gone_for_later_layers_too() {
     let folder = Folder::with("[server]\ntls = { certificate = '/nowhere/c.pem', key = '/nowhere/k.pem' }")
@@ -76,7 +76,7 @@ fn a_form_that_was_replaced_is_gone_for_later_layers_too() {
     assert_eq!(what, ["conf.d/20.toml:2:1 `key` is missing", unread]);
 }
 
-/// A key is mistaken by a `type` that stands elsewhere: nobody would look for it there.
+/// A key is wrong because of a `type` in another file, where nobody would look for it.
 #[test]
 fn a_type_that_a_later_layer_changes_is_named_with_its_place() {
     let sink = "[sinks.t]\ntype = 'toy'\nurl = 'x'\nfallback = 'console'\n";
@@ -100,13 +100,13 @@ fn a_type_that_a_later_layer_changes_is_named_with_its_place() {
     let folder = folder.write("conf.d/z.toml", "").variable("LINEDOWN__SINKS__T__TYPE", "stdout");
     let by = "by environment variable LINEDOWN__SINKS__T__TYPE";
     assert_eq!(found(&folder), [format!("3:1 unknown key `url`: `type` is `stdout` {by}")]);
-    // Beside it, it can be seen.
+    // In the same file, the `type` is in sight.
     let folder = folder.write("l.toml", "sinks.t = { type = 'stdout', url = 'x' }");
     let folder = Folder { variables: Vec::new(), ..folder };
     assert_eq!(found(&folder), ["warning 1:11 nothing is ever sent to t", "1:30 unknown key `url`"]);
 }
 
-/// Whatever order the merging leaves them in.
+/// The order is the same whatever order the merge leaves the keys in.
 #[test]
 fn what_was_expected_is_told_in_one_order() {
     let sinks = ["a", "b", "c", "d", "e", "f", "g", "h"].map(|name| format!("sinks.{name}.type = 'stdout'\n")).concat();
@@ -175,7 +175,7 @@ fn keys_keep_their_case() {
     assert_eq!([name("39ECB"), name("instance.id"), name("39ecb")], ["A", "B", "C"]);
 }
 
-/// So many lines, more than are parsed at a time.
+/// An inventory of this many lines, more than are parsed at a time.
 fn fleet(lines: usize) -> String {
     (0..lines).fold(String::new(), |mut text, n| {
         use std::fmt::Write;
@@ -188,7 +188,7 @@ fn fleet(lines: usize) -> String {
     })
 }
 
-/// A reseller's inventory is read one line at a time: one mistake among many is found, and so are many.
+/// A large inventory is read one line at a time: a single mistake among many lines is found, and so are many.
 #[test]
 fn a_large_inventory() {
     let text = fleet(5_000);
@@ -206,7 +206,7 @@ fn a_large_inventory() {
     assert!(report.errors() == 1_001 && report.rows()[0].what.contains("more problems"), "{}", report.count());
 }
 
-/// It is parsed piece by piece, and what it says does not depend on where those end.
+/// It is parsed piece by piece; where the pieces end must not change what it says.
 #[test]
 fn a_large_inventory_says_what_is_written_wherever_that_stands() {
     let first = "[instances.39ECB00000000";

@@ -131,7 +131,7 @@ const MISTAKES: &[(&str, &str, &str)] = &[
         "4:13 not an address of an authority",
         "",
     ),
-    // Its own troubles.
+    // linedown's own troubles.
     (
         "[sources.linedown]\ntype = 'waha'\nsecret = '0123456789abcdef'",
         "1:1 \"linedown\" cannot be the name of a source",
@@ -507,7 +507,8 @@ fn each_mistake_at_its_place() {
         .filter_map(|(text, what, hint)| {
             let problems = Folder::with(text).problems();
             let is_it = |(found, found_hint): &(String, String)| found == what && found_hint.starts_with(hint);
-            // Besides what lies in the nature of an added sink, or of a rule before the others, nothing else.
+            // Adding a sink, or a rule before the others, causes this warning by its nature; nothing else may be
+            // reported.
             let noise = |(found, _): &&(String, String)| found.contains("nothing is ever sent");
             let others = problems.iter().filter(|problem| !noise(problem)).count();
             (others > 1 || !problems.iter().any(is_it))
@@ -517,7 +518,7 @@ fn each_mistake_at_its_place() {
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
-/// Each is told of what can be known, whatever else is wrong.
+/// Every mistake that can be known is reported, whatever else is wrong.
 #[test]
 fn no_mistake_hides_another() {
     let found = |text: &str| Folder::with(text).problems().into_iter().map(|(what, _)| what).collect::<Vec<_>>();
@@ -534,7 +535,7 @@ fn no_mistake_hides_another() {
     assert_eq!(sink("first = '0s'\nmax = '0s'\ngive_up_after = '0s'"), [&[unused][..], &out].concat());
     let late = "7:17 it gives up after 1d, before a pause of 2d ends";
     assert_eq!(sink("first = '0s'\nmax = '2d'\ngive_up_after = '1d'"), [unused, out[0], late]);
-    // Each step at its own place, also behind one that is mistaken.
+    // Each step is reported at its own place, even behind a mistaken one.
     let steps = "[[rules]]\ncontinue = true\nnotify = ['console']\nhold = '20m'\nescalate = [{ notify = ['console'] },\n\
                  { after = '15m', notify = ['console'] }]";
     let hasty = "warning 6:11 who is asked for here hears no later than `notify`";
@@ -543,7 +544,7 @@ fn no_mistake_hides_another() {
     assert_eq!(line, ["2:10 there is no source `q`", "3:9 there is nothing in it"]);
 }
 
-/// What can be, and what is written on purpose, is not asked about.
+/// What is possible, or written on purpose, is not warned about.
 #[test]
 fn what_is_no_mistake() {
     let rule = "[[rules]]\nname = 'x'\ncontinue = true\nnotify = ['console']\n";
@@ -692,7 +693,7 @@ fn whoever_can_read_a_secret() {
     assert_eq!(open.problems(), [(what.to_owned(), "chmod o-r secret".to_owned())]);
 }
 
-/// Whatever secret it is, and however it is written.
+/// Whichever secret it is, and however it is written.
 #[test]
 fn every_secret_that_others_can_read_is_warned_of() {
     let what = |at: &str, file: &str| {
@@ -712,7 +713,7 @@ fn every_secret_that_others_can_read_is_warned_of() {
     assert_eq!(found(&by_file), [of_file]);
 }
 
-/// It points at where the secret can be read, not at what has replaced it.
+/// The warning points at where the secret can be read, not at the value that replaced it.
 #[test]
 fn a_secret_that_was_replaced_is_warned_of_where_it_stands() {
     let toy = |password: &str| format!("[sinks.a]\ntype = 'toy'\npassword = '{password}'\nfallback = 'console'\n");

@@ -1,4 +1,4 @@
-//! Configs as users write them, and what they are told.
+//! Configs as users write them, and the problems reported for them.
 
 mod gaps;
 mod layering;
@@ -30,7 +30,7 @@ notify = ["console"]
 
 const SOURCES: &[&str] = &["z-api", "waha"];
 
-/// Kinds that take whatever they get, and one that has keys.
+/// Kinds of sinks that accept anything, and one that has keys.
 const TOYS: &[SinkKind] = &[
     SinkKind { name: "stdout", check: |_, _| Some(Arc::new(Toy)) },
     SinkKind { name: "email", check: |_, _| Some(Arc::new(Toy)) },
@@ -91,7 +91,7 @@ impl Folder {
         Self { root: tempfile::tempdir().unwrap(), variables: Vec::new(), kinds: TOYS.to_vec() }
     }
 
-    /// The text as the main file, and what else is needed in `conf.d`.
+    /// Uses the text as the main file, and puts what else is needed into `conf.d`.
     fn with(text: &str) -> Self {
         let folder = Self::empty().write("l.toml", text).write("secret", "0123456789abcdef0123");
         let base = BASE.replace("SECRET", &folder.path("secret").to_string_lossy());
@@ -116,7 +116,7 @@ impl Folder {
         self
     }
 
-    /// For these kinds of sinks instead of toys.
+    /// Uses these kinds of sinks instead of the toys.
     fn of_kinds(self, kinds: &[SinkKind]) -> Self {
         Self { kinds: kinds.to_vec(), ..self }
     }

@@ -17,7 +17,7 @@ fn the_environment_wins_with_texts_numbers_truth_values_and_lists() {
     assert!(config.routing.sinks.contains_key("my-toy") && config.routing.sinks.len() == 2);
 }
 
-/// A table is as good as a variable for each of its keys.
+/// A table counts as a variable for each of its keys.
 #[test]
 fn a_variable_holds_the_table_of_a_section() {
     let folder =
@@ -48,7 +48,7 @@ fn a_variable_holds_the_table_of_a_section() {
     assert_eq!(config.messages.language.as_deref(), Some("pt-BR"));
 }
 
-/// What the more exact variable sets counts, whatever the other one has there.
+/// The more exact variable wins, whatever the other one sets.
 #[test]
 fn a_variable_for_a_key_wins_over_one_for_its_table() {
     let folder = Folder::with("")
@@ -59,7 +59,7 @@ fn a_variable_for_a_key_wins_over_one_for_its_table() {
     assert_eq!((retry.first.as_secs(), retry.max.as_secs()), (2, 60));
 }
 
-/// An identifier has its case, also where no file lists it.
+/// An instance's identifier keeps its case, even if no file has it.
 #[test]
 fn an_instance_that_only_a_variable_names_keeps_its_case() {
     let folder = Folder::with("[instances.aB]\nname = 'x'")

@@ -5,7 +5,7 @@ use proptest::prelude::*;
 use super::super::fuzz;
 use super::super::pieces::{Piece, cut};
 
-/// The file's texts, piece by piece, as small as they can be.
+/// The texts of the file's smallest possible pieces.
 fn texts(file: &str) -> Vec<String> {
     cut(file, 1).iter().map(|piece| piece.text(file).into_owned()).collect()
 }
@@ -52,7 +52,7 @@ fn each_place_in_a_piece_is_one_in_the_file() {
     assert_eq!(Piece::default().place(0), 0);
 }
 
-/// Expressions of all kinds, some of which do not go together.
+/// Files of all sorts of expressions, some of which do not go together.
 fn file() -> impl Strategy<Value = String> {
     let one_of = |texts: &[&'static str]| prop::sample::select(texts.to_vec()).prop_map(|text| format!("{text}\n"));
     let id = || prop::sample::select(vec!["A", "B", "\"A\"", "C.labels", "'C'", "D"]);

@@ -1,11 +1,11 @@
-//! Sinks, and what is to be silenced, held against the rules and the inventory.
+//! Sinks and silences, checked against the rules and the inventory.
 
 use super::*;
 
 const MAIL: &str = "[sinks.mail]\ntype = 'email'\nserver = 'smtps://relay.example.com'\nfrom = 'a@x.example'\n\
                     fallback = 'console'\n";
 
-/// What a sink sends to is held against the inventory as what a rule matches is.
+/// The labels that a sink takes recipients from are checked like those in a rule's `match`.
 #[test]
 fn a_label_that_a_sink_sends_to_and_no_line_has() {
     let rule = "[[rules]]\ncontinue = true\nnotify = ['mail']\n";
@@ -16,7 +16,7 @@ fn a_label_that_a_sink_sends_to_and_no_line_has() {
     assert_eq!(found, [(what, "did you mean `owner`?".to_owned())]);
 }
 
-/// Of lines that rules tell a sink of, and whose labels name nobody.
+/// Lines whose incidents a rule sends to a sink, and whose labels name no recipient.
 #[test]
 fn lines_of_which_a_sink_tells_nobody() {
     let lines = "[instances.A]\nlabels = { owner = 'a@x.example' }\n[instances.B]\nlabels = { owner = '', tier = 'gold' }\n\
@@ -34,7 +34,7 @@ fn lines_of_which_a_sink_tells_nobody() {
     assert_eq!(found(&in_list, all), [first]);
     assert_eq!(found(&format!("[{owner}, 'ops@x.example']"), all), [""; 0]);
     assert_eq!(found("'{{ instance.labels.owner or \"ops@x.example\" }}'", all), [""; 0]);
-    // A rule that is not for them, and one that comes before.
+    // A rule that does not match them, and a rule that comes before.
     for (rules, expected) in [
         ("match.labels.owner.not = ''", Vec::new()),
         ("match = { labels.tier = 'gold', reason = 'other' }", at("B")),
@@ -51,7 +51,7 @@ fn lines_of_which_a_sink_tells_nobody() {
     assert_eq!(found(owner, &in_part), at("B and of 2 more"));
 }
 
-/// A rule for the lines of one source tells nobody of those that the inventory has for another.
+/// A rule for the lines of one source sends nothing about lines of another.
 #[test]
 fn lines_of_another_source_than_a_rule_is_for() {
     let found = |rules: &str| {
@@ -69,12 +69,12 @@ fn lines_of_another_source_than_a_rule_is_for() {
     assert_eq!(found(&tell("'z-api'")), at("A and of 1 more"));
     assert_eq!(found(&tell("{ not = 'z2' }")), at("A and of 1 more"));
     assert_eq!(found(&tell("['z2', 'z-api']")), at("A and of 2 more"));
-    // Those of which all goes to another rule before.
+    // Lines whose incidents all go to an earlier rule.
     let before = "[[rules]]\nname = 'ours'\nnotify = ['console']\nmatch.source = 'z-api'\n";
     assert_eq!(found(&format!("{before}{}", tell("'*'"))), at("B and of 1 more"));
 }
 
-/// One that is of another source is no line that can be silenced.
+/// A line of another source does not count as one that can be silenced.
 #[test]
 fn lines_of_another_source_than_is_to_be_silenced() {
     let text = "[sources.z2]\ntype = 'z-api'\nsecret = '0123456789abcdef0123'\n\

@@ -1,6 +1,6 @@
 use super::*;
 
-/// The beginnings of keys that have a passphrase, as openssl writes them: genpkey, and ec before it.
+/// The beginnings of encrypted keys as openssl writes them, in PKCS #8 and in the older format.
 const PKCS8: &str = "-----BEGIN ENCRYPTED PRIVATE KEY-----\nMIHsMFcGCSqGSIb3DQEFDTBKMCkGCSqGSIb3DQEFDDAcBAg=\n\
                      -----END ENCRYPTED PRIVATE KEY-----\n";
 const TRADITIONAL: &str = "-----BEGIN EC PRIVATE KEY-----\nProc-Type: 4,ENCRYPTED\n\

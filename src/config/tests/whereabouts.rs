@@ -1,4 +1,4 @@
-//! Where the daemon of a config with mistakes is.
+//! Where the daemon of a config with mistakes is looked for.
 
 use super::*;
 
@@ -19,13 +19,13 @@ fn only_what_may_say_where_it_is_makes_that_doubtful() {
         ("[sinks", false),
         // As in the config of the package.
         ("[server]\n#api = '/run/a.sock'\n[store]\n  # url = 'sqlite:///a.db'\n[sinks", false),
-        // Of other things than the store and the server.
+        // `url` and `api` of other sections.
         (
             "[heartbeat]\nurl = 'https://watcher.example'\n[sources.z-api]\napi = 'https://gateway.example'\n[sinks",
             false,
         ),
         ("apis = 1\nwebhook_url = 'x\n", false),
-        // The rest of the file is read.
+        // The rest of the file can be read.
         ("server = { api = '/run/a.sock', max_body = 99999999999999999999 }", false),
     ] {
         let doubt = Folder::with(text).whereabouts().doubt;

@@ -174,12 +174,12 @@ fn what_a_sink_bears_is_its_kinds_but_for_what_the_user_says() {
     assert_eq!(own("limits = { interval = '250ms' }"), Limits { interval, ..kinds });
 }
 
-/// The kinds that are there, or toys as long as there are none.
+/// The real kinds of sinks, or toys as long as there are none.
 fn kinds() -> &'static [SinkKind] {
     if linedown_sinks::KINDS.is_empty() { TOYS } else { linedown_sinks::KINDS }
 }
 
-/// The shipped config, as it is or with all its examples: what is commented out without a space after the `#`.
+/// The shipped config, as it is or with all its examples: lines commented out without a space after the `#`.
 fn shipped(with_examples: bool) -> String {
     let text = include_str!("../../../packaging/linedown.toml");
     let example = |line: &str| {
@@ -217,7 +217,7 @@ fn the_shipped_config_is_accepted_with_and_without_its_examples() {
     }
 }
 
-/// Every section, with a key that there is none of.
+/// Every section, with a key that does not exist.
 const SECTIONS: &str = "
     server.x = 1\nserver.tls.x = 1\nstore.x = 1\nmessages.x = 1\nheartbeat.x = 1\ntroubles.x = 1
     [sources.a]\ntype = 'z-api'\nsecret = '0123456789abcdef'\nx = 1\nwatch.x = 1\naudit.x = 1
