@@ -1,5 +1,5 @@
-//! The page behind the link in a message: GET shows one button, so that whatever follows links in mails acknowledges
-//! nothing; POST does it. Where nothing is left to take, both say so.
+//! The page behind the acknowledge link in a message. GET shows a button, so that programs which follow links in mails
+//! acknowledge nothing; POST acknowledges. Both say so if there is nothing left to acknowledge.
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -48,7 +48,7 @@ pub(super) async fn answer(hook: Arc<Hook>, token: String, method: Method, peer:
     }
 }
 
-/// Asks whether the reader takes it, if anything is left to take; else what pressing the button would say.
+/// Asks whether the reader is on it. If that cannot be acknowledged any more, says what pressing the button would say.
 async fn ask(hook: &Hook, delivery: &Delivery, language: Language) -> Result<Response<String>, StoreError> {
     let outcome = match hook.store.outage(delivery.incident).await? {
         None => Acknowledgement::Unknown,

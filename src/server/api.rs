@@ -1,4 +1,4 @@
-//! The local API, on a Unix socket in the runtime directory: what the commands ask a running daemon.
+//! The local API on a Unix socket, through which the commands ask a running daemon.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::convert::Infallible;
@@ -22,20 +22,21 @@ use crate::store::view::{DeliveryQuery, MOST, SilenceRow};
 use crate::store::{Acknowledgement, Retried, Store, StoreError, Which};
 use crate::trial;
 
-/// Largest request, in bytes.
+/// Most bytes of a request.
 const LARGEST: u64 = 1024 * 1024;
 
-/// Name of the socket in the runtime directory.
+/// The name of the socket in the runtime directory.
 const SOCKET: &str = "linedown.sock";
 /// The runtime directory of the service.
 const RUNTIME_DIRECTORY: &str = "/run/linedown";
 
-/// Where the daemon listens for commands: as configured, or in its runtime directory, or beside its store.
+/// The socket on which the daemon listens for commands: the configured one, or one in its runtime directory, or beside
+/// its store.
 pub fn socket(config: &Config) -> PathBuf {
     config.server.api.clone().unwrap_or_else(|| by_itself(&config.store.path))
 }
 
-/// Where a command looks for the daemon, in order.
+/// The sockets at which a command looks for the daemon, in order.
 pub fn sockets(Whereabouts { api, store, .. }: &Whereabouts) -> Vec<PathBuf> {
     if let Some(path) = api {
         return vec![path.clone()];
@@ -45,7 +46,7 @@ pub fn sockets(Whereabouts { api, store, .. }: &Whereabouts) -> Vec<PathBuf> {
     sockets
 }
 
-/// Where it is if nothing is configured.
+/// The socket of a daemon without `server.api`.
 fn by_itself(store: &Path) -> PathBuf {
     match std::env::var_os("RUNTIME_DIRECTORY") {
         Some(folder) => PathBuf::from(folder).join(SOCKET),
@@ -57,25 +58,25 @@ fn beside(store: &Path) -> PathBuf {
     store.with_extension("sock")
 }
 
-/// What the local API works with.
+/// The parts of the daemon that requests act on.
 pub struct Local {
-    /// What it shows.
+    /// Answers questions, and is changed by requests.
     pub store: Arc<dyn Store>,
-    /// Whom it wakes.
+    /// Its workers are woken when something becomes due.
     pub delivery: Arc<Delivery>,
-    /// Whose sinks it tries.
+    /// Has the sinks that `send-test` tries.
     pub routing: Arc<SharedRouting>,
-    /// Whether the last reload failed, so that they are those of the former config.
+    /// Whether the last reload failed, so that `routing` is that of the former config.
     pub reload_failed: Arc<AtomicBool>,
 }
 
-/// Which outages to list.
+/// The query for outages.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub struct IncidentQuery {
-    /// Only those that go on.
+    /// Only those that are not over.
     pub open: bool,
-    /// At most so many.
+    /// At most this many.
     pub limit: Option<usize>,
 }
 
@@ -83,7 +84,7 @@ pub struct IncidentQuery {
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub struct RetryRequest {
-    /// These.
+    /// The notifications with these numbers.
     pub ids: Vec<i64>,
     /// All dead ones.
     pub dead: bool,
@@ -91,56 +92,56 @@ pub struct RetryRequest {
     pub sink: Option<String>,
 }
 
-/// The notifications that are sent again.
+/// The result of a [`RetryRequest`].
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct RetryAnswer {
-    /// Their numbers.
+    /// The numbers of the notifications that are sent again.
     pub notifications: BTreeSet<i64>,
-    /// Those that are not, and why, in words.
+    /// Those that are not, with the reason in words.
     #[serde(default)]
     pub refused: BTreeMap<i64, String>,
-    /// How many are not, because the store failed.
+    /// How many more are not, because the store failed.
     #[serde(default)]
     pub left: usize,
 }
 
-/// Who takes which incident.
+/// Acknowledges an incident.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct AckRequest {
-    /// The incident.
+    /// The incident's number.
     pub incident: i64,
-    /// Who.
+    /// The name of the person who is on it.
     pub by: String,
 }
 
-/// What came of it.
+/// The result of an [`AckRequest`].
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct AckAnswer {
-    /// The incident.
+    /// The incident's number.
     pub incident: i64,
-    /// Whether it is theirs now.
+    /// Whether it is acknowledged now, by this request.
     pub acknowledged: bool,
-    /// In words.
+    /// The result in words.
     pub said: String,
 }
 
-/// Which webhooks to hand out.
+/// The query for stored webhooks, for a replay.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct PastQuery {
-    /// Those received since then.
+    /// Received at this time or later.
     pub since: jiff::Timestamp,
-    /// After the one of this number.
+    /// With a number higher than this.
     pub after: i64,
 }
 
-/// Which silences to list.
+/// The query for silences.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct SilenceQuery {
-    /// Those that end or ended after this.
+    /// Only those that end, or ended, after this time.
     pub ended_after: jiff::Timestamp,
 }
 
-/// A silence that was made or ended.
+/// The silence that was created or ended.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct SilenceAnswer {
     /// Its number.
@@ -154,14 +155,14 @@ pub struct TrialRequest {
     pub sink: String,
 }
 
-/// What a sink said to a test message.
+/// The result of a [`TrialRequest`].
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct TrialAnswer {
-    /// One row a recipient.
+    /// One for each recipient.
     pub results: Vec<trial::Outcome>,
 }
 
-/// What the commands may ask.
+/// All requests of the local API.
 pub fn routes(local: Arc<Local>) -> impl Filter<Extract = (impl Reply,), Error = Infallible> + Clone {
     let with = warp::any().map(move || Arc::clone(&local));
     let incidents =
@@ -208,7 +209,7 @@ pub fn routes(local: Arc<Local>) -> impl Filter<Extract = (impl Reply,), Error =
     asked.or(retry).unify().or(ack).unify().or(silences).unify().or(trial).unify().recover(not_understood).unify()
 }
 
-/// Why a request was none that is understood.
+/// The answer to a request that no route accepted.
 async fn not_understood(why: Rejection) -> Result<Response<String>, Infallible> {
     let (status, words) = if let Some(wrong) = why.find::<BodyDeserializeError>() {
         (StatusCode::BAD_REQUEST, wrong.to_string())
@@ -308,7 +309,7 @@ fn answer<T: Serialize>(result: Result<T, StoreError>) -> Response<String> {
     }
 }
 
-/// With what to do about it.
+/// An error, with a hint on what to do.
 fn refused(status: StatusCode, words: &str, hint: &str) -> Response<String> {
     super::json(status, &json!({ "error": words, "hint": hint }))
 }

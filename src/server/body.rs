@@ -1,4 +1,4 @@
-//! A request's body, bounded before and after inflating, and in time.
+//! Reads a webhook's body within a time limit. The limit on its size holds as sent and after decompression.
 
 use std::io::Read;
 use std::time::Duration;
@@ -12,31 +12,31 @@ use warp::http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, TRANSFE
 /// How long a client may take to send a body.
 const PATIENCE: Duration = Duration::from_secs(15);
 
-/// Why a body is not taken.
+/// Why a body is refused.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub(super) enum BodyError {
-    /// Not JSON by its Content-Type.
+    /// The Content-Type is not JSON.
     #[error("the Content-Type is not JSON; send application/json")]
     NotJson,
-    /// Compressed in a way that is not understood.
+    /// The Content-Encoding is neither gzip nor none.
     #[error("the Content-Encoding is not understood; send gzip or none")]
     Encoding,
-    /// Wrapped for its way in more than chunks. A proxy may have unwrapped it and another not, and then the two
-    /// would not agree on where it ends.
+    /// The Transfer-Encoding is more than `chunked`. One proxy may decode that and another may not, and then they would
+    /// disagree on where the body ends.
     #[error("the Transfer-Encoding is not understood; send chunked or none")]
     Transfer,
-    /// Too large, as sent or inflated.
+    /// Larger than this many bytes, as sent or decompressed.
     #[error("the body is larger than {0} bytes; send the gateway's webhook body as it is")]
     TooLarge(usize),
-    /// Not complete in time.
+    /// Not complete within [`PATIENCE`].
     #[error("the body did not arrive in time; send it again")]
     Slow,
-    /// The connection broke, or the compressed data did.
+    /// The connection broke, or the compressed data is damaged.
     #[error("the body is incomplete or its compression is damaged; send it again")]
     Broken,
 }
 
-/// Reads a JSON body of at most `most` bytes, as sent and inflated.
+/// Reads a JSON body of at most `most` bytes, as sent and after decompression.
 pub(super) async fn read<S, B>(headers: &HeaderMap, body: S, most: usize) -> Result<Bytes, BodyError>
 where
     S: Stream<Item = Result<B, warp::Error>>,

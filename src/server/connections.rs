@@ -1,5 +1,5 @@
-//! A bound on connections that silent ones cannot use up: where a new one finds no room, the oldest that has no
-//! request in progress makes way.
+//! Bounds the number of connections in a way that idle ones cannot exhaust: when there is no room for a new connection,
+//! the oldest one without a request in progress is closed.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
@@ -12,23 +12,23 @@ use tokio::task::AbortHandle;
 pub(super) struct Connections {
     most: usize,
     by_age: Mutex<BTreeMap<u64, Connection>>,
-    /// How many there have been: a number is never used again.
+    /// The number of the next connection. Numbers are never used again.
     numbers: AtomicU64,
-    /// One has ended, or has no request in progress any more.
+    /// Notified when a connection ends or finishes a request.
     freed: Arc<Notify>,
 }
 
 struct Connection {
     busy: Arc<Busy>,
-    /// None until its task has been started.
+    /// The task that serves it; none until that has been started.
     task: Option<AbortHandle>,
 }
 
-/// It has no request in progress.
+/// The connection has no request in progress.
 const IDLE: u8 = 0;
-/// It has one.
+/// The connection has a request in progress.
 const WORKING: u8 = 1;
-/// It makes way for a newer one, and begins none.
+/// The connection is being closed for a newer one, and may begin no request.
 const LEAVING: u8 = 2;
 
 /// Whether a connection has a request in progress.
@@ -36,22 +36,22 @@ const LEAVING: u8 = 2;
 pub(super) struct Busy {
     state: AtomicU8,
     begun: Notify,
-    /// Whoever waits for one that has none.
+    /// Notified when a request is finished.
     freed: Arc<Notify>,
 }
 
-/// A connection's place; gives it back when it is dropped.
+/// The place of a connection. Dropping it gives the place back.
 pub(super) struct Place {
     connections: Arc<Connections>,
     number: u64,
     pub(super) busy: Arc<Busy>,
 }
 
-/// A request in progress, until it is dropped.
+/// Marks a request as in progress until it is dropped.
 pub(super) struct Working(Arc<Busy>);
 
 impl Busy {
-    /// A request begins, unless the connection makes way: what was half done then would be left so.
+    /// Begins a request. None if the connection is being closed: the request would be cut off half done.
     pub(super) fn begin(self: &Arc<Self>) -> Option<Working> {
         self.turn(IDLE, WORKING).then(|| {
             self.begun.notify_one();
@@ -63,7 +63,7 @@ impl Busy {
         self.state.compare_exchange(from, to, Ordering::Relaxed, Ordering::Relaxed).is_ok()
     }
 
-    /// A request has begun since this was asked before.
+    /// Waits until a request has begun since the last call.
     pub(super) async fn begun(&self) {
         self.begun.notified().await;
     }
@@ -77,7 +77,7 @@ impl Drop for Working {
 }
 
 impl Connections {
-    /// At most so many at the same time, at least one.
+    /// Allows at most this many connections at the same time, and at least one.
     pub(super) fn new(most: usize) -> Arc<Self> {
         Arc::new(Self {
             most: most.max(1),
@@ -87,7 +87,7 @@ impl Connections {
         })
     }
 
-    /// A place for a new connection. Waits only while every connection has a request in progress.
+    /// A place for a new connection. Waits only as long as every connection has a request in progress.
     pub(super) async fn place(self: &Arc<Self>) -> Place {
         loop {
             if let Some(place) = self.try_place() {
@@ -113,7 +113,7 @@ impl Connections {
         Some(Place { connections: Arc::clone(self), number, busy })
     }
 
-    /// Says which task serves the connection with that number, so that it can be made to end.
+    /// Sets the task that serves the connection with this number, so that the connection can be closed.
     pub(super) fn serves(&self, number: u64, task: AbortHandle) {
         if let Some(connection) = self.lock().get_mut(&number) {
             connection.task = Some(task);
@@ -147,7 +147,7 @@ mod tests {
 
     use super::*;
 
-    /// A connection that stays until it is ended.
+    /// A connection that stays open until it is closed.
     fn stay(connections: &Arc<Connections>, place: Place) -> tokio::task::JoinHandle<()> {
         let number = place.number();
         let task = tokio::spawn(async move {

@@ -1,4 +1,5 @@
-//! Prometheus' two text formats: `OpenMetrics` for who asks for it, and the older one, which all tools read.
+//! The two text formats of Prometheus: `OpenMetrics` for clients that ask for it, and the older one that all tools
+//! read.
 
 use std::fmt::Write as _;
 
@@ -12,8 +13,8 @@ pub(super) fn wants_open_metrics(accept: Option<&str>) -> bool {
     accept.is_some_and(|accept| accept.contains("application/openmetrics-text"))
 }
 
-/// What is in `OpenMetrics`, in the older format: there, a counter's family has its samples' name, an `info` is a gauge,
-/// and nothing marks units and the end.
+/// Converts `OpenMetrics` to the older format, in which a counter's family is named like its samples, an `info` is a
+/// gauge, and there are no units and no end mark.
 pub(super) fn plain(open_metrics: &str) -> String {
     let mut text = String::with_capacity(open_metrics.len());
     let mut help = None;

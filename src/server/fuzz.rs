@@ -1,4 +1,4 @@
-//! Whatever a stranger sends as a compressed body, or as the way that a request came.
+//! Fuzzing targets: what a stranger can send as a compressed body, in `X-Forwarded-For`, or as a PROXY header.
 
 use std::net::{IpAddr, Ipv4Addr};
 
@@ -8,7 +8,7 @@ use warp::http::{HeaderMap, HeaderValue};
 
 use super::{body, proxy};
 
-/// What is to be inflated.
+/// Input: a compressed body.
 pub(crate) fn gzip(data: &[u8]) {
     const MOST: usize = 64 * 1024;
     if let Ok(inflated) = body::inflate(data, MOST) {
@@ -16,7 +16,7 @@ pub(crate) fn gzip(data: &[u8]) {
     }
 }
 
-/// Lines of `X-Forwarded-For`.
+/// Input: lines of `X-Forwarded-For`.
 pub(crate) fn sender(data: &[u8]) {
     let proxy = IpAddr::V4(Ipv4Addr::LOCALHOST);
     let trusted: Vec<IpNet> = vec![IpNet::from(proxy), IpNet::from(IpAddr::V4(Ipv4Addr::new(10, 0, 0, 1)))];
@@ -29,12 +29,12 @@ pub(crate) fn sender(data: &[u8]) {
     assert_eq!(proxy::sender(proxy, &headers, &[]), proxy);
     let found = proxy::sender(proxy, &headers, &trusted);
     assert_eq!(found, found.to_canonical());
-    // What a stranger wrote in front of what our proxy appended changes nothing.
+    // What a stranger wrote before the part that our proxy appended changes nothing.
     headers.append("x-forwarded-for", HeaderValue::from_static("203.0.113.5, 10.0.0.1"));
     assert_eq!(proxy::sender(proxy, &headers, &trusted).to_string(), "203.0.113.5");
 }
 
-/// A connection that is to begin with a header of the PROXY protocol.
+/// Input: the beginning of a connection that must begin with a PROXY header.
 pub(crate) fn proxy_header(data: &[u8]) {
     const GOOD: &[u8] = b"PROXY TCP4 203.0.113.5 10.0.0.1 4660 443\r\n";
     const MOST: usize = 16 + 4096;
@@ -43,7 +43,7 @@ pub(crate) fn proxy_header(data: &[u8]) {
     let _ = read(&mut left);
     assert!(data.len() - left.len() <= MOST, "{} bytes were read", data.len() - left.len());
     assert!(data.ends_with(left));
-    // Whatever follows a header is left as it is.
+    // What follows a header is not consumed.
     let stream = [GOOD, data].concat();
     let mut left = &stream[..];
     assert_eq!(read(&mut left).expect("a good header").expect("it names somebody").to_string(), "203.0.113.5");

@@ -1,5 +1,5 @@
-//! Pure: who guesses secrets. A token bucket for each address, for wrong guesses only: a request with the right
-//! secret is never asked.
+//! Pure: slows down clients that guess secrets. Each address has a token bucket, which only wrong guesses use up:
+//! requests with the right secret are never limited.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -9,14 +9,14 @@ use jiff::Timestamp;
 
 use crate::clock::between;
 
-/// Wrong guesses an address has at once.
+/// How many wrong guesses an address may make at once.
 const BURST: f64 = 10.0;
-/// How long one more takes to grow.
+/// How long it takes until an address may make one more.
 const REFILL: Duration = Duration::from_secs(6);
 /// Most addresses remembered.
 const ADDRESSES: usize = 10_000;
 
-/// Wrong guesses by address.
+/// The buckets of all addresses.
 #[derive(Debug, Default)]
 pub struct Guard {
     buckets: HashMap<IpAddr, Bucket>,
@@ -29,7 +29,7 @@ struct Bucket {
 }
 
 impl Guard {
-    /// A wrong guess. Answers how long the address shall wait, if it has made too many.
+    /// Counts a wrong guess. Returns how long the address must wait if it has made too many.
     pub fn wrong(&mut self, from: IpAddr, now: Timestamp) -> Option<Duration> {
         let from = network(from);
         if self.buckets.len() >= ADDRESSES && !self.buckets.contains_key(&from) {
@@ -46,7 +46,7 @@ impl Guard {
         }
     }
 
-    /// Makes room: those who have paid, or else everybody.
+    /// Makes room: forgets the addresses whose buckets are full again, or else all of them.
     fn forget(&mut self, now: Timestamp) {
         self.buckets.retain(|_, bucket| bucket.grown(now) < BURST);
         if self.buckets.len() >= ADDRESSES {
@@ -61,7 +61,7 @@ impl Bucket {
     }
 }
 
-/// One guesser: an IPv4 address, or the /64 network that an IPv6 host has to itself.
+/// The unit that is limited: an IPv4 address, or the /64 network that an IPv6 host has to itself.
 fn network(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V6(address) => IpAddr::V6((u128::from(address) & !u128::from(u64::MAX)).into()),

@@ -1,4 +1,4 @@
-//! The webhook: who sent it, what it says, and 200 once that is on disk.
+//! Accepts webhooks: finds the source, reads the payload, and answers 200 once the event is on disk.
 
 mod address;
 mod answer;
@@ -31,38 +31,38 @@ use crate::trouble;
 
 pub use self::address::HookSource;
 
-/// What a webhook goes through.
+/// Everything that the handling of webhooks needs.
 pub struct Hook {
     /// Swapped on reload.
     pub settings: arc_swap::ArcSwap<HookSettings>,
     /// Swapped on reload.
     pub routing: Arc<SharedRouting>,
-    /// Where it is kept.
+    /// Stores the events.
     pub store: Arc<dyn Store>,
-    /// Who is told that something is due.
+    /// Its workers are woken when something is due.
     pub delivery: Arc<Delivery>,
-    /// What is counted.
+    /// Counts webhooks by result.
     pub metrics: Arc<Metrics>,
-    /// Whom to ask about lines. Swapped on reload.
+    /// The clients of the gateways' APIs. Swapped on reload.
     pub gateways: Arc<SharedCounter>,
-    /// What webhooks are served with, where TLS is ours to terminate.
+    /// The certificate, if linedown itself speaks TLS.
     pub certificate: Option<Arc<Served>>,
     /// Whether webhooks can be accepted.
     pub readiness: Readiness,
-    /// Who guesses secrets.
+    /// Limits clients that guess secrets.
     guard: Mutex<Guard>,
 }
 
-/// What the config says of webhooks.
+/// The part of the config that is about webhooks.
 #[derive(Default)]
 pub struct HookSettings {
-    /// By name.
+    /// The sources, by name.
     pub sources: BTreeMap<String, HookSource>,
-    /// Largest body, as sent and inflated, in bytes.
+    /// Most bytes of a body, as sent and after decompression.
     pub max_body: usize,
-    /// The proxies whose word for where a request came from is taken.
+    /// The proxies that are trusted to say where a request came from.
     pub trusted_proxies: Vec<IpNet>,
-    /// Whether they give it by the PROXY protocol, at the beginning of each connection.
+    /// Whether they say so by the PROXY protocol at the beginning of each connection.
     pub proxy_protocol: bool,
 }
 
@@ -70,16 +70,16 @@ pub struct HookSettings {
 pub struct Request {
     /// The path after `/hooks/`.
     pub address: String,
-    /// How it was sent.
+    /// Its method.
     pub method: Method,
     /// Its headers.
     pub headers: HeaderMap,
-    /// Who is at the other end of its connection.
+    /// The address at the other end of the connection.
     pub peer: Option<IpAddr>,
 }
 
 impl Hook {
-    /// The way in.
+    /// Assembles the parts.
     pub fn new(
         settings: HookSettings,
         routing: Arc<SharedRouting>,
@@ -94,12 +94,12 @@ impl Hook {
         Self { settings, routing, store, delivery, metrics, gateways, certificate, readiness, guard: Mutex::default() }
     }
 
-    /// Who sent a request, as far as the proxies that are trusted say.
+    /// The address that a request came from, according to the trusted proxies.
     pub(super) fn sender(&self, peer: IpAddr, headers: &HeaderMap) -> IpAddr {
         proxy::sender(peer, headers, &self.settings.load().trusted_proxies)
     }
 
-    /// Whether who connects from there says first whom it speaks for.
+    /// Whether connections from this address begin with a PROXY header.
     pub(super) fn is_announced(&self, peer: IpAddr) -> bool {
         let settings = self.settings.load();
         settings.proxy_protocol && proxy::is_ours(peer, &settings.trusted_proxies)
@@ -168,7 +168,7 @@ impl Hook {
         Ok((accepted(Some(accepted_as.event), accepted_as.duplicate), result))
     }
 
-    /// Takes what was found by asking a gateway, on the way that webhooks go.
+    /// Stores an event that was found by asking a gateway, in the same way as a webhook.
     pub(crate) async fn found(&self, event: Event) -> Result<Accepted, StoreError> {
         let (source, instance) = (event.source.clone(), event.instance.clone());
         let (kind, reason) = (event.kind, event.reason.as_str());
@@ -185,7 +185,7 @@ impl Hook {
         Ok(accepted)
     }
 
-    /// Takes what is amiss with linedown itself, or over, on the same way.
+    /// Stores the beginning or the end of a trouble of linedown's own, in the same way as a webhook.
     pub(crate) async fn found_of_itself(&self, event: Event, routing: Arc<Routing>) -> Result<(), StoreError> {
         let (instance, reason, why) = (event.instance.clone(), event.reason.as_str(), event.error.clone());
         let kind = event.kind;
@@ -237,7 +237,7 @@ impl Hook {
         }
     }
 
-    /// The same answer for a wrong source and a wrong secret: a guesser learns nothing.
+    /// The answer is the same for a wrong source and for a wrong secret, so that a guesser learns nothing.
     fn wrong_address(&self, peer: IpAddr) -> Response<String> {
         let wait = self.guard.lock().unwrap_or_else(PoisonError::into_inner).wrong(peer, clock::now());
         let (response, result) = match wait {

@@ -1,5 +1,5 @@
-//! Sockets: bound, accepted within a bound on connections, a proxy's word for who calls, TLS where it is on, timed
-//! out, drained.
+//! Accepts connections: binds the socket, bounds the number of connections, reads PROXY headers, speaks TLS, enforces
+//! time limits, and drains.
 
 use std::convert::Infallible;
 use std::io;
@@ -24,28 +24,29 @@ use super::hook::Hook;
 use super::proxies::Proxies;
 use crate::certificate::CHALLENGE_PROTOCOL;
 
-/// How long a client may take for a PROXY header, for a TLS handshake, for a request's head, or idle between requests.
+/// How long a client may take for a PROXY header, a TLS handshake or a request's head, and stay idle between requests.
 pub(super) const HEAD: Duration = Duration::from_secs(10);
-/// How long who has connected before we were told to stop, and has not asked for anything yet, may still begin to.
+/// How long a client that connected before the stop, but has not sent a request yet, may still take to send one.
 const NEWCOMER: Duration = Duration::from_secs(2);
-/// Largest head of a request, in bytes.
+/// Most bytes of a request's head.
 const LARGEST_HEAD: usize = 16 * 1024;
-/// Most connections that wait in the kernel to be accepted. One too many is tried again after a second, or later.
+/// Most connections that wait in the kernel to be accepted. A client beyond that retries after a second or more.
 const WAITING: u32 = 4096;
 /// Most connections to the local API.
 const LOCAL_CONNECTIONS: usize = 32;
 
-/// Binds the webhooks' port.
+/// Binds the port for webhooks.
 pub fn bind(address: SocketAddr) -> io::Result<TcpListener> {
     let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
-    // Started again, it need not wait until the last connections of before are forgotten.
+    // Allows a restart while connections of the former process still linger.
     socket.set_reuseaddr(true)?;
     socket.bind(address)?;
     socket.listen(WAITING)
 }
 
-/// The socket that systemd hands over, if it does. It stays open there when we end: who connects while nobody
-/// accepts waits in the kernel for our successor.
+/// The socket that systemd hands over, if it does. systemd keeps it open when we end: clients that connect meanwhile
+/// wait in the kernel for the next process. Fails if there is more than one socket, or if it is not a listening TCP
+/// socket.
 pub fn inherited() -> io::Result<Option<TcpListener>> {
     let sockets = systemd::daemon::listen_fds()?;
     let mut sockets = sockets.iter();
@@ -63,7 +64,7 @@ fn ready(listener: std::net::TcpListener) -> io::Result<TcpListener> {
     TcpListener::from_std(listener)
 }
 
-/// Serves webhooks until told to stop, then finishes the requests that are under way.
+/// Serves webhooks until told to stop, then finishes the requests in progress. `most` bounds the number of connections.
 pub async fn serve<F>(
     listener: TcpListener,
     tls: Option<Arc<rustls::ServerConfig>>,
@@ -93,13 +94,13 @@ pub async fn serve<F>(
                 continue;
             }
         };
-        // Who is accepted is ours: to stop now would leave it without an answer.
+        // This connection has been accepted: stopping right now would leave its client without an answer.
         let place = async { Some(connections.place().await) };
         let Some(place) = in_time(place, &stop).await else { break };
         let (number, routes, watcher) = (place.number(), routes.clone(), graceful.watcher());
         let (tls, proxies, stop) = (tls.clone(), Arc::clone(&proxies), stop.clone());
         let task = tokio::spawn(async move {
-            // Answers are small: nothing is won by holding them back.
+            // Answers are small, so there is nothing to gain from delaying them.
             let _ = stream.set_nodelay(true);
             let busy = Arc::clone(&place.busy);
             if let Some((stream, peer)) = in_time(proxies.identify(stream, peer.ip()), &stop).await {
@@ -121,13 +122,13 @@ pub async fn serve<F>(
     graceful.shutdown().await;
 }
 
-/// Who is at the other end of a connection.
+/// The client of a connection.
 struct From {
     peer: Option<Peer>,
     busy: Arc<Busy>,
 }
 
-/// What a newcomer does first, unless the time for that is over.
+/// Waits for the first step of a new connection, unless the time for that after a stop is over.
 async fn in_time<T>(arrival: impl Future<Output = Option<T>>, stop: &watch::Receiver<bool>) -> Option<T> {
     tokio::select! {
         arrived = arrival => arrived,
@@ -135,9 +136,9 @@ async fn in_time<T>(arrival: impl Future<Output = Option<T>>, stop: &watch::Rece
     }
 }
 
-/// A while after we were told to stop.
+/// Returns [`NEWCOMER`] after the stop.
 async fn overdue(mut stop: watch::Receiver<bool>) {
-    // Who would tell us is gone: that is a stop as well.
+    // A sender that is gone counts as a stop.
     let _ = stop.wait_for(|stop| *stop).await;
     sleep(NEWCOMER).await;
 }
@@ -149,7 +150,7 @@ async fn shake_hands(
 ) -> Option<tokio_rustls::server::TlsStream<BufReader<TcpStream>>> {
     match timeout(HEAD, TlsAcceptor::from(config).accept(stream)).await {
         Ok(Ok(mut stream)) => {
-            // Who validates a name has seen by now what there is to see.
+            // An authority that validates a name needs no more than the handshake.
             if stream.get_ref().1.alpn_protocol() == Some(CHALLENGE_PROTOCOL) {
                 let _ = timeout(HEAD, stream.shutdown()).await;
                 return None;
@@ -180,7 +181,7 @@ where
         let working = from.busy.begin();
         let answer = working.is_some().then(|| hyper::service::Service::call(&service, request));
         async move {
-            // Who makes way is about to be ended.
+            // The connection is about to be closed for a newer one.
             let Some(answer) = answer else { return std::future::pending().await };
             let answer = answer.await;
             drop(working);
@@ -190,12 +191,13 @@ where
     let mut connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(HEAD)
-        // A webhook that has come is taken, whether or not its sender still waits: without this, hyper drops what is
-        // at work on a request as soon as its sender stops sending, committed or not.
+        // Accept a complete webhook even if its sender no longer waits: otherwise hyper drops the handler as soon as
+        // the sender stops sending, whether or not the webhook is committed.
         .half_close(true)
         .max_buf_size(LARGEST_HEAD)
         .serve_connection(TokioIo::new(stream), service);
-    // What is watched and has not asked for anything is closed at once when we stop. But a webhook may be on its way.
+    // Once watched, a connection without a request is closed at once on a stop. But a webhook may be on its way, so
+    // watch it only after its first request has begun, or [`NEWCOMER`] after the stop.
     let ended = tokio::select! {
         ended = &mut connection => Some(ended),
         () = busy.begun() => None,

@@ -1,4 +1,4 @@
-//! warp: webhook intake, health, metrics, and the local API.
+//! The HTTP server, built on warp: webhooks, health, metrics, the pages behind links, and the local API.
 
 mod ack;
 pub mod api;
@@ -29,11 +29,11 @@ use warp::{Filter, Reply};
 use hook::{Hook, Request};
 use scrape::Scrape;
 
-/// Who sent a request, handed in by the listener.
+/// The address that a request came from. The listener attaches it to each request.
 #[derive(Clone, Copy, Debug)]
 pub struct Peer(pub IpAddr);
 
-/// What the outside world may ask.
+/// All requests that the port for webhooks accepts.
 pub fn routes(hook: Arc<Hook>) -> impl Filter<Extract = (impl Reply,), Error = Infallible> + Clone {
     let webhooks = {
         let hook = Arc::clone(&hook);
@@ -96,7 +96,7 @@ pub fn routes(hook: Arc<Hook>) -> impl Filter<Extract = (impl Reply,), Error = I
     webhooks.or(acknowledge).unify().or(reconnect).unify().or(lookups).unify().or(otherwise).unify().or(nothing).unify()
 }
 
-/// Ready is who can accept.
+/// Answers whether webhooks can be accepted.
 async fn ready(hook: Arc<Hook>) -> Response<String> {
     match hook.readiness.not_ready().await {
         None => json(StatusCode::OK, &serde_json::json!({ "status": "ready" })),
@@ -104,7 +104,7 @@ async fn ready(hook: Arc<Hook>) -> Response<String> {
     }
 }
 
-/// For all methods but those that look.
+/// Answers requests with a method other than GET and HEAD.
 fn only_looked_at() -> Response<String> {
     let body = serde_json::json!({ "error": "there is nothing to do here but to look, with GET or HEAD" });
     let mut response = json(StatusCode::METHOD_NOT_ALLOWED, &body);

@@ -1,4 +1,4 @@
-//! What is said behind the link of an incident that is over. The line may have the next one by then.
+//! The text behind the link of an incident that is over.
 
 use linedown_sinks::Incident;
 
@@ -6,7 +6,8 @@ use super::hook::Hook;
 use super::page::Saying;
 use crate::store::StoreError;
 
-/// That it is over, and whether it has happened again. `line` is what people call the line.
+/// Says that it is over, and whether the line has a newer incident for the same reason. `line` is the line's name for
+/// people.
 pub(super) async fn saying<'l>(hook: &Hook, incident: &Incident, line: &'l str) -> Result<Saying<'l>, StoreError> {
     let instance = incident.instance.id.clone();
     let again = hook.store.open_lines(&incident.source, incident.reason, Some(vec![instance])).await?;

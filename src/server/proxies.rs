@@ -1,4 +1,4 @@
-//! The beginning of a connection: whom a proxy speaks for, where it is to say so first.
+//! Reads the PROXY header at the beginning of a connection, if it comes from a proxy that sends one.
 
 use std::io;
 use std::net::IpAddr;
@@ -14,10 +14,10 @@ use super::listener::HEAD;
 use super::proxy::header;
 use crate::clock;
 
-/// What a header is read into, in bytes: a usual one and more.
+/// Size of the buffer that a header is read into, in bytes. Usual headers are smaller.
 const BUFFER: usize = 512;
 
-/// The proxies whose connections begin with a PROXY header, and how often one of them was complained of.
+/// Finds out for whom proxies connect, and limits the log's complaints about proxies that do not say so.
 pub(super) struct Proxies {
     hook: Arc<Hook>,
     complaints: Mutex<Guard>,
@@ -28,10 +28,10 @@ impl Proxies {
         Self { hook, complaints: Mutex::default() }
     }
 
-    /// A connection from where what it is about begins, and who is at its other end: by a proxy's word, where it is to
-    /// give that first. None if it does not.
+    /// Returns the connection, positioned after the PROXY header if there must be one, with the client's address. None
+    /// if the header is missing or malformed, or does not arrive in time.
     pub(super) async fn identify(&self, stream: TcpStream, peer: IpAddr) -> Option<(BufReader<TcpStream>, IpAddr)> {
-        // Whoever reads more at once reads past the buffer.
+        // Larger reads bypass the buffer.
         let mut stream = BufReader::with_capacity(BUFFER, stream);
         if !self.hook.is_announced(peer) {
             return Some((stream, peer));
@@ -42,7 +42,7 @@ impl Proxies {
                 self.complain(peer, &error);
                 None
             }
-            // Some look whether we are well by connecting alone.
+            // Some proxies check our health by merely connecting.
             Ok(Err(error)) => {
                 tracing::debug!(%peer, error = %error, "a proxy's connection ended early");
                 None
@@ -51,7 +51,7 @@ impl Proxies {
         }
     }
 
-    /// A proxy that is set up otherwise would fill the log: as many records as for wrong guesses, then one every 6 s.
+    /// Logs a missing header, as often as [`Guard`] allows: a misconfigured proxy would otherwise fill the log.
     fn complain(&self, peer: IpAddr, error: &io::Error) {
         let mut complaints = self.complaints.lock().unwrap_or_else(PoisonError::into_inner);
         if complaints.wrong(peer, clock::now()).is_none() {

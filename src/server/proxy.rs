@@ -1,4 +1,4 @@
-//! Pure: who really sent a request that came through a proxy.
+//! Pure: which address a request through proxies really came from.
 
 pub(super) mod header;
 
@@ -7,17 +7,17 @@ use std::net::IpAddr;
 use ipnet::IpNet;
 use warp::http::HeaderMap;
 
-/// Most addresses of a chain of proxies that are looked at.
+/// Most addresses of a chain of proxies that are examined.
 const MOST: usize = 32;
 
-/// The address that counts: the nearest one that is no proxy of ours. Each proxy appends whom it heard, so
-/// `X-Forwarded-For` is read from its end, and what a stranger wrote at its beginning is never believed.
+/// The nearest address that is not one of our proxies. Each proxy appends the address that it heard from, so
+/// `X-Forwarded-For` is read from its end, and whatever a stranger wrote at its beginning is never believed.
 pub(super) fn sender(peer: IpAddr, headers: &HeaderMap, trusted: &[IpNet]) -> IpAddr {
     let peer = peer.to_canonical();
     if !is_ours(peer, trusted) {
         return peer;
     }
-    // Bytes that a stranger wrote in front, text or not, must not hide what a proxy appended to them.
+    // Values are read as bytes: a stranger's invalid text at the beginning must not hide what a proxy appended.
     let values = headers.get_all("x-forwarded-for").iter().rev();
     let chain = values.flat_map(|value| value.as_bytes().rsplit(|byte| *byte == b',')).take(MOST);
     let mut sender = peer;
@@ -31,13 +31,13 @@ pub(super) fn sender(peer: IpAddr, headers: &HeaderMap, trusted: &[IpNet]) -> Ip
     sender
 }
 
-/// Whether an address is a proxy's whose word is taken.
+/// Whether an address belongs to a trusted proxy.
 pub(super) fn is_ours(address: IpAddr, trusted: &[IpNet]) -> bool {
     let address = address.to_canonical();
     trusted.iter().any(|network| network.contains(&address))
 }
 
-/// Some proxies add the port.
+/// Parses an address; some proxies add the port.
 fn address(text: &str) -> Option<IpAddr> {
     let with_port = || text.parse::<std::net::SocketAddr>().ok().map(|address| address.ip());
     let bracketed = || text.strip_prefix('[')?.strip_suffix(']')?.parse().ok();

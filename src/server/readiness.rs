@@ -1,4 +1,4 @@
-//! Whether webhooks can be accepted.
+//! Decides whether webhooks can be accepted.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -11,39 +11,40 @@ use crate::clock;
 use crate::delivery::Delivery;
 use crate::store::{Store, StoreError};
 
-/// How long what the store showed is believed.
+/// How long the result of testing the store is reused.
 const FRESH: Duration = Duration::from_secs(1);
-/// For how long a webhook that could not be stored counts, if none comes after it.
+/// How long a webhook that could not be stored counts, if no other webhook comes after it.
 const REMEMBERED: Duration = Duration::from_secs(30);
-/// How long the store may take to show that it writes.
+/// How long a test of the store may take.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// Why webhooks cannot be accepted now.
+/// Why webhooks cannot be accepted.
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum NotReady {
-    /// A part of the daemon has stopped. Only a restart mends that.
+    /// A part of the daemon has stopped. Only a restart helps.
     #[error("{0}; restart linedown")]
     Stuck(String),
-    /// The store refuses to write. A restart would not change that.
+    /// The store refuses to write. A restart would not help.
     #[error("cannot write to the store: {0}")]
     Store(String),
-    /// Nobody can be served over TLS.
+    /// TLS has no valid certificate.
     #[error("{0}")]
     Certificate(String),
 }
 
-/// The one who finds out.
+/// Keeps track of whether webhooks can be accepted.
 pub struct Readiness {
     store: Arc<dyn Store>,
     delivery: Arc<Delivery>,
     certificate: Option<Arc<Served>>,
-    /// When the store was last tried. Whoever wants to know meanwhile waits for the one who tries.
+    /// When the store was last tested. The lock is held during a test, so that others wait for its result.
     tried_at: tokio::sync::Mutex<Option<Instant>>,
-    /// What was amiss with it then.
+    /// The result of that test.
     amiss: Mutex<Option<NotReady>>,
-    /// When it last could not take a webhook, and why, until it takes one. On a full disk there may be room for a try.
+    /// When and why the store last refused a webhook, until it accepts one. On a full disk the test may pass although a
+    /// webhook does not fit.
     refused: Mutex<Option<(Instant, String)>>,
-    /// Whether it did, so that those which are taken need not look closer.
+    /// Whether `refused` is set, so that accepted webhooks need not lock it.
     has_refused: AtomicBool,
 }
 
@@ -61,8 +62,8 @@ impl Readiness {
         }
     }
 
-    /// Why webhooks cannot be accepted now, if they cannot: the store does not write, a worker is gone, or TLS lacks
-    /// a certificate.
+    /// Why webhooks cannot be accepted, if they cannot: a worker has stopped, the store does not write, or TLS lacks a
+    /// valid certificate.
     pub async fn not_ready(&self) -> Option<NotReady> {
         if let Some(sink) = self.delivery.stuck() {
             return Some(NotReady::Stuck(format!("the worker of the sink {sink} has stopped")));
@@ -71,8 +72,8 @@ impl Readiness {
         self.store_amiss().await.or_else(|| trouble().map(NotReady::Certificate))
     }
 
-    /// One at a time tries it, for all who ask: nobody can keep the disk busy by asking, nor fill what waits for it
-    /// while it hangs.
+    /// Tests the store, at most once per [`FRESH`] and one test at a time for all who ask: asking often can neither
+    /// keep the disk busy nor fill the store's queue while the disk hangs.
     async fn store_amiss(&self) -> Option<NotReady> {
         let mut tried_at = self.tried_at.lock().await;
         if tried_at.is_none_or(|at| at.elapsed() >= FRESH) {
@@ -92,12 +93,12 @@ impl Readiness {
         }
     }
 
-    /// Why the store did not write when it was last tried, if it did not.
+    /// Why the store did not write when it was last tested or used, if it did not.
     pub(crate) fn cannot_write(&self) -> Option<String> {
         self.last_amiss().map(|amiss| amiss.to_string())
     }
 
-    /// A webhook could not be stored.
+    /// Notes that a webhook could not be stored.
     pub(super) fn refused(&self, error: &StoreError) {
         if matches!(error, StoreError::Full | StoreError::Failed(_)) {
             *self.refused.lock().unwrap_or_else(PoisonError::into_inner) = Some((Instant::now(), error.to_string()));
@@ -105,7 +106,7 @@ impl Readiness {
         }
     }
 
-    /// A webhook was stored.
+    /// Notes that a webhook was stored.
     pub(super) fn took(&self) {
         if self.has_refused.load(Ordering::Relaxed) {
             self.has_refused.store(false, Ordering::Relaxed);
@@ -161,7 +162,7 @@ mod tests {
         let readiness = Readiness::new(Arc::clone(&store), Arc::new(delivery), None);
         let disk = rusqlite::Connection::open(&path).unwrap();
         disk.execute_batch("BEGIN IMMEDIATE").unwrap();
-        // More than may wait for the store.
+        // More requests than the store's queue holds.
         let mut asking: Vec<_> = (0..5000).map(|_| Box::pin(readiness.not_ready())).collect();
         assert!(asking.iter_mut().all(|asked| asked.as_mut().now_or_never().is_none()));
 

@@ -1,5 +1,5 @@
-//! The page behind the link "connect this line again": the live QR code, renewed as it dies, for as long as the gateway
-//! wants it asked for; then a button. Nothing is stored, and without a good link there is no page.
+//! The page behind the link "connect this line again". It shows the live QR code and renews it before it expires, as
+//! often as the gateway allows, and then a button. Nothing is stored, and without a valid link there is no page.
 
 use std::sync::Arc;
 
@@ -15,12 +15,13 @@ use crate::gateway::{QrCode, Standing};
 use crate::link::Purpose;
 use crate::store::StoreError;
 
-/// How old a code becomes on the page, in seconds: it lives for 20.
+/// How long a code is shown, in seconds. It lives for 20.
 const RENEWED: u64 = 15;
-/// How many codes are shown without somebody asking for more; Z-API wants it so.
+/// How many codes are shown before the reader must ask for more, as Z-API demands.
 const CODES: u64 = 3;
 
-/// Answers a request to `/reconnect/{token}`, with the number of the code that is asked for, from 1.
+/// Answers a request to `/reconnect/{token}`. `code` is the number of the requested code, from 1; none for the first
+/// visit.
 pub(super) async fn answer(hook: Arc<Hook>, token: String, method: Method, code: Option<u64>) -> Response<String> {
     let unknown = hook.routing.load().language;
     if !matches!(method, Method::GET | Method::HEAD) {
@@ -39,13 +40,13 @@ pub(super) async fn answer(hook: Arc<Hook>, token: String, method: Method, code:
             Err(error) => Page::unavailable(language, &error),
         };
     }
-    // What only looks at links, as mail filters do, is shown no code.
+    // Programs that only follow links, such as mail filters, are shown no code.
     let Some(code) = code.filter(|code| *code > 0 && method == Method::GET) else {
         return Page { press: Some(Press::ShowCode), ..page(StatusCode::OK, Saying::Prepare { line }) }.answer();
     };
     let gateways = hook.gateways.load_full();
     if code > CODES {
-        // Somebody may have read the last one just before it died.
+        // Somebody may have read the last code just before it expired.
         let saying = match gateways.standing(&incident.source, &incident.instance.id).await {
             Some(Standing::Up) => return page(StatusCode::OK, Saying::Connected { line }).answer(),
             _ => Saying::RanOut { line, of: CODES },
@@ -69,7 +70,7 @@ pub(super) async fn answer(hook: Arc<Hook>, token: String, method: Method, code:
     }
 }
 
-/// The incident that a link is about, and what its reader reads.
+/// The incident that a link is about, and the language of the message that it was in.
 async fn look_up(hook: &Hook, token: &str) -> Result<Option<(Incident, Language)>, StoreError> {
     let Some(delivery) = hook.store.linked(Purpose::Reconnect, token, clock::now()).await? else { return Ok(None) };
     let language = hook.routing.load().language(&delivery.sink);

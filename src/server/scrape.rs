@@ -1,4 +1,4 @@
-//! `GET /metrics`: what was counted, and what is looked at because somebody asks.
+//! `GET /metrics`: counters, and gauges that are set when somebody asks.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,12 +9,12 @@ use tokio::time::{Instant, timeout};
 use super::hook::Hook;
 use crate::clock;
 
-/// How long what was looked at is good for: whoever asks more often costs the store nothing.
+/// How long gauges are reused. More frequent requests cost the store nothing.
 const FRESH: Duration = Duration::from_secs(5);
-/// How long the store may take; then the answer holds what was known before.
+/// How long the store may take. After that, the answer has the former values.
 const PATIENCE: Duration = Duration::from_secs(2);
 
-/// The way to the figures.
+/// Sets the gauges and renders all metrics.
 pub(super) struct Scrape {
     hook: Arc<Hook>,
     looked_at: Mutex<Option<Instant>>,
@@ -25,11 +25,11 @@ impl Scrape {
         Self { hook, looked_at: Mutex::default() }
     }
 
-    /// All figures, as `OpenMetrics`.
+    /// All metrics, in the `OpenMetrics` text format.
     pub(super) async fn open_metrics(&self) -> String {
         let mut looked_at = self.looked_at.lock().await;
         if looked_at.is_none_or(|at| at.elapsed() >= FRESH) {
-            // A store that does not answer in time is asked again after the same while.
+            // After a timeout, too, the store is left alone for [`FRESH`].
             let _ = timeout(PATIENCE, self.look()).await;
             *looked_at = Some(Instant::now());
         }

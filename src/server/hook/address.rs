@@ -8,31 +8,30 @@ use subtle::{Choice, ConstantTimeEq};
 
 use crate::source::SourceKind;
 
-/// A source that may send webhooks.
+/// A source that may send webhooks, with its secret's digest.
 pub struct HookSource {
     pub(super) kind: &'static SourceKind,
     digest: [u8; 32],
 }
 
 impl HookSource {
-    /// A source of a kind, with the secret in its webhooks' address.
+    /// A source of this kind with this secret in its webhooks' address.
     pub fn new(kind: &'static SourceKind, secret: &SecretString) -> Self {
         Self { kind, digest: Sha256::digest(secret.expose_secret()).into() }
     }
 }
 
-/// Whose webhook it is.
+/// The source, and perhaps the instance, that an address names.
 pub(super) struct Addressee<'s> {
     pub(super) name: &'s str,
     pub(super) source: &'s HookSource,
-    /// The instance, if the address names one. Whatever it says: a webhook with the right secret is not refused for it.
+    /// The instance, if the address names one. It may be any text: no webhook with the right secret is refused for it.
     pub(super) instance: Option<String>,
-    /// Whether the address goes on after that.
+    /// Whether the address has further parts, which is a mistake.
     pub(super) goes_on: bool,
 }
 
-/// The source whose secret the address holds. Every source's secret is compared, in constant time, whatever the name
-/// says.
+/// Finds the source by name and secret. Compares every source's secret, in constant time, whatever the name.
 pub(super) fn find<'s>(sources: &'s BTreeMap<String, HookSource>, address: &str) -> Option<Addressee<'s>> {
     let mut parts = address.trim_end_matches('/').split('/').map(decoded);
     let (name, secret) = (parts.next()?, parts.next()?);

@@ -1,4 +1,4 @@
-//! What a webhook is answered.
+//! The answers to webhooks.
 
 use std::time::Duration;
 
@@ -11,12 +11,12 @@ use super::super::json as json_answer;
 use crate::source::Unusable;
 use crate::store::{self, StoreError};
 
-/// An answer and what it counts as.
+/// An answer, and the result under which it is counted.
 pub(super) type Answer = (Response<String>, &'static str);
 
-/// Why a webhook with the right secret is not accepted.
+/// Why a webhook with the right secret is refused.
 pub(super) enum Refused {
-    /// It goes on after the instance.
+    /// The address has further parts after the instance.
     Address,
     Method,
     Body(BodyError),
@@ -69,7 +69,7 @@ fn body_status(error: &BodyError) -> StatusCode {
 }
 
 pub(super) fn accepted(event: Option<i64>, duplicate: bool) -> Response<String> {
-    // What is none of ours is not kept, so it has no number.
+    // A webhook that is not about a line is not stored, so it has no number.
     let id = event.map_or_else(|| "dropped".to_owned(), |event| event.to_string());
     json_answer(StatusCode::OK, &json!({ "id": id, "duplicate": duplicate }))
 }

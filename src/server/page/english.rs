@@ -1,4 +1,4 @@
-//! What pages say, in English.
+//! The texts of the pages, in English.
 
 use super::{Saying, Words};
 

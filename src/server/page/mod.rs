@@ -1,5 +1,5 @@
-//! A small page for whoever follows a link in a message: for phones, in the language of that message, and needing
-//! nothing from anywhere.
+//! The pages behind the links in messages: made for phones, in the language of the message, and without any external
+//! resources.
 
 mod english;
 mod portuguese;
@@ -10,22 +10,22 @@ use warp::http::{HeaderName, HeaderValue, Response, StatusCode};
 
 use crate::store::StoreError;
 
-/// What a page says. `line` is what people call the line.
+/// The message of a page. `line` is the line's name for people.
 #[derive(Clone, Copy)]
 pub(super) enum Saying<'s> {
-    /// The link is not ours, or not good any more; to connect the line again with.
+    /// The link to reconnect a line is not ours, or no longer valid.
     NoLinkToReconnect,
-    /// The link is not ours, or not good any more; to acknowledge with.
+    /// The link to acknowledge is not ours, or no longer valid.
     NoLinkToAcknowledge,
-    /// It was opened as no browser opens it.
+    /// The method is not one that a browser uses here.
     WrongMethod,
     /// The store does not answer.
     NotNow,
-    /// What the code is for, before it is shown.
+    /// Instructions, before the first code is shown.
     Prepare { line: &'s str },
-    /// The code.
+    /// The code with this `number` out of `of`.
     Code { line: &'s str, number: u64, of: u64 },
-    /// So many codes were shown and nobody read one.
+    /// All codes were shown and nobody read one.
     RanOut { line: &'s str, of: u64 },
     /// The line is connected.
     Connected { line: &'s str },
@@ -33,28 +33,28 @@ pub(super) enum Saying<'s> {
     NoCode { line: &'s str },
     /// The line's token is not in the config any more.
     NoToken { line: &'s str },
-    /// Whether the reader takes the incident.
+    /// Asks whether the reader is on it.
     AreYouOnIt { line: &'s str, incident: i64 },
-    /// The reader has taken it.
+    /// The reader has acknowledged the incident.
     Yours { line: &'s str },
-    /// Somebody else has.
+    /// Somebody else has acknowledged the incident.
     Taken { by: &'s str },
-    /// The link's incident is over. How the line stands is another matter, which nobody has asked about.
+    /// The link's incident is over. It says nothing of the line's present state, which was not checked.
     Over { line: &'s str },
-    /// It is over, and the line has another one.
+    /// It is over, and the line has a newer one.
     OverAndAgain { line: &'s str },
-    /// The incident is not kept any more.
+    /// The incident has been deleted.
     Forgotten,
 }
 
 impl Saying<'_> {
-    /// Whether nothing more is left to do for who reads it.
+    /// Whether nothing is left to do for the reader.
     fn is_good(&self) -> bool {
         matches!(self, Self::Connected { .. } | Self::Yours { .. } | Self::Over { .. })
     }
 }
 
-/// It in words: text, nothing in it is HTML.
+/// A page's texts. They are plain text, not HTML.
 struct Words {
     heading: &'static str,
     text: String,
@@ -74,9 +74,9 @@ impl Words {
 
 /// What pressing the button does.
 pub(super) enum Press {
-    /// It acknowledges.
+    /// Acknowledges the incident.
     Acknowledge,
-    /// It shows the first code.
+    /// Shows the first code.
     ShowCode,
 }
 
@@ -85,30 +85,30 @@ pub(super) struct Page<'p> {
     pub(super) language: Language,
     pub(super) status: StatusCode,
     pub(super) saying: Saying<'p>,
-    /// An image, PNG.
+    /// A PNG image in Base64.
     pub(super) image: Option<&'p str>,
-    /// What went wrong, in words for whoever looks after the daemon.
+    /// What went wrong, for whoever operates the daemon.
     pub(super) detail: Option<String>,
-    /// None: there is no button.
+    /// The button, if there is one.
     pub(super) press: Option<Press>,
-    /// After how many seconds which address is opened.
+    /// After how many seconds the browser opens which address.
     pub(super) next: Option<(u64, String)>,
 }
 
 impl<'p> Page<'p> {
-    /// With words and nothing else.
+    /// A page with nothing but a message.
     pub(super) fn new(language: Language, status: StatusCode, saying: Saying<'p>) -> Self {
         Self { language, status, saying, image: None, detail: None, press: None, next: None }
     }
 
-    /// With the methods that are right.
+    /// Answers a request with a wrong method, and names those that are allowed.
     pub(super) fn wrong_method(language: Language, allowed: &'static str) -> Response<String> {
         let mut response = Page::new(language, StatusCode::METHOD_NOT_ALLOWED, Saying::WrongMethod).answer();
         response.headers_mut().insert(ALLOW, HeaderValue::from_static(allowed));
         response
     }
 
-    /// For when the store does not answer.
+    /// Answers a request that the store could not serve.
     pub(super) fn unavailable(language: Language, error: &StoreError) -> Response<String> {
         let page = Page::new(language, StatusCode::SERVICE_UNAVAILABLE, Saying::NotNow);
         Page { detail: Some(error.to_string()), ..page }.answer()
@@ -158,7 +158,7 @@ impl<'p> Page<'p> {
     }
 }
 
-/// Nothing is kept, nothing is told to others, and nothing comes from elsewhere.
+/// The browser stores nothing, sends no referrer, and loads nothing from elsewhere.
 const HEADERS: [(HeaderName, &str); 4] = [
     (CONTENT_TYPE, "text/html; charset=utf-8"),
     (CACHE_CONTROL, "no-store"),
@@ -169,7 +169,7 @@ const HEADERS: [(HeaderName, &str); 4] = [
     ),
 ];
 
-/// The reader's own light or dark colours, but for the button. A code needs white around it to be read.
+/// Uses the reader's light or dark colours, except for the button. A QR code needs white around it to be readable.
 const STYLE: &str = "\
     :root{color-scheme:light dark;-webkit-text-size-adjust:100%}\
     body{margin:0;font:1.125rem/1.5 system-ui,sans-serif;overflow-wrap:anywhere}\

@@ -1,4 +1,4 @@
-//! What pages say, in Brazilian Portuguese.
+//! The texts of the pages, in Brazilian Portuguese.
 
 use super::{Saying, Words};
 

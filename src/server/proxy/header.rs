@@ -1,5 +1,5 @@
-//! The PROXY protocol: before all else, a TCP proxy says whom it speaks for. Both versions of
-//! <https://www.haproxy.org/download/3.2/doc/proxy-protocol.txt>; what is said besides the address is passed over.
+//! The PROXY protocol, with which a TCP proxy says at the beginning of a connection for whom it connects. Supports both
+//! versions of <https://www.haproxy.org/download/3.2/doc/proxy-protocol.txt>; everything except the address is skipped.
 
 use std::io::{self, ErrorKind};
 use std::net::IpAddr;
@@ -7,17 +7,17 @@ use std::net::IpAddr;
 use proxy_header::{ParseConfig, Protocol, ProxyHeader};
 use tokio::io::{AsyncBufRead, AsyncBufReadExt, AsyncReadExt};
 
-/// Longest header of version 1, in bytes: the protocol's own bound.
+/// Longest header of version 1, in bytes, as the protocol has it.
 const TEXT: u64 = 107;
-/// Most that may follow the beginning of a header of version 2, in bytes. Balancers need a few hundred.
+/// Most bytes that may follow the fixed part of a header of version 2. Balancers need a few hundred.
 const BINARY: usize = 4096;
-/// The beginning of version 2: a signature, the command, the kind of address, and how much follows.
+/// The fixed part of version 2, in bytes: signature, command, kind of address, and the length of the rest.
 const BEGINNING: usize = 16;
-/// The command of a proxy that speaks for itself: it looks whether we are well.
+/// The command of a proxy that connects on its own behalf, to check our health.
 const LOCAL: u8 = 0x20;
 
-/// Reads a header, and nothing beyond it. Answers whom the proxy speaks for; none if for itself, or if it does not
-/// know.
+/// Reads a header, and nothing beyond it. Returns the address for which the proxy connects; none if it connects on its
+/// own behalf or does not know. Malformed headers are errors of the kind `InvalidData`.
 pub(in crate::server) async fn read<S: AsyncBufRead + Unpin>(stream: &mut S) -> io::Result<Option<IpAddr>> {
     let mut header = Vec::new();
     match stream.fill_buf().await?.first() {
@@ -40,11 +40,11 @@ pub(in crate::server) async fn read<S: AsyncBufRead + Unpin>(stream: &mut S) -> 
     understand(&header).ok_or_else(|| malformed("its PROXY header is malformed"))
 }
 
-/// Pure: whom a whole header names.
-#[expect(clippy::option_option, reason = "a header may be none, and one that is may name nobody")]
+/// Pure: the address in a complete header. The outer option is none if the header is malformed.
+#[expect(clippy::option_option, reason = "a header may be malformed, and a valid one may name nobody")]
 fn understand(bytes: &[u8]) -> Option<Option<IpAddr>> {
     let config = ParseConfig { include_tlvs: false, ..ParseConfig::default() };
-    // What stands in place of an address is to be passed over then, whatever it is.
+    // With this command, the protocol wants the rest to be skipped, whatever it is.
     let unspecified = [bytes.get(..12)?, &[LOCAL, 0, 0, 0]].concat();
     let bytes = if bytes.get(12) == Some(&LOCAL) { &unspecified } else { bytes };
     let (header, length) = ProxyHeader::parse(bytes, config).ok()?;
@@ -67,7 +67,7 @@ mod tests {
 
     const SIGNATURE: &[u8] = b"\r\n\r\n\0\r\nQUIT\n";
 
-    /// What a whole stream is read as, and what is left of it.
+    /// The result of reading a whole stream, and the bytes that were not consumed.
     fn read_all(mut bytes: &[u8]) -> (io::Result<Option<IpAddr>>, &[u8]) {
         let header = read(&mut bytes).now_or_never().expect("bytes that are there are not waited for");
         (header, bytes)
@@ -92,7 +92,7 @@ mod tests {
             (binary(0x21, 0x11, &v4), Some("203.0.113.5")),
             (binary(0x21, 0x21, &v6), Some("2001:db8::1")),
             (binary(0x21, 0x11, &with_more), Some("203.0.113.5")),
-            // The proxy looks whether we are well; and what it does not know.
+            // The proxy checks our health; and addresses of an unknown kind.
             (binary(0x20, 0, &[]), None),
             (binary(0x20, 0x11, &v4), None),
             (binary(0x20, 0x11, &[1]), None),
