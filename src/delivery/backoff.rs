@@ -1,4 +1,4 @@
-//! Pure: after a failed attempt, when to try again, and when to stop trying.
+//! Pure: after a failed attempt, when to try again and when to give up.
 
 use std::time::Duration;
 
@@ -8,44 +8,45 @@ use linedown_sinks::FailureKind;
 use crate::clock::later;
 use crate::rule::Retry;
 
-/// The longest that a hint from outside is obeyed.
+/// The longest wait accepted from a sink.
 pub const LONGEST_HINT: Duration = Duration::from_hours(1);
 
-/// A failed attempt, as far as it matters for what comes next.
+/// What matters about a failed attempt.
 #[derive(Clone, Copy, Debug)]
 pub struct Failed {
-    /// What sort of failure.
+    /// The kind of failure.
     pub kind: FailureKind,
-    /// What the far side asked us to wait.
+    /// How long the sink asked us to wait.
     pub hint: Option<Duration>,
-    /// From when on patience counts.
+    /// The start of `retry.give_up_after`.
     pub owed_at: Timestamp,
-    /// Which try it was since then, from 1.
+    /// The number of this attempt since `owed_at`, from 1.
     pub tries: u32,
 }
 
-/// What comes next.
+/// What to do after a failure.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Next {
-    /// Try again then.
+    /// Try again at this time.
     At(Timestamp),
-    /// It is dead.
+    /// Give up: the notification becomes a dead letter.
     GiveUp,
 }
 
-/// The wait after the n-th failure in a row (from 1): exponential, with ±20 % jitter by a `dice` in 0..1.
+/// The wait after a number of failures in a row (from 1): it doubles each time up to `retry.max`, with a jitter of ±20
+/// % by `dice` in 0..1.
 pub fn wait(retry: &Retry, failures: u32, dice: f64) -> Duration {
     let doubled = retry.first.saturating_mul(2_u32.saturating_pow(failures.saturating_sub(1).min(31)));
     doubled.min(retry.max).mul_f64(0.8 + 0.4 * dice.clamp(0.0, 1.0))
 }
 
-/// A hint from outside is a lower bound, within our own window.
+/// How long to wait at least, as a sink asked for it, limited to [`LONGEST_HINT`].
 pub fn clamped(hint: Option<Duration>) -> Duration {
     hint.unwrap_or_default().min(LONGEST_HINT)
 }
 
-/// What comes after a failure. The last attempt is made when patience ends, not before; later, by an hour at most, where
-/// the far side asks for it.
+/// What to do after a failure. The last attempt is made when `give_up_after` ends, not before; or up to an hour later,
+/// if the sink asked for that.
 pub fn next(failed: &Failed, retry: &Retry, now: Timestamp, dice: f64) -> Next {
     let end = later(failed.owed_at, retry.give_up_after);
     if !failed.kind.is_transient() || now >= end {

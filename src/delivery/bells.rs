@@ -1,4 +1,4 @@
-//! How workers hear that something may be due for their sink.
+//! Wakes the workers of sinks for which something may be due.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -10,11 +10,11 @@ use tokio::sync::Notify;
 #[derive(Default)]
 pub(super) struct Bells(RwLock<BTreeMap<String, Arc<Bell>>>);
 
-/// A worker's bell.
+/// Wakes one worker.
 pub(super) struct Bell {
     rung: Notify,
-    /// When its worker looks for what is due by itself, in milliseconds since 1970. While it looks, it does not know
-    /// yet, and everybody rings.
+    /// When the worker looks for due notifications by itself, in milliseconds since 1970. While it is looking that time
+    /// is not known yet, and everybody rings.
     looks_at: AtomicI64,
 }
 
@@ -30,17 +30,17 @@ impl Bell {
         self.looks_at.store(i64::MAX, Ordering::SeqCst);
     }
 
-    /// The worker has looked, and looks again then.
+    /// The worker has looked, and will look again at this time.
     pub(super) fn looks_again_at(&self, then: Timestamp) {
         self.looks_at.store(then.as_millisecond(), Ordering::SeqCst);
     }
 
-    /// Waits until somebody rings, or has rung since the last time.
+    /// Waits until somebody rings, or returns at once if somebody has rung since the last call.
     pub(super) async fn rung(&self) {
         self.rung.notified().await;
     }
 
-    /// Something is due then. Of what comes later than its worker looks anyway, it need not hear.
+    /// Something is due at `due_at`. The worker is not woken for that if it looks earlier anyway.
     fn ring(&self, due_at: Timestamp, now: Timestamp) {
         if due_at <= now || due_at.as_millisecond() < self.looks_at.load(Ordering::SeqCst) {
             self.rung.notify_one();
@@ -49,18 +49,18 @@ impl Bell {
 }
 
 impl Bells {
-    /// A bell for a sink's worker.
+    /// The bell of a sink's worker.
     pub(super) fn hang(&self, sink: &str) -> Arc<Bell> {
         let mut bells = self.0.write().unwrap_or_else(PoisonError::into_inner);
         Arc::clone(bells.entry(sink.to_owned()).or_default())
     }
 
-    /// Rings for some sinks. A worker that is busy hears it afterwards. Answers the sinks that have none.
+    /// Rings for these sinks; a busy worker notices afterwards. Returns the sinks without a worker.
     pub(super) fn ring<'s>(&self, sinks: &'s BTreeSet<String>) -> Vec<&'s String> {
         self.ring_each(sinks.iter().map(|sink| (sink, ())), |bell, ()| bell.rung.notify_one())
     }
 
-    /// Rings for sinks that have something to do from some time on. Answers those that have no worker.
+    /// Rings for sinks that have something due at a time. Returns the sinks without a worker.
     pub(super) fn ring_for<'s>(&self, due: &'s BTreeMap<String, Timestamp>, now: Timestamp) -> Vec<&'s String> {
         self.ring_each(due.iter(), |bell, due_at| bell.ring(*due_at, now))
     }

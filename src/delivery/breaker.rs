@@ -1,5 +1,5 @@
-//! Pure: what a sink's recent attempts say of it. One that is down is probed with a single notification after
-//! growing waits, instead of being hammered with everything that waits for it.
+//! Pure: a circuit breaker that judges a sink by its recent attempts. A sink that is down is probed with a single
+//! notification at a time after growing waits, instead of being flooded with everything that is pending.
 
 use jiff::Timestamp;
 use linedown_sinks::FailureKind;
@@ -8,65 +8,65 @@ use super::backoff;
 use crate::clock::later;
 use crate::rule::Retry;
 
-/// How a sink is, by its latest attempts.
+/// The health of a sink, judging by its latest attempts.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum Health {
-    /// Nothing was tried yet.
+    /// Nothing has been tried yet.
     #[default]
     Unknown,
-    /// It takes messages.
+    /// The sink accepts messages.
     Well,
-    /// It takes none.
+    /// The sink fails.
     Failing {
-        /// Since its first failure.
+        /// When its first failure was.
         since: Timestamp,
         /// The latest failure, in words.
         why: String,
     },
 }
 
-/// What the attempts at one sink say of it.
+/// The state of a sink, with what is needed to decide about the next attempt.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) enum Breaker {
-    /// Nothing was tried yet.
+    /// Nothing has been tried yet.
     #[default]
     Untried,
-    /// It takes messages.
+    /// The sink accepts messages.
     Well,
-    /// It does not take our credentials, which no waiting mends: since when, and its latest answer, in words.
+    /// The sink refuses our credentials, which waiting does not mend: since when, and its latest answer in words.
     Refusing(Timestamp, String),
-    /// It is down, and is probed.
+    /// The sink is down and is being probed.
     Down(Trouble),
 }
 
 /// A sink that is down.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Trouble {
-    /// Since its first failure.
+    /// When its first failure was.
     pub since: Timestamp,
     /// When it may be tried again.
     pub resume_at: Timestamp,
-    /// The last failure, in words.
+    /// The latest failure, in words.
     pub why: String,
-    /// Until when it has asked to be left alone.
+    /// Until when it asked not to be tried.
     asked_until: Option<Timestamp>,
     failures: u32,
     last_at: Timestamp,
 }
 
-/// How much may be started now.
+/// What may be started now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Leave {
-    /// As much as the sink bears.
+    /// As many attempts as the sink's limits allow.
     Full,
-    /// One, if nothing else is under way.
+    /// One attempt, if no other is in progress.
     Probe,
-    /// Nothing before then.
+    /// No attempt before this time.
     NotBefore(Timestamp),
 }
 
 impl Breaker {
-    /// How much may be started now.
+    /// What may be started now.
     pub(super) fn leave(&self, now: Timestamp) -> Leave {
         match self {
             Self::Down(trouble) if now >= trouble.resume_at => Leave::Probe,
@@ -80,7 +80,7 @@ impl Breaker {
         if let Self::Down(trouble) = self { Some(trouble) } else { None }
     }
 
-    /// How the sink is.
+    /// The health of the sink.
     pub(super) fn health(&self) -> Health {
         match self {
             Self::Untried => Health::Unknown,
@@ -91,7 +91,7 @@ impl Breaker {
         }
     }
 
-    /// Since when it has failed, if it does.
+    /// Since when the sink has been failing, if it is.
     fn failing_since(&self) -> Option<Timestamp> {
         match self {
             Self::Untried | Self::Well => None,
@@ -99,19 +99,19 @@ impl Breaker {
         }
     }
 
-    /// An attempt reached the sink, whatever it said of that one message. Answers since when it had failed.
+    /// An attempt reached the sink, even if it refused that one message. Returns since when the sink had been failing.
     pub(super) fn well(&mut self) -> Option<Timestamp> {
         std::mem::replace(self, Self::Well).failing_since()
     }
 
-    /// The sink does not take our credentials: a person must act, and the next message may be tried at once.
+    /// The sink refused our credentials. A person must act, so every message may be tried at once.
     pub(super) fn refused(&mut self, failure: (FailureKind, &str), now: Timestamp) {
         let (kind, why) = failure;
         *self = Self::Refusing(self.failing_since().unwrap_or(now), format!("{}: {why}", kind.as_str()));
     }
 
-    /// An attempt that began at `began` failed in a way that any other would have. Attempts that were under way
-    /// together count as one. Answers whether the trouble is new.
+    /// An attempt that began at `began` failed for a reason that concerns the whole sink. Attempts that were in
+    /// progress together count as one failure. Returns whether the sink was not down before.
     pub(super) fn failed(
         &mut self,
         failure: (FailureKind, &str, Option<std::time::Duration>),
@@ -146,11 +146,11 @@ impl Breaker {
         is_new
     }
 
-    /// The clock went backwards, the sink was configured anew, or somebody says that it is mended: it may be tried now, or
-    /// when it has asked to be, and pauses begin anew.
+    /// The clock was set back, the sink has a new config, or somebody says that it is mended. It may be tried now, or
+    /// at the time that it asked for, and the waits begin anew.
     pub(super) fn forgive(&mut self, now: Timestamp) {
         if let Self::Down(trouble) = self {
-            // Nobody can ask for longer: what is later is from a clock that was set back.
+            // No sink can ask for longer, so a later time was computed before the clock was set back.
             let longest = later(now, backoff::LONGEST_HINT);
             trouble.asked_until = trouble.asked_until.map(|until| until.min(longest));
             trouble.resume_at = trouble.resume_at.min(trouble.asked_until.unwrap_or(now).max(now));
@@ -239,7 +239,7 @@ mod tests {
         }
     }
 
-    /// What it asked for is less than our own pause by then.
+    /// The time that the sink asked for is now sooner than our own wait.
     #[test]
     fn a_sink_is_forgiven_down_to_what_it_asked_for() {
         let mut breaker = Breaker::default();

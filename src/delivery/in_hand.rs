@@ -1,4 +1,4 @@
-//! What a worker has started and not finished: attempts, and records of attempts.
+//! What a worker has in progress: attempts, and the recording of finished ones.
 
 use jiff::Timestamp;
 use linedown_sinks::Failure;
@@ -6,35 +6,36 @@ use tokio::task::JoinSet;
 
 use crate::store::Settlement;
 
-/// The share of what a sink bears that is worth a look into the store: one in so many.
+/// The store is asked for more only if at least one part in this many of `in_flight` is free.
 const WORTH_A_LOOK: usize = 4;
 
-/// How one attempt ended.
+/// A finished attempt.
 pub(super) struct Ended {
     pub(super) began: Timestamp,
     pub(super) failure: Option<Failure>,
     pub(super) settlement: Settlement,
 }
 
-/// What is on record by now.
+/// The result of an attempt that has been recorded.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Recorded {
-    /// What a sink took.
+    /// The sink accepted the notification.
     Taken,
-    /// What it did not take, and may be due again.
+    /// The sink did not accept it, so it may become due again.
     Failed,
 }
 
-/// What a worker has in hand.
+/// What a worker has in progress.
 #[derive(Default)]
 pub(super) struct InHand {
-    /// With the sink.
+    /// Attempts in progress.
     pub(super) attempts: JoinSet<Ended>,
-    /// On their way into the store. The sink need not wait for them: what is due next is fetched in the same transaction.
+    /// Results being recorded in the store. The next attempts need not wait for that: records and leases share
+    /// transactions.
     pub(super) records: JoinSet<Recorded>,
     /// When the last attempt began or ended.
     pub(super) last: Option<Timestamp>,
-    /// Until when nothing will be due, unless the bell rings or something changes.
+    /// Nothing is due before this time, unless the bell rings or something else changes.
     pub(super) nothing_until: Option<Timestamp>,
 }
 
@@ -43,8 +44,8 @@ impl InHand {
         self.attempts.is_empty() && self.records.is_empty()
     }
 
-    /// How much more a sink may be given that bears so much. Nothing while there is little room and more to be
-    /// recorded: where many are under way, not each is worth a look into the store.
+    /// How many more attempts may start, given the sink's `in_flight`. None if there is little room and records are
+    /// still being written: with many attempts in progress, not every free place is worth a query.
     pub(super) fn room(&self, in_flight: usize) -> usize {
         let unrecorded = self.attempts.len() + self.records.len();
         let room = in_flight.saturating_sub(self.attempts.len()).min((2 * in_flight).saturating_sub(unrecorded));

@@ -1,4 +1,4 @@
-//! Stands in for a sink that something is still owed to, but that has left the config.
+//! Stands in for a sink that has left the config while notifications are still owed to it: it refuses all of them.
 
 use async_trait::async_trait;
 use linedown_sinks::{Failure, FailureKind, Notification, Receipt, Sink};

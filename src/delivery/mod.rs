@@ -1,4 +1,4 @@
-//! From the store to the sinks: one worker a sink, so that none delays another.
+//! Delivers notifications from the store to the sinks. Each sink has a worker of its own, so that none delays another.
 
 pub mod backoff;
 mod bells;
@@ -32,10 +32,10 @@ pub use breaker::Health;
 pub use worker::Assignment;
 pub(crate) use worker::deliver;
 
-/// Decides who is told, shared by intake and workers, swapped as a whole on reload.
+/// The rules and sinks in force, shared by intake and workers, and swapped as a whole on reload.
 pub type SharedRouting = arc_swap::ArcSwap<Routing>;
 
-/// All workers.
+/// The workers of all sinks.
 pub struct Delivery {
     store: Arc<dyn Store>,
     routing: Arc<SharedRouting>,
@@ -53,7 +53,7 @@ struct Workers {
     tasks: JoinSet<()>,
 }
 
-/// A worker, from outside.
+/// The handles of a worker.
 struct Hired {
     assignment: watch::Sender<Assignment>,
     forgiven: Arc<Notify>,
@@ -61,20 +61,20 @@ struct Hired {
     task: AbortHandle,
 }
 
-/// Sinks that could be built, ready to be put to work. Everything that can fail on reload has happened.
+/// The sinks of a config, set up. After this, nothing in a reload can fail.
 pub struct Built(BTreeMap<String, Assignment>);
 
-/// A sink that cannot be built on this machine.
+/// The error if a sink cannot be set up on this machine.
 #[derive(Debug, thiserror::Error)]
 #[error("cannot set up the sink {sink}")]
 pub struct NotBuilt {
-    /// Its name.
+    /// The sink's name.
     pub sink: String,
     /// Why.
     pub source: BuildError,
 }
 
-/// Builds every sink of the config. Opens no connection.
+/// Sets up every sink of the config. Opens no connection.
 pub fn build(routing: &Routing) -> Result<Built, NotBuilt> {
     let assignments = routing.sinks.iter().map(|(name, target)| {
         let sink = target.settings.build().map_err(|source| NotBuilt { sink: name.clone(), source })?;
@@ -84,7 +84,7 @@ pub fn build(routing: &Routing) -> Result<Built, NotBuilt> {
 }
 
 impl Delivery {
-    /// No workers yet; [`Delivery::assign`] starts them.
+    /// Has no workers until [`Delivery::assign`] starts them.
     pub fn new(
         store: Arc<dyn Store>,
         routing: Arc<SharedRouting>,
@@ -102,8 +102,8 @@ impl Delivery {
         }
     }
 
-    /// Puts sinks to work: new ones get a worker, those that are there go on with their new settings after what
-    /// they have in hand. A sink that something is still owed to and that is gone from the config gives that up.
+    /// Gives each sink to a worker. New sinks get a new worker; the others go on with their new settings after what is
+    /// in progress. If a sink in `owing` has left the config, its notifications are given up.
     pub fn assign(&self, built: Built, owing: &BTreeSet<String>) {
         let Built(mut assignments) = built;
         let mut workers = self.workers.lock().unwrap_or_else(PoisonError::into_inner);
@@ -141,17 +141,17 @@ impl Delivery {
         workers.hired.insert(name, Hired { assignment: sender, forgiven, pulse, task });
     }
 
-    /// Tells workers that something is due for them, or will be.
+    /// Wakes workers because something is due for their sinks at these times.
     pub fn wake_for(&self, due: &BTreeMap<String, Timestamp>) {
         self.stand_in(self.bells.ring_for(due, clock::now()));
     }
 
-    /// Tells workers that something may be due.
+    /// Wakes workers because something may be due for their sinks.
     pub fn wake(&self, sinks: &BTreeSet<String>) {
         self.stand_in(self.bells.ring(sinks));
     }
 
-    /// Somebody says that these sinks are mended: they are tried now, although they were failing.
+    /// Tries these sinks now, although they were failing: somebody says that they are mended.
     pub fn try_now(&self, sinks: &BTreeSet<String>) {
         {
             let workers = self.workers.lock().unwrap_or_else(PoisonError::into_inner);
@@ -160,15 +160,15 @@ impl Delivery {
         self.wake(sinks);
     }
 
-    /// Sinks that nothing was owed to when they left the config may be owed something later: news to whoever heard of an
-    /// outage from them, or what a person sends again. They give it up.
+    /// Starts a stand-in for each sink that has left the config and is owed something only now, such as the end of an
+    /// outage that it was told of, or a retried notification. The stand-in gives it up.
     fn stand_in(&self, sinks: Vec<&String>) {
         if sinks.is_empty() {
             return;
         }
         let (mut workers, routing) = (self.workers.lock().unwrap_or_else(PoisonError::into_inner), self.routing.load());
         for sink in sinks {
-            // One of the config is about to get its own; and at the end, nobody begins.
+            // A sink of the config is about to get its own worker; and after the stop, no worker starts.
             let comes = routing.sinks.contains_key(sink) || *self.stop.borrow();
             if !comes && !workers.hired.contains_key(sink) {
                 self.hire(&mut workers, sink.clone(), missing(sink.clone()));
@@ -176,26 +176,26 @@ impl Delivery {
         }
     }
 
-    /// The clock was set back: every sink is tried now, and what is due is looked for anew.
+    /// After the clock was set back: tries every sink now, and looks anew for what is due.
     pub fn clock_was_set_back(&self) {
         let workers = self.workers.lock().unwrap_or_else(PoisonError::into_inner);
         workers.hired.values().for_each(|hired| hired.forgiven.notify_one());
     }
 
-    /// A sink whose worker has ended or hangs, if there is one.
+    /// A sink whose worker has ended or is stuck, if there is one.
     pub fn stuck(&self) -> Option<String> {
         let workers = self.workers.lock().unwrap_or_else(PoisonError::into_inner);
         let stuck = workers.hired.iter().find(|(_, hired)| hired.task.is_finished() || hired.pulse.is_gone());
         stuck.map(|(sink, _)| sink.clone())
     }
 
-    /// How each sink is.
+    /// The health of each sink.
     pub fn health(&self) -> BTreeMap<String, Health> {
         let workers = self.workers.lock().unwrap_or_else(PoisonError::into_inner);
         workers.hired.iter().map(|(sink, hired)| (sink.clone(), hired.pulse.health())).collect()
     }
 
-    /// The sinks that fail, each since when.
+    /// The sinks that are failing, and since when.
     pub fn failing(&self) -> Vec<(String, Timestamp)> {
         let since = |(sink, health)| match health {
             Health::Failing { since, .. } => Some((sink, since)),
@@ -204,8 +204,8 @@ impl Delivery {
         self.health().into_iter().filter_map(since).collect()
     }
 
-    /// One try to hand over what no store keeps, past the worker: for when the store cannot write. `again_at` is when it
-    /// will be tried again, if that may help; none of the last try.
+    /// Makes one attempt to deliver a notification that is not in the store, bypassing the worker; used when the store
+    /// cannot write. `again_at` is when the caller will try again; none for the last attempt.
     pub(crate) async fn hand_over(
         &self,
         sink: &str,
@@ -231,8 +231,8 @@ impl Delivery {
         outcome
     }
 
-    /// Starts nothing new, waits for what is in flight until the deadline, and leaves the rest in the store.
-    /// Answers the number of sinks that did not finish.
+    /// Starts nothing new, and waits for attempts in progress for at most `within`; the rest stays in the store.
+    /// Returns the number of sinks that did not finish.
     pub async fn drain(&self, within: Duration) -> usize {
         let mut tasks = {
             let mut workers = self.workers.lock().unwrap_or_else(PoisonError::into_inner);

@@ -1,4 +1,4 @@
-//! How an attempt ended: what comes of it, and what the log and the figures say of it.
+//! The outcome of an attempt: what it means for the notification, and how it is logged and counted.
 
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ use crate::metrics::Metrics;
 use crate::rule::Retry;
 use crate::store::Outcome;
 
-/// What comes of an attempt at what has been owed since then, and tried so often.
+/// The outcome of an attempt to deliver a notification owed since `owed_at`, at the `tries`-th attempt since then.
 pub(super) fn outcome(
     result: &Result<Receipt, Failure>,
     (owed_at, tries): (Timestamp, u32),
@@ -34,7 +34,7 @@ pub(super) fn outcome(
     }
 }
 
-/// Keeps in the log and in the figures how an attempt ended.
+/// Logs and counts the outcome of an attempt.
 pub(super) fn note(sink: &str, notification: &Notification, outcome: &Outcome, metrics: &Metrics, now: Timestamp) {
     log(sink, notification, outcome, clock::between(notification.at, now));
     let itself = notification.items.is_empty().then_some(notification.kind);

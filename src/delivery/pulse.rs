@@ -1,4 +1,4 @@
-//! What a worker shows of itself while it works: that it moves, and how its sink is.
+//! What a worker reports about itself: that it makes progress, and the health of its sink.
 
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
@@ -7,7 +7,7 @@ use tokio::time::Instant;
 
 use super::breaker::Health;
 
-/// A worker that has not moved for so long hangs: none sleeps for longer than a third of this.
+/// A worker without progress for this long is stuck: none sleeps for longer than a third of this.
 const PATIENCE: Duration = Duration::from_secs(90);
 
 pub(super) struct Pulse(Mutex<(Instant, Health)>);
@@ -19,17 +19,17 @@ impl Default for Pulse {
 }
 
 impl Pulse {
-    /// The worker goes round, with its sink in this state.
+    /// The worker makes progress, and its sink has this health.
     pub(super) fn beat(&self, health: Health) {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner) = (Instant::now(), health);
     }
 
-    /// Whether it should have gone round since.
+    /// Whether the worker should have made progress since.
     pub(super) fn is_gone(&self) -> bool {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).0.elapsed() > PATIENCE
     }
 
-    /// How the sink is.
+    /// The health of the sink.
     pub(super) fn health(&self) -> Health {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).1.clone()
     }

@@ -1,4 +1,4 @@
-//! Workers over a real store.
+//! Workers with a real store.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -14,7 +14,7 @@ use crate::store::Sqlite;
 /// Longer than anything here takes.
 const DEADLINE: Duration = Duration::from_secs(30);
 
-/// A sink that never answers the first time, and crashes when it is left alone.
+/// A sink that never answers the first attempt, and panics when that is cancelled.
 struct Fragile {
     tries: AtomicUsize,
     told: mpsc::UnboundedSender<u32>,

@@ -1,4 +1,5 @@
-//! One sink's worker: leases what is due, as much as the sink bears, tries, and records how it ended.
+//! The worker of one sink: leases due notifications, as many as the sink's limits allow, makes attempts, and records
+//! them.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -24,25 +25,25 @@ use crate::metrics::Metrics;
 use crate::rule::Retry;
 use crate::store::{Due, Settled, Settlement, Store};
 
-/// The longest sleep: after it the clock is looked at anew, whatever it did meanwhile.
+/// The longest sleep. After it the wall clock is read again, because it may have been set meanwhile.
 const NAP: Duration = Duration::from_secs(30);
-/// How long to leave a store alone that failed.
+/// The pause after an error of the store.
 const STORE_REST: Duration = Duration::from_secs(1);
-/// Most notifications whose end is recorded in one transaction.
+/// Most notifications whose outcome is recorded in one transaction.
 const RECORDED_AT_ONCE: usize = 250;
-/// How often a sink in trouble is looked through for what has waited too long.
+/// How often the notifications of a sink that is down are searched for those that have waited too long.
 const SWEEP: Duration = Duration::from_secs(5);
 
-/// What a worker works with.
+/// A sink, with its settings.
 #[derive(Clone)]
 pub struct Assignment {
     /// The sink.
     pub sink: Arc<dyn Sink>,
-    /// What it bears.
+    /// How much it can take.
     pub limits: Limits,
     /// How failures are retried.
     pub retry: Retry,
-    /// Whether it stands in for one that has left the config: how its attempts end says of no sink how it is.
+    /// Whether it stands in for a sink that has left the config. The outcomes then say nothing about a sink's health.
     pub stands_in: bool,
 }
 
@@ -55,7 +56,7 @@ pub(super) struct Worker {
     pub(super) bell: Arc<Bell>,
     pub(super) bells: Arc<Bells>,
     pub(super) assignment: watch::Receiver<Assignment>,
-    /// Somebody says that the sink is mended, or the clock was set back.
+    /// Notified when somebody says that the sink is mended, or when the clock was set back.
     pub(super) forgiven: Arc<Notify>,
     pub(super) pulse: Arc<Pulse>,
     pub(super) stop: watch::Receiver<bool>,
@@ -73,10 +74,10 @@ impl Worker {
             self.bell.looks_again_at(in_hand.nothing_until.map_or(woken_at, |until| until.max(woken_at)));
             tokio::select! {
                 Some(ended) = in_hand.attempts.join_next() => {
-                    // The far side counts by when messages arrive, which may be well after they were sent.
+                    // The sink counts by when messages arrive, which may be well after they were sent.
                     in_hand.last = Some(clock::now());
                     self.ended(&mut breaker, &mut in_hand, ended);
-                    // The store is looked through once for all that have made room by now.
+                    // One query of the store then serves all places that are free by now.
                     while let Some(ended) = in_hand.attempts.try_join_next() {
                         self.ended(&mut breaker, &mut in_hand, ended);
                     }
@@ -113,7 +114,7 @@ impl Worker {
         while in_hand.records.join_next().await.is_some() {}
     }
 
-    /// Starts as many attempts as the sink bears now; answers how long nothing more will be due.
+    /// Starts as many attempts as the sink allows now. Returns how long to sleep if nothing else happens.
     async fn start_what_is_due(&self, breaker: &Breaker, in_hand: &mut InHand) -> Duration {
         let now = clock::now();
         let assignment = self.assignment.borrow().clone();
@@ -126,7 +127,7 @@ impl Worker {
         }
         if !limits.interval.is_zero() {
             let open_at = in_hand.last.map_or(now, |last| clock::later(last, limits.interval));
-            // A clock that was set back must not silence the sink.
+            // After the clock was set back, the wait must not grow beyond the interval.
             let wait = clock::between(now, open_at).min(limits.interval);
             if !wait.is_zero() {
                 return wait;
@@ -161,7 +162,6 @@ impl Worker {
         }
     }
 
-    /// One attempt.
     fn attempt(&self, due: Due, assignment: &Assignment) -> impl Future<Output = Ended> + Send + 'static {
         let Assignment { sink, limits, retry, .. } = assignment.clone();
         let (name, metrics) = (self.name.clone(), Arc::clone(&self.metrics));
@@ -175,14 +175,14 @@ impl Worker {
             let result = result.await;
             let now = clock::now();
             let outcome = outcome(&result, (owed_at, tries), &retry, now);
-            // It is settled all the same, or it would be in hand for ever.
+            // The outcome is recorded even if logging panics; otherwise the notification would stay leased for ever.
             let _ = catch_unwind(AssertUnwindSafe(|| note(&name, &notification, &outcome, &metrics, now)));
             let settlement = Settlement { notifications: covers, at: now, outcome };
             Ended { began: notification.at, failure: result.err(), settlement }
         }
     }
 
-    /// Learns from an attempt, and has its end recorded.
+    /// Updates the breaker after an attempt, and starts to record the outcome.
     fn ended(&self, breaker: &mut Breaker, in_hand: &mut InHand, ended: Result<Ended, JoinError>) {
         let Ended { began, failure, settlement } = match ended {
             Ok(ended) => ended,
@@ -224,8 +224,8 @@ impl Worker {
         }
     }
 
-    /// While the sink is in trouble only probes are tried; what has waited for longer than the user's patience
-    /// is given up with the trouble as its reason.
+    /// While the sink is down only probes are sent. Notifications that have waited for longer than `give_up_after` are
+    /// given up, with the trouble as their reason.
     async fn give_up_what_waited_too_long(&self, breaker: &Breaker) {
         let Some(trouble) = breaker.trouble() else { return };
         let now = clock::now();
@@ -246,7 +246,7 @@ impl Worker {
                     );
                     self.metrics.given_up(&self.name, settled.dead);
                 }
-                // What need not be told any more is withdrawn, which may make something else due.
+                // Something else may be due now, because giving up withdraws what need no longer be told.
                 tell_others(&self.metrics, &self.bells, &settled);
             }
             Err(error) => {
@@ -256,13 +256,13 @@ impl Worker {
     }
 }
 
-/// What a settlement made due is found by the workers of its sinks at once.
+/// Counts what nobody is told of, and wakes the workers of the sinks for which a settlement made something due.
 fn tell_others(metrics: &Metrics, bells: &Bells, settled: &Settled) {
     metrics.untold(settled.untold);
     bells.ring(&settled.sinks);
 }
 
-/// How the line of a first message about an outage stands by its gateway's word.
+/// The line's state according to its gateway, for the first message about an outage.
 async fn standing(gateways: &Counter, notification: &Notification) -> Option<linedown_sinks::Standing> {
     let Notification { kind, incident, attempt, .. } = notification;
     let is_news = matches!(kind, Kind::Down | Kind::Worse) && incident.reason.is_outage();
@@ -275,7 +275,7 @@ async fn standing(gateways: &Counter, notification: &Notification) -> Option<lin
     }
 }
 
-/// One try, bounded in time, that survives what crashes in the sink.
+/// Makes one attempt with a time limit. A panic in the sink counts as a failure.
 pub(crate) async fn deliver(
     sink: &dyn Sink,
     notification: &Notification,
@@ -284,7 +284,7 @@ pub(crate) async fn deliver(
     survived(within(timeout, sink.deliver(notification))).await
 }
 
-/// A panic in an attempt is its failure.
+/// Turns a panic in an attempt into a failure.
 async fn survived(attempt: impl Future<Output = Result<Receipt, Failure>>) -> Result<Receipt, Failure> {
     let crashed = |_panic| Err(Failure::new(FailureKind::Busy, "the attempt crashed; this is a bug in linedown"));
     AssertUnwindSafe(attempt).catch_unwind().await.unwrap_or_else(crashed)
@@ -296,8 +296,8 @@ async fn within(time: Duration, attempt: impl Future<Output = Result<Receipt, Fa
     })
 }
 
-/// Records an attempt's end for everything it was about, in steps that keep no webhook waiting. A crash in between
-/// sends the rest again, as the same message.
+/// Records an outcome for all notifications of an attempt, in small steps, so that no webhook waits long. If the daemon
+/// crashes in between, the rest is sent again, as the same message.
 async fn record(store: &dyn Store, settlement: &Settlement, routing: &SharedRouting) -> Settled {
     let mut settled = Settled::default();
     for notifications in settlement.notifications.chunks(RECORDED_AT_ONCE) {
@@ -307,7 +307,7 @@ async fn record(store: &dyn Store, settlement: &Settlement, routing: &SharedRout
     settled
 }
 
-/// One step of it, however long the store takes: until then the notifications are not handed out again, so nobody is
+/// Records one step, and retries for as long as the store fails. Until then the notifications stay leased, so nobody is
 /// told twice because of a full disk.
 async fn record_step(store: &dyn Store, settlement: &Settlement, routing: &SharedRouting) -> Settled {
     loop {
