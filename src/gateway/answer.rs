@@ -1,4 +1,4 @@
-//! Pure: the API's answers → what we want to know of them.
+//! Pure: parses the answers of the gateway's API.
 
 use base64::Engine;
 use jiff::Timestamp;
@@ -11,36 +11,36 @@ use super::{Failure, FailureKind, Webhook};
 use crate::clock;
 use crate::source;
 
-/// Longest address of a webhook that is looked at, in bytes.
+/// Longest registered webhook address that is kept, in bytes.
 const LONGEST_ADDRESS: usize = 4096;
 
-/// How a line stands by the gateway's word.
+/// The state of a line according to the gateway.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Standing {
     /// Connected to WhatsApp.
     Up,
     /// Not connected.
     Down {
-        /// The gateway's own words, untrusted.
+        /// The gateway's explanation, untrusted.
         error: Option<String>,
     },
 }
 
-/// What an instance says of itself.
+/// What the API says about an instance.
 #[derive(Clone, Debug, Default)]
 pub struct Profile {
-    /// Where it posts when the line loses its connection. The address may hold a secret.
+    /// The address that it posts to when the line loses its connection. It may contain a secret.
     pub disconnected: Option<SecretString>,
-    /// Where it posts when the line is back.
+    /// The address that it posts to when the line is connected again.
     pub connected: Option<SecretString>,
-    /// When what was paid for ends.
+    /// The end of the period that has been paid for.
     pub due: Option<Timestamp>,
-    /// How the payment stands, in the gateway's words.
+    /// The state of the payment, in the gateway's words.
     pub payment: Option<String>,
 }
 
 impl Profile {
-    /// The address that is registered for a webhook.
+    /// The address that is registered for this webhook.
     pub fn registered(&self, webhook: Webhook) -> Option<&str> {
         let address = match webhook {
             Webhook::Disconnected => &self.disconnected,
@@ -57,7 +57,7 @@ pub struct Member {
     pub instance: String,
     /// Its name at the gateway.
     pub name: Option<String>,
-    /// What it says of itself.
+    /// What the API says about it.
     pub profile: Profile,
 }
 
@@ -66,16 +66,16 @@ pub struct Member {
 pub struct Page {
     /// The instances.
     pub members: Vec<Member>,
-    /// How many entries it had, those that cannot be read included.
+    /// The number of entries on the page, including those that cannot be read.
     pub entries: usize,
 }
 
-/// What to read with a phone.
+/// The answer to a request for a QR code.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum QrCode {
-    /// The image, PNG.
+    /// The code as a PNG image, to be read with the line's phone.
     Png(Vec<u8>),
-    /// None: the line is connected.
+    /// There is no code, because the line is connected.
     Connected,
 }
 
@@ -90,7 +90,7 @@ pub(super) fn standing(body: &str, hidden: &Hidden<'_>) -> Result<Standing, Fail
 
 pub(super) fn profile(body: &str, hidden: &Hidden<'_>) -> Result<Profile, Failure> {
     let body = object(body)?;
-    // Everything may be missing of an instance that was never set up; but then it is at least an instance.
+    // An instance that was never set up may lack every key but these.
     let known = ["id", "token", "name", "connected", "disconnectedCallbackUrl", "connectedCallbackUrl", "due"];
     if !known.iter().any(|key| body.contains_key(*key)) {
         return Err(unexpected("it describes no instance"));
@@ -129,7 +129,7 @@ pub(super) fn qr_code(body: &str) -> Result<QrCode, Failure> {
     image.filter(|image| image.starts_with(PNG)).map(QrCode::Png).ok_or_else(|| unexpected("it holds no PNG image"))
 }
 
-/// How every PNG begins.
+/// The signature of every PNG image.
 const PNG: &[u8] = b"\x89PNG\r\n\x1a\n";
 
 fn object(body: &str) -> Result<Map<String, Value>, Failure> {
@@ -144,7 +144,7 @@ fn unexpected(why: &str) -> Failure {
     Failure::with(FailureKind::Unexpected, why)
 }
 
-/// What people read, in the far side's words.
+/// A text for people in the gateway's words, without secrets.
 fn words(body: &Map<String, Value>, key: &str, hidden: &Hidden<'_>) -> Option<String> {
     let words = hidden.out_of(body.get(key)?.as_str()?);
     Some(excerpt(&words)).filter(|words| !words.is_empty())

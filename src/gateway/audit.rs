@@ -1,4 +1,4 @@
-//! Pure: what an instance, or a partner's list of them, says → what is amiss.
+//! Pure: finds what is wrong with an instance, or with a partner's fleet, from the gateway's answers.
 
 use std::fmt;
 use std::time::Duration;
@@ -11,40 +11,41 @@ use super::registration::{Addresses, Registration};
 use super::{Member, Profile, Webhook};
 use crate::clock;
 
-/// Parts of what the gateway may say of a payment that is amiss. Its words are not documented: what is not known to be
-/// bad is taken to be good, and the date counts in any case.
+/// Words in the gateway's payment status that mean trouble. The possible words are not documented, so unknown ones
+/// count as good; the end of the paid period is checked in any case.
 const UNPAID: [&str; 7] = ["unpaid", "overdue", "cancel", "expired", "suspend", "late", "refused"];
 
-/// Something amiss with one instance.
+/// Something wrong with one instance.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(tag = "finding", rename_all = "kebab-case")]
 pub enum Finding {
     /// A webhook would not arrive here.
     WebhookDrift {
-        /// Which.
+        /// Which webhook.
         webhook: Webhook,
-        /// How it stands.
+        /// What is wrong with its registration.
         registration: Registration,
-        /// What is registered, without secrets.
+        /// The registered address, without secrets.
         registered: String,
     },
-    /// What was paid for ends soon, or has ended.
+    /// The paid period ends soon or has ended, or the payment is in trouble.
     Expiring {
-        /// When.
+        /// The end of the paid period, if it is near or past.
         due: Option<Timestamp>,
-        /// What the gateway says of the payment, if that is amiss.
+        /// The gateway's words about the payment, if they mean trouble.
         payment: Option<String>,
-        /// Whether it has ended.
+        /// Whether the paid period has ended.
         over: bool,
     },
-    /// The gateway has it, and the inventory does not.
+    /// The gateway has the instance, but the inventory does not.
     NotInInventory {
-        /// Whether its webhooks arrive here all the same, as far as can be judged.
+        /// Whether its webhooks arrive here all the same, as far as that can be judged.
         webhooks_arrive: bool,
     },
 }
 
-/// All that is amiss with an instance. Without addresses, nothing is said of its webhooks.
+/// All findings about an instance. Without `addresses`, its webhooks are not judged. The paid period counts if it ends
+/// within `due_within`.
 pub fn findings(
     instance: &str,
     profile: &Profile,
@@ -76,7 +77,7 @@ fn expiring(profile: &Profile, due_within: Duration, now: Timestamp) -> Option<F
     (due.is_some() || payment.is_some()).then_some(Finding::Expiring { due, payment, over })
 }
 
-/// What is amiss with an instance that the inventory lacks.
+/// The finding about an instance that is not in the inventory.
 pub fn stranger(member: &Member, addresses: Option<&Addresses>) -> Finding {
     let arrives = |webhook, addresses: &Addresses| {
         addresses.judge(&member.instance, member.profile.registered(webhook)).arrives()
@@ -87,7 +88,7 @@ pub fn stranger(member: &Member, addresses: Option<&Addresses>) -> Finding {
 }
 
 impl Finding {
-    /// The reason of its incident.
+    /// The reason of the incident that tells of it.
     pub fn reason(&self) -> Reason {
         match self {
             Self::WebhookDrift { .. } => Reason::WebhookDrift,
@@ -96,7 +97,7 @@ impl Finding {
         }
     }
 
-    /// What to do.
+    /// What the operator can do.
     pub fn hint(&self) -> &'static str {
         match self {
             Self::WebhookDrift { .. } => "linedown z-api audit --fix registers what is registered wrongly",

@@ -1,4 +1,4 @@
-//! The audit on a schedule: what is amiss at the gateway is an incident, until it is right again.
+//! Audits the gateway on a schedule. Each finding is an incident until it is put right.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -19,26 +19,26 @@ use crate::clock;
 use crate::server::hook::Hook;
 use crate::store::StoreError;
 
-/// From the start of the daemon, or a change of what is audited, to the next audit.
+/// The delay of the next audit after the daemon's start, or after a change of what is audited.
 const FIRST: Duration = Duration::from_mins(1);
-/// Most calls begun a second. Nobody waits for it.
+/// Most API calls per second; nobody waits for an audit.
 const A_SECOND: u32 = 20;
 
-/// What may be amiss with a line of the inventory, each an incident of its own.
+/// What may be wrong with a line of the inventory. Each reason has incidents of its own.
 const REASONS: [Reason; 2] = [Reason::WebhookDrift, Reason::Expiring];
 
-/// The one who audits, for one source.
+/// The task that audits one source.
 pub(crate) struct Auditor {
     name: String,
-    /// By reason as in [`REASONS`].
+    /// One for each of [`REASONS`].
     notices: [Notices; 2],
-    /// Of what the inventory lacks.
+    /// For instances that the inventory lacks.
     lacks: Notices,
     orders: watch::Receiver<Orders>,
     stop: watch::Receiver<bool>,
 }
 
-/// The lines that have an open incident, by reason as in [`REASONS`].
+/// The lines with an open incident, for each of [`REASONS`].
 type Told = [BTreeSet<String>; 2];
 
 impl Auditor {
@@ -62,7 +62,7 @@ impl Auditor {
             if !is_audited_as(&latest, &orders) {
                 due = due.map(|at: Instant| at.min(Instant::now() + FIRST));
             }
-            // The former ones, and the whole config in them, are gone before anything is waited for.
+            // Drops the former orders, and with them the former config, before waiting for anything.
             orders = latest;
             let Some(every) = orders.access.audit.every.filter(|_| orders.access.can_be_audited()) else {
                 due = None;
@@ -138,7 +138,7 @@ impl Auditor {
         outcome.and(self.compare(orders, &fleet).await)
     }
 
-    /// One line. An error of the outer kind is that it could not be asked about.
+    /// Audits one line. An outer error means that the gateway did not answer.
     async fn one(
         &self,
         orders: &Orders,
@@ -150,7 +150,7 @@ impl Auditor {
         Ok(self.judge(orders, line, &profile, told).await)
     }
 
-    /// Tells of what is amiss with a line and was not told, and of what is right again.
+    /// Tells of findings that were not told before, and of those that are gone.
     async fn judge(&self, orders: &Orders, line: &Line, profile: &Profile, told: &Told) -> Result<(), StoreError> {
         let due_within = orders.access.audit.due_within;
         let found = findings(&line.instance, profile, orders.addresses.as_deref(), due_within, clock::now());
@@ -166,7 +166,7 @@ impl Auditor {
         Ok(())
     }
 
-    /// Compares the partner's fleet with the inventory, if there is a partner.
+    /// Compares the partner's fleet with the inventory, if the source has a partner token.
     async fn compare(&self, orders: &Orders, fleet: &Fleet) -> Result<(), StoreError> {
         if orders.access.partner_token.is_none() {
             return self.lacks.leave(|_| true).await;
@@ -195,7 +195,7 @@ impl Auditor {
         Ok(())
     }
 
-    /// Nobody looks any more. Answers false if the daemon stops before that is kept.
+    /// Ends all incidents, because nobody looks any more. Returns false if the daemon stops before that is stored.
     async fn leave_all(&mut self) -> bool {
         for notices in self.notices.iter().chain([&self.lacks]) {
             if !notices.leave_all(&mut self.stop).await {
@@ -206,7 +206,7 @@ impl Auditor {
     }
 }
 
-/// Whether an audit would find the same by other orders.
+/// Whether an audit by these orders would find the same.
 fn is_audited_as(orders: &Orders, former: &Orders) -> bool {
     fn instances(orders: &Orders) -> impl Iterator<Item = (&str, Option<&str>)> {
         orders.routing.inventory.iter().map(|entry| (entry.id, entry.source))
@@ -216,7 +216,7 @@ fn is_audited_as(orders: &Orders, former: &Orders) -> bool {
         && (orders.access.partner_token.is_none() || instances(orders).eq(instances(former)))
 }
 
-/// Where a source's webhooks are to be registered; none without an address that gateways post to.
+/// The addresses at which a source's webhooks must be registered; none without a public `https://` address.
 pub(crate) fn addresses(
     public_url: Option<&str>,
     source: &str,
@@ -232,7 +232,8 @@ mod tests {
     use super::*;
     use crate::rule::Routing;
 
-    /// By a secret, and whether a partner's fleet is listed; with one line that has a token, and others that have none.
+    /// Orders for a source with this secret, perhaps with a partner token; with one line that has a token, and others
+    /// that have none.
     fn orders(secret: &str, partner: bool, others: &[&str], watch: Option<Watched>, audit: Audit) -> Orders {
         let line = Line { instance: "A".into(), token: "t".into() };
         let (api, partner_token) = ("http://127.0.0.1:1".parse().unwrap(), partner.then(|| "p".into()));

@@ -1,4 +1,4 @@
-//! Asks the gateway's API: each call bounded in time and in what is read of its answer.
+//! HTTP client for the gateway's API. Each call is bounded in time and in the size of its answer.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,58 +13,58 @@ use super::hidden::Hidden;
 use super::{Access, Failure, FailureKind, Line, Page, Profile, QrCode, Standing, Webhook, answer};
 use crate::clock;
 
-/// For the TCP connection and TLS.
+/// Time limit of the TCP connection and TLS.
 const CONNECT: Duration = Duration::from_secs(5);
-/// For one call, from the connection to the end of the answer.
+/// Time limit of one call, from the connection to the end of the answer.
 pub(super) const PATIENCE: Duration = Duration::from_secs(8);
-/// Most bytes read of an answer.
+/// Most bytes of an answer.
 const LARGEST: usize = 64 * 1024;
-/// Most bytes read of an answer that holds an image, or a page of the fleet.
+/// Most bytes of an answer with an image or a page of the fleet.
 const LARGEST_IMAGE: usize = 1024 * 1024;
-/// The account's security token.
+/// The header with the account's security token.
 const CLIENT_TOKEN: &str = "client-token";
 
-/// Asks the API of one source.
+/// The client for one source's API.
 pub struct Client {
     http: reqwest::Client,
     access: Arc<Access>,
 }
 
 impl Client {
-    /// Opens no connection yet; keeps at most `kept` open later.
+    /// Opens no connection; later it keeps at most `kept` open.
     pub fn new(access: Arc<Access>, kept: usize) -> Result<Self, BuildError> {
         let manners = Manners { connect: CONNECT, answer: PATIENCE, kept };
         Ok(Self { http: http::client(&access.api, manners)?, access })
     }
 
-    /// What it asks, and for whom.
+    /// The API that it asks, and the lines that it can ask about.
     pub fn access(&self) -> &Arc<Access> {
         &self.access
     }
 
-    /// How a line stands.
+    /// Asks for the state of a line.
     pub async fn status(&self, line: &Line) -> Result<Standing, Failure> {
         answer::standing(&self.ask(line, Method::GET, "status", None, LARGEST).await?, &self.hidden(&line.token))
     }
 
-    /// What an instance says of itself.
+    /// Asks what the API says about an instance.
     pub async fn profile(&self, line: &Line) -> Result<Profile, Failure> {
         answer::profile(&self.ask(line, Method::GET, "me", None, LARGEST).await?, &self.hidden(&line.token))
     }
 
-    /// Sets where an instance posts.
+    /// Registers the address that an instance posts a webhook to.
     pub async fn register(&self, line: &Line, webhook: Webhook, address: &SecretString) -> Result<(), Failure> {
         let body = serde_json::json!({ "value": address.expose_secret() }).to_string();
-        // The answer's body is not documented; its status is what counts.
+        // The body of the answer is not documented; only its status counts.
         self.ask(line, Method::PUT, webhook.call(), Some(body), LARGEST).await.map(drop)
     }
 
-    /// What to read with the line's phone.
+    /// Asks for the QR code that reconnects a line.
     pub async fn qr_code(&self, line: &Line) -> Result<QrCode, Failure> {
         answer::qr_code(&self.ask(line, Method::GET, "qr-code/image", None, LARGEST_IMAGE).await?)
     }
 
-    /// A page of a partner's fleet, from 1. Needs the partner's token.
+    /// Asks for a page of a partner's fleet. Pages count from 1. Needs the partner's token.
     pub async fn page(&self, page: usize, size: usize) -> Result<Page, Failure> {
         let mut url = self.below(&["instances"]);
         url.query_pairs_mut().append_pair("page", &page.to_string()).append_pair("pageSize", &size.to_string());
@@ -115,15 +115,15 @@ impl Client {
         self.access.client_token.as_ref().map(ExposeSecret::expose_secret).unwrap_or_default()
     }
 
-    /// What a call with that token shows, and its answer may repeat.
+    /// The secrets of a call with this token, which its answer may repeat.
     fn hidden<'s>(&'s self, token: &'s SecretString) -> Hidden<'s> {
         Hidden::new([token.expose_secret(), self.client_token()])
     }
 
-    /// An address of the API; each part is one, whatever is in it.
+    /// An address below the API's. Each part is one path segment, whatever it contains.
     fn below(&self, parts: &[&str]) -> Url {
         let mut url = self.access.api.clone();
-        // The config was checked: it is an address that others can be appended to.
+        // Never fails: the config was checked for an address that others can be appended to.
         if let Ok(mut path) = url.path_segments_mut() {
             path.pop_if_empty().extend(parts);
         }
@@ -131,7 +131,7 @@ impl Client {
     }
 }
 
-/// A header that is not shown. None if no header can hold it; the config was checked for that.
+/// A header value that is not logged. None if no header can hold it, which the check of the config rules out.
 fn secret_header(text: &str) -> Option<HeaderValue> {
     let mut value = HeaderValue::from_str(text).ok()?;
     value.set_sensitive(true);

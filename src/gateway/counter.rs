@@ -1,5 +1,5 @@
-//! What the daemon asks the gateways for at the moment that somebody needs it: how a line stands, for the message that
-//! says it is down, and the code that brings it back.
+//! Questions to the gateways that somebody waits for: the state of a line, for the message that it is down, and the QR
+//! code that reconnects it.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -11,32 +11,32 @@ use tokio::time::{Instant, timeout};
 
 use super::{Client, Failure, FailureKind, QrCode, Standing};
 
-/// How long a message waits for the gateway's word.
+/// How long a message waits for the gateway's answer.
 const PATIENCE: Duration = Duration::from_secs(2);
-/// Most messages that wait for it at the same time; others leave without.
+/// Most messages that wait for an answer at the same time; further ones are sent without.
 const ASKING: usize = 4;
-/// How long nobody waits for a gateway that did not answer.
+/// How long a gateway that did not answer in time is not asked again.
 const REST: Duration = Duration::from_mins(1);
-/// How long a line's code is shown before another is asked for. One lives for 20 seconds.
+/// How long a line's code is reused before a new one is requested. A code lives for 20 seconds.
 const SHOWN: Duration = Duration::from_secs(10);
 /// Most lines whose codes are shown at the same time.
 const LINES: usize = 64;
-/// Connections that are kept open to one gateway.
+/// Most idle connections kept to one gateway.
 const CONNECTIONS: usize = 4;
 
-/// The gateways that can be asked, by source.
+/// Asks the gateways, by source.
 pub struct Counter {
     clients: BTreeMap<String, Client>,
     asking: Semaphore,
-    /// By source, when one did not answer.
+    /// When a gateway last failed to answer in time, by source.
     silent: Mutex<BTreeMap<String, Instant>>,
     codes: Mutex<HashMap<(String, String), Arc<Kept>>>,
 }
 
-/// The one that is in force, swapped on reload.
+/// The counter in force, swapped on reload.
 pub type SharedCounter = arc_swap::ArcSwap<Counter>;
 
-/// The latest code of a line.
+/// The latest code of a line, with the time of the request.
 type Kept = tokio::sync::Mutex<Option<(Instant, Result<QrCode, Failure>)>>;
 
 impl Default for Counter {
@@ -51,7 +51,7 @@ impl Default for Counter {
 }
 
 impl Counter {
-    /// Opens no connection yet.
+    /// Opens no connection. Fails if an HTTP client cannot be set up.
     pub fn new<'a>(gateways: impl IntoIterator<Item = (&'a String, &'a super::Access)>) -> Result<Self, BuildError> {
         let clients = gateways.into_iter().filter(|(_, access)| !access.lines.is_empty());
         let clients = clients
@@ -60,7 +60,7 @@ impl Counter {
         Ok(Self { clients, ..Self::default() })
     }
 
-    /// How a line stands, if the gateway says so in time.
+    /// The state of a line, if the gateway answers in time.
     pub async fn standing(&self, source: &str, instance: &str) -> Option<Standing> {
         let client = self.clients.get(source)?;
         let line = client.access().line(instance)?;
@@ -85,7 +85,7 @@ impl Counter {
         }
     }
 
-    /// A line's code, and how old it is: however many look, the gateway is asked every ten seconds at most. None if it
+    /// A line's code, and its age. However many people look, the gateway is asked at most every ten seconds. None if it
     /// cannot be asked about this line.
     pub async fn qr_code(&self, source: &str, instance: &str) -> Option<(Result<QrCode, Failure>, Duration)> {
         let client = self.clients.get(source)?;
@@ -104,7 +104,7 @@ impl Counter {
 
     fn kept(&self, source: &str, instance: &str) -> Option<Arc<Kept>> {
         let mut codes = self.codes.lock().unwrap_or_else(PoisonError::into_inner);
-        // One that is being filled or looked at is kept, whatever its age.
+        // An entry in use is kept, whatever its age.
         codes.retain(|_, kept| {
             Arc::strong_count(kept) > 1
                 || kept.try_lock().is_ok_and(|kept| kept.as_ref().is_some_and(|(at, _)| at.elapsed() < SHOWN))

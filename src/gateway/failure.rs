@@ -1,4 +1,4 @@
-//! How a call to the gateway can end badly: what happened, and what to do about it.
+//! Failures of calls to the gateway's API: what happened, and what to do.
 
 use std::error::Error;
 use std::fmt;
@@ -10,26 +10,26 @@ use linedown_sinks::http::{self, Answer};
 
 use super::hidden::Hidden;
 
-/// One failed call.
+/// A failed call.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Failure {
-    /// What sort of failure.
+    /// The kind of failure.
     pub kind: FailureKind,
-    /// More about it, in the far side's words or the machine's: no secret, one line, bounded.
+    /// Details in the words of the gateway or the system: one line, bounded, without secrets.
     pub detail: Option<String>,
-    /// What the far side asked us to wait, unclamped.
+    /// How long the gateway asked us to wait, without a limit.
     pub retry_after: Option<Duration>,
 }
 
-/// What sort of failure.
+/// The kinds of failures.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum FailureKind {
     /// No connection.
     Unreachable,
-    /// A connection, but not to somebody whom a trusted authority vouches for.
+    /// The certificate at the other end is not vouched for by a trusted authority.
     NotTrusted,
-    /// No whole answer in time.
+    /// No complete answer in time.
     TimedOut,
     /// The connection broke before the answer was complete.
     Broken,
@@ -37,11 +37,11 @@ pub enum FailureKind {
     Busy,
     /// 429.
     RateLimited,
-    /// The account wants its security token, and there is none.
+    /// The account requires its security token, and none is configured.
     ClientTokenMissing,
     /// The security token is not the account's.
     ClientTokenWrong,
-    /// The account takes calls from other addresses only.
+    /// The account does not allow calls from this machine's address.
     AddressNotAllowed,
     /// 401 or 403: the token is not the instance's.
     Unauthorised,
@@ -51,17 +51,18 @@ pub enum FailureKind {
     WrongMethod,
     /// 415.
     WrongMediaType,
-    /// Any other status that is no success.
+    /// Any other status that is not a success.
     Refused,
-    /// More than is read of an answer.
+    /// The answer is larger than what is read of it.
     TooLarge,
     /// Not JSON.
     NotJson,
-    /// JSON, but not what the documentation says.
+    /// JSON, but not as documented.
     Unexpected,
 }
 
-/// What the API answers to a call without the account's token; the word before is what it took for one.
+/// The end of the API's answer to a call that the account does not allow. Before it stands what is not allowed: the
+/// account's token, which is `null` if there was none, or this machine's address.
 const NOT_ALLOWED: &str = "not allowed";
 
 impl Failure {
@@ -73,7 +74,7 @@ impl Failure {
         Self { detail: Some(excerpt(detail)).filter(|detail| !detail.is_empty()), ..Self::new(kind) }
     }
 
-    /// A request without a whole answer.
+    /// The failure of a request without a complete answer.
     pub(super) fn of_request(error: &reqwest::Error) -> Self {
         if http::is_late(error) {
             return Self::new(FailureKind::TimedOut);
@@ -85,7 +86,8 @@ impl Failure {
         Self::with(if error.is_connect() { FailureKind::Unreachable } else { FailureKind::Broken }, &why)
     }
 
-    /// An answer that is no success, or says that it is none. Its words are kept without what is `hidden`.
+    /// The failure in an answer with an error status or an error text, without the secrets that are `hidden`; none if
+    /// the answer is a success.
     pub(super) fn of_answer(answer: &Answer, hidden: &Hidden<'_>) -> Option<Self> {
         let said = words(&answer.body);
         let refused = said.as_deref().filter(|said| said.trim_end_matches('.').ends_with(NOT_ALLOWED));
@@ -110,7 +112,7 @@ impl Failure {
         Some(Self { retry_after: answer.retry_after, ..Self::with(kind, &detail) })
     }
 
-    /// Whether it says something about the API as a whole, and nothing about the one instance.
+    /// Whether it concerns the API as a whole, rather than a single instance.
     pub fn is_general(&self) -> bool {
         use FailureKind as Kind;
         !matches!(self.kind, Kind::Unauthorised | Kind::NotFound | Kind::Refused | Kind::Unexpected | Kind::TooLarge)
@@ -122,7 +124,7 @@ impl Failure {
         matches!(self.kind, Kind::Unreachable | Kind::TimedOut | Kind::Broken | Kind::Busy | Kind::RateLimited)
     }
 
-    /// What to do.
+    /// What the operator can do.
     pub fn hint(&self) -> &'static str {
         use FailureKind as Kind;
         match self.kind {
@@ -154,7 +156,7 @@ impl Failure {
 }
 
 impl FailureKind {
-    /// In words.
+    /// The failure in words.
     fn words(self) -> &'static str {
         match self {
             Self::Unreachable => "the gateway's API cannot be reached",
@@ -187,14 +189,15 @@ impl fmt::Display for Failure {
 
 impl Error for Failure {}
 
-/// What an answer gives as its reason.
+/// The reason that an answer gives.
 fn words(body: &str) -> Option<String> {
     let body: serde_json::Value = serde_json::from_str(body).ok()?;
     let said = ["error", "message"].iter().find_map(|key| body.get(key)?.as_str());
     said.map(|said| said.trim().to_owned()).filter(|said| !said.is_empty())
 }
 
-/// Whether TLS failed on who the far side is. An I/O error hides the error in it from those who follow sources.
+/// Whether TLS failed because of the certificate at the other end. I/O errors do not show the error inside them as
+/// their source.
 fn is_certificate(error: &(dyn Error + 'static)) -> bool {
     if let Some(tls) = error.downcast_ref::<rustls::Error>() {
         return matches!(tls, rustls::Error::InvalidCertificate(_));

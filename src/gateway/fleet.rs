@@ -1,4 +1,4 @@
-//! Asks about many lines: so many at once, so many a second, and no longer than it makes sense.
+//! Asks about many lines, with limits on concurrent calls, on calls per second, and on failures.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -9,19 +9,19 @@ use tokio::time::{Instant, sleep, sleep_until};
 
 use super::{Client, Failure, Member};
 
-/// Most calls under way.
+/// Most calls in progress.
 pub const AT_ONCE: usize = 16;
-/// Most calls that a command begins a second. The gateway documents no limit; this is far below what one account's lines make.
+/// Most calls per second by a command. The gateway documents no limit; this is far below what one account's lines make.
 pub const A_SECOND: u32 = 50;
-/// How often a call is tried that failed for what may pass.
+/// Most attempts at a call that fails for a reason that may pass.
 const TRIES: usize = 3;
-/// The pause between two tries.
+/// The pause between two attempts.
 const PAUSE: Duration = Duration::from_secs(1);
-/// The longest pause that the gateway may ask for.
+/// The longest pause accepted from the gateway.
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
-/// So many failures of the whole API one after the other, and the rest is not asked any more.
+/// After this many failures of the API as a whole in a row, nothing more is asked.
 const HOPELESS: usize = 20;
-/// Instances a page of the fleet; pages that are read.
+/// The number of instances on a page of the fleet, and the most pages read.
 const PAGE: usize = 100;
 const PAGES: usize = 1000;
 
@@ -34,7 +34,7 @@ pub struct Fleet {
     hopeless: Mutex<Hopeless>,
 }
 
-/// Failures of the whole API without an answer in between, and the latest.
+/// Failures of the API as a whole since the last answer: their number, and the latest.
 #[derive(Default)]
 struct Hopeless {
     count: usize,
@@ -42,7 +42,7 @@ struct Hopeless {
 }
 
 impl Fleet {
-    /// Asks through a client, so many times a second at most.
+    /// Asks through this client, at most `a_second` times a second.
     pub fn new(client: Client, a_second: u32) -> Self {
         Self {
             client,
@@ -57,8 +57,8 @@ impl Fleet {
         &self.client
     }
 
-    /// Does something for each of so many lines, by their place, and answers in that order. `done` hears how many are
-    /// done.
+    /// Works on the lines with the places 0 to `count`, several at a time, and returns the results in that order.
+    /// `done` is called with the number of finished lines.
     pub async fn each<T, W: Future<Output = T>>(
         &self,
         count: usize,
@@ -79,7 +79,8 @@ impl Fleet {
         answers.into_iter().map(|(_, answer)| answer).collect()
     }
 
-    /// One call in its turn, tried again if it failed for what may pass. What is asked must be safe to repeat.
+    /// Makes a call when it is its turn, and repeats it if it fails for a reason that may pass. The call must be safe
+    /// to repeat.
     pub async fn ask<T, C: Future<Output = Result<T, Failure>>>(&self, call: impl Fn() -> C) -> Result<T, Failure> {
         let mut tries = 0;
         loop {
@@ -106,7 +107,7 @@ impl Fleet {
         }
     }
 
-    /// Why nothing more is asked, if the API as a whole has failed too often.
+    /// The reason why nothing more is asked, if the API as a whole has failed too often.
     fn hopeless(&self) -> Option<Failure> {
         let hopeless = self.lock();
         hopeless.latest.clone().filter(|_| hopeless.count >= HOPELESS)
@@ -116,7 +117,7 @@ impl Fleet {
         self.hopeless.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The instances of a partner's whole fleet that are not known.
+    /// The instances of a partner's whole fleet that are not `known`.
     pub async fn strangers(&self, known: impl Fn(&str) -> bool) -> Result<Vec<Member>, Failure> {
         let mut strangers = Vec::new();
         for page in 1..=PAGES {

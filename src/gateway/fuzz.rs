@@ -1,11 +1,11 @@
-//! Whatever the gateway's API answers, or whoever stands in its place.
+//! The fuzzing target for answers of the gateway's API, or of whoever answers in its place.
 
 use linedown_sinks::excerpt;
 
 use super::answer::{self, Profile, QrCode, Standing};
 use super::hidden::Hidden;
 
-/// A byte that names the question; then the answer's body.
+/// Input: a byte that selects the question, then the body of the answer.
 pub(crate) fn answer(data: &[u8]) {
     let Some((question, body)) = data.split_first() else { return };
     let body = String::from_utf8_lossy(body);
@@ -37,7 +37,7 @@ pub(crate) fn answer(data: &[u8]) {
     }
 }
 
-/// What is kept of a stranger's words is short and tidy.
+/// A text that is kept from outside must be short and clean.
 fn fits(text: &str) {
     assert!(!text.is_empty() && excerpt(text) == text, "{text:?}");
 }

@@ -1,23 +1,23 @@
-//! The far side's words without what nobody may see: an API whose addresses hold tokens repeats them.
+//! Removes secrets from the gateway's words: the API's addresses contain tokens, and its errors may repeat them.
 
-/// Secrets that are taken out of words.
+/// The secrets to remove from texts.
 #[derive(Default)]
 pub(super) struct Hidden<'s>(Vec<&'s str>);
 
 impl<'s> Hidden<'s> {
     pub(super) fn new(secrets: impl IntoIterator<Item = &'s str>) -> Self {
         let mut secrets: Vec<&str> = secrets.into_iter().filter(|secret| !secret.is_empty()).collect();
-        // One may be a part of another, of which nothing is to be left.
+        // The longest first: one may contain another, and nothing of it may be left.
         secrets.sort_by_key(|secret| std::cmp::Reverse(secret.len()));
         Self(secrets)
     }
 
-    /// Whether a text holds one.
+    /// Whether a text contains one.
     pub(super) fn is_in(&self, text: &str) -> bool {
         self.0.iter().any(|secret| text.contains(secret))
     }
 
-    /// The text without them.
+    /// The text with each secret replaced by `…`.
     pub(super) fn out_of(&self, text: &str) -> String {
         self.0.iter().fold(text.to_owned(), |text, secret| text.replace(secret, "…"))
     }

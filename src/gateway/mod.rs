@@ -1,8 +1,8 @@
-//! The gateway's own API: what is registered there, and how each line stands by its word.
+//! The gateway's own API: checks what is registered there, and asks for the state of each line.
 //!
-//! A webhook that was never registered, or never came, is an alert that nobody misses until it is missed. Z-API's
-//! calls are those of its documentation. Their address holds the instance's token, so an address here cannot print
-//! itself, and no text of an answer is kept before the secrets are taken out of it.
+//! Without it, nobody would notice a webhook that was never registered, or that never came. The calls are those of
+//! Z-API's documentation. Their addresses contain the instance's token, so addresses are not printed here, and no text
+//! of an answer is kept before secrets are removed from it.
 
 mod answer;
 pub mod audit;
@@ -33,32 +33,32 @@ pub use answer::{Member, Page, Profile, QrCode, Standing};
 pub use client::Client;
 pub use failure::{Failure, FailureKind};
 
-/// Where the API of Z-API is.
+/// The address of Z-API's API.
 pub const API: &str = "https://api.z-api.io";
 
-/// How the API of one source is asked.
+/// How to ask the API of one source.
 #[derive(Clone, Debug)]
 pub struct Access {
-    /// Where it is, without a final slash.
+    /// The address of the API, without a final slash.
     pub api: Url,
-    /// The account's security token, which each call carries.
+    /// The account's security token, which is sent with each call.
     pub client_token: Option<SecretString>,
-    /// The partner's token, by which the whole fleet is listed.
+    /// The partner's token, which allows us to list the whole fleet.
     pub partner_token: Option<SecretString>,
-    /// The lines that can be asked for, by instance.
+    /// The lines that can be asked about, sorted by instance.
     pub lines: Arc<[Line]>,
-    /// How the daemon asks how each line stands; none if it does not.
+    /// How the daemon watches the lines; none if it does not.
     pub watch: Option<Watched>,
-    /// How it is audited.
+    /// How the daemon audits the gateway.
     pub audit: Audit,
 }
 
 /// How lines are watched.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Watched {
-    /// How often each is asked about.
+    /// The interval between two questions about a line.
     pub every: Duration,
-    /// How long a line must be without an answer for that to be told; three intervals at least.
+    /// How long a line must be without an answer before people are told; at least three intervals.
     pub unknown_after: Duration,
 }
 
@@ -68,12 +68,12 @@ impl Default for Watched {
     }
 }
 
-/// How what is registered and paid for is looked at.
+/// How registrations and payments are audited.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Audit {
-    /// How often the daemon does; none if it does not.
+    /// The interval between audits; none if the daemon makes none.
     pub every: Option<Duration>,
-    /// How long before what was paid for ends that is amiss.
+    /// How long before its end a paid period is reported.
     pub due_within: Duration,
 }
 
@@ -84,27 +84,27 @@ impl Default for Audit {
 }
 
 impl Access {
-    /// The gateway's name, for what is about no single line of it.
+    /// The gateway's host name, for troubles that concern no single line.
     pub fn host(&self) -> &str {
         self.api.host_str().unwrap_or_default()
     }
 
-    /// Whether there is something to audit: lines, or a partner's fleet.
+    /// Whether there is anything to audit: lines, or a partner's fleet.
     fn can_be_audited(&self) -> bool {
         !self.lines.is_empty() || self.partner_token.is_some()
     }
 
-    /// The line of that instance, if its token is known.
+    /// The line of this instance, if its token is known.
     pub fn line(&self, instance: &str) -> Option<&Line> {
         self.lines.get(self.place(instance)?)
     }
 
-    /// Where it stands among the lines.
+    /// The position of this instance's line among the lines.
     fn place(&self, instance: &str) -> Option<usize> {
         self.lines.binary_search_by(|line| (*line.instance).cmp(instance)).ok()
     }
 
-    /// Whether an audit would find the same by the other. How lines are watched does not concern it.
+    /// Whether an audit would find the same with the other. How lines are watched does not matter for that.
     fn is_audited_as(&self, other: &Self) -> bool {
         let Self { api, client_token, partner_token, lines, watch: _, audit } = self;
         *api == other.api
@@ -119,7 +119,7 @@ fn is_same(one: Option<&SecretString>, other: Option<&SecretString>) -> bool {
     one.map(ExposeSecret::expose_secret) == other.map(ExposeSecret::expose_secret)
 }
 
-/// One line and the token that it is asked for with. There may be a hundred thousand of them.
+/// A line, with the token to ask about it. There may be a hundred thousand of them.
 #[derive(Clone, Debug)]
 pub struct Line {
     /// The gateway's identifier.
@@ -134,13 +134,13 @@ impl PartialEq for Line {
     }
 }
 
-/// A webhook that can be registered. Others exist, for people's messages; those are never touched.
+/// A webhook that linedown registers. The gateway has others, for people's messages; those are never touched.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Webhook {
     /// The line lost its connection.
     Disconnected,
-    /// The line has its connection again.
+    /// The line is connected again.
     Connected,
 }
 
@@ -148,7 +148,7 @@ impl Webhook {
     /// Both.
     pub const ALL: [Self; 2] = [Self::Disconnected, Self::Connected];
 
-    /// As shown.
+    /// Its name in output.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Disconnected => "disconnected",

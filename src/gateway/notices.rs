@@ -1,5 +1,5 @@
-//! What is amiss and is no outage, as far as it has been told: incidents that linedown itself begins and ends, each told
-//! once.
+//! Notices: incidents that are not outages, which linedown itself opens and closes, such as an expiring payment. Each
+//! is told once.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -14,10 +14,10 @@ use crate::server::hook::Hook;
 use crate::source::{Event, EventKind};
 use crate::store::StoreError;
 
-/// How long to leave a store alone that failed.
+/// The pause after an error of the store.
 const STORE_REST: Duration = Duration::from_secs(5);
 
-/// Leaves a store alone for a while that failed. Answers false if the daemon stops meanwhile.
+/// Pauses after an error of the store. Returns false if the daemon stops meanwhile.
 pub(super) async fn rest(stop: &mut watch::Receiver<bool>) -> bool {
     tokio::select! {
         _ = stop.wait_for(|stop| *stop) => false,
@@ -25,7 +25,7 @@ pub(super) async fn rest(stop: &mut watch::Receiver<bool>) -> bool {
     }
 }
 
-/// The incidents of one source by one reason.
+/// The notices of one source with one reason.
 pub(crate) struct Notices {
     hook: Arc<Hook>,
     source: String,
@@ -41,22 +41,22 @@ impl Notices {
         self.reason
     }
 
-    /// Of whom it was told and is not over.
+    /// The names of those with an open notice.
     pub(crate) async fn told(&self) -> Result<BTreeSet<String>, StoreError> {
         self.hook.store.open_lines(&self.source, self.reason, None).await
     }
 
-    /// Tells that something is amiss.
+    /// Opens a notice.
     pub(crate) async fn begin(&self, instance: &str, why: Option<&str>) -> Result<(), StoreError> {
         self.tell(instance, EventKind::Disconnected, why).await
     }
 
-    /// Tells that it is right again.
+    /// Closes a notice, because all is right again.
     pub(crate) async fn end(&self, instance: &str) -> Result<(), StoreError> {
         self.tell(instance, EventKind::Connected, None).await
     }
 
-    /// Ends what was told of some that nobody looks after any more: nobody could say later that it is right again.
+    /// Closes the notices whose names match, because nobody looks any more and could say later that all is right again.
     pub(crate) async fn leave(&self, of: impl Fn(&str) -> bool) -> Result<(), StoreError> {
         for instance in self.told().await?.iter().filter(|instance| of(instance)) {
             self.tell(instance, EventKind::Unwatched, None).await?;
@@ -64,8 +64,8 @@ impl Notices {
         Ok(())
     }
 
-    /// Ends all that was told. A store that fails is asked again until it does it: nobody else would end it. Answers
-    /// false if the daemon stops meanwhile.
+    /// Closes all notices, retrying for as long as the store fails, because nobody else would close them. Returns false
+    /// if the daemon stops meanwhile.
     pub(crate) async fn leave_all(&self, stop: &mut watch::Receiver<bool>) -> bool {
         while let Err(error) = self.leave(|_| true).await {
             let reason = self.reason.as_str();
@@ -84,8 +84,8 @@ impl Notices {
     }
 }
 
-/// Ends what was told of sources that nobody looks after any more, as of one that was taken out of the config while no
-/// daemon ran.
+/// Closes the notices of all sources that nobody looks after any more, such as one that left the config while no daemon
+/// ran.
 pub(crate) async fn leave_all_but(hook: &Arc<Hook>, looked_after: impl Fn(&str) -> bool) -> Result<(), StoreError> {
     for source in hook.store.noticed().await?.iter().filter(|source| !looked_after(source)) {
         for reason in Reason::ALL.into_iter().filter(|reason| !reason.is_outage()) {

@@ -1,5 +1,5 @@
-//! Asks the gateway how each line stands, evenly over the interval, and hands what it finds to the store on the way
-//! that webhooks take.
+//! Watches the lines of a source: asks the gateway for the state of each, spread evenly over the interval, and stores
+//! what it finds in the same way as webhooks.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -21,20 +21,20 @@ use crate::server::hook::Hook;
 use crate::source::{self, Event, EventKind};
 use crate::store::StoreError;
 
-/// Most findings on their way into the store at the same time; webhooks have the rest of its queue.
+/// Most findings being stored at the same time, so that most of the store's queue is left to webhooks.
 const FINDINGS: usize = 64;
 
-/// What a source is to be watched for; none of what is off.
+/// What to watch and to audit at a source.
 #[derive(Clone)]
 pub(crate) struct Orders {
     pub(crate) access: Arc<Access>,
-    /// Where its webhooks are to be registered; none where there is no address that gateways post to.
+    /// Where its webhooks must be registered; none without an address that gateways can post to.
     pub(crate) addresses: Option<Arc<Addresses>>,
-    /// Whose inventory a partner's fleet is compared with.
+    /// Has the inventory that a partner's fleet is compared with.
     pub(crate) routing: Arc<Routing>,
 }
 
-/// The one who asks, for one source.
+/// The task that watches the lines of one source.
 pub(crate) struct Patrol {
     name: String,
     hook: Arc<Hook>,
@@ -54,7 +54,8 @@ impl Patrol {
         Self { name, hook, notices, orders, stop }
     }
 
-    /// Asks until the daemon stops or the source is gone. What is under way then is left: the next start asks anew.
+    /// Watches until the daemon stops or the source is gone. Questions in progress are then dropped; the next start
+    /// asks again.
     pub(crate) async fn run(mut self) {
         let Some(mut told) = self.recall().await else { return };
         let mut round: Option<Round> = None;
@@ -73,8 +74,8 @@ impl Patrol {
         }
     }
 
-    /// What was told before the start. Without it, nobody would say that it is over: the store is asked until it says so,
-    /// or the daemon stops.
+    /// Loads the notices that were open before the start, retrying until the store answers or the daemon stops: without
+    /// them, nobody would close these notices.
     async fn recall(&mut self) -> Option<BTreeSet<String>> {
         loop {
             match self.notices.told().await {
@@ -89,7 +90,7 @@ impl Patrol {
         }
     }
 
-    /// Goes on by new orders.
+    /// Begins or continues a round by new orders; none if there is nothing to watch.
     fn begin(&self, before: Option<Round>, orders: &Orders) -> Option<Round> {
         let lines = orders.access.lines.len();
         let watched = orders.access.watch.filter(|_| lines > 0)?;
@@ -105,7 +106,7 @@ impl Patrol {
         }
     }
 
-    /// Works until there are new orders. Answers whether to go on.
+    /// Works until there are new orders. Returns whether to go on.
     async fn go_round(&mut self, round: Option<&mut Round>, told: &mut BTreeSet<String>) -> bool {
         let Some(round) = round else {
             return tokio::select! {
@@ -122,14 +123,14 @@ impl Patrol {
         }
     }
 
-    /// Compares what was answered with what the store knows, and tells it what it does not.
+    /// Compares answers with what the store knows, and stores what is new.
     async fn judge(&self, round: &mut Round, answers: Vec<Answer>, told: &mut BTreeSet<String>) {
         let (now, access) = (Instant::now(), Arc::clone(round.access()));
         let mut suspicions = Vec::new();
         let mut failure = None;
         for answer in answers {
             self.hook.metrics.checked(&self.name, &answer.said);
-            // It may have left the config since it was asked about.
+            // The line may have left the config since it was asked about.
             let Some(line) = access.place(&answer.instance) else { continue };
             if let Some(suspicion) = round.watch.note(line, &answer.said, now) {
                 suspicions.push((line, answer.asked_at, suspicion));
@@ -181,13 +182,13 @@ impl Patrol {
         failed
     }
 
-    /// Nobody asks any more. Answers false if the daemon stops before that is kept.
+    /// Closes all notices, because nobody asks any more. Returns false if the daemon stops before that is stored.
     async fn leave(&mut self, told: &mut BTreeSet<String>) -> bool {
         told.clear();
         self.notices.leave_all(&mut self.stop).await
     }
 
-    /// Tells of those who are unknown for long and were not told of, and of those who are not unknown any more.
+    /// Opens notices for those who have become unknown for long, and closes them for those who no longer are.
     async fn tell(&self, told: &mut BTreeSet<String>, unknown: &BTreeSet<String>, why: Option<&Failure>) {
         let why = why.map(ToString::to_string);
         let (begun, over) = changes(unknown, told);

@@ -1,4 +1,4 @@
-//! Pure: where the gateway shall post, and what is to be thought of where it does.
+//! Pure: the addresses at which webhooks must be registered, and the verdict on those that are.
 
 use std::fmt;
 
@@ -7,40 +7,40 @@ use reqwest::Url;
 use secrecy::{ExposeSecret, SecretString};
 use serde::Serialize;
 
-/// What stands in an address as it is (RFC 3986, 2.3).
+/// Everything except the characters that an address can contain as they are (RFC 3986, 2.3).
 const ENCODED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
-/// What is shown instead of a secret.
+/// Shown in place of a secret.
 const MASK: &str = "…";
 
-/// The addresses at which one source of this daemon takes webhooks.
+/// The addresses at which this daemon accepts the webhooks of one source.
 pub struct Addresses {
-    /// Up to the secret, with a final slash.
+    /// The address up to the secret, with a final slash.
     base: String,
-    /// As it stands in an address.
+    /// The secret, percent-encoded.
     secret: SecretString,
 }
 
-/// What is to be thought of an address that is registered.
+/// The verdict on a registered address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Registration {
-    /// As it should be.
+    /// It is exactly as it should be.
     Right,
-    /// Ours, without the instance: good as long as the gateway's payloads name it.
+    /// It is ours, but without the instance. Webhooks arrive as long as the gateway's payloads name the instance.
     WithoutInstance,
     /// None is registered.
     Missing,
-    /// Ours, but another line would be taken to be down.
+    /// It is ours, but for another instance: webhooks would be taken for that line's.
     OtherInstance,
-    /// Ours, but with a secret that is refused.
+    /// It is ours, but its secret is refused.
     OtherSecret,
-    /// Somebody else's.
+    /// It is somebody else's.
     Elsewhere,
 }
 
 impl Registration {
-    /// Whether a webhook would arrive, and be about the right line.
+    /// Whether webhooks arrive here and are about the right line.
     pub fn arrives(self) -> bool {
         matches!(self, Self::Right | Self::WithoutInstance)
     }
@@ -66,18 +66,18 @@ impl PartialEq for Addresses {
 }
 
 impl Addresses {
-    /// Below the daemon's public address.
+    /// The addresses of a source below the daemon's public address.
     pub fn new(public_url: &str, source: &str, secret: &SecretString) -> Self {
         let base = format!("{}/hooks/{}/", public_url.trim_end_matches('/'), encoded(source));
         Self { base, secret: encoded(secret.expose_secret()).into() }
     }
 
-    /// Where an instance shall post. It names the instance, since payloads may lack it.
+    /// The address to register for an instance. It names the instance, because payloads may lack it.
     pub fn of(&self, instance: &str) -> SecretString {
         format!("{}{}/{}", self.base, self.secret.expose_secret(), encoded(instance)).into()
     }
 
-    /// What is to be thought of what is registered for an instance.
+    /// Judges the address that is registered for an instance.
     pub fn judge(&self, instance: &str, registered: Option<&str>) -> Registration {
         let Some(registered) = registered else { return Registration::Missing };
         let Some(rest) = registered.trim_end_matches('/').strip_prefix(&self.base) else {
@@ -92,8 +92,8 @@ impl Addresses {
         }
     }
 
-    /// A registered address for people: of ours without its secret, of others only whose it is, since their path is
-    /// theirs to keep.
+    /// A registered address for people: one of ours without its secret, of any other one only the host, because its
+    /// path may be secret.
     pub fn shown(&self, registered: Option<&str>) -> String {
         let Some(registered) = registered else { return "-".to_owned() };
         if let Some(rest) = registered.strip_prefix(&self.base) {

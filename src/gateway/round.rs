@@ -1,4 +1,4 @@
-//! One source's questions about how its lines stand: when the next is due, and how many are under way.
+//! Schedules the questions about one source's lines: when the next one is due, and how many are in progress.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,46 +12,48 @@ use super::watch::Watch;
 use super::{Access, Client, Failure, FailureKind, Standing, Watched};
 use crate::clock;
 
-/// Most questions under way for one source. At half a second an answer that is 256 a second.
+/// Most questions in progress for one source. With half a second per answer, that makes 256 a second.
 const AT_ONCE: usize = 128;
-/// Questions begin together, so that a large fleet does not wake the daemon for each.
+/// The shortest time between two starts of questions, so that a large fleet does not wake the daemon for each.
 const TOGETHER: Duration = Duration::from_millis(100);
-/// How long answers are gathered before they are judged together.
+/// How long answers are gathered before they are processed together.
 const GATHERED: Duration = Duration::from_secs(1);
-/// The longest pause that the gateway may ask for.
+/// The longest pause accepted from the gateway.
 const LONGEST_PAUSE: Duration = Duration::from_mins(1);
 
-/// An answer that waits to be judged.
+/// An answer that has not been processed yet.
 pub(super) struct Answer {
-    /// Whose: meanwhile the lines may be others.
+    /// The instance rather than its position, because the lines may have changed meanwhile.
     pub(super) instance: Box<str>,
     pub(super) asked_at: Timestamp,
     pub(super) said: Result<Standing, Failure>,
 }
 
-/// What is under way. New orders begin nothing anew: each line is asked about in its turn, however often they come.
+/// The questions about one source's lines. New orders do not start over: every line is asked about in its turn, however
+/// often orders change.
 pub(super) struct Round {
     client: Arc<Client>,
-    /// What is known of the lines.
+    /// What is known about the lines.
     pub(super) watch: Watch,
     every: Duration,
-    /// The next line to ask about, and when.
+    /// The next line to ask about, and when to do so.
     next: usize,
     due: Instant,
-    /// Until when the gateway wants to be left alone.
+    /// Until when the gateway asked for a pause.
     paused_until: Instant,
-    /// When it is looked what is due.
+    /// When to check which questions are due.
     woken_at: Instant,
     asking: JoinSet<Option<Answer>>,
     answers: Vec<Answer>,
-    /// When the answers that are gathered are judged.
+    /// When the gathered answers are processed.
     judged_at: Option<Instant>,
-    /// When the last line of the round before was asked about.
+    /// When the current round through all lines began.
     begun: Instant,
 }
 
 impl Round {
-    /// Begins, or goes on with the round before: with what is known of the lines that stay, and what is under way.
+    /// Begins, or continues the former round with what is known about lines that stay and with the questions in
+    /// progress. Fails if the HTTP client cannot be set up.
     pub(super) fn begin(before: Option<Self>, access: &Arc<Access>, watched: Watched) -> Result<Self, BuildError> {
         let client = Arc::new(Client::new(Arc::clone(access), AT_ONCE)?);
         let now = Instant::now();
@@ -73,7 +75,8 @@ impl Round {
         })
     }
 
-    /// The line that is next stays next, or the one after it; and none waits longer than by the former orders.
+    /// Continues with the same next line, or the one after it. No line waits longer than it would have by the former
+    /// orders.
     fn go_on(self, client: Arc<Client>, watched: Watched, now: Instant) -> Self {
         let (before, lines) = (Arc::clone(self.access()), Arc::clone(&client.access().lines));
         let next =
@@ -86,18 +89,18 @@ impl Round {
             next: if next < lines.len() { next } else { 0 },
             due,
             woken_at: due,
-            // Of a round that began by another interval, nobody can say that it took too long.
+            // A round that began with another interval cannot be said to take too long.
             begun: if watched.every == self.every { self.begun } else { now },
             ..self
         }
     }
 
-    /// Whose lines they are.
+    /// The API and the lines that this round is about.
     pub(super) fn access(&self) -> &Arc<Access> {
         self.client.access()
     }
 
-    /// Asks, until there are answers to be judged. Nothing is lost if this is not waited for to its end.
+    /// Asks questions until there are answers to process. Can be cancelled without losing anything.
     pub(super) async fn answers(&mut self, source: &str) -> Vec<Answer> {
         loop {
             let may_ask = self.asking.len() < AT_ONCE;
@@ -112,7 +115,7 @@ impl Round {
         }
     }
 
-    /// Begins the questions that are due, as far as there may be more under way.
+    /// Begins the questions that are due, up to [`AT_ONCE`].
     fn ask(&mut self, source: &str) {
         let now = Instant::now();
         let count = self.access().lines.len();
@@ -130,14 +133,15 @@ impl Round {
                 self.note(source, now);
             }
         }
-        // What could not be asked in time is not made up for: the next round would be all at once.
+        // Questions that could not be asked in time are not made up for: otherwise the next round would ask all at
+        // once.
         if self.due <= now {
             self.due = now;
         }
         self.woken_at = self.due.max(now + TOGETHER);
     }
 
-    /// All lines have been asked about.
+    /// Notes that all lines have been asked about, and warns if that took too long.
     fn note(&mut self, source: &str, now: Instant) {
         let took = now.duration_since(self.begun);
         if took > self.every * 2 {
@@ -170,7 +174,7 @@ impl Round {
     }
 }
 
-/// Between two questions, so that so many lines are asked about evenly.
+/// The pause between two questions that spreads all lines evenly over the interval.
 fn gap(every: Duration, lines: usize) -> Duration {
     every / u32::try_from(lines).unwrap_or(u32::MAX).max(1)
 }
@@ -182,7 +186,7 @@ mod tests {
 
     const MINUTE: Duration = Duration::from_mins(1);
 
-    /// By lines and their interval; nobody listens there.
+    /// A round over these lines with this interval. Nobody listens at its address.
     fn begin(before: Option<Round>, lines: &str, every: Duration) -> Round {
         let line = |name: char| Line { instance: name.to_string().into(), token: "t".into() };
         let (lines, watched) = (lines.chars().map(line).collect(), Watched { every, ..Watched::default() });

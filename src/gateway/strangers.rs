@@ -1,16 +1,16 @@
-//! Pure: instances of a partner's fleet that the inventory lacks → what is to be told of them.
+//! Pure: decides what to tell about a partner's instances that the inventory lacks.
 //!
-//! Each is news by itself, as long as they are few. Many are one piece of news, about the gateway: a fleet that was
-//! never written down, or a part of one that somebody else looks after.
+//! Few instances get a notice each. Many get a single notice, about the gateway: the inventory was never written, or
+//! somebody else looks after a part of the fleet.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-/// So many are told of singly.
+/// At most this many get a notice each.
 const FEW: usize = 20;
-/// So many of more are named.
+/// How many are named in the notice about many.
 const NAMED: usize = 5;
 
-/// What the inventory lacks: why that is amiss, by instance.
+/// The instances that the inventory lacks, with the text of each one's notice.
 pub(super) struct Strangers(BTreeMap<String, String>);
 
 impl Strangers {
@@ -18,8 +18,8 @@ impl Strangers {
         Self(amiss.collect())
     }
 
-    /// What must be told anew and why, and of what it is over: about instances, or about the gateway by its name. An
-    /// instance that was told of stays so for as long as the inventory lacks it.
+    /// Returns the notices to open, with their texts, and those to close. Each is about an instance, or about the
+    /// gateway by its name. An instance that has a notice keeps it for as long as the inventory lacks it.
     pub(super) fn changes(&self, gateway: &str, told: &BTreeSet<String>) -> (Vec<(String, String)>, Vec<String>) {
         let now: BTreeMap<&str, String> = if self.0.len() > FEW {
             let still = self.0.iter().filter(|(instance, _)| told.contains(*instance));

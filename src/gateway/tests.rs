@@ -1,4 +1,4 @@
-//! Those who ask gateways on a schedule, over a real store: also one that fails for a while.
+//! The tasks that ask gateways on a schedule, with a real store, which also fails for a while.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -24,14 +24,14 @@ use crate::store::{Sqlite, Store};
 
 const MINUTE: Duration = Duration::from_mins(1);
 
-/// So many looks take minutes: what is waited for has happened by then, or never does.
+/// So many looks take minutes: by then what is awaited has happened, or never will.
 const LOOKS: usize = 1_000_000;
 
-/// Nobody audits.
+/// Orders without an audit.
 fn orders(lines: &[&str], every: Option<Duration>) -> Orders {
     let line = |name: &&str| Line { instance: (**name).into(), token: "t".into() };
     let lines = lines.iter().map(line).collect();
-    // Nobody listens there.
+    // Nobody listens at this address.
     let api = "http://127.0.0.1:1".parse().unwrap();
     let watch = every.map(|every| Watched { every, ..Watched::default() });
     let audit = Audit { every: None, ..Audit::default() };
@@ -39,7 +39,7 @@ fn orders(lines: &[&str], every: Option<Duration>) -> Orders {
     Orders { access: Arc::new(access), addresses: None, routing: Arc::default() }
 }
 
-/// A store, and the hook that findings go through.
+/// A store, and the hook that stores findings.
 struct House {
     store: Arc<dyn Store>,
     hook: Arc<Hook>,
@@ -65,7 +65,7 @@ impl House {
         Notices::new(&self.hook, "z-api", reason).begin(name, None).await.unwrap();
     }
 
-    /// The same while the paused clock stands still.
+    /// The same, while the paused clock stands still.
     fn begin_meanwhile(&self, reason: Reason, name: &str) {
         let begin = || Builder::new_current_thread().build().unwrap().block_on(self.begin(reason, name));
         thread::scope(|scope| scope.spawn(begin).join().unwrap());
@@ -82,21 +82,22 @@ impl House {
         panic!("{reason:?} is never open of {expected:?} alone");
     }
 
-    /// Somebody who asks by orders that may change, until told to stop.
+    /// Starts a patrol; its orders can be changed, and it can be stopped.
     fn patrol(&self, orders: Orders) -> (JoinHandle<()>, watch::Sender<Orders>, watch::Sender<bool>) {
         let ((sender, receiver), (stop, stopped)) = (watch::channel(orders), watch::channel(false));
         let patrol = Patrol::new("z-api".into(), Arc::clone(&self.hook), receiver, stopped);
         (tokio::spawn(patrol.run()), sender, stop)
     }
 
-    /// Has the store fail until what is answered is called.
+    /// Makes the store fail until the returned function is called.
     fn fail(&self) -> impl FnOnce() + use<> {
         let other = rusqlite::Connection::open(&self.path).unwrap();
         other.execute_batch("ALTER TABLE line RENAME TO away").unwrap();
         move || other.execute_batch("ALTER TABLE away RENAME TO line").unwrap()
     }
 
-    /// Whether the store works, as of what others have asked of it so far: it takes one after the other.
+    /// Whether the store works. It serves requests in order, so this is after everything that others have asked of it
+    /// so far.
     async fn works(&self) -> bool {
         let probe = Notices::new(&self.hook, "probe", Reason::Expiring);
         let mut works = true;
@@ -108,7 +109,7 @@ impl House {
     }
 }
 
-/// What was told before the start is known once the store says so, and ended.
+/// Notices that were open before the start are loaded as soon as the store answers, and closed.
 #[tokio::test(start_paused = true)]
 async fn a_store_that_fails_at_the_start_is_asked_again_what_was_told() {
     let house = House::new();
@@ -160,7 +161,7 @@ async fn a_gateway_that_is_silent_for_long_is_one_trouble_until_nobody_asks_it()
 
     let unreachable = Reason::GatewayUnreachable;
     house.wait_until_open(unreachable, &["127.0.0.1"]).await;
-    // Not how much later: the paused clock runs ahead of a store that has a thread of its own.
+    // There is no upper bound: the paused clock runs ahead of the store, which has a thread of its own.
     assert!(begun.elapsed() >= MINUTE * 10, "{:?}", begun.elapsed());
     assert_eq!(house.store.incidents(false, 10).await.unwrap().len(), 1, "and no line has an outage");
     sender.send_replace(orders(&["A", "B", "C"], None));
@@ -173,7 +174,7 @@ async fn a_gateway_that_is_silent_for_long_is_one_trouble_until_nobody_asks_it()
     drop(stop);
 }
 
-/// An audit ends what was told of instances that have left the config; until then that is open.
+/// An audit closes notices of instances that have left the config; until then they stay open.
 #[tokio::test(start_paused = true)]
 async fn only_a_change_of_what_is_audited_makes_an_audit_sooner() {
     let every = MINUTE * 60 * 6;
@@ -195,7 +196,7 @@ async fn only_a_change_of_what_is_audited_makes_an_audit_sooner() {
         house.begin_meanwhile(Reason::WebhookDrift, "gone");
         sender.send_replace(orders);
         house.wait_until_open(Reason::WebhookDrift, &[]).await;
-        // Not how much sooner: the paused clock runs ahead, by a second a look, of a store that writes.
+        // The bound is loose: the paused clock runs ahead of a store that writes, by a second for each look.
         let took = begun.elapsed();
         assert_eq!(took + MINUTE * 2 < every, is_sooner, "{what}: {took:?}");
     }

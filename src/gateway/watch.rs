@@ -1,8 +1,8 @@
-//! Pure: what the gateway's answers so far mean.
+//! Pure: decides what the gateway's answers about lines mean.
 //!
-//! Only "connected" is up. Two answers in a row that say otherwise are an outage, unless one is known already. No
-//! answer says nothing about a line: it is unknown, and being unknown for long is told as a trouble of its own, of the
-//! line, or of the gateway if at least half of the lines have it.
+//! Only "connected" means up. Two other answers in a row are an outage, unless one is known already. No answer says
+//! nothing about a line: its state is unknown. If it stays unknown for long, people are told of that as a trouble of
+//! its own: of the line, or of the gateway if at least half of the lines have it.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -11,44 +11,44 @@ use tokio::time::Instant;
 
 use super::{Failure, Line, Standing, Watched};
 
-/// So many answers in a row that a line is down, and it is.
+/// After this many answers in a row that a line is down, it is down.
 const DOWNS: u8 = 2;
-/// Being unknown for fewer intervals than these is not long.
+/// A state is not unknown for long before this many intervals have passed.
 const INTERVALS: u32 = 3;
 
-/// What is known of one line.
+/// What is known about one line.
 #[derive(Clone, Copy, Debug)]
 struct Course {
-    /// Answers in a row that it is down.
+    /// Answers in a row that it is down, at most [`DOWNS`].
     downs: u8,
-    /// When it was last answered for; at first, since when it is watched.
+    /// When the gateway last answered about it; at first, when watching began.
     answered_at: Instant,
 }
 
-/// What is known of the lines of one source, in their order.
+/// What is known about one source's lines, in their order.
 pub(super) struct Watch {
     courses: Vec<Course>,
-    /// What counts as long.
+    /// How long a state must be unknown to count as long.
     long: Duration,
 }
 
-/// What an answer may mean, if the store does not know it yet.
+/// What an answer means, unless the store knows it already.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Suspicion {
-    /// The line is down, in the gateway's words.
+    /// The line is down, with the gateway's explanation.
     Down(Option<String>),
     /// The line is up.
     Up,
 }
 
 impl Watch {
-    /// Begins to watch.
+    /// Begins with nothing known.
     pub(super) fn new(lines: usize, watched: Watched, now: Instant) -> Self {
         let course = Course { downs: 0, answered_at: now };
         Self { courses: vec![course; lines], long: watched.unknown_after.max(watched.every * INTERVALS) }
     }
 
-    /// Goes on with other lines: of those that stay it is known what was. Both are in order.
+    /// Continues with other lines, and keeps what is known about those that stay. Both lists are sorted by instance.
     pub(super) fn go_on(self, before: &[Line], lines: &[Line], watched: Watched, now: Instant) -> Self {
         let mut next = Self::new(lines.len(), watched, now);
         for (line, course) in lines.iter().zip(&mut next.courses) {
@@ -59,12 +59,12 @@ impl Watch {
         next
     }
 
-    /// Notes an answer; tells what it may mean.
+    /// Notes an answer and returns what it may mean.
     pub(super) fn note(&mut self, line: usize, answer: &Result<Standing, Failure>, now: Instant) -> Option<Suspicion> {
         let course = self.courses.get_mut(line)?;
         let standing = answer.as_ref().ok()?;
         if now.duration_since(course.answered_at) > self.long {
-            // What was answered before so long a silence is no row with what is answered now.
+            // Answers before such a long silence do not count as in a row with this one.
             course.downs = 0;
         }
         course.answered_at = now;
@@ -80,14 +80,14 @@ impl Watch {
         }
     }
 
-    /// The store has an outage of the line now: the next one needs answers in a row of its own.
+    /// The store has an outage of this line now. The next outage needs two answers in a row of its own.
     pub(super) fn known(&mut self, line: usize) {
         if let Some(course) = self.courses.get_mut(line) {
             course.downs = 0;
         }
     }
 
-    /// Of whom it shall be known that they are unknown for long: the gateway, or else single lines.
+    /// Which states have been unknown for long: the gateway as a whole, or else single lines.
     pub(super) fn unknown(&self, now: Instant) -> Unknown {
         let is_long = |course: &Course| now.duration_since(course.answered_at) > self.long;
         let long = self.courses.iter().enumerate().filter(|(_, course)| is_long(course)).map(|(line, _)| line);
@@ -96,20 +96,20 @@ impl Watch {
     }
 }
 
-/// Who is unknown for long.
+/// Whose state has been unknown for long.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Unknown {
-    /// At least half of the lines.
+    /// That of at least half of the lines.
     Gateway,
-    /// These, few or none.
+    /// Only those of these lines, perhaps of none.
     Lines(Vec<usize>),
 }
 
-/// Of whom it shall be told that they are unknown for long, by name, given of whom it has been.
+/// The names that must have a notice now, given which have one.
 pub(super) fn unknown(unknown: &Unknown, lines: &[Line], gateway: &str, told: &BTreeSet<String>) -> BTreeSet<String> {
     let name = |line: &usize| lines.get(*line).map(|line| line.instance.to_string());
     match unknown {
-        // A line that was told of before the whole gateway fell silent stays told of, as long as it is watched.
+        // If a line had a notice before the whole gateway fell silent, it keeps that for as long as it is watched.
         Unknown::Gateway => {
             let watched = |told: &&String| lines.binary_search_by(|line| (*line.instance).cmp(told)).is_ok();
             told.iter().filter(watched).cloned().chain([gateway.to_owned()]).collect()
@@ -118,7 +118,7 @@ pub(super) fn unknown(unknown: &Unknown, lines: &[Line], gateway: &str, told: &B
     }
 }
 
-/// What must be told anew, and what is over.
+/// The notices to open, and those to close.
 pub(super) fn changes(now: &BTreeSet<String>, told: &BTreeSet<String>) -> (Vec<String>, Vec<String>) {
     (now.difference(told).cloned().collect(), told.difference(now).cloned().collect())
 }
@@ -129,7 +129,7 @@ mod tests {
     use super::*;
 
     const MINUTE: Duration = Duration::from_mins(1);
-    /// As by default.
+    /// The default.
     const LONG: Duration = Duration::from_mins(10);
 
     fn watched(every: Duration) -> Watched {
