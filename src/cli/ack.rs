@@ -1,4 +1,4 @@
-//! `linedown ack`: somebody takes an incident.
+//! `linedown ack`: acknowledges incidents.
 
 use super::client::Daemon;
 use super::{Code, CommandError, Place, output};

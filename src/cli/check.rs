@@ -1,4 +1,4 @@
-//! `linedown check`: every problem of the config at once.
+//! `linedown check`: reports every problem of the config at once.
 
 use super::{Code, CommandError, Place, output};
 

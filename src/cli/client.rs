@@ -1,4 +1,4 @@
-//! Asks the running daemon, over its Unix socket.
+//! Client of the running daemon's local API, over its Unix socket.
 
 use std::error::Error as _;
 use std::io::ErrorKind;
@@ -13,7 +13,7 @@ use super::{Code, CommandError, Place, output};
 use crate::config::Row;
 use crate::server::api;
 
-/// How long the daemon may take to answer; a test message waits for its sink.
+/// How long the daemon may take to answer; `send-test` waits for its sink.
 const PATIENCE: Duration = Duration::from_secs(150);
 
 /// The running daemon.
@@ -22,7 +22,7 @@ pub(super) struct Daemon {
 }
 
 impl Daemon {
-    /// Finds the daemon of this config to look at, whatever mistakes have come into it meanwhile.
+    /// Finds the daemon of this config in order to read from it, whatever mistakes the config has by now.
     pub(super) async fn find(place: &Place) -> Result<Self, CommandError> {
         let (socket, doubt) = seek(place).await?;
         if let Some(doubt) = doubt {
@@ -31,7 +31,8 @@ impl Daemon {
         Self::at(socket)
     }
 
-    /// Finds the daemon of this config to change something. One that may be another's is left alone.
+    /// Finds the daemon of this config in order to change something. Fails if the daemon might belong to another
+    /// config.
     pub(super) async fn find_to_change(place: &Place) -> Result<Self, CommandError> {
         match seek(place).await? {
             (socket, None) => Self::at(socket),
@@ -47,7 +48,7 @@ impl Daemon {
         Ok(Self { client })
     }
 
-    /// Asks for something.
+    /// Sends a GET request.
     pub(super) async fn get<T: DeserializeOwned>(
         &self,
         path: &str,
@@ -56,7 +57,7 @@ impl Daemon {
         ask(self.client.get(format!("http://linedown/{path}")).query(query)).await
     }
 
-    /// Asks to do something.
+    /// Sends a POST request.
     pub(super) async fn post<T: DeserializeOwned>(
         &self,
         path: &str,
@@ -66,7 +67,7 @@ impl Daemon {
     }
 }
 
-/// The daemon's socket, and why it may be another's.
+/// The daemon's socket, and why it may be that of another daemon.
 async fn seek(place: &Place) -> Result<(PathBuf, Option<Row>), CommandError> {
     let whereabouts = place.whereabouts()?;
     let sockets = api::sockets(&whereabouts);
@@ -77,13 +78,13 @@ async fn seek(place: &Place) -> Result<(PathBuf, Option<Row>), CommandError> {
     }
 }
 
-/// The first socket where somebody listens, else the first one that we may not look behind.
+/// The first socket where somebody listens, or else the first one that we may not connect to.
 async fn listening(sockets: &[PathBuf]) -> Option<&PathBuf> {
     let mut barred = None;
     for socket in sockets {
         match UnixStream::connect(socket).await.map_err(|error| error.kind()) {
             Ok(_) => return Some(socket),
-            // Who was killed has left its socket behind.
+            // A daemon that was killed leaves its socket behind.
             Err(ErrorKind::NotFound | ErrorKind::ConnectionRefused) => {}
             Err(_) => barred = barred.or(Some(socket)),
         }
@@ -119,13 +120,13 @@ async fn ask<T: DeserializeOwned>(request: RequestBuilder) -> Result<T, CommandE
     })
 }
 
-/// What the system said to the attempt to connect.
+/// The error of the system when connecting, if it was that.
 fn refusal(error: &reqwest::Error) -> Option<ErrorKind> {
     let causes = std::iter::successors(error.source(), |error| (*error).source());
     causes.filter_map(|cause| cause.downcast_ref::<std::io::Error>()).last().map(std::io::Error::kind)
 }
 
-/// That it is asked where it is as far as the config can be read.
+/// Warns that the config could not be read completely, and says which daemon is asked.
 fn warn(doubt: &Row, socket: &Path) {
     let what = output::printable(&in_words(doubt));
     let asked = format!("asked the daemon at {}, where it is unless that file says otherwise", socket.display());

@@ -1,4 +1,4 @@
-//! `linedown deliveries`: notifications and where they stand.
+//! `linedown deliveries`: lists notifications and their states.
 
 use jiff::Timestamp;
 
@@ -63,7 +63,7 @@ fn row(delivery: &Delivery, now: Timestamp) -> Row {
     Row::new(look(delivery), cells)
 }
 
-/// What was given up stands out, and what has failed so far.
+/// Highlights dead notifications, and pending ones with a failed attempt.
 pub(super) fn look(delivery: &Delivery) -> Look {
     match delivery.state.as_str() {
         "dead" => Look::Bad,
@@ -73,7 +73,7 @@ pub(super) fn look(delivery: &Delivery) -> Look {
     }
 }
 
-/// The sink, and whom there.
+/// The sink, with the recipient if there is one.
 pub(super) fn address(delivery: &Delivery) -> String {
     match delivery.recipient.as_str() {
         "" => delivery.sink.clone(),
@@ -81,7 +81,7 @@ pub(super) fn address(delivery: &Delivery) -> String {
     }
 }
 
-/// The state, and for a pending one what it waits for.
+/// The state; for a pending notification also what it waits for.
 pub(super) fn state(delivery: &Delivery, now: Timestamp) -> String {
     match delivery.due_at {
         _ if delivery.in_flight => "in flight".to_owned(),

@@ -1,4 +1,4 @@
-//! `linedown explain`: what would be decided about a payload, and why. Sends nothing.
+//! `linedown explain`: shows what would be decided about a payload, and why. Sends nothing.
 
 use std::fmt::Write as _;
 use std::path::Path;
@@ -17,10 +17,10 @@ use crate::rule::timing::Held;
 use crate::rule::{Owed, Routing, Rule};
 use crate::source::{self, Event, EventKind, Unusable};
 
-/// Largest payload read, in bytes.
+/// Most bytes of a payload.
 const LARGEST: usize = 1024 * 1024;
 
-/// What only the daemon knows. The config says all the rest.
+/// Printed because only the daemon knows the silences; the config has everything else.
 const SILENCES: &str = "silences are not looked at; `linedown silence list` shows them";
 
 #[derive(Debug, clap::Args)]
@@ -45,7 +45,7 @@ pub(super) struct Arguments {
 /// The decision about one payload.
 #[derive(Debug, Serialize)]
 struct Explanation {
-    /// None of a webhook that is none of ours.
+    /// None if the webhook is not about a line's connection.
     event: Option<Event>,
     change: &'static str,
     rules: Vec<Verdict>,
@@ -88,7 +88,7 @@ pub(super) async fn run(place: &Place, arguments: &Arguments) -> Result<Code, Co
     Ok(Code::Done)
 }
 
-/// The source that a webhook comes through.
+/// The source that the webhook is read for: the named one, or the only one.
 fn chosen<'c>(config: &'c Config, name: Option<&str>) -> Result<(&'c str, &'c Source), CommandError> {
     let names = || config.sources.keys().map(String::as_str).collect::<Vec<_>>().join(", ");
     let found = match name {
@@ -121,7 +121,7 @@ fn read(file: &str) -> Result<Vec<u8>, CommandError> {
     })
 }
 
-/// Decides about an event on a line of which nothing else is known.
+/// Decides about an event, as if nothing were known about its line yet.
 fn explain(event: Option<Event>, routing: &Routing) -> Explanation {
     let nobody = |event, change| Explanation { event, change, rules: Vec::new(), notifications: Vec::new() };
     let Some(event) = event else {
@@ -129,7 +129,7 @@ fn explain(event: Option<Event>, routing: &Routing) -> Explanation {
     };
     let changed = Line::default().step(&event);
     let instance = routing.instance(&event.source, &event.instance, event.phone.clone());
-    // Rules see the whole number, people do not.
+    // Rules see the whole phone number; people see it masked.
     let event = Event { phone: instance.masked_phone(), ..event };
     if changed != Change::Opened {
         let change = "ends the line's outage, if it is in one: whoever was told of it is told that it is over";
@@ -143,7 +143,7 @@ fn explain(event: Option<Event>, routing: &Routing) -> Explanation {
     Explanation { event: Some(event), change, rules, notifications }
 }
 
-/// Each rule with why it did or did not match.
+/// For each rule, whether it matches and why.
 fn verdicts(incident: &Incident, routing: &Routing) -> Vec<Verdict> {
     let mut rules: Vec<Verdict> = routing
         .verdicts(incident)
@@ -170,7 +170,7 @@ fn verdicts(incident: &Incident, routing: &Routing) -> Vec<Verdict> {
     rules
 }
 
-/// When those whom a rule tells are told again.
+/// The reminders of a rule, in words.
 fn reminders(rule: &Rule) -> String {
     let times: Vec<String> = rule.remind.iter().map(|after| Period(*after).to_string()).collect();
     match times.last() {
@@ -179,7 +179,7 @@ fn reminders(rule: &Rule) -> String {
     }
 }
 
-/// From when on a rule tells of a line no more each time.
+/// When a rule considers a line as flapping, in words.
 fn flapping(rule: &Rule) -> String {
     let words = |Flapping { count, within }| {
         format!("; after more than {count} outages within {} the line is flapping, and told of as such", Period(within))
@@ -187,7 +187,7 @@ fn flapping(rule: &Rule) -> String {
     rule.flapping.map(words).unwrap_or_default()
 }
 
-/// Everything that is owed while the line stays down and nobody takes it, the first reminder included.
+/// Everything that is owed as long as the line stays down and nobody acknowledges, up to the first reminder.
 fn planned(incident: &Incident, routing: &Routing) -> Vec<Planned> {
     let owed = routing.owed(incident);
     let reminders = owed.iter().filter_map(|owed| routing.reminder(owed, incident, owed.due_at)).collect::<Vec<_>>();
@@ -222,14 +222,14 @@ fn plan(owed: Owed, incident: &Incident, routing: &Routing) -> Planned {
 }
 
 impl Planned {
-    /// The sink, and whom there.
+    /// The sink, with the recipient if there is one.
     fn address(&self) -> String {
         let to = if self.recipient.is_empty() { String::new() } else { format!(" to {}", self.recipient) };
         output::printable(&format!("{}{to}", self.sink))
     }
 }
 
-/// Whom there is something for, in a line: each once, with when for the first time.
+/// One line that says who is told and when, each recipient once, with the first time.
 fn answer(notifications: &[Planned]) -> String {
     let mut first: Vec<(String, &str)> = Vec::new();
     for planned in notifications {

@@ -1,4 +1,4 @@
-//! How a command ends badly: what, why, and what to do.
+//! Errors of commands: what failed, why, and what to do.
 
 use std::error::Error;
 use std::fmt::Write as _;
@@ -6,20 +6,20 @@ use std::process::ExitCode;
 
 use super::output::{Look, printable};
 
-/// Exit codes, after `sysexits.h`.
+/// Exit codes, as in `sysexits.h`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Code {
-    /// Done.
+    /// Success.
     Done = 0,
-    /// It failed.
+    /// The command failed.
     Failed = 1,
     /// Wrong usage.
     Usage = 64,
     /// The daemon or a sink cannot be reached.
     Unavailable = 69,
-    /// Try again.
+    /// A temporary failure: try again.
     TryAgain = 75,
-    /// Bad config.
+    /// The config is bad.
     Config = 78,
 }
 
@@ -32,35 +32,35 @@ impl From<Code> for ExitCode {
 /// Why a command failed.
 #[derive(Debug)]
 pub enum CommandError {
-    /// A config that cannot be used. Its report says everything by itself.
+    /// The config cannot be used. The text is its whole report.
     Report(String),
-    /// Anything else, printed as `error:`, `caused by:`, `hint:`, a line each.
+    /// Any other failure. It is printed as `error:`, `caused by:` and `hint:`, one line each.
     Failed {
-        /// How it ends.
+        /// The exit code.
         code: Code,
         /// What failed.
         what: String,
-        /// Why, down to the root.
+        /// Why, from the nearest cause to the root.
         causes: Vec<String>,
-        /// What to do.
+        /// What the user can do.
         hint: Option<String>,
     },
 }
 
 impl CommandError {
-    /// What failed.
+    /// A failure without causes and hint.
     pub fn new(code: Code, what: impl Into<String>) -> Self {
         Self::Failed { code, what: what.into(), causes: Vec::new(), hint: None }
     }
 
-    /// Why, down to the root.
+    /// Adds an error and its sources as causes.
     #[must_use]
     pub fn caused_by(self, error: &dyn Error) -> Self {
         std::iter::successors(Some(error), |error| (*error).source())
             .fold(self, |failed, cause| failed.because(cause.to_string()))
     }
 
-    /// What to do.
+    /// Sets what the user can do.
     #[must_use]
     pub fn hint(mut self, advice: impl Into<String>) -> Self {
         if let Self::Failed { hint, .. } = &mut self {
@@ -69,7 +69,7 @@ impl CommandError {
         self
     }
 
-    /// Why, in words.
+    /// Adds a cause in words.
     #[must_use]
     pub fn because(mut self, why: impl Into<String>) -> Self {
         if let Self::Failed { causes, .. } = &mut self {
@@ -86,7 +86,7 @@ impl CommandError {
         }
     }
 
-    /// For standard error.
+    /// The text for standard error.
     pub(super) fn render(&self, colour: bool) -> String {
         let (what, causes, hint) = match self {
             Self::Report(report) => return report.clone(),

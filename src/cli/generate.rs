@@ -1,4 +1,4 @@
-//! `linedown completions` and `linedown man`, for packages.
+//! `linedown completions` and `linedown man`, which packages use.
 
 use std::path::PathBuf;
 

@@ -1,4 +1,4 @@
-//! `linedown incidents` and `linedown incident`: outages, and all there is to know of one.
+//! `linedown incidents` lists outages, and `linedown incident` tells the story of one.
 
 use std::fmt::Write;
 
@@ -90,7 +90,7 @@ pub(super) async fn show(place: &Place, arguments: &ShowArguments) -> Result<Cod
     Ok(Code::Done)
 }
 
-/// The story of an outage, for people.
+/// The story of an incident, for people.
 fn told(story: &IncidentStory, now: Timestamp) -> String {
     let mut text = String::new();
     head(&mut text, &story.incident, now);
@@ -151,7 +151,7 @@ fn head(text: &mut String, incident: &Incident, now: Timestamp) {
     }
 }
 
-/// Whether the line itself is down, and nothing else amiss with it.
+/// Whether the line itself is down, rather than something else being wrong with it.
 fn is_outage(incident: &Incident) -> bool {
     linedown_sinks::Reason::parse(&incident.reason).is_none_or(linedown_sinks::Reason::is_outage)
 }
@@ -168,7 +168,7 @@ fn told_delivery(delivery: &Delivery, now: Timestamp) -> String {
         state(delivery, now)
     );
     let _ = writeln!(text, "{}", output::painted(look(delivery), &head));
-    // Of one that was tried, the last try says why.
+    // If it was tried, the last attempt below says why.
     if delivery.state == "withdrawn" || (delivery.state == "dead" && delivery.tries == 0) {
         let why = output::printable(delivery.detail.as_deref().unwrap_or_default());
         let _ = writeln!(text, "  {}  {why}", output::moment_or_dash(delivery.settled_at));

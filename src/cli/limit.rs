@@ -1,4 +1,4 @@
-//! `--limit`: how much of a list is shown.
+//! `--limit`: how many rows of a list are shown.
 
 use clap::builder::RangedU64ValueParser;
 
@@ -15,12 +15,12 @@ pub(super) struct Limit {
 }
 
 impl Limit {
-    /// How many rows to ask for: one more, to know whether there are more.
+    /// How many rows to request: one more than are shown, to know whether there are more.
     pub(super) fn asked_for(self) -> usize {
         self.limit + 1
     }
 
-    /// Takes away what is more than is shown; answers what to say of that.
+    /// Removes the rows that are not shown. Returns a note if there were any.
     pub(super) fn cut<T>(self, rows: &mut Vec<T>) -> Option<String> {
         let more = rows.len() > self.limit;
         rows.truncate(self.limit);

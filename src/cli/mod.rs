@@ -1,4 +1,4 @@
-//! The command line: one file a subcommand.
+//! The command line: one file for each subcommand.
 
 mod ack;
 mod check;
@@ -33,10 +33,10 @@ use crate::source;
 
 pub use failure::{Code, CommandError};
 
-/// The config that is read if nothing names one.
+/// The default config file.
 const CONFIG: &str = "/etc/linedown/linedown.toml";
 
-/// What the help and the manual say besides.
+/// The end of the long help and of the manual.
 const BESIDES: &str = "\
 Exit codes: 0 done; 1 it failed; 64 wrong usage; 69 the daemon or a sink cannot be reached; 75 try again; 78 bad config.
 
@@ -97,7 +97,7 @@ pub fn run(kinds: &'static [SinkKind]) -> ExitCode {
     let arguments = match Arguments::try_parse_from(replay::spelt_out(std::env::args_os())) {
         Ok(arguments) => arguments,
         Err(error) => {
-            // A closed pipe is no mistake of ours, and help and version are none at all.
+            // A closed pipe is not an error of ours, and neither are help and version.
             let unwritten = error.print().is_err_and(|error| error.kind() != ErrorKind::BrokenPipe);
             return match (error.use_stderr(), unwritten) {
                 (true, _) => Code::Usage.into(),
@@ -110,7 +110,7 @@ pub fn run(kinds: &'static [SinkKind]) -> ExitCode {
     let done = match done {
         Ok(runtime) => {
             let done = runtime.block_on(dispatch(arguments, kinds));
-            // A write that hangs in a blocking thread must not keep us.
+            // Does not wait for a blocking thread whose write hangs.
             runtime.shutdown_background();
             done
         }
@@ -147,12 +147,12 @@ async fn dispatch(arguments: Arguments, kinds: &'static [SinkKind]) -> Result<Co
     }
 }
 
-/// A variable of the environment, if it says something.
+/// An environment variable, unless it is missing or empty.
 fn variable(name: &str) -> Option<OsString> {
     std::env::var_os(name).filter(|value| !value.is_empty())
 }
 
-/// Who acts: the name given, or this machine's user.
+/// The name of the person who acts: the given one, or this machine's user.
 fn person(given: Option<&str>) -> String {
     let user = || ["SUDO_USER", "USER", "LOGNAME"].into_iter().find_map(|name| variable(name)?.into_string().ok());
     let number = || match rustix::process::getuid() {
@@ -162,7 +162,7 @@ fn person(given: Option<&str>) -> String {
     given.map(str::to_owned).or_else(user).unwrap_or_else(number)
 }
 
-/// What is said of a sink that there is none of.
+/// The error for a sink that is not in the config.
 fn unknown_sink(config: &Config, name: &str) -> CommandError {
     let error = CommandError::new(Code::Usage, format!("there is no sink {name:?} in the config"));
     let names = config.routing.sinks.keys().map(String::as_str);
@@ -172,7 +172,7 @@ fn unknown_sink(config: &Config, name: &str) -> CommandError {
     }
 }
 
-/// That there is nothing of this sink is no news of one that there is none of.
+/// Fails if the config has no such sink: then it is no news that nothing was found for it.
 fn is_there(place: &Place, sink: Option<&str>) -> Result<(), CommandError> {
     let Some(sink) = sink else { return Ok(()) };
     match place.config_if_right(&format!("nobody knows whether it has a sink {sink:?}")) {
@@ -181,7 +181,7 @@ fn is_there(place: &Place, sink: Option<&str>) -> Result<(), CommandError> {
     }
 }
 
-/// Where a command finds its config, and what it is read with.
+/// The config file of a command, and the kinds of sinks that it may use.
 #[derive(Clone)]
 struct Place {
     config: PathBuf,
@@ -189,19 +189,20 @@ struct Place {
 }
 
 impl Place {
-    /// Reads the config, with its report.
+    /// Reads the config. Returns it with its report.
     fn load(&self) -> Loaded {
         let sources: Vec<&str> = source::KINDS.iter().map(|kind| kind.name).collect();
         config::load(&self.config, self.kinds, &sources, &Process::this(clock::now()))
     }
 
-    /// Reads where the daemon is.
+    /// Reads where the config's daemon is.
     fn whereabouts(&self) -> Result<Whereabouts, CommandError> {
         let none = |report: Report| CommandError::Report(report.render(output::colour_on_stderr()));
         config::whereabouts(&self.config, &Process::this(clock::now())).map_err(none)
     }
 
-    /// Reads a config that something is held against. Where it has mistakes, what that means is said instead.
+    /// Reads the config for an additional check. If it has mistakes, warns with `otherwise`, which says what remains
+    /// unknown.
     fn config_if_right(&self, otherwise: &str) -> Option<Config> {
         let config = self.load().config;
         if config.is_none() {
@@ -211,7 +212,7 @@ impl Place {
         config
     }
 
-    /// Reads a config that must be right.
+    /// Reads the config, and fails if it has mistakes.
     fn config(&self) -> Result<Config, CommandError> {
         let Loaded { config, report } = self.load();
         config.ok_or_else(|| CommandError::Report(report.render(output::colour_on_stderr())))

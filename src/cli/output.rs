@@ -1,4 +1,4 @@
-//! What commands print: for people on a terminal, plain elsewhere, JSON on request.
+//! Output of commands: for people on a terminal, plain elsewhere, and JSON on request.
 
 use std::io::{self, IsTerminal, Write};
 use std::os::fd::OwnedFd;
@@ -10,28 +10,28 @@ use serde::Serialize;
 
 use super::{Code, CommandError, variable};
 
-/// Whether standard error shows colours.
+/// Whether to use colours on standard error.
 pub(super) fn colour_on_stderr() -> bool {
     io::stderr().is_terminal() && may_colour()
 }
 
-/// Whether standard output shows colours.
+/// Whether to use colours on standard output.
 pub(super) fn colour_on_stdout() -> bool {
     io::stdout().is_terminal() && may_colour()
 }
 
-/// How wide the terminal is, if standard output is one that says so.
+/// The width of the terminal in columns, if standard output is a terminal.
 pub(super) fn columns() -> Option<usize> {
     let size = rustix::termios::tcgetwinsize(io::stdout()).ok()?;
     Some(usize::from(size.ws_col)).filter(|columns| *columns > 0)
 }
 
-/// <https://no-color.org>: any value that is not empty. And a terminal that calls itself dumb knows no colours.
+/// No colours if `NO_COLOR` has a value (<https://no-color.org>), or if the terminal is `dumb`.
 fn may_colour() -> bool {
     variable("NO_COLOR").is_none() && variable("TERM").is_none_or(|terminal| terminal != "dumb")
 }
 
-/// Prints text. A reader that went away is no failure.
+/// Prints text to standard output. It is not an error if the reader has gone away.
 pub(super) fn print(text: &str) -> Result<(), CommandError> {
     let mut out = io::stdout().lock();
     match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
@@ -42,19 +42,19 @@ pub(super) fn print(text: &str) -> Result<(), CommandError> {
     }
 }
 
-/// Prints text to standard error. Whoever closed it does not want to know.
+/// Prints text to standard error, and ignores errors: nobody is left to report them to.
 pub(super) fn complain(text: &str) {
     let mut out = io::stderr().lock();
     let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
 }
 
-/// While this lives, what is written to the standard output goes to standard error: a sink of this name writes there
-/// what is not ours to print.
+/// While this exists, what is written to standard output goes to standard error. A sink of type `stdout` would
+/// otherwise mix its message with the command's output.
 pub(super) struct Diverted(OwnedFd);
 
 impl Drop for Diverted {
     fn drop(&mut self) {
-        // It was open before.
+        // Cannot fail: the descriptor was open before.
         let _ = rustix::stdio::dup2_stdout(&self.0);
     }
 }
@@ -74,7 +74,7 @@ pub(super) fn print_json<T: Serialize>(value: &T) -> Result<(), CommandError> {
     print(&format!("{text}\n"))
 }
 
-/// How something looks on a terminal (ECMA-48, 8.3.117).
+/// The appearance of a text on a terminal (ECMA-48, 8.3.117).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Look {
     Plain,
@@ -86,7 +86,7 @@ pub(super) enum Look {
 }
 
 impl Look {
-    /// The text as a terminal shows it.
+    /// The text with the escape sequences for a terminal.
     pub(super) fn paint(self, text: &str) -> String {
         let code = match self {
             Self::Plain => return text.to_owned(),
@@ -100,28 +100,28 @@ impl Look {
     }
 }
 
-/// A text as standard output shows it: in colour on a terminal.
+/// The text as it is printed to standard output: in colour if that is a terminal.
 pub(super) fn painted(look: Look, text: &str) -> String {
     if colour_on_stdout() { look.paint(text) } else { text.to_owned() }
 }
 
-/// A text from outside, harmless to a terminal and to who reads it.
+/// A text from outside, made harmless for terminals and readers.
 pub(super) fn printable(text: &str) -> String {
     text.chars().filter(|c| !is_deceptive(*c)).map(|c| if c.is_control() { ' ' } else { c }).collect()
 }
 
-/// A moment on this machine's clock, with its zone, as messages have it: `2026-11-23 08:58:26 UTC`.
+/// A time with this machine's zone, as in messages: `2026-11-23 08:58:26 UTC`.
 pub(super) fn moment(at: Timestamp) -> String {
     let zone = TimeZone::try_system().unwrap_or(TimeZone::UTC);
     at.to_zoned(zone).strftime("%Y-%m-%d %H:%M:%S %Z").to_string()
 }
 
-/// A moment on this machine's clock, if there is one.
+/// The time, or a dash.
 pub(super) fn moment_or_dash(at: Option<Timestamp>) -> String {
     at.map_or_else(|| "-".to_owned(), moment)
 }
 
-/// How long from one moment to another, in its two largest units: `2h 5m`.
+/// The time between two moments, in its two largest units: `2h 5m`.
 pub(super) fn span(from: Timestamp, to: Timestamp) -> String {
     let seconds = crate::clock::between(from, to).as_secs();
     let (days, hours, minutes) = (seconds / 86400, seconds / 3600 % 24, seconds / 60 % 60);

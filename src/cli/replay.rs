@@ -1,4 +1,5 @@
-//! `linedown replay`: what the rules, or others, would have sent of what really happened. Sends nothing.
+//! `linedown replay`: shows what the rules, or those of another config, would have sent for past webhooks. Sends
+//! nothing.
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -18,9 +19,9 @@ use crate::rule::Routing;
 use crate::server::api::{PastQuery, SilenceQuery};
 use crate::store::view::Past;
 
-/// Most webhooks replayed.
+/// Most webhooks that can be replayed.
 const MOST: usize = 200_000;
-/// Most outages listed that nobody would hear of.
+/// Most unheard outages listed for people.
 const LISTED: usize = 20;
 
 #[derive(Debug, clap::Args)]
@@ -36,12 +37,13 @@ pub(super) struct Arguments {
     json: bool,
 }
 
-/// `replay --config NEW` names the other config, whereas `--config` before the command names the daemon's.
+/// Renames `--config` after `replay` to `--with`: there it names the config to compare with. Before the command, it
+/// names the daemon's config as usual.
 pub(super) fn spelt_out(arguments: impl Iterator<Item = OsString>) -> Vec<OsString> {
     let mut command = Vec::new();
     let mut named = false;
     let mut arguments = arguments.peekable();
-    // The command is the first word after the program that is neither an option nor `--config`'s value.
+    // The command is the first word after the program's name that is neither an option nor the value of `--config`.
     while let Some(argument) = arguments.next_if(|_| !named) {
         let before = command.last();
         let is_value = before.is_some_and(|before| before == "--config");
@@ -59,7 +61,7 @@ pub(super) fn spelt_out(arguments: impl Iterator<Item = OsString>) -> Vec<OsStri
     command.into_iter().chain(arguments.map(spell)).collect()
 }
 
-/// What a replay shows.
+/// The result of a replay.
 #[derive(Debug, Serialize)]
 struct Comparison {
     since: Timestamp,
@@ -68,15 +70,15 @@ struct Comparison {
     outages: usize,
     messages: Vec<Count>,
     total: Pair,
-    /// Outages that somebody will hear of, but has not so far: what tells of them is held back.
+    /// Outages that somebody will be told of later: their notifications are held back.
     waiting: Vec<Outage>,
-    /// Outages that nobody hears of.
+    /// Outages that nobody is told of.
     unheard: Vec<Outage>,
-    /// Of those, the ones that somebody hears of by the present config. None without another one.
+    /// The outages in `unheard` that somebody is told of by the present config. None if there is no other config.
     newly_unheard: Option<Vec<Outage>>,
 }
 
-/// Messages by the present config, and by the other one if there is one.
+/// The number of messages by the present config, and by the other one if there is one.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 struct Pair {
     now: usize,
@@ -229,7 +231,7 @@ fn waiting(count: usize) -> String {
     )
 }
 
-#[expect(clippy::cast_precision_loss, reason = "a percentage for people")]
+#[expect(clippy::cast_precision_loss, reason = "a rounded percentage for people")]
 fn verdict(Pair { now, new }: Pair, unheard: usize) -> String {
     let Some(new) = new else {
         return format!("{}; nobody hears of {}.\n", counted(now, "message"), counted(unheard, "outage"));

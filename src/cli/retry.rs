@@ -1,4 +1,4 @@
-//! `linedown retry`: notifications are sent again.
+//! `linedown retry`: sends notifications again.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
@@ -9,7 +9,7 @@ use super::client::Daemon;
 use super::{Code, CommandError, Place, is_there, output};
 use crate::server::api::{RetryAnswer, RetryRequest};
 
-/// The two ways; clap would mix them.
+/// The usage, in its two variants; clap would merge them.
 const USAGE: &str = "linedown retry [OPTIONS] <ID>...\n       linedown retry [OPTIONS] --dead [--sink <NAME>]";
 
 #[derive(Debug, clap::Args)]
@@ -64,7 +64,7 @@ pub(super) async fn run(place: &Place, arguments: &Arguments) -> Result<Code, Co
     Err(refused.iter().fold(error, |error, (why, ids)| error.because(format!("{ids}: {why}"))))
 }
 
-/// Why some are not sent again, each reason with the numbers that it is for.
+/// Groups refused notifications by reason: for each reason, their numbers.
 fn by_reason(refused: &BTreeMap<i64, String>) -> BTreeMap<&str, String> {
     let mut reasons: BTreeMap<&str, String> = BTreeMap::new();
     for (id, why) in refused {

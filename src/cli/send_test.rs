@@ -1,4 +1,4 @@
-//! `linedown send-test`: one real, marked message through one sink.
+//! `linedown send-test`: sends one real, marked message through one sink.
 
 use linedown_sinks::FailureKind;
 
@@ -22,7 +22,7 @@ pub(super) async fn run(place: &Place, arguments: &Arguments) -> Result<Code, Co
     let Some(target) = config.routing.sinks.get(&arguments.sink) else {
         return Err(unknown_sink(&config, &arguments.sink));
     };
-    // Only the daemon has the credentials that systemd gave it.
+    // Credentials from systemd are only available to the daemon.
     let results = if config.lacks_credentials {
         let request = TrialRequest { sink: arguments.sink.clone() };
         Daemon::find_to_change(place).await?.post::<TrialAnswer>("send-test", &request).await?.results
@@ -52,7 +52,8 @@ fn address(arguments: &Arguments, outcome: &Outcome) -> String {
     format!("{}{to}", arguments.sink)
 }
 
-/// What a person must mend comes before what may mend itself; what the sink advises before what may be said of any.
+/// The error for failed recipients. Failures that a person must mend come before temporary ones, and a sink's own
+/// advice before the general hint.
 fn not_delivered(arguments: &Arguments, failed: &[&Outcome]) -> CommandError {
     use FailureKind::{Refused, TimedOut, Unauthorised, Unreachable};
     let of = |sorts: &[FailureKind]| {

@@ -1,4 +1,4 @@
-//! `linedown serve`: the daemon.
+//! `linedown serve`: runs the daemon.
 
 use std::io::ErrorKind;
 
@@ -40,7 +40,7 @@ fn log_format(arguments: &Arguments) -> Result<Option<LogFormat>, CommandError> 
     })
 }
 
-/// Reads a config that is good enough to serve with; the error is its report. Warnings go to the log.
+/// Reads a config that can be served with; the error is its report. Warnings go to the log.
 fn load(place: &Place, colour: bool) -> Result<Config, String> {
     let Loaded { config, report } = place.load();
     let Some(config) = config else { return Err(report.render(colour)) };
@@ -71,7 +71,7 @@ fn explained(error: &StartError) -> CommandError {
     }
 }
 
-/// What to do.
+/// What the operator can do.
 fn advice(error: &StartError) -> Option<&'static str> {
     Some(match error {
         StartError::Listen { source, .. } => match source.kind() {

@@ -1,4 +1,4 @@
-//! `linedown silence`: for a while, nothing is sent about some lines.
+//! `linedown silence`: adds, lists and ends silences.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -14,7 +14,7 @@ use crate::rule::matcher::Matcher;
 use crate::server::api::{SilenceAnswer, SilenceQuery};
 use crate::store::view::SilenceRow;
 
-/// Silences that ended so long ago are not listed.
+/// Silences that ended longer ago are not listed.
 const LISTED: Duration = Duration::from_hours(24);
 
 #[derive(Debug, clap::Args)]
@@ -102,7 +102,7 @@ async fn add(place: &Place, arguments: &AddArguments) -> Result<Code, CommandErr
     Ok(Code::Done)
 }
 
-/// Of what holds nothing back as far as the config knows.
+/// Warns that the silence holds nothing back, as far as the config shows.
 fn warn(problems: &[Problem]) {
     for Problem { path, what, expected, hint, .. } in problems {
         let line = |name: &str, words: &Option<String>| {
@@ -114,7 +114,7 @@ fn warn(problems: &[Problem]) {
     }
 }
 
-/// The matchers as a rule's `match` table. A field that is named again may have any of its values.
+/// The matchers as a rule's `match` table. A field that is given several times may have any of the values.
 fn matcher(pairs: &[String]) -> Result<Value, CommandError> {
     let wrong = |what: String| CommandError::new(Code::Usage, what);
     let (mut fields, mut labels) = (BTreeMap::<&str, Vec<Value>>::new(), BTreeMap::<&str, Vec<Value>>::new());
@@ -154,8 +154,8 @@ fn matcher(pairs: &[String]) -> Result<Value, CommandError> {
     }
 }
 
-/// A text in quotes, a list or a table, as they stand in the config; else the text as it is. (Globs such as `{A,B}` and
-/// `[AB]*` are no TOML.)
+/// Parses a value as TOML if it looks like a quoted text, a list or a table; otherwise takes it as it is. (Globs such
+/// as `{A,B}` and `[AB]*` are not valid TOML.)
 fn test(value: &str) -> Value {
     let value = value.trim();
     let written = Some(value).filter(|value| value.starts_with(['"', '\'', '[', '{']));
@@ -191,7 +191,7 @@ async fn list(place: &Place, arguments: &ListArguments) -> Result<Code, CommandE
     Ok(Code::Done)
 }
 
-/// A matcher as it is typed, but that tables are written in JSON: `labels.tier=["gold","silver"]`.
+/// A matcher as it is typed, except that lists and tables are in JSON: `labels.tier=["gold","silver"]`.
 fn shown(matcher: &Value) -> String {
     let pairs = |table: &Value, prefix: &str| {
         let pairs = table.as_object().into_iter().flatten();

@@ -1,10 +1,10 @@
-//! Tables: columns under their heads, as wide as the terminal where there is one.
+//! Tables: columns below their heads, fitted to the terminal if there is one.
 
 use comfy_table::{ColumnConstraint, ContentArrangement, Row as TableRow, Table, TableStyle, Width};
 
 use super::output::{Look, columns, painted, printable};
 
-/// What may be cut where a table is wider than the terminal, by its head. Numbers never are.
+/// The heads of columns that may be cut if a table is wider than the terminal. Numbers never are.
 const MAY_BE_CUT: [&str; 17] = [
     "amiss",
     "before",
@@ -25,20 +25,20 @@ const MAY_BE_CUT: [&str; 17] = [
     "webhook",
 ];
 
-/// What is cut only where that is not enough: of a state, what it waits for.
+/// A column that is cut only if that is not enough: a state loses what it waits for.
 const CUT_LAST: &str = "state";
 
-/// Moments, which lose their seconds where a table is wider than the terminal.
+/// Columns with times, which lose their seconds if a table is wider than the terminal.
 const MOMENTS: [&str; 7] = ["at", "down since", "from", "owed at", "received", "settled at", "until"];
 
-/// What is left out, one after the other, where that is not enough: whoever needs it makes the terminal wider, or asks
-/// for one incident. An identifier is left out only where each line has a name.
+/// Columns that are left out, in this order, if all that is not enough. To see them, widen the terminal or ask for one
+/// incident. `instance` is left out only if every line has a name.
 const LEFT_OUT: [&str; 4] = ["settled at", "instance", "detail", "tries"];
 
-/// How much is left of a cell that is cut, in columns of the terminal. No state is longer, without what it waits for.
+/// The least width of a column that is cut. No state is longer without what it waits for.
 const NARROWEST: u16 = 9;
 
-/// Longest text in a cell, in characters.
+/// Most characters in a cell.
 const LONGEST_CELL: usize = 500;
 
 /// One row of a table.
@@ -48,7 +48,7 @@ pub(super) struct Row {
 }
 
 impl Row {
-    /// One that looks like that where there are colours.
+    /// A row that looks like this if colours are used.
     pub(super) fn new(look: Look, cells: Vec<String>) -> Self {
         Self { look, cells }
     }
@@ -60,12 +60,12 @@ impl From<Vec<String>> for Row {
     }
 }
 
-/// Columns under their heads, without ornament but colour on a terminal.
+/// A table without ornament, except for colours on a terminal.
 pub(super) fn table<R: Into<Row>>(heads: &[&str], rows: impl IntoIterator<Item = R>) -> String {
     arranged(heads, rows.into_iter().map(Into::into), columns(), painted)
 }
 
-/// As wide as it is, or as the terminal is if there is one.
+/// A table of its natural width, or of at most `columns` columns.
 fn arranged(
     heads: &[&str],
     rows: impl Iterator<Item = Row>,
@@ -92,7 +92,7 @@ fn arranged(
 }
 
 fn built(heads: &[&str], rows: &[Row]) -> Table {
-    // A row is a line.
+    // Each row is a single line.
     let line = |cells: Vec<String>| {
         let mut row = TableRow::from(cells);
         row.max_height(1);
@@ -107,7 +107,7 @@ fn built(heads: &[&str], rows: &[Row]) -> Table {
     table
 }
 
-/// Of a [`moment`] the day, the minute and the zone.
+/// Removes the seconds from a [`moment`]: leaves the day, the minute and the zone.
 fn without_seconds(cell: &mut String) {
     let (minute, zone) = ("2026-11-23 08:58".len(), "2026-11-23 08:58:26".len());
     if cell.is_ascii() && cell.len() > zone {
@@ -115,11 +115,11 @@ fn without_seconds(cell: &mut String) {
     }
 }
 
-/// Makes a table as narrow as the terminal: without the columns that say nothing, and with less of what may be cut.
+/// Makes a table as narrow as the terminal: hides empty columns, and cuts those that may be cut.
 fn fit(table: &mut Table, heads: &[&str], columns: usize) {
     let widths = table.column_max_content_widths();
     let least = narrowest(table, heads, columns);
-    // Words are cut as well: with few columns, whole ones would leave half of them blank.
+    // Cuts within words, too: with few columns, breaking only between words would leave half of them blank.
     table.set_content_arrangement(ContentArrangement::Dynamic).set_delimiter('\n');
     table.set_width(u16::try_from(columns).unwrap_or(u16::MAX));
     for (column, (least, width)) in table.column_iter_mut().zip(least.into_iter().zip(widths)) {
@@ -132,7 +132,7 @@ fn fit(table: &mut Table, heads: &[&str], columns: usize) {
     }
 }
 
-/// How narrow each column may become; 0 if it says nothing.
+/// The least width of each column; 0 hides it.
 fn narrowest(table: &Table, heads: &[&str], columns: usize) -> Vec<u16> {
     let blank = |column| table.column_cells_iter(column).flatten().filter(|cell| cell.content().is_empty()).count();
     let is_empty = |column| blank(column) == table.row_count();
@@ -155,12 +155,12 @@ fn narrowest(table: &Table, heads: &[&str], columns: usize) -> Vec<u16> {
     least
 }
 
-/// How wide a table is, with so much around what is in each column that is shown.
+/// The width of a table with this padding for each column that is shown.
 fn total(widths: &[u16], padding: usize) -> usize {
     widths.iter().filter(|width| **width > 0).map(|width| usize::from(*width) + padding).sum()
 }
 
-/// Of a long text its beginning.
+/// The beginning of a long text.
 fn cut(text: &str) -> String {
     match text.char_indices().nth(LONGEST_CELL) {
         Some((end, _)) => format!("{}…", &text[..end]),
@@ -180,7 +180,7 @@ mod tests {
         assert_eq!(shown, "\u{1b}[1m ID  WHAT\u{1b}[0m\n\u{1b}[31m 1   a [31m b\u{1b}[0m\n");
     }
 
-    /// A list of two outages, as wide as told.
+    /// A list of two outages, for a terminal of this width.
     fn outages(columns: Option<usize>) -> Vec<String> {
         let heads = ["id", "line", "instance", "down since", "taken by", "told"];
         let row = |id: &str, line: &str, instance: &str| {

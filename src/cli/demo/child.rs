@@ -1,5 +1,5 @@
-//! The daemon under demonstration: a process of the same program, in the demo's folder, without anything of
-//! the user's own settings.
+//! The daemon of the demo: a child process that runs this program in the demo's folder, without any settings of the
+//! user's.
 
 use std::collections::VecDeque;
 use std::io;
@@ -19,11 +19,11 @@ use tokio::time::timeout;
 use super::super::{Code, CommandError};
 use super::{CONFIG_FILE, PATIENCE, failed};
 
-/// Records of the daemon's log that are kept, for the case that something fails.
+/// How many of the daemon's latest log records are kept, to explain a failure.
 const KEPT: usize = 5;
-/// What the daemon logs, with its address, when it is ready.
+/// The message that the daemon logs, with its address, when it is ready.
 const READY: &str = "accepting webhooks";
-/// Variables that would tell the daemon something about another one.
+/// Environment variables that are meant for another daemon.
 const FOREIGN: [&str; 9] = [
     "LINEDOWN_CONFIG",
     "LINEDOWN_LOG_FORMAT",
@@ -36,21 +36,21 @@ const FOREIGN: [&str; 9] = [
     "CREDENTIALS_DIRECTORY",
 ];
 
-/// A running daemon.
+/// The running daemon.
 pub(super) struct Daemon {
     folder: PathBuf,
     process: Child,
     output: Lines<BufReader<ChildStdout>>,
     log: Log,
-    /// Where it accepts webhooks.
+    /// The address at which it accepts webhooks.
     pub(super) address: SocketAddr,
 }
 
-/// The latest records.
+/// The latest log records.
 type Log = Arc<Mutex<VecDeque<String>>>;
 
 impl Daemon {
-    /// Starts it in a folder, and waits until it accepts webhooks.
+    /// Starts the daemon in a folder, and waits until it accepts webhooks.
     pub(super) async fn start(folder: &Path) -> Result<Self, CommandError> {
         let mut command = command(folder).map_err(|error| failed("cannot find this program's own file", &error))?;
         command.args(["serve", "--log-format", "json"]).env("LINEDOWN_LOG", "info").kill_on_drop(true);
@@ -71,7 +71,7 @@ impl Daemon {
         }
     }
 
-    /// The next line that the console sink prints. Never comes if there is none.
+    /// The next line that the console sink prints. Never returns if there is none.
     pub(super) async fn line(&mut self) -> String {
         match self.output.next_line().await {
             Ok(Some(line)) => line,
@@ -79,7 +79,7 @@ impl Daemon {
         }
     }
 
-    /// What one of the program's commands says of it, as JSON.
+    /// The JSON output of one of the program's commands.
     pub(super) async fn ask<T: DeserializeOwned>(&self, arguments: &[&str]) -> Result<T, CommandError> {
         let what = || format!("`linedown {}` failed", arguments.join(" "));
         let mut command = command(&self.folder).map_err(|error| failed(what(), &error))?;
@@ -93,12 +93,12 @@ impl Daemon {
         serde_json::from_slice(&stdout).map_err(|error| failed(what(), &error))
     }
 
-    /// Ends it without a warning, as a power cut would.
+    /// Kills it without a warning, as a power cut would.
     pub(super) async fn kill(mut self) -> Result<(), CommandError> {
         self.process.kill().await.map_err(|error| failed("cannot kill the daemon", &error))
     }
 
-    /// Asks it to end, and waits until it has.
+    /// Tells it to stop, and waits until it has.
     pub(super) async fn stop(mut self) -> Result<ExitStatus, CommandError> {
         let asked = match self.process.id().and_then(|id| Pid::from_raw(i32::try_from(id).ok()?)) {
             Some(id) => kill_process(id, Signal::TERM).map_err(io::Error::from),
@@ -110,13 +110,13 @@ impl Daemon {
         ended.map_err(|error| self.explain(failed("the daemon did not end", &error)))
     }
 
-    /// Adds the daemon's latest records to an error.
+    /// Adds the daemon's latest log records to an error.
     pub(super) fn explain(&self, error: CommandError) -> CommandError {
         with_log(error, &self.log)
     }
 }
 
-/// This program, at home in the folder.
+/// This program, set up to run in the folder.
 fn command(folder: &Path) -> io::Result<Command> {
     let mut command = Command::new(std::env::current_exe()?);
     command.current_dir(folder).args(["--config", CONFIG_FILE]);
@@ -128,7 +128,7 @@ fn command(folder: &Path) -> io::Result<Command> {
     Ok(command)
 }
 
-/// Reads the log until it ends; tells the address as soon as it is known.
+/// Reads the log to its end, and sends the address as soon as it is known.
 async fn follow(stderr: impl AsyncRead + Unpin, log: Log, ready: oneshot::Sender<SocketAddr>) {
     let mut ready = Some(ready);
     let mut lines = BufReader::new(stderr).lines();
@@ -138,7 +138,7 @@ async fn follow(stderr: impl AsyncRead + Unpin, log: Log, ready: oneshot::Sender
             && let Some(address) = record["address"].as_str().and_then(|address| address.parse().ok())
             && let Some(ready) = ready.take()
         {
-            // Who no longer waits does not need it.
+            // If nobody waits any more, the address is not needed.
             let _ = ready.send(address);
         }
         let mut log = log.lock().unwrap_or_else(PoisonError::into_inner);

@@ -1,4 +1,4 @@
-//! The folder the demo lives in: nobody else can look into it, and it is gone when the demo is.
+//! The demo's folder. Nobody else can read it, and it is removed with the demo.
 
 use std::fs::{self, DirBuilder, OpenOptions};
 use std::io::{self, Write};
@@ -6,22 +6,21 @@ use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-/// How often its removal is tried, and the pause between two tries.
+/// Most attempts to remove it, and the pause between them.
 const TRIES: usize = 100;
 const PAUSE: Duration = Duration::from_millis(10);
 
-/// A folder that is removed when this is dropped.
+/// A folder that is removed when it is dropped.
 pub(super) struct Folder(PathBuf);
 
 impl Folder {
-    /// A new one among the system's temporary files.
+    /// Creates a folder among the system's temporary files.
     pub(super) fn new() -> io::Result<Self> {
         let path = std::env::temp_dir().join(format!("linedown-demo-{:08x}", fastrand::u32(..)));
         DirBuilder::new().mode(0o700).create(&path)?;
         Ok(Self(path))
     }
 
-    /// Where it is.
     pub(super) fn path(&self) -> &Path {
         &self.0
     }

@@ -1,4 +1,4 @@
-//! The demo's own gateway: what Z-API posts when a line drops, over HTTPS with a throw-away certificate.
+//! The demo's gateway: posts what Z-API posts when a line drops, over HTTPS with a throw-away certificate.
 
 use std::error::Error;
 use std::io::Write;
@@ -17,17 +17,17 @@ use super::folder::Folder;
 
 /// How long the daemon may take to answer.
 const PATIENCE: Duration = Duration::from_secs(10);
-/// The secret in packaging/demo.toml.
+/// The source's secret in packaging/demo.toml.
 const SECRET: &str = "a-secret-that-only-the-demo-knows";
 
-/// The instances of packaging/demo.toml that have something to tell.
+/// The instances of packaging/demo.toml that the story is about.
 pub(super) const LOJA_CENTRO: &str = "39ECB202B157D11E37905AE607963117";
 pub(super) const LOJA_NORTE: &str = "3A71F0C64D2E9B8812C5704BD93E6AF0";
 
-/// What the gateway posts.
+/// A webhook that the gateway posts.
 #[derive(Clone)]
 pub(super) struct Webhook {
-    /// The body before compression, as it is shown.
+    /// The body, uncompressed.
     pub(super) body: String,
     pub(super) gzip: bool,
     secret: &'static str,
@@ -58,7 +58,7 @@ impl Webhook {
         }))
     }
 
-    /// Something that is no webhook.
+    /// Something that is not a webhook.
     pub(super) fn garbage() -> Self {
         Self { body: "<html>Bad Gateway</html>".to_owned(), gzip: false, secret: SECRET }
     }
@@ -67,7 +67,7 @@ impl Webhook {
         Self { body: body.to_string(), gzip: false, secret: SECRET }
     }
 
-    /// The same, compressed on its way.
+    /// The same, compressed.
     pub(super) fn gzipped(self) -> Self {
         Self { gzip: true, ..self }
     }
@@ -87,21 +87,21 @@ impl Webhook {
     }
 }
 
-/// What the daemon answered.
+/// The daemon's answer.
 pub(super) struct Answer {
     pub(super) status: u16,
     pub(super) body: String,
     pub(super) took: Duration,
 }
 
-/// Who posts.
+/// The client that posts webhooks.
 pub(super) struct Gateway {
     client: Client,
 }
 
 impl Gateway {
-    /// Makes an authority and the daemon's certificate, which it leaves in the folder; the gateway trusts that
-    /// authority and no other.
+    /// Makes a certificate authority, and with it a certificate for the daemon, which it writes into the folder. The
+    /// client trusts that authority and no other.
     pub(super) fn new(folder: &Folder) -> Result<Self, Box<dyn Error>> {
         let mut authority = CertificateParams::default();
         authority.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);

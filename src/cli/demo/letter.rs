@@ -1,6 +1,6 @@
-//! Reads back an email as the mailbox folder has it: whom it is to, what it is about, what it says.
+//! Reads an email from the mailbox folder: its recipient, subject and text.
 
-/// What a mail reader would show.
+/// The parts of an email that a mail reader would show.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Letter {
     pub(super) to: String,
@@ -9,7 +9,7 @@ pub(super) struct Letter {
 }
 
 impl Letter {
-    /// Reads a message (RFC 5322, RFC 2045): its plain text is the first part of that type.
+    /// Reads a message (RFC 5322, RFC 2045). Its text is the first part of type `text/plain`.
     pub(super) fn read(message: &str) -> Self {
         let message = message.replace("\r\n", "\n");
         let (head, body) = message.split_once("\n\n").unwrap_or((&message, ""));
@@ -18,7 +18,7 @@ impl Letter {
     }
 }
 
-/// A header's value, its lines joined.
+/// A header's value, unfolded.
 fn header(head: &str, name: &str) -> String {
     let unfolded = head.replace("\n ", " ").replace("\n\t", " ");
     let lines = unfolded.lines().filter_map(|line| line.split_once(':'));
@@ -44,7 +44,7 @@ fn decoded_body(head: &str, body: &str) -> String {
     String::from_utf8_lossy(&bytes).replace("\r\n", "\n").trim().to_owned()
 }
 
-/// Header text with its encoded words (RFC 2047) decoded. The space between two of them is none.
+/// Decodes the encoded words (RFC 2047) of a header. White space between two of them is dropped.
 fn decoded_words(value: &str) -> String {
     let mut text = String::new();
     let mut after_encoded = false;
@@ -69,7 +69,7 @@ fn decoded_words(value: &str) -> String {
     text
 }
 
-/// What is not of the alphabet is skipped.
+/// Decodes Base64, and skips characters outside of its alphabet.
 fn base64(text: &str) -> Vec<u8> {
     const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
     let mut bytes = Vec::new();
@@ -85,7 +85,7 @@ fn base64(text: &str) -> Vec<u8> {
     bytes
 }
 
-/// Without soft line breaks.
+/// Decodes quoted-printable text, whose soft line breaks have been removed.
 fn quoted_printable(text: &str) -> Vec<u8> {
     let mut parts = text.split('=');
     let mut bytes = parts.next().unwrap_or_default().as_bytes().to_vec();

@@ -1,4 +1,4 @@
-//! The mailbox: a folder that catches every email.
+//! The demo's mailbox: a folder that receives every email.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -7,7 +7,7 @@ use std::path::PathBuf;
 
 use super::letter::Letter;
 
-/// The folder, and what was found in it so far.
+/// The folder, and the files that have been read so far.
 pub(super) struct Mailbox {
     path: PathBuf,
     seen: BTreeSet<PathBuf>,
@@ -19,7 +19,7 @@ impl Mailbox {
         Self { path, seen: BTreeSet::new() }
     }
 
-    /// The letters that have come since the last look.
+    /// The letters that have come since the last call.
     pub(super) fn new_letters(&mut self) -> Vec<Letter> {
         let mut files: Vec<PathBuf> =
             fs::read_dir(&self.path).into_iter().flatten().flatten().map(|entry| entry.path()).collect();
@@ -34,18 +34,18 @@ impl Mailbox {
         letters
     }
 
-    /// How many letters have come.
+    /// How many letters have been read.
     pub(super) fn count(&self) -> usize {
         self.seen.len()
     }
 
-    /// Takes the folder away, as if the relay were down: where it was, a file stands in the way.
+    /// Makes deliveries fail, as if the relay were down: moves the folder away and puts a file in its place.
     pub(super) fn close(&self) -> io::Result<()> {
         fs::rename(&self.path, self.aside())?;
         fs::write(&self.path, "closed")
     }
 
-    /// Puts it back.
+    /// Moves the folder back.
     pub(super) fn open(&self) -> io::Result<()> {
         fs::remove_file(&self.path)?;
         fs::rename(self.aside(), &self.path)

@@ -1,7 +1,7 @@
-//! `linedown demo`: the real daemon, told what a gateway tells it, and who hears of it.
+//! `linedown demo`: runs the real daemon, posts what a gateway would, and shows who is told.
 //!
-//! [`child`] runs the daemon, [`gateway`] posts to it, [`mailbox`] and the daemon's own output catch what it
-//! sends, [`screen`] shows it; the story is told in [`story`].
+//! [`child`] runs the daemon, [`gateway`] posts to it, [`mailbox`] and the daemon's own output receive what it sends,
+//! and [`screen`] shows it. [`story`] has the plot.
 
 mod child;
 mod folder;
@@ -21,23 +21,23 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use super::{Code, CommandError};
 use folder::Folder;
 
-/// The config the daemon is started with.
+/// The config of the demo's daemon.
 const CONFIG: &str = include_str!("../../../packaging/demo.toml");
-/// Its name in the demo's folder.
+/// The config's file name in the demo's folder.
 const CONFIG_FILE: &str = "demo.toml";
-/// How long anything may take before the demo has failed.
+/// Time limit of each step of the demo.
 const PATIENCE: Duration = Duration::from_secs(20);
 
-/// Runs the demo in a folder of its own, which is gone afterwards, whatever happens.
+/// Runs the demo in a folder of its own, which is removed afterwards, whatever happens.
 pub(super) async fn run() -> Result<Code, CommandError> {
-    // Before there is anything that could be left behind.
+    // Signals are caught before there is anything to clean up.
     let mut end = signals().map_err(|error| failed("cannot catch signals", &error))?;
     let folder = Folder::new().map_err(|error| {
         let what = format!("cannot make a folder in {}", std::env::temp_dir().display());
         failed(what, &error).hint("name another place in the variable TMPDIR")
     })?;
     let [interrupt, terminate, hangup] = &mut end;
-    // Ended from outside, it leaves nothing behind either: dropping the story ends the daemon.
+    // Also cleans up if a signal ends the demo: dropping the story kills the daemon.
     tokio::select! {
         told = story::tell(&folder) => told.map(|()| Code::Done),
         _ = interrupt.recv() => Err(interrupted()),
@@ -46,7 +46,7 @@ pub(super) async fn run() -> Result<Code, CommandError> {
     }
 }
 
-/// What ends the demo before its end.
+/// The signals that end the demo early.
 fn signals() -> io::Result<[Signal; 3]> {
     Ok([signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?, signal(SignalKind::hangup())?])
 }

@@ -1,4 +1,4 @@
-//! What the demo shows: steps with what was said under them, as wide as the terminal is, down to a phone's.
+//! The demo's output: numbered steps with what was said below them, as wide as the terminal, which may be a phone's.
 
 use std::ops::RangeInclusive;
 use std::time::{Duration, Instant};
@@ -6,14 +6,14 @@ use std::time::{Duration, Instant};
 use super::super::output::Look;
 use super::super::{CommandError, output};
 
-/// As many columns as a phone's terminal has, and as one reads with ease.
+/// Width in columns: at least that of a phone's terminal, at most what is easy to read.
 const WIDTHS: RangeInclusive<usize> = 48..=100;
-/// Where there is no terminal.
+/// Width if there is no terminal.
 const WIDTH: usize = 80;
-/// What stands before each line that somebody said.
+/// Precedes each line that is quoted.
 const QUOTED: &str = "   │ ";
 
-/// The terminal, or whatever stands for it.
+/// The demo's output.
 pub(super) struct Screen {
     width: usize,
     began: Instant,
@@ -21,13 +21,13 @@ pub(super) struct Screen {
 }
 
 impl Screen {
-    /// The demo begins now.
+    /// Starts the demo's clock.
     pub(super) fn new() -> Self {
         let width = output::columns().map_or(WIDTH, |columns| columns.clamp(*WIDTHS.start(), *WIDTHS.end()));
         Self { width, began: Instant::now(), steps: 0 }
     }
 
-    /// The next thing that happens.
+    /// Shows a new step.
     pub(super) fn step(&mut self, what: &str) -> Result<(), CommandError> {
         self.steps += 1;
         let number = format!("{}. ", self.steps);
@@ -47,7 +47,7 @@ impl Screen {
         Ok(())
     }
 
-    /// Something we say.
+    /// Shows the demo's own words.
     pub(super) fn say(&self, indent: usize, look: Look, text: &str) -> Result<(), CommandError> {
         for line in wrapped(text, self.width - indent) {
             output::print(&format!("{}{}\n", " ".repeat(indent), output::painted(look, &line)))?;
@@ -55,7 +55,7 @@ impl Screen {
         Ok(())
     }
 
-    /// Something somebody else said.
+    /// Shows the words of others.
     pub(super) fn quote(&self, look: Look, text: &str) -> Result<(), CommandError> {
         for line in text.lines().flat_map(|line| wrapped(line, self.width - QUOTED.chars().count())) {
             output::print(&format!("{}{}\n", output::painted(Look::Faint, QUOTED), output::painted(look, &line)))?;
@@ -63,7 +63,7 @@ impl Screen {
         Ok(())
     }
 
-    /// How long the demo has lasted.
+    /// The time since the demo began.
     pub(super) fn elapsed(&self) -> String {
         seconds(self.began.elapsed())
     }
@@ -73,7 +73,7 @@ fn seconds(time: Duration) -> String {
     format!("{:.1} s", time.as_secs_f64())
 }
 
-/// Lines of at most `width` characters, broken at spaces where there are any.
+/// Lines of at most `width` characters, broken at spaces if possible.
 fn wrapped(text: &str, width: usize) -> Vec<String> {
     let text = output::printable(text);
     let mut lines = vec![String::new()];

@@ -1,4 +1,4 @@
-//! The story: two lines go down, one comes back, and everything in between that goes wrong in life.
+//! The plot of the demo: two lines go down, one comes back, and several things go wrong in between.
 
 use std::time::Duration;
 
@@ -17,14 +17,14 @@ use crate::cli::output::Look;
 use crate::clock;
 use crate::store::view::Delivery;
 
-/// How often the mailbox is looked into while something is awaited.
+/// How often to look into the mailbox while a letter is awaited.
 const LOOK: Duration = Duration::from_millis(5);
-/// How long ago the first line went down, by the gateway's clock.
+/// How long ago the first line went down by the gateway's clock.
 const EARLIER: Duration = Duration::from_mins(3);
-/// Lines of a letter's text that are shown.
+/// How many lines of a letter's text are shown.
 const SHOWN: usize = 2;
 
-/// Tells the story from beginning to end.
+/// Tells the story.
 pub(super) async fn tell(folder: &Folder) -> Result<(), CommandError> {
     let mut story = Story::begin(folder).await?;
     story.a_line_goes_down().await?;
@@ -41,12 +41,12 @@ struct Story {
     gateway: Gateway,
     daemon: Daemon,
     mailbox: Mailbox,
-    /// The first webhook, for repeating it.
+    /// The first webhook, which is repeated later.
     first: Option<Webhook>,
-    /// The letter shown last.
+    /// The letter that was shown last.
     last: Option<Letter>,
     lines: usize,
-    /// What daemons that have ended counted.
+    /// The webhooks counted by daemons that have ended.
     webhooks: Webhooks,
 }
 
@@ -98,7 +98,7 @@ impl Story {
         self.screen.quote(Look::Faint, &why)
     }
 
-    /// Answers why email failed, once nothing but failed emails is owed any more.
+    /// Waits until only failed emails are pending, and returns why they failed.
     async fn until_email_has_failed(&self) -> Result<String, CommandError> {
         let deadline = Instant::now() + PATIENCE;
         while Instant::now() < deadline {
@@ -110,7 +110,7 @@ impl Story {
         Err(self.daemon.explain(CommandError::new(Code::Failed, "email did not fail, as it should have")))
     }
 
-    /// A notification is delivered in the daemon's books a moment after it was.
+    /// Waits until nothing is pending: the daemon records a delivery a moment after making it.
     async fn until_nothing_is_owed(&self) -> Result<(), CommandError> {
         let deadline = Instant::now() + PATIENCE;
         while Instant::now() < deadline {
@@ -180,7 +180,7 @@ impl Story {
         self.screen.say(0, Look::Plain, "Ask what it would do: linedown explain --help")
     }
 
-    /// Posts a webhook, and shows it with its answer.
+    /// Posts a webhook, and shows it with its answer, which must have this status.
     async fn post(&mut self, webhook: &Webhook, status: u16) -> Result<(), CommandError> {
         let how = if webhook.gzip { "the gateway posts, gzipped" } else { "the gateway posts" };
         self.screen.say(3, Look::Plain, how)?;
@@ -207,7 +207,7 @@ impl Story {
         self.screen.quote(Look::Faint, &spaced(&answer.body))
     }
 
-    /// Waits for so many lines on the console and so many letters, and shows each as it comes.
+    /// Waits for this many more lines on the console and letters in the mailbox, and shows each as it comes.
     async fn people_hear(&mut self, lines: usize, letters: usize) -> Result<(), CommandError> {
         let (lines, letters) = (self.lines + lines, self.mailbox.count() + letters);
         let deadline = Instant::now() + PATIENCE;
@@ -252,7 +252,7 @@ impl Story {
         Ok(())
     }
 
-    /// The webhooks that the running daemon has counted.
+    /// The webhooks that the running daemon has counted so far.
     async fn counted(&self) -> Result<Webhooks, CommandError> {
         let metrics = self.gateway.metrics(self.daemon.address).await;
         let metrics =
@@ -261,7 +261,7 @@ impl Story {
     }
 }
 
-/// JSON with room to break its lines.
+/// Adds spaces to JSON, so that its lines can be broken.
 fn spaced(json: &str) -> String {
     json.replace("\":", "\": ").replace(",\"", ", \"")
 }

@@ -1,17 +1,17 @@
-//! What the daemon itself says of the demo, and whether that is what was seen.
+//! The end of the demo: compares the daemon's own figures with what was seen.
 
 use std::ops::AddAssign;
 
 use crate::store::view::{Delivery, Incident};
 
-/// What is known of everything in the end.
+/// The daemon's figures.
 pub(super) struct Summary {
     pub(super) webhooks: Webhooks,
     pub(super) deliveries: Vec<Delivery>,
     pub(super) incidents: Vec<Incident>,
 }
 
-/// Webhooks by what became of them.
+/// Numbers of webhooks, by result.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Webhooks {
     accepted: usize,
@@ -19,7 +19,7 @@ pub(super) struct Webhooks {
     refused: usize,
 }
 
-/// What came to people.
+/// The numbers of messages that were received.
 #[derive(Clone, Copy)]
 pub(super) struct Seen {
     pub(super) lines: usize,
@@ -27,7 +27,7 @@ pub(super) struct Seen {
 }
 
 impl Webhooks {
-    /// Reads the daemon's metrics: `linedown_webhooks_total{source="z-api",result="accepted"} 1`.
+    /// Reads them from the daemon's metrics: `linedown_webhooks_total{source="z-api",result="accepted"} 1`.
     pub(super) fn counted(metrics: &str) -> Self {
         let mut webhooks = Self::default();
         for line in metrics.lines().filter(|line| line.starts_with("linedown_webhooks_total{")) {
@@ -52,7 +52,7 @@ impl AddAssign for Webhooks {
 }
 
 impl Summary {
-    /// One row a subject.
+    /// One row for each subject.
     pub(super) fn rows(&self) -> [(&'static str, String); 4] {
         let Webhooks { accepted, duplicate, refused } = self.webhooks;
         let delivered = |sink| {
@@ -76,7 +76,7 @@ impl Summary {
         self.deliveries.iter().filter(|delivery| delivery.sink == sink && delivery.state == state).count()
     }
 
-    /// Whether everybody was told once, and nothing is left to be told.
+    /// Fails unless everybody was told exactly once and nothing is pending.
     pub(super) fn agrees_with(&self, seen: Seen) -> Result<(), String> {
         let expected = Webhooks { accepted: 3, duplicate: 1, refused: 2 };
         if self.webhooks != expected {

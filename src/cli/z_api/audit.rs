@@ -1,4 +1,4 @@
-//! `linedown z-api audit`: what is amiss at the gateway, before an alert is missed for it.
+//! `linedown z-api audit`: finds what is wrong at the gateway before an alert gets lost because of it.
 
 use serde::Serialize;
 
@@ -25,17 +25,17 @@ pub(super) struct Arguments {
     json: bool,
 }
 
-/// Something amiss.
+/// A finding about an instance or a source.
 #[derive(Debug, Serialize)]
 struct Row {
     source: String,
-    /// None, if it is about the source itself.
+    /// None if it is about the source as a whole.
     instance: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     name: Option<String>,
     #[serde(flatten)]
     what: What,
-    /// Whether it was set right.
+    /// Whether the command has put it right.
     fixed: bool,
 }
 
@@ -49,13 +49,13 @@ enum What {
 #[derive(Debug, Serialize)]
 #[serde(tag = "finding", rename_all = "kebab-case")]
 enum Other {
-    /// The inventory has it, without a token.
+    /// The instance is in the inventory, but has no token.
     NoToken,
-    /// It could not be asked.
+    /// The gateway could not be asked.
     Unknown { failure: Trouble },
 }
 
-/// What is said where no address is known.
+/// Printed if there is no public address to compare with.
 const UNCOMPARED: &str = "webhooks were not compared: set `public_url` in [server]\n";
 
 pub(super) async fn run(config: &Config, arguments: &Arguments) -> Result<Code, CommandError> {
@@ -63,7 +63,7 @@ pub(super) async fn run(config: &Config, arguments: &Arguments) -> Result<Code, 
     let (mut rows, mut asked) = (Vec::new(), 0);
     let compares = arguments.fix || config.server.public_url.is_some();
     for source in &sources {
-        // Without an address of our own there is none to compare theirs with, but all else.
+        // Without a public address, webhooks cannot be compared, but everything else is checked.
         let addresses = compares.then(|| source.addresses()).transpose()?;
         let (addresses, fleet) = (addresses.as_ref(), source.fleet()?);
         let lines = &source.access.lines;
@@ -97,7 +97,7 @@ pub(super) async fn run(config: &Config, arguments: &Arguments) -> Result<Code, 
     Ok(if rows.iter().all(|row| row.fixed) { Code::Done } else { Code::Failed })
 }
 
-/// What is amiss with one line, and whether that was set right.
+/// The findings about one line, and whether each was put right.
 async fn one(fleet: &Fleet, addresses: Option<&Addresses>, line: &Line, fix: bool) -> Vec<(What, bool)> {
     let unknown = |failure: &Failure| (What::Other(Other::Unknown { failure: failure.into() }), false);
     let profile = match fleet.ask(|| fleet.client().profile(line)).await {
@@ -119,7 +119,7 @@ async fn one(fleet: &Fleet, addresses: Option<&Addresses>, line: &Line, fix: boo
     rows
 }
 
-/// The partner's instances that the inventory lacks.
+/// The partner's instances that are not in the inventory.
 async fn strangers(source: &Source<'_>, fleet: &Fleet, addresses: Option<&Addresses>) -> Vec<Row> {
     let known = |instance: &str| source.config.routing.inventory.contains(source.name, instance);
     let members = match fleet.strangers(known).await {

@@ -1,5 +1,5 @@
-//! `linedown z-api`: what is registered at the gateway and how each line stands by its word. Without the daemon,
-//! straight from the config.
+//! `linedown z-api`: manages what is registered at the gateway, and asks for the state of lines. Uses the config only,
+//! not the daemon.
 
 mod audit;
 mod progress;
@@ -49,7 +49,7 @@ pub(super) async fn run(place: &Place, arguments: &Arguments) -> Result<Code, Co
     }
 }
 
-/// One source of the type z-api.
+/// A source of type `z-api`.
 struct Source<'c> {
     config: &'c Config,
     name: &'c str,
@@ -58,7 +58,7 @@ struct Source<'c> {
 }
 
 impl<'c> Source<'c> {
-    /// The sources to work on: the one that is named, or all.
+    /// The sources to work on: the named one, or all.
     fn chosen(config: &'c Config, name: Option<&str>) -> Result<Vec<Self>, CommandError> {
         let all = config.sources.iter().filter_map(|(name, source)| {
             let access = source.gateway.as_ref()?;
@@ -84,7 +84,7 @@ impl<'c> Source<'c> {
         Ok(Fleet::new(client, A_SECOND))
     }
 
-    /// Where its instances shall post.
+    /// The addresses at which its webhooks must be registered.
     fn addresses(&self) -> Result<Addresses, CommandError> {
         let wrong = |what: &str| {
             let error = CommandError::new(Code::Config, what);
@@ -101,13 +101,13 @@ impl<'c> Source<'c> {
         Ok(Addresses::new(public_url, self.name, self.secret))
     }
 
-    /// What the inventory calls an instance.
+    /// The name of an instance in the inventory.
     fn title(&self, instance: &str) -> Option<&'c str> {
         self.config.routing.inventory.get(self.name, instance)?.name
     }
 
-    /// The instances that nothing can be asked about, in order. Where several sources are looked at, the first has those
-    /// that may be any's.
+    /// The instances without a token, sorted. Those that may belong to any source are returned for the first source in
+    /// `all`.
     fn without_token(&self, all: &[Self]) -> Vec<&'c str> {
         let is_first = all.first().is_some_and(|first| first.name == self.name);
         let inventory = self.config.routing.inventory.iter().filter(|entry| !entry.is_asked);
@@ -115,7 +115,7 @@ impl<'c> Source<'c> {
     }
 }
 
-/// Why nothing is known of an instance, for programs.
+/// Why nothing is known about an instance.
 #[derive(Clone, Debug, Serialize)]
 struct Trouble {
     kind: FailureKind,
@@ -124,7 +124,7 @@ struct Trouble {
 }
 
 impl Trouble {
-    /// Of an instance without a token.
+    /// The instance has no token.
     fn no_token() -> Self {
         Self { kind: FailureKind::Unauthorised, what: NO_TOKEN.to_owned(), hint: ADD_TOKEN }
     }
@@ -136,7 +136,7 @@ impl From<&Failure> for Trouble {
     }
 }
 
-/// Each hint once, below a table.
+/// The text below a table: each hint once.
 fn hints<'f>(hints: impl Iterator<Item = &'f str>) -> String {
     let mut each: Vec<&str> = Vec::new();
     for hint in hints {
@@ -147,9 +147,9 @@ fn hints<'f>(hints: impl Iterator<Item = &'f str>) -> String {
     each.into_iter().flat_map(|hint| ["hint: ", hint, "\n"]).collect()
 }
 
-/// What is said where there is nothing to ask about.
+/// Printed if no instance can be asked about.
 const NO_LINES: &str = "no instance in the inventory has a token: add `token` to [instances.ID]\n";
-/// What is said of an instance without a token.
+/// Printed for an instance without a token.
 const NO_TOKEN: &str = "no token, so nothing can be asked";
-/// What to do about it.
+/// The hint for an instance without a token.
 const ADD_TOKEN: &str = "add `token` to [instances.ID]; Z-API's panel shows it";

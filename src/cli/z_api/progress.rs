@@ -1,13 +1,13 @@
-//! How far it is, on a terminal, while many lines are asked about.
+//! Shows progress on a terminal while many lines are being asked about.
 
 use std::io::IsTerminal;
 
 use crate::cli::output;
 
-/// So few lines are done before one could read it.
+/// With at most this many lines, no progress is shown: it would be over too soon to read.
 const FEW: usize = 20;
 
-/// One line on standard error that is overwritten; nothing where that is no terminal.
+/// A line on standard error that is overwritten; nothing if that is not a terminal.
 pub(super) struct Progress {
     what: &'static str,
     total: usize,

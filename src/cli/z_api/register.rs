@@ -1,4 +1,4 @@
-//! `linedown z-api register`: the webhooks of instances, set to this daemon's address.
+//! `linedown z-api register`: registers this daemon's address for the webhooks of instances.
 
 use serde::Serialize;
 
@@ -30,16 +30,16 @@ pub(super) struct Arguments {
     json: bool,
 }
 
-/// What was done for one instance.
+/// The result for one instance.
 #[derive(Debug, Serialize)]
 struct Done {
     source: String,
     instance: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     name: Option<String>,
-    /// Of each webhook that is known.
+    /// One for each webhook, unless the registrations could not be read.
     webhooks: Vec<Step>,
-    /// Why not more was done.
+    /// Why something failed or could not be done.
     #[serde(skip_serializing_if = "Option::is_none")]
     failure: Option<Trouble>,
 }
@@ -117,7 +117,8 @@ async fn one(source: &Source<'_>, fleet: &Fleet, addresses: &Addresses, line: &L
     }
 }
 
-/// Reads what is registered and changes what differs. An error is that nothing could be read.
+/// Reads what is registered and changes what differs. Fails if the registrations cannot be read; a failed change is
+/// returned with the steps.
 async fn set(
     fleet: &Fleet,
     addresses: &Addresses,
@@ -166,7 +167,7 @@ fn without_token(source: &Source<'_>, instance: &str) -> Done {
     }
 }
 
-/// What changed, or would, and what failed; what is as it was is only counted.
+/// The text for people. Instances without a change are only counted.
 fn told(all: &[Done], dry_run: bool) -> String {
     if all.is_empty() {
         return NO_LINES.to_owned();

@@ -1,4 +1,4 @@
-//! `linedown z-api status`: how each line stands by the gateway's word, the worst first.
+//! `linedown z-api status`: lists the state of each line according to the gateway, the worst first.
 
 use serde::Serialize;
 
@@ -19,7 +19,7 @@ pub(super) struct Arguments {
     json: bool,
 }
 
-/// How one line stands.
+/// The state of one line.
 #[derive(Debug, Serialize)]
 struct Row {
     source: String,
@@ -27,15 +27,15 @@ struct Row {
     #[serde(skip_serializing_if = "Option::is_none")]
     name: Option<String>,
     state: State,
-    /// The gateway's words, if it is down.
+    /// The gateway's explanation if the line is down.
     #[serde(skip_serializing_if = "Option::is_none")]
     error: Option<String>,
-    /// Why it is unknown.
+    /// Why the state is unknown.
     #[serde(skip_serializing_if = "Option::is_none")]
     failure: Option<Trouble>,
 }
 
-/// Worst first.
+/// In the order of the list.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "kebab-case")]
 enum State {
