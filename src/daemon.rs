@@ -118,6 +118,7 @@ async fn open(
     }
 }
 
+/// The running daemon: its state and the handles of its tasks.
 struct Daemon {
     /// The config in force.
     config: Config,
@@ -138,13 +139,14 @@ struct Daemon {
     /// How many items the present round of deleting old data has deleted so far.
     forgotten: usize,
     socket: PathBuf,
-    /// The tasks that ask gateways, by source.
+    /// The orders of the tasks that ask gateways, by source.
     patrols: BTreeMap<String, watch::Sender<Orders>>,
     /// What the watcher of linedown's own troubles is to look for.
     troubles: watch::Sender<trouble::Orders>,
 }
 
 impl Daemon {
+    /// Sets up and starts all parts. If that fails, no webhook has been accepted.
     async fn start(config: Config, store: Arc<dyn Store>, metrics: Arc<Metrics>) -> Result<Self, StartError> {
         let built = delivery::build(&config.routing)?;
         let listener = listen(config.server.listen)?;
@@ -200,6 +202,7 @@ impl Daemon {
         Ok(daemon)
     }
 
+    /// Starts the tasks that serve requests and watch over the daemon, and reports readiness to systemd.
     fn serve(
         &mut self,
         listener: TcpListener,
@@ -292,6 +295,7 @@ impl Daemon {
         }
     }
 
+    /// Stops: finishes requests and deliveries in progress within [`DRAIN`], and leaves the rest in the store.
     async fn drain(mut self) {
         if let Some(watch) = self.watch.take() {
             watch.abort();

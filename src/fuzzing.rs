@@ -74,7 +74,7 @@ fn link(data: &[u8]) {
     let at = usize::from(place[0]) % changed.len();
     changed[at] = place[1];
     if let Ok(changed) = std::str::from_utf8(&changed) {
-        // The last digit of a signature may have more than one spelling; the number that is signed may not.
+        // The signature may be written in another way, such as in upper case; the number that is signed may not change.
         assert!(read(changed).is_none_or(|read| read == number), "{changed}");
     }
 }

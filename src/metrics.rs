@@ -53,6 +53,7 @@ struct Sampled {
     certificate: Family<[(String, String); 0], Gauge>,
 }
 
+/// Labels of webhooks, and of questions to gateways.
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
 struct Webhook {
     source: String,
@@ -70,6 +71,7 @@ struct Heartbeat {
     outcome: &'static str,
 }
 
+/// Labels of notifications that were delivered or given up.
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
 struct Settled {
     sink: String,
@@ -82,6 +84,7 @@ struct Open {
     reason: &'static str,
 }
 
+/// Labels of pending notifications.
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
 struct Pending {
     sink: String,

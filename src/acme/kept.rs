@@ -51,6 +51,7 @@ pub(super) struct For<T> {
 }
 
 impl<T> For<T> {
+    /// For a certificate for the names and the authority in `acme`.
     pub(super) fn new(acme: &Acme, what: T) -> Self {
         Self { directory: acme.directory.clone(), names: acme.names.clone(), what }
     }

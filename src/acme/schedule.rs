@@ -10,8 +10,8 @@ use crate::clock::{between, later};
 use crate::delivery::backoff;
 use crate::rule::Retry;
 
-/// Pauses after failures. Let's Encrypt allows five failed validations of a name per hour, and these pauses never
-/// exceed that.
+/// Pauses after failures. Let's Encrypt allows five failed validations of a name per hour; with these pauses there are
+/// never more.
 const PAUSES: Retry =
     Retry { first: Duration::from_mins(5), max: Duration::from_hours(3), give_up_after: Duration::MAX };
 /// The longest pause that an authority can ask for.

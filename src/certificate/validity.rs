@@ -47,6 +47,7 @@ fn element(der: &[u8]) -> Option<(u8, &[u8], &[u8])> {
     Some((*tag, content, rest))
 }
 
+/// A time in one of the two forms of certificates: `UTCTime` with two digits for the year, or `GeneralizedTime`.
 fn time(form: u8, text: &str) -> Option<Timestamp> {
     const UTC_TIME: u8 = 0x17;
     let full = match form {

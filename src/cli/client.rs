@@ -120,7 +120,7 @@ async fn ask<T: DeserializeOwned>(request: RequestBuilder) -> Result<T, CommandE
     })
 }
 
-/// The error of the system when connecting, if it was that.
+/// The system's error when connecting, if that is why the request failed.
 fn refusal(error: &reqwest::Error) -> Option<ErrorKind> {
     let causes = std::iter::successors(error.source(), |error| (*error).source());
     causes.filter_map(|cause| cause.downcast_ref::<std::io::Error>()).last().map(std::io::Error::kind)

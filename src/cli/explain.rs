@@ -52,6 +52,7 @@ struct Explanation {
     notifications: Vec<Planned>,
 }
 
+/// Whether a rule matches, and why.
 #[derive(Debug, Serialize)]
 struct Verdict {
     rule: String,
@@ -59,6 +60,7 @@ struct Verdict {
     why: String,
 }
 
+/// A notification that would be sent: to whom, when (in words), and its text.
 #[derive(Debug, Serialize)]
 struct Planned {
     rule: String,

@@ -85,6 +85,7 @@ struct Pair {
     new: Option<usize>,
 }
 
+/// The number of messages by one rule to one recipient, of one kind.
 #[derive(Debug, Serialize)]
 struct Count {
     rule: String,

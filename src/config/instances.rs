@@ -19,6 +19,7 @@ pub(super) struct Instances {
 }
 
 impl Instances {
+    /// Adds a mention of an instance in the present layer.
     pub(super) fn push(&mut self, id: &str, value: &Value) {
         self.said.push([id, &value.to_string()]);
     }
@@ -54,6 +55,7 @@ impl Instances {
         self.order().windows(2).any(|pair| self.id(pair[0]) == self.id(pair[1]))
     }
 
+    /// The identifier of the instance in this mention.
     pub(super) fn id(&self, number: usize) -> &str {
         self.said.first(number)
     }

@@ -9,7 +9,9 @@ use super::reader::{Reader, did_you_mean};
 use crate::rule::inventory::Inventory;
 use crate::rule::matcher::Field;
 
+/// The hint for an unknown label.
 const LABELS: &str = "labels stand in [instances.ID.labels]";
+/// The hint for an unknown name.
 const NAMES: &str = "names stand in [instances.ID]";
 
 /// Most values searched for the one that was probably meant.

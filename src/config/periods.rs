@@ -16,7 +16,7 @@ pub(super) const NOTICED: Period = Period(Duration::from_secs(1));
 #[derive(Clone, Debug)]
 pub(super) struct Lasting {
     bounds: RangeInclusive<Period>,
-    /// Shorter durations are warned about.
+    /// Shorter durations are warned about, except zero.
     usual: Period,
 }
 

@@ -1,6 +1,6 @@
 //! Cuts a file into pieces that can be parsed one after the other: first everything except the inventory, then the
 //! inventory, some lines at a time. A parsed text takes some thirty times its size in memory, so a large inventory is
-//! never parsed in one go.
+//! parsed in one go only if it must be.
 //!
 //! Each piece is a TOML document of its own. Together the pieces say what the file says, provided that no line of the
 //! inventory is in two pieces and that the first piece has no inventory. If that does not hold, or if there is a
@@ -110,6 +110,7 @@ enum Owner<'t> {
     Line(&'t str),
 }
 
+/// The state while a file is cut.
 #[derive(Default)]
 struct Cut<'t> {
     enough: usize,

@@ -36,6 +36,7 @@ struct Found {
     value: usize,
 }
 
+/// Nothing of the path was found: the start of the first file.
 const NOTHING: Found = Found { file: 0, depth: 0, is_table: true, key: None, value: 0 };
 
 /// Finds the place of every problem, and sorts them together with those that have their places already (`placed`).

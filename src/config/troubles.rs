@@ -22,6 +22,7 @@ const MOST_PERCENT: u8 = 83;
 /// The smallest sensible number of bytes: the store writes more than that at once.
 const LEAST_BYTES: u64 = 1024 * 1024;
 
+/// How an amount of disk space is written.
 const ROOM: &str = "a part of the disk such as \"5%\", or a number of bytes";
 
 #[derive(Default, Deserialize)]

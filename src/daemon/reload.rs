@@ -28,6 +28,8 @@ impl Begun {
 }
 
 impl Daemon {
+    /// Reads the config again and, if it is good, puts it in force. Afterwards warns of outages that nobody can end or
+    /// is reminded of any more.
     pub(super) async fn reload(&mut self, load: impl Fn() -> Result<Config, String>) {
         systemd::reloading();
         let swapped = self.swap(load).await;

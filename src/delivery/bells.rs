@@ -7,6 +7,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 use jiff::Timestamp;
 use tokio::sync::Notify;
 
+/// The bells of all workers, by sink.
 #[derive(Default)]
 pub(super) struct Bells(RwLock<BTreeMap<String, Arc<Bell>>>);
 

@@ -6,7 +6,8 @@ use tokio::task::JoinSet;
 
 use crate::store::Settlement;
 
-/// The store is asked for more only if at least one part in this many of `in_flight` is free.
+/// While results are being recorded, the store is asked for more only if at least one part in this many of `in_flight`
+/// is free.
 const WORTH_A_LOOK: usize = 4;
 
 /// A finished attempt.

@@ -3,6 +3,7 @@
 use async_trait::async_trait;
 use linedown_sinks::{Failure, FailureKind, Notification, Receipt, Sink};
 
+/// The stand-in for the sink with this name.
 pub(super) struct Missing(pub(super) String);
 
 #[async_trait]

@@ -10,6 +10,7 @@ use super::breaker::Health;
 /// A worker without progress for this long is stuck: none sleeps for longer than a third of this.
 const PATIENCE: Duration = Duration::from_secs(90);
 
+/// When the worker last made progress, and its sink's health then.
 pub(super) struct Pulse(Mutex<(Instant, Health)>);
 
 impl Default for Pulse {

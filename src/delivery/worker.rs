@@ -47,6 +47,7 @@ pub struct Assignment {
     pub stands_in: bool,
 }
 
+/// The worker of one sink.
 pub(super) struct Worker {
     pub(super) name: String,
     pub(super) store: Arc<dyn Store>,
@@ -63,6 +64,7 @@ pub(super) struct Worker {
 }
 
 impl Worker {
+    /// Works until the daemon stops, and then finishes what is in progress.
     pub(super) async fn run(mut self) {
         let mut breaker = Breaker::default();
         let mut in_hand = InHand::default();

@@ -79,6 +79,7 @@ pub enum QrCode {
     Connected,
 }
 
+/// Parses the answer about a line's state.
 pub(super) fn standing(body: &str, hidden: &Hidden<'_>) -> Result<Standing, Failure> {
     let body = object(body)?;
     match body.get("connected") {
@@ -88,6 +89,7 @@ pub(super) fn standing(body: &str, hidden: &Hidden<'_>) -> Result<Standing, Fail
     }
 }
 
+/// Parses what the API says about an instance.
 pub(super) fn profile(body: &str, hidden: &Hidden<'_>) -> Result<Profile, Failure> {
     let body = object(body)?;
     // An instance that was never set up may lack every key but these.
@@ -107,6 +109,7 @@ fn read_profile(body: &Map<String, Value>, hidden: &Hidden<'_>) -> Profile {
     }
 }
 
+/// Parses a page of a partner's fleet. Leaves out entries without an identifier.
 pub(super) fn page(body: &str, hidden: &Hidden<'_>) -> Result<Page, Failure> {
     let body = object(body)?;
     let Some(Value::Array(content)) = body.get("content") else { return Err(unexpected("it has no `content`")) };
@@ -118,6 +121,7 @@ pub(super) fn page(body: &str, hidden: &Hidden<'_>) -> Result<Page, Failure> {
     Ok(Page { members: members.collect(), entries: content.len() })
 }
 
+/// Parses the answer to a request for a QR code.
 pub(super) fn qr_code(body: &str) -> Result<QrCode, Failure> {
     let body = object(body)?;
     if body.get("connected") == Some(&Value::Bool(true)) {

@@ -19,7 +19,7 @@ use crate::clock;
 use crate::server::hook::Hook;
 use crate::store::StoreError;
 
-/// The delay of the next audit after the daemon's start, or after a change of what is audited.
+/// The longest delay from the daemon's start, or from a change of what is audited, to the next audit.
 const FIRST: Duration = Duration::from_mins(1);
 /// Most API calls per second; nobody waits for an audit.
 const A_SECOND: u32 = 20;

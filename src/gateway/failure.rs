@@ -70,6 +70,7 @@ impl Failure {
         Self { kind, detail: None, retry_after: None }
     }
 
+    /// A failure with details, which are shortened and cleaned.
     pub(super) fn with(kind: FailureKind, detail: &str) -> Self {
         Self { detail: Some(excerpt(detail)).filter(|detail| !detail.is_empty()), ..Self::new(kind) }
     }

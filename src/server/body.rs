@@ -102,6 +102,7 @@ where
     Ok(bytes.freeze())
 }
 
+/// Decompresses gzip. Fails if the data is damaged, or if the result has more than `most` bytes.
 pub(super) fn inflate(bytes: &[u8], most: usize) -> Result<Bytes, BodyError> {
     let mut inflated = Vec::new();
     let mut reader = flate2::read::MultiGzDecoder::new(bytes).take(most as u64 + 1);

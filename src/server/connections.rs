@@ -59,6 +59,7 @@ impl Busy {
         })
     }
 
+    /// Changes the state from one to another. Returns whether it was in the first.
     fn turn(&self, from: u8, to: u8) -> bool {
         self.state.compare_exchange(from, to, Ordering::Relaxed, Ordering::Relaxed).is_ok()
     }

@@ -22,6 +22,7 @@ pub struct Guard {
     buckets: HashMap<IpAddr, Bucket>,
 }
 
+/// How many guesses an address had left at a time.
 #[derive(Debug)]
 struct Bucket {
     left: f64,

@@ -136,7 +136,7 @@ async fn in_time<T>(arrival: impl Future<Output = Option<T>>, stop: &watch::Rece
     }
 }
 
-/// Returns [`NEWCOMER`] after the stop.
+/// Returns once [`NEWCOMER`] has passed since the stop.
 async fn overdue(mut stop: watch::Receiver<bool>) {
     // A sender that is gone counts as a stop.
     let _ = stop.wait_for(|stop| *stop).await;

@@ -37,6 +37,7 @@ pub(super) struct News {
     pub(super) what: What,
 }
 
+/// What to tell about a trouble.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum What {
     /// A trouble has begun: why, and how long ago.
@@ -51,6 +52,7 @@ pub(super) enum What {
 #[derive(Debug, Default)]
 pub(super) struct Course(BTreeMap<Key, Look>);
 
+/// How a thing looked, and since when.
 #[derive(Debug, PartialEq, Eq)]
 struct Look {
     amiss: bool,

@@ -36,6 +36,7 @@ pub(super) async fn tell(folder: &Folder) -> Result<(), CommandError> {
     story.end(folder).await
 }
 
+/// The actors of the story, and what has happened so far.
 struct Story {
     screen: Screen,
     gateway: Gateway,

@@ -39,6 +39,7 @@ struct Row {
     fixed: bool,
 }
 
+/// What was found.
 #[derive(Debug, Serialize)]
 #[serde(untagged)]
 enum What {
@@ -46,6 +47,7 @@ enum What {
     Other(Other),
 }
 
+/// A finding that only this command has.
 #[derive(Debug, Serialize)]
 #[serde(tag = "finding", rename_all = "kebab-case")]
 enum Other {

@@ -44,6 +44,7 @@ struct Done {
     failure: Option<Trouble>,
 }
 
+/// What was registered for one webhook, and what was done about it.
 #[derive(Debug, Serialize)]
 struct Step {
     webhook: Webhook,

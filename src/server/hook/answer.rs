@@ -69,7 +69,7 @@ fn body_status(error: &BodyError) -> StatusCode {
 }
 
 pub(super) fn accepted(event: Option<i64>, duplicate: bool) -> Response<String> {
-    // A webhook that is not about a line is not stored, so it has no number.
+    // A webhook of a foreign type is not stored, so it has no number.
     let id = event.map_or_else(|| "dropped".to_owned(), |event| event.to_string());
     json_answer(StatusCode::OK, &json!({ "id": id, "duplicate": duplicate }))
 }
@@ -78,6 +78,7 @@ pub(super) fn refusal(status: StatusCode, words: &str) -> Response<String> {
     json_answer(status, &json!({ "error": words }))
 }
 
+/// Adds `Retry-After` in whole seconds, rounded up, at least 1.
 pub(super) fn with_retry_after(response: Response<String>, wait: Duration) -> Response<String> {
     let seconds = wait.as_secs_f64().ceil().max(1.0);
     let value = HeaderValue::from_str(&format!("{seconds:.0}")).unwrap_or(HeaderValue::from_static("60"));
