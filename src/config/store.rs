@@ -62,16 +62,15 @@ pub(super) fn read(value: &Value, path: &Path, state_directory: Option<&str>, re
     Store { path, keep: keep.0 }
 }
 
-fn default_file(state_directory: Option<&str>) -> PathBuf {
+pub(super) fn default_file(state_directory: Option<&str>) -> PathBuf {
     // systemd lists several with colons between.
     let folder = state_directory.and_then(|folders| folders.split(':').next()).unwrap_or(DEFAULT_FOLDER);
     PathBuf::from(folder).join("linedown.db")
 }
 
 /// The database file by a table that may be wrong otherwise.
-pub(super) fn file(value: &Value, state_directory: Option<&str>) -> PathBuf {
-    let url = value.get("url").and_then(Value::as_str);
-    url.and_then(|url| database(url).ok()).unwrap_or_else(|| default_file(state_directory))
+pub(super) fn named(value: &Value) -> Option<PathBuf> {
+    database(value.get("url")?.as_str()?).ok()
 }
 
 /// The address of any other store may hold a password: it is not repeated.
