@@ -5,8 +5,8 @@ use jiff::Timestamp;
 use super::client::Daemon;
 use super::limit::Limit;
 use super::output::Look;
-use super::table::Row;
-use super::{Code, CommandError, Place, is_there, output, table};
+use super::table::{Column, Row, table};
+use super::{Code, CommandError, Place, is_there, output};
 use crate::clock;
 use crate::store::view::{Delivery, DeliveryQuery};
 
@@ -25,6 +25,19 @@ pub(super) struct Arguments {
     json: bool,
 }
 
+pub(super) const COLUMNS: [Column; 10] = [
+    Column::whole("id"),
+    Column::state("state"),
+    Column::whole("kind"),
+    Column::text("line"),
+    Column::whole("incident"),
+    Column::text("to"),
+    Column::moment("owed at"),
+    Column::moment("settled at").or_left_out(),
+    Column::whole("tries").or_left_out(),
+    Column::note("detail"),
+];
+
 pub(super) async fn run(place: &Place, arguments: &Arguments) -> Result<Code, CommandError> {
     let Arguments { state, sink, limit, .. } = arguments;
     let query = DeliveryQuery { state: state.clone(), sink: sink.clone(), limit: Some(limit.asked_for()) };
@@ -40,8 +53,7 @@ pub(super) async fn run(place: &Place, arguments: &Arguments) -> Result<Code, Co
         output::print("no notifications\n")?;
     } else {
         let now = clock::now();
-        let heads = ["id", "state", "kind", "line", "incident", "to", "owed at", "settled at", "tries", "detail"];
-        output::print(&table::table(&heads, deliveries.iter().map(|delivery| row(delivery, now))))?;
+        output::print(&table(&COLUMNS, deliveries.iter().map(|delivery| row(delivery, now))))?;
         output::print(&more)?;
     }
     Ok(Code::Done)

@@ -8,8 +8,8 @@ use super::client::Daemon;
 use super::deliveries::{address, look, state};
 use super::limit::Limit;
 use super::output::Look;
-use super::table::Row;
-use super::{Code, CommandError, Place, output, table};
+use super::table::{Column, Row, table};
+use super::{Code, CommandError, Place, output};
 use crate::clock;
 use crate::server::api::IncidentQuery;
 use crate::store::view::{Delivery, Incident, IncidentStory};
@@ -36,6 +36,19 @@ pub(super) struct ShowArguments {
     pub(super) json: bool,
 }
 
+pub(super) const COLUMNS: [Column; 10] = [
+    Column::whole("id"),
+    Column::text("line"),
+    Column::identifier("instance"),
+    Column::text("reason"),
+    Column::moment("down since"),
+    Column::whole("down for"),
+    Column::text("taken by"),
+    Column::whole("told"),
+    Column::whole("pending"),
+    Column::whole("dead"),
+];
+
 pub(super) async fn list(place: &Place, arguments: &ListArguments) -> Result<Code, CommandError> {
     let query = IncidentQuery { open: arguments.open, limit: Some(arguments.limit.asked_for()) };
     let mut incidents: Vec<Incident> = Daemon::find(place).await?.get("incidents", &query).await?;
@@ -47,9 +60,7 @@ pub(super) async fn list(place: &Place, arguments: &ListArguments) -> Result<Cod
         output::print(if arguments.open { "no line is down\n" } else { "no outages\n" })?;
     } else {
         let now = clock::now();
-        let heads =
-            ["id", "line", "instance", "reason", "down since", "down for", "taken by", "told", "pending", "dead"];
-        output::print(&table::table(&heads, incidents.iter().map(|incident| row(incident, now))))?;
+        output::print(&table(&COLUMNS, incidents.iter().map(|incident| row(incident, now))))?;
         output::print(&more)?;
     }
     Ok(Code::Done)
@@ -121,12 +132,10 @@ fn told_events(story: &IncidentStory) -> String {
             event.error.clone().unwrap_or_default(),
         ]
     });
-    let (title, heads) = if is_own {
-        ("seen", ["at", "kind", "changed", "in detail"])
-    } else {
-        ("webhooks", ["received", "kind", "changed", "gateway's words"])
-    };
-    format!("\n{title}\n{}", table::table(&heads, rows))
+    let (title, at, words) =
+        if is_own { ("seen", "at", "in detail") } else { ("webhooks", "received", "gateway's words") };
+    let columns = [Column::moment(at), Column::whole("kind"), Column::whole("changed"), Column::text(words)];
+    format!("\n{title}\n{}", table(&columns, rows))
 }
 
 fn head(text: &mut String, incident: &Incident, now: Timestamp) {

@@ -21,7 +21,7 @@ pub(super) fn colour_on_stdout() -> bool {
 }
 
 /// The width of the terminal in columns, if standard output is a terminal.
-pub(super) fn columns() -> Option<usize> {
+pub(super) fn terminal_width() -> Option<usize> {
     let size = rustix::termios::tcgetwinsize(io::stdout()).ok()?;
     Some(usize::from(size.ws_col)).filter(|columns| *columns > 0)
 }

@@ -11,7 +11,8 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use super::client::Daemon;
-use super::{Code, CommandError, Place, output, table};
+use super::table::{Column, table};
+use super::{Code, CommandError, Place, output};
 use crate::clock;
 use crate::period::Period;
 use crate::replay::{self, History, Lived, Outage, Sent};
@@ -194,8 +195,9 @@ fn told(comparison: &Comparison) -> String {
         output::moment(comparison.until),
         counted(comparison.outages, "outage")
     );
-    let mut heads = vec!["rule", "sink", "to", "kind", "now"];
-    heads.extend(comparison.total.new.map(|_| "new"));
+    let mut columns = ["rule", "sink", "to"].map(Column::text).to_vec();
+    columns.extend(["kind", "now"].map(Column::whole));
+    columns.extend(comparison.total.new.map(|_| Column::whole("new")));
     let row = |count: &Count| {
         let Count { rule, sink, recipient, kind, messages } = count;
         let mut row = vec![rule.clone(), sink.clone(), recipient.clone(), (*kind).to_owned(), messages.now.to_string()];
@@ -203,7 +205,7 @@ fn told(comparison: &Comparison) -> String {
         row
     };
     if !comparison.messages.is_empty() {
-        let _ = write!(text, "\n{}", table::table(&heads, comparison.messages.iter().map(row)));
+        let _ = write!(text, "\n{}", table(&columns, comparison.messages.iter().map(row)));
     }
     if !comparison.waiting.is_empty() {
         let _ = writeln!(text, "\n{}", waiting(comparison.waiting.len()));
@@ -263,8 +265,14 @@ fn list(text: &mut String, what: &str, unheard: &[Outage]) {
         let name = outage.name.clone().unwrap_or_default();
         vec![number, name, outage.instance.clone(), output::moment(outage.opened_at), lasting]
     });
-    let heads = ["incident", "line", "instance", "down since", "down for"];
-    let _ = write!(text, "\n{what}\n{}", table::table(&heads, rows));
+    let columns = [
+        Column::whole("incident"),
+        Column::text("line"),
+        Column::identifier("instance"),
+        Column::moment("down since"),
+        Column::whole("down for"),
+    ];
+    let _ = write!(text, "\n{what}\n{}", table(&columns, rows));
     if let Some(more) = unheard.len().checked_sub(LISTED).filter(|more| *more > 0) {
         let _ = writeln!(text, "and {more} more: --json lists them all");
     }

@@ -7,7 +7,8 @@ use linedown_sinks::Problem;
 use serde_json::{Map, Value};
 
 use super::client::Daemon;
-use super::{Code, CommandError, Place, output, table};
+use super::table::{Column, table};
+use super::{Code, CommandError, Place, output};
 use crate::clock;
 use crate::period::Period;
 use crate::rule::matcher::Matcher;
@@ -173,7 +174,15 @@ async fn list(place: &Place, arguments: &ListArguments) -> Result<Code, CommandE
     } else if silences.is_empty() {
         output::print("no silences\n")?;
     } else {
-        let heads = ["id", "state", "from", "until", "matches", "by", "comment"];
+        let columns = [
+            Column::whole("id"),
+            Column::whole("state"),
+            Column::moment("from"),
+            Column::moment("until"),
+            Column::text("matches"),
+            Column::text("by"),
+            Column::text("comment"),
+        ];
         let rows = silences.into_iter().map(|silence| {
             let state = if silence.ends_at <= now {
                 "over"
@@ -186,7 +195,7 @@ async fn list(place: &Place, arguments: &ListArguments) -> Result<Code, CommandE
             let (from, until) = (output::moment(silence.starts_at), output::moment(silence.ends_at));
             vec![silence.id.to_string(), state.to_owned(), from, until, matches, silence.made_by, silence.comment]
         });
-        output::print(&table::table(&heads, rows))?;
+        output::print(&table(&columns, rows))?;
     }
     Ok(Code::Done)
 }

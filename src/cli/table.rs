@@ -1,44 +1,82 @@
-//! Tables: columns below their heads, fitted to the terminal if there is one.
+//! Tables for people: columns under their heads, no wider than the terminal if there is one.
+
+use std::iter;
 
 use comfy_table::{ColumnConstraint, ContentArrangement, Row as TableRow, Table, TableStyle, Width};
 
-use super::output::{Look, columns, painted, printable};
+use super::output::{Look, painted, printable, terminal_width};
 
-/// The heads of columns that may be cut if a table is wider than the terminal. Numbers never are.
-const MAY_BE_CUT: [&str; 17] = [
-    "amiss",
-    "before",
-    "by",
-    "comment",
-    "detail",
-    "gateway's words",
-    "in detail",
-    "instance",
-    "line",
-    "matches",
-    "reason",
-    "rule",
-    "sink",
-    "taken by",
-    "the gateway says",
-    "to",
-    "webhook",
-];
+/// A column, and how it becomes narrower if the table is wider than the terminal.
+#[derive(Clone, Copy)]
+pub(super) struct Column {
+    head: &'static str,
+    narrowing: Narrowing,
+    /// Whether the column may be left out if cutting is not enough. The leftmost such column goes first.
+    may_be_left_out: bool,
+}
 
-/// A column that is cut only if that is not enough: a state loses what it waits for.
-const CUT_LAST: &str = "state";
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Narrowing {
+    /// It keeps its width.
+    None,
+    /// Long texts are cut.
+    Cut,
+    /// Long texts are cut if cutting the other columns is not enough.
+    CutLast,
+    /// Moments lose their seconds.
+    Minutes,
+    /// It leaves the table. Rows that are not [`Look::Plain`] show it on a line of their own.
+    Beneath,
+}
 
-/// Columns with times, which lose their seconds if a table is wider than the terminal.
-const MOMENTS: [&str; 7] = ["at", "down since", "from", "owed at", "received", "settled at", "until"];
+impl Column {
+    /// A column of numbers or words, which are never cut.
+    pub(super) const fn whole(head: &'static str) -> Self {
+        Self { head, narrowing: Narrowing::None, may_be_left_out: false }
+    }
 
-/// Columns that are left out, in this order, if all that is not enough. To see them, widen the terminal or ask for one
-/// incident. `instance` is left out only if every line has a name.
-const LEFT_OUT: [&str; 4] = ["settled at", "instance", "detail", "tries"];
+    /// A column of texts, which may be cut.
+    pub(super) const fn text(head: &'static str) -> Self {
+        Self { narrowing: Narrowing::Cut, ..Self::whole(head) }
+    }
 
-/// The least width of a column that is cut. No state is longer without what it waits for.
+    /// A column of texts that may be left out if every row has a name in the column before it.
+    pub(super) const fn identifier(head: &'static str) -> Self {
+        Self { may_be_left_out: true, ..Self::text(head) }
+    }
+
+    /// A column of states with what they wait for, which are cut last.
+    pub(super) const fn state(head: &'static str) -> Self {
+        Self { narrowing: Narrowing::CutLast, ..Self::whole(head) }
+    }
+
+    /// A column of moments, written by [`moment`](super::output::moment).
+    pub(super) const fn moment(head: &'static str) -> Self {
+        Self { narrowing: Narrowing::Minutes, ..Self::whole(head) }
+    }
+
+    /// A column of reasons, such as why a message was not delivered.
+    pub(super) const fn note(head: &'static str) -> Self {
+        Self { narrowing: Narrowing::Beneath, ..Self::whole(head) }
+    }
+
+    /// The same column, which may be left out.
+    pub(super) const fn or_left_out(self) -> Self {
+        Self { may_be_left_out: true, ..self }
+    }
+
+    fn is_beneath(self) -> bool {
+        self.narrowing == Narrowing::Beneath
+    }
+}
+
+/// The least width of a column that is cut, in columns of the terminal. Every state alone fits into it.
 const NARROWEST: u16 = 9;
 
-/// Most characters in a cell.
+/// The indentation of a note beneath its row, in columns of the terminal.
+const INDENT: usize = 4;
+
+/// The longest text in a cell, in characters.
 const LONGEST_CELL: usize = 500;
 
 /// One row of a table.
@@ -48,7 +86,7 @@ pub(super) struct Row {
 }
 
 impl Row {
-    /// A row that looks like this if colours are used.
+    /// A row that is painted on a terminal with colours.
     pub(super) fn new(look: Look, cells: Vec<String>) -> Self {
         Self { look, cells }
     }
@@ -60,39 +98,62 @@ impl From<Vec<String>> for Row {
     }
 }
 
-/// A table without ornament, except for colours on a terminal.
-pub(super) fn table<R: Into<Row>>(heads: &[&str], rows: impl IntoIterator<Item = R>) -> String {
-    arranged(heads, rows.into_iter().map(Into::into), columns(), painted)
+/// A table as text, in colour on a terminal and fitted to its width.
+pub(super) fn table<R: Into<Row>>(columns: &[Column], rows: impl IntoIterator<Item = R>) -> String {
+    arranged(columns, rows.into_iter().map(Into::into), terminal_width(), painted)
 }
 
-/// A table of its natural width, or of at most `columns` columns.
+/// A table as text, at most `width` columns wide if there is a width.
 fn arranged(
-    heads: &[&str],
+    columns: &[Column],
     rows: impl Iterator<Item = Row>,
-    columns: Option<usize>,
+    width: Option<usize>,
     paint: impl Fn(Look, &str) -> String,
 ) -> String {
     let mut rows: Vec<Row> = rows.collect();
-    let mut table = built(heads, &rows);
-    if let Some(columns) = columns.filter(|columns| total(&table.column_max_content_widths(), 2) > *columns) {
+    let mut table = built(columns, &rows);
+    let mut notes = Vec::new();
+    if let Some(width) = width.filter(|width| total(&table.column_max_content_widths(), 2) > *width) {
+        notes = beneath(columns, &mut rows, width);
+        let columns: Vec<Column> = columns.iter().copied().filter(|column| !column.is_beneath()).collect();
         for row in &mut rows {
-            let moments = row.cells.iter_mut().zip(heads).filter(|(_, head)| MOMENTS.contains(head));
+            let moments =
+                row.cells.iter_mut().zip(&columns).filter(|(_, column)| column.narrowing == Narrowing::Minutes);
             moments.for_each(|(cell, _)| without_seconds(cell));
         }
-        table = built(heads, &rows);
-        fit(&mut table, heads, columns);
+        table = built(&columns, &rows);
+        if total(&table.column_max_content_widths(), 2) > width {
+            fit(&mut table, &columns, width);
+        }
     }
-    let looks = std::iter::once(Look::Bold).chain(rows.iter().map(|row| row.look));
+    let looks = iter::once(Look::Bold).chain(rows.iter().map(|row| row.look));
+    // The line with the heads has no note.
+    let notes = iter::once(String::new()).chain(notes).chain(iter::repeat(String::new()));
     let mut text = String::new();
-    for (line, look) in table.lines().zip(looks) {
-        text += &paint(look, line.trim_end());
-        text.push('\n');
+    for ((line, look), note) in table.lines().zip(looks).zip(notes) {
+        for line in [line.trim_end(), &note].into_iter().filter(|line| !line.is_empty()) {
+            text += &paint(look, line);
+            text.push('\n');
+        }
     }
     text
 }
 
-fn built(heads: &[&str], rows: &[Row]) -> Table {
-    // Each row is a single line.
+/// Takes the notes out of the rows and returns one line for each row. The lines of plain rows are empty.
+fn beneath(columns: &[Column], rows: &mut [Row], width: usize) -> Vec<String> {
+    let Some(place) = columns.iter().position(|column| column.is_beneath()) else { return Vec::new() };
+    let notes = rows.iter_mut().map(|row| {
+        let note = row.cells.remove(place);
+        Row::from(vec![if row.look == Look::Plain { String::new() } else { note }])
+    });
+    let column = [Column::text("")];
+    let mut table = built(&column, &notes.collect::<Vec<_>>());
+    fit(&mut table, &column, width.saturating_sub(INDENT));
+    table.lines().skip(1).map(|line| format!("{:INDENT$}{line}", "").trim_end().to_owned()).collect()
+}
+
+fn built(columns: &[Column], rows: &[Row]) -> Table {
+    // Each row is one line.
     let line = |cells: Vec<String>| {
         let mut row = TableRow::from(cells);
         row.max_height(1);
@@ -100,14 +161,14 @@ fn built(heads: &[&str], rows: &[Row]) -> Table {
     };
     let mut table = Table::new();
     table.load_style(TableStyle::new()).set_content_arrangement(ContentArrangement::Disabled);
-    table.set_header(line(heads.iter().map(|head| head.to_uppercase()).collect()));
+    table.set_header(line(columns.iter().map(|column| column.head.to_uppercase()).collect()));
     for row in rows {
         table.add_row(line(row.cells.iter().map(|cell| cut(&printable(cell))).collect()));
     }
     table
 }
 
-/// Removes the seconds from a [`moment`]: leaves the day, the minute and the zone.
+/// Removes the seconds from a [`moment`](super::output::moment).
 fn without_seconds(cell: &mut String) {
     let (minute, zone) = ("2026-11-23 08:58".len(), "2026-11-23 08:58:26".len());
     if cell.is_ascii() && cell.len() > zone {
@@ -115,13 +176,13 @@ fn without_seconds(cell: &mut String) {
     }
 }
 
-/// Makes a table as narrow as the terminal: hides empty columns, and cuts those that may be cut.
-fn fit(table: &mut Table, heads: &[&str], columns: usize) {
+/// Fits a table into a width: hides empty columns, and cuts those that may be cut.
+fn fit(table: &mut Table, columns: &[Column], width: usize) {
     let widths = table.column_max_content_widths();
-    let least = narrowest(table, heads, columns);
-    // Cuts within words, too: with few columns, breaking only between words would leave half of them blank.
+    let least = narrowest(table, columns, width);
+    // Words are cut as well: with few columns, whole ones would leave half of them blank.
     table.set_content_arrangement(ContentArrangement::Dynamic).set_delimiter('\n');
-    table.set_width(u16::try_from(columns).unwrap_or(u16::MAX));
+    table.set_width(u16::try_from(width).unwrap_or(u16::MAX));
     for (column, (least, width)) in table.column_iter_mut().zip(least.into_iter().zip(widths)) {
         column.set_padding((0, 1));
         column.set_constraint(match least {
@@ -132,35 +193,37 @@ fn fit(table: &mut Table, heads: &[&str], columns: usize) {
     }
 }
 
-/// The least width of each column; 0 hides it.
-fn narrowest(table: &Table, heads: &[&str], columns: usize) -> Vec<u16> {
+/// The least width of each column; 0 hides the column.
+fn narrowest(table: &Table, columns: &[Column], width: usize) -> Vec<u16> {
     let blank = |column| table.column_cells_iter(column).flatten().filter(|cell| cell.content().is_empty()).count();
     let is_empty = |column| blank(column) == table.row_count();
-    let widths = table.column_max_content_widths().into_iter().zip(heads).enumerate();
-    let least = widths.map(|(column, (width, head))| match *head {
-        _ if is_empty(column) => 0,
-        head if MAY_BE_CUT.contains(&head) => width.min(NARROWEST),
+    let widths = table.column_max_content_widths().into_iter().zip(columns).enumerate();
+    let least = widths.map(|(place, (width, column))| match column.narrowing {
+        _ if is_empty(place) => 0,
+        Narrowing::Cut => width.min(NARROWEST),
         _ => width,
     });
     let mut least: Vec<u16> = least.collect();
-    if let Some(state) = heads.iter().position(|head| *head == CUT_LAST).filter(|_| total(&least, 1) > columns) {
-        least[state] = least[state].min(NARROWEST);
+    if let Some(last) = columns.iter().position(|column| column.narrowing == Narrowing::CutLast)
+        && total(&least, 1) > width
+    {
+        least[last] = least[last].min(NARROWEST);
     }
-    let has_names = heads.iter().position(|head| *head == "line").is_some_and(|line| blank(line) == 0);
-    for left_out in LEFT_OUT.iter().filter(|head| **head != "instance" || has_names) {
-        if let Some(column) = heads.iter().position(|head| head == left_out).filter(|_| total(&least, 1) > columns) {
-            least[column] = 0;
+    for (place, column) in columns.iter().enumerate().filter(|(_, column)| column.may_be_left_out) {
+        let has_names = column.narrowing != Narrowing::Cut || place.checked_sub(1).is_some_and(|name| blank(name) == 0);
+        if has_names && total(&least, 1) > width {
+            least[place] = 0;
         }
     }
     least
 }
 
-/// The width of a table with this padding for each column that is shown.
+/// The width of a table whose columns have so much padding. Hidden columns do not count.
 fn total(widths: &[u16], padding: usize) -> usize {
     widths.iter().filter(|width| **width > 0).map(|width| usize::from(*width) + padding).sum()
 }
 
-/// The beginning of a long text.
+/// The beginning of a text that is too long for a cell.
 fn cut(text: &str) -> String {
     match text.char_indices().nth(LONGEST_CELL) {
         Some((end, _)) => format!("{}…", &text[..end]),
@@ -171,24 +234,33 @@ fn cut(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::cli::{deliveries, incidents};
 
     #[test]
     fn tables_are_plain_but_for_colour() {
         let row = || Row::new(Look::Bad, vec!["1".to_owned(), "a\u{1b}[31m\n\u{202e}b".to_owned()]);
-        assert_eq!(table(&["id", "what"], [row()]), " ID  WHAT\n 1   a [31m b\n");
-        let shown = arranged(&["id", "what"], std::iter::once(row()), None, Look::paint);
+        let columns = [Column::whole("id"), Column::text("what")];
+        assert_eq!(table(&columns, [row()]), " ID  WHAT\n 1   a [31m b\n");
+        let shown = arranged(&columns, std::iter::once(row()), None, Look::paint);
         assert_eq!(shown, "\u{1b}[1m ID  WHAT\u{1b}[0m\n\u{1b}[31m 1   a [31m b\u{1b}[0m\n");
     }
 
-    /// A list of two outages, for a terminal of this width.
-    fn outages(columns: Option<usize>) -> Vec<String> {
-        let heads = ["id", "line", "instance", "down since", "taken by", "told"];
+    /// A list of two outages, as wide as told.
+    fn outages(width: Option<usize>) -> Vec<String> {
+        let columns = [
+            Column::whole("id"),
+            Column::text("line"),
+            Column::identifier("instance"),
+            Column::moment("down since"),
+            Column::text("taken by"),
+            Column::whole("told"),
+        ];
         let row = |id: &str, line: &str, instance: &str| {
             let cells = [id, line, instance, "2026-11-23 08:58:26 UTC", "", "1"];
             Row::from(cells.map(str::to_owned).to_vec())
         };
         let rows = [row("7", "Loja Centro", &"A".repeat(128)), row("12345", "美容室 Zürich Altstadt", "B")];
-        arranged(&heads, rows.into_iter(), columns, |_, text| text.to_owned()).lines().map(str::to_owned).collect()
+        arranged(&columns, rows.into_iter(), width, |_, text| text.to_owned()).lines().map(str::to_owned).collect()
     }
 
     #[test]
@@ -214,10 +286,10 @@ mod tests {
     #[test]
     fn of_a_state_only_what_it_waits_for_is_cut_and_that_last() {
         let row = |state: &str, detail: &str| vec!["7".to_owned(), state.to_owned(), detail.to_owned()];
-        let shown = |columns| {
+        let shown = |width| {
             let rows = [row("delivered", "ok"), row("pending, next try, in 31s", &"A".repeat(60))];
-            let heads = ["id", "state", "detail"];
-            arranged(&heads, rows.into_iter().map(Row::from), Some(columns), |_, text| text.to_owned())
+            let columns = [Column::whole("id"), Column::state("state"), Column::text("detail")];
+            arranged(&columns, rows.into_iter().map(Row::from), Some(width), |_, text| text.to_owned())
         };
         assert!(shown(40).ends_with("\n7  pending, next try, in 31s AAAAAAAAA…\n"), "{}", shown(40));
         assert!(shown(30).contains("\n7  delivered ") && shown(30).contains("\n7  pending, "), "{}", shown(30));
@@ -227,22 +299,25 @@ mod tests {
     #[test]
     fn lists_fit_a_terminal_of_eighty_columns() {
         let at = "2026-11-23 08:58:26 UTC";
-        let shown = |heads: &[&str], cells: &[&str]| {
-            let row = Row::from(cells.iter().map(|cell| (*cell).to_owned()).collect::<Vec<_>>());
-            let text = arranged(heads, std::iter::once(row), Some(80), |_, text| text.to_owned());
+        let shown = |columns: &[Column], look, cells: &[&str]| {
+            let row = Row::new(look, cells.iter().map(|cell| (*cell).to_owned()).collect());
+            let text = arranged(columns, std::iter::once(row), Some(80), |_, text| text.to_owned());
             assert!(text.lines().all(|line| line.chars().count() <= 80), "{text}");
             text
         };
-        let heads =
-            ["id", "line", "instance", "reason", "down since", "down for", "taken by", "told", "pending", "dead"];
         let id = "39ECB202B157D11E37905AE607963117";
         let row = ["7", "Loja Centro", id, "device-disconnected", at, "4m 12s, over", "", "1", "0", "0"];
-        assert!(shown(&heads, &row).ends_with("2026-11-23 08:58 UTC 4m 12s, over 1    0       0\n"));
-        let heads = ["id", "state", "kind", "line", "incident", "to", "owed at", "settled at", "tries", "detail"];
+        assert!(
+            shown(&incidents::COLUMNS, Look::Bad, &row).ends_with("2026-11-23 08:58 UTC 4m 12s, over 1    0       0\n")
+        );
         let row =
-            ["12", "delivered", "reminder", "Loja Centro", "7", "email ops@acme.example", at, at, "1", "2.0.0 Ok"];
-        let text = shown(&heads, &row);
+            |detail| ["12", "delivered", "reminder", "Loja Centro", "7", "email ops@acme.example", at, at, "1", detail];
+        let text = shown(&deliveries::COLUMNS, Look::Plain, &row("2.0.0 Ok"));
         assert!(text.contains(" TO ") && text.contains(" OWED AT ") && !text.contains("SETTLED AT"), "{text}");
+        assert!(!text.contains("2.0.0"), "who was told is told, and that is all: {text}");
+        let text = shown(&deliveries::COLUMNS, Look::Bad, &row("unreachable: connection refused"));
+        assert!(text.ends_with("\n    unreachable: connection refused\n"), "{text}");
+        assert!(shown(&deliveries::COLUMNS, Look::Bad, &row(&"A".repeat(90))).ends_with("AAA…\n"));
     }
 
     #[test]
@@ -259,7 +334,7 @@ mod tests {
 
     #[test]
     fn a_cell_is_bounded() {
-        let row = |text: &str| table(&["what"], [vec![text.to_owned()]]);
+        let row = |text: &str| table(&[Column::text("what")], [vec![text.to_owned()]]);
         assert!(row(&"ç".repeat(500)).ends_with(&format!(" {}\n", "ç".repeat(500))));
         assert!(row(&"ç".repeat(501)).ends_with(&format!(" {}…\n", "ç".repeat(500))));
     }

@@ -81,7 +81,8 @@ pub(super) fn check_people(
             sink.settings.has_nobody(&label)
         };
         let lacking = inventory.iter().filter(has_nobody).take(MOST_LINES);
-        let mut lines = lacking.filter(|entry| is_told(name, entry, &rules));
+        let leading = leading_to(name, sinks);
+        let mut lines = lacking.filter(|entry| is_told(&leading, entry, &rules));
         let Some(first) = lines.next() else { continue };
         let more = lines.count();
         let others = if more == 0 { String::new() } else { format!(" and of {more} more") };
@@ -93,11 +94,25 @@ pub(super) fn check_people(
     }
 }
 
-/// Whether the rules may send incidents of a line to a sink, judging by what is settled for that line.
-fn is_told(sink: &str, entry: &Entry<'_>, rules: &[&Rule]) -> bool {
+/// A sink and all sinks that fall back to it, directly or over others.
+fn leading_to<'s>(sink: &'s str, sinks: &'s BTreeMap<String, Target>) -> BTreeSet<&'s str> {
+    let mut leading = BTreeSet::from([sink]);
+    loop {
+        let before = leading.len();
+        let fall_back = |target: &Target| target.fallback.as_deref().is_some_and(|fallback| leading.contains(fallback));
+        let more: Vec<&str> = sinks.iter().filter(|(_, target)| fall_back(target)).map(|(name, _)| &**name).collect();
+        leading.extend(more);
+        if leading.len() == before {
+            return leading;
+        }
+    }
+}
+
+/// Whether the rules may send incidents of a line to one of the sinks, judging by what is settled for that line.
+fn is_told(sinks: &BTreeSet<&str>, entry: &Entry<'_>, rules: &[&Rule]) -> bool {
     let line = Line::of(entry);
     for rule in rules.iter().filter(|rule| line.may_pass(&rule.matcher)) {
-        if rule.sinks().any(|name| name == sink) {
+        if rule.sinks().any(|sink| sinks.contains(sink)) {
             return true;
         }
         if !rule.goes_on && rule.matcher.fields().all(|field| line.settles(field)) {

@@ -62,16 +62,15 @@ pub(super) fn read(value: &Value, path: &Path, state_directory: Option<&str>, re
     Store { path, keep: keep.0 }
 }
 
-fn default_file(state_directory: Option<&str>) -> PathBuf {
+pub(super) fn default_file(state_directory: Option<&str>) -> PathBuf {
     // systemd separates several folders by colons.
     let folder = state_directory.and_then(|folders| folders.split(':').next()).unwrap_or(DEFAULT_FOLDER);
     PathBuf::from(folder).join("linedown.db")
 }
 
-/// Reads only the path of the database file, from a table that may have other mistakes.
-pub(super) fn file(value: &Value, state_directory: Option<&str>) -> PathBuf {
-    let url = value.get("url").and_then(Value::as_str);
-    url.and_then(|url| database(url).ok()).unwrap_or_else(|| default_file(state_directory))
+/// The database file that a table names. The table may have other mistakes.
+pub(super) fn named(value: &Value) -> Option<PathBuf> {
+    database(value.get("url")?.as_str()?).ok()
 }
 
 /// Errors do not repeat the address, since that of another kind of store may contain a password.

@@ -27,12 +27,12 @@ pub fn whereabouts(main: &FilePath, process: &Process) -> Result<Whereabouts, Re
     let (mut layers, _) = match Layers::read(main, &process.variables) {
         Ok(read) => read,
         Err(row) => {
-            let store = store::file(&Value::Null, state_directory);
+            let store = store::default_file(state_directory);
             return Ok(Whereabouts { api: None, store, doubt: Some(*row) });
         }
     };
     let table = |name: &str| layers.tables.get(name).unwrap_or(&Value::Null);
-    let (api, store) = (server::api(table("server")), store::file(table("store"), state_directory));
+    let (api, named) = (server::api(table("server")), store::named(table("store")));
     if main.try_exists().is_ok_and(|there| !there) {
         return Err(Report::new(layers.files.swap_remove(0).mistakes.into_iter().map(|(_, row)| row)));
     }
@@ -44,5 +44,10 @@ pub fn whereabouts(main: &FilePath, process: &Process) -> Result<Whereabouts, Re
         |file: &File| (of_api && may_set(file, ["server", "api"])) || (of_store && may_set(file, ["store", "url"]));
     let mut unread = layers.files.iter_mut().filter(|file| file.is_unread());
     let doubt = unread.find(|file| may_say(file)).map(|file| file.mistakes.swap_remove(0).1);
+    let unusable = [("server", "api", api.is_none()), ("store", "url", api.is_none() && named.is_none())];
+    let mut unusable = unusable.into_iter().filter(|(name, key, unknown)| *unknown && table(name).get(key).is_some());
+    let wrong = |(name, key, _)| Row::error(main.to_string_lossy(), format!("{name}.{key} cannot be used as it is"));
+    let doubt = doubt.or_else(|| unusable.next().map(wrong));
+    let store = named.unwrap_or_else(|| store::default_file(state_directory));
     Ok(Whereabouts { api, store, doubt })
 }

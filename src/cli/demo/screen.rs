@@ -23,7 +23,7 @@ pub(super) struct Screen {
 impl Screen {
     /// Starts the demo's clock.
     pub(super) fn new() -> Self {
-        let width = output::columns().map_or(WIDTH, |columns| columns.clamp(*WIDTHS.start(), *WIDTHS.end()));
+        let width = output::terminal_width().map_or(WIDTH, |width| width.clamp(*WIDTHS.start(), *WIDTHS.end()));
         Self { width, began: Instant::now(), steps: 0 }
     }
 

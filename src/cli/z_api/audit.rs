@@ -4,7 +4,8 @@ use serde::Serialize;
 
 use super::progress::Progress;
 use super::{ADD_TOKEN, NO_LINES, NO_TOKEN, Source, Trouble, hints, register};
-use crate::cli::{Code, CommandError, output, table};
+use crate::cli::table::{Column, table};
+use crate::cli::{Code, CommandError, output};
 use crate::clock;
 use crate::config::Config;
 use crate::gateway::audit::{Finding, findings, stranger};
@@ -173,7 +174,8 @@ fn told(rows: &[Row], asked: usize) -> String {
         let fixed = if row.fixed { "fixed" } else { "" };
         vec![name, instance, row.what.words(), fixed.to_owned()]
     });
-    let table = table::table(&["line", "instance", "amiss", ""], cells);
+    let columns = [Column::text("line"), Column::identifier("instance"), Column::text("amiss"), Column::whole("")];
+    let table = table(&columns, cells);
     let left = rows.iter().filter(|row| !row.fixed).count();
     let text = format!("{asked} asked, {} amiss, {} fixed\n\n{table}", rows.len(), rows.len() - left);
     text + &hints(rows.iter().filter(|row| !row.fixed).map(|row| row.what.hint()))

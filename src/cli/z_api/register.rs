@@ -4,7 +4,8 @@ use serde::Serialize;
 
 use super::progress::Progress;
 use super::{NO_LINES, Source, Trouble, hints};
-use crate::cli::{Code, CommandError, output, table};
+use crate::cli::table::{Column, table};
+use crate::cli::{Code, CommandError, output};
 use crate::config::Config;
 use crate::gateway::fleet::Fleet;
 use crate::gateway::registration::{Addresses, Registration};
@@ -168,6 +169,14 @@ fn without_token(source: &Source<'_>, instance: &str) -> Done {
     }
 }
 
+const COLUMNS: [Column; 5] = [
+    Column::text("line"),
+    Column::identifier("instance"),
+    Column::text("webhook"),
+    Column::whole(""),
+    Column::text("before"),
+];
+
 /// The text for people. Instances without a change are only counted.
 fn told(all: &[Done], dry_run: bool) -> String {
     if all.is_empty() {
@@ -195,7 +204,7 @@ fn told(all: &[Done], dry_run: bool) -> String {
     let count = format!("{changed} {verb}, {unchanged} as they should be, {failed} failed\n");
     let table = match rows.len() {
         0 => String::new(),
-        _ => format!("\n{}", table::table(&["line", "instance", "webhook", "", "before"], rows)),
+        _ => format!("\n{}", table(&COLUMNS, rows)),
     };
     let hints = hints(all.iter().filter_map(|done| done.failure.as_ref()).map(|failure| failure.hint));
     count + &table + &hints

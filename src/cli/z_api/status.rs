@@ -5,7 +5,8 @@ use serde::Serialize;
 use super::progress::Progress;
 use super::{NO_LINES, Source, Trouble, hints};
 use crate::cli::output::Look;
-use crate::cli::{Code, CommandError, output, table};
+use crate::cli::table::{self, Column};
+use crate::cli::{Code, CommandError, output};
 use crate::config::Config;
 use crate::gateway::{Line, Standing};
 
@@ -94,7 +95,13 @@ fn told(rows: &[Row]) -> String {
         let name = row.name.clone().unwrap_or_default();
         table::Row::new(look, vec![name, row.instance.clone(), state.to_owned(), says.unwrap_or_default()])
     });
-    let table = table::table(&["line", "instance", "state", "the gateway says"], cells);
+    let columns = [
+        Column::text("line"),
+        Column::identifier("instance"),
+        Column::whole("state"),
+        Column::note("the gateway says"),
+    ];
+    let table = table::table(&columns, cells);
     let count = |state| rows.iter().filter(|row| row.state == state).count();
     let text =
         format!("{} down, {} unknown, {} up\n\n{table}", count(State::Down), count(State::Unknown), count(State::Up));

@@ -51,6 +51,20 @@ fn lines_of_which_a_sink_tells_nobody() {
     assert_eq!(found(owner, &in_part), at("B and of 2 more"));
 }
 
+/// A sink that only hears what another one gives up on.
+#[test]
+fn lines_of_which_a_fallback_tells_nobody() {
+    let mail = format!("{MAIL}to = '{{{{ instance.labels.owner }}}}'\n[instances.A]\nname = 'A'\n");
+    let other = MAIL.replace("sinks.mail", "sinks.other").replace("console", "mail");
+    let found = |rule: &str| {
+        let text = format!("{mail}{other}to = 'ops@x.example'\n[[rules]]\ncontinue = true\nnotify = ['{rule}']\n");
+        let problems = Folder::with(&text).of_kinds(linedown_sinks::KINDS).problems();
+        problems.into_iter().map(|(what, _)| what).filter(|what| what.contains("nobody")).collect::<Vec<_>>()
+    };
+    assert_eq!(found("other"), ["warning 6:6 this tells nobody of instance A"]);
+    assert_eq!(found("console"), [""; 0]);
+}
+
 /// A rule for the lines of one source sends nothing about lines of another.
 #[test]
 fn lines_of_another_source_than_a_rule_is_for() {

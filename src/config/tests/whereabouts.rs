@@ -27,6 +27,10 @@ fn only_what_may_say_where_it_is_makes_that_doubtful() {
         ("apis = 1\nwebhook_url = 'x\n", false),
         // The rest of the file can be read.
         ("server = { api = '/run/a.sock', max_body = 99999999999999999999 }", false),
+        // What says where it is cannot be used.
+        ("server = { api = 7 }", true),
+        ("store = { url = 'postgres://a' }", true),
+        ("server = { api = '/run/a.sock' }\nstore = { url = 7 }", false),
     ] {
         let doubt = Folder::with(text).whereabouts().doubt;
         assert_eq!(doubt.is_some(), doubtful, "{text}: {doubt:?}");
