@@ -1,15 +1,15 @@
 //! Pure: what an event changes about a line.
 //!
-//! An incident is one outage of one line: a disconnect opens it, a connect closes it. Webhooks may come twice,
-//! late and out of order. Two of them are put in order by the gateway's own clock where both times can be
-//! believed; otherwise by arrival. In doubt the line is taken to be down: a false alarm is the smaller evil.
+//! An incident is one outage of one line: a disconnect opens it, a connect closes it. Webhooks may come twice, late and
+//! out of order. Two of them are ordered by the gateway's own clock if both times can be believed, otherwise by
+//! arrival. In doubt the line counts as down: a false alarm is the smaller evil.
 
 use jiff::{SignedDuration, Timestamp};
 use linedown_sinks::Reason;
 
 use crate::source::{Event, EventKind};
 
-/// Some payloads carry whole seconds: times that differ by less are not in a known order.
+/// Some payloads carry whole seconds: times that differ by no more than this have no known order.
 const RESOLUTION: SignedDuration = SignedDuration::from_secs(1);
 
 /// What is known of a line before an event.
@@ -23,7 +23,8 @@ pub struct Line {
     pub up_at: Option<Timestamp>,
     /// When the latest webhook about it came.
     pub heard_at: Option<Timestamp>,
-    /// Its latest outage, if that is over: since when, and until when. Only [`Line::is_belated`] makes it needed.
+    /// Its latest outage, if that is over: when it began and when it ended. Only needed for an event that is
+    /// [belated](Line::is_belated).
     pub last: Option<(Timestamp, Timestamp)>,
 }
 
@@ -34,7 +35,7 @@ pub struct Open {
     pub incident: i64,
     /// Since when.
     pub opened_at: Timestamp,
-    /// Why, by the worst report so far.
+    /// The worst reason reported so far.
     pub reason: Reason,
 }
 
@@ -43,21 +44,22 @@ pub struct Open {
 pub enum Change {
     /// A new incident, still open.
     Opened,
-    /// A new incident that is over already: the report of it was held up, and the line has come back since.
+    /// A new incident that is already over: its report was held up, and the line has come back since.
     Missed {
-        /// When it came back; at the latest when the outage began that is known to have followed.
+        /// When it came back; at the latest when the next known outage began.
         closed_at: Timestamp,
     },
     /// The open incident has a worse reason than was known.
     Worsened,
-    /// One more report of the open incident, or of the latest, if that went on at the time.
+    /// One more report of the open incident, or of the latest one, if that was going on at the time.
     Repeated,
     /// The open incident is over.
     Closed {
         /// Since when; never before it opened.
         closed_at: Timestamp,
     },
-    /// A connect of a line that was not down, or one that is older than the outage.
+    /// A connect of a line that was not down, or one that is older than the outage; or an answer of the gateway that is
+    /// no news.
     Nothing,
 }
 
@@ -85,29 +87,29 @@ impl Line {
         }
     }
 
-    /// Whether it reports an outage after the news that the line is back.
+    /// Whether the event reports an outage, but is older than the news that the line is back.
     pub fn is_belated(&self, event: &Event) -> bool {
         let is_down = event.kind == EventKind::Disconnected;
         is_down && self.open.is_none() && older(event.gateway_at, self.up_at)
     }
 
-    /// Whether the latest outage was going on then.
+    /// Whether the latest outage was going on at the time of the event.
     fn was_down_at(&self, event: &Event) -> bool {
         self.last.is_some_and(|(from, to)| !older(event.gateway_at, Some(from)) && !older(Some(to), event.gateway_at))
     }
 
-    /// When the latest outage began, if that was after the report: what is reported was over by then.
+    /// When the latest outage began, if that was after the report: the reported outage was over by then.
     fn began_after(&self, event: &Event) -> Option<Timestamp> {
         self.last.map(|(from, _)| from).filter(|from| *from > event.at)
     }
 
-    /// Whether an answer of the gateway is no news: a webhook came after it was asked, or says the same already.
+    /// Whether an answer of the gateway is no news: a webhook came after it was asked, or it only says what is known.
     fn knows_better(&self, event: &Event, asked_at: Timestamp) -> bool {
         let overtaken = self.heard_at.is_some_and(|heard_at| heard_at >= asked_at);
         overtaken || self.open.is_some() == (event.kind == EventKind::Disconnected)
     }
 
-    /// What is known of the line's clock after the event: its `(down_at, up_at)`.
+    /// The line's `down_at` and `up_at` after the event.
     pub fn clocks_after(&self, event: &Event) -> (Option<Timestamp>, Option<Timestamp>) {
         match event.kind {
             EventKind::Disconnected => (self.down_at.max(event.gateway_at), self.up_at),
@@ -129,7 +131,7 @@ mod tests {
     use super::*;
     use crate::clock::from_millis;
 
-    /// A line lived through events, by seconds: `d` down, `c` connect; upper case without a gateway time.
+    /// A line lived through events, by seconds: `d` down, `c` connect, `b` banned; upper case without a gateway time.
     fn live(story: &[(char, i64)]) -> (Line, Vec<Change>) {
         let mut line = Line::default();
         let mut changes = Vec::new();
@@ -238,8 +240,8 @@ mod tests {
     }
 
     proptest! {
-        /// Whatever comes in whatever order: after the newest report, with all times known, the line is as it says;
-        /// and no outage ends before it began.
+        /// Whatever comes in whatever order: with all times known, the line ends as the newest report says, and each
+        /// outage that was opened is closed, except perhaps the last.
         #[test]
         fn the_newest_report_wins(mut story in prop::collection::vec((prop::sample::select(vec!['d', 'c', 'b']), 0_i64..1000), 1..12)) {
             for (spread, (_, second)) in story.iter_mut().enumerate() {

@@ -1,4 +1,4 @@
-//! Pure: signed links in messages. A link is good for one notification's incident and for a limited time; only who
+//! Pure: signed links in messages. A link is valid for one notification's incident and for a limited time; only who
 //! knows the store's key can make one.
 
 use std::time::Duration;
@@ -9,10 +9,10 @@ use sha2::Sha256;
 
 use crate::clock::later;
 
-/// What a link is for. One made for a purpose is good for no other.
+/// What a link is for. A link that was made for one purpose is not valid for another.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Purpose {
-    /// To say "mine".
+    /// To take the outage.
     Acknowledge,
     /// To connect the line again.
     Reconnect,
@@ -27,27 +27,28 @@ impl Purpose {
         }
     }
 
-    /// How long the link is good.
+    /// How long a link is valid.
     fn good_for(self) -> Duration {
         match self {
             Self::Acknowledge => Duration::from_hours(7 * 24),
-            // What it shows lets a phone in; reminders bring new ones.
+            // Its page lets a phone log in to the line. Reminders bring new links.
             Self::Reconnect => Duration::from_hours(24),
         }
     }
 }
 
-/// How much of the signature stands in the link, in bytes. 16 cannot be guessed.
+/// How many bytes of the signature are in the link. 16 cannot be guessed.
 const SIGNATURE: usize = 16;
 
-/// A link for the reader of a notification.
+/// Makes a link for the readers of a notification.
 pub fn make(purpose: Purpose, public_url: &str, key: &[u8], notification: i64, now: Timestamp) -> String {
     let expires = later(now, purpose.good_for()).as_second();
     let (path, claim) = (purpose.path(), format!("{notification}.{expires}"));
     format!("{}/{path}/{claim}.{}", public_url.trim_end_matches('/'), hex(&signature(purpose, key, &claim)))
 }
 
-/// The notification that a link's last part was made for, if it is one of ours and still good.
+/// Returns the notification that a token, the last part of a link, was made for; `None` if it was not made with this
+/// key for this purpose, or has expired.
 pub fn read(purpose: Purpose, token: &str, key: &[u8], now: Timestamp) -> Option<i64> {
     let (claim, given) = token.rsplit_once('.')?;
     let (notification, expires) = claim.split_once('.')?;
@@ -67,7 +68,7 @@ fn signed(purpose: Purpose, key: &[u8], claim: &str) -> Hmac<Sha256> {
     mac
 }
 
-/// A store's key is 64 hexadecimal digits, which are used as they stand.
+/// A store's key is 64 hexadecimal digits, which are used as they are, undecoded.
 fn mac(key: &[u8]) -> Hmac<Sha256> {
     Hmac::new_from_slice(key).expect("HMAC takes a key of any length (RFC 2104, section 3)")
 }
@@ -80,7 +81,7 @@ fn hex(bytes: &[u8]) -> String {
     })
 }
 
-/// Exactly a signature's length, or nothing: a shorter one would be easier to guess.
+/// Decodes a signature of exactly the right length: a shorter one would be easier to guess.
 fn unhex(text: &str) -> Option<Vec<u8>> {
     let digits = text.as_bytes();
     if digits.len() != SIGNATURE * 2 {

@@ -1,7 +1,7 @@
-//! What a config would have sent of what really happened: stored webhooks, lived through again on simulated time.
+//! What a config would have sent of what really happened: stored webhooks, replayed on simulated time.
 //!
-//! The code that decides is the one that decides in life, over a store in memory. Every sink takes what it gets at
-//! once. The clock jumps from one webhook, acknowledgement or due time to the next, so a year costs no waiting.
+//! The deciding code is the daemon's own, over a store in memory. Every sink takes what it gets at once. The clock
+//! jumps from one webhook, acknowledgement or due time to the next, so a year costs no waiting.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -22,7 +22,7 @@ const AT_ONCE: usize = 256;
 pub struct History {
     /// Webhooks in the order they came.
     pub events: Vec<Past>,
-    /// Silences that were in force meanwhile.
+    /// Silences that were in force during that time.
     pub silences: Vec<SilenceRow>,
 }
 
@@ -35,7 +35,7 @@ pub struct Sent {
     pub rule: String,
     /// Through which sink.
     pub sink: String,
-    /// To whom there; empty where the sink itself is the address.
+    /// Its recipient there; empty where the sink itself is the address.
     pub recipient: String,
     /// Of which kind.
     pub kind: Kind,
@@ -46,7 +46,7 @@ pub struct Sent {
 /// One outage, for people.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Outage {
-    /// The incident that it really was.
+    /// The number of the incident that it really was.
     pub incident: Option<i64>,
     /// The line.
     pub instance: String,
@@ -58,14 +58,14 @@ pub struct Outage {
     pub closed_at: Option<Timestamp>,
 }
 
-/// What a config makes of a history. Outages have the same numbers whatever the config.
+/// What a config makes of a history. Outages have the same numbers under every config.
 #[derive(Debug, Default)]
 pub struct Lived {
-    /// In the order they would have been sent.
+    /// The messages, in the order they would have been sent.
     pub sent: Vec<Sent>,
-    /// By number.
+    /// The outages, by number.
     pub outages: BTreeMap<i64, Outage>,
-    /// The outages that nobody has heard of so far, and somebody will: gathered, held, silenced, in quiet hours.
+    /// The outages that nobody has heard of yet, but somebody will: gathered, held, silenced, or in quiet hours.
     pub waiting: BTreeSet<i64>,
 }
 
@@ -75,13 +75,13 @@ impl Lived {
         self.sent.iter().flat_map(|sent| sent.incidents.iter().copied()).collect()
     }
 
-    /// Those, and the ones that somebody will hear of.
+    /// Those, and the outages that somebody will hear of.
     pub fn heard(&self) -> BTreeSet<i64> {
         &self.told() | &self.waiting
     }
 }
 
-/// Lives through a history up to a moment with the rules of a config.
+/// Replays a history up to a moment, by the rules of a config.
 pub async fn live(history: &History, routing: Arc<Routing>, until: Timestamp) -> Result<Lived, StoreError> {
     let store = Sqlite::in_memory()?;
     for silence in &history.silences {
@@ -90,7 +90,8 @@ pub async fn live(history: &History, routing: Arc<Routing>, until: Timestamp) ->
     let sinks = routing.sinks.keys().map(|sink| (sink.clone(), None)).collect();
     let mut life = Life { store, routing, due: sinks, taken: BTreeMap::new(), lived: Lived::default() };
     for past in &history.events {
-        // What came while a clock was set back is taken at the time we have: ours does not go back.
+        // If the clock was set back, a webhook's time may lie after `until`, or before that of the one before it:
+        // timers run up to `until` at most.
         life.pass(past.event.received_at.min(until)).await?;
         life.accept(past).await?;
     }
@@ -102,9 +103,9 @@ pub async fn live(history: &History, routing: Arc<Routing>, until: Timestamp) ->
 struct Life {
     store: Sqlite,
     routing: Arc<Routing>,
-    /// When each sink has something to do next.
+    /// When each sink has something to do next; `None` if nothing is pending.
     due: BTreeMap<String, Option<Timestamp>>,
-    /// When which outage is taken, and by whom.
+    /// When an outage is taken, which one, and by whom.
     taken: BTreeMap<(Timestamp, i64), String>,
     lived: Lived,
 }
@@ -121,6 +122,7 @@ impl Life {
         self.send(at).await
     }
 
+    /// Keeps what becomes of an outage, for people to see.
     fn note(&mut self, past: &Past, accepted: &Accepted) {
         let Some(incident) = accepted.incident.filter(|_| !accepted.duplicate) else { return };
         let event = &past.event;
@@ -136,7 +138,7 @@ impl Life {
         }
     }
 
-    /// Lets time pass, with everything that is due on the way.
+    /// Lets time pass up to a moment, with everything that is due on the way.
     async fn pass(&mut self, until: Timestamp) -> Result<(), StoreError> {
         loop {
             let due = self.due.values().flatten().min().copied();
@@ -156,6 +158,7 @@ impl Life {
         }
     }
 
+    /// Finds the outages that nobody has heard of yet, but somebody will.
     async fn find_waiting(&mut self) -> Result<(), StoreError> {
         let told = self.lived.told();
         for id in self.lived.outages.keys().filter(|id| !told.contains(id)) {
@@ -174,7 +177,7 @@ impl Life {
         }
     }
 
-    /// Sends what is due now, until nothing is.
+    /// Sends what is due now, until nothing is left.
     async fn send(&mut self, now: Timestamp) -> Result<(), StoreError> {
         while let Some(sink) = self.due.iter().find(|(_, due)| due.is_some_and(|due| due <= now)) {
             let sink = sink.0.clone();
@@ -188,7 +191,7 @@ impl Life {
                 woken.append(&mut self.store.settle(settlement, Arc::clone(&self.routing)).await?.sinks);
                 self.lived.sent.push(sent(&sink, due.notification));
             }
-            // What is put off further than it can be looked at in one go is looked at again.
+            // After a full lease, more may be due now.
             self.due.insert(sink.clone(), if full { Some(now) } else { next });
             self.wake(woken, now);
         }

@@ -1,4 +1,4 @@
-//! One real, marked test message through one sink.
+//! Sends one real test message, marked as such, through one sink.
 
 use jiff::Timestamp;
 use linedown_sinks::{Failure, FailureKind, Incident, Instance, Kind, Notification, Reason, Settings};
@@ -9,7 +9,7 @@ use crate::delivery::deliver;
 /// What became of a test message to one recipient.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Outcome {
-    /// Whom it was for; empty where the sink itself is the address.
+    /// Its recipient; empty where the sink itself is the address.
     pub recipient: String,
     /// Whether the far side took it.
     pub delivered: bool,
@@ -30,8 +30,8 @@ impl Outcome {
     }
 }
 
-/// Sends a test message to every recipient of the sink. The test is about no line, so recipients that come from
-/// a line's labels are left out.
+/// Sends a test message to every recipient of the sink, and returns what became of each. The test is about no line, so
+/// recipients that come from a line's labels are left out.
 pub async fn send(settings: &dyn Settings, now: Timestamp) -> Vec<Outcome> {
     let sink = match settings.build() {
         Ok(sink) => sink,
@@ -53,7 +53,7 @@ pub async fn send(settings: &dyn Settings, now: Timestamp) -> Vec<Outcome> {
 }
 
 fn notification(recipient: String, now: Timestamp) -> Notification {
-    // Each test is a message of its own for whoever sorts out copies.
+    // A store's name of its own, so that no receiver that drops copies takes one test for another.
     let store = format!("test.{}", now.as_millisecond());
     Notification { store, recipient, ..Notification::about(incident(now), Kind::Test, now) }
 }

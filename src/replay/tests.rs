@@ -1,4 +1,4 @@
-//! A week of a line that cannot make up its mind, under several rules.
+//! A week of a line that keeps dropping and coming back, under several rules.
 
 use std::time::Duration;
 
@@ -30,7 +30,7 @@ fn event(line: &str, kind: EventKind, second: i64) -> Past {
     Past { id: second, event, incident: None, acknowledged: None }
 }
 
-/// Every hour a line is down for 30 seconds; at last another one stays down.
+/// Every hour a line is down for 30 seconds; at the end another one goes down and stays so.
 fn flickers(times: i64) -> History {
     let mut events = Vec::new();
     for hour in 1..=times {

@@ -1,5 +1,5 @@
-//! Pure: a line that comes and goes. One message says so, single outages are kept quiet, and one message gives the
-//! tally when the line has been steady, up or down, for long enough.
+//! Pure: a line that flaps, that is, comes and goes. One message says so, single outages are then kept quiet, and one
+//! message gives the tally when the line has been steady, up or down, for long enough.
 
 use std::time::Duration;
 
@@ -10,12 +10,12 @@ use super::Owed;
 use crate::clock::{between, later};
 use crate::period::Period;
 
-/// From when on a rule takes a line to be flapping, and until when.
+/// When a rule takes a line to be flapping, and when to be steady again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Flapping {
-    /// More outages than this,
+    /// A line flaps after more outages than this
     pub count: u32,
-    /// within so long; and steady is what does not change for so long.
+    /// within this time; it is steady again when it has not changed for as long.
     pub within: Duration,
 }
 
@@ -25,18 +25,18 @@ impl Default for Flapping {
     }
 }
 
-/// A time in which a line flaps, for one rule.
+/// A spell of flapping, for one rule.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Spell {
     /// When the first of its outages began.
     pub since: Timestamp,
-    /// When it is over, unless the line changes before.
+    /// When the spell is over, unless the line changes before.
     pub until: Timestamp,
     /// The worst reason that people know of.
     pub reason: Reason,
 }
 
-/// The outages of a line that a rule had a say in lately.
+/// The outages of a line that a rule recently had a say in.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Lately {
     /// How many.
@@ -45,21 +45,22 @@ pub struct Lately {
     pub first: Option<Timestamp>,
 }
 
-/// What an outage is, to a rule.
+/// What an outage is to a rule: one by itself, or part of a spell.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Course {
     /// One by itself.
     Alone,
-    /// The one that is too many.
+    /// The one that is too many: a spell begins.
     Begins(Spell),
-    /// One more of a line that flaps.
+    /// One more outage in a spell.
     GoesOn(Spell),
-    /// One for a worse reason than any that people know of: they hear at once.
+    /// An outage in a spell, with a worse reason than any that people know of: they hear at once.
     Worse(Spell),
 }
 
 impl Flapping {
-    /// What an outage is that begins now, after those of the line `lately`.
+    /// What an outage is that begins now, after the line's other outages `lately`; `known` is the last spell, over or
+    /// not.
     pub fn course(&self, known: Option<Spell>, lately: Lately, incident: &Incident, now: Timestamp) -> Course {
         match known {
             Some(spell) if now < spell.until && incident.reason > spell.reason => {
@@ -75,8 +76,8 @@ impl Flapping {
         }
     }
 
-    /// What a rule owes about an outage, given its course. Nothing is forgotten: what is kept quiet is
-    /// written down as such.
+    /// What a rule owes about an outage on this course. What is kept quiet is not left out, but written down as
+    /// withdrawn.
     pub fn plan(&self, owed: Owed, course: Course, incident: &Incident, now: Timestamp) -> Vec<Planned> {
         match (course, owed.kind) {
             (Course::Alone | Course::Worse(_), _) => vec![Planned::Owed(owed)],
@@ -91,7 +92,7 @@ impl Flapping {
         }
     }
 
-    /// A step counts from when the line is known to stay down.
+    /// A step of an escalation counts from when the line is known to stay down.
     fn later_step(&self, owed: Owed, incident: &Incident, now: Timestamp) -> Owed {
         let after = between(incident.opened_at, owed.due_at);
         Owed {
@@ -102,7 +103,7 @@ impl Flapping {
     }
 }
 
-/// What the tally waits for.
+/// What the tally waits for, in words.
 pub const HELD_BY: &str = "flapping";
 
 /// What becomes of something that is owed.
@@ -110,7 +111,7 @@ pub const HELD_BY: &str = "flapping";
 pub enum Planned {
     /// It is owed.
     Owed(Owed),
-    /// It is withdrawn: the tally will tell.
+    /// It is withdrawn at once: the tally will tell of it.
     Quiet(Owed),
 }
 

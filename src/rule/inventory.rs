@@ -1,4 +1,4 @@
-//! What the config says of the lines, kept compactly: there may be a hundred thousand of them.
+//! What the config says of the lines, stored compactly: there may be a hundred thousand of them.
 
 use std::collections::BTreeMap;
 
@@ -7,9 +7,9 @@ use crate::packed::Packed;
 /// The lines that have a name or labels, by identifier.
 #[derive(Clone, Debug, Default)]
 pub struct Inventory {
-    /// Of each its identifier, its name, its source, and keys and values of its labels; ordered by identifier.
+    /// For each line its identifier, name and source, and the keys and values of its labels; ordered by identifier.
     lines: Packed,
-    /// Of each whether its gateway can be asked about it.
+    /// For each line, whether its gateway can be asked about it.
     asked: Vec<bool>,
 }
 
@@ -19,7 +19,7 @@ pub struct Entry<'i> {
     pub id: &'i str,
     /// Its name, for people.
     pub name: Option<&'i str>,
-    /// The source it is for; of any if there is none.
+    /// The source it belongs to; `None` if it may be of any.
     pub source: Option<&'i str>,
     /// Whether its gateway can be asked about it.
     pub is_asked: bool,
@@ -28,7 +28,8 @@ pub struct Entry<'i> {
 }
 
 impl Inventory {
-    /// Adds a line, of one source or of any. Its identifier must come after those of the lines before. An empty name is none.
+    /// Adds a line, of one source or of any. Lines must be added in the order of their identifiers. An empty name means
+    /// none.
     pub fn push(&mut self, id: &str, name: Option<&str>, source: Option<&str>, labels: &BTreeMap<String, String>) {
         debug_assert!(self.asked.is_empty() || self.lines.first(self.asked.len() - 1) < id, "{id} is out of order");
         let labels = labels.iter().flat_map(|(key, value)| [key.as_str(), value.as_str()]);

@@ -1,9 +1,13 @@
 //! What a rule looks for in an incident: `match = { reason = "number-blocked", labels.tier = "gold" }`.
 //!
-//! A field's test is a text (equal, or a glob if it has one of `* ? [ {`; a backslash takes such a character
-//! literally), a list of tests (any of them), `{ regex = "…" }` over the whole text, or `{ not = … }`. All fields
-//! must pass. What an incident lacks is the empty text. Case matters everywhere but in `error`, whose words
-//! gateways change; a regex minds it there with `(?-i)`.
+//! A field's test is one of these:
+//! - a text: equal, or a glob if it has one of `* ? [ {` (a backslash takes such a character literally);
+//! - a list of tests: any of them;
+//! - `{ regex = "…" }`, over the whole text;
+//! - `{ not = … }`.
+//!
+//! All fields must pass. A field that an incident lacks is the empty text. Case matters everywhere but in `error`,
+//! since gateways change their wording; a regex can make it matter there with `(?-i)`.
 
 mod pattern;
 
@@ -14,10 +18,10 @@ use linedown_sinks::{Incident, Instance, Path, Problem, Reason, Severity, closes
 use regex::Regex;
 use serde_json::{Map, Value};
 
-/// What a test can be besides a text and a list.
+/// What a test can be, besides a text or a list.
 const OPERATORS: [&str; 2] = ["regex", "not"];
 
-/// What globs are written with besides the characters that they stand for.
+/// The characters that have a meaning in globs.
 const GLOB: &str = r"*?[]{}!^-,\";
 
 /// Most tests in one list.
@@ -32,7 +36,7 @@ pub struct Matcher {
     tests: Vec<(Field, Test)>,
 }
 
-/// Something of an incident that a rule may look at.
+/// A field of an incident that a rule may look at.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Field {
     /// The configured source that reported it.
@@ -51,7 +55,7 @@ pub enum Field {
     Label(String),
 }
 
-/// What a text must be like.
+/// A test of one text.
 #[derive(Clone, Debug)]
 enum Test {
     Equal(String),
@@ -62,7 +66,7 @@ enum Test {
     Not(Box<Test>),
 }
 
-/// What rules look at.
+/// What rules look at in an incident.
 #[derive(Clone, Copy, Debug)]
 pub struct Subject<'a> {
     /// The configured source that reported it.
@@ -91,7 +95,7 @@ impl<'a> From<&'a Incident> for Subject<'a> {
 pub struct Mismatch {
     /// The first field that fails, as it is written in the config.
     pub field: String,
-    /// What it is; a phone number masked.
+    /// The field's value; a phone number is masked.
     pub was: String,
     /// What was wanted, in words.
     pub wanted: String,
@@ -104,7 +108,7 @@ impl fmt::Display for Mismatch {
 }
 
 impl Matcher {
-    /// Reads a rule's `match` table that stands at `path`. What is mistaken is noted and left out.
+    /// Reads the `match` table of a rule at `path`. Mistakes are returned, and left out of the matcher.
     pub fn read(value: &Value, path: &Path) -> (Self, Vec<Problem>) {
         let mut problems = Vec::new();
         let Some(table) = value.as_object() else {
@@ -123,13 +127,13 @@ impl Matcher {
                 problems.push(unknown_field(key, path));
             }
         }
-        // Tables have no order of their own: keep to the fields' so that `explain` always names the same one.
+        // Tables have no order: sort them, so that `explain` always names the same field.
         tests.sort_by_key(|(field, _)| field.to_string());
         (Self { tests }, problems)
     }
 
-    /// Reads what is used as a whole or not at all: with a part left out it would match more than was meant. The first
-    /// mistake otherwise.
+    /// Reads a table that is used as a whole or not at all, because with a part left out it would match more than was
+    /// meant. Fails with the first mistake.
     pub fn whole(value: &Value) -> Result<Self, Problem> {
         let (matcher, problems) = Self::read(value, &Path::default());
         let mistake = problems.into_iter().find(|problem| problem.severity == Severity::Error);
@@ -141,7 +145,7 @@ impl Matcher {
         self.tests.iter().all(|(field, test)| test.passes(field.of(subject)))
     }
 
-    /// Whether the incident passes every test of some fields, whatever the others say.
+    /// Whether the incident passes every test of the fields that `fields` selects, whatever the others say.
     pub fn passes_in(&self, subject: &Subject<'_>, fields: impl Fn(&Field) -> bool) -> bool {
         self.tests.iter().filter(|(field, _)| fields(field)).all(|(field, test)| test.passes(field.of(subject)))
     }
@@ -151,12 +155,12 @@ impl Matcher {
         self.tests.iter().map(|(field, _)| field)
     }
 
-    /// The fields that must be one of some texts, whatever else is wanted.
+    /// The fields that must be one of some exact texts, with these texts.
     pub fn texts(&self) -> impl Iterator<Item = (&Field, BTreeSet<&str>)> {
         self.tests.iter().filter_map(|(field, test)| Some((field, test.texts()?)))
     }
 
-    /// Whether the incident passes every test; if not, the first that it fails.
+    /// Checks that the incident passes every test; fails with the first that it does not pass.
     pub fn matches(&self, subject: &Subject<'_>) -> Result<(), Mismatch> {
         match self.tests.iter().find(|(field, test)| !test.passes(field.of(subject))) {
             None => Ok(()),
@@ -166,7 +170,7 @@ impl Matcher {
         }
     }
 
-    /// Whether it matches whatever comes: it has no test, or none that can fail.
+    /// Whether it matches everything: it has no test, or none that can fail.
     pub fn takes_everything(&self) -> bool {
         self.tests.iter().all(|(_, test)| test.takes_everything())
     }
@@ -187,7 +191,7 @@ impl fmt::Display for Field {
 }
 
 impl Field {
-    /// The field that is written so, `labels.customer` for instance.
+    /// Reads a field as it is written in the config, for instance `labels.customer`.
     pub fn parse(text: &str) -> Option<Self> {
         match text.strip_prefix("labels.") {
             Some("") => None,
@@ -196,7 +200,7 @@ impl Field {
         }
     }
 
-    /// What it is in an incident; empty where it is missing.
+    /// The field's value in an incident; empty where it is missing.
     pub fn of<'s>(&self, subject: &Subject<'s>) -> &'s str {
         match self {
             Self::Source => subject.source,
@@ -209,7 +213,7 @@ impl Field {
         }
     }
 
-    /// Whether its texts differ in more than case if they differ.
+    /// Whether tests of this field ignore case.
     fn ignores_case(&self) -> bool {
         *self == Self::Error
     }
@@ -233,7 +237,7 @@ impl Test {
         }
     }
 
-    /// The texts that pass, if they are few enough to be named.
+    /// The texts that pass, if the test names them.
     fn texts(&self) -> Option<BTreeSet<&str>> {
         match self {
             Self::Equal(text) => Some(BTreeSet::from([text.as_str()])),
@@ -255,10 +259,10 @@ impl Test {
     }
 }
 
-/// In words, for [`Mismatch::wanted`].
+/// The test in words, for [`Mismatch::wanted`].
 impl fmt::Display for Test {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        /// Most alternatives named.
+        /// Most alternatives that are named.
         const NAMED: usize = 10;
         match self {
             Self::Equal(text) | Self::EqualIgnoringCase(text) => write!(f, "{text:?}"),

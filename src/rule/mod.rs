@@ -1,9 +1,11 @@
 //! Pure: who is owed which notification.
 //!
-//! Three questions, each answered once, inside the transaction that makes it true: whom does a new incident
-//! concern ([`Routing::owed`]); what does somebody who was told something need to hear now ([`news`]); and who
-//! hears when a sink gives up ([`Routing::fallback`]). Where several rules name the same person, [`terms`] says what
-//! counts.
+//! Three questions, each answered once, in the transaction that raises it:
+//! - Whom does a new incident concern? ([`Routing::owed`])
+//! - What must somebody who was told something hear now? ([`news`])
+//! - Who hears instead when a sink gives up? ([`Routing::fallback`])
+//!
+//! Where several rules name the same recipient, [`terms`] says what counts.
 
 pub mod flapping;
 pub mod inventory;
@@ -38,25 +40,25 @@ pub struct Rule {
     pub notify: Vec<String>,
     /// Whether later rules are read although this one matched (`continue`).
     pub goes_on: bool,
-    /// Whether those who were told are told that it is over.
+    /// Whether those who were told also hear when it is over.
     pub resolved: bool,
     /// How long a line must be down before anybody hears.
     pub hold: Option<Duration>,
-    /// When they hear again; the last one repeats.
+    /// How long after the outage began they are reminded; the last of these repeats.
     pub remind: Vec<Duration>,
-    /// Who else hears, and when.
+    /// Who else hears, and when, if nobody takes the outage.
     pub escalate: Vec<Step>,
-    /// Whether it is heard in quiet hours.
+    /// Whether it is also heard in quiet hours.
     pub critical: bool,
     /// What outages must have in common, besides the rule, to be told in one message.
     pub group_by: Vec<Field>,
-    /// How long what follows a group's message is gathered; zero tells each outage by itself.
+    /// How long what follows a group's message is gathered; zero sends each outage by itself.
     pub group_interval: Duration,
-    /// How many outages are too many to be told of singly; none tells each.
+    /// How many outages are too many to be told one by one; `None` tells each.
     pub flapping: Option<Flapping>,
 }
 
-/// How long what follows a message is gathered where the config does not say otherwise.
+/// The [`Rule::group_interval`] of a rule that has none in the config.
 pub const GROUP_INTERVAL: Duration = Duration::from_mins(1);
 
 /// One step of an escalation.
@@ -64,21 +66,21 @@ pub const GROUP_INTERVAL: Duration = Duration::from_mins(1);
 pub struct Step {
     /// How long after the line went down.
     pub after: Duration,
-    /// The sinks that hear.
+    /// The sinks that hear then.
     pub notify: Vec<String>,
 }
 
 impl Rule {
-    /// What an incident has in common with others of the rule that may go out in the same message.
+    /// The group of an incident: those of the same rule and group may go out in one message.
     fn group(&self, incident: &Incident) -> String {
         let subject = Subject::from(incident);
         let parts = self.group_by.iter().map(|field| field.of(&subject).to_owned());
-        // A message about several says one sort of thing of all of them.
+        // A message about several incidents says the same sort of thing of all of them.
         let notice = (!incident.reason.is_outage()).then(|| incident.reason.as_str().to_owned());
         std::iter::once(self.name.clone()).chain(parts).chain(notice).collect::<Vec<_>>().join("\u{1f}")
     }
 
-    /// Every sink it may notify.
+    /// Every sink that the rule may notify.
     pub fn sinks(&self) -> impl Iterator<Item = &str> {
         self.notify.iter().chain(self.escalate.iter().flat_map(|step| &step.notify)).map(String::as_str)
     }
@@ -91,18 +93,18 @@ pub struct Target {
     pub kind: &'static str,
     /// Its checked section.
     pub settings: Arc<dyn Settings>,
-    /// What its readers read.
+    /// The language of its messages.
     pub language: Language,
     /// The sink that hears when this one gives up.
     pub fallback: Option<String>,
-    /// What it bears.
+    /// How many deliveries it takes at once and how often, and how long each may take.
     pub limits: Limits,
     /// How failures are retried.
     pub retry: Retry,
 }
 
 impl Target {
-    /// Whether it only writes to our own output: it does not give up, and perhaps nobody reads it.
+    /// Whether it only writes to our own output: it never gives up, and perhaps nobody reads it.
     pub fn is_own_output(&self) -> bool {
         self.kind == "stdout"
     }
@@ -115,7 +117,7 @@ pub struct Retry {
     pub first: Duration,
     /// The longest wait.
     pub max: Duration,
-    /// How long after it was owed a notification is given up.
+    /// How long after it was first owed a notification is given up.
     pub give_up_after: Duration,
 }
 
@@ -128,19 +130,19 @@ impl Default for Retry {
 /// Rules, sinks and inventory: everything that decides who is told.
 #[derive(Clone, Default)]
 pub struct Routing {
-    /// In the order they are read.
+    /// The rules, in the order they are read.
     pub rules: Rules,
-    /// By name.
+    /// The sinks, by name.
     pub sinks: BTreeMap<String, Target>,
     /// What is known of the lines.
     pub inventory: Inventory,
-    /// Hours in which only critical rules are heard.
+    /// Quiet hours: only critical rules are heard then.
     pub quiet: Vec<Quiet>,
     /// Where people reach the daemon, for the links in messages.
     pub public_url: Option<String>,
-    /// What people read of whom nothing else is known.
+    /// The language where nothing else is known of the readers.
     pub language: Language,
-    /// The sinks that fail now. Only [`Routing::of_own_troubles`] knows of any.
+    /// The sinks that fail now. Only [`Routing::of_own_troubles`] fills it.
     pub failing: BTreeSet<String>,
 }
 
@@ -151,34 +153,34 @@ pub struct Owed {
     pub rule: String,
     /// The sink it is owed to.
     pub sink: String,
-    /// Whom there; empty where the sink itself is the address.
+    /// Its recipient there; empty where the sink itself is the address.
     pub recipient: String,
-    /// Why.
+    /// What kind of message it is.
     pub kind: Kind,
-    /// Whether they want to know when it is over.
+    /// Whether the recipient wants to know when it is over.
     pub resolved: bool,
-    /// What it has in common with others that may go out in the same message.
+    /// Its group: others of the same group may go out in the same message.
     pub group: String,
-    /// When it is to be sent; a moment that has passed means now.
+    /// When it is to be sent; a time that has passed means now.
     pub due_at: Timestamp,
-    /// What it waits for until then, in words. Such a one is withdrawn if the line is back by then.
+    /// What it waits for until then, in words. It is withdrawn if the line is back by then.
     pub held_by: Option<String>,
-    /// Of one about a line that flaps: when the first of the outages began.
+    /// For a message about a line that flaps: when the first of its outages began.
     pub since: Option<Timestamp>,
 }
 
 impl Routing {
-    /// The rule of that name.
+    /// The rule of this name.
     pub fn rule(&self, name: &str) -> Option<&Rule> {
         self.rules.named(name)
     }
 
-    /// What the readers of a sink read, also of one that has left the config.
+    /// The language of a sink's messages, even if the sink has left the config.
     pub fn language(&self, sink: &str) -> Language {
         self.sinks.get(sink).map_or(self.language, |target| target.language)
     }
 
-    /// A source's line with what the inventory knows of it.
+    /// A source's line, with what the inventory knows of it.
     pub fn instance(&self, source: &str, id: &str, phone: Option<String>) -> Instance {
         let entry = self.inventory.get(source, id);
         let name = entry.as_ref().and_then(|entry| entry.name).map(str::to_owned);
@@ -186,7 +188,7 @@ impl Routing {
         Instance { id: id.to_owned(), name, phone, labels: labels.collect() }
     }
 
-    /// Whether somebody must log in with the line's phone, and the gateway can be asked for the code that this takes.
+    /// Whether somebody must log in with the line's phone, and the gateway can be asked for the code to do so.
     pub fn needs_login(&self, incident: &Incident) -> bool {
         matches!(incident.reason, Reason::SessionExpired | Reason::DeviceDisconnected) && self.is_asked(incident)
     }
@@ -196,7 +198,7 @@ impl Routing {
         self.inventory.get(&incident.source, &incident.instance.id).is_some_and(|entry| entry.is_asked)
     }
 
-    /// What each rule says to an incident, in order, down to the one that ends the reading.
+    /// Returns what each rule says to an incident, in order, up to the rule that ends the reading.
     pub fn verdicts<'r>(&'r self, incident: &Incident) -> Vec<(&'r Rule, Result<(), Mismatch>)> {
         let mut verdicts = Vec::new();
         for rule in self.rules.iter() {
@@ -210,16 +212,16 @@ impl Routing {
         verdicts
     }
 
-    /// Who is to be told of an incident, and when: each recipient once, and once by each step of an escalation; where
-    /// several rules name them, by the strictest of what those want. Of a trouble of our own somebody is told by a sink
-    /// that works.
+    /// Returns who is to be told of an incident, and when: each recipient once, and once more by each step of an
+    /// escalation. If several rules name a recipient, the strictest of what they want counts. Of a trouble of our own,
+    /// somebody is told by a sink that works, if there is one.
     pub fn owed(&self, incident: &Incident) -> Vec<Owed> {
         let owed = self.owed_by_rules(incident);
         if incident.reason.is_own() { self.heard(owed, incident) } else { owed }
     }
 
-    /// Who hears instead when a notification of `lost` is given up. `tried` are the sinks that were to carry the
-    /// bad news so far, the latest last: none is asked twice.
+    /// Returns who hears instead when the notification `lost` is given up: the recipients of the next sink. `tried` are
+    /// the sinks that were to carry the bad news so far, the latest last: none is asked twice.
     pub fn fallback(&self, lost: &Owed, tried: &[String], incident: &Incident) -> Vec<Owed> {
         let Some(sink) = self.next_sink(&lost.sink, tried) else { return Vec::new() };
         let recipients = self.recipients(&sink, incident).into_iter();
@@ -234,8 +236,8 @@ impl Routing {
             .collect()
     }
 
-    /// The fallback of a sink; where one of those before has left the config, and its fallback with it, whichever other
-    /// comes first. None that was tried.
+    /// The fallback of a sink. If one of the sinks so far has left the config, and its fallback with it, the first of
+    /// the others is next. Never one that was tried.
     fn next_sink(&self, sink: &str, tried: &[String]) -> Option<String> {
         let fallback = self.sinks.get(sink).and_then(|target| target.fallback.clone());
         let mut before = tried.iter().map(String::as_str).chain([sink]);
@@ -243,7 +245,8 @@ impl Routing {
         fallback.into_iter().chain(others).find(|sink| !tried.contains(sink))
     }
 
-    /// Of a message to what is no address: whom it is for by what the config says of its line now. None if it can be sent.
+    /// For a recipient that is no usable address: who the message is for, as the config now says of its line. `None` if
+    /// the recipient can be reached, or the sink has left the config.
     pub fn found_since(&self, sink: &str, recipient: &str, incident: &Incident) -> Option<Found> {
         let settings = &self.sinks.get(sink)?.settings;
         if settings.reaches(recipient) {
@@ -261,25 +264,25 @@ impl Routing {
     }
 }
 
-/// Whom something is for by now that was for what is no address.
+/// Who a message is for now, if its recipient is no usable address.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Found {
-    /// Those who can be written to.
+    /// The recipients that can be reached.
     pub recipients: Vec<String>,
-    /// Whether the config names what is no address: it stands for somebody who cannot be written to yet.
+    /// Whether the config still names an unusable address: it stands for somebody who cannot be reached yet.
     pub somebody_has_none: bool,
 }
 
 /// The state of an incident as somebody knows it, or as it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct State {
-    /// Why it is down.
+    /// The reason of the outage.
     pub reason: Reason,
     /// Whether it is over.
     pub closed: bool,
 }
 
-/// What somebody who was told one state must hear, now that it is another.
+/// What somebody who was told the state `told` must hear, now that the state is `now`.
 pub fn news(told: State, now: State, wants_resolved: bool) -> Option<Kind> {
     if now.closed && !told.closed {
         wants_resolved.then_some(Kind::Resolved)
@@ -301,9 +304,10 @@ pub enum Knows {
     End,
 }
 
-/// What a notification is by the time it is sent, if there is still something to say: one to somebody who knows of
-/// the outage says of one that is over that it is over, and only to those who want to hear that, and once. (One to
-/// somebody who knows nothing stays what it is, and says both.)
+/// The kind that a notification has by the time it is sent; `None` if there is nothing left to say.
+///
+/// If the incident is over, a message to a recipient who knows of it says that it is over, but only if they want to
+/// hear that, and only once. A message to a recipient who knows nothing keeps its kind and says both.
 pub fn kind_when_sent(kind: Kind, now: State, wants_resolved: bool, knows: Knows) -> Option<Kind> {
     let follows = matches!(kind, Kind::Worse | Kind::Reminder | Kind::Acknowledged);
     if !now.closed || !(follows || matches!(kind, Kind::Escalation | Kind::Resolved)) {
@@ -313,20 +317,20 @@ pub fn kind_when_sent(kind: Kind, now: State, wants_resolved: bool, knows: Knows
         (_, Knows::End) => None,
         (Kind::Escalation | Kind::Resolved, _) | (_, Knows::Nothing) => Some(kind),
         (_, Knows::Outage) if wants_resolved => Some(Kind::Resolved),
-        // Nobody was told how bad it was.
+        // They do not know yet how bad it was.
         (Kind::Worse, Knows::Outage) => Some(kind),
         (_, Knows::Outage) => None,
     }
 }
 
-/// The sort of news a message is. Each is gathered apart from the others, so that good news never delays bad.
+/// The sort of news that a message is. Each sort is gathered by itself, so that good news never delays bad.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Class {
     /// A line is down.
     Bad,
     /// A line is back, or somebody has taken it.
     Good,
-    /// Somebody was not told.
+    /// A message was lost.
     Lost,
 }
 

@@ -1,5 +1,5 @@
-//! Pure: who hears of linedown's own troubles. The same rules say so, but a sink is never asked to tell that it fails
-//! itself, and if none of those asked works, another one is asked as well.
+//! Pure: who hears of linedown's own troubles. The usual rules say so, but no sink is asked to tell of its own failure,
+//! and if none of the sinks that are asked works, another one is asked as well.
 
 use std::collections::BTreeSet;
 
@@ -9,7 +9,8 @@ use super::inventory::Inventory;
 use super::{Owed, Routing};
 
 impl Routing {
-    /// As it is for troubles of our own, while some sinks fail. Nothing in the inventory is about them.
+    /// This routing for linedown's own troubles, while some sinks fail. It has no inventory, since that says nothing of
+    /// them.
     #[must_use]
     pub fn of_own_troubles(&self, failing: BTreeSet<String>) -> Self {
         let (rules, sinks, quiet) = (self.rules.clone(), self.sinks.clone(), self.quiet.clone());
@@ -17,7 +18,7 @@ impl Routing {
         Self { rules, sinks, inventory, quiet, public_url, language: self.language, failing }
     }
 
-    /// What the rules owe of an own trouble, as it can be told.
+    /// Changes what the rules owe for a trouble of our own so that it can be told.
     pub(super) fn heard(&self, mut owed: Vec<Owed>, incident: &Incident) -> Vec<Owed> {
         let Some(first) = owed.iter().find(|owed| owed.kind == Kind::Down).cloned() else { return owed };
         let about = (incident.reason == Reason::SinkFailing).then_some(incident.instance.id.as_str());
@@ -29,7 +30,8 @@ impl Routing {
         }
         let mut others = self.others(about.unwrap_or(&first.sink));
         others.retain(|other| now.iter().all(|owed| owed.sink != *other));
-        // Where all fail, one that fails is asked if nobody else is: it hears when it is back.
+        // If all sinks fail and nobody else is asked, one that fails is asked: it tells of the trouble once it works
+        // again.
         let other = others.iter().find(|other| works(other)).or(others.first().filter(|_| now.is_empty()));
         let Some(other) = other.cloned() else { return owed };
         let recipients = self.recipients(&other, incident).into_iter();
@@ -37,8 +39,8 @@ impl Routing {
         owed
     }
 
-    /// All sinks but one, in the order they are asked instead of it: its fallback, the fallback's, and so on; then the
-    /// others by name, those last that only write to our own output.
+    /// All sinks but one, in the order in which they stand in for it: its fallback, the fallback of that, and so on;
+    /// then the others by name, last those that only write to our own output.
     pub(super) fn others(&self, sink: &str) -> Vec<String> {
         let mut order = Vec::new();
         let mut next = self.sinks.get(sink).and_then(|target| target.fallback.clone());
@@ -127,7 +129,7 @@ mod tests {
         }
     }
 
-    /// What its fallback was, nobody knows any more.
+    /// Nobody knows any more what its fallback was.
     #[test]
     fn what_a_sink_owed_that_has_left_the_config_is_told_by_the_first_that_does_not_write_to_our_own_output() {
         let routing = with(vec![rule("all", "{}", &["mail"], false)], &[]);

@@ -1,8 +1,8 @@
-//! All rules of a config, and a way to those that may concern an incident: asking each of a thousand would take longer
-//! than all the rest of deciding.
+//! All rules of a config, with an index of those that may match an incident: to ask each of a thousand would take
+//! longer than everything else that routing does.
 //!
-//! A rule that wants a field to be one of some texts stands under each of them; of several such tests, under the one
-//! that the fewest other rules share. The rules that have none are always asked.
+//! A rule that requires a field to be one of some exact texts is listed under each of these texts. If it has several
+//! such tests, it is listed under the one that the fewest other rules share. Rules that have none are always asked.
 
 use std::collections::{BTreeSet, HashMap};
 use std::ops::Deref;
@@ -14,11 +14,11 @@ use super::matcher::{Field, Subject};
 #[derive(Clone, Debug, Default)]
 pub struct Rules {
     list: Vec<Rule>,
-    /// The first of each name.
+    /// The first rule of each name.
     by_name: HashMap<String, usize>,
-    /// Those that want a field to be one of some texts.
+    /// The rules that require a field to be one of some texts, by field and text.
     by_text: Vec<(Field, HashMap<String, Vec<usize>>)>,
-    /// All others.
+    /// All other rules.
     others: Vec<usize>,
 }
 
@@ -70,12 +70,12 @@ impl Rules {
         }
     }
 
-    /// The rule of that name.
+    /// The rule of this name.
     pub fn named(&self, name: &str) -> Option<&Rule> {
         self.by_name.get(name).map(|number| &self.list[*number])
     }
 
-    /// The rules that match, in order, down to the one that ends the reading.
+    /// Returns the rules that match, in order, up to the one that ends the reading.
     pub fn matching(&self, subject: &Subject<'_>) -> Vec<&Rule> {
         let found = self.by_text.iter().filter_map(|(field, rules)| rules.get(field.of(subject)));
         let mut candidates: Vec<usize> = found.flatten().chain(&self.others).copied().collect();

@@ -1,5 +1,6 @@
-//! Pure: what the rules that name somebody want for them, taken together. The strictest counts: what one of them calls
-//! critical is, the shortest hold is waited out, the reminders of each come, and the end is told if one of them says so.
+//! Pure: what the rules that name a recipient want, taken together. The strictest counts: it is critical if one of them
+//! says so, the shortest hold is waited out, the reminders of each are sent, and the end is told if one of them says
+//! so.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -22,39 +23,39 @@ pub struct Terms<'r> {
 }
 
 impl<'r> Terms<'r> {
-    /// Of rules in the order they are read; of no rules there are none.
+    /// Takes rules in the order they are read; `None` if there are none.
     fn of(rules: Vec<&'r Rule>) -> Option<Self> {
         let rule = *rules.iter().min_by_key(|rule| (!rule.critical, rule.hold.unwrap_or_default()))?;
         Some(Self { rule, rules })
     }
 
-    /// Whether it is heard in quiet hours.
+    /// Whether it is also heard in quiet hours.
     pub fn is_critical(&self) -> bool {
         self.rules.iter().any(|rule| rule.critical)
     }
 
-    /// Whether they are told that it is over.
+    /// Whether the recipient is told that it is over.
     pub fn wants_resolved(&self) -> bool {
         self.rules.iter().any(|rule| rule.resolved)
     }
 
-    /// How long a line must be down before they hear.
+    /// How long a line must be down before the recipient hears.
     pub fn hold(&self) -> Duration {
         self.rules.iter().map(|rule| rule.hold.unwrap_or_default()).min().unwrap_or_default()
     }
 
-    /// When they hear again after `now` of a line that is down since `opened_at`.
+    /// When, after `now`, the recipient is next reminded of a line that is down since `opened_at`.
     pub fn next_reminder(&self, opened_at: Timestamp, now: Timestamp) -> Option<Timestamp> {
         self.rules.iter().filter_map(|rule| next_reminder(&rule.remind, opened_at, now)).min()
     }
 
-    /// Something that is owed, by the most urgent of the rules.
+    /// Puts a notification under the most urgent of the rules.
     pub(super) fn put_on(&self, owed: Owed, incident: &Incident) -> Owed {
         let resolved = owed.resolved || self.wants_resolved();
         Owed { rule: self.rule.name.clone(), group: self.rule.group(incident), resolved, ..owed }
     }
 
-    /// What is owed to somebody of a sink: `after` is that of a step of an escalation.
+    /// What is owed to a recipient: the bad news or, if there is an `after`, that step of an escalation.
     fn owes(&self, sink: &str, recipient: String, after: Option<Duration>, incident: &Incident) -> Owed {
         let (kind, wait, held_by) = match after {
             Some(after) => (Kind::Escalation, after, words("escalation", after)),
@@ -73,30 +74,30 @@ impl<'r> Terms<'r> {
         }
     }
 
-    /// What they wait for until they hear; none if they need not wait.
+    /// What the bad news waits for, in words; `None` if it need not wait.
     pub(super) fn hold_in_words(&self) -> Option<String> {
         words("hold", self.hold())
     }
 }
 
-/// What a reminder waits for.
+/// What a reminder waits for, in words.
 pub(super) const REMINDER: &str = "reminder";
 
-/// What something waits for, in words; none if it need not wait.
+/// What something waits for, in words; `None` if it need not wait.
 fn words(what: &str, wait: Duration) -> Option<String> {
     (!wait.is_zero()).then(|| format!("{what} of {}", Period(wait)))
 }
 
 impl Rule {
-    /// Every sink it names: to be told, or some time later by a step of its escalation.
+    /// Every sink that the rule names: to be told, or to be told after some time by a step of its escalation.
     fn names(&self) -> impl Iterator<Item = (&str, Option<Duration>)> {
         let told = self.notify.iter().map(|sink| (sink.as_str(), None));
         let steps = self.escalate.iter();
         told.chain(steps.flat_map(|step| step.notify.iter().map(|sink| (sink.as_str(), Some(step.after)))))
     }
 
-    /// Whether it has a say in messages of a kind to a sink. Who is told of an outage, and who only hears when nobody
-    /// has taken it, both hear what becomes of it.
+    /// Whether the rule has a say in messages of a kind to a sink. A sink that is told of an outage, and a sink that
+    /// only hears when nobody takes it, both hear what becomes of it.
     fn has_a_say(&self, kind: Kind, sink: &str) -> bool {
         self.names().any(|(named, after)| {
             let fits = match kind {
@@ -110,7 +111,7 @@ impl Rule {
 }
 
 impl Routing {
-    /// What the rules owe of an incident: to each recipient the bad news, and each step of an escalation, once.
+    /// What the rules owe for an incident: the bad news once to each recipient, and each step of an escalation once.
     pub(super) fn owed_by_rules(&self, incident: &Incident) -> Vec<Owed> {
         let mut named: BTreeMap<(&str, Option<Duration>), Vec<&Rule>> = BTreeMap::new();
         let mut order = Vec::new();
@@ -132,8 +133,8 @@ impl Routing {
         owed
     }
 
-    /// What somebody of a sink is told of an incident by: the rules that match it, and the one that `named` them before,
-    /// as long as it is in the config.
+    /// What counts for messages of a kind to a sink about an incident: the rules that match now, and the rule that
+    /// `named` the recipient before, as long as it is in the config.
     pub fn terms(&self, kind: Kind, sink: &str, incident: &Incident, named: Option<&str>) -> Option<Terms<'_>> {
         let mut rules = self.rules.matching(&Subject::from(incident));
         rules.retain(|rule| rule.has_a_say(kind, sink));
@@ -142,7 +143,7 @@ impl Routing {
         Terms::of(rules)
     }
 
-    /// Something that is owed, by the most urgent of those rules.
+    /// Puts a notification under the most urgent of those rules.
     #[must_use]
     pub fn by_most_urgent(&self, owed: Owed, incident: &Incident) -> Owed {
         match self.terms(owed.kind, &owed.sink, incident, Some(&owed.rule)) {
@@ -151,8 +152,8 @@ impl Routing {
         }
     }
 
-    /// When somebody who has just been told of an outage is reminded of it. (Or could not be told: perhaps they can
-    /// be by then.)
+    /// The next reminder for somebody who has just been told of an outage, if there is to be one. (Also for somebody
+    /// who could not be told: perhaps they can be by then.)
     pub fn reminder(&self, told: &Owed, incident: &Incident, now: Timestamp) -> Option<Owed> {
         let goes_on = incident.closed_at.is_none() && incident.acknowledged.is_none();
         // A sink that has left the config is not tried again and again.
@@ -161,7 +162,7 @@ impl Routing {
         }
         let named = match told.kind {
             Kind::Down | Kind::Reminder | Kind::Steady => Some(told.rule.as_str()),
-            // By what is for it now. Who only hears by a step is not reminded.
+            // By the rules that match now. A recipient who only hears by a step of an escalation is not reminded.
             Kind::Worse => None,
             _ => return None,
         };
@@ -171,7 +172,7 @@ impl Routing {
         Some(terms.put_on(reminder, incident))
     }
 
-    /// Whether something holds back now what a rule owes to somebody of a sink.
+    /// Returns what holds back now what a rule owes to a sink, if anything does.
     pub fn held(
         &self,
         kind: Kind,

@@ -4,7 +4,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::clock::from_millis;
 
-/// A sink that has these recipients; what begins with "no " is no address.
+/// A sink with these recipients; one that begins with "no " is no usable address.
 pub(crate) struct Toy(pub(crate) Vec<&'static str>);
 
 impl Settings for Toy {

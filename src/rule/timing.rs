@@ -1,5 +1,5 @@
-//! Pure: when, as against whom. Reminders, quiet hours and silences; each answers with a moment, which becomes the
-//! due time of a row.
+//! Pure: when messages are sent; the other modules decide to whom. Reminders, quiet hours and silences each return a
+//! time, which becomes the due time of a row.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,9 +12,9 @@ use linedown_sinks::{Incident, Kind};
 use super::matcher::{Matcher, Subject};
 use crate::clock::later;
 
-/// When a line that is down since `opened_at` is mentioned again after `now`. The last of the times repeats: `1h, 4h`
-/// means after one hour, four, eight, twelve, … Of one that began later than now, by a clock that was set back since, they
-/// count from now.
+/// Returns when a line that is down since `opened_at` is mentioned again after `now`; `None` if there are no reminders.
+/// The last of the times repeats: `1h, 4h` means after one hour, four, eight, twelve, … If an outage seems to begin
+/// later than now, because the clock was set back since, they count from now.
 pub fn next_reminder(remind: &[Duration], opened_at: Timestamp, now: Timestamp) -> Option<Timestamp> {
     let opened_at = opened_at.min(now);
     let last = *remind.last()?;
@@ -26,7 +26,7 @@ pub fn next_reminder(remind: &[Duration], opened_at: Timestamp, now: Timestamp) 
     })
 }
 
-/// Hours in which only critical rules are heard, as configured.
+/// Quiet hours, as configured: only critical rules are heard then.
 #[derive(Clone, Debug)]
 pub struct Quiet {
     /// What it is called.
@@ -35,17 +35,17 @@ pub struct Quiet {
     pub matcher: Matcher,
     /// The days on which it begins.
     pub days: Vec<Weekday>,
-    /// When it begins.
+    /// When it begins, by the clock on the wall.
     pub from: Time,
-    /// When it ends; on the next day if that is not later.
+    /// When it ends; on the next day if that is not later than `from`.
     pub to: Time,
-    /// Where.
+    /// The time zone of that clock.
     pub time_zone: TimeZone,
 }
 
 impl Quiet {
-    /// When the window that `now` lies in ends, if it lies in one. The clock on the wall decides: where it jumps, a
-    /// window is shorter or longer, but there is exactly one for each of its days.
+    /// Returns when the window that `now` lies in ends, if it lies in one. The clock on the wall decides: where it
+    /// jumps, a window is shorter or longer, but there is exactly one for each of its days.
     pub fn ends(&self, now: Timestamp) -> Option<Timestamp> {
         let today = now.to_zoned(self.time_zone.clone()).date();
         let yesterday = today.yesterday().ok()?;
@@ -60,7 +60,7 @@ impl Quiet {
     }
 }
 
-/// Matchers and a period in which nothing is sent, made by a person.
+/// A silence, made by a person: matchers, and a period in which what they match is held back.
 #[derive(Clone, Debug)]
 pub struct Silence {
     /// Its number.
@@ -73,27 +73,28 @@ pub struct Silence {
     pub ends_at: Timestamp,
 }
 
-/// Until when a notification is held back, and by what.
+/// What holds a notification back, and until when.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Held {
-    /// Until when; it is looked at again then.
+    /// Until when; it is checked again then.
     pub until: Timestamp,
     /// By what, in words.
     pub by: String,
 }
 
-/// What is held back by a silence says so in this word and its number.
+/// How `held_by` names a silence: this word, and the silence's number.
 pub const SILENCE: &str = "silence";
-/// What is held back by quiet hours says so in these words and their name.
+/// How `held_by` names quiet hours: these words, and their name.
 pub const QUIET_HOURS: &str = "quiet hours";
 
-/// Whether words say that something is held back, by a silence or by quiet hours.
+/// Whether these words say that a silence or quiet hours hold something back.
 pub fn is_held_back(by: &str) -> bool {
     [SILENCE, QUIET_HOURS].iter().any(|what| by.strip_prefix(what).is_some_and(|name| name.starts_with(' ')))
 }
 
-/// Whether something holds a notification back now. What says that nobody need act any more, and what says that
-/// somebody else was not told, is never held back; nor is what is critical by quiet hours.
+/// Returns what holds a notification back now, if anything does: of several, the one that ends last. A message that
+/// somebody has taken an incident, or that somebody else was not told, is never held back, nor is a test; and what is
+/// critical is not held back by quiet hours.
 pub fn held(
     kind: Kind,
     incident: &Incident,

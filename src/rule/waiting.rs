@@ -1,4 +1,4 @@
-//! Pure: what becomes of something that waits when its line gets worse, or the config is another one.
+//! Pure: what becomes of a pending notification when its line gets worse or the config changes.
 
 use jiff::Timestamp;
 use linedown_sinks::{Incident, Kind};
@@ -9,7 +9,8 @@ use super::{Owed, Routing};
 use crate::clock::later;
 
 impl Routing {
-    /// What a silence or quiet hours held back is held back for as long as they do so now, and is due if they do not.
+    /// A notification that a silence or quiet hours held back is held back for as long as they do so now, or due now if
+    /// they no longer do.
     #[must_use]
     pub fn held_again(&self, waiting: Owed, incident: &Incident, silences: &[Silence], now: Timestamp) -> Owed {
         if !waiting.held_by.as_deref().is_some_and(is_held_back) {
@@ -21,8 +22,8 @@ impl Routing {
         }
     }
 
-    /// A line got worse: what waits goes by the most urgent of the rules that are for it now, as soon as they want it, and
-    /// never later than it was to. (A spell of flapping belongs to one rule.)
+    /// A notification whose line got worse goes by the most urgent of the rules that now apply to it: as soon as they
+    /// want it, and never later than before. (A spell of flapping belongs to one rule, so its messages keep that.)
     #[must_use]
     pub fn sooner(&self, waiting: Owed, incident: &Incident, silences: &[Silence], now: Timestamp) -> Owed {
         let (was_due_at, was_in) = (waiting.due_at, waiting.group.clone());
@@ -34,7 +35,7 @@ impl Routing {
         let waiting = terms.put_on(waiting, incident);
         let due_no_later = |wanted: Timestamp| wanted.max(now).min(was_due_at);
         match (&waiting.held_by, waiting.kind) {
-            // It is gathered with others.
+            // It waits with a group that is not its own any more.
             (None, _) if waiting.group != was_in => Owed { due_at: due_no_later(now), ..waiting },
             (None, _) => waiting,
             (Some(_), Kind::Reminder) if let Some(next) = terms.next_reminder(incident.opened_at, now) => {
@@ -52,8 +53,8 @@ impl Routing {
         }
     }
 
-    /// What a worse reason makes owed of an incident that was like this `before`: who is told, and the steps of
-    /// escalations that were not owed then.
+    /// What a worse reason makes owed, if the incident was `before` in these states: whom to tell, and the steps of
+    /// escalations that were not owed in any of them.
     pub fn owed_anew(&self, incident: &Incident, before: &[Incident]) -> Vec<Owed> {
         let is_step = |owed: &Owed| owed.kind == Kind::Escalation;
         let had: Vec<Owed> = before.iter().flat_map(|before| self.owed(before)).filter(is_step).collect();
@@ -63,8 +64,8 @@ impl Routing {
         self.owed(incident).into_iter().filter(|owed| !is_step(owed) || !is_had(owed)).collect()
     }
 
-    /// News to all who know of an incident, and what of it need not be told: whoever stands in for a sink that has left
-    /// the config hears it themselves.
+    /// Splits news to all who know of an incident into what to send and what need not be sent: a sink that stands in
+    /// for one that has left the config, and hears the news itself, need not hear it twice.
     #[must_use]
     pub fn without_echoes(&self, news: &[Owed]) -> (Vec<Owed>, Vec<Owed>) {
         let hears = |sink: &str| news.iter().any(|owed| owed.sink == sink);
@@ -93,14 +94,14 @@ mod tests {
         from_millis(second * 1000)
     }
 
-    /// By `all`, due at a second, held by something.
+    /// A notification by the rule `all`, due at a second and held by something.
     fn waiting(kind: Kind, due_at: i64, held_by: &str) -> Owed {
         let routing = routing(vec![rule("all", "{}", &["slack"], false)]);
         let owed = routing.owed(&incident(Reason::Other)).remove(0);
         Owed { kind, due_at: at(due_at), held_by: Some(held_by.to_owned()).filter(|by| !by.is_empty()), ..owed }
     }
 
-    /// At second 10 a line is banned that went down at second 0; `banned` holds for 20 s and reminds every 25 s.
+    /// A line that went down at second 0 is banned at second 10; `banned` holds for 20 s and reminds every 25 s.
     #[test]
     fn what_waits_comes_no_later_than_the_rules_for_what_is_worse_want_it() {
         let seconds = Duration::from_secs;

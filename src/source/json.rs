@@ -1,8 +1,9 @@
-//! JSON as gateways write it: a webhook is posted once, and what nobody asks for in it is no reason to refuse it.
-//!
-//! So only the members that are asked for are looked at: the others may be as deep or as large as they like. And a text
-//! that was cut between the two halves of a character, an emoji say, is written with half of it (`"\ud83d"`): that is
-//! JSON (RFC 8259, 8.2), read with U+FFFD in its place. A byte order mark before it is none, but may be passed over (8.1).
+//! JSON as gateways write it. A webhook is posted once, so nothing in it that linedown does not need is a reason to
+//! refuse it:
+//! - Only the members that are asked for are read; the others may be as deep or as large as they like.
+//! - A text that was cut between the two halves of a character, such as an emoji, has half of it (`"\ud83d"`). That is
+//!   JSON (RFC 8259, 8.2), and is read with U+FFFD in its place.
+//! - A byte order mark before the JSON is no part of it, but may be skipped (8.1).
 
 use std::collections::BTreeMap;
 
@@ -11,14 +12,14 @@ use serde_json::value::RawValue;
 
 use super::Unusable;
 
-/// UTF-8's, as some senders begin a text with.
+/// The byte order mark of UTF-8, with which some senders begin a text.
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
-/// An object's members, each as it was written.
+/// The members of an object, each as it was written.
 pub(super) struct Payload(BTreeMap<String, Box<RawValue>>);
 
 impl Payload {
-    /// Fails if it is not JSON, or not an object.
+    /// Reads a body; fails if it is not JSON, or not an object.
     pub(super) fn read(body: &[u8]) -> Result<Self, Unusable> {
         let body = body.strip_prefix(BYTE_ORDER_MARK).unwrap_or(body);
         let read = serde_json::from_slice(body).or_else(|error| match without_halves(body) {
@@ -33,14 +34,14 @@ impl Payload {
         })
     }
 
-    /// A member's value; none if there is none, or if it cannot be one of those that we read.
+    /// Returns a member's value; `None` if there is none, or if it cannot be read.
     pub(super) fn get(&self, key: &str) -> Option<Value> {
         let written = self.0.get(key)?.get();
         serde_json::from_str(written).ok().or_else(|| serde_json::from_slice(&without_halves(written.as_bytes())?).ok())
     }
 }
 
-/// None if there are no halves.
+/// Replaces each half of a character by U+FFFD; `None` if there are no halves.
 fn without_halves(body: &[u8]) -> Option<Vec<u8>> {
     let mut mended = body.to_vec();
     let (mut at, mut found) = (0, false);
@@ -52,7 +53,7 @@ fn without_halves(body: &[u8]) -> Option<Vec<u8>> {
                 found = true;
                 6
             }
-            // A backslash that is escaped itself begins nothing.
+            // Two characters are one escape: a backslash that is escaped begins nothing.
             (b'\\', _) => 2,
             _ => 1,
         };
@@ -60,7 +61,7 @@ fn without_halves(body: &[u8]) -> Option<Vec<u8>> {
     found.then_some(mended)
 }
 
-/// The UTF-16 unit that is written there as `\uXXXX`.
+/// The UTF-16 unit that is written at a place as `\uXXXX`.
 fn escaped(body: &[u8], at: usize) -> Option<u16> {
     let digits = body.get(at..at + 6)?.strip_prefix(b"\\u")?;
     u16::from_str_radix(std::str::from_utf8(digits).ok()?, 16).ok()

@@ -18,7 +18,7 @@ use crate::clock;
 /// The gateways linedown understands.
 pub const KINDS: &[SourceKind] = &[SourceKind { name: "z-api", read: z_api::read }];
 
-/// What a line is called of which neither instance nor phone is known.
+/// The name of a line of which neither instance nor phone is known.
 pub(crate) const UNKNOWN: &str = "unknown";
 
 /// Longest instance identifier kept, in characters.
@@ -27,7 +27,7 @@ const INSTANCE: usize = 128;
 const ERROR: usize = 500;
 /// Longest phone number kept, in digits.
 const PHONE: usize = 20;
-/// How much of a phone number's digest names its line, in bytes: with 4, two of 100,000 share a name as likely as not.
+/// How many bytes of a phone number's digest name its line: with 4, two of 100,000 share a name as likely as not.
 const PHONE_DIGEST: usize = 8;
 /// How far back a gateway's clock is believed: a webhook may be held up, but not for weeks.
 const PAST: SignedDuration = SignedDuration::from_hours(7 * 24);
@@ -43,7 +43,7 @@ pub struct SourceKind {
     read: fn(&Payload) -> Result<Reading, Unusable>,
 }
 
-/// The kind of that name.
+/// The kind of this name.
 pub fn kind(name: &str) -> Option<&'static SourceKind> {
     KINDS.iter().find(|kind| kind.name == name)
 }
@@ -57,7 +57,7 @@ pub struct Event {
     pub instance: String,
     /// Up or down.
     pub kind: EventKind,
-    /// Why, if it is down.
+    /// Why it is down, if it is.
     pub reason: Reason,
     /// The line's number, digits only.
     pub phone: Option<String>,
@@ -65,20 +65,20 @@ pub struct Event {
     pub error: Option<String>,
     /// When it happened, as well as can be known.
     pub at: Timestamp,
-    /// When it happened by the gateway's clock, if that can be believed. Only these times may be compared to
-    /// find out which of two webhooks is older.
+    /// When it happened by the gateway's clock, if that can be believed. Only these times may be compared to find out
+    /// which of two webhooks is older.
     pub gateway_at: Option<Timestamp>,
-    /// The gateway's own time value, believable or not, in milliseconds: what a repeated webhook repeats.
+    /// The gateway's own time value in milliseconds, believable or not: a webhook that is sent again has the same one.
     pub stamp: Option<i64>,
-    /// When we received it.
+    /// When linedown received it.
     pub received_at: Timestamp,
-    /// When the gateway was asked, if this was found by asking; none of a webhook.
+    /// When the gateway was asked, if this was found by asking; `None` for a webhook.
     #[serde(default)]
     pub asked_at: Option<Timestamp>,
 }
 
 impl Event {
-    /// What was found by asking the gateway, or about it: no webhook came.
+    /// An event that was found by asking the gateway, or about the gateway: no webhook came.
     pub fn found(
         (source, instance): (&str, &str),
         kind: EventKind,
@@ -102,15 +102,15 @@ impl Event {
     }
 }
 
-/// Up or down; of a reason that is no outage, right or amiss.
+/// Up or down; for a reason that is no outage, whether it is the case.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum EventKind {
-    /// The line lost its connection.
+    /// The line lost its connection, or something else is wrong.
     Disconnected,
-    /// The line has its connection (again).
+    /// The line has its connection (again), or what was wrong is right again.
     Connected,
-    /// Nobody looks after it any more, so nobody could say that it is right again. Only of what is no outage.
+    /// linedown no longer watches it, so nobody could say that it is right again. Only for a reason that is no outage.
     Unwatched,
 }
 
@@ -130,12 +130,12 @@ impl EventKind {
     }
 }
 
-/// What a payload holds, before it is known when and through which source it came.
+/// What a payload holds, before its source and time are known.
 #[derive(Debug, PartialEq, Eq)]
 enum Reading {
-    /// Something we act on.
+    /// Something linedown acts on.
     Report(Report),
-    /// A type that is none of ours: dropped unread.
+    /// A `type` that linedown does not handle: dropped unread.
     Foreign,
 }
 
@@ -149,7 +149,7 @@ struct Report {
     stamp: Option<i64>,
 }
 
-/// Why a body is not an event. The words go to the sender, with what to do about it.
+/// Why a body is not an event. The message goes to the sender.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Unusable {
     /// Not JSON.
@@ -168,8 +168,8 @@ pub enum Unusable {
     NoType,
 }
 
-/// Reads a webhook's body. None means: valid, but of a type that is none of ours. `url_instance` is the
-/// instance named in the webhook's address; the operator wrote it there, so it wins.
+/// Reads a webhook's body. Returns `None` if it is valid, but of a type that linedown does not handle. `url_instance`
+/// is the instance named in the webhook's address: the operator wrote it there, so it wins over the body's.
 pub fn read(
     kind: &SourceKind,
     source: &str,
@@ -197,15 +197,16 @@ pub fn read(
     }))
 }
 
-/// A name for a line of which only the phone is known: always the same for one phone, and for no two the same. Instances
-/// stand in logs and phones must not, so it is a digest. That keeps the number from who reads along, not from who tries
-/// all numbers: a key would, but the name must be the same for `linedown explain`, and in the inventory of another store.
+/// Names a line of which only the phone is known: one phone always gets the same name, and two phones get different
+/// ones. Instances appear in logs and phones must not, so the name is a digest. That hides the number from somebody who
+/// reads a log, but not from somebody who tries all numbers. A key would, but the name must be the same for `linedown
+/// explain`, and in the inventory of another store.
 fn by_phone(phone: &str) -> String {
     let digest = Sha256::digest(phone);
     digest[..PHONE_DIGEST].iter().fold("phone-".to_owned(), |name, byte| name + &format!("{byte:02x}"))
 }
 
-/// A gateway's time value, in milliseconds, if it can be believed of a webhook that came then.
+/// A gateway's time value, in milliseconds, as a time, if it can be believed for a webhook that came at `received_at`.
 pub(crate) fn believed(stamp: Option<i64>, received_at: Timestamp) -> Option<Timestamp> {
     stamp.map(clock::from_millis).filter(|at| believable(*at, received_at))
 }
@@ -215,12 +216,12 @@ fn believable(at: Timestamp, received_at: Timestamp) -> bool {
     age <= PAST && age >= -AHEAD
 }
 
-/// A text from outside as one line; none if nothing is left.
+/// A text from outside as one line; `None` if nothing is left of it.
 fn line(text: &str, longest: usize) -> Option<String> {
     Some(one_line(text, longest)).filter(|line| !line.is_empty())
 }
 
-/// A text that may also come as a number, or not at all.
+/// A member that may be a text or a number, as a text; `None` if it is neither.
 fn text(value: Option<&Value>, longest: usize) -> Option<String> {
     match value? {
         Value::String(text) => line(text, longest),
@@ -229,13 +230,13 @@ fn text(value: Option<&Value>, longest: usize) -> Option<String> {
     }
 }
 
-/// A phone number's digits.
+/// A phone number's digits; `None` if there are none.
 fn phone(value: Option<&Value>) -> Option<String> {
     let digits: String = text(value, 64)?.chars().filter(char::is_ascii_digit).take(PHONE).collect();
     if digits.is_empty() { None } else { Some(digits) }
 }
 
-/// A time since 1970 in seconds or milliseconds, as a number or as text, in milliseconds.
+/// A time since 1970, as a number or a text in seconds or milliseconds; returned in milliseconds.
 pub(crate) fn stamp(value: Option<&Value>) -> Option<i64> {
     /// Larger values are milliseconds: as seconds they would lie beyond the year 5000.
     const SECONDS_END: u64 = 100_000_000_000;

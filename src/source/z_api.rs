@@ -1,7 +1,7 @@
-//! Z-API (and the gateways that copy its webhooks).
+//! Z-API, and the gateways that copy its webhooks.
 //!
-//! `type` alone decides what a payload is; every other field may be missing or null. The reason is only told
-//! in English prose, whose wording varies at its end, so it is recognised by parts of it.
+//! `type` decides what a payload is; every other field may be missing or null. The reason is only given as English
+//! prose, whose wording varies at its end, so it is recognised by parts of it.
 
 use linedown_sinks::Reason;
 use serde_json::Value;
@@ -26,17 +26,17 @@ pub(super) fn read(payload: &Payload) -> Result<Reading, Unusable> {
         instance: text(payload.get("instanceId").as_ref(), INSTANCE),
         phone: phone(payload.get("phone").as_ref()),
         error,
-        // Misspelt so on the wire.
+        // Z-API spells it like that.
         stamp: stamp(payload.get("momment").as_ref()),
     }))
 }
 
-/// A payload that contradicts its own type is believed where it reports the worse.
+/// Whether a `ConnectedCallback` contradicts its own type. What is worse is believed.
 fn says_down(payload: &Payload) -> bool {
     payload.get("disconnected") == Some(true.into()) || payload.get("connected") == Some(false.into())
 }
 
-/// Why a line is down, by the gateway's words.
+/// Why a line is down, according to the gateway's words.
 pub(crate) fn reason(error: Option<&str>) -> Reason {
     let Some(error) = error.map(str::to_lowercase) else { return Reason::Other };
     let says = |parts: &[&str]| parts.iter().any(|part| error.contains(part));

@@ -1,4 +1,4 @@
--- From format 2 to 3: what a webhook needs to know stands in its line, and every index grows at its end, so that a
+-- From format 2 to 3: a line's row has what a webhook needs to know, and every index grows at its end, so that a
 -- webhook costs the same however many came before it.
 ALTER TABLE line ADD COLUMN last_incident INTEGER;
 ALTER TABLE line ADD COLUMN last_event INTEGER;

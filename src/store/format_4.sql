@@ -1,6 +1,6 @@
--- From format 3 to 4: what writing a row checks costs nothing any more. For `IN`, SQLite made a table of the four states
--- at each writing; and an open incident is not forgotten, so that a line need not be watched over for it. Nothing of
--- what is stored changes, only what it is checked against (sqlite.org/lang_altertable.html, the end of chapter 7).
+-- From format 3 to 4: the checks on writing a row cost nothing any more. For `IN`, SQLite made a table of the four
+-- states at each write; and an open incident is never forgotten, so that a line's reference to it need not be checked.
+-- No stored data change, only the checks (sqlite.org/lang_altertable.html, the end of chapter 7).
 PRAGMA writable_schema = ON;
 UPDATE sqlite_schema SET sql = replace(
         sql,

@@ -1,5 +1,5 @@
--- What lines know of their events and outages, from those. (When the latest webhook came, nobody will ask: whatever is
--- asked of a gateway from now on is asked later.) What is in braces is put in by `row::with_outage`.
+-- Fills in what lines know of their events and incidents. (Not when the latest webhook came: that is only compared with
+-- when a gateway was asked, which is later from now on.) `row::with_outage` replaces what is in braces.
 INSERT OR IGNORE INTO line (source, instance) SELECT DISTINCT source, instance FROM event;
 UPDATE line SET last_event = known.id
     FROM (SELECT source, instance, max(id) AS id FROM event GROUP BY source, instance) AS known

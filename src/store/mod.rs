@@ -1,8 +1,11 @@
-//! The durable state. It applies what `incident` and `rule` decide, and decides nothing itself.
+//! The store: everything that must survive a restart. It applies what `incident` and `rule` decide, and decides nothing
+//! itself.
 //!
-//! The invariants: an event is answered only after the commit that holds it, its incident and every
-//! notification it owes; a notification is `pending` until an attempt's outcome makes it `delivered` or `dead`;
-//! what a dead one's fallback is owed is written in the transaction that makes it dead.
+//! Its invariants:
+//! - An event is answered only after the commit that holds the event, its incident and every notification it owes.
+//! - A notification is `pending` until it is `delivered`, `dead` (given up) or `withdrawn` (no longer needed). Only a
+//!   person's retry makes a dead one pending again.
+//! - What the fallback of a dead notification is owed is written in the transaction that makes it dead.
 
 mod sqlite;
 pub mod view;
@@ -25,12 +28,12 @@ use view::{Delivery, DeliveryQuery, Incident, IncidentStory, Past, SilenceRow};
 /// The durable state of one daemon.
 #[async_trait]
 pub trait Store: Send + Sync {
-    /// Writes an event, what it changes and whom that concerns; returns once that is on disk. Answers
-    /// [`StoreError::Busy`] at once when too many are waiting.
+    /// Writes an event, what it changes and the notifications it owes, and returns once that is on disk. Fails with
+    /// [`StoreError::Busy`] at once if too many requests are already waiting.
     async fn accept(&self, event: Event, payload: String, routing: Arc<Routing>) -> Result<Accepted, StoreError>;
 
-    /// The instances of a source that have an open incident of a reason, of all outages together if the reason is one;
-    /// all of them, or those among some.
+    /// Returns the instances of a source that have an open incident of `reason`: all of them, or those in `among`. If
+    /// the reason is an outage, an open outage of any reason counts.
     async fn open_lines(
         &self,
         source: &str,
@@ -38,14 +41,15 @@ pub trait Store: Send + Sync {
         among: Option<Vec<String>>,
     ) -> Result<BTreeSet<String>, StoreError>;
 
-    /// The sources that have an open incident of what is no outage.
+    /// Returns the sources that have an open incident that is not an outage.
     async fn noticed(&self) -> Result<BTreeSet<String>, StoreError>;
 
-    /// How many lines of each source are down.
+    /// Returns how many lines of each source are down.
     async fn down(&self) -> Result<BTreeMap<String, u32>, StoreError>;
 
-    /// Hands out what is due for a sink, oldest first, what belongs together as one message. What is held back is
-    /// put off instead. What is leased is not handed out again until it is settled, or the daemon started anew.
+    /// Hands out what is due for a sink, oldest first, at most `limit` messages; notifications that belong together
+    /// come as one message. What a silence, quiet hours or an open group window holds back is put off instead. A leased
+    /// notification is not handed out again until it is settled or the daemon restarts.
     async fn lease(
         &self,
         sink: &str,
@@ -57,7 +61,8 @@ pub trait Store: Send + Sync {
     /// Records how an attempt ended, with everything that is owed because of it.
     async fn settle(&self, settlement: Settlement, routing: Arc<Routing>) -> Result<Settled, StoreError>;
 
-    /// Gives up on what was owed to a sink before `owed_before`, untried.
+    /// Gives up, untried, what has been owed to a sink since `owed_before` or earlier. A call gives up a limited
+    /// number; the rest is left for the next call.
     async fn give_up(
         &self,
         sink: &str,
@@ -67,12 +72,12 @@ pub trait Store: Send + Sync {
         routing: Arc<Routing>,
     ) -> Result<Settled, StoreError>;
 
-    /// Makes notifications due again, as if they were owed from now on, and with each what is left of the message that it
-    /// went out in; in steps that keep no webhook waiting. What was to tell that they were lost is withdrawn, and for
-    /// what was for no address one is looked for anew.
+    /// Makes notifications due again, as if they were owed from now on, each with what is left of the message that it
+    /// went out in. Works in steps that keep no webhook waiting. The notices that these were lost are withdrawn. If a
+    /// recipient is no usable address, the recipients are looked up in the config again.
     async fn retry(&self, which: Which, now: Timestamp, routing: Arc<Routing>) -> Result<Retried, StoreError>;
 
-    /// Somebody takes an incident, from somewhere: both in words.
+    /// Records that a person takes an incident: `by` whom and `from` where, in words.
     async fn acknowledge(
         &self,
         incident: i64,
@@ -81,74 +86,76 @@ pub trait Store: Send + Sync {
         now: Timestamp,
     ) -> Result<Acknowledgement, StoreError>;
 
-    /// The notification that a link in a message belongs to, if the link is ours and still good.
+    /// Returns the notification that a link's token belongs to, if this store signed it and it has not expired.
     async fn linked(&self, purpose: Purpose, token: &str, now: Timestamp) -> Result<Option<Delivery>, StoreError>;
 
-    /// Keeps a silence; answers its number.
+    /// Adds a silence and returns its number.
     async fn add_silence(&self, silence: SilenceRow) -> Result<i64, StoreError>;
 
-    /// Silences that end or ended after a moment, the latest first.
+    /// Returns the silences that end, or ended, after a moment, the latest first.
     async fn silences(&self, ended_after: Timestamp) -> Result<Vec<SilenceRow>, StoreError>;
 
-    /// Ends a silence, and frees what it held back in steps that keep no webhook waiting; answers the sinks that have
-    /// something to do now, or nothing if it was over or never there.
+    /// Ends a silence and frees what it held back, in steps that keep no webhook waiting. Returns the sinks that have
+    /// something to do now, or `None` if the silence was already over or never existed.
     async fn end_silence(&self, id: i64, now: Timestamp) -> Result<Option<BTreeSet<String>>, StoreError>;
 
-    /// The config is another one: what quiet hours hold back is held back as it says, in steps that keep no webhook
-    /// waiting. Answers the sinks that have something to do then.
+    /// Applies a changed config to what quiet hours hold back, in steps that keep no webhook waiting. Returns the sinks
+    /// that have something to do because of it.
     async fn hold_again(&self, now: Timestamp, routing: Arc<Routing>) -> Result<BTreeSet<String>, StoreError>;
 
-    /// The reminders that are the last of an outage that goes on, because the rule or the sink has left the config.
+    /// Returns the pending reminders that no other will follow although the outage goes on, because the rule or the
+    /// sink has left the config.
     async fn last_reminders(&self, routing: Arc<Routing>) -> Result<LastReminders, StoreError>;
 
-    /// The sinks that something is owed to.
+    /// Returns the sinks that have pending notifications.
     async fn owing(&self) -> Result<BTreeSet<String>, StoreError>;
 
-    /// How many lines are down, and how much is owed by now.
+    /// Counts the lines that are down and the notifications that are owed by now.
     async fn tally(&self, now: Timestamp) -> Result<Tally, StoreError>;
 
-    /// What is counted by asking: open incidents, and what is owed by now.
+    /// Counts open incidents by reason, and notifications owed by now by sink and kind.
     async fn figures(&self, now: Timestamp) -> Result<Figures, StoreError>;
 
-    /// How large it is, and how much room is left.
+    /// Returns how large the store is, and how much room its file system has left.
     async fn room(&self) -> Result<Room, StoreError>;
 
-    /// Forgets up to `limit` each of what was over before a moment: incidents, what belongs to none, earlier repetitions of
-    /// what goes on, and silences; and of what holds no longer by now. With the last of a line goes the line.
+    /// Forgets, up to `limit` of each sort: incidents, webhooks without an incident, repeated reports of an open outage
+    /// and silences from before `over_before`; and group windows and spells of flapping that have ended by `now`. A
+    /// line is forgotten with the last of its rows.
     async fn prune(&self, now: Timestamp, over_before: Timestamp, limit: u32) -> Result<Forgotten, StoreError>;
 
-    /// The clock was set back: of what it wrote before, up to `limit` notifications that wait are due by so much earlier,
-    /// and as many lines were heard by now. Answers how many of all.
+    /// Corrects what was written before the clock was set back: up to `limit` pending notifications become due earlier
+    /// by as much as they lie in the future, and up to `limit` lines count as heard of now. Returns the number of both.
     async fn set_back(&self, now: Timestamp, limit: u32) -> Result<usize, StoreError>;
 
-    /// Waits until it turns out not to read as it was written. Only a new start mends that.
+    /// Waits until the store turns out to be damaged. Only a restart repairs that.
     async fn met_damage(&self);
 
-    /// Whether it can write now.
+    /// Checks that the store can write now, by a small write that is synced.
     async fn writable(&self) -> Result<(), StoreError>;
 
-    /// Outages, the latest first.
+    /// Returns incidents, the latest first.
     async fn incidents(&self, open_only: bool, limit: usize) -> Result<Vec<Incident>, StoreError>;
 
-    /// One outage with everything about it.
+    /// Returns one incident with everything about it.
     async fn incident(&self, id: i64) -> Result<Option<IncidentStory>, StoreError>;
 
-    /// One outage, without what came of it.
+    /// Returns one incident, without its webhooks and notifications.
     async fn outage(&self, id: i64) -> Result<Option<linedown_sinks::Incident>, StoreError>;
 
-    /// Webhooks received since a moment, in the order they came, after the one of that number; and what was found by
-    /// asking, but no trouble of linedown's own.
+    /// Returns webhooks received since a moment, in the order they came, after the one numbered `after`. What was found
+    /// by asking a gateway is included; linedown's own troubles are not.
     async fn past(&self, since: Timestamp, after: i64, limit: usize) -> Result<Vec<Past>, StoreError>;
 
-    /// Notifications, the latest first.
+    /// Returns notifications, the latest first.
     async fn deliveries(&self, query: DeliveryQuery) -> Result<Vec<Delivery>, StoreError>;
 }
 
 /// What became of an event.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Accepted {
-    /// The event's number; of a repeated one, the first one's; 0 of one that was found by asking, is no news, and was
-    /// not kept.
+    /// The event's number; that of the first one if this is a duplicate; 0 if it was found by asking and is no news,
+    /// since such an event is not kept.
     pub event: i64,
     /// Whether the same webhook had been accepted before.
     pub duplicate: bool,
@@ -156,40 +163,40 @@ pub struct Accepted {
     pub incident: Option<i64>,
     /// What it changed, for the log.
     pub change: &'static str,
-    /// How many notifications it made owed.
+    /// How many notifications it made owed, without those that were withdrawn at once.
     pub owed: usize,
-    /// Whether no rule had anything to say about it.
+    /// Whether it is a new incident that no rule notifies anybody of.
     pub unrouted: bool,
-    /// The sinks that have something to do, each from when on.
+    /// The sinks that have something to do because of it, each with the time of the first.
     pub sinks: BTreeMap<String, Timestamp>,
 }
 
 impl Accepted {
-    /// Of an event that changes nothing.
+    /// The answer to an event that changes nothing.
     fn unchanged(event: i64, change: &'static str) -> Self {
         Self { event, duplicate: false, incident: None, change, owed: 0, unrouted: false, sinks: BTreeMap::new() }
     }
 }
 
-/// What a worker has in its hands.
+/// What one lease hands to a worker.
 #[derive(Debug, Default)]
 pub struct Leased {
-    /// To be delivered, each settled exactly once.
+    /// Messages to deliver, each to be settled exactly once.
     pub due: Vec<Due>,
-    /// When the sink's next one is due, if more are waiting.
+    /// When the sink's next notification is due, if one is pending.
     pub next: Option<Timestamp>,
 }
 
-/// One notification to be delivered now.
+/// One message to be delivered now.
 #[derive(Debug)]
 pub struct Due {
     /// What to deliver.
     pub notification: Notification,
-    /// The notifications that are settled by it: itself, or the parts of a digest.
+    /// The notifications that are settled with it: itself, or the parts of a digest.
     pub covers: Vec<i64>,
-    /// From when on patience counts.
+    /// Since when it is owed: `give_up_after` counts from here.
     pub owed_at: Timestamp,
-    /// Which try it is since then, from 1.
+    /// Which attempt since then this is, from 1.
     pub tries: u32,
 }
 
@@ -207,13 +214,13 @@ pub struct Settlement {
 /// How an attempt ended.
 #[derive(Clone, Debug)]
 pub enum Outcome {
-    /// The far side took it, saying this.
+    /// The far side took it, with this receipt.
     Delivered(String),
     /// It failed, and will be tried again.
     Again {
         /// What sort of failure.
         kind: FailureKind,
-        /// In words.
+        /// The failure in words.
         why: String,
         /// When to try next.
         due_at: Timestamp,
@@ -222,7 +229,7 @@ pub enum Outcome {
     Dead {
         /// What sort of failure.
         kind: FailureKind,
-        /// In words.
+        /// The failure in words.
         why: String,
     },
 }
@@ -232,7 +239,7 @@ pub enum Outcome {
 pub struct Settled {
     /// How many notifications are given up.
     pub dead: usize,
-    /// How many of those nobody else will be told of.
+    /// How many of those had no fallback, so that nobody else will be told.
     pub untold: usize,
     /// The sinks that have something to do now.
     pub sinks: BTreeSet<String>,
@@ -246,25 +253,25 @@ impl Settled {
     }
 }
 
-/// How things stand.
+/// How many lines are down and how much is owed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Tally {
-    /// Open incidents.
+    /// Open outages.
     pub down: u32,
-    /// Notifications that are owed by now: what is held or comes later does not count.
+    /// Notifications that are owed by now, without those that are held back or due later.
     pub pending: u32,
 }
 
-/// What is counted by asking the store.
+/// Figures that are counted in the store when they are asked for.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Figures {
     /// Open incidents by reason; a reason without any may be missing.
     pub open: BTreeMap<Reason, u32>,
-    /// What is owed by now, by sink and kind.
+    /// Notifications owed by now, by sink and kind.
     pub overdue: Vec<Overdue>,
 }
 
-/// Notifications of one sink and kind that are owed and were not delivered yet.
+/// Notifications of one sink and kind that are owed by now and not yet delivered.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Overdue {
     /// The sink.
@@ -277,34 +284,34 @@ pub struct Overdue {
     pub since: Timestamp,
 }
 
-/// How large the store is, and how much room is left where it is, in bytes.
+/// The store's size and the room left on its file system, in bytes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Room {
-    /// Its files.
+    /// The store's files.
     pub size: u64,
-    /// What it may still take of its file system.
+    /// What the daemon may still use of the file system.
     pub free: u64,
     /// The whole file system.
     pub capacity: u64,
 }
 
-/// What a step of forgetting did.
+/// What one step of forgetting did.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Forgotten {
-    /// How many incidents, webhooks and silences.
+    /// How many incidents, webhooks and silences were forgotten.
     pub old: usize,
     /// Whether there may be more to forget.
     pub more: bool,
 }
 
-/// What came of an acknowledgement.
+/// The result of an acknowledgement.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Acknowledgement {
-    /// It is noted; these sinks tell those who knew of the outage.
+    /// It is recorded; these sinks tell those who know of the incident.
     Done(BTreeSet<String>),
-    /// Somebody took it before.
+    /// This person took it before.
     Already(String),
-    /// The line is back.
+    /// The incident is over.
     Over,
     /// There is no such incident.
     Unknown,
@@ -313,7 +320,7 @@ pub enum Acknowledgement {
 /// Which notifications to send again.
 #[derive(Clone, Debug)]
 pub enum Which {
-    /// These, dead or waiting.
+    /// These, dead or pending.
     These(Vec<i64>),
     /// All dead ones, or those of one sink.
     Dead {
@@ -322,59 +329,59 @@ pub enum Which {
     },
 }
 
-/// By rule and sink, the incidents that are reminded of for the last time, each with its recipient.
+/// Incidents, each with its recipient, whose pending reminder is the last one; by rule and sink.
 pub type LastReminders = BTreeMap<(String, String), BTreeSet<(i64, String)>>;
 
-/// What will be sent again.
+/// The result of a retry.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Retried {
-    /// The notifications, also those that go out with one that was asked for.
+    /// The notifications that are due again, including those that go out in one message with a requested one.
     pub notifications: BTreeSet<i64>,
-    /// Their sinks.
+    /// The sinks that have something to do because of it.
     pub sinks: BTreeSet<String>,
-    /// Those that were asked for and are not, and why.
+    /// Requested notifications that are not sent again, and why.
     pub refused: BTreeMap<i64, Refused>,
-    /// How many of those that were asked for are left as they are, because the store failed.
+    /// How many requested notifications are left as they were because the store failed.
     pub left: usize,
 }
 
-/// Why a notification is not sent again. In words, what to do is part of it.
+/// Why a notification is not sent again. The message says what to do about it.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Refused {
     /// There is none of that number.
     #[error("there is no such notification; see `linedown deliveries`")]
     Unknown,
-    /// It has arrived.
+    /// It was delivered.
     #[error("it is delivered")]
     Delivered,
-    /// It need not be sent, and why.
+    /// It is withdrawn, and why.
     #[error("it is withdrawn: {0}")]
     Withdrawn(String),
-    /// It, or the message that it is part of, is in a worker's hands.
+    /// A worker has it, or another part of its message, in hand.
     #[error("it is in flight just now")]
     InFlight,
-    /// It asks for somebody who takes the outage, and this one has.
+    /// It is a reminder or an escalation, and this person has taken the outage.
     #[error("{0} has taken the outage that it is about")]
     Taken(String),
-    /// A silence or quiet hours hold it back: they would at once again.
+    /// This silence or these quiet hours hold it back, and would do so again at once.
     #[error("it is held back by {0}, and sent when that ends")]
     HeldBack(String),
-    /// Its sink has left the config.
+    /// Its sink, named here, has left the config.
     #[error("the config has no sink {0:?} any more; put it back, reload, and try again")]
     Gone(String),
-    /// It is for what is no address, and there is no other.
+    /// Its recipient is no usable address, and the config has no other. The name is the sink's.
     #[error(
         "there is nobody to write to; correct the label of its line that `to` of the sink {0:?} names, or add a fixed \
          address there, reload, and try again"
     )]
     Nobody(String),
-    /// It is for what is no address, and whoever it is for by now needs it no more: it is withdrawn, and why.
+    /// Its recipient is no usable address, and everybody it is for now has another message: it is withdrawn, and why.
     #[error("it is withdrawn now: {0}")]
     Told(&'static str),
 }
 
 impl Refused {
-    /// Whether somebody who asks for all dead letters wants to hear of it: it is one still, or was one until now.
+    /// Whether to mention it to somebody who asked for all dead letters: it is one still, or was one until now.
     pub fn concerns_the_dead(&self) -> bool {
         matches!(self, Self::InFlight | Self::Taken(_) | Self::Gone(_) | Self::Nobody(_) | Self::Told(_))
     }
@@ -388,7 +395,7 @@ impl Retried {
     }
 }
 
-/// Why the store cannot do it.
+/// Why the store could not do what it was asked.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
     /// Too many requests are waiting.
@@ -397,13 +404,13 @@ pub enum StoreError {
     /// No room on the disk.
     #[error("no space left for the store")]
     Full,
-    /// The writer is gone.
+    /// The writing thread has ended.
     #[error("the store is closed")]
     Closed,
-    /// Somebody else has it open.
+    /// Another process has it open.
     #[error("the store {0} is in use by another linedown")]
     InUse(String),
-    /// It was written by a later version.
+    /// It was written by a later version of linedown.
     #[error("the store has format {found}, this linedown knows up to {known}")]
     TooNew {
         /// Its format.
@@ -419,13 +426,13 @@ pub enum StoreError {
         /// Why.
         source: std::io::Error,
     },
-    /// It does not read as it was written.
+    /// The file does not read as it was written.
     #[error("the store is damaged")]
     Damaged,
-    /// The database failed. Why is part of its words: people ask for it wherever they meet it.
+    /// The database failed. The message includes the cause, because people need it wherever they meet this error.
     #[error("the store failed: {0}")]
     Failed(rusqlite::Error),
 }
 
-/// How long a sender shall wait before it tries again.
+/// How long a sender is asked to wait before it tries again.
 pub const RETRY_AFTER: Duration = Duration::from_secs(5);

@@ -1,17 +1,17 @@
 -- The durable state. Times are milliseconds since 1970; every timer is a due time in a row.
 
--- Every webhook writes to these tables. Whatever grows with their number is written at its end, or at the end of one
--- of few parts: an index that begins with the line would have each webhook write a page of its own once it is large.
+-- Every webhook writes to these tables. So whatever grows with the number of webhooks grows at its end, or at the end
+-- of one of few parts: a large index that begins with the line would make each webhook write a page of its own.
 
--- What is known of each line besides its incidents: the open one, and the gateway's clock at its last reports. What is
--- amiss with a line and is no outage stands beside it, under a source of its own: `z-api#webhook-drift`.
+-- What is known of each line besides its incidents: the open one, and the gateway's clock at its last reports. For a
+-- reason that is no outage, a line has a row of its own, under a source such as `z-api#webhook-drift`.
 CREATE TABLE line (
     source TEXT NOT NULL,
     instance TEXT NOT NULL,
     incident INTEGER,
     down_at INTEGER,
     up_at INTEGER,
-    -- Its latest incident, open or over, which leads to those before it.
+    -- Its latest incident, open or over; `previous` leads to those before.
     last_incident INTEGER,
     -- Its latest event.
     last_event INTEGER,
@@ -22,7 +22,7 @@ CREATE TABLE line (
     PRIMARY KEY (source, instance)
 ) WITHOUT ROWID, STRICT;
 
--- One outage of one line, with what the inventory said of the line when it began.
+-- One outage of one line (or something else that is wrong), with what the inventory said of the line when it began.
 CREATE TABLE incident (
     id INTEGER PRIMARY KEY AUTOINCREMENT,
     source TEXT NOT NULL,
@@ -34,7 +34,7 @@ CREATE TABLE incident (
     error TEXT,
     opened_at INTEGER NOT NULL,
     closed_at INTEGER,
-    -- Who said "mine", from where, and when.
+    -- Who acknowledged it, from where, and when.
     acknowledged_by TEXT,
     acknowledged_from TEXT,
     acknowledged_at INTEGER,
@@ -42,7 +42,7 @@ CREATE TABLE incident (
     found INTEGER NOT NULL DEFAULT 0,
     -- The line's incident before this one, if it is still kept.
     previous INTEGER,
-    -- When it was heard of.
+    -- When linedown heard of it.
     heard_at INTEGER
 ) STRICT;
 CREATE INDEX incident_open ON incident (opened_at) WHERE closed_at IS NULL;
@@ -81,27 +81,26 @@ CREATE TABLE notification (
     wants_resolved INTEGER NOT NULL,
     -- The notification that was given up, if this one tells of that.
     lost INTEGER REFERENCES notification (id) ON DELETE CASCADE,
-    -- Withdrawn is what was to be sent later and need not be any more.
-    -- (For IN, SQLite would make a table of the four at each writing.)
+    -- Withdrawn is what need not be sent any more. (For IN, SQLite would make a table of the four at each write.)
     state TEXT NOT NULL DEFAULT 'pending'
         CHECK (state = 'pending' OR state = 'delivered' OR state = 'dead' OR state = 'withdrawn'),
     created_at INTEGER NOT NULL,
-    -- From when on patience counts: when it was first to be sent, which what holds it back moves, or the moment a person
-    -- said "try again".
+    -- Since when it is owed, for `give_up_after`: when it was first to be sent, which whatever holds it back moves, or
+    -- when a person sent it again.
     owed_at INTEGER NOT NULL,
     due_at INTEGER NOT NULL,
     -- What it waits for until it is due, in words: a hold, a silence, the next reminder.
     held_by TEXT,
-    -- What it waited for before, once it is gathered with others, until it is tried.
+    -- What it waited for before, while it is gathered with others; until it is tried.
     held_before TEXT,
-    -- What may go out with it in one message: the rule and what its outages have in common, and the sort of news.
+    -- What may go out with it in one message: the rule and what its outages have in common; and the sort of news.
     grouping TEXT NOT NULL,
     class TEXT NOT NULL,
-    -- Of one about a line that flaps: when the first of the outages began.
+    -- For a message about a line that flaps: when the first of its outages began.
     since INTEGER,
-    -- The first notification of the message it goes out in, once it has been tried in one with others.
+    -- Once it has been tried in one message with others: the first notification of that message.
     batch INTEGER,
-    -- A worker has it in its hands.
+    -- Whether a worker has it in hand.
     leased INTEGER NOT NULL DEFAULT 0,
     attempts INTEGER NOT NULL DEFAULT 0,
     -- The state of the incident that the last attempt told.
@@ -120,7 +119,7 @@ CREATE INDEX notification_lost ON notification (lost) WHERE lost IS NOT NULL;
 CREATE INDEX notification_group ON notification (sink, recipient, grouping, class, due_at) WHERE state = 'pending' AND leased = 0;
 CREATE INDEX notification_batch ON notification (batch) WHERE batch IS NOT NULL;
 
--- Until when what follows a group's message is gathered.
+-- Group windows: until when what follows a group's message is gathered.
 CREATE TABLE gathering (
     sink TEXT NOT NULL,
     recipient TEXT NOT NULL,
@@ -131,8 +130,8 @@ CREATE TABLE gathering (
 ) WITHOUT ROWID, STRICT;
 CREATE INDEX gathering_until ON gathering (until);
 
--- A line that comes and goes, for one rule: until when it does unless it changes before, the worst reason that people
--- know of, and the outage that its tally is about so far.
+-- Spells of flapping, of a line and for a rule: until when, unless the line changes before; the worst reason that
+-- people know of; and the outage that the tally is about so far.
 CREATE TABLE flapping (
     source TEXT NOT NULL,
     instance TEXT NOT NULL,
@@ -145,7 +144,7 @@ CREATE TABLE flapping (
 ) WITHOUT ROWID, STRICT;
 CREATE INDEX flapping_until ON flapping (until);
 
--- Matchers and a period in which nothing is sent.
+-- Silences: matchers, and a period in which what they match is held back.
 CREATE TABLE silence (
     id INTEGER PRIMARY KEY AUTOINCREMENT,
     matcher TEXT NOT NULL,
@@ -157,7 +156,7 @@ CREATE TABLE silence (
 ) STRICT;
 CREATE INDEX silence_end ON silence (ends_at);
 
--- One try to hand a notification to its sink. Without an end it is under way, or a crash cut it short.
+-- One try to hand a notification to its sink. Without an end it is in progress, or a crash cut it short.
 CREATE TABLE attempt (
     notification INTEGER NOT NULL REFERENCES notification (id) ON DELETE CASCADE,
     number INTEGER NOT NULL,

@@ -1,4 +1,5 @@
-//! What the store shows to people: rows of `incidents`, `incident` and `deliveries`, as JSON on the local API.
+//! What the store shows to people: the rows of `linedown incidents`, `incident` and `deliveries`, as JSON on the local
+//! API.
 
 use std::collections::BTreeMap;
 
@@ -10,7 +11,7 @@ use crate::source;
 /// Most rows a listing shows.
 pub const MOST: usize = 10_000;
 
-/// One outage.
+/// One incident.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Incident {
     /// Its number.
@@ -25,26 +26,27 @@ pub struct Incident {
     pub phone: Option<String>,
     /// The line's labels.
     pub labels: BTreeMap<String, String>,
-    /// Why, by the worst report.
+    /// The worst reason reported.
     pub reason: String,
-    /// The gateway's words.
+    /// The gateway's own words.
     pub error: Option<String>,
     /// Since when.
     pub opened_at: Timestamp,
     /// Until when; none while it goes on.
     pub closed_at: Option<Timestamp>,
-    /// Who said "mine".
+    /// Who acknowledged it.
     pub acknowledged_by: Option<String>,
-    /// From where, in words.
+    /// Where they did so, in words.
     pub acknowledged_from: Option<String>,
-    /// When.
+    /// When they did so.
     pub acknowledged_at: Option<Timestamp>,
-    /// How many notifications it owed, by state.
+    /// How many notifications it has, by state.
     pub notifications: Counts,
     /// Whether it was found by asking the gateway: no webhook came.
     #[serde(default)]
     pub found: bool,
-    /// Of what is no outage and is closed: nobody looks after it any more, and it may be so still.
+    /// Whether a closed incident that is no outage was closed because linedown stopped watching it: it may still be
+    /// true.
     #[serde(default)]
     pub unwatched: bool,
 }
@@ -52,20 +54,20 @@ pub struct Incident {
 /// Notifications by state.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Counts {
-    /// Not yet.
+    /// Not sent yet.
     pub pending: u32,
-    /// Told.
+    /// Delivered.
     pub delivered: u32,
     /// Given up.
     pub dead: u32,
-    /// Not needed any more before they were due.
+    /// No longer needed.
     pub withdrawn: u32,
 }
 
-/// One outage with everything about it.
+/// One incident with everything about it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct IncidentStory {
-    /// The outage.
+    /// The incident.
     pub incident: Incident,
     /// Its webhooks, in the order they came.
     pub events: Vec<Event>,
@@ -73,24 +75,24 @@ pub struct IncidentStory {
     pub deliveries: Vec<Delivery>,
 }
 
-/// One webhook.
+/// One webhook, or what asking the gateway found.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Event {
     /// Its number.
     pub id: i64,
-    /// Up or down.
+    /// `disconnected`, `connected` or `unwatched`.
     pub kind: String,
-    /// Why.
+    /// The reason it reported.
     pub reason: String,
-    /// The gateway's words.
+    /// The gateway's own words.
     pub error: Option<String>,
     /// When it happened.
     pub at: Timestamp,
-    /// When it came.
+    /// When it was received.
     pub received_at: Timestamp,
-    /// What it changed.
+    /// What it changed, such as `opened` or `closed`.
     pub change: String,
-    /// Whether it is no webhook, but what asking the gateway found.
+    /// Whether it was found by asking the gateway: no webhook came.
     #[serde(default)]
     pub found: bool,
 }
@@ -110,23 +112,23 @@ pub struct Delivery {
     pub rule: String,
     /// Its sink.
     pub sink: String,
-    /// Whom there; empty where the sink itself is the address.
+    /// Who is to get it at the sink; empty where the sink itself is the address.
     pub recipient: String,
-    /// Why it is sent.
+    /// Its kind, such as `down` or `reminder`.
     pub kind: String,
     /// `pending`, `delivered`, `dead` or `withdrawn`.
     pub state: String,
     /// Whether it is in a worker's hands just now.
     pub in_flight: bool,
-    /// When it was written down: a reminder is before it is owed.
+    /// When it was written; a reminder is written before it is owed.
     pub created_at: Timestamp,
-    /// When it is to be sent, or was; of what a person has sent again, since then.
+    /// When it is to be sent, or was; if a person sent it again, the time of that retry.
     pub owed_at: Timestamp,
     /// When it is tried next, while it is pending.
     pub due_at: Option<Timestamp>,
-    /// What it waits for until then.
+    /// What it waits for until then, in words.
     pub held_by: Option<String>,
-    /// The first notification of the message it went out in with others.
+    /// If it went out in one message with others, the first notification of that message.
     pub batch: Option<i64>,
     /// When it was delivered, given up or withdrawn.
     pub settled_at: Option<Timestamp>,
@@ -134,32 +136,32 @@ pub struct Delivery {
     pub detail: Option<String>,
     /// The notification that was given up, if this one tells of that.
     pub lost: Option<i64>,
-    /// The tries, in order; none where they were not looked for, as in long listings.
+    /// The attempts, in order; `None` where they were not looked up, as in long listings.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub attempts: Option<Vec<Attempt>>,
     /// How many tries there were.
     pub tries: u32,
 }
 
-/// One try.
+/// One attempt.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Attempt {
     /// From 1.
     pub number: u32,
     /// When it began.
     pub started_at: Timestamp,
-    /// When it ended; none while it is under way.
+    /// When it ended; `None` while it is in progress, or if the daemon ended first.
     pub ended_at: Option<Timestamp>,
-    /// `delivered`, a kind of failure, or `interrupted` by the daemon's end; none while it is under way.
+    /// `delivered`, a kind of failure, or `interrupted` by the daemon's end; `None` while it is in progress.
     pub outcome: Option<String>,
-    /// What the far side said.
+    /// The receipt or the failure, and what held the notification back before.
     pub detail: Option<String>,
 }
 
-/// Matchers and a period in which nothing is sent.
+/// A silence: matchers, and a period in which what they match is held back.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SilenceRow {
-    /// Its number; of a new one, anything.
+    /// Its number; ignored when a silence is added.
     pub id: i64,
     /// What it holds back, as in a rule's `match`.
     pub matcher: serde_json::Value,
@@ -167,11 +169,11 @@ pub struct SilenceRow {
     pub starts_at: Timestamp,
     /// Until when.
     pub ends_at: Timestamp,
-    /// Why.
+    /// The reason given for it.
     pub comment: String,
     /// Who made it.
     pub made_by: String,
-    /// When.
+    /// When it was made.
     pub made_at: Timestamp,
 }
 
@@ -180,11 +182,11 @@ pub struct SilenceRow {
 pub struct Past {
     /// Its number.
     pub id: i64,
-    /// What it reported; the phone is its outage's.
+    /// What it reported, with the phone number that its incident has.
     pub event: source::Event,
     /// The outage it belongs to.
     pub incident: Option<i64>,
-    /// If it began an outage that somebody took: who and when.
+    /// If it opened an incident that somebody acknowledged: who did, and when.
     pub acknowledged: Option<(String, Timestamp)>,
 }
 
@@ -196,6 +198,6 @@ pub struct DeliveryQuery {
     pub state: Option<String>,
     /// Only those of this sink.
     pub sink: Option<String>,
-    /// At most so many; [`MOST`] and one more at the outside.
+    /// At most this many; never more than [`MOST`] + 1.
     pub limit: Option<usize>,
 }

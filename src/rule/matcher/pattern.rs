@@ -8,8 +8,8 @@ const LONGEST: usize = 4 * 1024;
 /// Largest compiled pattern, in bytes.
 const LARGEST: usize = 1024 * 1024;
 
-/// Anchored at both ends, as Alertmanager's are. The text alone must be a regex first, so that `a)|(b` cannot
-/// break out of the anchors.
+/// Compiles a regex, anchored at both ends as Alertmanager's are. The text must be a regex by itself first, so that
+/// `a)|(b` cannot break out of the anchors.
 pub(super) fn regex(text: &str, ignore_case: bool) -> Result<Regex, String> {
     if text.len() > LONGEST {
         return Err(format!("longer than {LONGEST} bytes"));
@@ -22,7 +22,7 @@ fn compile(regex: &str, ignore_case: bool) -> Result<Regex, String> {
     RegexBuilder::new(regex).case_insensitive(ignore_case).size_limit(LARGEST).build().map_err(|error| {
         match error {
             regex::Error::CompiledTooBig(_) => "it grows too big".to_owned(),
-            // A drawing over several lines whose last one is the reason.
+            // A drawing over several lines; the last one says why.
             other => {
                 let text = other.to_string();
                 text.lines().last().unwrap_or_default().trim_start_matches("error: ").to_owned()
@@ -31,8 +31,8 @@ fn compile(regex: &str, ignore_case: bool) -> Result<Regex, String> {
     })
 }
 
-/// A glob over a whole text. It means characters, not bytes: `S?o` is like `São`; and its `*` stops at nothing,
-/// since these are no file names. (Libraries' globs are made for paths and do neither.)
+/// Compiles a glob over a whole text. `?` is any one character, not a byte: `S?o` matches `São`. `*` is anything, also
+/// `/`, since these are no file names. (The globs of libraries are made for paths and do neither.)
 pub(super) fn glob(text: &str, ignore_case: bool) -> Result<Regex, String> {
     if text.len() > LONGEST {
         return Err(format!("longer than {LONGEST} bytes"));
@@ -65,7 +65,7 @@ fn translate(text: &str) -> Result<String, String> {
     if open_braces > 0 { Err("`{` without `}`".into()) } else { Ok(regex) }
 }
 
-/// The rest of a `[…]`, up to and with the `]`.
+/// Translates the rest of a `[…]`, including the `]`.
 fn class(rest: &mut std::str::Chars<'_>) -> Result<String, String> {
     let mut class = String::from("[");
     let mut first = true;

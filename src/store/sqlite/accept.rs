@@ -1,4 +1,4 @@
-//! One event, in one transaction: the event, what it changes, and whom that concerns.
+//! Accepts one event in one transaction: the event, what it changes, and the notifications it owes.
 
 use std::collections::BTreeMap;
 
@@ -29,7 +29,7 @@ pub(super) fn accept(
     let Known { line, .. } = &known;
     let change = line.step(event);
     if event.asked_at.is_some() && change == Change::Nothing {
-        // It is not kept, or the store would grow with every answer.
+        // Such an answer of a gateway is not kept, or the store would grow with every one.
         return Ok(Accepted::unchanged(0, name(change)));
     }
     let incident = apply(connection, event, &known, change, routing)?;
@@ -60,7 +60,7 @@ pub(super) fn accept(
     })
 }
 
-/// From when on each sink has something to do.
+/// When each sink first has something to do.
 fn earliest(owed: impl Iterator<Item = (Timestamp, String)>) -> BTreeMap<String, Timestamp> {
     let mut sinks = BTreeMap::new();
     for (due_at, sink) in owed {
@@ -81,7 +81,7 @@ fn name(change: Change) -> &'static str {
     }
 }
 
-/// Makes the change to the incident; answers the incident as it is then.
+/// Makes the change to the incident and returns the incident as it is then; `None` if the event belongs to none.
 fn apply(
     connection: &Connection,
     event: &Event,
@@ -118,6 +118,7 @@ fn apply(
     row::incident_by_id(connection, id).map(Some)
 }
 
+/// Writes a new incident; it has a `closed_at` if it is over already.
 fn insert(
     connection: &Connection,
     event: &Event,

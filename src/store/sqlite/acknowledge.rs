@@ -1,4 +1,4 @@
-//! Somebody says "mine": what was to be sent later need not be, and those who were told hear of it.
+//! Somebody takes an incident: its reminders and escalations are withdrawn, and those who know of it are told.
 
 use std::collections::BTreeSet;
 

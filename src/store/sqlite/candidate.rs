@@ -22,9 +22,9 @@ pub(super) struct Candidate {
     pub(super) batch: Option<i64>,
     /// What it waited for, in words.
     pub(super) held_by: Option<String>,
-    /// Of one about a line that flaps: when the first of the outages began.
+    /// For a message about a line that flaps: when the first of its outages began.
     pub(super) since: Option<Timestamp>,
-    /// Or else the line is back, and they know.
+    /// False if the incident is over and there is nothing left to tell this recipient.
     pub(super) has_something_to_say: bool,
 }
 
@@ -69,22 +69,23 @@ impl Candidate {
     }
 }
 
-/// What the recipient was told by other messages, or is being told: nothing, of the outage, of its end.
+/// What other messages told the recipient of an incident that is over, or are telling now: 0 nothing, 1 the outage, 2
+/// its end.
 const KNOWS: &str = "(SELECT coalesce(max(1 + (other.told_closed = 1)), 0) FROM notification AS other \
     WHERE closed_at IS NOT NULL AND other.incident = notification.incident AND other.sink = notification.sink \
     AND other.recipient = notification.recipient AND other.id <> notification.id AND other.kind <> 'flapping' \
     AND (other.state = 'delivered' OR (other.leased = 1 AND other.told_closed = 1)))";
 
-/// When it was to be sent: what a person has sent again has been late since it was first tried.
+/// When it was to be sent. One that a person has sent again has been late since its first attempt.
 const PROMISED: &str = "coalesce((SELECT min(owed_at, started_at) FROM attempt WHERE attempt.notification = notification.id AND number = 1), owed_at)";
 
-/// The first that is due.
+/// The query for a sink's oldest candidate.
 pub(super) static OLDEST: LazyLock<String> = LazyLock::new(|| {
     let due = "sink = ? AND state = 'pending' AND leased = 0 AND due_at <= ?";
     format!("{} WHERE {due} ORDER BY due_at, notification.id LIMIT 1", columns())
 });
 
-/// Of every candidate, whichever are asked for.
+/// The query for candidates, up to its `WHERE`.
 pub(super) fn columns() -> String {
     format!(
         "SELECT {}, notification.id, kind, recipient, rule, attempts, detail, owed_at, lost, grouping, class, batch, \
@@ -93,8 +94,8 @@ pub(super) fn columns() -> String {
     )
 }
 
-/// Why it need not be told that a notification was given up, if that has arrived since, or is sent again: that one, or one
-/// that told of another in its turn.
+/// Why nobody need be told that `lost` was given up, if that is so: it has arrived since, or is sent again. If `lost`
+/// was itself a notice of a loss, that also holds for what it was about.
 pub(super) fn need_not_be_told(connection: &Connection, lost: Option<i64>) -> rusqlite::Result<Option<&'static str>> {
     let Some(lost) = lost else { return Ok(None) };
     let query = format!(
@@ -109,10 +110,11 @@ pub(super) fn need_not_be_told(connection: &Connection, lost: Option<i64>) -> ru
     })
 }
 
-/// Why it need not be told that something was lost.
+/// The reason if what was lost is sent again.
 pub(super) const SENT_AGAIN: &str = "what was lost is sent again";
 
-/// What somebody would have been told, why not, and who else was not told of that in its turn.
+/// What the first recipient of a chain of losses would have been told and why they were not, with the sinks that were
+/// then to tell of it and failed too.
 pub(super) fn undelivered(connection: &Connection, lost: Option<i64>) -> rusqlite::Result<Option<Undelivered>> {
     let Some(lost) = lost else { return Ok(None) };
     let query = format!(

@@ -1,8 +1,9 @@
-//! A store that does not read as it was written: what is noticed of it, and what becomes of it.
+//! Damage: a store that does not read as it was written.
 //!
-//! Whoever meets the damage leaves a mark beside the store, and the daemon ends. The next start makes a new store,
-//! [takes over](super::takeover) the rows that it can read, and only then sets the old one aside, under a name with the
-//! time in it. It is kept as it was, so that a person can have more of it: `sqlite3 FILE .recover`.
+//! Code that meets damage leaves a mark beside the store, and the daemon ends. The next start first makes sure of the
+//! damage ([`super::soundness`]). It then makes a new store, [takes over](super::takeover) the rows that it can read,
+//! and only after that sets the old one aside, under a name with the time in it. The old one is kept as it was, so that
+//! a person can recover more of it: `sqlite3 FILE .recover`.
 
 use std::fs::{self, File};
 use std::io;
@@ -27,12 +28,13 @@ pub(super) struct Damage {
 }
 
 impl Damage {
-    /// Of a store in this file, or in none.
+    /// For a store in this file, or for one in memory.
     pub(super) fn of(database: Option<&Path>) -> Self {
         Self { mark: database.map(|path| beside(path, ".damaged")), met: watch::Sender::new(false) }
     }
 
-    /// Whoever gets an error asks whether this is it. If so, the next start will know.
+    /// Checks whether an error means damage. If so, leaves the mark for the next start, and wakes whoever waits for
+    /// damage.
     pub(super) fn look_at(&self, error: &rusqlite::Error) {
         if !is_damage(error) || *self.met.borrow() {
             return;
@@ -43,23 +45,23 @@ impl Damage {
         {
             tracing::error!(error = %error, mark = %mark.display(), "cannot leave a mark for the next start; create this file before you start linedown again");
         }
-        // Only now: whoever waits for it ends the process.
+        // Only after the mark is made: whoever waits for this ends the process.
         self.met.send_replace(true);
     }
 
-    /// Waits until somebody meets it.
+    /// Waits until damage is met.
     pub(super) async fn met(&self) {
-        // We hold the other end ourselves, so it is never closed.
+        // We hold the sender ourselves, so the channel is never closed.
         let _ = self.met.subscribe().wait_for(|met| *met).await;
     }
 }
 
-/// Whether somebody left a mark.
+/// Whether the mark of damage is there.
 pub(super) fn is_marked(database: &Path) -> bool {
     beside(database, ".damaged").exists()
 }
 
-/// It was no damage.
+/// Removes the mark: there was no damage.
 pub(super) fn unmark(database: &Path) -> io::Result<()> {
     unless_missing(fs::remove_file(beside(database, ".damaged")))
 }
@@ -69,13 +71,13 @@ pub(super) fn successor(database: &Path) -> PathBuf {
     beside(database, ".new")
 }
 
-/// Begins anew: nothing is left of an attempt that was cut short.
+/// Removes what is left of an earlier successor whose making was cut short.
 pub(super) fn clear_successor(database: &Path) -> io::Result<()> {
     let new = successor(database);
     ["", "-wal", "-shm", "-journal"].iter().try_for_each(|end| unless_missing(fs::remove_file(beside(&new, end))))
 }
 
-/// Puts the successor, which is closed, into the place of a store, which is kept. Answers where that is now.
+/// Sets a store aside and puts its closed successor in its place. Returns the path of the old store.
 pub(super) fn replace(database: &Path, now: Timestamp) -> io::Result<PathBuf> {
     let aside = aside(database, now);
     unless_missing(fs::rename(database, &aside))?;
@@ -83,7 +85,8 @@ pub(super) fn replace(database: &Path, now: Timestamp) -> io::Result<PathBuf> {
     Ok(aside)
 }
 
-/// Ends what a crash cut short: the damaged store is out of the way, and its successor not in its place.
+/// Finishes a replacement that a crash cut short: the damaged store is set aside, but its successor is not yet in its
+/// place.
 pub(super) fn end_replacing(database: &Path, now: Timestamp) -> io::Result<()> {
     if !database.exists() && successor(database).exists() {
         take_place(database, &aside(database, now))
@@ -92,6 +95,7 @@ pub(super) fn end_replacing(database: &Path, now: Timestamp) -> io::Result<()> {
     }
 }
 
+/// Moves the old store's other files aside and renames the successor.
 fn take_place(database: &Path, aside: &Path) -> io::Result<()> {
     // Nothing of the old store may be taken for a part of the new one.
     for end in ["-wal", "-journal"] {

@@ -1,4 +1,4 @@
-//! Lines that flap: the spells, kept in rows, and the tallies, which are notifications that wait for them to end.
+//! Lines that flap. Spells are kept in rows; tallies are notifications that wait for the spells to end.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -12,11 +12,11 @@ use crate::clock::{from_millis, later};
 use crate::rule::flapping::{Course, Flapping, HELD_BY, Lately, Planned, Spell};
 use crate::rule::{Owed, Routing};
 
-/// Most outages of which a message says when they began.
+/// Most outages whose beginnings a message lists.
 const TIMES: i64 = 10;
 
-/// What is owed about an outage, given how many its line had lately: `last` is the one before it. One that only got
-/// worse is none more.
+/// Plans what is owed about an outage by how many outages its line had lately, from `last`, the one before it, back.
+/// `last` is `None` if the outage only got worse, since then it is not one more.
 pub(super) fn plan(
     connection: &Connection,
     incident: &Incident,
@@ -41,7 +41,7 @@ pub(super) fn plan(
         };
         courses.insert(owed.rule.clone(), course);
         let course = match course {
-            // Only who waits for a tally already is told no more of single outages.
+            // Only recipients who already wait for a tally are told no more of single outages.
             Course::GoesOn(spell) if !awaits_tally(connection, incident, &owed, &spell)? => match owed.kind {
                 Kind::Worse => Course::Alone,
                 _ => Course::Begins(Spell { until: later(now, setting.within), ..spell }),
@@ -58,6 +58,7 @@ pub(super) fn plan(
     Ok(planned)
 }
 
+/// Whether a recipient waits for the tally of a spell.
 fn awaits_tally(connection: &Connection, incident: &Incident, owed: &Owed, spell: &Spell) -> rusqlite::Result<bool> {
     let query = "SELECT EXISTS (SELECT 1 FROM flapping JOIN notification ON notification.incident = flapping.incident \
                  WHERE flapping.source = ?1 AND flapping.instance = ?2 AND flapping.rule = ?3 \
@@ -68,6 +69,7 @@ fn awaits_tally(connection: &Connection, incident: &Incident, owed: &Owed, spell
     connection.prepare_cached(query)?.query_row(values, |row| row.get(0))
 }
 
+/// What an outage is to a rule, given the line's spell and its outages from `last` back.
 fn course(
     connection: &Connection,
     incident: &Incident,
@@ -90,8 +92,8 @@ fn course(
     Ok(setting.course(spell, lately, incident, now))
 }
 
-/// The line's outages, from one back to the first that was heard of before a moment: none before that began after it.
-/// (`UNION`: of a store that is damaged, one might lead to itself.)
+/// The outages of a line, from ?1 back to the first that was heard of before ?2: none before that one began after ?2.
+/// (`UNION`, because in a damaged store an outage might lead to itself.)
 const OUTAGES: &str = "WITH RECURSIVE outage (id, previous, opened_at, closed_at, heard_at) AS ( \
         SELECT id, previous, opened_at, closed_at, coalesce(heard_at, opened_at) FROM incident WHERE id = ?1 \
         UNION SELECT incident.id, incident.previous, incident.opened_at, incident.closed_at, \
@@ -99,10 +101,10 @@ const OUTAGES: &str = "WITH RECURSIVE outage (id, previous, opened_at, closed_at
         FROM outage JOIN incident ON incident.id = outage.previous WHERE outage.heard_at >= ?2 \
     )";
 
-/// Which of them the rule had a say in.
+/// Whether the rule ?3 had a say in an outage.
 const CONCERNED: &str = "EXISTS (SELECT 1 FROM notification WHERE incident = outage.id AND rule = ?3)";
 
-/// The line's outages before one that begins now, up to the last of them, that the rule had a say in.
+/// Counts the line's outages that began up to `within` before `now`, from `last` back, and that the rule had a say in.
 fn lately(
     connection: &Connection,
     last: i64,
@@ -117,6 +119,7 @@ fn lately(
     })
 }
 
+/// Writes down a spell: a new one, or what changes in the one that goes on.
 fn keep(connection: &Connection, incident: &Incident, rule: &str, spell: &Spell) -> rusqlite::Result<()> {
     let upsert = "INSERT INTO flapping (source, instance, rule, since, until, reason, incident) \
                   VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7) ON CONFLICT (source, instance, rule) \
@@ -134,8 +137,8 @@ fn keep(connection: &Connection, incident: &Incident, rule: &str, spell: &Spell)
     Ok(())
 }
 
-/// The line has changed: for the rules that this concerns, spells that go on go on for longer, and the tallies are
-/// about what is now.
+/// After the line has changed: for the rules that notify of this incident, spells that go on last longer, and their
+/// tallies are about this incident now.
 pub(super) fn extend(
     connection: &Connection,
     incident: &Incident,
@@ -152,7 +155,7 @@ pub(super) fn extend(
     let spells: Vec<(String, i64)> =
         statement.query_map(line, |row| Ok((row.get(0)?, row.get(1)?)))?.collect::<rusqlite::Result<_>>()?;
     for (rule, about) in spells {
-        // Of a rule that is gone, or that looks for flapping no more, the tally comes when it was to come.
+        // If the rule is gone, or looks for flapping no more, its tally comes when it was to come.
         let Some(setting) = routing.rule(&rule).and_then(|rule| rule.flapping) else { continue };
         let until = later(now, setting.within).as_millisecond();
         let update = "UPDATE flapping SET until = ?, incident = ? WHERE source = ? AND instance = ? AND rule = ?";
@@ -166,7 +169,7 @@ pub(super) fn extend(
     Ok(())
 }
 
-/// Whether a line that a message says to be flapping still is. If not, its tally is due.
+/// Whether a line that a message says is flapping still is. If not, its tally is due.
 pub(super) fn goes_on(
     connection: &Connection,
     notification: &Notification,
@@ -180,7 +183,7 @@ pub(super) fn goes_on(
     connection.prepare_cached(query)?.query_row(values, |row| row.get(0))
 }
 
-/// What there is to say of a line that flaps, or has flapped since a moment.
+/// What a message says of a line that flaps, or that has flapped since a moment.
 pub(super) fn facts(
     connection: &Connection,
     notification: &Notification,

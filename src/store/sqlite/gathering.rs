@@ -1,4 +1,4 @@
-//! What follows a group's message is gathered: until when, is kept in rows.
+//! Group windows, kept in rows: until when what follows a group's message is gathered.
 
 use std::time::Duration;
 
@@ -7,7 +7,7 @@ use rusqlite::{Connection, OptionalExtension, params};
 
 use crate::clock::{from_millis, later};
 
-/// What goes out in one message: to whom, and what it has in common.
+/// A group: notifications to one recipient that may go out in one message, because of what they have in common.
 pub(super) struct Group<'g> {
     pub(super) sink: &'g str,
     pub(super) recipient: &'g str,
@@ -16,14 +16,14 @@ pub(super) struct Group<'g> {
 }
 
 impl Group<'_> {
-    /// Until when the group is gathered, if its window is open.
+    /// Returns until when the group is gathered, if its window is open.
     pub(super) fn open_until(
         &self,
         connection: &Connection,
         interval: Duration,
         now: Timestamp,
     ) -> rusqlite::Result<Option<Timestamp>> {
-        // A window that ends later than any that is opened now is left from a clock that was set back since.
+        // A window that ends later than one opened now would was opened before the clock was set back.
         let query = "SELECT until FROM gathering WHERE sink = ? AND recipient = ? AND grouping = ? AND class = ? \
                      AND until > ? AND until <= ?";
         let (Self { sink, recipient, grouping, class }, latest) = (self, later(now, interval).as_millisecond());
@@ -32,7 +32,7 @@ impl Group<'_> {
         Ok(until.map(from_millis))
     }
 
-    /// Opens its window.
+    /// Opens the group's window.
     pub(super) fn open(&self, connection: &Connection, interval: Duration, now: Timestamp) -> rusqlite::Result<()> {
         let open = "INSERT INTO gathering (sink, recipient, grouping, class, until) VALUES (?1, ?2, ?3, ?4, ?5) \
                     ON CONFLICT (sink, recipient, grouping, class) DO UPDATE SET until = ?5";

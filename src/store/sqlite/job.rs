@@ -9,13 +9,13 @@ use super::damage::{self, Damage};
 /// One request.
 pub(super) struct Job {
     pub(super) work: Box<dyn Work>,
-    /// Whether somebody relies on it once it is answered, so that it must be on disk by then.
+    /// Whether the answer must wait for a sync, because somebody relies on it.
     pub(super) synced: bool,
 }
 
 /// What a request does, and what it answers once that is committed.
 pub(super) trait Work: Send {
-    /// Does it, within a transaction. What it did before, if it was done before, is rolled back.
+    /// Does the work within a transaction. It may be called again, after what it did before was rolled back.
     fn run(&mut self, connection: &Connection) -> Done;
 
     /// Answers whoever waits.
@@ -32,7 +32,7 @@ pub(super) enum Done {
 /// A request's work, and who waits for it.
 pub(super) struct Request<T, F> {
     pub(super) work: F,
-    /// None until it is done.
+    /// `None` until it is done.
     pub(super) done: Option<rusqlite::Result<T>>,
     pub(super) sender: oneshot::Sender<Result<T, StoreError>>,
     pub(super) damage: Damage,
@@ -54,16 +54,16 @@ where
         let answer = match (committed, self.done) {
             (Ok(()), Some(done)) => done.map_err(failure),
             (Ok(()), None) => Err(StoreError::Closed),
-            // Its own failure says more than that of the whole.
+            // Its own failure says more than that of its batch.
             (Err(_), Some(Err(own))) => Err(failure(own)),
             (Err(error), _) => Err(error),
         };
-        // Nobody waits any more if the client went away; what is committed stays committed.
+        // If the client went away, nobody waits any more; what is committed stays committed.
         let _ = self.sender.send(answer);
     }
 }
 
-/// What the caller needs to tell apart.
+/// Turns an error of SQLite's into what callers tell apart.
 pub(super) fn failure(error: rusqlite::Error) -> StoreError {
     match error.sqlite_error_code() {
         Some(ErrorCode::DiskFull) => StoreError::Full,

@@ -1,7 +1,8 @@
-//! What is due is handed out: held back by silences and quiet hours, gathered into digests, marked as in hand.
+//! Hands out what is due: puts off what silences and quiet hours hold back, gathers the rest into digests, and marks it
+//! as leased.
 //!
-//! The first message of a group leaves at once and opens the group's window; what becomes due while it is open is
-//! put off to its end, and leaves then as one message. A message keeps its parts and its number over all attempts.
+//! The first message of a group leaves at once and opens the group's window. What becomes due while the window is open
+//! is put off to its end, and leaves then as one message. A message keeps its parts and its number over all attempts.
 
 use std::cmp::Reverse;
 use std::iter;
@@ -21,18 +22,18 @@ use crate::link::{self, Purpose};
 use crate::rule::timing::{Held, Silence, is_held_back};
 use crate::rule::{Routing, Rule};
 
-/// Most notifications in one message, so that taking them in hand keeps no webhook waiting; the rest of a group leaves
-/// with its next one.
+/// Most notifications in one message, so that leasing them keeps no webhook waiting. The rest of a group leaves with
+/// its next message.
 const MOST_IN_ONE: i64 = 2_000;
 
-/// Most notifications looked at for one lease, so that a silenced storm does not keep intake waiting.
+/// Most notifications looked at for one lease, so that a silenced storm keeps no webhook waiting.
 const MOST_LOOKED_AT: u16 = 500;
 
-/// Who leases: what the rows alone do not tell.
+/// What a lease needs besides the rows.
 pub(super) struct Lessor<'l> {
     /// The store's name.
     pub(super) store: &'l str,
-    /// What signs links in messages.
+    /// The key that signs links in messages.
     pub(super) link_key: &'l [u8],
     pub(super) routing: &'l Routing,
     pub(super) silences: &'l Silences,
@@ -64,8 +65,8 @@ impl Lessor<'_> {
         Ok(Leased { due, next: next.map(from_millis) })
     }
 
-    /// Whether there is nothing left to say, now that the line is back, that somebody has taken it, or that a lost
-    /// message has arrived after all or is sent again; it is withdrawn then.
+    /// Withdraws a candidate, and returns true, if there is nothing left to say: the line is back or flaps no more,
+    /// somebody has taken it, or a lost message has arrived after all or is sent again.
     fn is_stale(&self, connection: &Connection, candidate: &Candidate) -> rusqlite::Result<bool> {
         let notification = &candidate.notification;
         let moot = need_not_be_told(connection, candidate.lost)?;
@@ -87,9 +88,9 @@ impl Lessor<'_> {
         connection.prepare_cached(&OLDEST)?.query_row(values, |row| self.read(row)).optional()
     }
 
-    /// If something holds it back, or its group's window is open, it is due again when that ends, and so are those of
-    /// its group that are due with it, as far as one lease looks. How many that are. What was tried before is not held
-    /// back again.
+    /// If something holds a candidate back, makes it due when that ends. If its group's window is open, makes it due at
+    /// the end of that, together with the others of its group that are due, as far as one lease looks. Returns how many
+    /// were put off. What was tried before is not held back again.
     fn put_off(
         &self,
         connection: &Connection,
@@ -130,7 +131,7 @@ impl Lessor<'_> {
         self.routing.held(*kind, (sink, rule.as_deref()), incident, silences, self.now)
     }
 
-    /// Takes a notification in hand, with everything that goes out with it.
+    /// Leases a notification, with everything that goes out in the same message.
     fn take(
         &self,
         connection: &Connection,
@@ -161,7 +162,7 @@ impl Lessor<'_> {
         Ok(Due { notification, covers, owed_at, tries })
     }
 
-    /// Of one about a line that flaps, how often it came and went.
+    /// Adds to a message about a line that flaps how often it came and went.
     fn add_tally(&self, connection: &Connection, part: &mut Candidate) -> rusqlite::Result<()> {
         let notification = &part.notification;
         if let (Kind::Flapping | Kind::Steady, Some(since)) = (notification.kind, part.since) {
@@ -171,7 +172,7 @@ impl Lessor<'_> {
         Ok(())
     }
 
-    /// To an outage that is over, the next one of the line that goes on: nobody is to be told that all is well then.
+    /// Adds to an outage that is over the line's next one, if that goes on: nobody is to be told then that all is well.
     fn add_again(&self, connection: &Connection, sink: &str, part: &mut Notification) -> rusqlite::Result<()> {
         let Notification { incident, recipient, .. } = part;
         if incident.closed_at.is_some() && incident.reason.is_outage() {
@@ -192,7 +193,7 @@ impl Lessor<'_> {
         self.still_to_be_said(connection, others)
     }
 
-    /// How long its rule gathers. One that has left the config gathers nothing any more.
+    /// How long the notification's rule gathers. A rule that has left the config gathers nothing any more.
     fn interval(&self, notification: &Notification) -> Duration {
         self.rule(notification).map(|rule| rule.group_interval).unwrap_or_default()
     }
@@ -201,7 +202,7 @@ impl Lessor<'_> {
         notification.rule.as_deref().and_then(|name| self.routing.rule(name))
     }
 
-    /// Everything else that is due of a notification's group. Opens the window.
+    /// Everything else of a notification's group that is due. Opens the group's window.
     fn group(
         &self,
         connection: &Connection,
@@ -230,6 +231,7 @@ impl Lessor<'_> {
         Ok(others)
     }
 
+    /// Those parts that have something left to say. The others are withdrawn.
     fn still_to_be_said(&self, connection: &Connection, parts: Vec<Candidate>) -> rusqlite::Result<Vec<Candidate>> {
         let mut left = Vec::with_capacity(parts.len());
         for part in parts {
@@ -240,8 +242,8 @@ impl Lessor<'_> {
         Ok(left)
     }
 
-    /// Notes that an attempt is under way, in what message, what it will tell, and what held it back before. (Until then it may have
-    /// waited for other things besides: its group, or its sink.)
+    /// Writes down that an attempt has begun: in which message, what it will tell, and what held the notification back
+    /// before. ("Before", not "until now": since then it may have waited for its group or its sink.)
     fn begin(&self, connection: &Connection, part: &Candidate, batch: Option<i64>) -> rusqlite::Result<()> {
         let Notification { id, attempt, incident, .. } = &part.notification;
         let update = "UPDATE notification SET leased = 1, attempts = ?2, held_by = NULL, held_before = NULL, batch = ?3, \
@@ -279,12 +281,12 @@ impl Lessor<'_> {
     }
 }
 
-/// Whether somebody has taken an outage that goes on.
+/// Whether somebody has taken an outage and it goes on.
 fn is_taken(notification: &Notification) -> bool {
     notification.incident.acknowledged.is_some() && notification.incident.closed_at.is_none()
 }
 
-/// How often it was tried since it has been owed.
+/// How many attempts were made since it has been owed.
 fn tries_since(connection: &Connection, notification: &Notification, owed_at: Timestamp) -> rusqlite::Result<u32> {
     if notification.attempt == 1 {
         return Ok(0);
@@ -294,8 +296,8 @@ fn tries_since(connection: &Connection, notification: &Notification, owed_at: Ti
     connection.prepare_cached(query)?.query_row(values, |row| row.get(0))
 }
 
-/// One message about a notification and all that goes out with it: before what its readers are reminded of, what is new
-/// to them, for its list may be cut; the worst first.
+/// Makes one message of a notification and all that goes out with it. The message's list may be cut, so what is over
+/// comes last, reminders come after news, and the worst comes first.
 fn digest(first: Notification, leader: i64, others: Vec<Candidate>) -> Notification {
     let others = others.into_iter().map(|part| part.notification);
     let mut items: Vec<Item> = iter::once(first.clone())

@@ -1,4 +1,4 @@
-//! What is known of an event's line before it, and from then on.
+//! What is known of an event's line before the event, and what is written down for the next one.
 
 use std::borrow::Cow;
 
@@ -11,7 +11,8 @@ use crate::clock::from_millis;
 use crate::incident::{Change, Line, Open};
 use crate::source::Event;
 
-/// Under what an event's line stands: what is no outage of it has a line of its own. No source's name has a `#`.
+/// The key of an event's line among the rows of `line`. A reason that is no outage has a row of its own, beside the
+/// line's. No source's name contains a `#`.
 pub(super) fn key(source: &str, reason: Reason) -> Cow<'_, str> {
     if reason.is_outage() { source.into() } else { format!("{source}#{}", reason.as_str()).into() }
 }
@@ -19,7 +20,7 @@ pub(super) fn key(source: &str, reason: Reason) -> Cow<'_, str> {
 /// What is known of an event's line before it.
 #[derive(Default)]
 pub(super) struct Known {
-    /// Whether nothing is.
+    /// Whether nothing is known of it.
     pub(super) is_new: bool,
     pub(super) line: Line,
     /// Its latest incident.
@@ -30,6 +31,7 @@ pub(super) struct Known {
     pub(super) newest_stamp: Option<i64>,
 }
 
+/// Reads what is known of an event's line; its latest outage only if the event is belated.
 pub(super) fn known(connection: &Connection, event: &Event) -> rusqlite::Result<Known> {
     let query = "SELECT line.incident, incident.opened_at, incident.reason, down_at, up_at, line.heard_at, \
                  last_incident, last_event, newest_stamp \
@@ -62,15 +64,15 @@ pub(super) fn known(connection: &Connection, event: &Event) -> rusqlite::Result<
     Ok(known)
 }
 
-/// Since when and until when an outage was.
+/// When an outage began and when it ended, if it is over.
 fn over(connection: &Connection, incident: i64) -> rusqlite::Result<Option<(Timestamp, Timestamp)>> {
     let query = "SELECT opened_at, closed_at FROM incident WHERE id = ? AND closed_at IS NOT NULL";
     let read = |row: &Row<'_>| Ok((from_millis(row.get(0)?), from_millis(row.get(1)?)));
     connection.prepare_cached(query)?.query_row([incident], read).optional()
 }
 
-/// The outage that an incident's line is in now, if a person was told of that or is told now: who is not, does not hear of
-/// its end either.
+/// The outage that an incident's line is in now, if a recipient was told of it or is being told. A recipient who is not
+/// told of it does not hear of its end either.
 pub(super) fn again(
     connection: &Connection,
     incident: &Incident,
@@ -88,7 +90,7 @@ pub(super) fn again(
     connection.prepare_cached(query)?.query_row(values, read).optional()
 }
 
-/// What is known of the line from now on.
+/// Writes down what is known of the line after the event.
 pub(super) fn remember(
     connection: &Connection,
     event: &Event,
@@ -102,14 +104,14 @@ pub(super) fn remember(
         Change::Closed { .. } | Change::Missed { .. } => None,
         Change::Worsened | Change::Repeated | Change::Nothing => line.open.as_ref().map(|open| open.incident),
     };
-    // What comes late of an outage before the last one leaves that the last.
+    // A late report of an outage before the last one does not make that one the last.
     let last = match (change, line.last) {
         (Change::Missed { closed_at }, Some((from, _))) if closed_at <= from => *last_incident,
         _ => incident.map(|incident| incident.id).max(*last_incident),
     };
     let (down_at, up_at) = line.clocks_after(event);
     let heard_at = if event.asked_at.is_none() { Some(event.received_at) } else { line.heard_at };
-    // (An upsert would have SQLite keep a copy of each page that it changes, to take back the one statement.)
+    // (For an upsert, SQLite would keep a copy of each page that it changes, to be able to undo the one statement.)
     let write = if known.is_new {
         "INSERT INTO line (source, instance, incident, down_at, up_at, last_incident, last_event, heard_at, newest_stamp) \
          VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)"
@@ -132,9 +134,12 @@ pub(super) fn remember(
     Ok(())
 }
 
-/// The same webhook, if it came before: same source, instance, kind, words and time value. A time that cannot be believed
-/// may come from a clock that stands still; such a webhook is the same only if nothing else was heard of the line since, by
-/// webhook or by asking, or else a later outage would be taken for a copy of the last one.
+/// Finds the same webhook, if it came before, and returns its number and its incident: same source, instance, kind,
+/// reason, words and time value.
+///
+/// A time that cannot be believed may come from a clock that stands still. Such a webhook is the same only if nothing
+/// else was heard of the line since, by webhook or by asking; otherwise a later outage would be taken for a copy of the
+/// last one.
 pub(super) fn seen_before(
     connection: &Connection,
     event: &Event,

@@ -1,4 +1,4 @@
-//! What has no index is looked through in steps, so that whoever else looks has a turn in between.
+//! Listings that no index serves: they search in steps, so that other readers have a turn in between.
 
 use jiff::Timestamp;
 use rusqlite::{Connection, Row, params};
@@ -10,17 +10,17 @@ use crate::clock::from_millis;
 use crate::source;
 use crate::trouble;
 
-/// Rows of a step.
+/// How many rows a step searches.
 const LOOKED_THROUGH: u32 = 20_000;
 
-/// What a step found, and the row after which the next one goes on, unless it was the last.
+/// What a step found, and the row after which the next step goes on; `None` if this was the last.
 pub(super) struct Looked<T> {
     pub(super) found: Vec<T>,
     pub(super) last: Option<i64>,
 }
 
-/// Webhooks received since a moment: one step from a row on. (A search by halves would not do: after a clock was set
-/// back, times lie out of order.)
+/// Webhooks received since a moment: one step, from a row on. (A binary search would not do: after the clock was set
+/// back, times are out of order.)
 pub(super) fn past(
     connection: &Connection,
     since: Timestamp,
@@ -41,14 +41,14 @@ pub(super) fn past(
     Ok(Looked { found, last })
 }
 
-/// Notifications, the latest first: one step back from a row. What waits and what is dead is found at once.
+/// Notifications, the latest first: one step back from a row. Pending and dead ones have an index and take one step.
 pub(super) fn deliveries(
     connection: &Connection,
     query: &DeliveryQuery,
     before: i64,
     limit: usize,
 ) -> rusqlite::Result<Looked<Delivery>> {
-    // Without being told, SQLite would rather look through all than sort what is rare.
+    // Without the hint, SQLite would rather scan all than sort what is rare.
     let (indexed, state) = match query.state.as_deref() {
         None => ("", "true"),
         Some("pending") => ("INDEXED BY notification_pending", "state = 'pending'"),

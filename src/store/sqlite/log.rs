@@ -1,8 +1,9 @@
 //! SQLite's write-ahead log, after a sync that failed.
 //!
-//! The system takes what it could not write for written then: a later sync says yes and leaves it out. SQLite writes
-//! what failed anew, but not what it committed before without a sync, nor what it finds in the log at its start. So
-//! the log is written over with itself, as long as it is in memory, and synced; only then is it built upon.
+//! After a failed sync, the system takes what it could not write for written: a later sync succeeds and leaves it out.
+//! SQLite writes what failed again, but not what it committed earlier without a sync, nor what it finds in the log at
+//! its start. So linedown overwrites the log with its own content, as long as that is in memory, and syncs it. Only
+//! then is anything more written to the log.
 
 use std::fs::File;
 use std::io::{self, ErrorKind};
@@ -12,12 +13,12 @@ use std::path::{Path, PathBuf};
 /// How much is read and written in one go.
 const BLOCK: usize = 1024 * 1024;
 
-/// The log of a database.
+/// The path of a database's log.
 pub(super) fn beside(database: &Path) -> PathBuf {
     super::beside(database, "-wal")
 }
 
-/// Writes the log over with itself, and syncs it. Nobody may write to it meanwhile.
+/// Overwrites the log with its own content, and syncs it. Nobody else may write to it meanwhile. A missing log is fine.
 pub(super) fn rewrite(log: &Path) -> io::Result<()> {
     let file = match File::options().read(true).write(true).open(log) {
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),

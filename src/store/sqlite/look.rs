@@ -1,4 +1,4 @@
-//! What people look at.
+//! What people look at: the queries behind listings, status and metrics.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -24,7 +24,7 @@ pub(super) fn owing(connection: &Connection) -> rusqlite::Result<BTreeSet<String
     connection.prepare_cached(query)?.query_map([], |row| row::text(row, 0))?.collect()
 }
 
-/// What is owed by a moment and was not delivered yet.
+/// Pending notifications that are owed by ?1.
 const OVERDUE: &str = "state = 'pending' AND owed_at <= ?1";
 
 pub(super) fn tally(connection: &Connection, now: Timestamp) -> rusqlite::Result<Tally> {
@@ -90,7 +90,8 @@ pub(super) fn incidents(connection: &Connection, open_only: bool, limit: usize) 
     connection.prepare_cached(&latest(open_only))?.query_map([bounded(limit)], incident_row)?.collect()
 }
 
-/// The latest incidents. (Without being told, SQLite would rather look through all than sort the few that are open.)
+/// The query for the latest incidents. (Without the hint, SQLite would rather scan all than sort the few that are
+/// open.)
 fn latest(open_only: bool) -> String {
     let open =
         "id IN (SELECT id FROM incident INDEXED BY incident_open WHERE closed_at IS NULL ORDER BY id DESC LIMIT ?1)";
@@ -131,6 +132,7 @@ pub(super) fn delivery(connection: &Connection, id: i64) -> rusqlite::Result<Opt
     connection.prepare_cached(&query)?.query_row([id], delivery_row).optional()
 }
 
+/// The last hundred attempts of a notification, in order.
 fn attempts(connection: &Connection, notification: i64) -> rusqlite::Result<Vec<Attempt>> {
     let query = "SELECT number, started_at, ended_at, outcome, detail FROM attempt WHERE notification = ? ORDER BY number DESC LIMIT 100";
     let mut attempts: Vec<Attempt> =
@@ -139,7 +141,7 @@ fn attempts(connection: &Connection, notification: i64) -> rusqlite::Result<Vec<
     Ok(attempts)
 }
 
-/// One more than is shown tells that there are more.
+/// A limit for SQL. One more than is shown tells that there are more.
 pub(super) fn bounded(limit: usize) -> i64 {
     i64::try_from(limit.min(MOST + 1)).unwrap_or(i64::MAX)
 }

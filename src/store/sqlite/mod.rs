@@ -1,4 +1,5 @@
-//! SQLite: WAL, no answer before its sync (`synchronous = FULL`), one thread that writes, one connection that looks.
+//! The SQLite store: in WAL mode, with one thread that writes and one connection that reads. What others rely on is
+//! answered only after it is synced (`synchronous = FULL`).
 
 mod accept;
 mod acknowledge;
@@ -58,8 +59,8 @@ use scribe::Observer;
 use silence::Silences;
 use writer::Writer;
 
-/// Most notifications given up or made due in one transaction: a webhook waits for no more than that. (A message that
-/// goes beyond it is retried whole.)
+/// Most notifications given up or made due in one transaction: a webhook waits for no more than that. (A message with
+/// more parts is still retried whole.)
 const AT_ONCE: u16 = 1000;
 
 /// The embedded store, in one file (and SQLite's `-wal` and `-shm` beside it).
@@ -70,23 +71,23 @@ pub struct Sqlite {
     silences: Arc<Silences>,
     damage: Damage,
     path: PathBuf,
-    /// Held while we live: two daemons on one store would each lease what the other sends.
+    /// Held as long as the store is open: two daemons on one store would send the same notifications.
     _lock: Option<File>,
 }
 
 impl Sqlite {
-    /// Opens the store, making it if it is missing. What was in a worker's hands when the daemon ended is
-    /// pending again.
+    /// Opens the store, creating it if it is missing. What workers had in hand when the daemon ended can be leased
+    /// again.
     pub fn open(path: &Path) -> Result<Self, StoreError> {
         Self::observed(path, |_| ())
     }
 
-    /// As [`Sqlite::open`], with somebody who is told how long each commit takes that goes to the disk.
+    /// Like [`Sqlite::open`]; `observer` is told how long each synced commit takes.
     pub fn observed(path: &Path, observer: impl Fn(Duration) + Send + 'static) -> Result<Self, StoreError> {
         let lock = lock(path)?;
         let open = |source| StoreError::Open { path: path.display().to_string(), source };
         damage::end_replacing(path, clock::now()).map_err(open)?;
-        // Whoever was here before may have ended because of a disk that did not sync.
+        // The daemon before this one may have ended because its disk did not sync.
         log::rewrite(&log::beside(path)).map_err(open)?;
         let connected = if damage::is_marked(path) { Err(StoreError::Damaged) } else { connect(path) };
         let connected = match connected {
@@ -109,7 +110,7 @@ impl Sqlite {
         Self::over(connection, reader, Arc::new(identity), Some(lock), path, Box::new(observer))
     }
 
-    /// A store that is gone with this value, for what is only tried out.
+    /// A store in memory that is gone with this value, for replays and tests.
     pub fn in_memory() -> Result<Self, StoreError> {
         let name = format!("file:linedown-{}?mode=memory&cache=shared", fastrand::u64(..));
         let mut connection = Connection::open(&name).map_err(failure)?;
@@ -135,7 +136,7 @@ impl Sqlite {
         Ok(Self { writer, reader, identity, silences: Arc::default(), damage, path, _lock: lock })
     }
 
-    /// Looks at the store away from the runtime's threads.
+    /// Reads from the store, away from the runtime's threads.
     async fn read<T, F>(&self, look: F) -> Result<T, StoreError>
     where
         T: Send + 'static,
@@ -143,7 +144,7 @@ impl Sqlite {
     {
         let reader = Arc::clone(&self.reader);
         let looked = tokio::task::spawn_blocking(move || {
-            // A panic elsewhere leaves a read-only connection as good as it was.
+            // A panic while another reader held the lock does a read-only connection no harm.
             look(&reader.lock().unwrap_or_else(PoisonError::into_inner))
         });
         let looked = looked.await.map_err(|_| StoreError::Closed)?;
@@ -151,7 +152,7 @@ impl Sqlite {
     }
 }
 
-/// A file whose name is the store's with an end of its own.
+/// The path of a file beside the store: the store's own path with `end` appended.
 fn beside(database: &Path, end: &str) -> PathBuf {
     let mut path = database.as_os_str().to_owned();
     path.push(end);
@@ -237,7 +238,7 @@ impl Store for Sqlite {
                     ids[..looked_at].iter().chain(&step.notifications).for_each(|id| _ = rest.remove(id));
                     retried.add(step);
                 }
-                // Whoever has something to do by now shall hear of it; the rest is as dead as it was.
+                // The sinks of the steps that are done must still be woken; the rest stays as it was.
                 Err(error) if !retried.notifications.is_empty() => {
                     retried.left = rest.len();
                     tracing::error!(error = %error, left = retried.left, "cannot send all again that was to be; the rest is left as it is");
@@ -279,7 +280,7 @@ impl Store for Sqlite {
     async fn end_silence(&self, id: i64, now: Timestamp) -> Result<Option<BTreeSet<String>>, StoreError> {
         let ended = self.writer.write(move |connection| silence::end(connection, id, now)).await?;
         let Some(mut sinks) = ended else { return Ok(None) };
-        // If we are cut short, the rest is due when the silence was to end, or when it is ended once more.
+        // If this is cut short, the rest is freed when the silence was to end, or when it is ended once more.
         let mut freed = !sinks.is_empty();
         while freed {
             let mut more = self.writer.write(move |connection| silence::free(connection, id, now)).await?;

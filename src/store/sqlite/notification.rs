@@ -1,4 +1,4 @@
-//! Notifications are written down when they are owed, and withdrawn when they need not be sent any more.
+//! Adds notifications when they are owed, and withdraws them when they need not be sent any more.
 
 use jiff::Timestamp;
 use rusqlite::{Connection, params};
@@ -7,12 +7,14 @@ use super::row;
 use crate::rule::timing::is_held_back;
 use crate::rule::{Owed, class};
 
-/// `chain`: the notification ?1, the one that was given up if it tells of that, and so on, down to the one that somebody
-/// was to hear at first, which has the least number. (Joined in this order, or SQLite might look through all.)
+/// `chain`: the notification ?1; if it is a notice of a loss, the one that was lost; and so on, down to the first of
+/// them, which has the least number and tells of no loss. (`CROSS JOIN` fixes the order, or SQLite might scan the whole
+/// table.)
 pub(super) const CHAIN: &str = "WITH RECURSIVE chain (id) AS (SELECT ?1 UNION \
     SELECT lost FROM chain CROSS JOIN notification USING (id) WHERE lost IS NOT NULL)";
 
-/// Writes one down that is owed from now on; `lost` is the one that was given up, if it tells of that. Answers its number.
+/// Adds a notification that is owed from now on and returns its number. If it tells of a loss, `lost` is what was given
+/// up.
 pub(super) fn add(
     connection: &Connection,
     incident: i64,
@@ -42,15 +44,15 @@ pub(super) fn add(
     ])
 }
 
-/// One of them.
+/// Withdraws one notification.
 pub(super) fn withdraw(connection: &Connection, id: i64, why: &str, now: Timestamp) -> rusqlite::Result<()> {
     let update = "UPDATE notification SET state = 'withdrawn', settled_at = ?2, detail = ?3 WHERE id = ?1";
     connection.prepare_cached(update)?.execute(params![id, now.as_millisecond(), why])?;
     Ok(())
 }
 
-/// What was to be sent later than an incident was over: since when it is. What was due by then, or was tried, is still
-/// owed.
+/// Withdraws every untried reminder of an incident that was over at `back`, and what else was to be sent later than
+/// that. What was due by then, or has been tried, is still owed; and so is the tally of a line that flaps.
 pub(super) fn withdraw_over(
     connection: &Connection,
     incident: i64,
@@ -72,7 +74,7 @@ pub(super) fn withdraw_over(
     Ok(())
 }
 
-/// What was to ask for somebody who takes an incident, now that somebody has.
+/// Withdraws the reminders and escalations of an incident that somebody has taken.
 pub(super) fn withdraw_taken(connection: &Connection, incident: i64, by: &str, now: Timestamp) -> rusqlite::Result<()> {
     let update = "UPDATE notification SET state = 'withdrawn', settled_at = ?2, detail = ?3 \
                   WHERE incident = ?1 AND state = 'pending' AND leased = 0 AND kind IN ('reminder', 'escalation')";
@@ -81,7 +83,8 @@ pub(super) fn withdraw_taken(connection: &Connection, incident: i64, by: &str, n
     Ok(())
 }
 
-/// Why something is withdrawn that was to be told only of a line that is still down: by what it waits for, in words.
+/// Why a notification is withdrawn that was to be sent only if the line was still down; `held_by` is what it waited
+/// for.
 pub(super) fn back_in_time(held_by: Option<&str>) -> String {
     match held_by {
         Some(by) if is_held_back(by) => format!("{by} held it until the line was back"),

@@ -1,4 +1,4 @@
-//! A store is opened: made if it is missing, brought into the present format, replaced if it is damaged.
+//! Opens a store: creates it if it is missing, brings it into the present format, replaces it if it is damaged.
 
 use std::fs::{File, TryLockError};
 use std::io::{self, ErrorKind};
@@ -14,10 +14,10 @@ use super::job::failure;
 use super::{beside, damage, row, silence, takeover};
 use crate::clock;
 
-/// The format of the tables, in `PRAGMA user_version`.
+/// The format of the tables, as kept in `PRAGMA user_version`.
 const FORMAT: i64 = 5;
 
-/// From each former format to the next.
+/// The statements that lead from each former format to the next.
 const STEPS: [(i64, &str); 4] = [
     (1, include_str!("../format_2.sql")),
     (
@@ -28,33 +28,33 @@ const STEPS: [(i64, &str); 4] = [
     (4, include_str!("../format_5.sql")),
 ];
 
-/// How many prepared statements are kept: more than there are.
+/// How many prepared statements are cached: more than there are.
 const STATEMENTS: usize = 256;
 
-/// What a store was given when it was made.
+/// What a store was given when it was created.
 pub(super) struct Identity {
-    /// A random name, which makes our numbers unique in the world.
+    /// A random name, which makes the numbers of notifications unique across all stores.
     pub(super) name: String,
-    /// What signs the links in messages.
+    /// The key that signs the links in messages.
     pub(super) link_key: Vec<u8>,
 }
 
-/// Opens a store that reads as it was written, or a new one.
+/// Opens a store, or creates it if it is missing. Fails if damage shows, and leaves the store as it is then.
 pub(super) fn connect(path: &Path) -> Result<(Connection, Identity), StoreError> {
     make(path).map_err(|source| StoreError::Open { path: path.display().to_string(), source })?;
     let mut connection = Connection::open(path).map_err(failure)?;
     match prepare(&mut connection) {
         Ok(identity) => Ok((connection, identity?)),
         Err(error) => {
-            // A damaged store is kept as it is.
+            // Leave a damaged store as it is: no checkpoint.
             let _ = connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true);
             Err(failure(error))
         }
     }
 }
 
-/// Makes the file, if there is none, for its owner alone: it has phone numbers, and the key that signs links. (SQLite
-/// gives what it keeps beside it the same mode.)
+/// Creates the file if it is missing, for its owner alone: it holds phone numbers, and the key that signs links.
+/// (SQLite gives its files beside it the same mode.)
 fn make(path: &Path) -> io::Result<()> {
     match File::options().write(true).create_new(true).mode(0o600).open(path) {
         Err(error) if error.kind() != ErrorKind::AlreadyExists => Err(error),
@@ -62,17 +62,17 @@ fn make(path: &Path) -> io::Result<()> {
     }
 }
 
-/// Brings a connection and its tables into shape.
+/// Configures a connection, and creates or migrates its tables.
 pub(super) fn prepare(connection: &mut Connection) -> rusqlite::Result<Result<Identity, StoreError>> {
     connection.busy_timeout(Duration::from_secs(5))?;
-    // A new store begins with a rollback journal. If its removal is not synced, a power failure brings it back, and it
-    // takes all back that came after it.
+    // A new store begins with a rollback journal. If the removal of that journal is not synced, a power failure brings
+    // it back, and it undoes everything that came after it.
     connection.pragma_update(None, "synchronous", "EXTRA")?;
     connection.pragma_update(None, "journal_mode", "WAL")?;
     connection.pragma_update(None, "foreign_keys", "ON")?;
     connection.pragma_update(None, "cache_size", -4096)?;
-    // Without this, SQLite plans a statement anew for each value bound to it where a partial index might do: a third
-    // of the time that a webhook takes.
+    // Without this, SQLite plans a statement again for each value bound to it where a partial index might apply: a
+    // third of the time that a webhook takes.
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
     connection.set_prepared_statement_cache_capacity(STATEMENTS);
     let found: i64 = connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
@@ -99,28 +99,28 @@ pub(super) fn prepare(connection: &mut Connection) -> rusqlite::Result<Result<Id
     take_back(&transaction)?;
     transaction.commit()?;
     silence::warn_of_what_is_not_understood(connection, clock::now())?;
-    // What a savepoint may have to take back is kept in memory: a request changes few pages. (What is sorted for a new
-    // format was not: it may be much.)
+    // Keep what a savepoint may have to undo in memory: a request changes few pages. (Not so while migrating, above:
+    // what is sorted there may be much.)
     connection.pragma_update(None, "temp_store", "MEMORY")?;
     let meta =
         |key: &str| connection.query_row("SELECT value FROM meta WHERE key = ?", [key], |row| row.get::<_, String>(0));
     Ok(Ok(Identity { name: meta("name")?, link_key: meta("link key")?.into_bytes() }))
 }
 
-/// Gives back what was in a worker's hands when the daemon ended.
+/// Frees what workers had in hand when the daemon ended.
 fn take_back(connection: &Connection) -> rusqlite::Result<()> {
     connection.execute("UPDATE attempt SET outcome = 'interrupted' WHERE outcome IS NULL", [])?;
     connection.execute("UPDATE notification SET leased = 0 WHERE leased = 1 AND state = 'pending'", [])?;
     Ok(())
 }
 
-/// Puts a new store into the place of a damaged one, with all that can be read of that.
+/// Replaces a damaged store with a new one that holds everything that can be read of it.
 pub(super) fn replace(path: &Path) -> Result<(), StoreError> {
     let open = |source| StoreError::Open { path: path.display().to_string(), source };
     damage::clear_successor(path).map_err(open)?;
     let (mut connection, _) = connect(&damage::successor(path))?;
     let rows = takeover::take_over(&mut connection, path).map_err(failure)?;
-    // The whole of it is in one file then, and on the disk.
+    // This puts the whole store into one file, and on disk.
     connection.pragma_update(None, "journal_mode", "DELETE").map_err(failure)?;
     connection.close().map_err(|(_, error)| failure(error))?;
     let aside = damage::replace(path, clock::now()).map_err(open)?;
@@ -129,6 +129,7 @@ pub(super) fn replace(path: &Path) -> Result<(), StoreError> {
     Ok(())
 }
 
+/// Locks the store for this process; fails with [`StoreError::InUse`] if another one holds the lock.
 pub(super) fn lock(path: &Path) -> Result<File, StoreError> {
     let open = |source| StoreError::Open { path: path.display().to_string(), source };
     if path.is_dir() {

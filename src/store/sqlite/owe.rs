@@ -1,4 +1,4 @@
-//! What a change to an incident makes owed, and what of that was owed before and need not be any more.
+//! What a change to an incident makes owed, and which of that is withdrawn at once because it need not be sent.
 
 use jiff::Timestamp;
 use linedown_sinks::{Incident, Kind};
@@ -14,14 +14,15 @@ use crate::rule::flapping::Planned;
 use crate::rule::timing::Silence;
 use crate::rule::{Owed, Routing, class};
 
-/// By what is decided when something is owed.
+/// What decides about notifications that are owed: the config, the silences, the time.
 pub(super) struct Basis<'t> {
     pub(super) routing: &'t Routing,
     pub(super) silences: &'t Silences,
     pub(super) now: Timestamp,
 }
 
-/// Writes down what is owed; answers when what of it is not withdrawn at once is due, and for which sink.
+/// Writes down what is owed; `last` is the latest incident of the line before the event. Returns when each notification
+/// that is not withdrawn at once is due, and for which sink.
 pub(super) fn owe(
     connection: &Connection,
     (incident, last): (&Incident, Option<i64>),
@@ -32,7 +33,7 @@ pub(super) fn owe(
     let Basis { routing, now, .. } = *basis;
     let is_new = matches!(change, Change::Opened | Change::Missed { .. });
     let planned = match change {
-        // A line with its first outage does not flap.
+        // A line in its first outage does not flap.
         _ if last.is_none() => owed.into_iter().map(Planned::Owed).collect(),
         Change::Closed { .. } => owed.into_iter().map(Planned::Owed).collect(),
         _ => flapping::plan(connection, incident, owed, last.filter(|_| is_new), routing, now)?,
@@ -65,9 +66,9 @@ pub(super) fn owe(
     Ok(left)
 }
 
-/// Until when something that is owed now is gathered with others, if its group's window is open: the lease would only
-/// put it off until then. (What is held back is left to the lease, which says by what.) The silences in force are read
-/// when they are first asked for.
+/// If a notification is owed now and its group's window is open: until when it is gathered with others. The lease would
+/// only put it off until then. (What is held back is left to the lease, which says by what.) `silences` is read when it
+/// is first needed.
 fn gathered_until(
     connection: &Connection,
     owed: &Owed,
@@ -88,9 +89,9 @@ fn gathered_until(
     Ok(held.is_none().then_some(until))
 }
 
-/// Who must hear of a change to an incident that some know of already. Whoever still waits for a message hears
-/// it from that one, or when that one is settled; whom a worse reason concerns for the first time is told like of a new
-/// incident.
+/// Returns who must hear of a change to an incident that some know of already. A recipient for whom a message is still
+/// pending hears it from that message, or when that one is settled. A recipient whom a worse reason concerns for the
+/// first time is told as of a new incident.
 pub(super) fn changed(
     connection: &Connection,
     incident: &Incident,
@@ -108,7 +109,8 @@ pub(super) fn changed(
                 (Kind::Escalation, _) if incident.acknowledged.is_some() => {}
                 (Kind::Escalation, _) => owed.push(new),
                 (_, Some(person)) if person.concerned => {
-                    // Who hears of it, or still waits, is reminded after that. Others may be those who could not be told.
+                    // Somebody who hears of it, or still waits, is reminded after that. Others may be those who could
+                    // not be told.
                     let hears = person.waits || person.news(row::state(incident)).is_some();
                     if !hears && !is_reminded(connection, incident.id, &new)? {
                         owed.extend(routing.reminder(&new, incident, now));
@@ -131,12 +133,14 @@ pub(super) fn changed(
     Ok(owed)
 }
 
-/// By a clock that was set back since, an incident may have begun later than now. What it makes owed counts from now then.
+/// The incident with a beginning no later than now. If the clock was set back since, it may have begun later than now;
+/// what it makes owed then counts from now.
 pub(super) fn begun(incident: &Incident, now: Timestamp) -> Incident {
     Incident { opened_at: incident.opened_at.min(now), ..incident.clone() }
 }
 
-/// An incident that got worse, as it was at its beginning and each time that it got worse since, but for now.
+/// The states that an incident had before it got worse just now: at its beginning, and each earlier time that it got
+/// worse.
 fn as_it_was(connection: &Connection, incident: &Incident) -> rusqlite::Result<Vec<Incident>> {
     let query = "SELECT reason, error FROM event WHERE incident = ? AND (change = 'opened' OR change = 'worsened') \
                  ORDER BY id";
@@ -149,15 +153,15 @@ fn as_it_was(connection: &Connection, incident: &Incident) -> rusqlite::Result<V
     Ok(states)
 }
 
-/// Whether an outage that is heard of when it is over already was over before it was to be told.
+/// Whether something was to wait, but the outage was over before then: it was first heard of when it had ended.
 fn came_to_nothing(owed: &Owed, incident: &Incident) -> bool {
     owed.kind != Kind::Steady
         && owed.held_by.is_some()
         && incident.closed_at.is_some_and(|closed_at| closed_at < owed.due_at)
 }
 
-/// What is withdrawn for this was owed to a sink that has left the config.
+/// Why news is withdrawn that was owed to a sink that has left the config.
 const HEARD_OTHERWISE: &str = "the sink has left the config, and who stands in for it hears this themselves";
 
-/// What is withdrawn for this is told in the tally of a line that flaps.
+/// Why news of a single outage of a flapping line is withdrawn.
 const KEPT_QUIET: &str = "the line is flapping: this outage is told in the tally";

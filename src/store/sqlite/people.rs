@@ -15,33 +15,34 @@ pub(super) struct Person {
     rule: String,
     group: String,
     wants_resolved: bool,
-    /// They were owed more than what was to be sent later.
+    /// They were owed more than reminders and escalations that are still ahead.
     pub(super) concerned: bool,
-    /// They know that the line flaps: its end will be told in the tally.
+    /// They know that the line flaps: a tally will tell them of this outage's end.
     flaps: bool,
-    /// Something is still on its way to them: they hear what changed from that, or when that is settled.
+    /// A message is on its way to them: they hear what changed from it, or when it is settled.
     pub(super) waits: bool,
     /// What delivered messages told, taken together.
     told: Option<State>,
-    /// What they heard besides, when somebody took it: that alone is no word of this outage to who is told in a tally.
+    /// What they heard besides, when somebody took it. For a recipient who is told in a tally, that alone is no news of
+    /// this outage.
     heard: Option<State>,
-    /// What those told that were given up: who could not be told something is not told the same again.
+    /// What messages would have told that were given up: the same is not told to them again.
     given_up: Option<State>,
 }
 
 impl Person {
-    /// What they must hear, now that the incident is in this state.
+    /// What they must hear, now that the incident is in the state `now`.
     pub(super) fn news(&self, now: State) -> Option<Kind> {
         let told = together(Some(self.told.filter(|_| !self.waits)?), self.heard)?;
         news(together(Some(told), self.given_up).unwrap_or(told), now, self.wants_resolved)
     }
 
-    /// Whether they know of it, and wait for nothing.
+    /// Whether they know of it, and no message is on its way to them.
     pub(super) fn knows(&self) -> bool {
         (self.told.is_some() || self.flaps) && !self.waits
     }
 
-    /// A message of a kind to them, now.
+    /// A message of this kind to them, due now.
     pub(super) fn owed(self, sink: String, recipient: String, kind: Kind) -> Owed {
         Owed {
             rule: self.rule,
@@ -57,7 +58,7 @@ impl Person {
     }
 }
 
-/// Two states that somebody was told: what they know is the worse reason, and whether it is over.
+/// Combines two states that somebody was told: the worse reason, and over if either was.
 fn together(one: Option<State>, other: Option<State>) -> Option<State> {
     let (Some(one), Some(other)) = (one, other) else { return one.or(other) };
     Some(State { reason: one.reason.max(other.reason), closed: one.closed || other.closed })
@@ -70,7 +71,7 @@ pub(super) fn of(connection: &Connection, incident: i64) -> rusqlite::Result<Peo
     read(connection, "", params![incident])
 }
 
-/// One of them.
+/// One recipient who was ever owed a message about an incident.
 pub(super) fn one(
     connection: &Connection,
     incident: i64,
@@ -81,14 +82,14 @@ pub(super) fn one(
     Ok(read(connection, "AND sink = ?2 AND recipient = ?3", values)?.into_values().next())
 }
 
-/// Those who know of an incident and wait for nothing, each with word that somebody has taken it.
+/// What to send when somebody has taken an incident: a message to each of those who know of it and wait for nothing.
 pub(super) fn who_know(connection: &Connection, incident: i64) -> rusqlite::Result<Vec<Owed>> {
     let people = of(connection, incident)?.into_iter().filter(|(_, person)| person.knows());
     Ok(people.map(|((sink, recipient), person)| person.owed(sink, recipient, Kind::Acknowledged)).collect())
 }
 
-/// Whether nobody has taken an incident that goes on, or a recipient was told who has, or is owed that: each message says
-/// so that is begun later.
+/// Whether a recipient need not be told who has taken an incident: nobody has, it is over, or they were told or are
+/// owed that. Every message that is begun after the acknowledgement says so.
 pub(super) fn know_who_took(connection: &Connection, incident: &Incident, recipient: &Owed) -> rusqlite::Result<bool> {
     let Some(taken) = incident.acknowledged.as_ref().filter(|_| incident.closed_at.is_none()) else { return Ok(true) };
     let query = "SELECT EXISTS (SELECT 1 FROM notification WHERE incident = ?1 AND sink = ?2 AND recipient = ?3 \
@@ -99,9 +100,10 @@ pub(super) fn know_who_took(connection: &Connection, incident: &Incident, recipi
     connection.prepare_cached(query)?.query_row(values, |row| row.get(0))
 }
 
-/// That a line flaps tells of no outage in particular. A reminder or a step of an escalation that was not tried yet is
-/// nothing that anybody waits for; but what is left of them when the line is back was due before, and will be told. (For a
-/// list of three, SQLite would make a table each time.)
+/// Reads what recipients know from the notifications of an incident. A message that the line flaps tells of no outage
+/// in particular. A reminder or a step of an escalation that was not yet tried is nothing that anybody waits for; but a
+/// step that is left when the line is back was due before that, and will be sent. (For a list of three, SQLite would
+/// build a table each time.)
 fn read(connection: &Connection, filter: &str, values: impl Params) -> rusqlite::Result<People> {
     let query = format!(
         "SELECT sink, recipient, rule, wants_resolved, state, told_reason, told_closed, grouping, \

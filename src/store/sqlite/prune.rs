@@ -1,4 +1,4 @@
-//! What is over and old is forgotten, and what only held for a while, once that is over.
+//! Forgets what is over and old; and what holds only for a while, once that has passed.
 
 use std::collections::BTreeSet;
 
@@ -9,17 +9,17 @@ use rusqlite::{Connection, Row, params};
 use super::super::Forgotten;
 use super::{line, row};
 
-/// Webhooks that belong to no incident.
+/// Old webhooks that belong to no incident.
 const LOOSE: &str = "DELETE FROM event WHERE id IN (SELECT id FROM event WHERE incident IS NULL AND received_at < ? LIMIT ?) \
                      RETURNING source, instance, reason";
 
-/// Incidents with all their notifications settled.
+/// Incidents that ended long ago, if all their notifications are settled.
 const OVER: &str = "DELETE FROM incident WHERE id IN (SELECT id FROM incident WHERE closed_at < ? AND NOT EXISTS ( \
                         SELECT 1 FROM notification WHERE incident = incident.id AND state = 'pending' \
                     ) LIMIT ?) RETURNING source, instance, reason";
 
-/// That an outage that goes on was reported once more: a gateway may do so for ever. What is old is among the first
-/// events of an outage that is.
+/// Old reports that an open outage goes on: a gateway may repeat them for ever. Old ones are among the outage's first
+/// events, so only those are looked at.
 const REPEATED: &str = "DELETE FROM event WHERE id IN (SELECT event.id FROM incident JOIN event ON event.id IN \
                             (SELECT first.id FROM event AS first WHERE first.incident = incident.id ORDER BY first.id LIMIT ?2) \
                         WHERE incident.closed_at IS NULL AND incident.opened_at < ?1 \
@@ -27,7 +27,7 @@ const REPEATED: &str = "DELETE FROM event WHERE id IN (SELECT event.id FROM inci
 
 const SILENCES: &str = "DELETE FROM silence WHERE id IN (SELECT id FROM silence WHERE ends_at < ? LIMIT ?)";
 
-/// What holds no longer at a moment.
+/// Group windows and spells of flapping that have ended.
 const PASSED: [&str; 2] = [
     "DELETE FROM gathering WHERE (sink, recipient, grouping, class) IN \
      (SELECT sink, recipient, grouping, class FROM gathering WHERE until <= ? LIMIT ?)",
@@ -35,7 +35,7 @@ const PASSED: [&str; 2] = [
      (SELECT source, instance, rule FROM flapping WHERE until <= ? LIMIT ?)",
 ];
 
-/// Forgets up to `limit` of each sort.
+/// Forgets up to `limit` rows of each sort.
 pub(super) fn prune(
     connection: &Connection,
     now: Timestamp,
@@ -70,7 +70,7 @@ fn line_of(row: &Row<'_>) -> rusqlite::Result<(String, String, Reason)> {
     Ok((row::text(row, 0)?, row::text(row, 1)?, row::reason(row, 2)?))
 }
 
-/// Nothing needs to be known of a line any more of which nothing is left.
+/// Forgets a line of which nothing else is left.
 fn forget_line(connection: &Connection, key: &str, instance: &str) -> rusqlite::Result<()> {
     let forget = "DELETE FROM line WHERE source = ? AND instance = ? AND incident IS NULL \
                   AND NOT EXISTS (SELECT 1 FROM incident WHERE id = last_incident) \

@@ -1,4 +1,4 @@
-//! What a person sends again: made due, as if it were owed from now on.
+//! Sends notifications again because a person asked for it: they are made due, as if they were owed from now on.
 
 use jiff::Timestamp;
 use linedown_sinks::{Incident, Kind};
@@ -11,15 +11,15 @@ use crate::clock::from_millis;
 use crate::rule::Routing;
 use crate::rule::timing::is_held_back;
 
-/// The notifications that were given up, of one sink or of all.
+/// The dead notifications of one sink, or of all.
 pub(super) fn dead(connection: &Connection, sink: Option<&str>) -> rusqlite::Result<Vec<i64>> {
     let of_sink = sink.map_or("?1 IS NULL", |_| "sink = ?1");
     let query = format!("SELECT id FROM notification INDEXED BY notification_dead WHERE state = 'dead' AND {of_sink}");
     connection.prepare_cached(&query)?.query_map([sink], |row| row.get(0))?.collect()
 }
 
-/// Makes some due again, and what goes out with them, until what that changes is [`AT_ONCE`]. Answers how many of the
-/// `ids` were looked at by then: in their order, so that what was lost comes before what tells of that.
+/// Makes notifications due again, with what goes out in the same message, until [`AT_ONCE`] have changed. Returns how
+/// many of `ids` were looked at: in their order, so that a lost notification comes before the notices of its loss.
 pub(super) fn retry(
     connection: &Connection,
     ids: &[i64],
@@ -67,7 +67,7 @@ struct Wanted {
     held_by: Option<String>,
     due_at: Timestamp,
     detail: Option<String>,
-    /// It, or another part of the message that it went out in.
+    /// Whether it, or another part of the message that it went out in, is in a worker's hands.
     in_flight: bool,
 }
 
@@ -98,15 +98,15 @@ impl Wanted {
         })
     }
 
-    /// If it is for what is no address: whom it is for by now, but for those who were told by a message of their own, or
-    /// wait for one.
+    /// If its recipient is no usable address: who it is for, as the config now says, without those who were told by a
+    /// message of their own or have one pending.
     fn found(&self, connection: &Connection, routing: &Routing) -> rusqlite::Result<Option<Untold>> {
         let Self { incident, sink, recipient, kind, .. } = self;
         let Some(found) = routing.found_since(sink, recipient, incident) else { return Ok(None) };
         let query = "SELECT EXISTS (SELECT 1 FROM notification WHERE incident = ? AND sink = ? AND recipient = ? \
                      AND (state = 'delivered' OR state = 'pending'))";
         let mut is_told = connection.prepare_cached(query)?;
-        // That something was lost, no other message says.
+        // No other message says that something was lost.
         let is_alone = *kind == Kind::Undelivered;
         let others_are_told = !found.recipients.is_empty() && !found.somebody_has_none && !is_alone;
         let mut recipients = Vec::with_capacity(found.recipients.len());
@@ -118,8 +118,8 @@ impl Wanted {
         Ok(Some(Untold { recipients, others_are_told }))
     }
 
-    /// It, and what its incident owes to what is no address besides, need not be sent to anybody any more; nor need it be
-    /// told that it was lost. Answers how many are withdrawn.
+    /// Withdraws it and what else its incident owes to the same unusable address, because it need not be sent to
+    /// anybody any more; and the notices that it was lost. Returns how many are withdrawn.
     fn withdraw(
         &self,
         connection: &Connection,
@@ -139,7 +139,7 @@ impl Wanted {
         Ok(ids.len() + withdraw_notices(connection, self.id, why, now, routing, retried)?)
     }
 
-    /// Why it is not sent again, if it is not; `found` is whom it is for instead of what is no address.
+    /// Why it is not sent again, or `None` if it is. `found` says who gets it if its recipient is no usable address.
     fn refused(&self, found: Option<&Untold>, routing: &Routing, now: Timestamp) -> Option<Refused> {
         let Self { incident, sink, kind, .. } = self;
         let taken = incident.acknowledged.as_ref().filter(|_| incident.closed_at.is_none());
@@ -162,19 +162,20 @@ impl Wanted {
     }
 }
 
-/// Whom something goes to that was for what is no address.
+/// Who gets a message whose recipient is no usable address.
 struct Untold {
     recipients: Vec<String>,
-    /// If these are none: whether it is for nobody but those who are told.
+    /// If there are none: whether that is because everybody it is for has a message of their own.
     others_are_told: bool,
 }
 
-/// Why something need not be sent to whom it is for by now.
+/// Why a message is withdrawn that everybody has heard otherwise.
 const HAVE_THEIR_OWN: &str = "whoever it is for by now has a message of their own";
 
-/// What is for no address goes to whom it is for by now, and so does what waits of its incident besides: whoever is the
-/// first gets what is there, the others the same message, which counts as tried if it was, so that nothing holds it back
-/// again. What else was given up is not sent with it. Answers the numbers of what is new.
+/// Sends a message whose recipient is no usable address to `recipients` instead, with what else is pending for that
+/// address about the same incident. The first recipient gets the existing rows; each other gets a copy of the message
+/// with its count of attempts, so that nothing holds it back again if it was tried. What else was given up is not sent
+/// with it. Returns the numbers of the copies.
 fn address(
     connection: &Connection,
     wanted: &Wanted,
@@ -182,7 +183,7 @@ fn address(
     now: Timestamp,
 ) -> rusqlite::Result<Vec<i64>> {
     let Some((first, others)) = recipients.split_first() else { return Ok(Vec::new()) };
-    // Nobody got the message that it was part of, and the other lines may have other addresses.
+    // Nobody got the message that it was part of, and the other lines in that message may now have other addresses.
     let update = "UPDATE notification SET recipient = ?1, batch = NULL WHERE incident = ?2 AND sink = ?3 \
                   AND recipient = ?4 AND leased = 0 AND (id = ?5 OR state = 'pending')";
     let values = params![first, wanted.incident.id, wanted.sink, wanted.recipient, wanted.id];
@@ -194,8 +195,8 @@ fn address(
     others.iter().map(|other| copy.insert(params![other, now.as_millisecond(), wanted.id])).collect()
 }
 
-/// What goes out again for the sake of one: itself, or all that is left of the message that it went out in, which keeps
-/// its name. Nobody is asked for once more who takes an outage that somebody has taken.
+/// Makes a notification due again, or all that is left of the message that it went out in, which keeps its name.
+/// Reminders and escalations of an outage that somebody has taken are left out: they ask for somebody to take it.
 const AGAIN: &str = "WITH message (id) AS ( \
         SELECT ?2 UNION SELECT part.id FROM notification AS one JOIN notification AS part ON part.batch = one.batch \
         WHERE one.id = ?2 \
@@ -204,7 +205,7 @@ const AGAIN: &str = "WITH message (id) AS ( \
     AND NOT (kind IN ('reminder', 'escalation') AND EXISTS (SELECT 1 FROM incident \
         WHERE incident.id = incident AND acknowledged_at IS NOT NULL AND closed_at IS NULL)) RETURNING id, sink";
 
-/// Makes it due, and withdraws what was to tell that it was lost. Answers how many that are.
+/// Makes it due and withdraws the notices that it was lost. Returns how many are withdrawn.
 fn again(
     connection: &Connection,
     id: i64,
@@ -227,7 +228,7 @@ fn again(
     Ok(withdrawn)
 }
 
-/// It need not be told any more that one was lost. Answers how many were to tell that.
+/// Withdraws the notices that a notification was lost. Returns how many there were.
 fn withdraw_notices(
     connection: &Connection,
     lost: i64,
@@ -244,7 +245,8 @@ fn withdraw_notices(
     Ok(notices.len())
 }
 
-/// What tells that one was lost, or that this could not be told, and so on, and has arrived nowhere yet.
+/// The notices that a notification was lost, that such a notice was lost, and so on, as far as they can be withdrawn:
+/// not the delivered ones, nor those in hand.
 fn notices(connection: &Connection, lost: i64) -> rusqlite::Result<Vec<i64>> {
     let query = "WITH RECURSIVE notice (id) AS (SELECT id FROM notification WHERE lost = ? UNION \
                      SELECT notification.id FROM notice JOIN notification ON notification.lost = notice.id) \

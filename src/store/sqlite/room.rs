@@ -1,4 +1,4 @@
-//! How large the store is, and how much room is left around it.
+//! How large the store is, and how much room its file system has left.
 
 use std::path::Path;
 
@@ -8,7 +8,7 @@ use super::beside;
 /// Looks at the store's files and at the file system that they are on.
 pub(super) fn look(path: &Path) -> Result<Room, StoreError> {
     let size = ["", "-wal", "-shm"].into_iter().map(|end| {
-        // What is not there takes no room.
+        // A missing file takes no room.
         std::fs::metadata(beside(path, end)).map_or(0, |metadata| metadata.len())
     });
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));

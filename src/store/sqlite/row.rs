@@ -1,7 +1,7 @@
-//! Between rows and the words of the domain. Whatever text a row holds is read, or one row would stop its line, its
-//! sink and each list that it stands in: a word that this version does not know, as after a downgrade, is read as the
-//! most general one, and bytes that are no text, as a flipped bit leaves them, as the sign for such. (What type a value
-//! has, `STRICT` sees to.)
+//! Turns rows into the types of the domain. Whatever text a row holds is read: otherwise one row would stop its line,
+//! its sink and each list that it is in. A word that this version does not know, as after a downgrade, is read as the
+//! most general one. Bytes that are not UTF-8, as a flipped bit leaves them, are read as U+FFFD. (`STRICT` ensures the
+//! type of each value.)
 
 use linedown_sinks::{Acknowledged, Incident, Instance, Kind, Reason};
 use rusqlite::{Connection, Row};
@@ -15,19 +15,19 @@ pub(super) const INCIDENT: &str = "incident.id, incident.source, incident.instan
      incident.reason, incident.error, incident.opened_at, incident.closed_at, incident.acknowledged_by, incident.acknowledged_at, incident.found, \
      CASE WHEN incident.found AND incident.closed_at IS NOT NULL \
      THEN EXISTS (SELECT 1 FROM event WHERE event.incident = incident.id AND event.kind = 'unwatched') ELSE 0 END";
-/// How many columns that are.
+/// How many columns these are.
 pub(super) const INCIDENT_COLUMNS: usize = 14;
 
-/// Whether an incident is an outage, as [`Reason::is_outage`] has it.
+/// Whether an incident is an outage, as [`Reason::is_outage`] says.
 pub(super) const OUTAGE: &str = "reason NOT IN ('not-in-inventory', 'expiring', 'webhook-drift', 'gateway-unreachable', \
      'certificate-expiring', 'disk-nearly-full', 'sink-failing', 'store-not-writing')";
 
-/// Statements with [`OUTAGE`] in the place of `{OUTAGE}`.
+/// Puts [`OUTAGE`] into statements in place of `{OUTAGE}`.
 pub(super) fn with_outage(statements: &str) -> String {
     statements.replace("{OUTAGE}", OUTAGE)
 }
 
-/// An incident from [`INCIDENT`]'s columns, which begin at `first`.
+/// Reads an incident from [`INCIDENT`]'s columns, which begin at `first`.
 pub(super) fn incident(row: &Row<'_>, first: usize) -> rusqlite::Result<Incident> {
     Ok(Incident {
         id: row.get(first)?,
@@ -72,7 +72,7 @@ pub(super) fn text_or_null(row: &Row<'_>, column: usize) -> rusqlite::Result<Opt
 }
 
 fn owned(bytes: &[u8]) -> String {
-    // (To look whether there is anything to replace takes longer than to look whether it is a text.)
+    // (To check that it is UTF-8 takes less time than to look for something to replace.)
     str::from_utf8(bytes).map_or_else(|_| String::from_utf8_lossy(bytes).into_owned(), str::to_owned)
 }
 
@@ -91,12 +91,12 @@ pub(super) fn reason(row: &Row<'_>, column: usize) -> rusqlite::Result<Reason> {
     Ok(word(row, column, Reason::parse)?.unwrap_or(Reason::Other))
 }
 
-/// An event's kind from a column. In doubt the line is taken to be down.
+/// An event's kind from a column. If it is not known, the line counts as down.
 pub(super) fn event_kind(row: &Row<'_>, column: usize) -> rusqlite::Result<EventKind> {
     Ok(word(row, column, EventKind::parse)?.unwrap_or(EventKind::Disconnected))
 }
 
-/// What an attempt told, from two columns; none before the first attempt.
+/// The state that an attempt told, from two columns; `None` before the first attempt.
 pub(super) fn told(row: &Row<'_>, column: usize) -> rusqlite::Result<Option<State>> {
     if row.get_ref(column)?.as_bytes_or_null()?.is_none() {
         return Ok(None);

@@ -1,9 +1,9 @@
-//! The one thread that writes. Requests that wait at the same time share one transaction, so one sync serves
-//! them all; none is answered before its commit.
+//! The one thread that writes. Requests that wait at the same time share one transaction, so one sync serves them all;
+//! none is answered before its commit.
 //!
-//! What workers note about their own work is committed without a sync of its own: the next webhook's sync takes it
-//! along, or one that comes within [`UNSYNCED`]. A crash of the daemon loses none of it; a power failure may, and then
-//! a message that has just been sent is sent again, under the same name.
+//! What workers note about their own work is committed without a sync of its own: the next webhook's sync covers it, or
+//! one that comes within [`UNSYNCED`]. A crash of the daemon loses none of it. A power failure may, and then a message
+//! that has just been sent is sent again, under the same name.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -19,26 +19,26 @@ use super::log;
 /// Most requests in one transaction.
 const BATCH: usize = 256;
 
-/// How many pages of the log are copied into the database at the latest.
+/// How many pages the log may have before SQLite copies them into the database.
 const CHECKPOINT: i64 = 1000;
 
 /// How long a commit without a sync of its own may wait for one.
 pub(super) const UNSYNCED: Duration = Duration::from_millis(200);
 
-/// Is told how long each commit took that went to the disk.
+/// Is told how long each synced commit took.
 pub(super) type Observer = Box<dyn Fn(Duration) + Send>;
 
-/// What the thread works with.
+/// The writing thread's state.
 pub(super) struct Scribe {
     connection: Connection,
     observer: Observer,
-    /// How the connection commits now; `None` before it was first told.
+    /// Whether the connection now syncs each commit; `None` before it is first set.
     syncs: Option<bool>,
-    /// Since when something is committed and not synced.
+    /// Since when a commit has been waiting for its sync.
     unsynced_since: Option<Instant>,
-    /// The write-ahead log, if it is on a disk.
+    /// The path of the write-ahead log; `None` if the store is in memory.
     log: Option<PathBuf>,
-    /// Whether the log may not be on the disk as it reads.
+    /// Whether the log on disk may differ from the log as it reads.
     doubts_log: bool,
     damage: Damage,
 }
@@ -48,7 +48,7 @@ impl Scribe {
         Self { connection, observer, syncs: None, unsynced_since: None, log, doubts_log: false, damage }
     }
 
-    /// Until nobody asks any more.
+    /// Runs until the last `Writer` is gone.
     pub(super) async fn run(mut self, mut waiting: mpsc::Receiver<Job>) {
         let mut batch = Vec::with_capacity(BATCH);
         loop {
@@ -66,6 +66,7 @@ impl Scribe {
         self.sync();
     }
 
+    /// Commits a batch and answers its requests.
     fn commit(&mut self, batch: &mut Vec<Job>) {
         let is_late = self.unsynced_since.is_some_and(|since| since.elapsed() >= UNSYNCED);
         let synced = is_late || batch.iter().any(|job| job.synced);
@@ -93,13 +94,13 @@ impl Scribe {
         }
     }
 
-    /// What a failure says of the store and its log.
+    /// Notes what a failure says of the store and its log.
     fn failed(&mut self, error: &rusqlite::Error) {
         self.doubts_log |= is_doubtful(error);
         self.damage.look_at(error);
     }
 
-    /// Before anything is built upon the log.
+    /// Rewrites a log that is in doubt, before anything more is written to it.
     fn mend_log(&mut self) -> rusqlite::Result<()> {
         if let Some(path) = self.log.as_deref().filter(|_| self.doubts_log) {
             log::rewrite(path).map_err(|error| {
@@ -114,17 +115,19 @@ impl Scribe {
         Ok(())
     }
 
+    /// Sets whether the connection syncs its commits from now on.
     fn set_synced(&mut self, synced: bool) -> rusqlite::Result<()> {
         if self.syncs != Some(synced) {
             self.connection.pragma_update(None, "synchronous", if synced { "FULL" } else { "NORMAL" })?;
-            // A checkpoint syncs the log first and says nothing when that fails: it may only find what is synced.
+            // A checkpoint syncs the log first and does not report a failure of that, so it must only meet what is
+            // already synced.
             self.connection.pragma_update(None, "wal_autocheckpoint", if synced { CHECKPOINT } else { 0 })?;
             self.syncs = Some(synced);
         }
         Ok(())
     }
 
-    /// A commit of next to nothing, whose sync takes along what was committed without one.
+    /// Makes a minimal commit whose sync covers what was committed without one.
     fn sync(&mut self) {
         if self.unsynced_since.take().is_none() {
             return;
@@ -138,11 +141,11 @@ impl Scribe {
     }
 }
 
-/// Does the work of all. Hardly ever does one fail, so they go without savepoints, which cost SQLite a copy of every
-/// page that a request changes. If one fails all the same, all is rolled back and done anew, each by itself.
+/// Does the work of all requests. They hardly ever fail, so they run without savepoints, which would cost SQLite a copy
+/// of every page that a request changes. If one fails, all are rolled back and done again, each in a savepoint.
 fn work(connection: &Connection, batch: &mut [Job]) -> rusqlite::Result<()> {
     let well = batch.iter_mut().all(|job| job.work.run(connection) == Done::Well);
-    // A disk that fails makes SQLite roll back everything so far; then all have failed.
+    // If the disk fails, SQLite itself rolls back everything so far; then all have failed.
     if well || connection.is_autocommit() {
         return Ok(());
     }
@@ -150,7 +153,7 @@ fn work(connection: &Connection, batch: &mut [Job]) -> rusqlite::Result<()> {
     run(connection, "BEGIN IMMEDIATE")?;
     for job in batch {
         if connection.is_autocommit() {
-            // What is done now would be committed by itself: told that it failed, and there all the same.
+            // SQLite has rolled back. A request done now would be committed by itself: reported as failed, but kept.
             break;
         }
         within_savepoint(connection, job)?;
@@ -158,7 +161,7 @@ fn work(connection: &Connection, batch: &mut [Job]) -> rusqlite::Result<()> {
     Ok(())
 }
 
-/// One request's failure must not take the others of its batch with it.
+/// Does one request so that its failure does not take the others of its batch with it.
 fn within_savepoint(connection: &Connection, job: &mut Job) -> rusqlite::Result<()> {
     run(connection, "SAVEPOINT request")?;
     if job.work.run(connection) == Done::Failed {
@@ -174,19 +177,19 @@ fn run(connection: &Connection, statement: &str) -> rusqlite::Result<()> {
     connection.prepare_cached(statement)?.execute([]).map(|_| ())
 }
 
-/// Whether a sync may have failed. A disk without room fails before that.
+/// Whether a sync may have failed. A full disk fails before the sync.
 fn is_doubtful(error: &rusqlite::Error) -> bool {
     error.sqlite_error_code() != Some(ErrorCode::DiskFull)
 }
 
-/// The least that can be written.
+/// The smallest write there is.
 pub(super) const TOUCH: &str =
     "INSERT INTO meta (key, value) VALUES ('writable', '1') ON CONFLICT (key) DO UPDATE SET value = 1 - value";
 
-/// Nothing of the batch is kept: every one of its requests is told so.
+/// Rolls back the batch, and tells each of its requests so.
 ///
-/// That holds for a sync that failed as well: see [`log`]. A checkpoint that failed is done anew as a whole.
-/// `tests/soak/steps.rs` loses the power after such failures.
+/// That nothing is kept holds for a failed sync as well: see [`log`]. A checkpoint that failed is repeated as a whole.
+/// `tests/soak/steps.rs` cuts the power after such failures.
 fn refuse(connection: &Connection, batch: &mut Vec<Job>, error: &rusqlite::Error) {
     if !connection.is_autocommit() {
         let _ = connection.execute_batch("ROLLBACK");
@@ -197,7 +200,7 @@ fn refuse(connection: &Connection, batch: &mut Vec<Job>, error: &rusqlite::Error
     }
 }
 
-/// An error for each of those who waited for the same commit.
+/// A copy of the error, for each request of the batch.
 fn copy(error: &rusqlite::Error) -> rusqlite::Error {
     match error {
         rusqlite::Error::SqliteFailure(code, text) => rusqlite::Error::SqliteFailure(*code, text.clone()),

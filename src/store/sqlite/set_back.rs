@@ -1,16 +1,18 @@
-//! What was written by a clock that has been set back since: its times lie in the future, and what waits would wait
+//! Corrects what was written before the clock was set back: its times lie in the future, and what is pending would wait
 //! until the clock is that late again.
 
 use jiff::Timestamp;
 use rusqlite::{Connection, params};
 
-/// The lines that were heard in the future, as many as are looked at in one go.
+/// Lines that were last heard of in the future, as many as are corrected at once.
 const AHEAD: &str = "(source, instance) IN (SELECT source, instance FROM line WHERE heard_at > ?1 LIMIT ?2)";
 
-/// Makes up to `limit` notifications that wait due by so much earlier as their latest sign of life lies in the
-/// future, and has as many lines that were heard in the future be heard now: if they flap, they do so for no longer than
-/// they would have. Answers how many of all. When an outage began, or the first of those of a line that flaps, is left
-/// as it was written: this clock may be the wrong one, and right again in a minute.
+/// Makes up to `limit` pending notifications due earlier, each by as much as its latest sign of life (its creation or
+/// an attempt) lies in the future, and makes up to `limit` lines that were last heard of in the future be heard of now;
+/// if these flap, they do so for no longer than they would have. Returns the number of both.
+///
+/// The beginnings of outages and of spells of flapping are left as written: this clock may be the wrong one, and right
+/// again in a minute.
 pub(super) fn set_back(connection: &Connection, now: Timestamp, limit: u32) -> rusqlite::Result<usize> {
     let now = now.as_millisecond();
     let flap = format!(
@@ -19,7 +21,8 @@ pub(super) fn set_back(connection: &Connection, now: Timestamp, limit: u32) -> r
          ) + ?1, ?1) WHERE until > ?1 AND {AHEAD}"
     );
     connection.prepare_cached(&flap)?.execute(params![now, limit])?;
-    // What was heard later than a gateway was asked would overtake its answers until then.
+    // Otherwise every answer of a gateway would count as older than the latest webhook until the clock is that late
+    // again.
     let heard = format!("UPDATE line SET heard_at = ?1 WHERE {AHEAD}");
     let heard = connection.prepare_cached(&heard)?.execute(params![now, limit])?;
     let query = "SELECT id, max(created_at, coalesce((SELECT max(max(started_at, coalesce(ended_at, 0))) FROM attempt \
@@ -30,7 +33,7 @@ pub(super) fn set_back(connection: &Connection, now: Timestamp, limit: u32) -> r
         .query_map(params![now, limit], |row| Ok((row.get(0)?, row.get(1)?)))?
         .collect::<rusqlite::Result<_>>()?;
     for (id, latest) in &found {
-        // From the store's own times nothing is taken back beyond now: what is due is due.
+        // No time is moved to before now: what is due stays due.
         let update = "UPDATE notification SET created_at = min(created_at, ?2), \
                       due_at = CASE WHEN due_at > ?2 THEN max(due_at - ?3, ?2) ELSE due_at END, \
                       owed_at = CASE WHEN owed_at > ?2 THEN max(owed_at - ?3, ?2) ELSE owed_at END WHERE id = ?1";

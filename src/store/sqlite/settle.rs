@@ -1,4 +1,5 @@
-//! The life of a notification after its attempts: settled, or given up.
+//! What follows an attempt: a notification is settled, tried again or given up, and something may be owed because of
+//! that.
 
 use std::collections::BTreeSet;
 use std::sync::LazyLock;
@@ -34,7 +35,7 @@ fn settle_one(
             (kind.as_str(), format!("{}: {why}", kind.as_str()))
         }
     };
-    // What held it back before stands there already.
+    // The attempt's detail already says what held it back before, if anything did.
     let end = "UPDATE attempt SET ended_at = ?, outcome = ?, detail = ? || coalesce('; ' || detail, '') \
                WHERE notification = ? AND outcome IS NULL";
     connection.prepare_cached(end)?.execute(params![at.as_millisecond(), label, detail, id])?;
@@ -59,16 +60,16 @@ fn finish(connection: &Connection, id: i64, state: &str, detail: &str, at: Times
     Ok(())
 }
 
-/// What changed while the message was on its way is news to whoever just got it; and who was told of an outage that
-/// goes on is reminded of it.
+/// Owes the recipient of a settled message what changed while it was on its way and, if the outage goes on, the next
+/// reminder.
 fn after_delivery(connection: &Connection, id: i64, now: Timestamp, routing: &Routing) -> rusqlite::Result<Settled> {
     let (incident, owed) = owed_by(connection, id)?;
     let sinks = go_on(connection, owed, &incident, now, routing)?;
     Ok(Settled { sinks, ..Settled::default() })
 }
 
-/// It need not be sent any more. Whoever waited for it hears what changed meanwhile. Answers the sinks that have something
-/// to do.
+/// Withdraws a notification that need not be sent any more. Its recipient hears what changed while it was pending.
+/// Returns the sinks that have something to do.
 pub(super) fn withdraw(
     connection: &Connection,
     id: i64,
@@ -80,7 +81,7 @@ pub(super) fn withdraw(
     Ok(after_delivery(connection, id, now, routing)?.sinks)
 }
 
-/// It is given up. What was to tell of a loss that need not be told any more is no loss itself: it is withdrawn.
+/// Gives up a notification. A notice of a loss that need not be told any more is no loss itself: it is withdrawn.
 fn lose(connection: &Connection, id: i64, why: &str, now: Timestamp, routing: &Routing) -> rusqlite::Result<Settled> {
     let lost = "SELECT lost FROM notification WHERE id = ?";
     let lost = connection.prepare_cached(lost)?.query_row([id], |row| row.get(0))?;
@@ -92,8 +93,8 @@ fn lose(connection: &Connection, id: i64, why: &str, now: Timestamp, routing: &R
     after_death(connection, id, now, routing)
 }
 
-/// Somebody else is owed the news that this one was given up. Who was to hear it is not given up with it: they are
-/// reminded of what goes on, and who knew of the outage already hears of its end.
+/// Owes the fallback the news that a notification was given up. Its recipient is not given up with it: they are still
+/// reminded of an outage that goes on and, if they knew of it, told of its end.
 fn after_death(connection: &Connection, id: i64, now: Timestamp, routing: &Routing) -> rusqlite::Result<Settled> {
     let (incident, lost) = owed_by(connection, id)?;
     let tried = sinks_tried(connection, id)?;
@@ -107,8 +108,8 @@ fn after_death(connection: &Connection, id: i64, now: Timestamp, routing: &Routi
     Ok(Settled { dead: 1, untold, sinks })
 }
 
-/// What somebody is owed after a message to them is settled: news of what changed meanwhile, if only that somebody has
-/// taken it, and the next reminder. Answers the sinks that have something to do.
+/// Owes somebody what follows a settled message to them: news of what changed meanwhile, be it only that somebody has
+/// taken the incident, and the next reminder. Returns the sinks that have something to do.
 fn go_on(
     connection: &Connection,
     settled: Owed,
@@ -140,7 +141,7 @@ fn go_on(
     Ok(next.into_iter().map(|owed| owed.sink).collect())
 }
 
-/// Whether a reminder to them is on its way.
+/// Whether a reminder to them is pending.
 pub(super) fn is_reminded(connection: &Connection, incident: i64, owed: &Owed) -> rusqlite::Result<bool> {
     let query = "SELECT EXISTS (SELECT 1 FROM notification WHERE incident = ? AND sink = ? AND recipient = ? \
                  AND kind = 'reminder' AND state = 'pending')";
@@ -173,7 +174,7 @@ fn owed_by(connection: &Connection, id: i64) -> rusqlite::Result<(Incident, Owed
     })
 }
 
-/// The sinks from the first that gave up to this one.
+/// The sinks that gave up, from the first of a chain of losses to this one.
 fn sinks_tried(connection: &Connection, id: i64) -> rusqlite::Result<Vec<String>> {
     let query = format!("{CHAIN} SELECT sink FROM chain CROSS JOIN notification USING (id) ORDER BY id");
     connection.prepare_cached(&query)?.query_map([id], |row| row::text(row, 0))?.collect()

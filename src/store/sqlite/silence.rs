@@ -1,4 +1,4 @@
-//! Silences: made, listed, ended by people.
+//! Silences: how people make, list and end them.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::mem;
@@ -15,18 +15,18 @@ use crate::clock::from_millis;
 use crate::rule::matcher::Matcher;
 use crate::rule::timing::{SILENCE, Silence};
 
-/// What silences hold back. Each is understood once, since to do so takes far longer than to write a webhook.
+/// The matchers of silences. Each is parsed once, because that takes far longer than to write a webhook.
 #[derive(Default)]
 pub(super) struct Silences(Mutex<BTreeMap<i64, Understood>>);
 
-/// What the text of a silence means; nothing if that is not understood.
+/// A silence's text and its matcher; `None` if the text is not understood.
 struct Understood {
     text: Box<[u8]>,
     matcher: Option<Arc<Matcher>>,
 }
 
 impl Silences {
-    /// Those that hold something back now. What they mean is kept until it is asked again.
+    /// Returns the silences that are in force. Their matchers are kept until the next call.
     pub(super) fn in_force(&self, connection: &Connection, now: Timestamp) -> rusqlite::Result<Vec<Silence>> {
         let query = "SELECT id, matcher, starts_at, ends_at FROM silence WHERE ends_at > ?1 AND starts_at <= ?1";
         let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
@@ -36,7 +36,7 @@ impl Silences {
         let mut rows = statement.query([now.as_millisecond()])?;
         while let Some(row) = rows.next()? {
             let (id, text) = (row.get(0)?, row.get_ref(1)?.as_bytes()?);
-            // Of one whose writing was taken back, another may have the number.
+            // If a silence was rolled back after it was read, another may have its number now.
             let understood = match before.remove(&id).filter(|known| *known.text == *text) {
                 Some(known) => known,
                 None => Understood { text: text.into(), matcher: understood(text).ok().map(Arc::new) },
@@ -50,13 +50,13 @@ impl Silences {
     }
 }
 
-/// What a silence holds back. What is not understood as a whole holds nothing back: a later version may have written
-/// it.
+/// Parses what a silence matches. If a part is not understood (a later version may have written it), the whole holds
+/// nothing back.
 fn understood(text: &[u8]) -> Result<Matcher, Problem> {
     Matcher::whole(&serde_json::from_slice(text).unwrap_or_default())
 }
 
-/// Says of which silences nothing is understood that are in force or to come.
+/// Warns of each silence, in force or to come, that is not understood.
 pub(super) fn warn_of_what_is_not_understood(connection: &Connection, now: Timestamp) -> rusqlite::Result<()> {
     let mut statement = connection.prepare("SELECT id, matcher FROM silence WHERE ends_at > ?")?;
     let mut rows = statement.query([now.as_millisecond()])?;
@@ -99,9 +99,9 @@ pub(super) fn list(connection: &Connection, ended_after: Timestamp) -> rusqlite:
     connection.prepare_cached(query)?.query_map(params![ended_after.as_millisecond(), bounded(MOST)], read)?.collect()
 }
 
-/// Ends a silence now, and frees the first of what it held back. Answers the sinks that have something to do, or
-/// nothing if there is no such silence in force or to come, and none that still holds something back: its end may have
-/// been cut short.
+/// Ends a silence now and frees the first part of what it held back. Returns the sinks that have something to do;
+/// `None` if no such silence is in force or to come, and none that has ended still holds something back: freeing may
+/// have been cut short.
 pub(super) fn end(connection: &Connection, id: i64, now: Timestamp) -> rusqlite::Result<Option<BTreeSet<String>>> {
     let end = "UPDATE silence SET ends_at = ?2, starts_at = min(starts_at, ?2) WHERE id = ?1 AND ends_at > ?2";
     let ended = connection.prepare_cached(end)?.execute([id, now.as_millisecond()])? > 0;
@@ -109,8 +109,8 @@ pub(super) fn end(connection: &Connection, id: i64, now: Timestamp) -> rusqlite:
     Ok(Some(sinks).filter(|sinks| ended || !sinks.is_empty()))
 }
 
-/// Makes due what a silence that is over held back, as much as is done in one go; that it was held back stays written
-/// until it is tried. Answers the sinks that have something to do; none once nothing is left.
+/// Makes due what an ended silence held back, at most [`AT_ONCE`]. `held_by` stays until the next attempt, which
+/// records it. Returns the sinks that have something to do; none once nothing is left.
 pub(super) fn free(connection: &Connection, id: i64, now: Timestamp) -> rusqlite::Result<BTreeSet<String>> {
     let free = "UPDATE notification SET due_at = ?1, owed_at = ?1 WHERE id IN \
                 (SELECT id FROM notification WHERE state = 'pending' AND held_by = ?2 AND due_at > ?1 LIMIT ?3) \

@@ -1,5 +1,5 @@
-//! Whether a store is damaged, or its disk could only not be read for a while: SQLite takes the one for the other. To
-//! set aside what is sound would lose what cannot be read just now.
+//! Finds out whether a store is damaged, or its disk could only not be read for a while: SQLite mistakes one for the
+//! other. To set aside a sound store would lose what cannot be read just now.
 
 use std::path::Path;
 use std::thread;
@@ -8,16 +8,16 @@ use std::time::Duration;
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, ErrorCode, OpenFlags};
 
-/// How often a disk is tried that cannot be read, and how long it is left alone in between: ten seconds in all. One
-/// that is no better by then is as good as damaged.
+/// How often a disk that cannot be read is tried, and the pause in between: ten seconds in all. A disk that is no
+/// better by then is as good as damaged.
 const TRIES: usize = 50;
 const REST: Duration = Duration::from_millis(200);
-/// How often in a row SQLite has to speak of damage without saying where.
+/// How often in a row SQLite has to fail with `SQLITE_CORRUPT`, instead of reporting what is damaged, to be believed.
 const DOUBTS: usize = 20;
-/// `SQLITE_IOERR`, the lower byte of everything that goes wrong between SQLite and the disk.
+/// `SQLITE_IOERR`: the lower byte of every error between SQLite and the disk.
 const DISK: i32 = 10;
 
-/// Looks through all of it. Waits for a disk that cannot be read.
+/// Whether the whole store reads as it was written. Waits for a disk that cannot be read.
 pub(super) fn is_sound(database: &Path) -> bool {
     let mut doubts = 0;
     for _ in 0..TRIES {
@@ -40,18 +40,19 @@ pub(super) fn is_sound(database: &Path) -> bool {
     false
 }
 
-/// Its own words for what is wrong with it.
+/// SQLite's own report: `ok`, or what is wrong.
 fn check(database: &Path) -> rusqlite::Result<String> {
-    // Writable, for a log that has to be looked through first; but nothing is written.
+    // Opened for writing, because SQLite may have to go through its log first; but nothing is written.
     let connection = Connection::open_with_flags(database, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
-    // (The quick check does not compare indexes with their tables: what it misses ends a daemon at each start.)
+    // (`quick_check` does not compare indexes with their tables: damage that it misses would end the daemon at each
+    // start.)
     let mut statement = connection.prepare("PRAGMA integrity_check")?;
     let said: Vec<String> = statement.query_map([], |row| row.get(0))?.collect::<rusqlite::Result<_>>()?;
     Ok(said.join("\n"))
 }
 
-/// "Page 9: unable to get the page. error code=8458"
+/// Whether a report blames the disk: "Page 9: unable to get the page. error code=8458"
 fn blames_disk(said: &str) -> bool {
     let codes = said.split("error code=").skip(1).filter_map(|rest| {
         let digits: String = rest.chars().take_while(char::is_ascii_digit).collect();

@@ -1,5 +1,5 @@
-//! What can be read of a damaged store is taken over into a new one. A row that cannot be read costs itself alone, as
-//! far as those behind it can be reached past it.
+//! Copies what can be read of a damaged store into a new one. A row that cannot be read costs only itself, as long as
+//! the rows behind it can be reached in another way.
 
 use std::collections::VecDeque;
 use std::path::Path;
@@ -10,8 +10,8 @@ use rusqlite::{Connection, ErrorCode, OpenFlags, Row, Statement, params_from_ite
 
 use super::row;
 
-/// Everything that is kept, what others refer to first: each by its key, and the table whose numbers the key begins
-/// with, if it does with numbers.
+/// All tables, each after those that it refers to; with its key and, if the key begins with a number, the table that
+/// these numbers are from.
 const TABLES: [(&str, &str, Option<&str>); 9] = [
     ("meta", "key", None),
     ("incident", "id", Some("incident")),
@@ -24,26 +24,26 @@ const TABLES: [(&str, &str, Option<&str>); 9] = [
     ("silence", "id", Some("silence")),
 ];
 
-/// How far the numbers of a new store are from those of the old one, whose last ones may not be readable: no two
-/// messages may have the same.
+/// How far the numbers of a new store are from those of the old one, whose last ones may be unreadable: no two messages
+/// may have the same number.
 const GAP: i64 = 1_000_000;
 
-/// How often in one table reading may break off before it is left at that. A damaged page of forty rows makes some
-/// eighty breaks; a disk that fails may take seconds for each.
+/// How often reading may break off in one table before the rest of it is given up. A damaged page of forty rows makes
+/// some eighty breaks; a disk that fails may take seconds for each.
 const MOST_BREAKS: usize = 1000;
 
-/// Takes over what can be read of a damaged store into a new one. Answers the number of rows.
+/// Copies what can be read of a damaged store into a new one. Returns the number of rows.
 pub(super) fn take_over(connection: &mut Connection, damaged: &Path) -> rusqlite::Result<usize> {
-    // Writable, for a log that has to be looked through first; but nothing is written.
+    // Opened for writing, because SQLite may have to go through its log first; but nothing is written.
     let old = Connection::open_with_flags(damaged, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
     old.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
     connection.pragma_update(None, "foreign_keys", "OFF")?;
-    // Much may have to be sorted.
+    // There may be much to sort.
     connection.pragma_update(None, "temp_store", "FILE")?;
     let transaction = connection.transaction()?;
     let mut taken = 0;
     for (table, key, numbers) in TABLES {
-        // Of a table that is not even known as such, there is nothing to read.
+        // If not even the table's definition can be read, it has no rows to read.
         if let Ok(mut passage) = Passage::open(&old, &transaction, table, key, numbers) {
             taken += passage.take_all()?;
         }
@@ -68,20 +68,21 @@ pub(super) fn take_over(connection: &mut Connection, damaged: &Path) -> rusqlite
     Ok(taken)
 }
 
-/// One table's way from the old store into the new one.
+/// Copies one table from the old store into the new one.
 struct Passage<'s> {
     forwards: Statement<'s>,
     backwards: Statement<'s>,
     insert: Statement<'s>,
-    /// The highest number that the key may begin with; none if it begins with no number.
+    /// The highest number that the key may begin with; `None` if the key does not begin with a number.
     highest: Option<i64>,
 }
 
-/// What came of reading in one direction.
+/// The result of reading in one direction.
 struct Run {
     rows: usize,
     /// The number of the last row that was read.
     reached: Option<i64>,
+    /// Whether the whole range was read.
     whole: bool,
 }
 
@@ -101,7 +102,7 @@ impl<'s> Passage<'s> {
         };
         let forwards = select(key)?;
         let backwards = select(&format!("{} DESC", key.replace(", ", " DESC, ")))?;
-        // By name: a store of a former format lacks the latest columns, which have defaults.
+        // By name: a store of a former format lacks the latest columns, and these have defaults.
         let names: Vec<_> = forwards.column_names().skip(1).collect();
         let insert = format!(
             "INSERT OR REPLACE INTO {table} ({}) VALUES ({})",
@@ -112,8 +113,8 @@ impl<'s> Passage<'s> {
         Ok(Self { forwards, backwards, insert, highest: numbers.map(|numbers| highest(old, numbers)) })
     }
 
-    /// From both ends. Where reading breaks off from both, what is between is halved, if it has numbers, and read in
-    /// the same way: one unreadable row is in one of the halves, and the other is read.
+    /// Reads from both ends. If both break off, what lies between is halved, if the key begins with a number, and each
+    /// half is read in the same way: an unreadable row is in one of the halves, and the other is read.
     fn take_all(&mut self) -> rusqlite::Result<usize> {
         let mut ranges = VecDeque::from([(i64::MIN, i64::MAX)]);
         let (mut taken, mut breaks) = (0, 0);
@@ -138,13 +139,13 @@ impl<'s> Passage<'s> {
     }
 }
 
-/// The highest number that was given so far; zero if that cannot be read.
+/// The highest number given so far; zero if that cannot be read.
 fn highest(old: &Connection, numbers: &str) -> i64 {
     let query = "SELECT seq FROM sqlite_sequence WHERE name = ?";
     old.query_row(query, [numbers], |row| row.get(0)).unwrap_or_default()
 }
 
-/// Copies rows with the numbers of a range, until one cannot be read.
+/// Copies the rows whose numbers are in a range, until one cannot be read.
 fn run(select: &mut Statement<'_>, insert: &mut Statement<'_>, range: (i64, i64)) -> rusqlite::Result<Run> {
     let columns = select.column_count();
     let mut run = Run { rows: 0, reached: None, whole: false };
@@ -159,14 +160,14 @@ fn run(select: &mut Statement<'_>, insert: &mut Statement<'_>, range: (i64, i64)
         let values = (1..columns).map(|column| value(row, column)).collect::<rusqlite::Result<Vec<_>>>()?;
         match insert.execute(params_from_iter(values)) {
             Ok(_) => run.rows += 1,
-            // What the tables do not allow is not what was written.
+            // What the tables do not allow was not written like that: skip the row.
             Err(error) if error.sqlite_error_code() == Some(ErrorCode::ConstraintViolation) => {}
             Err(error) => return Err(error),
         }
     }
 }
 
-/// A value as [`row`] would read it: bytes that are no text are no reason to lose what stands beside them.
+/// A value as [`row`] would read it: bytes that are not UTF-8 are no reason to lose the rest of their row.
 fn value(row: &Row<'_>, column: usize) -> rusqlite::Result<Value> {
     Ok(match row.get_ref(column)? {
         ValueRef::Text(bytes) => Value::Text(String::from_utf8_lossy(bytes).into_owned()),

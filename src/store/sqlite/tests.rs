@@ -28,7 +28,7 @@ use crate::rule::tests::{routing, rule};
 use crate::source::EventKind;
 use crate::store::{Due, Outcome};
 
-/// A store with rules, lived through by hand. Times are in seconds.
+/// A store with rules, driven by hand. Times are in seconds.
 struct Life {
     folder: TempDir,
     store: Sqlite,
@@ -52,7 +52,7 @@ impl Life {
         Self { folder, store, routing: Arc::new(routing(rules)) }
     }
 
-    /// From now on with quiet hours, every Thursday from 00:00 to 07:00. (1970 began on a Thursday.)
+    /// Adds quiet hours, every Thursday from 00:00 to 07:00. (1970 began on a Thursday.)
     fn at_night(self) -> Self {
         let night = crate::rule::timing::Quiet {
             name: "night".into(),
@@ -74,7 +74,7 @@ impl Life {
         self.store.accept(event, "{}".into(), Arc::clone(&self.routing)).await.unwrap()
     }
 
-    /// A webhook that comes at once, from a clock that can be believed.
+    /// A webhook that arrives at once, from a clock that can be believed.
     fn event(line: &str, kind: EventKind, reason: Reason, second: i64) -> Event {
         let at = from_millis(second * 1000);
         Event {
@@ -92,7 +92,7 @@ impl Life {
         }
     }
 
-    /// What a webhook changes whose time cannot be believed.
+    /// What a webhook whose time cannot be believed changes.
     async fn at_no_time(&self, kind: EventKind, stamp: i64, second: i64) -> &'static str {
         let event = Self::event("A", kind, Reason::Other, second);
         let event = Event { gateway_at: None, stamp: Some(stamp), ..event };
@@ -116,7 +116,7 @@ impl Life {
         self.store.settle(settlement, Arc::clone(&self.routing)).await.unwrap()
     }
 
-    /// Everything that is due now is taken by the sink, what that makes due as well.
+    /// Delivers everything that is due now, and returns the kinds of the messages.
     async fn deliver_all(&self, sink: &str, second: i64) -> Vec<Kind> {
         let mut kinds = Vec::new();
         for due in self.lease(sink, second).await {

@@ -1,4 +1,4 @@
-//! What waits is looked at again: its line got worse, or the config is another one.
+//! Pending notifications that are looked at again, because their line got worse or the config changed.
 
 use std::collections::BTreeSet;
 
@@ -13,10 +13,10 @@ use crate::clock::from_millis;
 use crate::rule::timing::QUIET_HOURS;
 use crate::rule::{Owed, Routing};
 
-/// One notification that waits.
+/// One pending notification.
 struct Waiting {
     id: i64,
-    /// It has been tried, or is on its way: when it is tried again is not for rules to say.
+    /// Whether it has been tried or is in hand: rules then no longer say when it is tried.
     tried: bool,
     owed: Owed,
 }
@@ -40,11 +40,11 @@ impl Waiting {
         Ok(Self { id: row.get(first)?, tried: row.get(first + 1)?, owed })
     }
 
-    /// Writes down what it has become; answers when it is due and for which sink, if that has changed.
+    /// Writes down what it becomes: `owed`. Returns when it is due and for which sink, if that time has changed.
     fn becomes(self, connection: &Connection, owed: Owed) -> rusqlite::Result<Option<(Timestamp, String)>> {
         let Self { id, tried, owed: before } = self;
         let (due_at, held_by) = if tried { (before.due_at, &before.held_by) } else { (owed.due_at, &owed.held_by) };
-        // Patience does not count while something is held back.
+        // Patience does not run while something is held back.
         let update = "UPDATE notification SET rule = ?2, wants_resolved = ?3, grouping = ?4, due_at = ?5, \
                       owed_at = CASE WHEN held_by IS NULL THEN min(owed_at, ?5) ELSE ?5 END, held_by = ?6 WHERE id = ?1";
         let values = params![id, owed.rule, owed.resolved, owed.group, due_at.as_millisecond(), held_by];
@@ -53,8 +53,8 @@ impl Waiting {
     }
 }
 
-/// An incident got worse: what waits is heard sooner, and by more urgent rules. Answers what is due at another time, and
-/// for which sink.
+/// After an incident got worse: what is pending goes by the rules that are more urgent now, and is due no later.
+/// Returns what is due at another time, with its sink.
 pub(super) fn hasten(
     connection: &Connection,
     incident: &Incident,
@@ -77,13 +77,14 @@ pub(super) fn hasten(
     Ok(due)
 }
 
-/// What quiet hours hold back.
+/// The notifications that quiet hours hold back.
 pub(super) fn in_quiet_hours(connection: &Connection) -> rusqlite::Result<Vec<i64>> {
     let query = "SELECT id FROM notification WHERE state = 'pending' AND leased = 0 AND held_by LIKE ? || ' %'";
     connection.prepare_cached(query)?.query_map([QUIET_HOURS], |row| row.get(0))?.collect()
 }
 
-/// Some of what is held back is held back as this config has it. Answers the sinks that have something to do.
+/// Holds some of what is held back for as long as this config says, if at all. Returns the sinks that have something to
+/// do.
 pub(super) fn hold_again(
     connection: &Connection,
     ids: &[i64],
@@ -109,7 +110,8 @@ pub(super) fn hold_again(
     Ok(sinks)
 }
 
-/// The reminders that are the last of an outage that goes on, because the rule or the sink has left the config.
+/// The pending reminders that no other will follow although the outage goes on, because the rule or the sink has left
+/// the config.
 pub(super) fn last_reminders(connection: &Connection, routing: &Routing) -> rusqlite::Result<LastReminders> {
     let query = format!(
         "SELECT {}, {COLUMNS} FROM notification JOIN incident ON incident.id = notification.incident \

@@ -1,4 +1,4 @@
-//! The way to the one thread that writes ([`super::scribe`]).
+//! Hands requests to the one thread that writes ([`super::scribe`]).
 
 use std::path::PathBuf;
 use std::thread;
@@ -11,17 +11,17 @@ use super::damage::Damage;
 use super::job::{Job, Request};
 use super::scribe::{Observer, Scribe};
 
-/// Most requests waiting.
+/// Most requests that may wait.
 pub(super) const WAITING: usize = 4096;
 
-/// The way to the writing thread.
+/// The sending end of the writing thread's queue.
 pub(super) struct Writer {
     jobs: mpsc::Sender<Job>,
     damage: Damage,
 }
 
 impl Writer {
-    /// Starts the thread. It ends, and closes the connection, when the last `Writer` is gone.
+    /// Starts the thread. It ends, and closes the connection, when this `Writer` is dropped.
     pub(super) fn start(
         connection: Connection,
         log: Option<PathBuf>,
@@ -35,7 +35,7 @@ impl Writer {
         Ok(Self { jobs, damage })
     }
 
-    /// Does a piece of work within a transaction and answers after its commit. Waits for its turn.
+    /// Runs `work` in a transaction and returns after its commit is on disk. Waits if the queue is full.
     pub(super) async fn write<T, F>(&self, work: F) -> Result<T, StoreError>
     where
         T: Send + 'static,
@@ -45,7 +45,8 @@ impl Writer {
         self.ask(place, work, true).await
     }
 
-    /// Like [`Writer::write`], but answers before it is on disk, for what may be done again after a power failure.
+    /// Like [`Writer::write`], but returns after a commit that is not yet synced: for work that may be repeated after a
+    /// power failure.
     pub(super) async fn note<T, F>(&self, work: F) -> Result<T, StoreError>
     where
         T: Send + 'static,
@@ -55,7 +56,7 @@ impl Writer {
         self.ask(place, work, false).await
     }
 
-    /// Like [`Writer::write`], but refuses at once when too many wait already.
+    /// Like [`Writer::write`], but fails with [`StoreError::Busy`] at once if the queue is full.
     pub(super) async fn write_or_refuse<T, F>(&self, work: F) -> Result<T, StoreError>
     where
         T: Send + 'static,
@@ -68,7 +69,7 @@ impl Writer {
         self.ask(place, work, true).await
     }
 
-    /// Has it done at a place among those that wait.
+    /// Sends the request and waits for its answer.
     async fn ask<T, F>(&self, place: mpsc::Permit<'_, Job>, work: F, synced: bool) -> Result<T, StoreError>
     where
         T: Send + 'static,

@@ -1,4 +1,4 @@
-//! What a webhook changes.
+//! What a webhook changes, and when it is a copy.
 
 use super::*;
 
@@ -12,7 +12,7 @@ async fn the_same_webhook_again_tells_nobody() {
     assert_eq!(life.lease("slack", 3).await.len(), 1);
 }
 
-/// The words that Z-API has for an outage, by reason.
+/// Z-API's words for an outage, by reason.
 fn words(reason: Reason) -> Option<String> {
     match reason {
         Reason::SessionExpired => Some("It was not possible to restore a session with the current token".into()),
@@ -21,7 +21,7 @@ fn words(reason: Reason) -> Option<String> {
     }
 }
 
-/// Z-API's documentation has two such webhooks, with one and the same time.
+/// Z-API's documentation has two such webhooks with the same time.
 #[tokio::test]
 async fn webhooks_that_differ_in_their_words_are_two() {
     for believed in [true, false] {
@@ -40,13 +40,13 @@ async fn webhooks_that_differ_in_their_words_are_two() {
         assert_eq!(down(banned, words(banned)).await, "duplicate");
         assert_eq!(down(banned, None).await, "repeated", "without words");
         assert_eq!(down(banned, None).await, "duplicate");
-        // By a time that can be believed, a copy is one whatever came since.
+        // If its time can be believed, a copy is one whatever came since.
         let again = down(expired, words(expired)).await;
         assert_eq!(again, if believed { "duplicate" } else { "repeated" });
     }
 }
 
-/// A clock that stands still must not make a later outage a copy of the first, nor a later connect.
+/// A clock that stands still must not make a later outage, or a later connect, a copy of the first.
 #[tokio::test]
 async fn a_time_that_cannot_be_believed_makes_copies_only_of_what_was_heard_last() {
     use EventKind::{Connected as C, Disconnected as D};

@@ -1,4 +1,4 @@
-//! What was for no address is sent again to whom it is for by now.
+//! Retries of messages whose recipient is no usable address: they go to whom the config says the message is for now.
 
 use std::time::Duration;
 
@@ -8,14 +8,14 @@ use crate::rule::tests::Toy;
 use crate::store::Refused;
 
 impl Life {
-    /// From now on the line's owners are these. (What begins with "no " is no address.)
+    /// Changes the line's owners. (One that begins with "no " is no usable address.)
     fn owned_by(&mut self, owners: &[&'static str]) {
         let mut routing = (*self.routing).clone();
         routing.sinks.get_mut("mail").unwrap().settings = Arc::new(Toy(owners.to_vec()));
         self.routing = Arc::new(routing);
     }
 
-    /// What the mail to each was about, and what became of it.
+    /// The mails so far: to whom, of which kind, and in which state.
     async fn mails(&self) -> Vec<(String, String, String)> {
         let query = DeliveryQuery { sink: Some("mail".into()), ..DeliveryQuery::default() };
         let mut rows = self.store.deliveries(query).await.unwrap();
@@ -23,7 +23,7 @@ impl Life {
         rows.into_iter().map(|row| (row.recipient, row.kind, row.state)).collect()
     }
 
-    /// Who takes mails gets what is due; what is for no address is given up.
+    /// Delivers the mails that are due, and gives up those to unusable addresses. Returns whom it told.
     async fn post(&self, second: i64) -> Vec<String> {
         let mut told = Vec::new();
         for due in self.lease("mail", second).await {
@@ -40,7 +40,7 @@ fn mail(to: &str, kind: &str, state: &str) -> (String, String, String) {
     (to.to_owned(), kind.to_owned(), state.to_owned())
 }
 
-/// Else it would be a dead letter for ever; but whom the config cannot reach still is not told by others.
+/// Otherwise it would be a dead letter for ever. But somebody whom the config cannot reach is not told through others.
 #[tokio::test]
 async fn what_everybody_has_by_a_message_of_their_own_is_withdrawn() {
     for all in [false, true] {
@@ -62,7 +62,7 @@ async fn what_everybody_has_by_a_message_of_their_own_is_withdrawn() {
     }
 }
 
-/// One slip that is mended by another reaches nobody.
+/// To correct one wrong address to another wrong one reaches nobody.
 #[tokio::test]
 async fn who_has_another_wrong_address_by_now_is_not_told_by_others() {
     let mut life = Life::with(&["mail"]);
@@ -74,7 +74,7 @@ async fn who_has_another_wrong_address_by_now_is_not_told_by_others() {
     assert_eq!(life.retried(Which::Dead { sink: None }, 2).await, nobody);
 }
 
-/// Who is told of an outage does not know by that who else is not.
+/// Somebody who is told of an outage does not learn from that who else was not told.
 #[tokio::test]
 async fn that_something_was_lost_is_told_to_who_has_a_message_of_their_own_as_well() {
     let mut life = Life::with(&["slack", "mail"]);

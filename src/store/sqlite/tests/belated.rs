@@ -1,4 +1,4 @@
-//! What comes late: reports of an outage that is over, and messages of one when the line is down again.
+//! Late arrivals: reports of an outage that is over, and messages about one when the line is down again.
 
 use linedown_sinks::Again;
 
@@ -20,7 +20,7 @@ async fn a_report_of_the_outage_that_is_over_belongs_to_it() {
     assert_eq!(life.down(50).await.change, "opened");
 }
 
-/// A report from before the last outage does not make its own the last one.
+/// A report from before the last outage does not make its own outage the last one.
 #[tokio::test]
 async fn a_report_of_the_last_outage_belongs_to_it_whatever_came_late_before() {
     let life = Life::with(&["slack"]);
@@ -37,7 +37,7 @@ async fn a_report_of_the_last_outage_belongs_to_it_whatever_came_late_before() {
     assert_eq!(missed.closed_at, Some(from_millis(600_000)), "it was over when the next one began");
 }
 
-/// What the messages of a lease say of the line: their incident, and which goes on.
+/// What the messages of a lease say of the line: their incident, and the one that goes on now.
 async fn told(life: &Life, second: i64) -> Vec<(i64, Option<i64>)> {
     let due = life.lease("slack", second).await;
     let told = due.iter().map(|due| {
@@ -64,7 +64,8 @@ async fn good_news_that_is_late_says_that_the_line_is_down_again() {
     assert_eq!((late.notification.kind, late.notification.incident.again), (Kind::Resolved, Some(again)));
 }
 
-/// Within the hold of the newer outage, or where it is somebody else's, it is not told of: nor would its end be.
+/// During the hold of the newer outage, or if it is somebody else's, that outage is not mentioned: its end would not be
+/// told either.
 #[tokio::test]
 async fn who_is_not_told_of_the_newer_outage_is_told_that_the_line_is_back() {
     let patient = Rule { hold: Some(Duration::from_secs(30)), ..rule("all", "{}", &["slack"], false) };

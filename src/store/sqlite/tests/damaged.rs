@@ -57,7 +57,7 @@ async fn a_flipped_bit_in_an_index_stops_no_line_for_longer_than_a_start() {
     assert_eq!(life.deliver_all("slack", 3).await, [Kind::Resolved], "nothing that was kept is lost");
 }
 
-/// Notices have numbers among those of outages; a line's outages lead to each other without them.
+/// Notices have numbers in between those of outages; the chain of a line's outages must leave them out.
 #[tokio::test]
 async fn a_lines_outages_are_its_outages_after_a_takeover() {
     let life = Life::with(&["slack"]);
@@ -104,7 +104,7 @@ async fn text_that_is_no_text_costs_no_row() {
     assert_eq!(life.deliver_all("slack", 2).await, [Kind::Down; 5], "what was owed is owed");
 }
 
-/// The pages at the end of a table's tree, in the order of its keys, and how many rows each has.
+/// The leaf pages of a table's tree, in the order of its keys, each with its number of rows.
 fn leaves(path: &Path, table: &str) -> Vec<(u32, u32)> {
     let connection = Connection::open(path).unwrap();
     let query = "SELECT pageno - 1, ncell FROM dbstat WHERE name = ? AND pagetype = 'leaf' ORDER BY path";
@@ -146,7 +146,7 @@ async fn what_lies_between_damaged_pages_is_taken_over() {
         connection.query_row(&query, [], |row| row.get::<_, u32>(0)).unwrap()
     };
     assert_eq!(left("incident"), ROWS - incidents, "what stood on the damaged pages, and no more");
-    // What they belong to may be gone; and of a key of several columns, the rows that part a page from its neighbours.
+    // Rows may be lost with what they refer to; and, if the key has several columns, those next to a damaged page.
     assert!(left("notification") >= ROWS - incidents - notifications, "{}", left("notification"));
     assert!(left("attempt") >= ROWS - incidents - notifications - attempts - 8, "{}", left("attempt"));
 }

@@ -193,12 +193,12 @@ async fn who_takes_a_line_that_flaps_brings_nobody_word_that_it_is_back() {
     assert_eq!(life.deliver_all("slack", 200).await, [Kind::Steady]);
 }
 
-/// A line that flaps while the clock is 5000 seconds ahead, and goes on when that is mended.
+/// A line flaps while the clock is 5000 seconds ahead, and goes on when the clock is right again.
 #[tokio::test]
 async fn a_clock_that_is_set_back_ends_no_flapping_and_lengthens_none() {
     let life = Life::by(to_slack());
     let change = async |kind, second| {
-        // No gateway's clock is set back with ours.
+        // A gateway's clock is not set back with ours.
         let event = Event { gateway_at: None, stamp: None, ..Life::event("A", kind, Reason::Other, second) };
         life.store.accept(event, "{}".into(), Arc::clone(&life.routing)).await.unwrap();
     };

@@ -1,4 +1,4 @@
-//! What is over and old.
+//! How what is over and old is forgotten.
 
 use super::*;
 
@@ -34,7 +34,7 @@ async fn an_outage_that_goes_on_keeps_no_old_repetitions() {
     assert_eq!(life.down(201).await.change, "repeated");
 }
 
-/// What only held for a while is forgotten once that is over, and a line that nothing is left of with the rest of it.
+/// What holds only for a while is forgotten once that has passed, and a line with the last of its rows.
 #[tokio::test]
 async fn nothing_is_kept_for_ever() {
     let life = Life::by(crate::rule::Rule {

@@ -17,8 +17,8 @@ const FORMER: [(i64, &str); 4] = [
     (4, include_str!("formats/format_4.sql")),
 ];
 
-/// What such a version left: A has dropped four times, at the minutes 1, 3, 5 and 7, and is up; B is down; what C
-/// reported is nobody's outage.
+/// What such a version left: A has dropped four times, at the minutes 1, 3, 5 and 7, and is up; B is down; the report
+/// of C belongs to no incident.
 fn write(path: &Path, format: i64, tables: &str) {
     let connection = Connection::open(path).unwrap();
     connection.pragma_update(None, "journal_mode", "WAL").unwrap();
@@ -41,7 +41,7 @@ fn write(path: &Path, format: i64, tables: &str) {
                  VALUES ('z-api', 'A', NULL, 420000, 480000), ('z-api', 'B', 5, 480000, NULL), ('z-api', 'C', NULL, NULL, 480000)";
     connection.execute(lines, []).unwrap();
     if format >= 3 {
-        // From then on a line kept what it needs of the others.
+        // From format 3 on, a line's row has what it needs of the other tables.
         connection.execute_batch(&row::with_outage(include_str!("../../lines.sql"))).unwrap();
     }
 }
@@ -109,7 +109,7 @@ async fn a_damaged_store_of_a_former_format_is_taken_over() {
     }
 }
 
-/// A store that was brought here by steps has the same tables as one that was made here.
+/// A store that was migrated has the same tables as one that was created in this format.
 #[test]
 fn every_way_leads_to_the_same_tables() {
     let tables = |path: &Path| {
@@ -119,7 +119,7 @@ fn every_way_leads_to_the_same_tables() {
                        WHERE t.type = 'table' ORDER BY 1, 2";
         let indexes =
             "SELECT name, sql, '', 0, 0, '' FROM sqlite_schema WHERE type = 'index' AND sql IS NOT NULL ORDER BY name";
-        // What is checked at each writing.
+        // What is checked on each write.
         let checks = "SELECT name, instr(sql, ' IN ('), sql LIKE '%CHECK (%', count(\"from\"), 0, '' \
                       FROM sqlite_schema LEFT JOIN pragma_foreign_key_list(name) WHERE type = 'table' GROUP BY name";
         [columns, indexes, checks].map(|query| {

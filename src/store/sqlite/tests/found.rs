@@ -1,4 +1,4 @@
-//! What generated stories broke, each told once more by hand.
+//! Bugs that generated stories found, each told once more by hand.
 
 use std::time::Duration;
 

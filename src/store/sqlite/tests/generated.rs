@@ -1,7 +1,7 @@
-//! Stories nobody thought of: any rules, any webhooks, any failures, restarts and jumps of the clock. Whatever
-//! happens, everything settles, everybody is told what they are owed and nobody anything else.
+//! Generated stories: any rules, any webhooks, any failures, restarts and jumps of the clock. Whatever happens,
+//! everything settles, everybody is told what they are owed, and nobody anything else.
 //!
-//! `LINEDOWN_STORIES=20000` lives through more of them than the default, and through others each time.
+//! `LINEDOWN_STORIES=20000` runs that many instead of the default, and other ones each time.
 
 mod flapping;
 mod invariants;
@@ -20,10 +20,10 @@ use story::{Ending, LINES, Step, Story};
 const SINKS: [&str; 3] = ["slack", "mail", "log"];
 /// Most turns until everything has settled.
 const TURNS: usize = 500;
-/// Longer than anything is held back, in seconds: quiet hours and a silence.
+/// Longer than anything is held back by quiet hours or a silence, in seconds.
 const CALM: i64 = 10_000;
 
-/// One message that a sink took, or each part of a digest.
+/// One message that a sink took, or one part of a digest.
 #[derive(Clone, Debug)]
 struct Told {
     at: i64,
@@ -46,21 +46,21 @@ struct Past {
     closed_at: Option<i64>,
     closed_heard: Option<i64>,
     acknowledged: Option<i64>,
-    /// Whom the rules owe the bad news.
+    /// Whom the rules owe the bad news, each with the time it is due.
     down: BTreeMap<Person, i64>,
-    /// The rules that had a say, and the steps of escalations that they owe: to whom, and how long after the beginning.
+    /// The rules that had a say, and the steps of their escalations: to whom, and how long after the outage began.
     rules: BTreeSet<usize>,
     steps: BTreeSet<(Person, u64)>,
 }
 
-/// A silence; of every line, if it names none.
+/// A silence; of every line if it names none.
 #[derive(Clone, Debug)]
 struct Silenced {
     id: i64,
     line: String,
     from: i64,
     to: i64,
-    /// Until when it was meant to last.
+    /// Until when it was first meant to last.
     planned: i64,
 }
 
@@ -70,24 +70,24 @@ impl Silenced {
     }
 }
 
-/// A story while it is lived through. Times are in seconds.
+/// A story as it is being run. Times are in seconds.
 struct World<'s> {
     story: &'s Story,
     life: Option<Life>,
     /// The gateways' clock, which only goes forward.
     truth: i64,
-    /// The daemon's.
+    /// The daemon's clock.
     now: i64,
     last: Option<Event>,
     in_hand: Vec<(String, Due)>,
     told: Vec<Told>,
-    /// What a person had sent again, whatever has become of the outage.
+    /// What a person sent again, whatever became of the outage.
     sent_again: BTreeSet<i64>,
     past: BTreeMap<i64, Past>,
     silences: Vec<Silenced>,
 }
 
-/// Memory is quick, and no test of whether a disk keeps what it is given.
+/// In memory if possible, for speed: whether a disk keeps what it is given is not tested here.
 fn place() -> TempDir {
     let memory = Path::new("/dev/shm");
     if memory.is_dir() { tempfile::tempdir_in(memory).unwrap() } else { tempfile::tempdir().unwrap() }
@@ -125,7 +125,7 @@ impl<'s> World<'s> {
             Step::Jump(seconds) => self.now += seconds,
             Step::Webhook { line, kind, reason, known, late } => {
                 let at = self.truth - late;
-                // As a source does: a clock that is too far off is not believed.
+                // A source does the same: it does not believe a clock that is too far off.
                 let known = *known && at <= self.now + 600;
                 self.webhook(*line, *kind, *reason, known.then_some(at)).await;
             }
@@ -247,7 +247,7 @@ impl<'s> World<'s> {
         }
     }
 
-    /// The workers of some sinks, as a bit set, take what is due.
+    /// The workers of some sinks, given as a bit set, take what is due.
     async fn work(&mut self, sinks: u8, endings: &[Ending]) -> Result<(), TestCaseError> {
         let mut endings = endings.iter().cycle();
         for (_, sink) in SINKS.iter().enumerate().filter(|(number, _)| sinks & (1 << number) != 0) {
@@ -262,7 +262,7 @@ impl<'s> World<'s> {
         Ok(())
     }
 
-    /// Nothing that is tried for the first time is tried in hours in which it must not be.
+    /// Checks that no first attempt is made while a silence or quiet hours hold it back.
     fn check_lease(&self, sink: &str, due: &Due) -> Result<(), TestCaseError> {
         if due.notification.attempt > 1 {
             return Ok(());
@@ -286,7 +286,7 @@ impl<'s> World<'s> {
         Ok(())
     }
 
-    /// Whether a rule that is for an incident now, or the one that is named, is critical.
+    /// Whether a rule that now applies to an incident, or the one that is named, is critical.
     fn is_critical(&self, incident: i64, kind: Kind, sink: &str, named: &str) -> bool {
         let past = &self.past[&incident];
         let Some(reason) = past.reasons.last() else { return false };
@@ -294,7 +294,7 @@ impl<'s> World<'s> {
         rules.any(|(_, plan)| plan.critical) || self.story.rules[named.parse::<usize>().unwrap()].critical
     }
 
-    /// Quiet hours hold back nothing that is critical, whenever it became that.
+    /// Checks that quiet hours hold back nothing that is critical, since whenever it has been.
     async fn check_held(&self) -> Result<(), TestCaseError> {
         if !self.story.quiet {
             return Ok(());
@@ -336,7 +336,7 @@ impl<'s> World<'s> {
         self.life().settle(&due, self.now, outcome).await;
     }
 
-    /// Every worker delivers what is due until nothing is; answers when something will be.
+    /// Lets every worker deliver what is due until nothing is. Returns when something will be.
     async fn settle_down(&mut self) -> Result<Option<i64>, TestCaseError> {
         for _ in 0..TURNS {
             let before = self.told.len();
@@ -363,9 +363,9 @@ impl<'s> World<'s> {
         Err(TestCaseError::fail("workers are never idle"))
     }
 
-    /// Every sink works, and nothing happens for so long that no hold, silence or spell of flapping is left.
+    /// Every sink works, and nothing happens until no hold, silence or spell of flapping is left.
     async fn calm_down(&mut self) -> Result<(), TestCaseError> {
-        // What was held back by a clock that was set back since is held back for so much longer.
+        // What was held back before the clock was set back is held back for that much longer.
         let jumps = self.story.steps.iter().map(|step| if let Step::Jump(by) = step { by.abs() } else { 0 });
         let calm = self.now + jumps.sum::<i64>() + CALM;
         self.live(&Step::Finish(Ending::Delivered)).await?;

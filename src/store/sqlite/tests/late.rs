@@ -1,4 +1,4 @@
-//! What was held back says so, and what is new stands before what was told already.
+//! A message says what held it back, and lists what is new before what was told already.
 
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use crate::rule::Rule;
 
 const HOUR: i64 = 3600;
 
-/// Whether it was told at last, or need not be any more.
+/// Whether it was told in the end, or withdrawn.
 #[tokio::test]
 async fn what_held_something_back_is_told_when_that_is_over() {
     let silenced = |until| async move {
@@ -38,7 +38,7 @@ async fn what_held_something_back_is_told_when_that_is_over() {
     }
 }
 
-/// Its group is nothing that is over with the outage: who was to hear of it still does.
+/// Waiting for a group, unlike a silence, does not end with the outage: the recipient still hears of it.
 #[tokio::test]
 async fn what_held_something_back_is_told_also_if_it_is_gathered_then() {
     let life = Life::by(Rule { group_interval: Duration::from_mins(1), ..to_slack() });
@@ -72,7 +72,7 @@ async fn a_reminder_is_owed_when_it_is_due() {
     assert_eq!((reminder.created_at, reminder.owed_at, reminder.settled_at), (at(1), at(HOUR), Some(at(HOUR))));
 }
 
-/// More than any list shows are reminded of with it.
+/// The digest reminds of more outages than any list shows.
 #[tokio::test]
 async fn a_new_outage_comes_before_what_is_reminded_of_in_a_digest() {
     let hour = Duration::from_hours(1);

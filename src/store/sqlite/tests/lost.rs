@@ -1,4 +1,4 @@
-//! What tells that something was lost, and whom it names.
+//! Notices that something was lost, and what they name.
 
 use super::*;
 use crate::rule::Target;
@@ -15,7 +15,7 @@ impl Life {
         Self { routing: Arc::new(routing), ..Self::with(&[]) }
     }
 
-    /// What is due for each of the sinks, in turn, is given up. Answers how much that was of each.
+    /// Gives up what is due for each of the sinks in turn. Returns how much that was for each.
     async fn lose<const N: usize>(&self, sinks: [&str; N], second: i64) -> [usize; N] {
         let mut lost = [0; N];
         for (sink, lost) in sinks.into_iter().zip(&mut lost) {
@@ -27,7 +27,7 @@ impl Life {
         lost
     }
 
-    /// The notifications in a state, and of what loss each tells.
+    /// The notifications in a state, each with the one whose loss it tells of.
     async fn in_state(&self, state: &str) -> Vec<(i64, Option<i64>)> {
         let query = DeliveryQuery { state: Some(state.to_owned()), ..DeliveryQuery::default() };
         let mut rows = self.store.deliveries(query).await.unwrap();
@@ -36,7 +36,7 @@ impl Life {
     }
 }
 
-/// However often it is sent again, it is that one alone, and one to each of the others tells of it.
+/// However often it is sent again, there is only the one message, and one notice of its loss to each of the others.
 #[tokio::test]
 async fn what_tells_of_a_loss_makes_way_for_what_was_lost() {
     let life = Life::with_a_chain();
@@ -66,7 +66,7 @@ async fn a_notice_alone_is_sent_again_by_its_number() {
     assert_eq!(life.deliver_all("b", 10).await, [Kind::Undelivered]);
 }
 
-/// It cannot be withdrawn then; but it is not tried again, nor is anybody told that it was lost.
+/// It cannot be withdrawn then, but it is not tried again, and its own loss is told to nobody.
 #[tokio::test]
 async fn a_notice_that_is_in_hand_when_what_was_lost_is_sent_again_is_the_last() {
     for outcome in [dead(), Outcome::Again { kind: FailureKind::Busy, why: "503".into(), due_at: from_millis(9000) }] {
@@ -81,7 +81,7 @@ async fn a_notice_that_is_in_hand_when_what_was_lost_is_sent_again_is_the_last()
     }
 }
 
-/// Neither where its sink's patience ends, nor where the sink refuses it.
+/// Neither when its sink's patience ends, nor when the sink refuses it.
 #[tokio::test]
 async fn what_tells_of_a_loss_that_was_none_is_not_lost_itself() {
     for refused in [true, false] {

@@ -1,9 +1,9 @@
-//! What was found by asking the gateway, and what is amiss with a line besides an outage.
+//! Notices: what asking the gateway found, and what is wrong with a line besides an outage.
 
 use super::*;
 
 impl Life {
-    /// What was found at a second, by asking a second before.
+    /// Accepts what was found at a second, by asking one second before.
     async fn found(&self, kind: EventKind, reason: Reason, second: i64) -> Accepted {
         let times = (from_millis((second - 1) * 1000), from_millis(second * 1000));
         let event = Event::found(("z-api", "A"), kind, reason, Some("words"), times);

@@ -1,4 +1,4 @@
-//! A store is opened, anew or again, perhaps by another clock.
+//! How a store is opened, for the first time or again, perhaps under another clock.
 
 use std::os::unix::fs::PermissionsExt;
 

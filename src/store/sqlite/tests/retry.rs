@@ -1,4 +1,4 @@
-//! What a person sends again.
+//! How a person sends notifications again.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -8,7 +8,7 @@ use crate::rule::Rule;
 use crate::store::Refused;
 
 impl Life {
-    /// Lines 1 to 5 go down and are told in one message, which is in hand at the second 61; its first notification is 2.
+    /// Lines 1 to 5 go down and are told in one message, which is in hand at second 61; its first notification is 2.
     async fn a_digest_in_hand() -> (Self, Due) {
         let life = Self::by(Rule { group_interval: Duration::from_mins(1), ..to_slack() });
         life.storm(0..1, EventKind::Disconnected, 1).await;
@@ -27,7 +27,7 @@ impl Life {
         self.retried(which, second).await.notifications.into_iter().collect()
     }
 
-    /// Why the one of that number is not sent again.
+    /// Why the notification of this number is not sent again.
     pub(super) async fn refused(&self, id: i64, second: i64) -> Option<Refused> {
         let mut retried = self.retried(Which::These(vec![id]), second).await;
         assert_eq!(retried.notifications.is_empty(), retried.refused.contains_key(&id), "{retried:?}");
@@ -131,7 +131,7 @@ async fn what_of_a_digest_has_arrived_is_not_sent_again_with_the_rest() {
     assert_eq!(life.lease("slack", 70).await[0].covers, [4, 5, 6]);
 }
 
-/// It would be held back at once again.
+/// It would be held back again at once.
 #[tokio::test]
 async fn what_is_held_back_is_not_said_to_be_sent_again() {
     let silenced = Life::with(&["slack"]);
@@ -192,7 +192,7 @@ async fn a_dead_letter_can_be_sent_again() {
     assert_eq!(life.retried(Which::These(vec![id, 999]), 51).await, Retried { refused, ..Retried::default() });
 }
 
-/// A write that everything else would have to wait for is many that it need not.
+/// One long write, for which everything else would wait, is split into several.
 #[tokio::test]
 async fn what_a_person_sets_free_is_set_free_in_steps() {
     const MANY: usize = 2500;

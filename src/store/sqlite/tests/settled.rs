@@ -1,4 +1,4 @@
-//! How a message ends, and what that makes owed.
+//! How a message ends, and what becomes owed by that.
 
 use super::*;
 

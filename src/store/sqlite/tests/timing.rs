@@ -1,4 +1,4 @@
-//! Stories: at so many seconds this happens, and exactly that is told.
+//! Stories: at these seconds this happens, and exactly that is told.
 
 use std::time::Duration;
 
@@ -143,7 +143,7 @@ async fn what_is_taken_is_not_mentioned_again() {
     );
 }
 
-/// Told an hour after the beginning that it is still down, when somebody takes it.
+/// A reminder, one hour after the outage began, is in hand when somebody takes the outage.
 async fn reminded_while_it_is_taken() -> (Life, Due) {
     let life = Life::by(Rule { remind: vec![Duration::from_hours(1)], ..to_slack() });
     life.down(0).await;
@@ -282,7 +282,7 @@ async fn a_silence_that_is_ended_gives_back_what_it_held() {
 #[tokio::test]
 async fn a_silence_that_is_not_understood_holds_nothing_back() {
     let life = Life::with(&["slack"]);
-    // Of a later version; with a reason that this one lacks; and not as it was written.
+    // One by a later version, one with a reason that this version lacks, and one that does not read as it was written.
     life.silence(r#"{"city":"Recife"}"#, 0, 100).await;
     life.silence(r#"{"instance":"A","reason":"sim-swapped"}"#, 0, 100).await;
     let broken = life.silence("{}", 0, 100).await;
@@ -302,7 +302,7 @@ async fn an_outage_of_a_clock_that_was_ahead_is_reminded_of_in_time() {
     assert_eq!(life.deliver_all("slack", 2 * HOUR).await, [Kind::Reminder]);
 }
 
-/// As of a machine that does not know the time until it is connected.
+/// This happens on a machine that does not know the time until it is connected.
 #[tokio::test]
 async fn a_clock_that_is_wrong_for_a_while_changes_no_outage() {
     let life = Life::by(Rule { remind: vec![Duration::from_hours(1)], ..to_slack() });
@@ -331,7 +331,7 @@ async fn whom_a_worse_reason_concerns_waits_no_longer_for_a_clock_that_was_ahead
     assert_eq!(life.deliver_all("slack", HOUR + 60).await, [Kind::Down]);
 }
 
-/// As when a sink is down for hours.
+/// This happens when a sink is down for hours.
 #[tokio::test]
 async fn what_waited_out_its_hold_is_pending_until_it_is_delivered() {
     let life = Life::by(Rule { hold: Some(Duration::from_mins(1)), ..to_slack() });
@@ -384,7 +384,7 @@ async fn a_backlog_leaves_as_one_digest() {
     assert_eq!((due.len(), due[0].notification.items.len()), (1, 100));
 }
 
-/// What the lease would only put off need not wake a worker.
+/// If the lease would only put it off, no worker need be woken.
 #[tokio::test]
 async fn what_comes_while_a_group_is_gathered_is_due_at_its_end_from_the_start() {
     let life = Life::by(Rule { group_interval: Duration::from_mins(1), ..to_slack() });

@@ -1,4 +1,4 @@
-//! Rows that hold what this version does not know, or no text: SQLite keeps no checksum of them.
+//! Rows with words that this version does not know, or with bytes that are no text: SQLite keeps no checksum of rows.
 
 use super::*;
 use crate::store::Acknowledgement;

@@ -1,4 +1,4 @@
-//! A line gets worse, and several rules name the same person: by which of them they hear, and when.
+//! A line gets worse, and several rules name the same recipient: by which of them they hear, and when.
 
 use std::time::Duration;
 
@@ -31,7 +31,7 @@ impl Life {
         self.webhook(Disconnected, DeviceDisconnected, second).await;
     }
 
-    /// The line is banned; answers from when on a sink has something to do.
+    /// The line is banned. Returns when a sink first has something to do because of it.
     async fn banned(&self, sink: &str, second: i64) -> Option<i64> {
         let accepted = self.webhook(Disconnected, NumberBlocked, second).await;
         accepted.sinks.get(sink).map(|due_at| due_at.as_second())
@@ -148,7 +148,7 @@ async fn a_worse_reason_brings_steps_that_no_rule_had_before() {
     assert_eq!(life.deliver_all("log", 60).await, [Kind::Escalation]);
 }
 
-/// Whether the first message was delivered, in hand, tried in vain or given up when it got worse.
+/// Whether the first message was delivered, in hand, tried in vain or given up when the line got worse.
 #[tokio::test]
 async fn when_a_line_gets_worse_the_rules_for_that_remind_and_tell_the_end() {
     let strict = Rule { remind: vec![seconds(30)], ..banned() };
@@ -219,7 +219,7 @@ async fn a_reminder_that_could_not_be_sent_is_not_sent_once_somebody_has_taken_i
     }
 }
 
-/// `log` comes first by name: it stands in for a sink that has left the config.
+/// `log` stands in for the sink that has left the config, because it comes first by name.
 #[tokio::test]
 async fn who_stands_in_for_a_sink_that_is_gone_hears_the_end_once() {
     let gone = |life: Life| {

@@ -1,4 +1,4 @@
-//! What holds of any story in which lines come and go.
+//! What must hold for any story in which lines come and go.
 
 use proptest::prelude::*;
 use proptest::test_runner::TestCaseError;
@@ -7,10 +7,10 @@ use super::World;
 use super::invariants::{a_rule_names, jumps, person, rows};
 use crate::store::view::Delivery;
 
-/// What is withdrawn with these words is told in a tally.
+/// Why what is told in a tally instead is withdrawn.
 const KEPT_QUIET: &str = "the line is flapping: this outage is told in the tally";
 
-/// Whoever is to hear of a line that is down has heard, once it stays down.
+/// Checks that whoever must hear of a line that is down has heard, once it stays down.
 pub(super) async fn who_is_down_is_known(world: &World<'_>) -> Result<(), TestCaseError> {
     let rows = rows(world).await;
     for (id, past) in world.past.iter().filter(|(_, past)| past.closed_at.is_none() && past.acknowledged.is_none()) {
@@ -62,7 +62,7 @@ fn is_of(tally: &Delivery, row: &Delivery) -> bool {
     tally.kind == "steady" && tally.rule == row.rule && tally.instance == row.instance && person(tally) == person(row)
 }
 
-/// An outage that is kept quiet is told by a tally that waited for its end, unless that could not be delivered.
+/// An outage that is kept quiet is told by a tally that was pending then, unless that could not be delivered.
 fn a_tally_tells(world: &World<'_>, row: &Delivery, rows: &[Delivery]) -> Result<(), TestCaseError> {
     let tells = |tally: &&Delivery| {
         is_of(tally, row)
@@ -73,7 +73,7 @@ fn a_tally_tells(world: &World<'_>, row: &Delivery, rows: &[Delivery]) -> Result
     Ok(())
 }
 
-/// What says that a line flaps is followed by one tally.
+/// A message that a line flaps is followed by one tally.
 fn one_tally_belongs_to_it(row: &Delivery, rows: &[Delivery]) -> Result<(), TestCaseError> {
     let tallies = rows.iter().filter(|tally| is_of(tally, row) && tally.created_at == row.created_at);
     prop_assert_eq!(tallies.count(), 1, "{:?}: {:#?}", row, rows);

@@ -1,4 +1,4 @@
-//! What holds of any story.
+//! What must hold for any story.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -23,8 +23,8 @@ pub(super) async fn rows(world: &World<'_>) -> Vec<Delivery> {
     rows
 }
 
-/// Whoever was told of an outage that goes on is reminded of it, where a rule says so, exactly once at a time. (What
-/// only a rule said that is not for it any more comes once more.)
+/// Checks that whoever was told of an outage that goes on has exactly one reminder ahead, if a rule says so. (If only
+/// rules that no longer apply say so, one more reminder may come.)
 pub(super) async fn reminders_are_ahead(world: &World<'_>) -> Result<(), TestCaseError> {
     let rows = rows(world).await;
     for row in rows.iter().filter(|row| row.kind == "down" && row.state != "withdrawn" && row.state != "pending") {
@@ -36,9 +36,9 @@ pub(super) async fn reminders_are_ahead(world: &World<'_>) -> Result<(), TestCas
             || !world.story.rules[row.rule.parse::<usize>().unwrap()].remind.is_empty();
         let ever = past.rules.iter().any(|rule| reminds(&world.story.rules[*rule])) || now;
         let mine = || rows.iter().filter(|other| other.incident == row.incident && person(other) == person(row));
-        // They are reminded by the rules for a worse reason once they have heard it.
+        // Once they have heard the worse reason, the rules for that remind them.
         let hears = mine().any(|other| other.kind == "worse" && other.state == "pending");
-        // One that was in hand when somebody took the outage is withdrawn when it would be tried again.
+        // A reminder that was in hand when somebody took the outage is withdrawn when it would be tried again.
         let ahead = mine().filter(|other| other.kind == "reminder" && (goes_on || other.tries == 0));
         let ahead: Vec<_> = ahead.filter(|other| other.state == "pending").collect();
         let by_itself = ahead.iter().filter(|other| !world.sent_again.contains(&other.id)).count();
@@ -48,7 +48,7 @@ pub(super) async fn reminders_are_ahead(world: &World<'_>) -> Result<(), TestCas
     Ok(())
 }
 
-/// Whoever was told of an outage that goes on hears that somebody has taken it.
+/// Checks that whoever was told of an outage that goes on hears who has taken it.
 pub(super) async fn who_knows_hears_who_took_it(world: &World<'_>) -> Result<(), TestCaseError> {
     let rows = rows(world).await;
     for told in world.told.iter().filter(|told| !told.closed && !jumps(world)) {
@@ -102,7 +102,7 @@ pub(super) fn a_rule_names(world: &World<'_>, told: &Told) -> Result<(), TestCas
     prop_assert!(matches, "a rule that is not about it: {:?}", told);
     let mut sinks: BTreeSet<&str> = plan.notify.iter().map(|sink| SINKS[*sink]).collect();
     sinks.extend(plan.escalate.iter().flat_map(|(_, sinks)| sinks).map(|sink| SINKS[*sink]));
-    // Slack and mail stand in for each other.
+    // Slack and mail are each other's fallback.
     if sinks.contains("slack") || sinks.contains("mail") {
         sinks.extend(["slack", "mail"]);
     }
@@ -129,17 +129,17 @@ fn not_before_its_time(world: &World<'_>, told: &Told) -> Result<(), TestCaseErr
     Ok(())
 }
 
-/// (A clock that was set back makes it look so where it is not so.)
+/// (After the clock was set back, it may look so although it is not.)
 fn told_after_it_was_taken(world: &World<'_>, told: &Told, taken: i64) -> bool {
     told.at > taken && !jumps(world) && !told.closed
 }
 
-/// Whether moments cannot be compared, because the daemon's clock jumps.
+/// Whether times cannot be compared, because the daemon's clock jumps.
 pub(super) fn jumps(world: &World<'_>) -> bool {
     world.story.steps.iter().any(|step| matches!(step, super::Step::Jump(_)))
 }
 
-/// Everybody who is owed it hears once that it is down, unless it was over before they were to hear.
+/// Everybody who is owed it hears once that the line is down, unless the outage was over before they were to hear.
 fn the_beginning(world: &World<'_>, past: &Past, rows: &[&Delivery], told: &[&Told]) -> Result<(), TestCaseError> {
     let mut by_person: BTreeMap<Person, Vec<&&Delivery>> = BTreeMap::new();
     for row in rows.iter().filter(|row| row.kind == "down") {
@@ -147,7 +147,7 @@ fn the_beginning(world: &World<'_>, past: &Past, rows: &[&Delivery], told: &[&To
     }
     for (person, due_at) in &past.down {
         let down = by_person.remove(person).unwrap_or_default();
-        // Who heard of it otherwise before it concerned them hears how bad it is.
+        // Somebody who heard of it in another way before it concerned them hears how bad it is.
         let heard = rows.iter().any(|row| {
             self::person(row) == *person && row.kind != "down" && row.kind != "reminder" && row.state != "withdrawn"
         });
@@ -188,7 +188,7 @@ fn steps_once(past: &Past, rows: &[&Delivery]) -> Result<(), TestCaseError> {
     Ok(())
 }
 
-/// Who knows that it was down hears once that it is over, if they want to.
+/// Somebody who knows that the line was down hears once that it is over, if they want to.
 fn the_end(
     world: &World<'_>,
     past: &Past,
@@ -211,7 +211,7 @@ fn the_end(
     prop_assert!(resolved <= 1, "the end was told twice: {:?}", mine);
     if resolved == 1 {
         prop_assert!(knew, "the end of what they never heard of: {:?}", mine);
-        // Who stands in for another sink wants what was wanted there.
+        // A recipient who stands in for another sink wants what that one wanted.
         let anybody = past.rules.iter().any(|rule| world.story.rules[*rule].resolved);
         prop_assert!(anybody || rules().any(wanted), "the end was not wanted: {:?}", mine);
         let other = messages(|told| told.closed && told.kind != Kind::Undelivered);

@@ -39,7 +39,7 @@ pub(super) struct Plan {
     pub(super) critical: bool,
     pub(super) by_instance: bool,
     pub(super) interval: u64,
-    /// Outages that are too many, and the seconds they are too many in.
+    /// More outages than this within so many seconds are too many.
     pub(super) flapping: Option<(u32, u64)>,
 }
 
@@ -49,14 +49,14 @@ pub(super) enum Ending {
     Delivered,
     Again(i64),
     Dead,
-    /// Not yet.
+    /// The attempt does not end yet.
     Hang,
 }
 
 #[derive(Clone, Debug)]
 pub(super) enum Step {
     Wait(i64),
-    /// Of the daemon's clock.
+    /// The daemon's clock jumps.
     Jump(i64),
     Webhook {
         line: usize,
@@ -66,7 +66,7 @@ pub(super) enum Step {
         late: i64,
     },
     Copy,
-    /// Down, and up after some seconds.
+    /// The line is down, and up again after some seconds.
     Flicker(usize, i64),
     Work(u8, Vec<Ending>),
     Finish(Ending),
@@ -75,7 +75,7 @@ pub(super) enum Step {
     Silence(Option<usize>, i64),
     EndSilence,
     GiveUp(usize),
-    /// All that was given up is sent again.
+    /// A person sends everything again that was given up.
     Retry,
 }
 
@@ -105,12 +105,12 @@ impl About {
 }
 
 impl Plan {
-    /// Whether it names a sink to be told.
+    /// Whether it names a sink in `notify`.
     pub(super) fn tells(&self, sink: &str) -> bool {
         self.notify.iter().any(|named| SINKS[*named] == sink)
     }
 
-    /// Whether what it wants counts in messages of a kind to a sink.
+    /// Whether its wishes count for messages of a kind to a sink.
     pub(super) fn has_a_say(&self, kind: Kind, sink: &str) -> bool {
         let by_step = self.escalate.iter().flat_map(|(_, sinks)| sinks).any(|named| SINKS[*named] == sink);
         match kind {
@@ -157,7 +157,7 @@ impl Story {
         Routing { quiet: self.quiet.then_some(quiet).into_iter().collect(), ..routing(rules) }
     }
 
-    /// The rules that are for an incident, in order.
+    /// The rules that apply to an incident, in order.
     pub(super) fn rules_for(&self, line: &str, reason: Reason) -> impl Iterator<Item = (usize, &Plan)> {
         let rules = self.rules.iter().enumerate();
         let matching: Vec<(usize, &Plan)> = rules.filter(|(_, plan)| plan.matches(line, reason)).collect();
@@ -165,7 +165,7 @@ impl Story {
         matching.into_iter().take(ends)
     }
 
-    /// Whom they owe the bad news, and from when on: the shortest hold counts.
+    /// Whom these rules owe the bad news, and when it is due: the shortest hold counts.
     pub(super) fn owed_down(&self, line: &str, reason: Reason, opened_at: i64) -> BTreeMap<Person, i64> {
         let mut people = BTreeMap::new();
         for (_, plan) in self.rules_for(line, reason) {
@@ -177,7 +177,7 @@ impl Story {
         people
     }
 
-    /// The steps of escalations: to whom, and how long after the beginning.
+    /// The steps of their escalations: to whom, and how long after the outage began.
     pub(super) fn steps_owed(&self, line: &str, reason: Reason) -> BTreeSet<(Person, u64)> {
         let steps = self.rules_for(line, reason).flat_map(|(_, plan)| &plan.escalate);
         steps
@@ -186,7 +186,7 @@ impl Story {
     }
 }
 
-/// As the test's routing has them.
+/// A sink's recipients, as the routing of these tests has them.
 pub(super) fn people_of(sink: usize) -> Vec<Person> {
     let people: &[&str] = if SINKS[sink] == "mail" { &["ana", "bia"] } else { &[""] };
     people.iter().map(|name| (SINKS[sink].to_owned(), (*name).to_owned())).collect()
@@ -260,12 +260,12 @@ fn step() -> impl Strategy<Value = Step> {
     ]
 }
 
-/// With rules that tell each outage.
+/// Stories under rules that tell each outage by itself.
 pub(super) fn any_story() -> impl Strategy<Value = Story> {
     story(plan(), step())
 }
 
-/// With lines that come and go, and rules that look for that.
+/// Stories of lines that come and go, under rules that look for that.
 pub(super) fn any_story_of_flapping() -> impl Strategy<Value = Story> {
     let flicker = (0..LINES.len(), prop::sample::select(vec![1_i64, 20]));
     story(flapping_plan(), prop_oneof![3 => step(), 1 => flicker.prop_map(|(line, after)| Step::Flicker(line, after))])
