@@ -25,9 +25,9 @@ use crate::journal::{self, Entries, Journal};
 /// How log records are written.
 #[derive(Clone, Copy, Debug, ValueEnum)]
 pub(crate) enum LogFormat {
-    /// A line a record, for people
+    /// One line per record, for people
     Text,
-    /// A JSON object a line, for programs
+    /// One JSON object per line, for programs
     Json,
     /// To journald, with fields to filter by
     Journal,

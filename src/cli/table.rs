@@ -6,7 +6,7 @@ use super::output::{Look, columns, painted, printable};
 
 /// What may be cut where a table is wider than the terminal, by its head. Numbers never are.
 const MAY_BE_CUT: [&str; 17] = [
-    "amiss",
+    "problem",
     "before",
     "by",
     "comment",

@@ -247,7 +247,7 @@ async fn acknowledge(request: AckRequest, local: Arc<Local>) -> Response<String>
     answer(outcome.map(|outcome| {
         let said = match &outcome {
             Acknowledgement::Done(_) => {
-                "it is yours: reminders and escalation stop, and those who were told hear of it".to_owned()
+                "it is yours: reminders and escalation stop, and those who were told are informed".to_owned()
             }
             Acknowledgement::Already(by) => format!("{by} has taken it already"),
             Acknowledgement::Over => "it is over".to_owned(),

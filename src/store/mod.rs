@@ -342,16 +342,16 @@ pub struct Retried {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Refused {
     /// There is none of that number.
-    #[error("there is no such notification; see `linedown deliveries`")]
+    #[error("there is no such notification; `linedown deliveries` lists them")]
     Unknown,
     /// It has arrived.
-    #[error("it is delivered")]
+    #[error("it has been delivered already")]
     Delivered,
     /// It need not be sent, and why.
-    #[error("it is withdrawn: {0}")]
+    #[error("it was withdrawn: {0}")]
     Withdrawn(String),
     /// It, or the message that it is part of, is in a worker's hands.
-    #[error("it is in flight just now")]
+    #[error("it is being sent right now")]
     InFlight,
     /// It asks for somebody who takes the outage, and this one has.
     #[error("{0} has taken the outage that it is about")]
@@ -364,8 +364,8 @@ pub enum Refused {
     Gone(String),
     /// It is for what is no address, and there is no other.
     #[error(
-        "there is nobody to write to; correct the label of its line that `to` of the sink {0:?} names, or add a fixed \
-         address there, reload, and try again"
+        "it has no recipient; correct the line's label that `to` of the sink {0:?} names, or add a fixed address to \
+         `to`, reload, and try again"
     )]
     Nobody(String),
     /// It is for what is no address, and whoever it is for by now needs it no more: it is withdrawn, and why.

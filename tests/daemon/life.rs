@@ -124,7 +124,7 @@ fn a_start_that_fails_says_what_to_do() {
     store.pragma_update(None, "user_version", 99).expect("it can be written");
     drop(store);
     for (section, what, hint) in [
-        (format!("server.listen = \"{}\"", taken.1), "cannot listen on", "another program has the port"),
+        (format!("server.listen = \"{}\"", taken.1), "cannot listen on", "another program uses the port"),
         // An address for documentation (RFC 5737): no machine has it.
         ("server.listen = \"192.0.2.7:8080\"".into(), "cannot listen on", "this machine has no such address"),
         (format!("store.url = \"sqlite://{}\"", newer.path("newer.db")), "has format 99", "the version that wrote it"),

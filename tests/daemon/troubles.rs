@@ -134,7 +134,7 @@ fn a_disk_that_is_nearly_full_is_told_of_once_through_restarts_and_reloads() {
     assert_eq!(troubles(&told), [("disk-nearly-full", "store", "down")]);
     assert!(told[0]["error"].as_str().is_some_and(|error| error.ends_with(" GB are free")), "{told:?}");
     let story = daemon.command(&["incident", "1"]).out;
-    assert!(story.contains("disk-nearly-full from") && story.contains("and still so"), "{story}");
+    assert!(story.contains("disk-nearly-full from") && story.contains("and not over yet"), "{story}");
     assert!(!story.contains("webhook") && !story.contains("asking"), "{story}");
     assert_eq!(daemon.json(&["replay"])["webhooks"], 0, "what is linedown's own is none of a gateway's");
     daemon.term();

@@ -102,7 +102,7 @@ pub(super) fn need_not_be_told(connection: &Connection, lost: Option<i64>) -> ru
     );
     connection.prepare_cached(&query)?.query_row([lost], |row| {
         Ok(match (row.get::<_, Option<bool>>(0)?, row.get::<_, Option<bool>>(1)?) {
-            (Some(true), _) => Some("what was lost has been delivered after all"),
+            (Some(true), _) => Some("the lost notification was delivered after all"),
             (_, Some(true)) => Some(SENT_AGAIN),
             _ => None,
         })
@@ -110,7 +110,7 @@ pub(super) fn need_not_be_told(connection: &Connection, lost: Option<i64>) -> ru
 }
 
 /// Why it need not be told that something was lost.
-pub(super) const SENT_AGAIN: &str = "what was lost is sent again";
+pub(super) const SENT_AGAIN: &str = "the lost notification is sent again";
 
 /// What somebody would have been told, why not, and who else was not told of that in its turn.
 pub(super) fn undelivered(connection: &Connection, lost: Option<i64>) -> rusqlite::Result<Option<Undelivered>> {

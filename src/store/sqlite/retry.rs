@@ -170,7 +170,7 @@ struct Untold {
 }
 
 /// Why something need not be sent to whom it is for by now.
-const HAVE_THEIR_OWN: &str = "whoever it is for by now has a message of their own";
+const HAVE_THEIR_OWN: &str = "everybody it is meant for now has a message of their own";
 
 /// What is for no address goes to whom it is for by now, and so does what waits of its incident besides: whoever is the
 /// first gets what is there, the others the same message, which counts as tried if it was, so that nothing holds it back

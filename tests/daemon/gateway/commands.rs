@@ -72,7 +72,7 @@ fn what_cannot_be_registered_is_said_before_anything_is_asked() {
     let Place { gateway, daemon } = place(&["A"]);
     for (arguments, code, words) in [
         (&["z-api", "register"][..], 64, "required"),
-        (&["z-api", "register", "--instance", "X"], 64, "no token of the instance \"X\""),
+        (&["z-api", "register", "--instance", "X"], 64, "the config has no token for the instance \"X\""),
         (&["z-api", "register", "--all", "--source", "z-apo"], 64, "did you mean z-api?"),
     ] {
         let ended = daemon.command(arguments);
@@ -112,13 +112,14 @@ fn audit_finds_what_is_amiss_and_fixes_what_it_can() {
 
     let ended = daemon.command(&["z-api", "audit", "--fix"]);
     assert_eq!((ended.code, gateway.instance("B").disconnected_url), (Some(1), json!(ours("B"))), "{ended:?}");
-    for words in ["disconnected webhook not registered", "fixed", "which is over", "3 asked, 4 amiss, 1 fixed", "hint:"]
+    for words in
+        ["disconnected webhook not registered", "fixed", "which has passed", "3 asked, 4 wrong, 1 fixed", "hint:"]
     {
         assert!(ended.out.contains(words), "{words}: {}", ended.out);
     }
     daemon.configure(&sections(&gateway, &["A", "B"], ""));
     let ended = daemon.command(&["z-api", "audit"]);
-    assert_eq!((ended.code, ended.out.as_str()), (Some(0), "2 asked, nothing amiss\n"));
+    assert_eq!((ended.code, ended.out.as_str()), (Some(0), "2 asked, nothing wrong\n"));
 }
 
 #[test]
@@ -254,7 +255,7 @@ fn what_needs_no_address_of_ours_is_audited_without_one() {
     daemon.configure(&sections(&gateway, &["A"], "").replace(public_url, ""));
     let ended = daemon.command(&["z-api", "audit"]);
     assert_eq!(ended.code, Some(1), "{ended:?}");
-    assert!(ended.out.contains("1 amiss") && ended.out.ends_with("set `public_url` in [server]\n"), "{}", ended.out);
+    assert!(ended.out.contains("1 wrong") && ended.out.ends_with("set `public_url` in [server]\n"), "{}", ended.out);
     assert_eq!(json_of(&daemon, &["z-api", "audit"]).1.len(), 1);
     assert_eq!(daemon.command(&["z-api", "audit", "--fix"]).code, Some(78));
 }
