@@ -78,7 +78,7 @@ const DEFAULT: &str = "info";
 
 /// Why nobody knows what is to be logged.
 #[derive(Debug, thiserror::Error)]
-#[error("{VARIABLE}: `{part}` is no filter of the log")]
+#[error("{VARIABLE}: `{part}` is not a log filter")]
 pub(crate) struct NoFilter {
     part: String,
     /// What to do.

@@ -9,8 +9,8 @@ use super::reader::{Reader, did_you_mean};
 use crate::rule::inventory::Inventory;
 use crate::rule::matcher::Field;
 
-const LABELS: &str = "labels stand in [instances.ID.labels]";
-const NAMES: &str = "names stand in [instances.ID]";
+const LABELS: &str = "labels are set in [instances.ID.labels]";
+const NAMES: &str = "names are set in [instances.ID]";
 
 /// Most values among which the one that was meant is looked for.
 const MOST_VALUES: usize = 1_000;
