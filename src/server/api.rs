@@ -303,7 +303,7 @@ fn answer<T: Serialize>(result: Result<T, StoreError>) -> Response<String> {
         Ok(Err(error)) => unavailable(error.to_string(), "this is a bug in linedown"),
         Err(error @ StoreError::Full) => unavailable(error.to_string(), "make room on the disk of the store (df -h)"),
         Err(error) => {
-            unavailable(error.to_string(), "try it again; if that does not help: journalctl -u linedown -n 50")
+            unavailable(error.to_string(), "try again; if it still fails, see the log: journalctl -u linedown -n 50")
         }
     }
 }
