@@ -272,8 +272,10 @@ fn send_test_says_what_the_far_side_answered() {
     chat.script(Scripted::answer(403, "invalid_token"));
     let refused = daemon.command(&["send-test", "chat"]);
     assert_eq!(refused.code, Some(1), "{refused:?}");
-    let (because, hint) =
-        ("answered 403 invalid_token", "create the webhook anew, or free its channel, and set `webhook_url`");
+    let (because, hint) = (
+        "answered 403 invalid_token",
+        "create a new webhook and set `webhook_url`, or let apps post to its channel again",
+    );
     assert!(
         refused.err.ends_with(&format!("{because}\n  hint: {hint}\n")),
         "what to do stands in its place: {refused:?}"

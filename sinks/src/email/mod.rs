@@ -239,8 +239,8 @@ impl Sink for Email {
 
 fn addressee(recipient: &str) -> Result<Mailbox, Failure> {
     if recipient.is_empty() {
-        let what = "no recipient: every entry of `to` came out empty for this line";
-        let advice = "give it the label that `to` names, or add a fixed address to `to`";
+        let what = "no recipient: every entry of `to` is empty for this line";
+        let advice = "give the line the label that `to` names, or add a fixed address to `to`";
         return Err(Failure::new(FailureKind::Refused, what).advice(advice));
     }
     recipient.parse().map_err(|_| {

@@ -132,7 +132,7 @@ impl Texts {
                         notification = notification.id,
                         incident = notification.incident.id,
                         error = check::describe(&error, &own.sources, &own.folder),
-                        "a template failed; the built-in one says it instead"
+                        "a template failed; the built-in one is used instead"
                     ),
                 }
             }

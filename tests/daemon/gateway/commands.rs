@@ -194,15 +194,15 @@ fn whatever_goes_wrong_at_the_gateway_is_explained() {
         ("drip", vec![Odd::Drip(Duration::from_millis(500)); 3], "did not answer in time"),
         ("hang", vec![Odd::Hang; 3], "did not answer in time"),
         ("html", vec![Odd::Typed(200, "text/html", html)], "is not JSON"),
-        ("huge", vec![Odd::answer(200, &"x".repeat(2_000_000))], "is larger than any it should give"),
-        ("ip", vec![refused("[IP] not allowed")], "does not take calls from this machine's address"),
-        ("media", vec![Odd::answer(415, "")], "does not take this type of content"),
-        ("method", vec![Odd::answer(405, "")], "does not take calls of this method"),
-        ("null", vec![refused("null not allowed")], "wants the account's security token"),
+        ("huge", vec![Odd::answer(200, &"x".repeat(2_000_000))], "is too large"),
+        ("ip", vec![refused("[IP] not allowed")], "does not accept calls from this machine's address"),
+        ("media", vec![Odd::answer(415, "")], "does not accept this type of content"),
+        ("method", vec![Odd::answer(405, "")], "does not accept calls with this method"),
+        ("null", vec![refused("null not allowed")], "requires the account's security token"),
         ("often", vec![Odd::answer(429, ""); 3], "was asked too often"),
         ("text", vec![Odd::Typed(200, "text/plain", r#"{"connected":true}"#.to_owned())], ""),
-        ("trouble", vec![Odd::answer(502, ""); 3], "has trouble of its own"),
-        ("yes", vec![Odd::answer(200, r#"{"connected":"true"}"#)], "is none that its documentation knows"),
+        ("trouble", vec![Odd::answer(502, ""); 3], "has a problem of its own"),
+        ("yes", vec![Odd::answer(200, r#"{"connected":"true"}"#)], "is not one that its documentation describes"),
     ];
     let names: Vec<&str> = odd.iter().map(|(name, ..)| *name).collect();
     let Place { gateway, daemon } = place(&names);
@@ -227,7 +227,7 @@ fn a_gateway_that_nobody_vouches_for_is_told_no_token() {
     daemon.trust(Certificates::new());
     let ended = daemon.command(&["z-api", "register", "--all"]);
     assert_eq!((ended.code, gateway.count()), (Some(1), 0), "{ended:?}");
-    assert!(ended.out.contains("is not to be trusted") && ended.out.contains("hint: is the clock right?"), "{ended:?}");
+    assert!(ended.out.contains("is not trusted") && ended.out.contains("hint: is the clock right?"), "{ended:?}");
 }
 
 #[test]

@@ -205,7 +205,7 @@ fn what_came_after_a_template_was_written_breaks_nothing() {
     let texts = texts.expect("they are used");
     assert_eq!(texts.title(&sample(Kind::Down, Reason::SessionExpired, true, false)), "Loja Centro: a login");
     let title = texts.title(&sample(Kind::Down, Reason::NotInInventory, true, false));
-    assert_eq!(title, "🟠 Loja Centro: missing from the inventory", "the built-in one says it");
+    assert_eq!(title, "🟠 Loja Centro: missing from the inventory", "the built-in one is used");
 }
 
 #[test]
