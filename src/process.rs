@@ -146,7 +146,7 @@ fn stderr() -> Box<dyn io::Write + Send> {
 
 fn in_the_background(writer: impl io::Write + Send + 'static) -> (NonBlocking, WorkerGuard) {
     paced(writer, RECORDS, |records| {
-        tracing::warn!(name: "log-dropped", records, "the log was not read in time: this many records are not in it");
+        tracing::warn!(name: "log-dropped", records, "the log was not read in time: this many records are missing from it");
     })
 }
 

@@ -153,7 +153,7 @@ impl Hook {
         if line == source::UNKNOWN {
             tracing::warn!(
                 source = name,
-                "a webhook names no instance, nor a phone: such lines are told apart by nothing; append the instance to the address registered at the gateway"
+                "a webhook names neither instance nor phone, so linedown cannot tell such lines apart; append the instance to the address registered at the gateway"
             );
         }
         let accepted_as = self.store.accept(event, payload, self.routing.load_full()).await;

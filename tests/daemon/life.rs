@@ -351,10 +351,10 @@ fn outages_of_a_source_that_left_the_config_are_warned_of() {
     daemon.kill();
     let main = daemon.path("linedown.toml");
     let config = std::fs::read_to_string(&main).expect("the config is there");
-    assert!(daemon.logged("lines are down by a source").is_empty());
+    assert!(daemon.logged("lines are down whose source").is_empty());
     std::fs::write(&main, config.replace("[sources.z-api]", "[sources.gateway]")).expect("it can be written");
     daemon.launch();
-    let warned = daemon.wait_for_log("lines are down by a source");
+    let warned = daemon.wait_for_log("lines are down whose source");
     assert_eq!((&warned["source"], &warned["incidents"]), (&"z-api".into(), &1.into()), "{warned}");
 }
 

@@ -117,7 +117,7 @@ fn a_certificate_that_expires_is_told_of_until_it_is_renewed() {
     let told = daemon.wait_for_told(1);
     assert_eq!(troubles(&told), [("certificate-expiring", "webhooks", "down")]);
     let text = told[0]["text"].as_str().unwrap_or_default();
-    assert!(text.contains("it is good until") && text.contains("systemctl reload linedown"), "{text}");
+    assert!(text.contains("it is valid until") && text.contains("systemctl reload linedown"), "{text}");
     daemon.configure(&sections(&new));
     daemon.reload();
     let told = daemon.wait_for_told(2);

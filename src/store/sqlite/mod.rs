@@ -240,7 +240,7 @@ impl Store for Sqlite {
                 // Whoever has something to do by now shall hear of it; the rest is as dead as it was.
                 Err(error) if !retried.notifications.is_empty() => {
                     retried.left = rest.len();
-                    tracing::error!(error = %error, left = retried.left, "cannot send all again that was to be; the rest is left as it is");
+                    tracing::error!(error = %error, left = retried.left, "cannot send all of these notifications again; the rest is left as it is");
                     break;
                 }
                 Err(error) => return Err(error),
