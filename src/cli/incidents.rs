@@ -110,7 +110,7 @@ fn told_events(story: &IncidentStory) -> String {
     let rows = story.events.iter().map(|event| {
         let (kind, asked) = match (is_own, event.kind.as_str()) {
             (true, "connected") => ("over", ""),
-            (_, "unwatched") => ("not watched any more", ""),
+            (_, "unwatched") => ("no longer watched", ""),
             (true, _) => ("problem", ""),
             (false, kind) => (kind, if event.found { ", found by asking" } else { "" }),
         };
@@ -135,7 +135,7 @@ fn head(text: &mut String, incident: &Incident, now: Timestamp) {
     let lasting = output::span(incident.opened_at, incident.closed_at.unwrap_or(now));
     let until = match incident.closed_at {
         Some(closed_at) => {
-            let unwatched = if incident.unwatched { ", and is not watched any more" } else { "" };
+            let unwatched = if incident.unwatched { ", and is no longer watched" } else { "" };
             format!("to {} ({lasting}){unwatched}", output::moment(closed_at))
         }
         None if is_outage(incident) => format!("and still down ({lasting})"),
