@@ -390,22 +390,22 @@ const MISTAKES: &[(&str, &str, &str)] = &[
     (
         "[[rules]]\nnotify = ['console']\nmatch = { source = 'linedown', reason = 'number-blocked' }",
         "warning 3:41 no incident can match all of this",
-        "of `linedown` are certificate-expiring, disk-nearly-full, sink-failing, store-not-writing, without name",
+        "the source `linedown` has only the reasons certificate-expiring, disk-nearly-full, sink-failing, store-not-writing, and no name",
     ),
     (
         "[[rules]]\nnotify = ['console']\nmatch = { source = 'z-*', reason = ['sink-failing', 'disk-*'] }",
         "warning 3:36 no incident can match all of this",
-        "of `linedown` are",
+        "the source `linedown` has only",
     ),
     (
         "[[rules]]\nnotify = ['console']\nmatch = { source = 'linedown', labels.tier = 'gold' }\n[instances.A]\nlabels.tier = 'gold'",
         "warning 3:20 no incident can match all of this",
-        "of `linedown` are",
+        "the source `linedown` has only",
     ),
     (
         "[[quiet]]\nfrom = '22:00'\nto = '07:00'\nmatch.source = 'zapi*'",
         "warning 4:16 no incident can match all of this",
-        "of `linedown` are",
+        "the source `linedown` has only",
     ),
     ("[[rules]]\nnotify = ['console']\nmatch.name.regex = '('", "3:20 this regex cannot be read: unclosed group", ""),
     (
