@@ -39,12 +39,27 @@ impl Failure {
         self
     }
 
+    /// The kind and what happened, with the causes that the message does not name: for people, who are shown no chain of
+    /// causes.
+    pub fn described(&self) -> String {
+        excerpt(&format!("{}: {}", self.kind.as_str(), self.with_causes()))
+    }
+
+    fn with_causes(&self) -> String {
+        let causes = std::iter::successors(Error::source(self), |cause| (*cause).source());
+        causes.fold(self.message.clone(), |words, cause| {
+            let cause = excerpt(&cause.to_string());
+            if words.contains(&cause) { words } else { format!("{words}: {cause}") }
+        })
+    }
+
     /// What happened and what to do about it, in one line of at most [`EXCERPT`] characters: for a record, which has no
     /// other place for advice. If it is too long, what happened is cut.
     pub fn in_full(&self) -> String {
-        let Some(advice) = self.advice else { return self.message.clone() };
+        let what = self.with_causes();
+        let Some(advice) = self.advice else { return excerpt(&what) };
         let room = EXCERPT.saturating_sub(advice.chars().count() + 2);
-        excerpt(&format!("{}; {advice}", one_line(&self.message, room)))
+        excerpt(&format!("{}; {advice}", one_line(&what, room)))
     }
 
     /// With what the far side asked us to wait.
@@ -146,6 +161,19 @@ mod tests {
         assert_eq!(failure("404 no_service").to_string(), "refused: 404 no_service");
         let long = failure(&"x ".repeat(4000)).in_full();
         assert!(long.ends_with("…; set `webhook_url`") && long.chars().count() <= EXCERPT, "{long}");
+    }
+
+    #[test]
+    fn a_cause_is_named_once() {
+        let cause = || std::io::Error::from(std::io::ErrorKind::NotADirectory);
+        let failure = |words: &str| Failure::new(FailureKind::Unreachable, words).caused_by(cause());
+        assert_eq!(failure("cannot write to /x").in_full(), "cannot write to /x: not a directory");
+        assert_eq!(failure("cannot write to /x").described(), "unreachable: cannot write to /x: not a directory");
+        assert_eq!(failure("/x: not a directory").in_full(), "/x: not a directory");
+        let advised = failure("cannot write to /x").advice("make room");
+        assert_eq!(advised.in_full(), "cannot write to /x: not a directory; make room");
+        let long = failure(&"x ".repeat(4000)).described();
+        assert!(long.chars().count() <= EXCERPT, "{long}");
     }
 
     #[test]

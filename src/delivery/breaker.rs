@@ -22,6 +22,10 @@ pub enum Health {
         since: Timestamp,
         /// The latest failure, in words.
         why: String,
+        /// When it is tried next; none if every message is tried as it comes.
+        resume_at: Option<Timestamp>,
+        /// Until when it asked not to be tried.
+        asked_until: Option<Timestamp>,
     },
 }
 
@@ -85,9 +89,15 @@ impl Breaker {
         match self {
             Self::Untried => Health::Unknown,
             Self::Well => Health::Well,
-            Self::Refusing(since, why) | Self::Down(Trouble { since, why, .. }) => {
-                Health::Failing { since: *since, why: why.clone() }
+            Self::Refusing(since, why) => {
+                Health::Failing { since: *since, why: why.clone(), resume_at: None, asked_until: None }
             }
+            Self::Down(Trouble { since, why, resume_at, asked_until, .. }) => Health::Failing {
+                since: *since,
+                why: why.clone(),
+                resume_at: Some(*resume_at),
+                asked_until: *asked_until,
+            },
         }
     }
 
@@ -198,12 +208,12 @@ mod tests {
         };
         refuse(&mut breaker, 1);
         refuse(&mut breaker, 2);
-        let why = "unauthorised: no_service".to_owned();
-        assert_eq!(breaker.health(), Health::Failing { since: at(1), why });
+        let failing =
+            |why: &str, resume_at| Health::Failing { since: at(1), why: why.to_owned(), resume_at, asked_until: None };
+        assert_eq!(breaker.health(), failing("unauthorised: no_service", None));
         assert_eq!(breaker.leave(at(2)), Leave::Full);
         fail(&mut breaker, 3, 4);
-        let why = "unreachable: refused".to_owned();
-        assert_eq!(breaker.health(), Health::Failing { since: at(1), why }, "one spell, for another reason");
+        assert_eq!(breaker.health(), failing("unreachable: refused", Some(at(6))), "one spell, for another reason");
         refuse(&mut breaker, 5);
         assert_eq!((breaker.well(), breaker.health()), (Some(at(1)), Health::Well));
     }

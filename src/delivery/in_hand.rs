@@ -1,7 +1,7 @@
 //! What a worker has in progress: attempts, and the recording of finished ones.
 
 use jiff::Timestamp;
-use linedown_sinks::Failure;
+use linedown_sinks::{Failure, Notification};
 use tokio::task::JoinSet;
 
 use crate::store::Settlement;
@@ -12,7 +12,7 @@ const WORTH_A_LOOK: usize = 4;
 
 /// A finished attempt.
 pub(super) struct Ended {
-    pub(super) began: Timestamp,
+    pub(super) notification: Box<Notification>,
     pub(super) failure: Option<Failure>,
     pub(super) settlement: Settlement,
 }

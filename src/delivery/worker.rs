@@ -16,14 +16,14 @@ use super::SharedRouting;
 use super::bells::{Bell, Bells};
 use super::breaker::{Breaker, Leave};
 use super::in_hand::{Ended, InHand, Recorded};
-use super::outcome::{note, outcome};
+use super::outcome::{note, note_given_up, outcome};
 use super::pulse::Pulse;
 use crate::clock;
 use crate::gateway::Standing;
 use crate::gateway::counter::{Counter, SharedCounter};
 use crate::metrics::Metrics;
 use crate::rule::Retry;
-use crate::store::{Due, Settled, Settlement, Store};
+use crate::store::{Due, Settled, Settlement, Store, given_up};
 
 /// The longest sleep. After it the wall clock is read again, because it may have been set meanwhile.
 const NAP: Duration = Duration::from_secs(30);
@@ -180,13 +180,13 @@ impl Worker {
             // The outcome is recorded even if logging panics; otherwise the notification would stay leased for ever.
             let _ = catch_unwind(AssertUnwindSafe(|| note(&name, &notification, &outcome, &metrics, now)));
             let settlement = Settlement { notifications: covers, at: now, outcome };
-            Ended { began: notification.at, failure: result.err(), settlement }
+            Ended { notification: Box::new(notification), failure: result.err(), settlement }
         }
     }
 
     /// Updates the breaker after an attempt, and starts to record the outcome.
     fn ended(&self, breaker: &mut Breaker, in_hand: &mut InHand, ended: Result<Ended, JoinError>) {
-        let Ended { began, failure, settlement } = match ended {
+        let Ended { notification, failure, settlement } = match ended {
             Ok(ended) => ended,
             Err(error) => {
                 tracing::error!(sink = self.name, error = %error, "an attempt ended without a result; this is a bug in linedown, and the notification is tried again after a restart");
@@ -195,12 +195,15 @@ impl Worker {
         };
         let recorded = if failure.is_some() { Recorded::Failed } else { Recorded::Taken };
         if !self.assignment.borrow().stands_in {
-            self.learn(breaker, began, failure);
+            self.learn(breaker, notification.at, failure);
         }
         let (store, routing) = (Arc::clone(&self.store), Arc::clone(&self.routing));
         let (metrics, bells) = (Arc::clone(&self.metrics), Arc::clone(&self.bells));
+        let name = self.name.clone();
         in_hand.records.spawn(async move {
-            tell_others(&metrics, &bells, &record(store.as_ref(), &settlement, &routing).await);
+            let settled = record(store.as_ref(), &settlement, &routing).await;
+            tell_others(&metrics, &bells, &settled);
+            note_given_up(&name, &notification, &settlement.outcome, settled.untold, settlement.at);
             recorded
         });
     }
@@ -212,7 +215,7 @@ impl Worker {
                 let why = failure.in_full();
                 let what = (failure.kind, why.as_str(), failure.retry_after);
                 if breaker.failed(what, began, clock::now(), &retry, fastrand::f64()) {
-                    tracing::warn!(name: "sink-failing", sink = self.name, failure = %failure, advice = failure.advice, "the sink is failing; it is probed until it is back");
+                    tracing::warn!(name: "sink-failing", sink = self.name, failure = failure.described(), advice = failure.advice, "the sink is failing; it is probed until it is back");
                 }
             }
             Some(failure) if failure.kind.concerns_whole_sink() => {
@@ -233,7 +236,7 @@ impl Worker {
         let now = clock::now();
         let patience = self.assignment.borrow().retry.give_up_after;
         let owed_before = now.checked_sub(patience).unwrap_or(Timestamp::MIN);
-        let why = format!("{} (given up while the sink was failing)", trouble.why);
+        let why = given_up::with(&trouble.why, given_up::WHILE_FAILING);
         let given_up = self.store.give_up(&self.name, owed_before, &why, now, self.routing.load_full()).await;
         match given_up {
             Ok(settled) => {

@@ -4,6 +4,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use jiff::Timestamp;
 use tokio::time::{Instant, timeout};
 
 use crate::certificate::Served;
@@ -39,11 +40,11 @@ pub struct Readiness {
     certificate: Option<Arc<Served>>,
     /// When the store was last tested. The lock is held during a test, so that others wait for its result.
     tried_at: tokio::sync::Mutex<Option<Instant>>,
-    /// The result of that test.
-    amiss: Mutex<Option<NotReady>>,
-    /// When and why the store last refused a webhook, until it accepts one. On a full disk the test may pass although a
-    /// webhook does not fit.
-    refused: Mutex<Option<(Instant, String)>>,
+    /// The result of that test, and since when it has not passed.
+    amiss: Mutex<Option<(Timestamp, NotReady)>>,
+    /// Since when the store has refused webhooks, until it accepts one; and when and why it did last. On a full disk the
+    /// test may pass although a webhook does not fit.
+    refused: Mutex<Option<(Timestamp, Instant, String)>>,
     /// Whether `refused` is set, so that accepted webhooks need not lock it.
     has_refused: AtomicBool,
 }
@@ -78,10 +79,13 @@ impl Readiness {
         let mut tried_at = self.tried_at.lock().await;
         if tried_at.is_none_or(|at| at.elapsed() >= FRESH) {
             let amiss = self.try_store().await;
-            *self.amiss.lock().unwrap_or_else(PoisonError::into_inner) = amiss;
+            let mut last = self.amiss.lock().unwrap_or_else(PoisonError::into_inner);
+            let since = last.take().map(|(since, _)| since);
+            *last = amiss.map(|amiss| (since.unwrap_or_else(clock::now), amiss));
+            drop(last);
             *tried_at = Some(Instant::now());
         }
-        self.last_amiss()
+        self.last_amiss().map(|(_, amiss)| amiss)
     }
 
     async fn try_store(&self) -> Option<NotReady> {
@@ -95,13 +99,21 @@ impl Readiness {
 
     /// Why the store did not write when it was last tested or used, if it did not.
     pub(crate) fn cannot_write(&self) -> Option<String> {
-        self.last_amiss().map(|amiss| amiss.to_string())
+        self.last_amiss().map(|(_, amiss)| amiss.to_string())
+    }
+
+    /// Since when the store has not written, if it did not when it was last tested or used.
+    pub(super) fn not_writing_since(&self) -> Option<Timestamp> {
+        self.last_amiss().map(|(since, _)| since)
     }
 
     /// Notes that a webhook could not be stored.
     pub(super) fn refused(&self, error: &StoreError) {
         if matches!(error, StoreError::Full | StoreError::Failed(_)) {
-            *self.refused.lock().unwrap_or_else(PoisonError::into_inner) = Some((Instant::now(), error.to_string()));
+            let mut refused = self.refused.lock().unwrap_or_else(PoisonError::into_inner);
+            let since = refused.take().filter(|(_, at, _)| at.elapsed() < REMEMBERED).map(|(since, ..)| since);
+            *refused = Some((since.unwrap_or_else(clock::now), Instant::now(), error.to_string()));
+            drop(refused);
             self.has_refused.store(true, Ordering::Relaxed);
         }
     }
@@ -114,13 +126,16 @@ impl Readiness {
         }
     }
 
-    fn last_amiss(&self) -> Option<NotReady> {
+    /// Why the store did not write when it was last tested or used, if it did not; and since when.
+    fn last_amiss(&self) -> Option<(Timestamp, NotReady)> {
         let amiss = self.amiss.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        let refused = || {
-            let refused = self.refused.lock().unwrap_or_else(PoisonError::into_inner).clone();
-            refused.filter(|(at, _)| at.elapsed() < REMEMBERED).map(|(_, why)| NotReady::Store(why))
-        };
-        amiss.or_else(refused)
+        let refused = self.refused.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let refused = refused.filter(|(_, at, _)| at.elapsed() < REMEMBERED);
+        let refused = refused.map(|(since, _, why)| (since, NotReady::Store(why)));
+        match (amiss, refused) {
+            (Some((since, why)), Some((earlier, _))) => Some((since.min(earlier), why)),
+            (amiss, refused) => amiss.or(refused),
+        }
     }
 }
 
@@ -144,6 +159,9 @@ mod tests {
         readiness.refused(&StoreError::Busy);
         assert_eq!(readiness.cannot_write(), None, "there is only much to do");
         readiness.refused(&StoreError::Full);
+        let since = readiness.not_writing_since();
+        readiness.refused(&StoreError::Full);
+        assert!(since.is_some() && readiness.not_writing_since() == since, "from the first refusal on");
         assert!(readiness.cannot_write().is_some_and(|why| why.contains("no space left")));
         readiness.took();
         assert_eq!(readiness.cannot_write(), None);

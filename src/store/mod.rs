@@ -7,6 +7,7 @@
 //!   person's retry makes a dead one pending again.
 //! - What the fallback of a dead notification is owed is written in the transaction that makes it dead.
 
+pub mod given_up;
 mod sqlite;
 pub mod view;
 
@@ -74,8 +75,15 @@ pub trait Store: Send + Sync {
 
     /// Makes notifications due again, as if they were owed from now on, each with what is left of the message that it
     /// went out in. Works in steps that keep no webhook waiting. The notices that these were lost are withdrawn. If a
-    /// recipient is no usable address, the recipients are looked up in the config again.
-    async fn retry(&self, which: Which, now: Timestamp, routing: Arc<Routing>) -> Result<Retried, StoreError>;
+    /// recipient is no usable address, the recipients are looked up in the config again. Dead ones that need not be sent
+    /// any more are withdrawn, also if another one that is sent again tells their recipient the same.
+    async fn retry(
+        &self,
+        which: Which,
+        now: Timestamp,
+        routing: Arc<Routing>,
+        pauses: Pauses,
+    ) -> Result<Retried, StoreError>;
 
     /// Records that a person takes an incident: `by` whom and `from` where, in words.
     async fn acknowledge(
@@ -329,6 +337,9 @@ pub enum Which {
     },
 }
 
+/// Sinks that asked for a pause, each with its end: what a person sends again is due then.
+pub type Pauses = BTreeMap<String, Timestamp>;
+
 /// Incidents, each with its recipient, whose pending reminder is the last one; by rule and sink.
 pub type LastReminders = BTreeMap<(String, String), BTreeSet<(i64, String)>>;
 
@@ -337,6 +348,8 @@ pub type LastReminders = BTreeMap<(String, String), BTreeSet<(i64, String)>>;
 pub struct Retried {
     /// The notifications that are due again, including those that go out in one message with a requested one.
     pub notifications: BTreeSet<i64>,
+    /// The sinks of those.
+    pub through: BTreeSet<String>,
     /// The sinks that have something to do because of it.
     pub sinks: BTreeSet<String>,
     /// Requested notifications that are not sent again, and why.
@@ -378,18 +391,27 @@ pub enum Refused {
     /// Its recipient is no usable address, and everybody it is for now has another message: it is withdrawn, and why.
     #[error("it is withdrawn now: {0}")]
     Told(&'static str),
+    /// It need not be sent any more, or another one that is sent again says the same: it is withdrawn, and why.
+    #[error("it is withdrawn now: {0}")]
+    Moot(&'static str),
 }
 
 impl Refused {
+    /// Whether it was withdrawn by this request.
+    pub fn withdraws(&self) -> bool {
+        matches!(self, Self::Told(_) | Self::Moot(_))
+    }
+
     /// Whether to mention it to somebody who asked for all dead letters: it is one still, or was one until now.
     pub fn concerns_the_dead(&self) -> bool {
-        matches!(self, Self::InFlight | Self::Taken(_) | Self::Gone(_) | Self::Nobody(_) | Self::Told(_))
+        matches!(self, Self::InFlight | Self::Taken(_) | Self::Gone(_) | Self::Nobody(_)) || self.withdraws()
     }
 }
 
 impl Retried {
     fn add(&mut self, mut other: Self) {
         self.notifications.append(&mut other.notifications);
+        self.through.append(&mut other.through);
         self.sinks.append(&mut other.sinks);
         self.refused.append(&mut other.refused);
     }

@@ -26,4 +26,5 @@ mod socket;
 mod standing;
 mod timing;
 mod tls;
+mod told;
 mod troubles;

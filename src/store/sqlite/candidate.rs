@@ -3,9 +3,10 @@
 use std::sync::LazyLock;
 
 use jiff::Timestamp;
-use linedown_sinks::{Notification, Undelivered};
+use linedown_sinks::{Kind, Notification, Undelivered};
 use rusqlite::{Connection, Row};
 
+use super::flapping;
 use super::gathering::Group;
 use super::notification::CHAIN;
 use super::row;
@@ -64,9 +65,36 @@ impl Candidate {
         })
     }
 
+    /// The one of this number, whatever its state.
+    pub(super) fn by_id(connection: &Connection, id: i64, now: Timestamp) -> rusqlite::Result<Self> {
+        let query = format!("{} WHERE notification.id = ?", columns());
+        connection.prepare_cached(&query)?.query_row([id], |row| Self::read(row, "", now))
+    }
+
+    /// Why there is nothing left to say, if that is so: the line is back or flaps no more, somebody has taken it, or a
+    /// lost message has arrived after all or is sent again.
+    pub(super) fn why_moot(&self, connection: &Connection) -> rusqlite::Result<Option<&'static str>> {
+        let Self { notification, since, lost, .. } = self;
+        let told = need_not_be_told(connection, *lost)?;
+        Ok(match (notification.kind, since) {
+            (Kind::Flapping, Some(since)) if !flapping::goes_on(connection, notification, *since)? => {
+                Some("the line has stopped flapping: the summary covers this")
+            }
+            (Kind::Reminder | Kind::Escalation, _) if is_taken(notification) => Some("somebody has taken it"),
+            _ if told.is_some() => told,
+            _ if self.has_something_to_say => None,
+            _ => Some("they know already that it is over"),
+        })
+    }
+
     pub(super) fn group<'g>(&'g self, sink: &'g str) -> Group<'g> {
         Group { sink, recipient: &self.notification.recipient, grouping: &self.grouping, class: &self.class }
     }
+}
+
+/// Whether somebody has taken an outage and it goes on.
+fn is_taken(notification: &Notification) -> bool {
+    notification.incident.acknowledged.is_some() && notification.incident.closed_at.is_none()
 }
 
 /// What other messages told the recipient of an incident that is over, or are telling now: 0 nothing, 1 the outage, 2

@@ -13,7 +13,7 @@ use linedown_sinks::{Item, Kind, Notification};
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::super::{Due, Leased};
-use super::candidate::{Candidate, OLDEST, columns, need_not_be_told, undelivered};
+use super::candidate::{Candidate, OLDEST, columns, undelivered};
 use super::gathering::Group;
 use super::silence::Silences;
 use super::{flapping, line, settle};
@@ -68,18 +68,8 @@ impl Lessor<'_> {
     /// Withdraws a candidate, and returns true, if there is nothing left to say: the line is back or flaps no more,
     /// somebody has taken it, or a lost message has arrived after all or is sent again.
     fn is_stale(&self, connection: &Connection, candidate: &Candidate) -> rusqlite::Result<bool> {
-        let notification = &candidate.notification;
-        let moot = need_not_be_told(connection, candidate.lost)?;
-        let why = match (notification.kind, candidate.since) {
-            (Kind::Flapping, Some(since)) if !flapping::goes_on(connection, notification, since)? => {
-                "the line has stopped flapping: the summary covers this"
-            }
-            (Kind::Reminder | Kind::Escalation, _) if is_taken(notification) => "somebody has taken it",
-            _ if let Some(why) = moot => why,
-            _ if candidate.has_something_to_say => return Ok(false),
-            _ => "they know already that it is over",
-        };
-        settle::withdraw(connection, notification.id, why, self.now, self.routing)?;
+        let Some(why) = candidate.why_moot(connection)? else { return Ok(false) };
+        settle::withdraw(connection, candidate.notification.id, why, self.now, self.routing)?;
         Ok(true)
     }
 
@@ -279,11 +269,6 @@ impl Lessor<'_> {
         let public_url = self.routing.public_url.as_deref()?;
         Some(link::make(purpose, public_url, self.link_key, notification.id, self.now))
     }
-}
-
-/// Whether somebody has taken an outage and it goes on.
-fn is_taken(notification: &Notification) -> bool {
-    notification.incident.acknowledged.is_some() && notification.incident.closed_at.is_none()
 }
 
 /// How many attempts were made since it has been owed.

@@ -210,6 +210,7 @@ pub(super) fn delivery_row(row: &Row<'_>) -> rusqlite::Result<Delivery> {
         held_by: row::text_or_null(row, 16)?,
         batch: row.get(17)?,
         owed_at: from_millis(row.get(18)?),
+        waits_for: None,
         attempts: None,
     })
 }

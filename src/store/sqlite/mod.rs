@@ -43,8 +43,8 @@ use rusqlite::{Connection, OpenFlags, OptionalExtension};
 
 use super::view::{Delivery, DeliveryQuery, Incident, IncidentStory, MOST, Past, SilenceRow};
 use super::{
-    Accepted, Acknowledgement, Figures, Forgotten, LastReminders, Leased, Retried, Room, Settled, Settlement, Store,
-    StoreError, Tally, Which,
+    Accepted, Acknowledgement, Figures, Forgotten, LastReminders, Leased, Pauses, Retried, Room, Settled, Settlement,
+    Store, StoreError, Tally, Which,
 };
 use crate::clock;
 use crate::link::{self, Purpose};
@@ -221,7 +221,13 @@ impl Store for Sqlite {
         self.writer.write(work).await
     }
 
-    async fn retry(&self, which: Which, now: Timestamp, routing: Arc<Routing>) -> Result<Retried, StoreError> {
+    async fn retry(
+        &self,
+        which: Which,
+        now: Timestamp,
+        routing: Arc<Routing>,
+        pauses: Pauses,
+    ) -> Result<Retried, StoreError> {
         let are_named = matches!(which, Which::These(_));
         let mut rest: BTreeSet<i64> = match which {
             Which::These(ids) => ids,
@@ -229,13 +235,18 @@ impl Store for Sqlite {
         }
         .into_iter()
         .collect();
+        let request = Arc::new(retry::Request { all: rest.clone(), pauses });
         let mut retried = Retried::default();
         while !rest.is_empty() {
             let ids: Vec<i64> = rest.iter().copied().take(AT_ONCE.into()).collect();
-            let (step, routing) = (ids.clone(), Arc::clone(&routing));
-            match self.writer.write(move |connection| retry::retry(connection, &step, now, &routing)).await {
+            let (step, routing, request) = (ids.clone(), Arc::clone(&routing), Arc::clone(&request));
+            match self.writer.write(move |connection| retry::retry(connection, &step, now, &routing, &request)).await {
                 Ok((looked_at, step)) => {
-                    ids[..looked_at].iter().chain(&step.notifications).for_each(|id| _ = rest.remove(id));
+                    ids[..looked_at]
+                        .iter()
+                        .chain(&step.notifications)
+                        .chain(step.refused.keys())
+                        .for_each(|id| _ = rest.remove(id));
                     retried.add(step);
                 }
                 // The sinks of the steps that are done must still be woken; the rest stays as it was.

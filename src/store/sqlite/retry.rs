@@ -1,11 +1,13 @@
 //! Sends notifications again because a person asked for it: they are made due, as if they were owed from now on.
 
+use std::collections::BTreeSet;
+
 use jiff::Timestamp;
 use linedown_sinks::{Incident, Kind};
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
-use super::super::{Refused, Retried};
-use super::candidate::SENT_AGAIN;
+use super::super::{Pauses, Refused, Retried, given_up};
+use super::candidate::{Candidate, SENT_AGAIN};
 use super::{AT_ONCE, notification, row, settle};
 use crate::clock::from_millis;
 use crate::rule::Routing;
@@ -18,6 +20,13 @@ pub(super) fn dead(connection: &Connection, sink: Option<&str>) -> rusqlite::Res
     connection.prepare_cached(&query)?.query_map([sink], |row| row.get(0))?.collect()
 }
 
+/// What a person asked for.
+pub(super) struct Request {
+    /// The numbers of all notifications, over all steps.
+    pub(super) all: BTreeSet<i64>,
+    pub(super) pauses: Pauses,
+}
+
 /// Makes notifications due again, with what goes out in the same message, until [`AT_ONCE`] have changed. Returns how
 /// many of `ids` were looked at: in their order, so that a lost notification comes before the notices of its loss.
 pub(super) fn retry(
@@ -25,15 +34,17 @@ pub(super) fn retry(
     ids: &[i64],
     now: Timestamp,
     routing: &Routing,
+    request: &Request,
 ) -> rusqlite::Result<(usize, Retried)> {
     let mut retried = Retried::default();
-    let (mut looked_at, mut withdrawn) = (0, 0);
+    let mut withdrawn = withdraw_moot(connection, ids, now, routing, request, &mut retried)?;
+    let mut looked_at = 0;
     for id in ids {
         if retried.notifications.len() + withdrawn >= usize::from(AT_ONCE) {
             break;
         }
         looked_at += 1;
-        if retried.notifications.contains(id) {
+        if retried.notifications.contains(id) || retried.refused.contains_key(id) {
             continue;
         }
         let Some(wanted) = Wanted::of(connection, *id)? else {
@@ -51,7 +62,9 @@ pub(super) fn retry(
         if let Some(found) = found {
             retried.notifications.extend(address(connection, &wanted, &found.recipients, now)?);
         }
-        withdrawn += again(connection, *id, now, routing, &mut retried)?;
+        retried.through.insert(wanted.sink.clone());
+        let due_at = request.pauses.get(&wanted.sink).map_or(now, |until| now.max(*until));
+        withdrawn += again(connection, *id, due_at, now, routing, &mut retried)?;
     }
     Ok((looked_at, retried))
 }
@@ -139,6 +152,58 @@ impl Wanted {
         Ok(ids.len() + withdraw_notices(connection, self.id, why, now, routing, retried)?)
     }
 
+    /// If it is dead and would be sent again: why it need not be.
+    fn why_moot(
+        &self,
+        connection: &Connection,
+        now: Timestamp,
+        routing: &Routing,
+        all: &BTreeSet<i64>,
+    ) -> rusqlite::Result<Option<&'static str>> {
+        if self.state != "dead" || !self.is_sent(connection, now, routing)? {
+            return Ok(None);
+        }
+        if let Some(why) = Candidate::by_id(connection, self.id, now)?.why_moot(connection)? {
+            return Ok(Some(why));
+        }
+        let query = "SELECT id FROM notification WHERE incident = ?1 AND sink = ?2 AND recipient = ?3 AND id <> ?4 \
+                     AND (state = 'dead' OR state = 'pending')";
+        let mut statement = connection.prepare_cached(query)?;
+        let mut others = statement.query(params![self.incident.id, self.sink, self.recipient, self.id])?;
+        while let Some(other) = others.next()? {
+            let id = other.get(0)?;
+            if all.contains(&id)
+                && let Some(other) = Self::of(connection, id)?
+                && other.says_what_also(self)
+                && other.is_sent(connection, now, routing)?
+                && Candidate::by_id(connection, id, now)?.why_moot(connection)?.is_none()
+            {
+                return Ok(Some(SAID_BY_ANOTHER));
+            }
+        }
+        Ok(None)
+    }
+
+    fn is_sent(&self, connection: &Connection, now: Timestamp, routing: &Routing) -> rusqlite::Result<bool> {
+        let found = self.found(connection, routing)?;
+        Ok(self.refused(found.as_ref(), routing, now).is_none())
+    }
+
+    /// Whether it tells its recipient, if it is sent now, everything that another one about the same outage would: of
+    /// reminders the latest does; and of an outage that is over the message that it was, or else the latest.
+    fn says_what_also(&self, other: &Self) -> bool {
+        let is_later = self.id > other.id;
+        let follows = |kind| {
+            matches!(kind, Kind::Worse | Kind::Reminder | Kind::Escalation | Kind::Acknowledged | Kind::Resolved)
+        };
+        match (self.kind, other.kind) {
+            (Kind::Reminder, Kind::Reminder) => is_later,
+            _ if self.incident.closed_at.is_none() => false,
+            (Kind::Down, kind) => follows(kind),
+            (kind, other) => is_later && follows(kind) && follows(other),
+        }
+    }
+
     /// Why it is not sent again, or `None` if it is. `found` says who gets it if its recipient is no usable address.
     fn refused(&self, found: Option<&Untold>, routing: &Routing, now: Timestamp) -> Option<Refused> {
         let Self { incident, sink, kind, .. } = self;
@@ -172,6 +237,30 @@ struct Untold {
 /// Why a message is withdrawn that everybody has heard otherwise.
 const HAVE_THEIR_OWN: &str = "everybody it is meant for now has a message of their own";
 
+/// Why a message is withdrawn that another one replaces.
+const SAID_BY_ANOTHER: &str = "another notification that is sent again tells the same recipient the same";
+
+/// Withdraws the dead ones among `ids` that need not be sent any more, with the notices that they were lost. Returns how
+/// many are withdrawn.
+fn withdraw_moot(
+    connection: &Connection,
+    ids: &[i64],
+    now: Timestamp,
+    routing: &Routing,
+    request: &Request,
+    retried: &mut Retried,
+) -> rusqlite::Result<usize> {
+    let mut withdrawn = 0;
+    for id in ids {
+        let Some(wanted) = Wanted::of(connection, *id)? else { continue };
+        let Some(why) = wanted.why_moot(connection, now, routing, &request.all)? else { continue };
+        notification::withdraw(connection, *id, why, now)?;
+        withdrawn += 1 + withdraw_notices(connection, *id, why, now, routing, retried)?;
+        retried.refused.insert(*id, Refused::Moot(why));
+    }
+    Ok(withdrawn)
+}
+
 /// Sends a message whose recipient is no usable address to `recipients` instead, with what else is pending for that
 /// address about the same incident. The first recipient gets the existing rows; each other gets a copy of the message
 /// with its count of attempts, so that nothing holds it back again if it was tried. What else was given up is not sent
@@ -196,25 +285,28 @@ fn address(
 }
 
 /// Makes a notification due again, or all that is left of the message that it went out in, which keeps its name.
-/// Reminders and escalations of an outage that somebody has taken are left out: they ask for somebody to take it.
+/// Reminders and escalations of an outage that somebody has taken are left out: they ask for somebody to take it. The
+/// last failure stays, without why it was given up.
 const AGAIN: &str = "WITH message (id) AS ( \
         SELECT ?2 UNION SELECT part.id FROM notification AS one JOIN notification AS part ON part.batch = one.batch \
         WHERE one.id = ?2 \
-    ) UPDATE notification SET state = 'pending', owed_at = ?1, due_at = ?1, held_by = NULL, settled_at = NULL \
+    ) UPDATE notification SET state = 'pending', owed_at = ?1, due_at = ?1, held_by = NULL, settled_at = NULL, \
+        detail = iif(instr(detail, ?3), substr(detail, 1, instr(detail, ?3) - 1), detail) \
     WHERE id IN message AND state IN ('dead', 'pending') \
     AND NOT (kind IN ('reminder', 'escalation') AND EXISTS (SELECT 1 FROM incident \
         WHERE incident.id = incident AND acknowledged_at IS NOT NULL AND closed_at IS NULL)) RETURNING id, sink";
 
-/// Makes it due and withdraws the notices that it was lost. Returns how many are withdrawn.
+/// Makes it due at a time and withdraws the notices that it was lost. Returns how many are withdrawn.
 fn again(
     connection: &Connection,
     id: i64,
+    due_at: Timestamp,
     now: Timestamp,
     routing: &Routing,
     retried: &mut Retried,
 ) -> rusqlite::Result<usize> {
     let mut statement = connection.prepare_cached(AGAIN)?;
-    let mut rows = statement.query(params![now.as_millisecond(), id])?;
+    let mut rows = statement.query(params![due_at.as_millisecond(), id, given_up::MARK])?;
     let mut message = Vec::new();
     while let Some(row) = rows.next()? {
         message.push(row.get(0)?);

@@ -175,7 +175,7 @@ impl<'s> World<'s> {
                 let now = from_millis(self.now * 1000);
                 let life = self.life();
                 let routing = Arc::clone(&life.routing);
-                let retried = life.store.retry(Which::Dead { sink: None }, now, routing).await.unwrap();
+                let retried = life.store.retry(Which::Dead { sink: None }, now, routing, Pauses::new()).await.unwrap();
                 self.sent_again.extend(retried.notifications);
             }
         }
