@@ -6,7 +6,7 @@ use std::thread::{self, JoinHandle};
 
 use serde_json::Value;
 
-/// Lines that arrive.
+/// The lines that have arrived so far.
 #[derive(Default)]
 pub(super) struct Lines(Mutex<Vec<String>>);
 
