@@ -118,7 +118,7 @@ fn a_long_life_under_load_and_faults_uses_no_more_than_a_short_one() {
             }
             if begun.elapsed() > life / LOOKS * u32::try_from(looks.len()).expect("they are few") {
                 looks.push(Use::of(&service, &gateway));
-                // linedown forgets hourly by a clock that does not run fast, and at a reload.
+                // linedown forgets every hour by the monotonic clock, which does not run fast, and at each reload.
                 service.hup();
             }
             thread::sleep(Duration::from_millis(20));
