@@ -41,6 +41,7 @@ pub(crate) struct Daemon {
 }
 
 impl Daemon {
+    /// Starts a daemon with this config, and waits until it is ready.
     pub(crate) fn start(config: &Path) -> Self {
         Self::start_with(config, &[])
     }
@@ -101,6 +102,7 @@ impl Daemon {
         answer
     }
 
+    /// Posts a disconnection of this instance, which must be answered with 200.
     pub(crate) fn post_on(&self, stream: &mut TcpStream, instance: &str) {
         let body = format!("{{\"type\":\"DisconnectedCallback\",\"instanceId\":\"{instance}\"}}");
         let head = format!(

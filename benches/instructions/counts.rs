@@ -8,6 +8,7 @@ use std::process::Command;
 const HEAD: &str =
     "# Instructions of each step, by toolchain. `make instructions ACCEPT=1` writes those of the one at hand.\n";
 
+/// The accepted counts of all toolchains.
 pub(crate) struct Counts {
     /// The compilers and the machine with which the program was built.
     pub(crate) toolchain: String,
@@ -28,10 +29,12 @@ impl Counts {
         Self { toolchain: toolchain(), all: all.collect() }
     }
 
+    /// The accepted count of a step for the present toolchain.
     pub(crate) fn of(&self, step: &str) -> Option<u64> {
         self.all.get(&(self.toolchain.clone(), step.to_owned())).copied()
     }
 
+    /// Replaces the counts of the present toolchain.
     pub(crate) fn accept(&mut self, counts: Vec<(String, u64)>) {
         let toolchain = self.toolchain.clone();
         self.all.extend(counts.into_iter().map(|(step, count)| ((toolchain.clone(), step), count)));

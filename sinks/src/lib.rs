@@ -65,8 +65,8 @@ pub trait Settings: Send + Sync {
         None
     }
 
-    /// Whether the sink has no recipient for a line with these labels. `label` returns a label's value. Called for each
-    /// line of the inventory.
+    /// Whether a line's labels alone show that the sink has no recipient for it. `label` returns a label's value.
+    /// Called for each line of the inventory.
     fn has_nobody<'l>(&self, _label: &dyn Fn(&str) -> Option<&'l str>) -> bool {
         false
     }

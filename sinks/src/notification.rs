@@ -87,7 +87,7 @@ impl Notification {
         format!("{}.{}", self.id, self.store)
     }
 
-    /// A name shared by all notifications of one incident, and by no others.
+    /// A name shared by all notifications of one incident.
     pub fn thread(&self) -> String {
         format!("incident.{}.{}", self.incident.id, self.store)
     }
@@ -99,7 +99,7 @@ impl Notification {
 pub enum Kind {
     /// The line is down. If the incident is closed by the time this is sent, the message says both.
     Down,
-    /// The line was down already, for a reason that has turned out to be worse.
+    /// The line was down already; its reason has turned out to be worse.
     Worse,
     /// The line is back.
     Resolved,
@@ -181,8 +181,7 @@ pub struct Incident {
     pub acknowledged: Option<Acknowledged>,
     /// Whether linedown found it by asking the gateway: no webhook came.
     pub found: bool,
-    /// For a closed incident that is no outage: linedown does not look at this any more, and the trouble may still
-    /// exist.
+    /// For a closed incident that is no outage: linedown does not watch it any more, and the trouble may still exist.
     pub unwatched: bool,
     /// For an outage that is over: the line's next outage, if that is in progress when the message is made.
     pub again: Option<Again>,

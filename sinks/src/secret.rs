@@ -134,7 +134,7 @@ impl Secrets {
         Self { credentials: folder.filter(|folder| !forbidden(folder)) }
     }
 
-    /// Fetches a secret.
+    /// Fetches a secret. Fails if it cannot be read or is empty.
     pub fn get(&self, secret: &Secret) -> Result<Found, SecretError> {
         let mut public = None;
         let value = match secret {

@@ -15,6 +15,7 @@ use crate::http::{Answer, exchange, request};
 use crate::payload::down;
 use crate::sections::{CONSOLE, tell};
 
+/// The sections of a config with this certificate that tells of everything on the console.
 pub(crate) fn sections(certificates: &Certificates) -> String {
     let (certificate, key) = (certificates.certificate(), certificates.key());
     let (certificate, key) = (certificate.display(), key.display());

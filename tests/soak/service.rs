@@ -107,10 +107,12 @@ impl Service {
         }
     }
 
+    /// Sends SIGTERM: finish and end.
     pub(crate) fn term(&self) {
         self.signal(Signal::TERM);
     }
 
+    /// Sends SIGHUP: read the config again.
     pub(crate) fn hup(&self) {
         self.signal(Signal::HUP);
     }
@@ -193,6 +195,7 @@ impl Service {
         fs::read_to_string(self.path("log.jsonl")).unwrap_or_default()
     }
 
+    /// The last 40 lines of the log, for messages about failures.
     pub(crate) fn end_of_log(&self) -> String {
         let log = self.log();
         let lines: Vec<&str> = log.lines().collect();

@@ -44,6 +44,7 @@ pub(crate) const WIRED: [&str; 4] = ["first", "second", "slack", "safe"];
 static INSTANCE: LazyLock<Regex> = LazyLock::new(|| Regex::new("soak-[a-z]-[0-9]+").expect("it is one"));
 
 impl Sides {
+    /// Two relays and two Slacks, one of each with TLS, each behind a network that works.
     pub(crate) fn new() -> Self {
         let certificates = Certificates::new();
         let first = Smtp::new();

@@ -30,6 +30,7 @@ const UNANSWERED: Duration = Duration::from_secs(5);
 /// The number of new lines in calm weather.
 const FRESH: usize = 20;
 
+/// The number in an environment variable, if it is set.
 pub(crate) fn number(name: &str) -> Option<u64> {
     env::var(name).ok().map(|text| text.parse().unwrap_or_else(|_| panic!("{name} is a number, not {text:?}")))
 }
@@ -90,6 +91,7 @@ fn every_promise_is_kept_through_kills_and_faults_of_every_sort() {
     assert!(verdict.broken.is_empty(), "SOAK_SEED={seed}: {} broken:\n{first}", verdict.broken.len());
 }
 
+/// Stops the gateways' threads, also when the test fails.
 pub(crate) struct StopOnDrop<'s>(pub(crate) &'s AtomicBool);
 
 impl Drop for StopOnDrop<'_> {

@@ -37,8 +37,8 @@ pub(crate) struct Weather<'w> {
 
 /// Patience so short that some messages are given up.
 pub(crate) const LITTLE: &[&str] = &["2s", "3s", "5s"];
-/// Patience with which linedown gives up only messages that are refused for good. The test that uses it runs the clock
-/// fast, so there the clock does not jump, and reads do not fail, which would end the daemon.
+/// Patience with which linedown gives up only messages that are refused for good. With it, the clock does not jump, and
+/// reads do not fail, which would end the daemon.
 pub(crate) const ENDLESS: &[&str] = &["3650d"];
 
 /// A fault that ends by itself.
@@ -63,6 +63,7 @@ impl<'w> Weather<'w> {
         format!("{}{}", self.sides.config(patience), rules(&format!("rule {}", self.rng.u8(..))))
     }
 
+    /// Counts a fault.
     pub(crate) fn count(&mut self, what: &str) {
         *self.counts.entry(what.to_owned()).or_default() += 1;
     }

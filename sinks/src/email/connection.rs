@@ -16,6 +16,7 @@ use lettre::transport::smtp::response::{Response, Severity};
 
 use crate::{Failure, FailureKind};
 
+/// A connection, and the state of its conversation.
 pub(super) struct Connection {
     pub(super) smtp: AsyncSmtpConnection,
     /// Whether the relay has taken the whole envelope and waits for the content. If not, it has the sender at most.
@@ -31,10 +32,10 @@ pub(super) enum Resumed {
     /// The relay has ended it: with 421 (RFC 5321, 4.2.1), with 451 for idling, with 452 after a number of messages, or
     /// by closing it without a word.
     Gone,
-    /// The relay put this message off with a 4xx. The new connection hears its answer again.
+    /// The relay put this message off with a 4xx; it is asked again on a new connection.
     PutOff,
-    /// The connection failed after the second EHLO, or an envelope in one piece was refused or not answered. That need
-    /// not be the relay's dislike of PIPELINING: the refusal may be a proper one.
+    /// The connection failed after the second EHLO, or an envelope in one piece was refused or not answered. Sending it
+    /// in one piece may be the cause, but the refusal may also be meant.
     Choked,
 }
 

@@ -48,8 +48,8 @@ impl Stage<'_> {
     }
 }
 
-/// Returns what went wrong, in words and as a kind. `login` is what linedown logs in with, if it does; it never appears
-/// in the words.
+/// Returns what went wrong, in words and as a kind. `login` is what linedown logs in with, if it does; its password
+/// never appears in the words.
 pub(super) fn failure(
     stage: &Stage<'_>,
     error: &Error,
@@ -148,8 +148,8 @@ fn unknown_code(error: &Error) -> Option<(u16, String)> {
 }
 
 /// Whether an answer is about the login: RFC 4954, section 6, and RFC 5248 for 5.7.8 to 5.7.14. Once a recipient is
-/// named,
-/// 5.7.9 and above do not count: the recipient's own system may send them (Exchange: it takes nothing from outside).
+/// named, 5.7.9 and above do not count: the recipient's own system may send them (Exchange: it takes nothing from
+/// outside).
 fn is_about_login(stage: &Stage<'_>, code: u16, enhanced: Option<[u16; 3]>) -> bool {
     let last = if stage.is_of_any_message() { 14 } else { 8 };
     matches!(code, 530 | 534 | 535 | 538)
@@ -162,8 +162,7 @@ fn enhanced(text: &str) -> Option<[u16; 3]> {
     numbers.next().is_none().then_some(code)
 }
 
-/// Removes the login from an answer, plain and encoded: some servers repeat a command that they refuse, and with AUTH
-/// that is the password.
+/// Removes the password from an answer, plain and as AUTH encodes it: some servers repeat a command that they refuse.
 fn without_credentials(text: &str, credentials: &Credentials) -> String {
     let mut secrets = Vec::new();
     for mechanism in [Mechanism::Plain, Mechanism::Login] {

@@ -14,7 +14,7 @@ const SECTION: usize = 2_900;
 const SECTIONS: usize = 10_000;
 /// The most characters of the top-level text, after escaping.
 const TEXT: usize = 300;
-/// The most characters of the source's and of the instance's identifier in the context line, after escaping.
+/// The most characters of the source's name and of the instance's identifier in the context line, after escaping.
 const INSTANCE: usize = 100;
 
 /// Returns the body of the request.

@@ -29,6 +29,7 @@ pub(super) struct Lines {
 }
 
 impl Lines {
+    /// The line for a notification, without its line break.
     pub(super) fn line(&self, notification: &Notification) -> String {
         let object = Line::new(notification, &self.texts);
         match self.format {

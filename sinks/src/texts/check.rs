@@ -67,8 +67,8 @@ fn read_template(path: &Path) -> io::Result<String> {
     read_file(path, LARGEST).and_then(text)
 }
 
-/// Compiles the user's templates and tries them on every sort of notification. Notes every mistake; returns none if
-/// there is one.
+/// Compiles the user's templates and tries them on every sort of notification. Notes every mistake; returns none if one
+/// of them is an error.
 pub(super) fn compile(own: &Own, reader: &Reader, folder: &Path, section: &mut Section<'_>) -> Option<Templates> {
     let before = errors(section);
     let mut good = own.clone();

@@ -1,4 +1,4 @@
-//! Keeps an `import` that would end the program from the template engine. A name must follow `as`, but minijinja 3.1
+//! Keeps from the template engine any `import` that would end the program: a name must follow `as`, but minijinja 3.1
 //! takes any expression there, and its compiler then panics.
 
 use minijinja::{Environment, Error, ErrorKind};

@@ -13,6 +13,7 @@ use super::case::{Case, chunked_webhook, chunks, gzip, one, payload, random, web
 /// Gzip that expands to ten million bytes.
 static BOMB: LazyLock<Vec<u8>> = LazyLock::new(|| gzip(&vec![b' '; 10_000_000]));
 
+/// A webhook with a hostile body.
 pub(super) fn body(rng: &mut Rng) -> Case {
     match rng.u8(..12) {
         0..4 => json(rng),

@@ -67,12 +67,13 @@ pub(super) fn one<T: Clone>(rng: &mut Rng, values: &[T]) -> T {
     values[rng.usize(..values.len())].clone()
 }
 
+/// Up to this many random bytes.
 pub(super) fn random(rng: &mut Rng, most: usize) -> Vec<u8> {
     let length = rng.usize(..=most);
     std::iter::repeat_with(|| rng.u8(..)).take(length).collect()
 }
 
-/// The body of a valid webhook, about a line that no rule matches.
+/// The body of a valid webhook, about a line of which nobody is told.
 pub(super) fn payload(rng: &mut Rng) -> Vec<u8> {
     let (kind, line) = (one(rng, &["DisconnectedCallback", "ConnectedCallback"]), rng.u32(..1000));
     format!("{{\"type\":\"{kind}\",\"instanceId\":\"hostile {line}\",\"momment\":{}}}", rng.u64(..)).into_bytes()
@@ -95,6 +96,7 @@ pub(super) fn headers() -> Vec<Vec<u8>> {
     vec![b"host: linedown.test".to_vec(), b"content-type: application/json".to_vec()]
 }
 
+/// The header with a body's length.
 pub(super) fn length(body: &[u8]) -> Vec<u8> {
     format!("content-length: {}", body.len()).into_bytes()
 }
@@ -120,6 +122,7 @@ pub(super) fn chunks(rng: &mut Rng, body: &[u8]) -> Vec<u8> {
     chunked
 }
 
+/// A webhook with this transfer encoding, and a body that is in chunks already.
 pub(super) fn chunked_webhook(encoding: &str, chunked: &[u8]) -> Vec<u8> {
     let mut headers = headers();
     headers.push(format!("transfer-encoding: {encoding}").into_bytes());

@@ -41,7 +41,8 @@ const GROWTH: u64 = 64 * 1024;
 /// The longest that a webhook may take among all that. Gateways wait for longer.
 const BOUND: Duration = Duration::from_secs(10);
 
-/// Rules that tell of the tests' own lines on the console, and of no line that hostile requests name.
+/// Rules: the tests' own lines are told on the console; lines that hostile requests name go to a sink without
+/// recipients.
 const TOLD: &str = "[[rules]]\nmatch = { instance = \"told*\" }\nnotify = [\"console\"]\ngroup_interval = \"0s\"\n\
                     [[rules]]\nnotify = [\"nobody\"]\n[sinks.nobody]\ntype = \"email\"\nserver = \"file:/dev/null/x\"\n\
                     from = \"a@example.com\"\nto = \"{{ instance.labels.nobody }}\"\n";

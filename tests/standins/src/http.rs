@@ -9,6 +9,7 @@ use rustls::{ServerConfig, ServerConnection, StreamOwned};
 /// The largest body read, in bytes.
 const LARGEST: usize = 1024 * 1024;
 
+/// A request as it arrived.
 #[derive(Debug, Default)]
 pub(crate) struct Request {
     pub(crate) method: String,

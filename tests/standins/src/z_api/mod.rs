@@ -143,7 +143,7 @@ struct Account {
 }
 
 impl ZApi {
-    /// A stand-in without encryption, for tests and measurements that do without it.
+    /// A stand-in without encryption.
     pub fn new() -> Self {
         Self::listen(None)
     }

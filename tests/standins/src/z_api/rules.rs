@@ -17,6 +17,7 @@ pub(super) fn parts(path: &str) -> (Option<String>, String) {
     }
 }
 
+/// The status and the body that a request is answered with; registering changes the account.
 pub(super) fn answer(account: &mut Account, request: &Request) -> (u16, String) {
     answered(account, request).unwrap_or_else(|refusal| refusal)
 }
