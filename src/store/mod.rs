@@ -388,6 +388,12 @@ impl Refused {
 }
 
 impl Retried {
+    /// Leaves out the refusals that somebody who asked for all dead letters need not hear of.
+    fn of_the_dead(mut self) -> Self {
+        self.refused.retain(|_, why| why.concerns_the_dead());
+        self
+    }
+
     fn add(&mut self, mut other: Self) {
         self.notifications.append(&mut other.notifications);
         self.sinks.append(&mut other.sinks);

@@ -1,11 +1,15 @@
 //! Sends notifications again because a person asked for it: they are made due, as if they were owed from now on.
 
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
 use jiff::Timestamp;
 use linedown_sinks::{Incident, Kind};
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
-use super::super::{Refused, Retried};
+use super::super::{Refused, Retried, StoreError};
 use super::candidate::SENT_AGAIN;
+use super::writer::Writer;
 use super::{AT_ONCE, notification, row, settle};
 use crate::clock::from_millis;
 use crate::rule::wait::Wait;
@@ -18,14 +22,39 @@ pub(super) fn dead(connection: &Connection, sink: Option<&str>) -> rusqlite::Res
     connection.prepare_cached(&query)?.query_map([sink], |row| row.get(0))?.collect()
 }
 
+/// Makes notifications due again, in steps that keep no webhook waiting. If the store fails after some were done, the
+/// others are left as they were.
+pub(super) async fn in_steps(
+    writer: &Writer,
+    ids: Vec<i64>,
+    now: Timestamp,
+    routing: &Arc<Routing>,
+) -> Result<Retried, StoreError> {
+    let mut rest = BTreeSet::from_iter(ids);
+    let mut retried = Retried::default();
+    while !rest.is_empty() {
+        let ids: Vec<i64> = rest.iter().copied().take(AT_ONCE.into()).collect();
+        let (these, routing) = (ids.clone(), Arc::clone(routing));
+        match writer.write(move |connection| step(connection, &these, now, &routing)).await {
+            Ok((looked_at, done)) => {
+                ids[..looked_at].iter().chain(&done.notifications).for_each(|id| _ = rest.remove(id));
+                retried.add(done);
+            }
+            // The sinks of the steps that are done must still be woken.
+            Err(error) if !retried.notifications.is_empty() => {
+                retried.left = rest.len();
+                tracing::error!(error = %error, left = retried.left, "cannot send all again that was to be; the rest is left as it is");
+                break;
+            }
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(retried)
+}
+
 /// Makes notifications due again, with what goes out in the same message, until [`AT_ONCE`] have changed. Returns how
 /// many of `ids` were looked at: in their order, so that a lost notification comes before the notices of its loss.
-pub(super) fn retry(
-    connection: &Connection,
-    ids: &[i64],
-    now: Timestamp,
-    routing: &Routing,
-) -> rusqlite::Result<(usize, Retried)> {
+fn step(connection: &Connection, ids: &[i64], now: Timestamp, routing: &Routing) -> rusqlite::Result<(usize, Retried)> {
     let mut retried = Retried::default();
     let (mut looked_at, mut withdrawn) = (0, 0);
     for id in ids {
