@@ -9,9 +9,9 @@ use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::super::{Refused, Retried, StoreError};
 use super::candidate::SENT_AGAIN;
+use super::row::{self, Columns};
 use super::writer::Writer;
-use super::{AT_ONCE, notification, row, settle};
-use crate::clock::from_millis;
+use super::{AT_ONCE, notification, settle};
 use crate::rule::wait::Wait;
 use crate::rule::{Instead, Routing};
 
@@ -103,27 +103,27 @@ struct Wanted {
 impl Wanted {
     fn of(connection: &Connection, id: i64) -> rusqlite::Result<Option<Self>> {
         let query = format!(
-            "SELECT {}, state, kind, sink, recipient, held_by, due_at, detail, leased OR EXISTS ( \
+            "SELECT notification.id, {}, state, kind, sink, recipient, held_by, due_at, detail, leased OR EXISTS ( \
                  SELECT 1 FROM notification AS part WHERE part.batch = notification.batch AND part.leased = 1) \
              FROM notification JOIN incident ON incident.id = incident WHERE notification.id = ?",
             row::INCIDENT
         );
-        connection.prepare_cached(&query)?.query_row([id], |row| Self::read(row, id)).optional()
+        connection.prepare_cached(&query)?.query_row([id], Self::read).optional()
     }
 
-    fn read(row: &Row<'_>, id: i64) -> rusqlite::Result<Self> {
-        let first = row::INCIDENT_COLUMNS;
+    fn read(row: &Row<'_>) -> rusqlite::Result<Self> {
+        let mut row = Columns::of(row);
         Ok(Self {
-            id,
-            incident: row::incident(row, 0)?,
-            state: row::text(row, first)?,
-            kind: row::kind(row, first + 1)?,
-            sink: row::text(row, first + 2)?,
-            recipient: row::text(row, first + 3)?,
-            held_by: row::wait(row, first + 4)?,
-            due_at: from_millis(row.get(first + 5)?),
-            detail: row::text_or_null(row, first + 6)?,
-            in_flight: row.get(first + 7)?,
+            id: row.get()?,
+            incident: row.incident()?,
+            state: row.text()?,
+            kind: row.kind()?,
+            sink: row.text()?,
+            recipient: row.text()?,
+            held_by: row.wait()?,
+            due_at: row.time()?,
+            detail: row.text_or_null()?,
+            in_flight: row.get()?,
         })
     }
 

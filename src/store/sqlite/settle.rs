@@ -11,7 +11,8 @@ use rusqlite::{Connection, params};
 use super::super::{Outcome, Settled, Settlement};
 use super::candidate::need_not_be_told;
 use super::notification::CHAIN;
-use super::{AT_ONCE, notification, people, row};
+use super::row::{self, Columns};
+use super::{AT_ONCE, notification, people};
 use crate::rule::{Owed, Routing};
 
 pub(super) fn settle(connection: &Connection, settlement: &Settlement, routing: &Routing) -> rusqlite::Result<Settled> {
@@ -158,19 +159,20 @@ static OWED: LazyLock<String> = LazyLock::new(|| {
 
 fn owed_by(connection: &Connection, id: i64) -> rusqlite::Result<(Incident, Owed)> {
     connection.prepare_cached(&OWED)?.query_row([id], |row| {
-        let first = row::INCIDENT_COLUMNS;
+        let mut row = Columns::of(row);
+        let incident = row.incident()?;
         let owed = Owed {
-            rule: row::text(row, first)?,
-            sink: row::text(row, first + 1)?,
-            recipient: row::text(row, first + 2)?,
-            kind: row::kind(row, first + 3)?,
-            resolved: row.get(first + 4)?,
-            group: row::text(row, first + 5)?,
+            rule: row.text()?,
+            sink: row.text()?,
+            recipient: row.text()?,
+            kind: row.kind()?,
+            resolved: row.get()?,
+            group: row.text()?,
             due_at: Timestamp::MIN,
             held_by: None,
             since: None,
         };
-        Ok((row::incident(row, 0)?, owed))
+        Ok((incident, owed))
     })
 }
 

@@ -8,8 +8,7 @@ use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::super::LastReminders;
 use super::owe::{Basis, begun};
-use super::row;
-use crate::clock::from_millis;
+use super::row::{self, Columns};
 use crate::rule::wait::QUIET_HOURS;
 use crate::rule::{Owed, Routing};
 
@@ -25,19 +24,22 @@ struct Waiting {
 const COLUMNS: &str = "notification.id, leased OR attempts > 0, rule, sink, recipient, kind, wants_resolved, grouping, due_at, held_by, since";
 
 impl Waiting {
-    fn read(row: &Row<'_>, first: usize) -> rusqlite::Result<Self> {
-        let owed = Owed {
-            rule: row::text(row, first + 2)?,
-            sink: row::text(row, first + 3)?,
-            recipient: row::text(row, first + 4)?,
-            kind: row::kind(row, first + 5)?,
-            resolved: row.get(first + 6)?,
-            group: row::text(row, first + 7)?,
-            due_at: from_millis(row.get(first + 8)?),
-            held_by: row::wait(row, first + 9)?,
-            since: row.get::<_, Option<i64>>(first + 10)?.map(from_millis),
-        };
-        Ok(Self { id: row.get(first)?, tried: row.get(first + 1)?, owed })
+    fn read(row: &mut Columns<'_, '_>) -> rusqlite::Result<Self> {
+        Ok(Self {
+            id: row.get()?,
+            tried: row.get()?,
+            owed: Owed {
+                rule: row.text()?,
+                sink: row.text()?,
+                recipient: row.text()?,
+                kind: row.kind()?,
+                resolved: row.get()?,
+                group: row.text()?,
+                due_at: row.time()?,
+                held_by: row.wait()?,
+                since: row.time_or_null()?,
+            },
+        })
     }
 
     /// Writes down what it becomes: `owed`. Returns when it is due and for which sink, if that time has changed.
@@ -64,8 +66,9 @@ pub(super) fn hasten(
     let incident = &begun(incident, now);
     let query = format!("SELECT {COLUMNS} FROM notification WHERE incident = ? AND state = 'pending'");
     let mut statement = connection.prepare_cached(&query)?;
-    let waiting: Vec<Waiting> =
-        statement.query_map([incident.id], |row| Waiting::read(row, 0))?.collect::<rusqlite::Result<_>>()?;
+    let waiting: Vec<Waiting> = statement
+        .query_map([incident.id], |row| Waiting::read(&mut Columns::of(row)))?
+        .collect::<rusqlite::Result<_>>()?;
     let silences = basis.silences.in_force(connection, now)?;
     let mut due = Vec::new();
     for waiting in waiting {
@@ -92,7 +95,7 @@ pub(super) fn hold_again(
 ) -> rusqlite::Result<BTreeSet<String>> {
     let Basis { routing, now, .. } = *basis;
     let query = format!(
-        "SELECT {}, {COLUMNS} FROM notification JOIN incident ON incident.id = notification.incident \
+        "SELECT {COLUMNS}, {} FROM notification JOIN incident ON incident.id = notification.incident \
          WHERE notification.id = ? AND state = 'pending' AND leased = 0",
         row::INCIDENT
     );
@@ -100,8 +103,11 @@ pub(super) fn hold_again(
     let silences = basis.silences.in_force(connection, now)?;
     let mut sinks = BTreeSet::new();
     for id in ids {
-        let read = |row: &Row<'_>| Ok((row::incident(row, 0)?, Waiting::read(row, row::INCIDENT_COLUMNS)?));
-        let Some((incident, waiting)) = statement.query_row([id], read).optional()? else { continue };
+        let read = |row: &Row<'_>| {
+            let mut row = Columns::of(row);
+            Ok((Waiting::read(&mut row)?, row.incident()?))
+        };
+        let Some((waiting, incident)) = statement.query_row([id], read).optional()? else { continue };
         let owed = routing.held_again(waiting.owed.clone(), &incident, &silences, now);
         if owed != waiting.owed {
             sinks.extend(waiting.becomes(connection, owed)?.map(|(_, sink)| sink));
@@ -114,7 +120,7 @@ pub(super) fn hold_again(
 /// the config.
 pub(super) fn last_reminders(connection: &Connection, routing: &Routing) -> rusqlite::Result<LastReminders> {
     let query = format!(
-        "SELECT {}, {COLUMNS} FROM notification JOIN incident ON incident.id = notification.incident \
+        "SELECT {COLUMNS}, {} FROM notification JOIN incident ON incident.id = notification.incident \
          WHERE state = 'pending' AND kind = 'reminder'",
         row::INCIDENT
     );
@@ -122,11 +128,12 @@ pub(super) fn last_reminders(connection: &Connection, routing: &Routing) -> rusq
     let mut rows = statement.query([])?;
     let mut last = LastReminders::new();
     while let Some(row) = rows.next()? {
-        let Waiting { owed, .. } = Waiting::read(row, row::INCIDENT_COLUMNS)?;
+        let mut row = Columns::of(row);
+        let Waiting { owed, .. } = Waiting::read(&mut row)?;
         if routing.rule(&owed.rule).is_some() && routing.sinks.contains_key(&owed.sink) {
             continue;
         }
-        let incident = row::incident(row, 0)?;
+        let incident = row.incident()?;
         if routing.reminder(&owed, &incident, owed.due_at).is_none() {
             last.entry((owed.rule, owed.sink)).or_default().insert((incident.id, owed.recipient));
         }
