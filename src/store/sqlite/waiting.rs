@@ -7,6 +7,7 @@ use linedown_sinks::Incident;
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::super::LastReminders;
+use super::notification;
 use super::owe::{Basis, begun};
 use super::row::{self, Columns};
 use crate::rule::wait::QUIET_HOURS;
@@ -20,26 +21,14 @@ struct Waiting {
     owed: Owed,
 }
 
-/// The columns of one, for [`Waiting::read`].
-const COLUMNS: &str = "notification.id, leased OR attempts > 0, rule, sink, recipient, kind, wants_resolved, grouping, due_at, held_by, since";
-
 impl Waiting {
+    /// The columns of one, for [`Waiting::read`].
+    fn columns() -> String {
+        format!("notification.id, leased OR attempts > 0, {}", notification::OWED)
+    }
+
     fn read(row: &mut Columns<'_, '_>) -> rusqlite::Result<Self> {
-        Ok(Self {
-            id: row.get()?,
-            tried: row.get()?,
-            owed: Owed {
-                rule: row.text()?,
-                sink: row.text()?,
-                recipient: row.text()?,
-                kind: row.kind()?,
-                resolved: row.get()?,
-                group: row.text()?,
-                due_at: row.time()?,
-                held_by: row.wait()?,
-                since: row.time_or_null()?,
-            },
-        })
+        Ok(Self { id: row.get()?, tried: row.get()?, owed: notification::owed(row)? })
     }
 
     /// Writes down what it becomes: `owed`. Returns when it is due and for which sink, if that time has changed.
@@ -64,7 +53,7 @@ pub(super) fn hasten(
 ) -> rusqlite::Result<Vec<(Timestamp, String)>> {
     let Basis { routing, now, .. } = *basis;
     let incident = &begun(incident, now);
-    let query = format!("SELECT {COLUMNS} FROM notification WHERE incident = ? AND state = 'pending'");
+    let query = format!("SELECT {} FROM notification WHERE incident = ? AND state = 'pending'", Waiting::columns());
     let mut statement = connection.prepare_cached(&query)?;
     let waiting: Vec<Waiting> = statement
         .query_map([incident.id], |row| Waiting::read(&mut Columns::of(row)))?
@@ -95,8 +84,9 @@ pub(super) fn hold_again(
 ) -> rusqlite::Result<BTreeSet<String>> {
     let Basis { routing, now, .. } = *basis;
     let query = format!(
-        "SELECT {COLUMNS}, {} FROM notification JOIN incident ON incident.id = notification.incident \
+        "SELECT {}, {} FROM notification JOIN incident ON incident.id = notification.incident \
          WHERE notification.id = ? AND state = 'pending' AND leased = 0",
+        Waiting::columns(),
         row::INCIDENT
     );
     let mut statement = connection.prepare_cached(&query)?;
@@ -120,8 +110,9 @@ pub(super) fn hold_again(
 /// the config.
 pub(super) fn last_reminders(connection: &Connection, routing: &Routing) -> rusqlite::Result<LastReminders> {
     let query = format!(
-        "SELECT {COLUMNS}, {} FROM notification JOIN incident ON incident.id = notification.incident \
+        "SELECT {}, {} FROM notification JOIN incident ON incident.id = notification.incident \
          WHERE state = 'pending' AND kind = 'reminder'",
+        notification::OWED,
         row::INCIDENT
     );
     let mut statement = connection.prepare_cached(&query)?;
@@ -129,7 +120,7 @@ pub(super) fn last_reminders(connection: &Connection, routing: &Routing) -> rusq
     let mut last = LastReminders::new();
     while let Some(row) = rows.next()? {
         let mut row = Columns::of(row);
-        let Waiting { owed, .. } = Waiting::read(&mut row)?;
+        let owed = notification::owed(&mut row)?;
         if routing.rule(&owed.rule).is_some() && routing.sinks.contains_key(&owed.sink) {
             continue;
         }
