@@ -61,6 +61,18 @@ pub(super) fn add(
     ])
 }
 
+/// Adds a notification that need not be sent, and withdraws it at once.
+pub(super) fn add_withdrawn(
+    connection: &Connection,
+    incident: i64,
+    owed: &Owed,
+    why: &str,
+    now: Timestamp,
+) -> rusqlite::Result<()> {
+    let id = add(connection, incident, owed, None, now)?;
+    withdraw(connection, id, why, now)
+}
+
 /// Withdraws one notification.
 pub(super) fn withdraw(connection: &Connection, id: i64, why: &str, now: Timestamp) -> rusqlite::Result<()> {
     let update = "UPDATE notification SET state = 'withdrawn', settled_at = ?2, detail = ?3 WHERE id = ?1";

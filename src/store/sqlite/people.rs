@@ -64,7 +64,8 @@ fn together(one: Option<State>, other: Option<State>) -> Option<State> {
     Some(State { reason: one.reason.max(other.reason), closed: one.closed || other.closed })
 }
 
-type People = BTreeMap<(String, String), Person>;
+/// Recipients, by their sink and their address there.
+pub(super) type People = BTreeMap<(String, String), Person>;
 
 /// Everybody who was ever owed a message about an incident.
 pub(super) fn of(connection: &Connection, incident: i64) -> rusqlite::Result<People> {
