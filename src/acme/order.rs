@@ -31,7 +31,7 @@ pub(super) enum Failure {
     #[error("{name} could not be validated: {why}")]
     Invalid { name: String, why: String },
     /// There is another way to validate, but none by TLS.
-    #[error("it does not validate {0} by TLS-ALPN-01")]
+    #[error("it does not offer TLS-ALPN-01 to validate {0}")]
     NotOffered(String),
     /// What it asks us to show cannot be made.
     #[error("cannot prove control of {name}: {why}")]
