@@ -51,7 +51,7 @@ impl Settings for Checked {
 
     fn build(&self) -> Result<Arc<dyn Sink>, BuildError> {
         let output = io::stdout().as_fd().try_clone_to_owned();
-        let output = output.map_err(|error| BuildError(format!("the standard output is not there: {error}")))?;
+        let output = output.map_err(|error| BuildError(format!("the standard output is not available: {error}")))?;
         Ok(Arc::new(Stdout { lines: self.lines.clone(), output: Output::new(File::from(output)) }))
     }
 }
@@ -74,7 +74,7 @@ impl Sink for Stdout {
         match written.await {
             Ok(Ok(())) => Ok(Receipt("written to the standard output".into())),
             Ok(Err(error)) => Err(failure(error)),
-            Err(error) => Err(Failure::new(FailureKind::Busy, "the writing was broken off").caused_by(error)),
+            Err(error) => Err(Failure::new(FailureKind::Busy, "the writing was interrupted").caused_by(error)),
         }
     }
 }

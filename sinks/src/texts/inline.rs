@@ -40,7 +40,7 @@ impl Inline {
     /// Fills it in. A value that the incident lacks becomes empty; if the template fails, the whole result is empty.
     pub fn render(&self, incident: &Incident) -> String {
         self.try_render(incident).unwrap_or_else(|error| {
-            tracing::warn!(incident = incident.id, %error, "a template in the config failed, so it stays empty");
+            tracing::warn!(incident = incident.id, %error, "a template in the config failed, so its value is empty");
             String::new()
         })
     }

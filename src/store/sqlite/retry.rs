@@ -43,7 +43,7 @@ pub(super) async fn in_steps(
             // The sinks of the steps that are done must still be woken.
             Err(error) if !retried.notifications.is_empty() => {
                 retried.left = rest.len();
-                tracing::error!(error = %error, left = retried.left, "cannot send all again that was to be; the rest is left as it is");
+                tracing::error!(error = %error, left = retried.left, "cannot send all of these notifications again; the rest is left as it is");
                 break;
             }
             Err(error) => return Err(error),
@@ -209,7 +209,7 @@ enum Addressees {
 }
 
 /// Why a message is withdrawn that everybody has heard otherwise.
-const HAVE_THEIR_OWN: &str = "whoever it is for by now has a message of their own";
+const HAVE_THEIR_OWN: &str = "everybody it is meant for now has a message of their own";
 
 /// Sends a message whose recipient is no usable address to `recipients` instead, with what else is pending for that
 /// address about the same incident. The first recipient gets the existing rows; each other gets a copy of the message
