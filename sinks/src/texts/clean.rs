@@ -118,8 +118,8 @@ pub(super) fn tidy(text: &str) -> String {
 }
 
 /// Escapes for Slack's mrkdwn. `&`, `<` and `>` as Slack's reference tells ("Formatting text for app surfaces",
-/// "Escaping text"): without them nothing can mention or link. The signs of bold, code and strike-through become
-/// look-alikes, as Slack knows no escape for them.
+/// "Escaping text"): with that, and in a text object that is `verbatim`, nothing can mention or link. The signs of bold,
+/// code and strike-through become look-alikes, as Slack knows no escape for them.
 pub(super) fn mrkdwn(text: &str) -> Cow<'_, str> {
     if !text.bytes().any(|byte| b"&<>`*~".contains(&byte)) {
         return Cow::Borrowed(text);

@@ -216,6 +216,28 @@ async fn whatever_a_payload_holds_slack_takes_it() {
     }
 }
 
+/// <https://docs.slack.dev/reference/block-kit/composition-objects/text-object>: only `verbatim` leaves plain text alone.
+#[tokio::test]
+async fn what_looks_like_an_address_or_a_name_is_not_made_a_link() {
+    let slack = Slack::new();
+    let mut notification = sample::notification();
+    let text = "https://evil.example/login @channel #general".to_owned();
+    notification.incident.instance.name = Some(text.clone());
+    notification.incident.instance.id = text.clone();
+    notification.incident.error = Some(text);
+    posting_to(&slack).deliver(&notification).await.unwrap();
+    let blocks = slack.wait_for(1).remove(0).body["blocks"].take();
+    let texts = blocks.as_array().unwrap().iter().flat_map(|block| match &block["elements"] {
+        serde_json::Value::Array(elements) => elements.clone(),
+        _ => vec![block["text"].clone()],
+    });
+    let texts: Vec<_> = texts.filter(|text| text["text"].as_str().unwrap().contains("evil.example")).collect();
+    assert!(texts.len() >= 3, "a header, a section and the context: {texts:#?}");
+    for text in texts {
+        assert!(text["type"] == "plain_text" || text["verbatim"] == true, "{text}");
+    }
+}
+
 #[tokio::test]
 async fn a_digest_of_any_size_is_taken_and_hides_nothing() {
     let slack = Slack::new().without_rate_limit();
