@@ -56,6 +56,7 @@ async fn answers_mean_what_slack_says_they_mean() {
         (404, "channel_not_found", Unauthorised),
         (404, "no_service", Unauthorised),
         (405, "", Unauthorised),
+        (407, "<h1>Cache Access Denied</h1>", Unreachable),
         (408, "", TimedOut),
         (410, "channel_is_archived", Unauthorised),
         (413, "", Refused),
