@@ -1,7 +1,8 @@
 //! `file:DIR`: a file a message, for trying things out and for mail systems that pick up from a folder.
 
-use std::fs::File;
+use std::fs::{File, Permissions};
 use std::io::{self, ErrorKind, Write};
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use crate::{Failure, FailureKind, Receipt};
@@ -27,6 +28,8 @@ impl Folder {
     }
 }
 
+/// A message is for its owner and the group that picks it up: anybody who can read it can use its links.
+const MODE: u32 = 0o640;
 /// How the name of a file ends that is being written.
 const UNFINISHED: &str = ".unfinished";
 
@@ -59,7 +62,9 @@ fn clear(folder: &Path, hidden: &str) {
 }
 
 fn fill(path: &Path, message: &[u8]) -> io::Result<()> {
-    let mut output = File::create_new(path)?;
+    let mut output = File::options().write(true).create_new(true).mode(MODE).open(path)?;
+    // The umask may have taken away the group's part. A file system without modes refuses this, and needs it as little.
+    let _ = output.set_permissions(Permissions::from_mode(MODE));
     output.write_all(message)?;
     output.sync_all()
 }
