@@ -6,6 +6,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::Reason;
+use crate::texts::is_visible;
 
 /// One message owed to one recipient of one sink.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -278,9 +279,9 @@ pub struct Instance {
 }
 
 impl Instance {
-    /// What to call the line: its name, or its identifier if it has none.
+    /// What to call the line: its name if it has something visible, otherwise its identifier.
     pub fn title(&self) -> &str {
-        self.name.as_deref().unwrap_or(&self.id)
+        self.name.as_deref().filter(|name| is_visible(name)).unwrap_or(&self.id)
     }
 
     /// The phone number with all but its first four and last four digits hidden: `5544*****9999`. A number of fewer

@@ -10,7 +10,7 @@ use jiff::fmt::temporal::DateTimePrinter;
 use minijinja::context;
 use minijinja::value::{Enumerator, Object, Value};
 
-use super::clean::{address, isolated, one_line};
+use super::clean::{address, identifier, isolated, one_line};
 use super::digest::{Digest, Line};
 use crate::{Acknowledged, Again, Flapping, Incident, Instance, Kind, Notification, Reason, Standing};
 
@@ -176,7 +176,7 @@ fn acknowledged(acknowledged: &Acknowledged, most: usize) -> Value {
 fn instance(instance: &Instance, title: String, most: usize) -> Value {
     let labels = instance.labels.iter().map(|(key, value)| (one_line(key, NAME), one_line(value, ADDRESS)));
     context! {
-        id => one_line(&instance.id, IDENTIFIER),
+        id => identifier(&instance.id, IDENTIFIER),
         name => optional(instance.name.as_deref(), NAME),
         title => title,
         phone => optional(instance.masked_phone().as_deref(), most / 2),
@@ -184,11 +184,11 @@ fn instance(instance: &Instance, title: String, most: usize) -> Value {
     }
 }
 
-/// What to call an instance: its name, its identifier or `?`, the first that has something visible. Without a title, no
+/// What to call an instance: its name or its identifier, the first with something visible, or `?`. Without a title, no
 /// sentence about the line would make sense.
-fn title(instance: &Instance, most: usize) -> String {
-    let mut names = [instance.title(), &instance.id].into_iter().map(|name| one_line(name, most));
-    names.find(|name| !name.is_empty()).unwrap_or_else(|| "?".to_owned())
+pub(crate) fn title(instance: &Instance, most: usize) -> String {
+    let title = identifier(instance.title(), most);
+    if title.is_empty() { "?".to_owned() } else { title }
 }
 
 fn optional(text: Option<&str>, most: usize) -> String {

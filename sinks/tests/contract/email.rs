@@ -1,6 +1,8 @@
 //! `email` against a real SMTP server.
 
 use std::io::Write;
+use std::os::unix::fs::PermissionsExt;
+use std::process::Command as Process;
 use std::time::{Duration, Instant};
 
 use linedown_sinks::FailureKind::{Busy, Deferred, Refused, TimedOut, Unauthorised, Unreachable};
@@ -482,9 +484,16 @@ async fn logins() {
     assert_failure(&failure, Unauthorised, "canary");
 
     // A server that repeats the command that it refuses.
-    smtp.plan(Command::Auth, Does::Reply("500 5.5.1 what is AUTH PLAIN AGxpbmVkb3duAGh1bnRlcjJjYW5hcnk="), 1);
-    let failure = as_user("linedown", "hunter2canary").deliver(&to("ana@example.com")).await.unwrap_err();
-    assert_failure(&failure, Unauthorised, "AGxpbmVk");
+    for (repeated, leak) in [
+        ("500 5.5.1 what is AUTH PLAIN AGxpbmVkb3duAGh1bnRlcjJjYW5hcnk=", "AGxpbmVk"),
+        ("500 5.5.1 what is AUTH PLAIN AGxpbmVkb3duAGh1bnRl", "AGxpbmVk"),
+        ("500 5.5.1 what is auth plain agxpbmvkb3duagh1bnrlcjjjyw5hcnk=", "agxpbmvk"),
+    ] {
+        smtp.plan(Command::Auth, Does::Reply(repeated), 1);
+        let failure = as_user("linedown", "hunter2canary").deliver(&to("ana@example.com")).await.unwrap_err();
+        assert_failure(&failure, Unauthorised, leak);
+        assert!(failure.message.contains("500 5.5.1 what is"), "{failure}");
+    }
     smtp.plan(Command::Auth, Does::Reply("454 4.7.0 temporary authentication failure"), 1);
     let failure = as_user("linedown", "hunter2canary").deliver(&to("ana@example.com")).await.unwrap_err();
     assert_failure(&failure, Busy, "hunter2canary");
@@ -563,6 +572,33 @@ async fn a_folder_gets_one_file_a_message() {
     std::fs::remove_dir_all(&mailbox).unwrap();
     std::fs::write(&mailbox, "in the way").unwrap();
     assert_failure(&sink.deliver(&to("ana@example.com")).await.unwrap_err(), Unreachable, "hunter2canary");
+}
+
+/// Anybody who can read a message can use its links. docs/service.md describes the group that picks files up.
+#[tokio::test]
+async fn a_file_of_a_folder_is_for_its_owner_and_group() {
+    let folder = tempfile::tempdir().unwrap();
+    sink("email", &section(&format!("file:{}", folder.path().display()), ""))
+        .deliver(&to("ana@example.com"))
+        .await
+        .unwrap();
+    let file = std::fs::metadata(folder.path().join("42.q1w2e3.eml")).unwrap();
+    assert_eq!(file.permissions().mode() & 0o7777, 0o640);
+}
+
+#[test]
+fn no_umask_changes_that() {
+    for umask in ["0077", "0022", "0000"] {
+        let test = "email::a_file_of_a_folder_is_for_its_owner_and_group";
+        let run = Process::new("sh")
+            .args(["-c", "umask $1 && exec \"$0\" --exact $2"])
+            .arg(std::env::current_exe().unwrap())
+            .args([umask, test])
+            .output()
+            .unwrap();
+        let said = String::from_utf8_lossy(&run.stdout);
+        assert!(run.status.success() && said.contains("1 passed"), "umask {umask}: {said}");
+    }
 }
 
 #[test]
