@@ -122,7 +122,7 @@ fn state_with(delivery: &Delivery, why: &str, now: Timestamp) -> String {
             let span = output::span(now, due_at);
             match delivery.held_by.as_deref() {
                 Some(held_by) => format!("pending, {held_by}, in {span}"),
-                None if delivery.tries == 0 => format!("pending, its group, in {span}"),
+                None if delivery.tries == 0 => format!("pending, with its group, in {span}"),
                 None => format!("pending, next try in {span}"),
             }
         }

@@ -1,9 +1,9 @@
 //! Decides whether webhooks can be accepted.
 
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
+use arc_swap::ArcSwapOption;
 use jiff::Timestamp;
 use tokio::time::{Instant, timeout};
 
@@ -41,12 +41,10 @@ pub struct Readiness {
     /// When the store was last tested. The lock is held during a test, so that others wait for its result.
     tried_at: tokio::sync::Mutex<Option<Instant>>,
     /// The result of that test, and since when it has not passed.
-    amiss: Mutex<Option<(Timestamp, NotReady)>>,
+    amiss: ArcSwapOption<(Timestamp, NotReady)>,
     /// Since when the store has refused webhooks, until it accepts one; and when and why it did last. On a full disk the
     /// test may pass although a webhook does not fit.
-    refused: Mutex<Option<(Timestamp, Instant, String)>>,
-    /// Whether `refused` is set, so that accepted webhooks need not lock it.
-    has_refused: AtomicBool,
+    refused: ArcSwapOption<(Timestamp, Instant, String)>,
 }
 
 impl Readiness {
@@ -57,9 +55,8 @@ impl Readiness {
             delivery,
             certificate,
             tried_at: tokio::sync::Mutex::default(),
-            amiss: Mutex::default(),
-            refused: Mutex::default(),
-            has_refused: AtomicBool::new(false),
+            amiss: ArcSwapOption::empty(),
+            refused: ArcSwapOption::empty(),
         }
     }
 
@@ -79,10 +76,8 @@ impl Readiness {
         let mut tried_at = self.tried_at.lock().await;
         if tried_at.is_none_or(|at| at.elapsed() >= FRESH) {
             let amiss = self.try_store().await;
-            let mut last = self.amiss.lock().unwrap_or_else(PoisonError::into_inner);
-            let since = last.take().map(|(since, _)| since);
-            *last = amiss.map(|amiss| (since.unwrap_or_else(clock::now), amiss));
-            drop(last);
+            let since = self.amiss.load().as_ref().map_or_else(clock::now, |last| last.0);
+            self.amiss.store(amiss.map(|amiss| Arc::new((since, amiss))));
             *tried_at = Some(Instant::now());
         }
         self.last_amiss().map(|(_, amiss)| amiss)
@@ -110,28 +105,24 @@ impl Readiness {
     /// Notes that a webhook could not be stored.
     pub(super) fn refused(&self, error: &StoreError) {
         if matches!(error, StoreError::Full | StoreError::Failed(_)) {
-            let mut refused = self.refused.lock().unwrap_or_else(PoisonError::into_inner);
-            let since = refused.take().filter(|(_, at, _)| at.elapsed() < REMEMBERED).map(|(since, ..)| since);
-            *refused = Some((since.unwrap_or_else(clock::now), Instant::now(), error.to_string()));
-            drop(refused);
-            self.has_refused.store(true, Ordering::Relaxed);
+            let last = self.refused.load().as_ref().filter(|last| last.1.elapsed() < REMEMBERED).map(|last| last.0);
+            let since = last.unwrap_or_else(clock::now);
+            self.refused.store(Some(Arc::new((since, Instant::now(), error.to_string()))));
         }
     }
 
     /// Notes that a webhook was stored.
     pub(super) fn took(&self) {
-        if self.has_refused.load(Ordering::Relaxed) {
-            self.has_refused.store(false, Ordering::Relaxed);
-            *self.refused.lock().unwrap_or_else(PoisonError::into_inner) = None;
+        if self.refused.load().is_some() {
+            self.refused.store(None);
         }
     }
 
     /// Why the store did not write when it was last tested or used, if it did not; and since when.
     fn last_amiss(&self) -> Option<(Timestamp, NotReady)> {
-        let amiss = self.amiss.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        let refused = self.refused.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        let refused = refused.filter(|(_, at, _)| at.elapsed() < REMEMBERED);
-        let refused = refused.map(|(since, _, why)| (since, NotReady::Store(why)));
+        let amiss = self.amiss.load().as_deref().cloned();
+        let refused = self.refused.load_full().filter(|refused| refused.1.elapsed() < REMEMBERED);
+        let refused = refused.map(|refused| (refused.0, NotReady::Store(refused.2.clone())));
         match (amiss, refused) {
             (Some((since, why)), Some((earlier, _))) => Some((since.min(earlier), why)),
             (amiss, refused) => amiss.or(refused),

@@ -1,17 +1,21 @@
 //! Sends notifications again because a person asked for it: they are made due, as if they were owed from now on.
 
+mod moot;
+
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use jiff::Timestamp;
 use linedown_sinks::{Incident, Kind};
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
-use super::super::{Pauses, Refused, Retried, given_up};
-use super::candidate::{Candidate, SENT_AGAIN};
-use super::{AT_ONCE, notification, row, settle};
-use crate::clock::from_millis;
-use crate::rule::Routing;
-use crate::rule::timing::is_held_back;
+use super::super::{Pauses, Refused, Retried, StoreError, given_up};
+use super::candidate::SENT_AGAIN;
+use super::row::{self, Columns};
+use super::writer::Writer;
+use super::{AT_ONCE, notification, settle};
+use crate::rule::wait::Wait;
+use crate::rule::{Instead, Routing};
 
 /// The dead notifications of one sink, or of all.
 pub(super) fn dead(connection: &Connection, sink: Option<&str>) -> rusqlite::Result<Vec<i64>> {
@@ -21,15 +25,48 @@ pub(super) fn dead(connection: &Connection, sink: Option<&str>) -> rusqlite::Res
 }
 
 /// What a person asked for.
-pub(super) struct Request {
+struct Request {
     /// The numbers of all notifications, over all steps.
-    pub(super) all: BTreeSet<i64>,
-    pub(super) pauses: Pauses,
+    all: BTreeSet<i64>,
+    pauses: Pauses,
+}
+
+/// Makes notifications due again, in steps that keep no webhook waiting. If the store fails after some were done, the
+/// others are left as they were.
+pub(super) async fn in_steps(
+    writer: &Writer,
+    ids: Vec<i64>,
+    pauses: Pauses,
+    now: Timestamp,
+    routing: &Arc<Routing>,
+) -> Result<Retried, StoreError> {
+    let mut rest = BTreeSet::from_iter(ids);
+    let request = Arc::new(Request { all: rest.clone(), pauses });
+    let mut retried = Retried::default();
+    while !rest.is_empty() {
+        let ids: Vec<i64> = rest.iter().copied().take(AT_ONCE.into()).collect();
+        let (these, routing, request) = (ids.clone(), Arc::clone(routing), Arc::clone(&request));
+        match writer.write(move |connection| step(connection, &these, now, &routing, &request)).await {
+            Ok((looked_at, done)) => {
+                let done_with = ids[..looked_at].iter().chain(&done.notifications).chain(done.refused.keys());
+                done_with.for_each(|id| _ = rest.remove(id));
+                retried.add(done);
+            }
+            // The sinks of the steps that are done must still be woken.
+            Err(error) if !retried.notifications.is_empty() => {
+                retried.left = rest.len();
+                tracing::error!(error = %error, left = retried.left, "cannot send all of these notifications again; the rest is left as it is");
+                break;
+            }
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(retried)
 }
 
 /// Makes notifications due again, with what goes out in the same message, until [`AT_ONCE`] have changed. Returns how
 /// many of `ids` were looked at: in their order, so that a lost notification comes before the notices of its loss.
-pub(super) fn retry(
+fn step(
     connection: &Connection,
     ids: &[i64],
     now: Timestamp,
@@ -37,7 +74,7 @@ pub(super) fn retry(
     request: &Request,
 ) -> rusqlite::Result<(usize, Retried)> {
     let mut retried = Retried::default();
-    let mut withdrawn = withdraw_moot(connection, ids, now, routing, request, &mut retried)?;
+    let mut withdrawn = moot::withdraw(connection, ids, now, routing, request, &mut retried)?;
     let mut looked_at = 0;
     for id in ids {
         if retried.notifications.len() + withdrawn >= usize::from(AT_ONCE) {
@@ -51,16 +88,16 @@ pub(super) fn retry(
             retried.refused.insert(*id, Refused::Unknown);
             continue;
         };
-        let found = wanted.found(connection, routing)?;
-        if let Some(why) = wanted.refused(found.as_ref(), routing, now) {
+        let addressees = wanted.addressees(connection, routing)?;
+        if let Some(why) = wanted.refused(&addressees, routing, now) {
             if let Refused::Told(why) = why {
                 withdrawn += wanted.withdraw(connection, why, now, routing, &mut retried)?;
             }
             retried.refused.insert(*id, why);
             continue;
         }
-        if let Some(found) = found {
-            retried.notifications.extend(address(connection, &wanted, &found.recipients, now)?);
+        if let Addressees::Instead(recipients) = addressees {
+            retried.notifications.extend(address(connection, &wanted, &recipients, now)?);
         }
         retried.through.insert(wanted.sink.clone());
         let due_at = request.pauses.get(&wanted.sink).map_or(now, |until| now.max(*until));
@@ -77,7 +114,7 @@ struct Wanted {
     kind: Kind,
     sink: String,
     recipient: String,
-    held_by: Option<String>,
+    held_by: Option<Wait>,
     due_at: Timestamp,
     detail: Option<String>,
     /// Whether it, or another part of the message that it went out in, is in a worker's hands.
@@ -87,48 +124,53 @@ struct Wanted {
 impl Wanted {
     fn of(connection: &Connection, id: i64) -> rusqlite::Result<Option<Self>> {
         let query = format!(
-            "SELECT {}, state, kind, sink, recipient, held_by, due_at, detail, leased OR EXISTS ( \
+            "SELECT notification.id, {}, state, kind, sink, recipient, held_by, due_at, detail, leased OR EXISTS ( \
                  SELECT 1 FROM notification AS part WHERE part.batch = notification.batch AND part.leased = 1) \
              FROM notification JOIN incident ON incident.id = incident WHERE notification.id = ?",
             row::INCIDENT
         );
-        connection.prepare_cached(&query)?.query_row([id], |row| Self::read(row, id)).optional()
+        connection.prepare_cached(&query)?.query_row([id], Self::read).optional()
     }
 
-    fn read(row: &Row<'_>, id: i64) -> rusqlite::Result<Self> {
-        let first = row::INCIDENT_COLUMNS;
+    fn read(row: &Row<'_>) -> rusqlite::Result<Self> {
+        let mut row = Columns::of(row);
         Ok(Self {
-            id,
-            incident: row::incident(row, 0)?,
-            state: row::text(row, first)?,
-            kind: row::kind(row, first + 1)?,
-            sink: row::text(row, first + 2)?,
-            recipient: row::text(row, first + 3)?,
-            held_by: row::text_or_null(row, first + 4)?,
-            due_at: from_millis(row.get(first + 5)?),
-            detail: row::text_or_null(row, first + 6)?,
-            in_flight: row.get(first + 7)?,
+            id: row.get()?,
+            incident: row.incident()?,
+            state: row.text()?,
+            kind: row.kind()?,
+            sink: row.text()?,
+            recipient: row.text()?,
+            held_by: row.wait()?,
+            due_at: row.time()?,
+            detail: row.text_or_null()?,
+            in_flight: row.get()?,
         })
     }
 
-    /// If its recipient is no usable address: who it is for, as the config now says, without those who were told by a
-    /// message of their own or have one pending.
-    fn found(&self, connection: &Connection, routing: &Routing) -> rusqlite::Result<Option<Untold>> {
+    /// Who is to get it. If its recipient is no usable address: those it is for as the config now says, without those
+    /// who were told by a message of their own or have one pending.
+    fn addressees(&self, connection: &Connection, routing: &Routing) -> rusqlite::Result<Addressees> {
         let Self { incident, sink, recipient, kind, .. } = self;
-        let Some(found) = routing.found_since(sink, recipient, incident) else { return Ok(None) };
+        let Some(instead) = routing.instead_of(recipient, sink, incident) else { return Ok(Addressees::Unchanged) };
+        let Instead { recipients, somebody_has_none } = instead;
+        let all_can_be_reached = !recipients.is_empty() && !somebody_has_none;
         let query = "SELECT EXISTS (SELECT 1 FROM notification WHERE incident = ? AND sink = ? AND recipient = ? \
                      AND (state = 'delivered' OR state = 'pending'))";
-        let mut is_told = connection.prepare_cached(query)?;
+        let mut has_own = connection.prepare_cached(query)?;
         // No other message says that something was lost.
         let is_alone = *kind == Kind::Undelivered;
-        let others_are_told = !found.recipients.is_empty() && !found.somebody_has_none && !is_alone;
-        let mut recipients = Vec::with_capacity(found.recipients.len());
-        for recipient in found.recipients {
-            if is_alone || !is_told.query_row(params![incident.id, sink, recipient], |row| row.get(0))? {
-                recipients.push(recipient);
+        let mut untold = Vec::with_capacity(recipients.len());
+        for recipient in recipients {
+            if is_alone || !has_own.query_row(params![incident.id, sink, recipient], |row| row.get(0))? {
+                untold.push(recipient);
             }
         }
-        Ok(Some(Untold { recipients, others_are_told }))
+        Ok(match untold.is_empty() {
+            false => Addressees::Instead(untold),
+            true if all_can_be_reached => Addressees::HaveTheirOwn,
+            true => Addressees::Nobody,
+        })
     }
 
     /// Withdraws it and what else its incident owes to the same unusable address, because it need not be sent to
@@ -152,63 +194,11 @@ impl Wanted {
         Ok(ids.len() + withdraw_notices(connection, self.id, why, now, routing, retried)?)
     }
 
-    /// If it is dead and would be sent again: why it need not be.
-    fn why_moot(
-        &self,
-        connection: &Connection,
-        now: Timestamp,
-        routing: &Routing,
-        all: &BTreeSet<i64>,
-    ) -> rusqlite::Result<Option<&'static str>> {
-        if self.state != "dead" || !self.is_sent(connection, now, routing)? {
-            return Ok(None);
-        }
-        if let Some(why) = Candidate::by_id(connection, self.id, now)?.why_moot(connection)? {
-            return Ok(Some(why));
-        }
-        let query = "SELECT id FROM notification WHERE incident = ?1 AND sink = ?2 AND recipient = ?3 AND id <> ?4 \
-                     AND (state = 'dead' OR state = 'pending')";
-        let mut statement = connection.prepare_cached(query)?;
-        let mut others = statement.query(params![self.incident.id, self.sink, self.recipient, self.id])?;
-        while let Some(other) = others.next()? {
-            let id = other.get(0)?;
-            if all.contains(&id)
-                && let Some(other) = Self::of(connection, id)?
-                && other.says_what_also(self)
-                && other.is_sent(connection, now, routing)?
-                && Candidate::by_id(connection, id, now)?.why_moot(connection)?.is_none()
-            {
-                return Ok(Some(SAID_BY_ANOTHER));
-            }
-        }
-        Ok(None)
-    }
-
-    fn is_sent(&self, connection: &Connection, now: Timestamp, routing: &Routing) -> rusqlite::Result<bool> {
-        let found = self.found(connection, routing)?;
-        Ok(self.refused(found.as_ref(), routing, now).is_none())
-    }
-
-    /// Whether it tells its recipient, if it is sent now, everything that another one about the same outage would: of
-    /// reminders the latest does; and of an outage that is over the message that it was, or else the latest.
-    fn says_what_also(&self, other: &Self) -> bool {
-        let is_later = self.id > other.id;
-        let follows = |kind| {
-            matches!(kind, Kind::Worse | Kind::Reminder | Kind::Escalation | Kind::Acknowledged | Kind::Resolved)
-        };
-        match (self.kind, other.kind) {
-            (Kind::Reminder, Kind::Reminder) => is_later,
-            _ if self.incident.closed_at.is_none() => false,
-            (Kind::Down, kind) => follows(kind),
-            (kind, other) => is_later && follows(kind) && follows(other),
-        }
-    }
-
-    /// Why it is not sent again, or `None` if it is. `found` says who gets it if its recipient is no usable address.
-    fn refused(&self, found: Option<&Untold>, routing: &Routing, now: Timestamp) -> Option<Refused> {
+    /// Why it is not sent again, or `None` if it is.
+    fn refused(&self, addressees: &Addressees, routing: &Routing, now: Timestamp) -> Option<Refused> {
         let Self { incident, sink, kind, .. } = self;
         let taken = incident.acknowledged.as_ref().filter(|_| incident.closed_at.is_none());
-        let held_by = self.held_by.as_ref().filter(|by| self.due_at > now && is_held_back(by));
+        let held_by = self.held_by.as_ref().filter(|by| self.due_at > now && by.holds_back());
         match (self.state.as_str(), taken, held_by) {
             ("delivered", ..) => Some(Refused::Delivered),
             ("withdrawn", ..) => Some(Refused::Withdrawn(self.detail.clone().unwrap_or_default())),
@@ -216,50 +206,31 @@ impl Wanted {
             (_, Some(taken), _) if matches!(kind, Kind::Reminder | Kind::Escalation) => {
                 Some(Refused::Taken(taken.by.clone()))
             }
-            (_, _, Some(by)) => Some(Refused::HeldBack(by.clone())),
+            (_, _, Some(by)) => Some(Refused::HeldBack(by.to_string())),
             _ if !routing.sinks.contains_key(sink) => Some(Refused::Gone(sink.clone())),
-            _ => match found? {
-                Untold { recipients, .. } if !recipients.is_empty() => None,
-                Untold { others_are_told: true, .. } => Some(Refused::Told(HAVE_THEIR_OWN)),
-                Untold { .. } => Some(Refused::Nobody(sink.clone())),
+            _ => match addressees {
+                Addressees::Unchanged | Addressees::Instead(_) => None,
+                Addressees::HaveTheirOwn => Some(Refused::Told(HAVE_THEIR_OWN)),
+                Addressees::Nobody => Some(Refused::Nobody(sink.clone())),
             },
         }
     }
 }
 
-/// Who gets a message whose recipient is no usable address.
-struct Untold {
-    recipients: Vec<String>,
-    /// If there are none: whether that is because everybody it is for has a message of their own.
-    others_are_told: bool,
+/// Who is to get a message that is sent again.
+enum Addressees {
+    /// Its recipient.
+    Unchanged,
+    /// These, because its recipient is no usable address.
+    Instead(Vec<String>),
+    /// Its recipient is no usable address, and everybody it is for has a message of their own.
+    HaveTheirOwn,
+    /// Its recipient is no usable address, and somebody it is for has none, or nobody is known.
+    Nobody,
 }
 
 /// Why a message is withdrawn that everybody has heard otherwise.
 const HAVE_THEIR_OWN: &str = "everybody it is meant for now has a message of their own";
-
-/// Why a message is withdrawn that another one replaces.
-const SAID_BY_ANOTHER: &str = "another notification that is sent again tells the same recipient the same";
-
-/// Withdraws the dead ones among `ids` that need not be sent any more, with the notices that they were lost. Returns how
-/// many are withdrawn.
-fn withdraw_moot(
-    connection: &Connection,
-    ids: &[i64],
-    now: Timestamp,
-    routing: &Routing,
-    request: &Request,
-    retried: &mut Retried,
-) -> rusqlite::Result<usize> {
-    let mut withdrawn = 0;
-    for id in ids {
-        let Some(wanted) = Wanted::of(connection, *id)? else { continue };
-        let Some(why) = wanted.why_moot(connection, now, routing, &request.all)? else { continue };
-        notification::withdraw(connection, *id, why, now)?;
-        withdrawn += 1 + withdraw_notices(connection, *id, why, now, routing, retried)?;
-        retried.refused.insert(*id, Refused::Moot(why));
-    }
-    Ok(withdrawn)
-}
 
 /// Sends a message whose recipient is no usable address to `recipients` instead, with what else is pending for that
 /// address about the same incident. The first recipient gets the existing rows; each other gets a copy of the message

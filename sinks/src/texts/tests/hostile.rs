@@ -1,4 +1,4 @@
-//! Whatever comes from outside: it is shown, and does nothing.
+//! Hostile text from outside is shown, and has no effect.
 
 use proptest::prelude::*;
 
@@ -8,7 +8,7 @@ use super::super::samples::{digest, sample};
 use super::texts;
 use crate::{Acknowledged, Item, Kind, Notification, Reason};
 
-/// A sample in which everything that somebody else wrote is this text.
+/// A sample in which every text from outside is this one.
 fn filled(kind: Kind, reason: Reason, closed: bool, text: &str) -> Notification {
     let mut notification = sample(kind, reason, true, closed);
     let text = || text.to_owned();
@@ -34,7 +34,7 @@ fn filled(kind: Kind, reason: Reason, closed: bool, text: &str) -> Notification 
     notification
 }
 
-/// One more line like that of the notification.
+/// An item about another line like that of the notification.
 fn item(like: &Notification, number: i64) -> Item {
     let mut incident = like.incident.clone();
     incident.id = number;
@@ -52,7 +52,7 @@ fn count(text: &str, wanted: char) -> usize {
     text.chars().filter(|c| *c == wanted).count()
 }
 
-/// Compares the messages with those that say something harmless in the same places.
+/// Compares the messages with those that have harmless text in the same places.
 fn holds(texts: &Texts, hostile: &Notification, harmless: &Notification) {
     let title = texts.title(hostile);
     assert!(!title.trim().is_empty() && title.chars().count() <= 150, "{title}");
@@ -68,14 +68,14 @@ fn holds(texts: &Texts, hostile: &Notification, harmless: &Notification) {
         assert_eq!(count(&html, sign), count(&plain, sign), "{sign}: {html}");
     }
     let (slack, plain) = (texts.slack(hostile), texts.slack(harmless));
-    // The one link is ours.
+    // The only link is linedown's own.
     assert_eq!(count(&slack, '<'), slack.matches("<https://linedown.example/").count(), "{slack}");
     for sign in ['<', '>', '*', '`', '~', '\n'] {
         assert_eq!(count(&slack, sign), count(&plain, sign), "{sign}: {slack}");
     }
 }
 
-/// Text as somebody would send it who means harm: of any characters, and of those that mean something somewhere.
+/// Hostile text: any characters, and pieces that have a meaning in some form.
 fn hostile_text() -> impl Strategy<Value = String> {
     let piece = prop_oneof![
         any::<String>(),
@@ -104,7 +104,7 @@ fn hostile_text() -> impl Strategy<Value = String> {
         .prop_map(str::to_owned),
         "x{0,400}",
     ];
-    // Something visible is always there, or lines would rightly be left out.
+    // Something visible is always there; without it, some lines would rightly be left out.
     prop::collection::vec(piece, 0..6).prop_map(|pieces| format!("x{}", pieces.concat()))
 }
 
@@ -143,13 +143,35 @@ fn what_means_something_to_slack_html_or_a_template_is_shown_as_it_is() {
 #[test]
 fn a_line_without_a_visible_name_is_called_something() {
     let texts = texts(Language::English, "UTC");
-    let mut notification = filled(Kind::Down, Reason::Other, false, "\u{202e}\n");
-    assert_eq!(texts.title(&notification), "🔴 ? is down: reason unknown");
-    notification.incident.instance.id = "i-1".to_owned();
-    assert_eq!(texts.title(&notification), "🔴 i-1 is down: reason unknown");
-    for text in [texts.text(&notification), texts.html(&notification), texts.slack(&notification)] {
-        assert!(!text.trim().is_empty());
+    for invisible in [
+        "\u{202e}\n",
+        "\u{3164}",
+        "\u{2800} \u{2800}",
+        "\u{115f}\u{1160}\u{ffa0}",
+        "\u{34f}\u{fe0f}\u{e0100}",
+        "\u{200d}",
+    ] {
+        let mut notification = filled(Kind::Down, Reason::Other, false, invisible);
+        notification.incident.instance.id = "i-1".to_owned();
+        assert_eq!(notification.incident.instance.title(), "i-1");
+        assert_eq!(texts.title(&notification), "🔴 i-1 is down: reason unknown");
+        for text in [texts.text(&notification), texts.html(&notification), texts.slack(&notification)] {
+            assert!(text.contains("i-1"), "{text}");
+        }
     }
+}
+
+#[test]
+fn an_identifier_that_cannot_be_seen_is_spelt_out() {
+    let texts = texts(Language::English, "UTC");
+    let mut notification = filled(Kind::Down, Reason::Other, false, "\u{3164}\u{202e}");
+    let spelt = "\\u{3164}\\u{202e}";
+    assert_eq!(texts.title(&notification), format!("🔴 {spelt} is down: reason unknown"));
+    assert!(texts.text(&notification).contains(&format!("Instance: {spelt}\n")), "{}", texts.text(&notification));
+    let digest = filled(Kind::Digest, Reason::Other, false, "\u{3164}");
+    assert!(texts.title(&digest).contains("200 lines"));
+    notification.incident.instance.id = String::new();
+    assert_eq!(texts.title(&notification), "🔴 ? is down: reason unknown");
 }
 
 #[test]
@@ -177,7 +199,7 @@ fn the_worst_digest_is_still_said_in_full() {
     }
 }
 
-/// In every form; the number behind it is none of the name.
+/// In every form, also where a number follows the name.
 #[test]
 fn a_name_that_is_written_from_right_to_left_is_set_apart() {
     let texts = texts(Language::English, "UTC");

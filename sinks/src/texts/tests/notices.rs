@@ -1,4 +1,4 @@
-//! What is no outage, and what was found by asking.
+//! Messages about troubles that are no outage, and about outages that linedown found by asking the gateway.
 
 use super::super::reader::Language;
 use super::super::samples;
@@ -27,7 +27,7 @@ fn what_is_no_outage_is_not_told_as_one() {
             Reminder,
             Expiring,
             false,
-            "🟠 Loja Centro: its gateway payment is due or overdue, for 7 min now",
+            "🟠 Loja Centro: its gateway payment is due or overdue, still after 7 min",
             "🟠 Loja Centro: o que foi pago ao gateway está acabando, há 7 min",
         ),
         (
