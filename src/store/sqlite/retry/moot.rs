@@ -8,7 +8,7 @@ use rusqlite::{Connection, params};
 
 use super::super::super::{Refused, Retried};
 use super::super::candidate::Candidate;
-use super::super::notification;
+use super::super::{notification, row};
 use super::{Request, Wanted, withdraw_notices};
 use crate::rule::Routing;
 
@@ -51,15 +51,18 @@ impl Wanted {
         if let Some(why) = Candidate::by_id(connection, self.id, now)?.why_moot(connection)? {
             return Ok(Some(why));
         }
-        let query = "SELECT id FROM notification WHERE incident = ?1 AND sink = ?2 AND recipient = ?3 AND id <> ?4 \
+        if !self.may_be_said_by_another() {
+            return Ok(None);
+        }
+        let query = "SELECT id, kind FROM notification WHERE incident = ?1 AND sink = ?2 AND recipient = ?3 AND id <> ?4 \
                      AND (state = 'dead' OR state = 'pending')";
         let mut statement = connection.prepare_cached(query)?;
         let mut others = statement.query(params![self.incident.id, self.sink, self.recipient, self.id])?;
         while let Some(other) = others.next()? {
-            let id = other.get(0)?;
+            let (id, kind) = (other.get(0)?, row::kind(other, 1)?);
             if all.contains(&id)
+                && self.is_said_by(id, kind)
                 && let Some(other) = Self::of(connection, id)?
-                && other.says_what_also(self)
                 && other.is_sent(connection, now, routing)?
                 && Candidate::by_id(connection, id, now)?.why_moot(connection)?.is_none()
             {
@@ -74,18 +77,28 @@ impl Wanted {
         Ok(self.refused(&addressees, routing, now).is_none())
     }
 
-    /// Whether it tells its recipient, if it is sent now, everything that another one about the same outage would: of
+    fn is_over(&self) -> bool {
+        self.incident.closed_at.is_some()
+    }
+
+    fn may_be_said_by_another(&self) -> bool {
+        self.kind == Kind::Reminder || (self.is_over() && follows(self.kind))
+    }
+
+    /// Whether another one about the same outage, sent now, would tell the recipient everything that this one would: of
     /// reminders the latest does; and of an outage that is over the message that it was, or else the latest.
-    fn says_what_also(&self, other: &Self) -> bool {
-        let is_later = self.id > other.id;
-        let follows = |kind| {
-            matches!(kind, Kind::Worse | Kind::Reminder | Kind::Escalation | Kind::Acknowledged | Kind::Resolved)
-        };
-        match (self.kind, other.kind) {
+    fn is_said_by(&self, id: i64, kind: Kind) -> bool {
+        let is_later = id > self.id;
+        match (kind, self.kind) {
             (Kind::Reminder, Kind::Reminder) => is_later,
-            _ if self.incident.closed_at.is_none() => false,
-            (Kind::Down, kind) => follows(kind),
-            (kind, other) => is_later && follows(kind) && follows(other),
+            _ if !self.is_over() => false,
+            (Kind::Down, of) => follows(of),
+            (kind, of) => is_later && follows(kind) && follows(of),
         }
     }
+}
+
+/// Whether a message of this kind follows the first one about an outage, and says that it is over if it is.
+fn follows(kind: Kind) -> bool {
+    matches!(kind, Kind::Worse | Kind::Reminder | Kind::Escalation | Kind::Acknowledged | Kind::Resolved)
 }
