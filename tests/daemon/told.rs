@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use crate::daemon::{Daemon, Ended, eventually};
 use crate::payload::{down, up};
-use crate::sections::{CONSOLE, chat, slack, tell};
+use crate::sections::{CONSOLE, QUICK, chat, slack, tell};
 
 /// Pauses that outlast every test.
 const PATIENT: &str = "retry = { first = \"10m\", max = \"10m\", give_up_after = \"24h\" }\n";
@@ -60,7 +60,7 @@ fn what_waits_behind_a_failing_sink_says_why_and_until_when() {
 #[test]
 fn what_waits_because_the_sink_asked_for_a_pause_says_until_when() {
     let chat = answering(|| Scripted::rate_limited("600"));
-    let daemon = Daemon::start(&format!("{}{PATIENT}{AT_ONCE}{}", slack("chat", &chat), tell(&["chat"])));
+    let daemon = Daemon::start(&format!("{}{QUICK}{AT_ONCE}{}", slack("chat", &chat), tell(&["chat"])));
     let waits = two_down(&daemon);
     assert_eq!(waits["waits_for"]["reason"], "paused", "{waits}");
     let sentence = "pending, chat asked for a pause until 2";
