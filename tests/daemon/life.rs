@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::fs;
-use std::io::Write;
+use std::io::{ErrorKind, Write};
 use std::process::{self, Stdio};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
@@ -14,7 +14,7 @@ use serde_json::json;
 
 use crate::daemon::{BINARY, CANARY, Daemon, HOOK, JSON, SECRET, eventually};
 use crate::held::Held;
-use crate::http::{exchange, read, request};
+use crate::http::{ask_without_reading, exchange, read, request};
 use crate::payload::{down, up};
 use crate::sections::{CONSOLE, QUICK, chat, email, tell};
 
@@ -148,6 +148,30 @@ fn a_filter_of_the_log_that_is_none_is_refused_instead_of_silencing_it() {
         ("=bogus", Some("one of `off`, `error`, `warn`, `info`, `debug`, `trace`")),
         ("linedown=inof", Some("did you mean `info`?")),
         ("info,linedown", Some("linedown::store=debug")),
+#[test]
+fn only_who_has_sent_a_whole_head_is_waited_for_at_the_end() {
+    let mut daemon = Daemon::start(&format!("{CONSOLE}{}", tell(&["console"])));
+    let (mut half_a_head, reads_nothing, mut webhook) = (daemon.connect(), daemon.connect(), daemon.connect());
+    half_a_head.write_all(b"POST /hooks").expect("it reads");
+    let gave_up = ask_without_reading(&reads_nothing, Duration::from_secs(1));
+    assert_eq!(gave_up.kind(), ErrorKind::WouldBlock, "it waits to be read");
+    let body = down("A").to_string();
+    let (begin, end) = body.split_at(20);
+    let head = request("POST", HOOK, &[JSON, ("content-length", &body.len().to_string())], begin.as_bytes());
+    webhook.write_all(&head).expect("it reads");
+    // An answer on a later connection: the earlier ones have been accepted.
+    assert_eq!(daemon.get("/healthz").status, 200);
+    let started = Instant::now();
+    daemon.term();
+    assert_eq!(read(&half_a_head), None);
+    webhook.write_all(end.as_bytes()).expect("it still reads");
+    assert_eq!(read(&webhook).expect("an answer").status, 200);
+    assert_eq!(daemon.ended().code(), Some(0));
+    // Left to themselves, half a head would have been closed after 10 s, and what nobody reads never.
+    assert!(started.elapsed() < Duration::from_secs(8), "{:?}", started.elapsed());
+    assert!(daemon.logged("stopped before everything").is_empty());
+}
+
         ("", None),
         ("warn", None),
         ("WARN, linedown::delivery=debug", None),
