@@ -48,6 +48,49 @@ fn it_says_that_it_lives_and_that_it_is_ready() {
 }
 
 #[test]
+fn metrics_and_reasons_may_be_for_some_networks_alone() {
+    let server = |keys: &str| format!("[server]\n{keys}{CONSOLE}{}", tell(&["console"]));
+    let some = "trusted_proxies = [\"127.0.0.1\"]\nmetrics_for = [\"10.0.0.0/8\", \"::1\"]\n";
+    let mut daemon = Daemon::prepare(&server(some));
+    daemon.launch_without_file_size_signal();
+    let ask = |daemon: &Daemon, method: &str, path: &str, from: &str| {
+        let answer = daemon.send(&request(method, path, &[("x-forwarded-for", from)], b""));
+        (answer.status, answer.json()["error"].as_str().unwrap_or_default().to_owned())
+    };
+    let nothing = ask(&daemon, "GET", "/nothing", "203.0.113.5");
+    assert_eq!(nothing.0, 404);
+    for (method, from) in
+        [("GET", "203.0.113.5"), ("POST", "203.0.113.5"), ("GET", "10.1.2.3, 203.0.113.5"), ("GET", "")]
+    {
+        assert_eq!(ask(&daemon, method, "/metrics", from), nothing, "{method} {from:?}");
+    }
+    for (method, from, status) in [("GET", "10.1.2.3", 200), ("GET", "::1", 200), ("POST", "10.1.2.3", 405)] {
+        assert_eq!(ask(&daemon, method, "/metrics", from).0, status, "{method} {from}");
+    }
+    for path in ["/healthz", "/readyz"] {
+        assert_eq!(ask(&daemon, "GET", path, "203.0.113.5").0, 200, "{path}");
+    }
+
+    daemon.largest_file(Some(0));
+    let not_ready = |from: &str| {
+        eventually("it not to be ready", || {
+            Some(ask(&daemon, "GET", "/readyz", from)).filter(|(status, _)| *status == 503)
+        })
+        .1
+    };
+    assert_eq!(not_ready("203.0.113.5"), "not ready");
+    assert!(not_ready("10.1.2.3").starts_with("cannot write to the store"));
+    daemon.largest_file(None);
+
+    daemon.configure(&server("metrics_for = []\n"));
+    daemon.reload();
+    assert_eq!(daemon.get("/metrics").status, 404, "they are for nobody");
+    daemon.configure(&server(""));
+    daemon.reload();
+    assert_eq!(daemon.get("/metrics").status, 200, "by default for everybody");
+}
+
+#[test]
 fn sigterm_finishes_what_is_in_flight_and_takes_nothing_new() {
     let far_side = Held::new();
     let mut daemon = Daemon::start(&format!("{}{}", chat("chat", &far_side.url()), tell(&["chat"])));
@@ -106,6 +149,30 @@ fn who_has_connected_before_the_end_is_answered() {
 }
 
 #[test]
+fn only_who_has_sent_a_whole_head_is_waited_for_at_the_end() {
+    let mut daemon = Daemon::start(&format!("{CONSOLE}{}", tell(&["console"])));
+    let (mut half_a_head, reads_nothing, mut webhook) = (daemon.connect(), daemon.connect(), daemon.connect());
+    half_a_head.write_all(b"POST /hooks").expect("it reads");
+    let gave_up = ask_without_reading(&reads_nothing, Duration::from_secs(1));
+    assert_eq!(gave_up.kind(), ErrorKind::WouldBlock, "it waits to be read");
+    let body = down("A").to_string();
+    let (begin, end) = body.split_at(20);
+    let head = request("POST", HOOK, &[JSON, ("content-length", &body.len().to_string())], begin.as_bytes());
+    webhook.write_all(&head).expect("it reads");
+    // An answer on a later connection: the earlier ones have been accepted.
+    assert_eq!(daemon.get("/healthz").status, 200);
+    let started = Instant::now();
+    daemon.term();
+    assert_eq!(read(&half_a_head), None);
+    webhook.write_all(end.as_bytes()).expect("it still reads");
+    assert_eq!(read(&webhook).expect("an answer").status, 200);
+    assert_eq!(daemon.ended().code(), Some(0));
+    // Left to themselves, half a head would have been closed after 10 s, and what nobody reads never.
+    assert!(started.elapsed() < Duration::from_secs(8), "{:?}", started.elapsed());
+    assert!(daemon.logged("stopped before everything").is_empty());
+}
+
+#[test]
 fn a_second_daemon_on_the_same_store_is_refused() {
     let daemon = Daemon::start(&format!("{CONSOLE}{}", tell(&["console"])));
     let second = daemon.command(&["serve"]);
@@ -148,30 +215,6 @@ fn a_filter_of_the_log_that_is_none_is_refused_instead_of_silencing_it() {
         ("=bogus", Some("one of `off`, `error`, `warn`, `info`, `debug`, `trace`")),
         ("linedown=inof", Some("did you mean `info`?")),
         ("info,linedown", Some("linedown::store=debug")),
-#[test]
-fn only_who_has_sent_a_whole_head_is_waited_for_at_the_end() {
-    let mut daemon = Daemon::start(&format!("{CONSOLE}{}", tell(&["console"])));
-    let (mut half_a_head, reads_nothing, mut webhook) = (daemon.connect(), daemon.connect(), daemon.connect());
-    half_a_head.write_all(b"POST /hooks").expect("it reads");
-    let gave_up = ask_without_reading(&reads_nothing, Duration::from_secs(1));
-    assert_eq!(gave_up.kind(), ErrorKind::WouldBlock, "it waits to be read");
-    let body = down("A").to_string();
-    let (begin, end) = body.split_at(20);
-    let head = request("POST", HOOK, &[JSON, ("content-length", &body.len().to_string())], begin.as_bytes());
-    webhook.write_all(&head).expect("it reads");
-    // An answer on a later connection: the earlier ones have been accepted.
-    assert_eq!(daemon.get("/healthz").status, 200);
-    let started = Instant::now();
-    daemon.term();
-    assert_eq!(read(&half_a_head), None);
-    webhook.write_all(end.as_bytes()).expect("it still reads");
-    assert_eq!(read(&webhook).expect("an answer").status, 200);
-    assert_eq!(daemon.ended().code(), Some(0));
-    // Left to themselves, half a head would have been closed after 10 s, and what nobody reads never.
-    assert!(started.elapsed() < Duration::from_secs(8), "{:?}", started.elapsed());
-    assert!(daemon.logged("stopped before everything").is_empty());
-}
-
         ("", None),
         ("warn", None),
         ("WARN, linedown::delivery=debug", None),

@@ -74,6 +74,7 @@ const MISTAKES: &[(&str, &str, &str)] = &[
     ("[server]\nmax_body = 3", "2:12 3 is out of bounds", ""),
     ("[server]\nproxy_protocol = true", "2:18 nobody's word is taken: `trusted_proxies` is missing", ""),
     ("[server]\ntrusted_proxies = ['lb']", "2:20 \"lb\" is no address and no network", ""),
+    ("[server]\nmetrics_for = ['prometheus']", "2:16 \"prometheus\" is no address and no network", ""),
     ("[server]\nmax_connections = -1", "2:19 invalid value: integer `-1`", ""),
     ("server.tls = 'x'", "1:14 wrong type: string", "write `tls = {"),
     ("server.tls.acme = { names = ['a.example'] }", "1:19 `agree_to_terms` is missing", "read its terms"),
