@@ -11,6 +11,7 @@ use lettre::transport::smtp::Error;
 use lettre::transport::smtp::authentication::{Credentials, Mechanism};
 use lettre::transport::smtp::commands::Auth;
 
+use crate::failure::about_name_servers;
 use crate::{Failure, FailureKind, excerpt};
 
 /// Where in the conversation we are.
@@ -84,7 +85,8 @@ pub(super) fn failure(
 /// There is no connection at all.
 pub(super) fn unreachable(error: &io::Error, (host, port): &(String, u16)) -> Failure {
     let kind = if error.kind() == ErrorKind::TimedOut { FailureKind::TimedOut } else { FailureKind::Unreachable };
-    Failure::new(kind, format!("{host}:{port} cannot be reached: {error}"))
+    let why = error.to_string();
+    Failure::new(kind, format!("{host}:{port} cannot be reached: {why}")).advice(about_name_servers(&why))
 }
 
 /// What an answer means that is no success.
