@@ -210,7 +210,9 @@ fn advice(secret: &Secret, error: &SecretError) -> String {
 pub fn unread(error: &io::Error) -> &'static str {
     match error.kind() {
         io::ErrorKind::NotFound => "write the whole path of one that is there",
-        io::ErrorKind::PermissionDenied => "check as the user that the service runs as, or use a credential",
+        io::ErrorKind::PermissionDenied => {
+            "let the user who runs linedown read it; for the service, make a secret a credential"
+        }
         io::ErrorKind::IsADirectory => "that is a folder: name a file",
         io::ErrorKind::NotADirectory => "what stands before one of its slashes is a file: write the whole path anew",
         _ => "is it the right file?",
