@@ -89,6 +89,14 @@ impl Error for Failure {
     }
 }
 
+/// What to do if a name could not be looked up since no name server answers; `why` is what the system says.
+pub(crate) fn about_name_servers(why: &str) -> Option<&'static str> {
+    why.contains("Temporary failure in name resolution").then_some(NO_NAME_SERVER)
+}
+
+const NO_NAME_SERVER: &str = "does /etc/resolv.conf name a server that answers? as a service, linedown calls none at \
+                              169.254.… unless the unit says IPAddressAllow=";
+
 /// One line of at most [`EXCERPT`] characters from a text of unknown origin.
 pub fn excerpt(text: &str) -> String {
     one_line(text, EXCERPT)
@@ -153,6 +161,14 @@ impl FailureKind {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn where_no_name_server_answers_that_is_what_to_look_at() {
+        let unanswered = "failed to lookup address information: Temporary failure in name resolution";
+        assert!(about_name_servers(unanswered).is_some_and(|advice| advice.contains("IPAddressAllow=")));
+        assert_eq!(about_name_servers("failed to lookup address information: Name or service not known"), None);
+        assert_eq!(about_name_servers("Connection refused (os error 111)"), None);
+    }
 
     #[test]
     fn what_to_do_survives_a_long_answer() {

@@ -12,6 +12,7 @@ use lettre::transport::smtp::Error;
 use lettre::transport::smtp::authentication::{Credentials, Mechanism};
 use lettre::transport::smtp::commands::Auth;
 
+use crate::failure::about_name_servers;
 use crate::{Failure, FailureKind, excerpt, one_line};
 
 /// How many consecutive characters a word shares with a login to count as a part of it.
@@ -91,7 +92,8 @@ pub(super) fn failure(
 /// The failure to connect at all.
 pub(super) fn unreachable(error: &io::Error, (host, port): &(String, u16)) -> Failure {
     let kind = if error.kind() == ErrorKind::TimedOut { FailureKind::TimedOut } else { FailureKind::Unreachable };
-    Failure::new(kind, format!("{host}:{port} cannot be reached: {error}"))
+    let why = error.to_string();
+    Failure::new(kind, format!("{host}:{port} cannot be reached: {why}")).advice(about_name_servers(&why))
 }
 
 /// Returns the failure that an answer of 4xx or 5xx means.
