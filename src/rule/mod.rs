@@ -14,6 +14,7 @@ mod own;
 pub mod rules;
 pub mod terms;
 pub mod timing;
+pub mod wait;
 mod waiting;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -28,6 +29,7 @@ use inventory::{Entry, Inventory};
 use matcher::{Field, Matcher, Mismatch, Subject};
 use rules::Rules;
 use timing::Quiet;
+use wait::Wait;
 
 /// One rule of the config.
 #[derive(Clone, Debug)]
@@ -163,8 +165,8 @@ pub struct Owed {
     pub group: String,
     /// When it is to be sent; a time that has passed means now.
     pub due_at: Timestamp,
-    /// What it waits for until then, in words. It is withdrawn if the line is back by then.
-    pub held_by: Option<String>,
+    /// What it waits for until then. It is withdrawn if the line is back by then.
+    pub held_by: Option<Wait>,
     /// For a message about a line that flaps: when the first of its outages began.
     pub since: Option<Timestamp>,
 }
@@ -247,7 +249,7 @@ impl Routing {
 
     /// For a recipient that is no usable address: who the message is for, as the config now says of its line. `None` if
     /// the recipient can be reached, or the sink has left the config.
-    pub fn found_since(&self, sink: &str, recipient: &str, incident: &Incident) -> Option<Found> {
+    pub fn instead_of(&self, recipient: &str, sink: &str, incident: &Incident) -> Option<Instead> {
         let settings = &self.sinks.get(sink)?.settings;
         if settings.reaches(recipient) {
             return None;
@@ -256,7 +258,7 @@ impl Routing {
         let mut recipients = settings.recipients(&Incident { instance, ..incident.clone() });
         let somebody_has_none = recipients.iter().any(|named| !settings.reaches(named));
         recipients.retain(|recipient| settings.reaches(recipient));
-        Some(Found { recipients, somebody_has_none })
+        Some(Instead { recipients, somebody_has_none })
     }
 
     fn recipients(&self, sink: &str, incident: &Incident) -> Vec<String> {
@@ -266,7 +268,7 @@ impl Routing {
 
 /// Who a message is for now, if its recipient is no usable address.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Found {
+pub struct Instead {
     /// The recipients that can be reached.
     pub recipients: Vec<String>,
     /// Whether the config still names an unusable address: it stands for somebody who cannot be reached yet.

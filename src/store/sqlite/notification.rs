@@ -3,8 +3,8 @@
 use jiff::Timestamp;
 use rusqlite::{Connection, params};
 
-use super::row;
-use crate::rule::timing::is_held_back;
+use super::row::{self, Columns};
+use crate::rule::wait::Wait;
 use crate::rule::{Owed, class};
 
 /// `chain`: the notification ?1; if it is a notice of a loss, the one that was lost; and so on, down to the first of
@@ -12,6 +12,23 @@ use crate::rule::{Owed, class};
 /// table.)
 pub(super) const CHAIN: &str = "WITH RECURSIVE chain (id) AS (SELECT ?1 UNION \
     SELECT lost FROM chain CROSS JOIN notification USING (id) WHERE lost IS NOT NULL)";
+
+/// The columns of a notification that say what is owed, for [`owed`].
+pub(super) const OWED: &str = "rule, sink, recipient, kind, wants_resolved, grouping, due_at, held_by, since";
+
+pub(super) fn owed(row: &mut Columns<'_, '_>) -> rusqlite::Result<Owed> {
+    Ok(Owed {
+        rule: row.text()?,
+        sink: row.text()?,
+        recipient: row.text()?,
+        kind: row.kind()?,
+        resolved: row.get()?,
+        group: row.text()?,
+        due_at: row.time()?,
+        held_by: row.wait()?,
+        since: row.time_or_null()?,
+    })
+}
 
 /// Adds a notification that is owed from now on and returns its number. If it tells of a loss, `lost` is what was given
 /// up.
@@ -44,6 +61,18 @@ pub(super) fn add(
     ])
 }
 
+/// Adds a notification that need not be sent, and withdraws it at once.
+pub(super) fn add_withdrawn(
+    connection: &Connection,
+    incident: i64,
+    owed: &Owed,
+    why: &str,
+    now: Timestamp,
+) -> rusqlite::Result<()> {
+    let id = add(connection, incident, owed, None, now)?;
+    withdraw(connection, id, why, now)
+}
+
 /// Withdraws one notification.
 pub(super) fn withdraw(connection: &Connection, id: i64, why: &str, now: Timestamp) -> rusqlite::Result<()> {
     let update = "UPDATE notification SET state = 'withdrawn', settled_at = ?2, detail = ?3 WHERE id = ?1";
@@ -66,10 +95,10 @@ pub(super) fn withdraw_over(
     let mut rows = statement.query([incident, back.as_millisecond()])?;
     let mut over = Vec::new();
     while let Some(row) = rows.next()? {
-        over.push((row.get(0)?, row::text_or_null(row, 1)?));
+        over.push((row.get(0)?, row::wait(row, 1)?));
     }
     for (id, held_by) in over {
-        withdraw(connection, id, &back_in_time(held_by.as_deref()), now)?;
+        withdraw(connection, id, &back_in_time(held_by.as_ref()), now)?;
     }
     Ok(())
 }
@@ -85,10 +114,12 @@ pub(super) fn withdraw_taken(connection: &Connection, incident: i64, by: &str, n
 
 /// Why a notification is withdrawn that was to be sent only if the line was still down; `held_by` is what it waited
 /// for.
-pub(super) fn back_in_time(held_by: Option<&str>) -> String {
+pub(super) fn back_in_time(held_by: Option<&Wait>) -> String {
     match held_by {
-        Some(by) if is_held_back(by) => format!("{by} held it until the line was back"),
-        Some(by) if by.contains(" of ") => format!("the line was back within the {by}"),
+        Some(by) if by.holds_back() => format!("{by} held it until the line was back"),
+        Some(by @ (Wait::Hold(_) | Wait::Step(_) | Wait::StepAfterFlapping { .. })) => {
+            format!("the line was back within the {by}")
+        }
         _ => "the line was back before it was due".to_owned(),
     }
 }
