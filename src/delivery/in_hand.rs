@@ -13,6 +13,7 @@ const WORTH_A_LOOK: usize = 4;
 /// A finished attempt.
 pub(super) struct Ended {
     pub(super) began: Timestamp,
+    pub(super) recipient: String,
     pub(super) failure: Option<Failure>,
     pub(super) settlement: Settlement,
 }
