@@ -22,6 +22,9 @@ pub struct Failure {
     pub advice: Option<&'static str>,
     /// How long the far side asked linedown to wait, unclamped.
     pub retry_after: Option<Duration>,
+    /// Whether it came when the sink had accepted everything up to the recipient. It may then concern that recipient
+    /// alone, whatever its kind.
+    pub may_spare_others: bool,
     /// The underlying error.
     source: Option<Box<dyn Error + Send + Sync>>,
 }
@@ -29,7 +32,14 @@ pub struct Failure {
 impl Failure {
     /// A failure with its message. Control characters become spaces, and the text is cut to [`EXCERPT`].
     pub fn new(kind: FailureKind, message: impl AsRef<str>) -> Self {
-        Self { kind, message: excerpt(message.as_ref()), advice: None, retry_after: None, source: None }
+        Self {
+            kind,
+            message: excerpt(message.as_ref()),
+            advice: None,
+            retry_after: None,
+            may_spare_others: false,
+            source: None,
+        }
     }
 
     /// Adds what a person can do about it.
@@ -66,6 +76,13 @@ impl Failure {
     #[must_use]
     pub fn retry_after(mut self, hint: Option<Duration>) -> Self {
         self.retry_after = hint;
+        self
+    }
+
+    /// Notes that it came when the sink had accepted everything up to the recipient.
+    #[must_use]
+    pub fn may_spare_others(mut self) -> Self {
+        self.may_spare_others = true;
         self
     }
 

@@ -6,7 +6,9 @@ mod breaker;
 mod in_hand;
 mod missing;
 mod outcome;
+mod pause;
 mod pulse;
+mod recipients;
 mod waits;
 mod worker;
 

@@ -14,9 +14,10 @@ use tokio::time::{sleep, timeout};
 
 use super::SharedRouting;
 use super::bells::{Bell, Bells};
-use super::breaker::{Breaker, Leave};
+use super::breaker::{Breaker, Complaint, Leave};
 use super::in_hand::{Ended, InHand, Recorded};
 use super::outcome::{note, note_given_up, outcome};
+use super::pause::Failed;
 use super::pulse::Pulse;
 use crate::clock;
 use crate::gateway::Standing;
@@ -71,7 +72,7 @@ impl Worker {
         loop {
             self.pulse.beat(breaker.health());
             self.bell.looks();
-            let nap = self.start_what_is_due(&breaker, &mut in_hand).await;
+            let nap = self.start_what_is_due(&mut breaker, &mut in_hand).await;
             let woken_at = clock::later(clock::now(), nap);
             self.bell.looks_again_at(in_hand.nothing_until.map_or(woken_at, |until| until.max(woken_at)));
             tokio::select! {
@@ -117,7 +118,7 @@ impl Worker {
     }
 
     /// Starts as many attempts as the sink allows now. Returns how long to sleep if nothing else happens.
-    async fn start_what_is_due(&self, breaker: &Breaker, in_hand: &mut InHand) -> Duration {
+    async fn start_what_is_due(&self, breaker: &mut Breaker, in_hand: &mut InHand) -> Duration {
         let now = clock::now();
         let assignment = self.assignment.borrow().clone();
         let limits = assignment.limits;
@@ -125,11 +126,13 @@ impl Worker {
             Room::For(attempts) => attempts,
             Room::NoneFor(wait) => return wait,
         };
-        match self.store.lease(&self.name, room, now, self.routing.load_full()).await {
+        let waits = breaker.waits(now, &assignment.retry);
+        match self.store.lease(&self.name, room, waits, now, self.routing.load_full()).await {
             Ok(leased) => {
                 let full = leased.due.len() == room;
                 for due in leased.due {
                     in_hand.last = Some(now);
+                    breaker.begins(&due.notification.recipient);
                     in_hand.attempts.spawn(self.attempt(due, &assignment));
                 }
                 let next = leased.next.map_or(NAP, |next| clock::between(now, next).min(NAP));
@@ -173,12 +176,15 @@ impl Worker {
             Ok(ended) => ended,
             Err(error) => {
                 tracing::error!(sink = self.name, error = %error, "an attempt ended without a result; this is a bug in linedown, and the notification is tried again after a restart");
+                // It may have been the one that its recipient waits for.
+                breaker.forgive(clock::now());
                 return;
             }
         };
         let recorded = if failure.is_some() { Recorded::Failed } else { Recorded::Taken };
+        breaker.ended(&notification.recipient);
         if !self.assignment.borrow().stands_in {
-            self.learn(breaker, notification.at, failure);
+            self.learn(breaker, notification.at, &notification.recipient, failure.as_ref());
         }
         let (store, routing) = (Arc::clone(&self.store), Arc::clone(&self.routing));
         let (metrics, bells) = (Arc::clone(&self.metrics), Arc::clone(&self.bells));
@@ -191,13 +197,18 @@ impl Worker {
         });
     }
 
-    fn learn(&self, breaker: &mut Breaker, began: Timestamp, failure: Option<Failure>) {
+    fn learn(&self, breaker: &mut Breaker, began: Timestamp, recipient: &str, failure: Option<&Failure>) {
         match failure {
             Some(failure) if failure.kind.concerns_whole_sink() && failure.kind.is_transient() => {
-                let retry = self.assignment.borrow().retry;
-                let why = failure.in_full();
-                let what = (failure.kind, why.as_str(), failure.retry_after);
-                if breaker.failed(what, began, clock::now(), &retry, fastrand::f64()) {
+                let (retry, why) = (self.assignment.borrow().retry, failure.in_full());
+                let failed = Failed { began, now: clock::now(), retry: &retry, dice: fastrand::f64() };
+                let complaint = Complaint {
+                    kind: failure.kind,
+                    why: &why,
+                    hint: failure.retry_after,
+                    recipient: failure.may_spare_others.then_some(recipient),
+                };
+                if breaker.failed(complaint, failed) {
                     tracing::warn!(name: "sink-failing", sink = self.name, failure = failure.described(), advice = failure.advice, "the sink is failing; it is probed until it is back");
                 }
             }
@@ -205,7 +216,7 @@ impl Worker {
                 breaker.refused((failure.kind, failure.in_full().as_str()), clock::now());
             }
             _ => {
-                if let Some(since) = breaker.well() {
+                if let Some(since) = breaker.well(recipient, failure.is_none()) {
                     tracing::info!(name: "sink-back", sink = self.name, since = %since, "the sink is back");
                 }
             }

@@ -51,12 +51,13 @@ pub trait Store: Send + Sync {
     async fn down(&self) -> Result<BTreeMap<String, u32>, StoreError>;
 
     /// Hands out what is due for a sink, oldest first, at most `limit` messages; notifications that belong together
-    /// come as one message. What a silence, quiet hours or an open group window holds back is put off instead. A leased
-    /// notification is not handed out again until it is settled or the daemon restarts.
+    /// come as one message. What a silence, quiet hours, an open group window or a recipient in `waits` holds back is
+    /// put off instead. A leased notification is not handed out again until it is settled or the daemon restarts.
     async fn lease(
         &self,
         sink: &str,
         limit: usize,
+        waits: Waits,
         now: Timestamp,
         routing: Arc<Routing>,
     ) -> Result<Leased, StoreError>;
@@ -186,6 +187,22 @@ impl Accepted {
     fn unchanged(event: i64, change: &'static str) -> Self {
         Self { event, duplicate: false, incident: None, change, owed: 0, unrouted: false, sinks: BTreeMap::new() }
     }
+}
+
+/// Recipients to whom a lease hands out nothing yet.
+pub type Waits = BTreeMap<String, Wait>;
+
+/// How long what is due to a recipient waits. After that, one message to them is handed out in a lease.
+#[derive(Clone, Debug)]
+pub struct Wait {
+    /// Until when.
+    pub until: Timestamp,
+    /// Until when the rest waits if the lease hands out one message.
+    pub then: Timestamp,
+    /// What has been owed since then or longer does not wait: it is its last attempt.
+    pub owed_after: Timestamp,
+    /// Why, in words: kept with what has not been tried yet.
+    pub why: String,
 }
 
 /// What one lease hands to a worker.

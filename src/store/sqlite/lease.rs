@@ -12,7 +12,7 @@ use jiff::Timestamp;
 use linedown_sinks::{Item, Kind, Notification};
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
-use super::super::{Due, Leased};
+use super::super::{Due, Leased, Wait, Waits};
 use super::candidate::{Candidate, OLDEST, columns, undelivered};
 use super::gathering::Group;
 use super::silence::Silences;
@@ -30,11 +30,13 @@ const MOST_IN_ONE: i64 = 2_000;
 const MOST_LOOKED_AT: u16 = 500;
 
 /// Why a notification that is due is not sent now.
-enum Delay {
+enum Delay<'l> {
     /// A silence or quiet hours hold it back.
     Held(Held),
     /// Its group is gathered until then.
     Gathered(Timestamp),
+    /// Its recipient fails, and nothing is sent to them until then.
+    Waits(Timestamp, &'l Wait),
 }
 
 /// What a lease needs besides the rows.
@@ -45,10 +47,12 @@ pub(super) struct Lessor<'l> {
     pub(super) link_key: &'l [u8],
     pub(super) routing: &'l Routing,
     pub(super) silences: &'l Silences,
+    /// The recipients that wait.
+    pub(super) waits: &'l Waits,
     pub(super) now: Timestamp,
 }
 
-impl Lessor<'_> {
+impl<'l> Lessor<'l> {
     pub(super) fn lease(&self, connection: &Connection, sink: &str, limit: usize) -> rusqlite::Result<Leased> {
         let silences = self.silences.in_force(connection, self.now)?;
         let mut due = Vec::new();
@@ -59,9 +63,12 @@ impl Lessor<'_> {
             if self.is_stale(connection, &first)? {
                 continue;
             }
-            looked_at += match self.delay(connection, sink, &first, &silences)? {
+            looked_at += match self.delay(connection, sink, &first, &silences, &due)? {
                 Some(Delay::Held(held)) => hold_back(connection, &first, &held)?,
                 Some(Delay::Gathered(until)) => self.gather(connection, &first.group(sink), until)?,
+                Some(Delay::Waits(until, wait)) => {
+                    self.put_off(connection, (sink, &first.notification.recipient), until, wait)?
+                }
                 None => {
                     let taken = self.take(connection, sink, first, &silences)?;
                     let parts = taken.covers.len();
@@ -88,23 +95,50 @@ impl Lessor<'_> {
         connection.prepare_cached(&OLDEST)?.query_row(values, |row| self.read(row)).optional()
     }
 
-    /// Why a candidate is not to be sent now, if so. What was tried before is not delayed again.
+    /// Why a candidate is not to be sent now, if so; `taken` is what this lease hands out so far. What was tried before
+    /// waits for its recipient only.
     fn delay(
         &self,
         connection: &Connection,
         sink: &str,
         candidate: &Candidate,
         silences: &[Silence],
-    ) -> rusqlite::Result<Option<Delay>> {
+        taken: &[Due],
+    ) -> rusqlite::Result<Option<Delay<'l>>> {
         let notification = &candidate.notification;
         if notification.attempt > 1 {
-            return Ok(None);
+            return Ok(self.wait(candidate, taken));
         }
         if let Some(held) = self.held(sink, notification, silences) {
             return Ok(Some(Delay::Held(held)));
         }
         let until = candidate.group(sink).open_until(connection, self.interval(notification), self.now)?;
-        Ok(until.map(Delay::Gathered))
+        Ok(until.map(Delay::Gathered).or_else(|| self.wait(candidate, taken)))
+    }
+
+    fn wait(&self, candidate: &Candidate, taken: &[Due]) -> Option<Delay<'l>> {
+        let recipient = &candidate.notification.recipient;
+        let wait = self.waits.get(recipient).filter(|wait| candidate.owed_at > wait.owed_after)?;
+        let is_next = !taken.iter().any(|due| due.notification.recipient == *recipient);
+        let until = if is_next { wait.until } else { wait.then };
+        (until > self.now).then_some(Delay::Waits(until, wait))
+    }
+
+    /// Makes everything that is due to a recipient who waits, as far as one lease looks, due when the wait ends. Returns
+    /// how many these are.
+    fn put_off(
+        &self,
+        connection: &Connection,
+        (sink, recipient): (&str, &str),
+        until: Timestamp,
+        wait: &Wait,
+    ) -> rusqlite::Result<usize> {
+        let update = "UPDATE notification SET due_at = ?5, detail = coalesce(detail, ?6) WHERE id IN \
+                      (SELECT id FROM notification WHERE sink = ?1 AND recipient = ?2 AND due_at <= ?3 AND owed_at > ?4 \
+                      AND state = 'pending' AND leased = 0 LIMIT ?7)";
+        let [now, owed_after, until] = [self.now, wait.owed_after, until].map(Timestamp::as_millisecond);
+        let values = params![sink, recipient, now, owed_after, until, wait.why, MOST_LOOKED_AT];
+        connection.prepare_cached(update)?.execute(values)
     }
 
     /// Makes everything of a group that is due, as far as one lease looks, due at the end of the group's window.

@@ -44,7 +44,7 @@ use rusqlite::{Connection, OpenFlags, OptionalExtension};
 use super::view::{Delivery, DeliveryQuery, Incident, IncidentStory, MOST, Past, SilenceRow};
 use super::{
     Accepted, Acknowledgement, Figures, Forgotten, LastReminders, Leased, Pauses, Retried, Room, Settled, Settlement,
-    Store, StoreError, Tally, Which,
+    Store, StoreError, Tally, Waits, Which,
 };
 use crate::clock;
 use crate::link::{self, Purpose};
@@ -192,13 +192,14 @@ impl Store for Sqlite {
         &self,
         sink: &str,
         limit: usize,
+        waits: Waits,
         now: Timestamp,
         routing: Arc<Routing>,
     ) -> Result<Leased, StoreError> {
         let (sink, identity, silences) = (sink.to_owned(), Arc::clone(&self.identity), Arc::clone(&self.silences));
         let work = move |connection: &Connection| {
             let Identity { name: store, link_key } = &*identity;
-            let lessor = Lessor { store, link_key, routing: &routing, silences: &silences, now };
+            let lessor = Lessor { store, link_key, routing: &routing, silences: &silences, waits: &waits, now };
             lessor.lease(connection, &sink, limit)
         };
         self.writer.note(work).await
