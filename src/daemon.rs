@@ -89,7 +89,7 @@ pub async fn run(
             _ = looks.tick() => {
                 daemon.renew(&load);
                 if let Some(by) = timekeeper.look(clock::now()) {
-                    tracing::warn!(seconds = by.as_secs(), "the clock was set back; what waits is due by so much earlier");
+                    tracing::warn!(seconds = by.as_secs(), "the clock was set back; pending notifications are made due earlier by the same amount");
                     daemon.set_back().await;
                 }
             }
@@ -291,7 +291,7 @@ impl Daemon {
     async fn end_what_nobody_looks_after(&self) {
         let looked_after = |source: &str| source == trouble::SOURCE || self.patrols.contains_key(source);
         if let Err(error) = notices::leave_all_but(&self.hook, looked_after).await {
-            tracing::warn!(error = %error, "cannot end what was told of sources that are gone from the config");
+            tracing::warn!(error = %error, "cannot close the incidents that watching and auditing opened for sources that are gone from the config");
         }
     }
 
@@ -311,7 +311,8 @@ impl Daemon {
             tracing::warn!(
                 sinks = unfinished,
                 requests,
-                "stopped before everything in flight was finished; it is in the store"
+                "stopped before everything in flight was finished; the rest is in the store and goes on after the next \
+                 start"
             );
         }
         // Dropping the listener does not remove the socket's file.

@@ -100,11 +100,11 @@ impl Default for Metrics {
     fn default() -> Self {
         let mut registry = Registry::with_prefix("linedown");
         let webhooks = Family::default();
-        registry.register("webhooks", "Webhooks by what was answered", webhooks.clone());
+        registry.register("webhooks", "Webhooks by answer", webhooks.clone());
         let checks = Family::default();
-        registry.register("checks", "Questions to gateways how a line stands, by answer", checks.clone());
+        registry.register("checks", "Requests to gateways for a line's state, by answer", checks.clone());
         let heartbeats = Family::default();
-        registry.register("heartbeats", "Heartbeats by what became of them", heartbeats.clone());
+        registry.register("heartbeats", "Heartbeats by outcome", heartbeats.clone());
         let unrouted = Counter::default();
         registry.register("incidents_unrouted", "Incidents that no rule matched", unrouted.clone());
         let attempts = Family::default();
@@ -112,20 +112,30 @@ impl Default for Metrics {
         let notifications = Family::default();
         registry.register("notifications", "Notifications delivered or given up", notifications.clone());
         let untold = Counter::default();
-        registry.register("notifications_untold", "Given up without anybody else to tell", untold.clone());
+        registry.register("notifications_untold", "Notifications given up with nobody else to tell", untold.clone());
         let delay = Family::new_with_constructor(buckets as fn() -> Histogram);
-        registry.register_with_unit("delivery_delay", "From owed to delivered", Unit::Seconds, delay.clone());
+        registry.register_with_unit(
+            "delivery_delay",
+            "Time from when a notification was owed until it was delivered",
+            Unit::Seconds,
+            delay.clone(),
+        );
         let reload_ok = Gauge::default();
         reload_ok.set(1.0);
         registry.register("config_reload_ok", "Whether the last (re)load of the config succeeded", reload_ok.clone());
         let reloaded_at = Gauge::default();
-        let help = "When a config was last taken";
+        let help = "When a config was last loaded";
         registry.register_with_unit("config_reload_timestamp", help, Unit::Seconds, reloaded_at.clone());
         let ready = Gauge::default();
         registry.register("ready", "Whether webhooks can be accepted", ready.clone());
         let commit = commits();
-        registry.register_with_unit("store_commit", "From begin to synced", Unit::Seconds, commit.clone());
-        registry.register("build", "The version that runs", Info::new([("version", env!("CARGO_PKG_VERSION"))]));
+        registry.register_with_unit(
+            "store_commit",
+            "Time that a commit takes, up to its sync",
+            Unit::Seconds,
+            commit.clone(),
+        );
+        registry.register("build", "The version that is running", Info::new([("version", env!("CARGO_PKG_VERSION"))]));
         let sampled = Sampled::default();
         sampled.register(&mut registry);
         Self {
@@ -152,15 +162,15 @@ impl Sampled {
         registry.register("incidents_open", "Incidents that are open", self.open.clone());
         let help = "Notifications that are owed by now and neither delivered nor given up";
         registry.register("notifications_pending", help, self.pending.clone());
-        let help = "For how long the oldest of them has been owed";
+        let help = "How long the oldest pending notification has been owed";
         registry.register_with_unit("oldest_pending_age", help, Unit::Seconds, self.oldest.clone());
-        registry.register("sink_failing", "Whether the last attempts failed", self.failing.clone());
-        registry.register_with_unit("store_size", "The store's files", Unit::Bytes, self.size.clone());
-        let help = "Room that is left on the store's file system";
+        registry.register("sink_failing", "Whether the sink is failing", self.failing.clone());
+        registry.register_with_unit("store_size", "Size of the store's files", Unit::Bytes, self.size.clone());
+        let help = "Free space on the store's file system";
         registry.register_with_unit("store_free", help, Unit::Bytes, self.free.clone());
-        let help = "The whole of the store's file system";
+        let help = "Size of the store's file system";
         registry.register_with_unit("store_capacity", help, Unit::Bytes, self.capacity.clone());
-        let help = "When the certificate expires that is served";
+        let help = "When the served certificate expires";
         registry.register_with_unit("certificate_expiry_timestamp", help, Unit::Seconds, self.certificate.clone());
     }
 }

@@ -25,9 +25,9 @@ use crate::journal::{self, Entries, Journal};
 /// How log records are written.
 #[derive(Clone, Copy, Debug, ValueEnum)]
 pub(crate) enum LogFormat {
-    /// A line a record, for people
+    /// One line per record, for people
     Text,
-    /// A JSON object a line, for programs
+    /// One JSON object per line, for programs
     Json,
     /// To journald, with fields to filter by
     Journal,
@@ -80,7 +80,7 @@ const DEFAULT: &str = "info";
 
 /// The error for a `LINEDOWN_LOG` that cannot be understood.
 #[derive(Debug, thiserror::Error)]
-#[error("{VARIABLE}: `{part}` is no filter of the log")]
+#[error("{VARIABLE}: `{part}` is not a log filter")]
 pub(crate) struct NoFilter {
     part: String,
     /// What to do.
@@ -150,7 +150,7 @@ fn stderr() -> Box<dyn io::Write + Send> {
 
 fn in_the_background(writer: impl io::Write + Send + 'static) -> (NonBlocking, WorkerGuard) {
     paced(writer, RECORDS, |records| {
-        tracing::warn!(name: "log-dropped", records, "the log was not read in time: this many records are not in it");
+        tracing::warn!(name: "log-dropped", records, "the log was not read in time: this many records are missing from it");
     })
 }
 

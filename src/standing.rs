@@ -64,7 +64,7 @@ impl Watch {
 
     async fn not_ready(&self) -> Option<NotReady> {
         if self.servers.iter().any(AbortHandle::is_finished) {
-            return Some(NotReady::Stuck("webhooks are not listened for any more".to_owned()));
+            return Some(NotReady::Stuck("linedown no longer listens for webhooks".to_owned()));
         }
         self.hook.readiness.not_ready().await
     }

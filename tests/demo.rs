@@ -52,7 +52,7 @@ fn the_demo_tells_its_story_and_leaves_nothing() {
         ("6. ", &["Loja Centro is connected again", "Loja Centro is back after 3 min"]),
         ("7. ", &["linedown answers 400", "linedown answers 404"]),
         (
-            "8. What the daemon says of it all",
+            "8. What the daemon reports",
             &[
                 "webhooks  3 accepted, 1 repeated, 2 refused",
                 "email     6 told, 0 waiting, 0 given up",

@@ -149,7 +149,7 @@ impl<'a> Section<'a> {
             // Only systemd provides credentials: for a person who checks by hand this is no mistake.
             Err(error @ SecretError::NoCredentials(_)) => {
                 self.lacks_credentials = true;
-                self.warning(key, error.to_string()).hint = Some(format!("to have it looked at: {AS_THE_SERVICE}"));
+                self.warning(key, error.to_string()).hint = Some(format!("to check it as well: {AS_THE_SERVICE}"));
                 Some(Found { value: SecretString::from(""), public: None })
             }
             Err(error) => {
@@ -193,15 +193,15 @@ const AS_THE_SERVICE: &str = "sudo env CREDENTIALS_DIRECTORY=/etc/linedown/crede
 /// What to do about a secret that is not to be had.
 fn advice(secret: &Secret, error: &SecretError) -> String {
     let advice = match (secret, error) {
-        (_, SecretError::Name(_)) => "it is the name of a file in /etc/linedown/credentials, without the folder",
-        (_, SecretError::NoFile) => "write the whole path of the file that it stands in",
+        (_, SecretError::Name(_)) => "write the name of a file in /etc/linedown/credentials, without the folder",
+        (_, SecretError::NoFile) => "write the full path of the file that holds it",
         (Secret::Credential(_), _) => {
             return format!("write it to /etc/linedown/credentials, check it ({AS_THE_SERVICE}), and restart linedown");
         }
         (_, SecretError::File { source, .. }) => unread(source),
         (Secret::File(_), SecretError::Empty) => "is it the right file?",
         (Secret::Env(_), _) => "for the service, set it with `Environment=` in `systemctl edit linedown`",
-        _ => "write the secret there, or where it is: { file = … }, { env = … } or { credential = … }",
+        _ => "write the secret itself, or where it is: { file = … }, { env = … } or { credential = … }",
     };
     advice.to_owned()
 }
@@ -209,10 +209,10 @@ fn advice(secret: &Secret, error: &SecretError) -> String {
 /// What to do about a file or a folder that cannot be read.
 pub fn unread(error: &io::Error) -> &'static str {
     match error.kind() {
-        io::ErrorKind::NotFound => "write the whole path of one that is there",
+        io::ErrorKind::NotFound => "write the full path of an existing one",
         io::ErrorKind::PermissionDenied => "check as the user that the service runs as, or use a credential",
         io::ErrorKind::IsADirectory => "that is a folder: name a file",
-        io::ErrorKind::NotADirectory => "what stands before one of its slashes is a file: write the whole path anew",
+        io::ErrorKind::NotADirectory => "a part of the path is a file, not a folder: correct the path",
         _ => "is it the right file?",
     }
 }
@@ -364,9 +364,9 @@ mod tests {
             told(json!({ "secret": { "file": "x", "x": "y" } })),
             [("unknown key `x`".to_owned(), places.clone())]
         );
-        let several = ("several places of one secret".to_owned(), places.clone());
+        let several = ("more than one place for one secret".to_owned(), places.clone());
         assert_eq!(told(json!({ "secret": { "file": "x", "env": "y" } })), [several]);
-        assert_eq!(told(json!({ "secret": {} })), [("no place of a secret".to_owned(), places)]);
+        assert_eq!(told(json!({ "secret": {} })), [("this does not say where the secret is".to_owned(), places)]);
         let words = Some("`json` or `text`".to_owned());
         assert_eq!(told(json!({ "secret": "x", "format": true })), [("wrong type: boolean".to_owned(), words)]);
         assert_eq!(told(json!({})), [("`secret` is missing".to_owned(), None)]);

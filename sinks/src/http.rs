@@ -47,7 +47,7 @@ pub fn client(address: &Url, manners: Manners) -> Result<Client, BuildError> {
     if is_loopback(address) {
         builder = builder.no_proxy();
     }
-    builder.build().map_err(|error| BuildError(format!("no HTTP client can be made: {}", innermost(&error))))
+    builder.build().map_err(|error| BuildError(format!("cannot set up the HTTP client: {}", innermost(&error))))
 }
 
 /// Whether the address is this machine's own, which needs no encryption.
@@ -105,7 +105,7 @@ pub(crate) fn failure(who: &str, error: &Error) -> Failure {
     let why = innermost(error);
     if error.is_connect() {
         let failure = Failure::new(FailureKind::Unreachable, format!("{who} cannot be reached: {why}"));
-        return failure.advice("is this machine online, and its name resolution, proxy and clock right?");
+        return failure.advice("is this machine online? are its name resolution, proxy and clock right?");
     }
     let what = format!("the connection to {who} broke before the answer was complete: {why}");
     Failure::new(FailureKind::Unreachable, what)

@@ -56,11 +56,11 @@ impl<'de> Deserialize<'de> for Secret {
                     (Some(file), None, None) => Ok(Secret::File(file)),
                     (None, Some(env), None) => Ok(Secret::Env(env)),
                     (None, None, Some(credential)) => Ok(Secret::Credential(credential)),
-                    (None, None, None) => {
-                        Err(de::Error::custom("no place of a secret, expected one of `file`, `env`, `credential`"))
-                    }
+                    (None, None, None) => Err(de::Error::custom(
+                        "this does not say where the secret is, expected one of `file`, `env`, `credential`",
+                    )),
                     _ => Err(de::Error::custom(
-                        "several places of one secret, expected one of `file`, `env`, `credential`",
+                        "more than one place for one secret, expected one of `file`, `env`, `credential`",
                     )),
                 }
             }
@@ -109,10 +109,10 @@ pub enum SecretError {
     #[error("the environment variable {0} is not set")]
     Env(String),
     /// We were not started by systemd, so no credentials are there to be looked at.
-    #[error("credential {0} is only there when systemd starts linedown")]
+    #[error("credential {0} is available only when systemd starts linedown")]
     NoCredentials(String),
     /// There is nothing in it.
-    #[error("there is nothing in it")]
+    #[error("it is empty")]
     Empty,
     /// The file's path is empty.
     #[error("no file is named")]

@@ -107,7 +107,7 @@ impl Kept {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Self::default(),
             Err(error) => error.to_string(),
         };
-        tracing::warn!(file = %path.display(), why, "cannot read what was kept of certificates; asking anew");
+        tracing::warn!(file = %path.display(), why, "cannot read the saved certificate; requesting a new one");
         Self::default()
     }
 

@@ -112,7 +112,7 @@ impl Renewal {
             let now = clock::now();
             let due = self.due(acme, now);
             let when = if due > now { format!("at {due:.0}") } else { "now".to_owned() };
-            self.served.lacks(Some(format!("{} is asked for one {when}", acme.directory)));
+            self.served.lacks(Some(format!("linedown asks {} for one {when}", acme.directory)));
         }
     }
 
@@ -203,7 +203,7 @@ impl Renewal {
     async fn save(&self) {
         if let Err(error) = self.kept.save(&self.path).await {
             let file = self.path.display();
-            tracing::error!(%file, error = %error, "cannot keep the certificate; after a restart it is asked for anew");
+            tracing::error!(%file, error = %error, "cannot save the certificate; after a restart, linedown requests a new one");
         }
     }
 
@@ -218,9 +218,9 @@ impl Renewal {
             return;
         };
         let (why, hint) = (failure.to_string(), failure.hint());
-        self.served.lacks(Some(format!("{directory} gives none: {why}; {hint}")));
+        self.served.lacks(Some(format!("{directory} issued none: {why}; {hint}")));
         if self.served.trouble(clock::now()).is_none() {
-            tracing::warn!(name: "certificate-not-issued", names, directory, why, hint, again_at, until, "no new certificate; the one that is served is still good");
+            tracing::warn!(name: "certificate-not-issued", names, directory, why, hint, again_at, until, "no new certificate; the one that is served is still valid");
         } else {
             tracing::error!(name: "certificate-not-issued", names, directory, why, hint, again_at, "no certificate, so webhooks cannot come in");
         }

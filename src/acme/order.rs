@@ -34,13 +34,13 @@ pub(super) enum Failure {
     #[error("it does not validate {0} by TLS-ALPN-01")]
     NotOffered(String),
     /// The certificate that proves that the name is ours could not be made.
-    #[error("cannot show that {name} is ours: {why}")]
+    #[error("cannot prove control of {name}: {why}")]
     Unshowable { name: String, why: String },
     /// The authority issued something that cannot be used.
-    #[error("what it issued cannot be used: {0}")]
+    #[error("the certificate that it issued cannot be used: {0}")]
     Unusable(String),
     /// The attempt took too long.
-    #[error("it was not done within {} s", .0.as_secs())]
+    #[error("it did not issue the certificate within {} s", .0.as_secs())]
     Slow(Duration),
 }
 
@@ -49,12 +49,12 @@ impl Failure {
     pub(super) fn hint(&self) -> &'static str {
         match self {
             Self::Invalid { .. } => {
-                "port 443 of every name must lead here, also from outside: look at the names' addresses, at the \
-                 firewall, and at `systemctl cat linedown.socket`"
+                "port 443 of every name must reach linedown, also from outside: check the names' addresses, the \
+                 firewall, and `systemctl cat linedown.socket`"
             }
-            Self::Authority(Error::Api(_)) => "do what the authority says; it is asked again by itself",
+            Self::Authority(Error::Api(_)) => "do what the authority says; linedown asks again by itself",
             Self::Authority(_) | Self::Slow(_) => {
-                "is this machine online, and its name resolution, proxy and clock right?"
+                "is this machine online? are its name resolution, proxy and clock right?"
             }
             Self::NotOffered(_) | Self::Unshowable { .. } | Self::Unusable(_) => {
                 "use another authority, or certificate and key from files"
@@ -72,7 +72,7 @@ impl Failure {
 fn explained(error: &Error) -> String {
     match error {
         Error::Api(problem) => words(problem),
-        Error::Timeout(_) => "it was not done in time".to_owned(),
+        Error::Timeout(_) => "it did not finish in time".to_owned(),
         other => other.to_string(),
     }
 }

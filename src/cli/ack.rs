@@ -6,10 +6,10 @@ use crate::server::api::{AckAnswer, AckRequest};
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Arguments {
-    /// The outages, by the numbers that messages and `linedown incidents` show
+    /// The incidents, by the numbers that messages and `linedown incidents` show
     #[arg(required = true, value_name = "INCIDENT")]
     incidents: Vec<i64>,
-    /// Who takes it; this machine's user by default
+    /// Who takes it; by default your user name on this machine
     #[arg(long = "as", value_name = "NAME")]
     by: Option<String>,
     /// Print the answer as JSON
@@ -45,5 +45,5 @@ pub(super) async fn run(place: &Place, arguments: &Arguments) -> Result<Code, Co
             failed.into_iter().fold(error, CommandError::because)
         }
     };
-    Err(error.hint("see `linedown incidents --open` for those that go on, and who has them"))
+    Err(error.hint("`linedown incidents --open` lists those that are open, and who has taken them"))
 }

@@ -97,9 +97,9 @@ async fn ask<T: DeserializeOwned>(request: RequestBuilder) -> Result<T, CommandE
         let error = error.without_url();
         let (what, hint) = match refusal(&error) {
             Some(ErrorKind::PermissionDenied) => {
-                ("the daemon may not be asked", "only root and the service's user may: use sudo")
+                ("no permission to talk to the daemon", "only root and the service's user may: use sudo")
             }
-            _ => ("the daemon does not answer", "see how it is: systemctl status linedown"),
+            _ => ("the daemon does not answer", "check it: systemctl status linedown"),
         };
         CommandError::new(Code::Unavailable, what).caused_by(&error).hint(hint)
     };
@@ -129,9 +129,12 @@ fn refusal(error: &reqwest::Error) -> Option<ErrorKind> {
 /// Warns that the config could not be read completely, and says which daemon is asked.
 fn warn(doubt: &Row, socket: &Path) {
     let what = output::printable(&in_words(doubt));
-    let asked = format!("asked the daemon at {}, where it is unless that file says otherwise", socket.display());
+    let asked = format!(
+        "asked the daemon at {}, which is the right one unless that file names another socket",
+        socket.display()
+    );
     let asked = output::printable(&asked);
-    output::complain(&format!("warning: {what}\n  {asked}\n  hint: `linedown check` shows what is to be corrected\n"));
+    output::complain(&format!("warning: {what}\n  {asked}\n  hint: `linedown check` shows what to correct\n"));
 }
 
 fn in_words(row: &Row) -> String {
@@ -140,18 +143,18 @@ fn in_words(row: &Row) -> String {
 
 fn unsure(doubt: &Row, socket: &Path) -> CommandError {
     let socket = socket.display();
-    let what = format!("nobody knows whether the daemon at {socket} is the one of this config");
+    let what = format!("cannot tell whether the daemon at {socket} is the one of this config");
     CommandError::new(Code::Config, what).because(in_words(doubt)).hint(format!(
-        "correct that file, `linedown check` shows what is wrong; or say that it is, by the variable \
+        "correct that file (`linedown check` shows what is wrong), or confirm the socket: \
          LINEDOWN__SERVER__API={socket}"
     ))
 }
 
 fn not_found(doubt: &Row, sockets: &[PathBuf]) -> CommandError {
-    let what = "no daemon was found where it is unless the config says otherwise";
+    let what = "no daemon was found in the usual places, and the config may name another one";
     CommandError::new(Code::Unavailable, what).because(in_words(doubt)).hint(format!(
-        "correct that file, `linedown check` shows what is wrong; or name the daemon's socket in the variable \
-         LINEDOWN__SERVER__API; {}",
+        "correct that file (`linedown check` shows what is wrong), or set LINEDOWN__SERVER__API to the daemon's \
+         socket; {}",
         looked(sockets)
     ))
 }
@@ -166,7 +169,7 @@ fn not_running(place: &Place, sockets: &[PathBuf]) -> CommandError {
     let mut start = "start it: systemctl start linedown, or `linedown serve` where systemd does not run it".to_owned();
     let report = place.load().report;
     if report.errors() > 0 {
-        error = error.because(format!("none starts with this config, which has {}", report.count()));
+        error = error.because(format!("the daemon cannot start with this config, which has {}", report.count()));
         start = format!("`linedown check` shows them; then {start}");
     }
     error.hint(format!("{start}; {}", looked(sockets)))

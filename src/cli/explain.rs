@@ -21,17 +21,17 @@ use crate::source::{self, Event, EventKind, Unusable};
 const LARGEST: usize = 1024 * 1024;
 
 /// Printed because only the daemon knows the silences; the config has everything else.
-const SILENCES: &str = "silences are not looked at; `linedown silence list` shows them";
+const SILENCES: &str = "silences are not taken into account; `linedown silence list` shows them";
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Arguments {
-    /// A webhook's body, or - for standard input
+    /// File with a webhook's body, or - for standard input
     #[arg(required_unless_present = "incident")]
     file: Option<String>,
-    /// Tell the story of a past outage instead, with what would come next
+    /// Explain a stored incident instead: what was sent, and what comes next
     #[arg(long, value_name = "ID", conflicts_with_all = ["file", "source", "instance"])]
     incident: Option<i64>,
-    /// The source it would come through; the only one by default
+    /// The source that receives it; by default the only one in the config
     #[arg(long, value_name = "NAME")]
     source: Option<String>,
     /// The instance in the webhook's address
@@ -108,8 +108,8 @@ fn chosen<'c>(config: &'c Config, name: Option<&str>) -> Result<(&'c str, &'c So
 
 fn unusable(file: Option<&str>, why: &Unusable) -> CommandError {
     let file = file.filter(|file| *file != "-").unwrap_or("the standard input");
-    let what = format!("{file} is not a webhook that can be read");
-    CommandError::new(Code::Failed, what).caused_by(why).hint("give it the body as the gateway sends it, and all of it")
+    let what = format!("{file} cannot be read as a webhook");
+    CommandError::new(Code::Failed, what).caused_by(why).hint("give the complete body, as the gateway sends it")
 }
 
 fn read(file: &str) -> Result<Vec<u8>, CommandError> {
@@ -127,14 +127,17 @@ fn read(file: &str) -> Result<Vec<u8>, CommandError> {
 fn explain(event: Option<Event>, routing: &Routing) -> Explanation {
     let nobody = |event, change| Explanation { event, change, rules: Vec::new(), notifications: Vec::new() };
     let Some(event) = event else {
-        return nobody(None, "a type that is none of ours: it is answered with 200, dropped and counted");
+        return nobody(
+            None,
+            "linedown does not handle this type: the webhook is answered with 200, dropped and counted",
+        );
     };
     let changed = Line::default().step(&event);
     let instance = routing.instance(&event.source, &event.instance, event.phone.clone());
     // Rules see the whole phone number; people see it masked.
     let event = Event { phone: instance.masked_phone(), ..event };
     if changed != Change::Opened {
-        let change = "ends the line's outage, if it is in one: whoever was told of it is told that it is over";
+        let change = "closes the line's open incident, if there is one; whoever was told of it is told that it is over";
         return nobody(Some(event), change);
     }
     let of_the_line = Incident::of(&event.source, instance, event.reason, event.at);
@@ -155,9 +158,9 @@ fn verdicts(incident: &Incident, routing: &Routing) -> Vec<Verdict> {
             matched: verdict.is_ok(),
             why: match verdict {
                 Ok(()) if rule.goes_on => {
-                    format!("matches, and the next rules are read as well{}{}", reminders(rule), flapping(rule))
+                    format!("matches; the next rules are read as well{}{}", reminders(rule), flapping(rule))
                 }
-                Ok(()) => format!("matches, and ends the reading{}{}", reminders(rule), flapping(rule)),
+                Ok(()) => format!("matches; later rules are not read{}{}", reminders(rule), flapping(rule)),
                 Err(mismatch) => mismatch.to_string(),
             },
         })
@@ -184,7 +187,10 @@ fn reminders(rule: &Rule) -> String {
 /// When a rule considers a line as flapping, in words.
 fn flapping(rule: &Rule) -> String {
     let words = |Flapping { count, within }| {
-        format!("; after more than {count} outages within {} the line is flapping, and told of as such", Period(within))
+        format!(
+            "; after more than {count} outages within {} the line is flapping, and its outages are summed up",
+            Period(within)
+        )
     };
     rule.flapping.map(words).unwrap_or_default()
 }

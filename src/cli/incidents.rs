@@ -29,7 +29,7 @@ pub(super) struct ListArguments {
 
 #[derive(Debug, clap::Args)]
 pub(super) struct ShowArguments {
-    /// The outage, by the number that messages and `linedown incidents` show
+    /// The incident, by the number that messages and `linedown incidents` show
     pub(super) id: i64,
     /// Print it as JSON
     #[arg(long)]
@@ -107,7 +107,7 @@ fn told(story: &IncidentStory, now: Timestamp) -> String {
     head(&mut text, &story.incident, now);
     text.push_str(&told_events(story));
     if story.deliveries.is_empty() {
-        let _ = writeln!(text, "\nnobody was to be told: no rule matched");
+        let _ = writeln!(text, "\nno notifications: no rule matched");
     }
     for delivery in &story.deliveries {
         let _ = writeln!(text);
@@ -120,9 +120,9 @@ fn told_events(story: &IncidentStory) -> String {
     let is_own = story.incident.source == trouble::SOURCE;
     let rows = story.events.iter().map(|event| {
         let (kind, asked) = match (is_own, event.kind.as_str()) {
-            (true, "connected") => ("right", ""),
-            (_, "unwatched") => ("not watched any more", ""),
-            (true, _) => ("amiss", ""),
+            (true, "connected") => ("over", ""),
+            (_, "unwatched") => ("no longer watched", ""),
+            (true, _) => ("problem", ""),
             (false, kind) => (kind, if event.found { ", found by asking" } else { "" }),
         };
         vec![
@@ -144,11 +144,11 @@ fn head(text: &mut String, incident: &Incident, now: Timestamp) {
     let lasting = output::span(incident.opened_at, incident.closed_at.unwrap_or(now));
     let until = match incident.closed_at {
         Some(closed_at) => {
-            let unwatched = if incident.unwatched { ", and is not watched any more" } else { "" };
+            let unwatched = if incident.unwatched { ", and is no longer watched" } else { "" };
             format!("to {} ({lasting}){unwatched}", output::moment(closed_at))
         }
         None if is_outage(incident) => format!("and still down ({lasting})"),
-        None => format!("and still so ({lasting})"),
+        None => format!("and not over yet ({lasting})"),
     };
     let line = format!("{name}{}{phone} at {}", incident.instance, incident.source);
     let _ = writeln!(text, "incident {}: {}", incident.id, output::printable(&line));
@@ -183,10 +183,10 @@ fn told_delivery(delivery: &Delivery, now: Timestamp) -> String {
         let _ = writeln!(text, "  {}  {why}", output::moment_or_dash(delivery.settled_at));
     }
     if let Some(batch) = delivery.batch {
-        let _ = writeln!(text, "  in one message with others, number {batch}");
+        let _ = writeln!(text, "  sent together with others, as message {batch}");
     }
     for attempt in delivery.attempts.iter().flatten() {
-        let outcome = attempt.outcome.as_deref().unwrap_or("under way");
+        let outcome = attempt.outcome.as_deref().unwrap_or("in progress");
         let detail = output::printable(attempt.detail.as_deref().unwrap_or_default());
         let started = output::moment(attempt.started_at);
         let _ = writeln!(text, "  {started}  try {}: {outcome}  {detail}", attempt.number);

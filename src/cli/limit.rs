@@ -9,7 +9,7 @@ const SHOWN: usize = 100;
 
 #[derive(Clone, Copy, Debug, clap::Args)]
 pub(super) struct Limit {
-    /// At most so many, the latest first
+    /// Show at most so many, the latest first
     #[arg(long, value_name = "N", default_value_t = SHOWN, value_parser = RangedU64ValueParser::<usize>::new().range(1..=MOST as u64))]
     limit: usize,
 }

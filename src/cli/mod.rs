@@ -40,18 +40,18 @@ const CONFIG: &str = "/etc/linedown/linedown.toml";
 const BESIDES: &str = "\
 Exit codes: 0 done; 1 it failed; 64 wrong usage; 69 the daemon or a sink cannot be reached; 75 try again; 78 bad config.
 
-Variables: LINEDOWN_CONFIG names the config. LINEDOWN_LOG says what is logged (off, error, warn, info, debug, trace), \
-LINEDOWN_LOG_FORMAT how (text, json). LINEDOWN__SERVER__LISTEN and the like set one value of the config: two underscores \
-between its keys, and one may stand for a hyphen.
+Variables: LINEDOWN_CONFIG names the config file. LINEDOWN_LOG sets the log level (off, error, warn, info, debug, \
+trace), LINEDOWN_LOG_FORMAT the format (text, json, journal). LINEDOWN__SERVER__LISTEN and the like override one value \
+of the config: put two underscores between its keys, and one in place of a hyphen.
 
-Files: /etc/linedown/linedown.toml, and /etc/linedown/conf.d/*.toml beside it; as a service also \
-/etc/linedown/credentials, and the store in /var/lib/linedown.";
+Files: /etc/linedown/linedown.toml and /etc/linedown/conf.d/*.toml; for the service also /etc/linedown/credentials, \
+and the store in /var/lib/linedown.";
 
 /// Know the moment a WhatsApp line drops, and that somebody was told.
 #[derive(Debug, Parser)]
 #[command(name = "linedown", version, max_term_width = 100, after_long_help = BESIDES)]
 struct Arguments {
-    /// The config, else what `LINEDOWN_CONFIG` names, else /etc/linedown/linedown.toml; beside it, conf.d/*.toml is merged
+    /// Config file; by default `$LINEDOWN_CONFIG`, else /etc/linedown/linedown.toml. conf.d/*.toml beside it is merged in
     #[arg(long, global = true, value_name = "FILE")]
     config: Option<PathBuf>,
     #[command(subcommand)]
@@ -60,11 +60,11 @@ struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Run the daemon. SIGHUP reloads the config, SIGTERM drains and ends
+    /// Run the daemon. SIGHUP reloads the config, SIGTERM finishes what is in flight and stops
     Serve(serve::Arguments),
     /// Read the whole config and print every problem in it
     Check(check::Arguments),
-    /// Show what would be decided about a webhook's payload; sends nothing
+    /// Show what linedown would do with a webhook, and why; sends nothing
     Explain(explain::Arguments),
     /// Send one marked test message through one sink
     SendTest(send_test::Arguments),
@@ -72,19 +72,19 @@ enum Command {
     Incidents(incidents::ListArguments),
     /// Show one outage with its events, notifications and attempts
     Incident(incidents::ShowArguments),
-    /// List notifications and where they stand
+    /// List notifications and their states
     Deliveries(deliveries::Arguments),
-    /// Show what the rules, or others, would have sent of what happened; sends nothing
+    /// Show what the rules, or those of another config, would have sent for past webhooks; sends nothing
     Replay(replay::Arguments),
     /// Send notifications again
     Retry(retry::Arguments),
-    /// Take an outage: reminders and escalation stop
+    /// Acknowledge an outage: reminders and escalation stop
     Ack(ack::Arguments),
-    /// For a while, send nothing about some lines
+    /// Send nothing about some lines for a while
     Silence(silence::Arguments),
-    /// Look after what is registered at Z-API, and ask how each line stands there
+    /// Register and audit the webhooks at Z-API, and ask for the state of each line
     ZApi(z_api::Arguments),
-    /// Show it all at work, on this machine only; leaves nothing behind
+    /// Show linedown at work, on this machine only; leaves nothing behind
     Demo,
     /// Print completions for a shell
     Completions(generate::CompletionArguments),
@@ -175,7 +175,7 @@ fn unknown_sink(config: &Config, name: &str) -> CommandError {
 /// Fails if the config has no such sink: then it is no news that nothing was found for it.
 fn is_there(place: &Place, sink: Option<&str>) -> Result<(), CommandError> {
     let Some(sink) = sink else { return Ok(()) };
-    match place.config_if_right(&format!("nobody knows whether it has a sink {sink:?}")) {
+    match place.config_if_right(&format!("linedown cannot tell whether it has a sink {sink:?}")) {
         Some(config) if !config.routing.sinks.contains_key(sink) => Err(unknown_sink(&config, sink)),
         _ => Ok(()),
     }

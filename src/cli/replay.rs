@@ -27,7 +27,7 @@ const LISTED: usize = 20;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Arguments {
-    /// How far back, such as 7d
+    /// How far back to go, such as 7d
     #[arg(long, value_name = "PERIOD", default_value = "7d")]
     since: Period,
     /// Another config to compare with; `--config` after `replay` means the same
@@ -140,7 +140,7 @@ async fn fetch(daemon: &Daemon, since: Timestamp) -> Result<History, CommandErro
 
 async fn live(history: &History, routing: &Arc<Routing>, until: Timestamp) -> Result<Lived, CommandError> {
     let lived = replay::live(history, Arc::clone(routing), until).await;
-    lived.map_err(|error| CommandError::new(Code::Failed, "cannot live through it again").caused_by(&error))
+    lived.map_err(|error| CommandError::new(Code::Failed, "cannot replay the webhooks").caused_by(&error))
 }
 
 fn compare(history: &History, now: &Lived, new: Option<&Lived>, since: Timestamp, until: Timestamp) -> Comparison {
@@ -212,13 +212,13 @@ fn told(comparison: &Comparison) -> String {
     }
     match &comparison.newly_unheard {
         Some(newly) => {
-            list(&mut text, "Told now, and nobody would hear of them:", newly);
+            list(&mut text, "Reported now, but not with the new config:", newly);
             let rest = comparison.unheard.len() - newly.len();
             if rest > 0 {
-                let _ = writeln!(text, "\nNobody hears of {} more either way.", counted(rest, "outage"));
+                let _ = writeln!(text, "\n{} more would be reported by neither config.", counted(rest, "outage"));
             }
         }
-        None => list(&mut text, "Nobody hears of these:", &comparison.unheard),
+        None => list(&mut text, "Not reported to anybody:", &comparison.unheard),
     }
     text
 }
@@ -229,7 +229,7 @@ fn counted(count: usize, what: &str) -> String {
 
 fn waiting(count: usize) -> String {
     format!(
-        "{} not told so far, but later: gathered with others, held, silenced or in quiet hours.",
+        "{} not reported yet, but will be: gathered with others, held, silenced or in quiet hours.",
         counted(count, "outage")
     )
 }
@@ -237,7 +237,7 @@ fn waiting(count: usize) -> String {
 #[expect(clippy::cast_precision_loss, reason = "a rounded percentage for people")]
 fn verdict(Pair { now, new }: Pair, unheard: usize) -> String {
     let Some(new) = new else {
-        return format!("{}; nobody hears of {}.\n", counted(now, "message"), counted(unheard, "outage"));
+        return format!("{}; {} not reported to anybody.\n", counted(now, "message"), counted(unheard, "outage"));
     };
     let change = match (now, new) {
         (now, new) if now == new => "as many".to_owned(),
@@ -246,8 +246,8 @@ fn verdict(Pair { now, new }: Pair, unheard: usize) -> String {
         (now, new) => format!("{:.0} % more", (new - now) as f64 / now as f64 * 100.0),
     };
     let lost = match unheard {
-        0 => "nothing that is told now goes untold".to_owned(),
-        _ => format!("nobody would hear of {} told now", counted(unheard, "outage")),
+        0 => "every outage that is reported now still is".to_owned(),
+        _ => format!("{} reported now would not be reported", counted(unheard, "outage")),
     };
     format!("{} instead of {now} ({change}); {lost}.\n", counted(new, "message"))
 }
@@ -304,11 +304,16 @@ mod tests {
     #[test]
     fn verdicts() {
         for (now, new, unheard, said) in [
-            (1930, Some(412), 0, "412 messages instead of 1930 (79 % fewer); nothing that is told now goes untold.\n"),
-            (2, Some(3), 1, "3 messages instead of 2 (50 % more); nobody would hear of 1 outage told now.\n"),
-            (0, Some(3), 0, "3 messages instead of 0 (none now); nothing that is told now goes untold.\n"),
-            (2, Some(2), 2, "2 messages instead of 2 (as many); nobody would hear of 2 outages told now.\n"),
-            (2, None, 3, "2 messages; nobody hears of 3 outages.\n"),
+            (
+                1930,
+                Some(412),
+                0,
+                "412 messages instead of 1930 (79 % fewer); every outage that is reported now still is.\n",
+            ),
+            (2, Some(3), 1, "3 messages instead of 2 (50 % more); 1 outage reported now would not be reported.\n"),
+            (0, Some(3), 0, "3 messages instead of 0 (none now); every outage that is reported now still is.\n"),
+            (2, Some(2), 2, "2 messages instead of 2 (as many); 2 outages reported now would not be reported.\n"),
+            (2, None, 3, "2 messages; 3 outages not reported to anybody.\n"),
         ] {
             assert_eq!(verdict(Pair { now, new }, unheard), said);
         }

@@ -18,7 +18,7 @@ pub(super) struct Arguments {
     /// Notifications, by the numbers that `linedown deliveries` shows
     #[arg(value_name = "ID")]
     ids: Vec<i64>,
-    /// All that were given up
+    /// All notifications that were given up
     #[arg(long)]
     dead: bool,
     /// Only those of this sink

@@ -64,7 +64,7 @@ fn not_delivered(arguments: &Arguments, failed: &[&Outcome]) -> CommandError {
     let (code, first, hint) = if !mendable.is_empty() || failed.iter().any(|outcome| outcome.failure.is_none()) {
         (Code::Failed, mendable, format!("correct [sinks.{}] in the config, or what it names", arguments.sink))
     } else if !unreached.is_empty() {
-        (Code::Unavailable, unreached, "see that the address is right, and that this machine reaches it".to_owned())
+        (Code::Unavailable, unreached, "check that the address is right, and that this machine can reach it".to_owned())
     } else {
         (Code::TryAgain, failed.to_vec(), "try it again in a while".to_owned())
     };

@@ -12,8 +12,8 @@ use crate::store::StoreError;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Arguments {
-    /// How records are written, else as `LINEDOWN_LOG_FORMAT` says; by default to the journal where systemd started
-    /// this, or as text to standard error
+    /// Log format; by default `LINEDOWN_LOG_FORMAT`, else the journal if systemd started linedown, else text to
+    /// standard error
     #[arg(long, value_enum)]
     log_format: Option<LogFormat>,
 }
@@ -35,8 +35,8 @@ fn log_format(arguments: &Arguments) -> Result<Option<LogFormat>, CommandError> 
     let format = format.to_string_lossy();
     LogFormat::from_str(&format, true).map(Some).map_err(|_| {
         let error =
-            CommandError::new(Code::Usage, format!("LINEDOWN_LOG_FORMAT is {format:?}, which is no log format"));
-        error.hint("it takes text, json and journal")
+            CommandError::new(Code::Usage, format!("LINEDOWN_LOG_FORMAT is {format:?}, which is not a log format"));
+        error.hint("set it to text, json or journal")
     })
 }
 
@@ -45,7 +45,7 @@ fn load(place: &Place, colour: bool) -> Result<Config, String> {
     let Loaded { config, report } = place.load();
     let Some(config) = config else { return Err(report.render(colour)) };
     if config.lacks_credentials {
-        let words = "a secret is a systemd credential, and those are only there when systemd starts linedown";
+        let words = "a secret is a systemd credential, which is available only when systemd starts linedown";
         return Err(format!("error: {words}\n  hint: use `systemctl start linedown`, or {{ file = … }} for a trial\n"));
     }
     for row in report.rows() {
@@ -75,7 +75,7 @@ fn explained(error: &StartError) -> CommandError {
 fn advice(error: &StartError) -> Option<&'static str> {
     Some(match error {
         StartError::Listen { source, .. } => match source.kind() {
-            ErrorKind::AddrInUse => "another program has the port; choose another `server.listen`",
+            ErrorKind::AddrInUse => "another program uses the port: stop it, or choose another `server.listen`",
             ErrorKind::AddrNotAvailable => {
                 "this machine has no such address: set `server.listen` to one that `ip address` shows, or to 0.0.0.0"
             }
@@ -89,25 +89,25 @@ fn advice(error: &StartError) -> Option<&'static str> {
         }
         StartError::Store(error) => return Some(advice_on_store(error)),
         StartError::Damaged => DAMAGED,
-        StartError::Local { .. } => "set `server.api` to a path of its own, which this user may write",
+        StartError::Local { .. } => "set `server.api` to a path that this user may write and nothing else uses",
         StartError::Sink(_) | StartError::Gateway(_) | StartError::Tls(_) => return None,
     })
 }
 
-const DAMAGED: &str = "start it again, as systemd does by itself; then look after the disk";
+const DAMAGED: &str = "start linedown again (systemd does so by itself), then check the disk";
 
 fn advice_on_store(error: &StoreError) -> &'static str {
     match error {
-        StoreError::InUse(_) => "a daemon is running already; look with `linedown incidents`",
+        StoreError::InUse(_) => "another daemon is running with this store: use that one, or stop it first",
         StoreError::TooNew { .. } => {
             "install the version that wrote it, or a later one; or put back a copy of the store from before"
         }
         StoreError::Open { source, .. } if source.kind() == ErrorKind::IsADirectory => {
-            "that is a folder: let `store.url` name a file in it, such as linedown.db"
+            "that is a folder: set `store.url` to a file in it, such as linedown.db"
         }
         StoreError::Full => "make room on its disk",
         StoreError::Damaged => DAMAGED,
-        StoreError::Failed(_) => "read what the system says of its disk: dmesg | tail; then start linedown again",
+        StoreError::Failed(_) => "look for disk errors (dmesg | tail), then start linedown again",
         _ => "the folder must exist and be writable for the user that runs linedown",
     }
 }

@@ -26,9 +26,9 @@ pub(super) struct Arguments {
 
 #[derive(Debug, clap::Subcommand)]
 enum Command {
-    /// Send nothing about the lines that match, for a while
+    /// Send nothing about matching lines for a while
     Add(AddArguments),
-    /// List silences in force, to come, and of the last day
+    /// List silences that are in force, are still to come, or ended within the last day
     List(ListArguments),
     /// End a silence now; what it held back is sent if the line is still down
     Expire(ExpireArguments),
@@ -43,10 +43,10 @@ struct AddArguments {
     /// For how long, such as 2h
     #[arg(long = "for", value_name = "PERIOD")]
     lasting: Period,
-    /// Why
+    /// Why, for whoever lists the silences
     #[arg(long, default_value = "")]
     comment: String,
-    /// Who makes it; this machine's user by default
+    /// Who makes it; by default your user name on this machine
     #[arg(long = "as", value_name = "NAME")]
     by: Option<String>,
     /// Print the silence as JSON
@@ -78,7 +78,9 @@ pub(super) async fn run(place: &Place, arguments: &Arguments) -> Result<Code, Co
 async fn add(place: &Place, arguments: &AddArguments) -> Result<Code, CommandError> {
     let now = clock::now();
     if arguments.lasting.0.is_zero() {
-        return Err(CommandError::new(Code::Usage, "a silence of no time holds nothing back").hint("--for 2h, for one"));
+        return Err(
+            CommandError::new(Code::Usage, "a silence of no duration holds nothing back").hint("such as --for 2h")
+        );
     }
     let mut silence = SilenceRow {
         id: 0,
@@ -90,7 +92,7 @@ async fn add(place: &Place, arguments: &AddArguments) -> Result<Code, CommandErr
         made_at: now,
     };
     let daemon = Daemon::find_to_change(place).await?;
-    if let Some(config) = place.config_if_right("nobody knows whether it has a line that this silences") {
+    if let Some(config) = place.config_if_right("linedown cannot tell whether this silence matches any of its lines") {
         warn(&config.amiss_with(&silence.matcher));
     }
     let answer: SilenceAnswer = daemon.post("silences", &silence).await?;

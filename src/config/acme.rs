@@ -104,15 +104,15 @@ fn listed(names: &[String], public: bool, path: &Path, section: &mut Section<'_>
 /// Why an authority would not issue a certificate for this name, and what to do instead.
 fn mistake(name: &str, public: bool) -> Option<(&'static str, &'static str)> {
     if name.parse::<IpAddr>().is_ok() {
-        Some(("is an address", "a certificate is for names"))
+        Some(("is an IP address", "a certificate is for names"))
     } else if name.starts_with("*.") {
-        Some(("stands for many names", "list each name"))
+        Some(("is a wildcard", "list each name"))
     } else if !name.is_ascii() {
-        Some(("has letters that are not in ASCII", "write the name as DNS has it, with `xn--`"))
+        Some(("has non-ASCII letters", "write the name as DNS has it, with `xn--`"))
     } else if DnsName::try_from(name).is_err() || name.ends_with('.') {
-        Some(("is no name of a machine", "such as \"alerts.example.com\""))
+        Some(("is not a host name", "such as \"alerts.example.com\""))
     } else if public && !name.contains('.') {
-        Some(("is no name on the internet", "for an authority of your own, name its `directory`"))
+        Some(("is not a public name", "for an authority of your own, name its `directory`"))
     } else {
         None
     }

@@ -96,7 +96,7 @@ impl File {
                 return Self::unread(Row::error(name, "there is no such file").hint(gone));
             }
             Err(error) if error.kind() == io::ErrorKind::FileTooLarge => {
-                let row = Row::error(name, "larger than 16 MiB, which is as much as is read of one file");
+                let row = Row::error(name, "larger than 16 MiB, the most that is read of one file");
                 return Self::unread(row.hint("split it: files in `conf.d` beside the main file are read as well"));
             }
             Err(error) => {
@@ -215,7 +215,7 @@ impl File {
         let is_closed = rest.is_some_and(|rest| rest.contains(']'));
         match (what, list) {
             (DUPLICATE, Some(list)) => row.hint(format!("write [[{list}]], in double brackets, each time")),
-            (DUPLICATE, None) => row.hint("it is set before already; TOML allows a key and a `[table]` once only"),
+            (DUPLICATE, None) => row.hint("it is already set above; TOML allows a key and a `[table]` only once"),
             (UNCLOSED, _) if is_closed => row.hint("names with spaces or dots go in quotes: [sinks.\"my slack\"]"),
             _ if row.expected.is_none() => row.hint("files are TOML (https://toml.io): texts in quotes, lists in [ ]"),
             _ => row,
@@ -244,10 +244,10 @@ fn stray(text: &str, span: &Range<usize>) -> Option<String> {
     let mut around = before.chars().next_back().into_iter().chain(after.chars().next());
     around.find_map(|c| match c {
         '\u{201c}'..='\u{201f}' | '\u{2018}'..='\u{201b}' | '«' | '»' | '´' => {
-            Some(format!("{c} is a quotation mark of printed text: write \" or '"))
+            Some(format!("{c} is a typographic quotation mark: write \" or '"))
         }
         c if !c.is_ascii() && (c.is_whitespace() || is_deceptive(c)) => {
-            Some(format!("a character that cannot be seen stands here (U+{:04X}): take it out", u32::from(c)))
+            Some(format!("there is an invisible character here (U+{:04X}): take it out", u32::from(c)))
         }
         _ => None,
     })
@@ -326,7 +326,7 @@ fn integer(number: &DeInteger<'_>, span: Range<usize>, wrong: &mut Wrong) -> Opt
 fn float(number: &DeFloat<'_>, span: Range<usize>, wrong: &mut Wrong) -> Option<f64> {
     let float = number.as_str().parse().ok().filter(|number: &f64| number.is_finite());
     if float.is_none() {
-        wrong.push((span, "this is no finite number, expected a number such as 1.5".into()));
+        wrong.push((span, "this is not a finite number, expected a number such as 1.5".into()));
     }
     float
 }

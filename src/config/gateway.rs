@@ -92,7 +92,7 @@ fn token(key: &str, secret: &Secret, section: &mut Section<'_>) -> Option<Secret
         return Some(token);
     }
     section.error(key, NO_TOKEN).hint =
-        Some("copy it anew from the gateway's panel, nothing before or after it".into());
+        Some("copy it again from the gateway's panel, with nothing before or after it".into());
     None
 }
 
@@ -110,14 +110,14 @@ fn address(text: &str, section: &mut Section<'_>) -> Option<Url> {
     let what = match Url::parse(text) {
         Err(error) => format!("not an address: {error}"),
         Ok(url) if !url.username().is_empty() || url.password().is_some() => {
-            "the address of an API holds no user name and no password".into()
+            "the address of an API has no user name and no password".into()
         }
         Ok(url) if url.query().is_some() || url.fragment().is_some() => {
-            "an address that others are appended to ends before any `?` or `#`".into()
+            "the address must not have a `?` or `#`: paths are appended to it".into()
         }
         Ok(url) if url.path().contains("/instances") => "this is the address of an instance, not of the API".into(),
         Ok(url) if url.scheme() == "https" || (url.scheme() == "http" && is_loopback(&url)) => return Some(url),
-        Ok(url) if url.scheme() == "http" => "http:// would show every token on its way".into(),
+        Ok(url) if url.scheme() == "http" => "http:// would expose every token".into(),
         Ok(_) => "not an https:// address".into(),
     };
     section.error("api", what).expected = Some(format!("such as {API:?}"));

@@ -61,8 +61,9 @@ fn read_keys(section: &mut Section<'_>) -> Option<Heartbeat> {
         Some(url) if url.scheme() == "https" => {}
         Some(url) if url.scheme() == "http" && (keys.insecure || is_loopback(&url)) => {}
         Some(url) if url.scheme() == "http" => {
-            section.error("url", "http:// would show the address, and who has it can say that all is well").hint =
-                Some("use https://, or write `insecure = true`".into());
+            section
+                .error("url", "http:// would expose the address, and anyone who has it can report that all is well")
+                .hint = Some("use https://, or write `insecure = true`".into());
         }
         _ => section.error("url", "not an address").expected = Some("`https://…`".into()),
     }

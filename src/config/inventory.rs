@@ -120,7 +120,7 @@ fn read_token(secret: &Secret, path: &Path, told: &mut Told, reader: &mut Reader
             let warning = found.warning(&path.join("token")).filter(|_| !told.public);
             if let (Some(warning), Some(file)) = (warning, &found.public) {
                 told.public = true;
-                reader.note(warning.hint(format!("chmod o-r {}, and those beside it", file.display())));
+                reader.note(warning.hint(format!("chmod o-r {}, and likewise the other token files", file.display())));
             }
             return Some(found.value);
         }
@@ -174,8 +174,7 @@ fn warn_of_duplicates(lines: &Lines, path: &Path, reader: &mut Reader<'_>) {
     named.sort_unstable();
     for pair in named.windows(2).filter(|pair| pair[0].0 == pair[1].0) {
         let [(name, other), (_, id)] = [pair[0], pair[1]];
-        let what = format!("the name {name:?} is that of instance {other} as well");
-        reader
-            .note(Problem::warning(path.join(id).join("name"), what).hint("a message shows the name: make it unique"));
+        let what = format!("instance {other} has the name {name:?} as well");
+        reader.note(Problem::warning(path.join(id).join("name"), what).hint("messages show the name: make it unique"));
     }
 }

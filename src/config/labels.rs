@@ -10,9 +10,9 @@ use crate::rule::inventory::Inventory;
 use crate::rule::matcher::Field;
 
 /// The hint for an unknown label.
-const LABELS: &str = "labels stand in [instances.ID.labels]";
+const LABELS: &str = "labels are set in [instances.ID.labels]";
 /// The hint for an unknown name.
-const NAMES: &str = "names stand in [instances.ID]";
+const NAMES: &str = "names are set in [instances.ID]";
 
 /// Most values searched for the one that was probably meant.
 const MOST_VALUES: usize = 1_000;

@@ -125,12 +125,13 @@ fn files(main: &FilePath) -> Vec<File> {
     };
     let mut total = files[0].text.len();
     for path in paths {
-        let file = File::read(&path, "a link to a file that is gone? take it away, or out of `conf.d`");
+        let file = File::read(&path, "is it a link to a missing file? remove it from `conf.d`");
         total += file.text.len();
         if total > LARGEST_TOTAL {
             let row = Row::error(file.name, "with this file the config is larger than 64 MiB altogether");
-            files
-                .push(File::unread(row.hint("is it a copy? only what ends in `.toml` and begins with no dot is read")));
+            files.push(File::unread(
+                row.hint("is it a copy? files that begin with a dot, or do not end in `.toml`, are not read"),
+            ));
             break;
         }
         files.push(file);

@@ -54,7 +54,7 @@ fn owner(written: Option<String>, names: &[String], path: &Path, reader: &mut Re
         // A mistake in the source was noted there.
         (None, []) => None,
         (None, [first, ..]) => {
-            let problem = Problem::error(path.clone(), "which source is its token for?");
+            let problem = Problem::error(path.clone(), "it has a token, but it is not clear for which source");
             let problem = problem.hint(format!("write `source = {first:?}`, or another one of that type"));
             reader.note(problem.unless("source"));
             None

@@ -13,7 +13,7 @@ use crate::rule::matcher::{Field, Matcher, Subject};
 use crate::trouble;
 
 /// The hint for a matcher that no line passes.
-const SHELL: &str = "is a name or label spelt otherwise there? and a shell takes quotes away, but for those in others: \
+const SHELL: &str = "check the spelling of names and labels, and quote the whole matcher for the shell: \
                      'labels.tier=[\"gold\", \"silver\"]'";
 
 /// The names that rules may mention.
@@ -44,7 +44,7 @@ impl Config {
         let matcher = read_matcher(matcher, &Path::default(), &known, &mut reader);
         let mut problems = reader.finished().0;
         if problems.is_empty() && !self.may_concern_some_line(&matcher) {
-            let problem = Problem::warning(Path::default(), "no instance of the inventory is like that");
+            let problem = Problem::warning(Path::default(), "no instance of the inventory matches this");
             problems.push(problem.hint(SHELL));
         }
         problems
@@ -141,9 +141,9 @@ fn warn_of_nothing(matcher: &Matcher, path: &Path, known: &Known<'_>, reader: &m
     }
     let key = if matcher.fields().any(|field| *field == Field::Reason) { Field::Reason } else { Field::Source };
     let own: Vec<&str> = Reason::ALL.into_iter().filter(|reason| reason.is_own()).map(Reason::as_str).collect();
-    let what = "no incident is like that, by all that is matched here";
+    let what = "no incident can match all of this";
     let hint = format!(
-        "of `{}` are {}, without name, phone and labels; all other reasons are those of gateways",
+        "the source `{}` has only the reasons {}, and no name, phone or labels; all other reasons come from gateways",
         trouble::SOURCE,
         own.join(", ")
     );

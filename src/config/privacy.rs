@@ -29,7 +29,7 @@ pub(super) fn warnings(files: &[File], written_out: &BTreeSet<Sort>) -> Vec<(Ord
     let public = files.iter().enumerate().filter(|(_, file)| file.public && !written_out.is_empty());
     let warnings = public.filter_map(|(number, file)| {
         let (offset, keys) = first(file, written_out)?;
-        let what = format!("a secret stands here, and every user of this machine can read {}", file.name);
+        let what = format!("there is a secret here, and every user of this machine can read {}", file.name);
         let hint = format!("chmod o-r {}; or write `{{ credential = … }}` or `{{ file = … }}`", file.name);
         let row = Row::error(&file.name, what).at(Lines::of(&file.text).position(offset)).hint(hint);
         Some(((number, offset), Row { severity: Severity::Warning, path: Path(keys).to_string(), ..row }))

@@ -39,8 +39,8 @@ struct Keys {
 pub(super) fn read(windows: &[Element], known: &Known<'_>, reader: &mut Reader<'_>) -> Vec<Quiet> {
     let path = Path(vec!["quiet".into()]);
     if windows.len() > MOST {
-        let what = format!("{} windows; there can be {MOST}", windows.len());
-        reader.note(Problem::error(path, what).hint("a window may be for many days and, by `match`, for many lines"));
+        let what = format!("{} windows; at most {MOST} are allowed", windows.len());
+        reader.note(Problem::error(path, what).hint("one window can cover many days and, with `match`, many lines"));
         return Vec::new();
     }
     let windows = windows.iter().enumerate();
@@ -102,7 +102,10 @@ fn days(names: &[Value], path: &Path, reader: &mut Reader<'_>) -> Vec<Weekday> {
             days.push(*day);
         } else {
             let known = DAYS.map(|(day, _)| day);
-            let problem = Problem::error(path.join(index), format!("`{}` is no day", linedown_sinks::excerpt(&name)));
+            let problem = Problem::error(
+                path.join(index),
+                format!("`{}` is not a day of the week", linedown_sinks::excerpt(&name)),
+            );
             reader.note(problem.expected(linedown_sinks::one_of(&known)));
         }
     }

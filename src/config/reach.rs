@@ -36,7 +36,7 @@ pub(super) fn check_labels(
                 sinks.iter().find_map(|(name, sink)| Some((name, sink.settings.expects_of_label(key, value)?)));
             if let Some((name, expected)) = expected {
                 let path = Path([INVENTORY, entry.id, "labels", key].map(Key::from).into());
-                let problem = Problem::warning(path, format!("{name} sends to this, which it cannot"));
+                let problem = Problem::warning(path, format!("{name} uses this as a recipient, but cannot send to it"));
                 reader.note(problem.expected(expected));
             }
         }
@@ -85,11 +85,12 @@ pub(super) fn check_people(
         let mut lines = lacking.filter(|entry| is_told(&leading, entry, &rules));
         let Some(first) = lines.next() else { continue };
         let more = lines.count();
-        let others = if more == 0 { String::new() } else { format!(" and of {more} more") };
-        let problem = Problem::warning(path.clone(), format!("this tells nobody of instance {}{others}", first.id));
+        let others = if more == 0 { String::new() } else { format!(" and {more} more") };
+        let problem =
+            Problem::warning(path.clone(), format!("this has no recipient for instance {}{others}", first.id));
         let keys: BTreeSet<&str> = labels.iter().map(|(_, key)| key.as_str()).collect();
         let shown: Vec<String> = keys.iter().map(|key| format!("`{key}`")).collect();
-        let hint = format!("give each the label {}, or add an address that is always told", shown.join(" or "));
+        let hint = format!("give such instances the label {}, or add a fixed address", shown.join(" or "));
         reader.note(keys.into_iter().fold(problem.hint(hint), Problem::unless));
     }
 }

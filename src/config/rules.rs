@@ -86,7 +86,7 @@ pub(super) fn read(elements: &[Element], known: &Known<'_>, reader: &mut Reader<
         reader.note(problem.hint(hint).unless("rules"));
     }
     if elements.len() > MOST {
-        let what = format!("{} rules; there can be {MOST}", elements.len());
+        let what = format!("{} rules; at most {MOST} are allowed", elements.len());
         reader.note(Problem::error(path, what).hint("give instances labels and match those"));
         return Vec::new();
     }
@@ -149,8 +149,8 @@ fn flapping(value: Option<&Value>, path: &Path, reader: &mut Reader<'_>) -> Opti
     let count = keys.count.unwrap_or(default.count);
     let within = keys.within.map_or(default.within, |within| within.0);
     if count == 0 || count > MOST_OUTAGES {
-        let problem = Problem::error(path.join("count"), format!("{count} outages cannot be what is too many"));
-        reader.note(problem.expected(format!("1 to {MOST_OUTAGES}")).hint("to tell each outage: flapping = false"));
+        let problem = Problem::error(path.join("count"), format!("{count} is not a possible number of outages"));
+        reader.note(problem.expected(format!("1 to {MOST_OUTAGES}")).hint("to report every outage: flapping = false"));
     }
     WITHIN.check(path.join("within"), Period(within), reader);
     Some(Flapping { count, within })
@@ -169,7 +169,7 @@ fn fields(names: &[Value], path: &Path, known: &Known<'_>, reader: &mut Reader<'
             }
             fields.push(field);
         } else {
-            let problem = Problem::error(path.join(index), format!("there is nothing called `{}`", excerpt(&name)));
+            let problem = Problem::error(path.join(index), format!("there is no field `{}`", excerpt(&name)));
             reader.note(problem.expected("`source`, `instance`, `name`, `phone`, `reason`, `error` or `labels.KEY`"));
         }
     }
@@ -182,7 +182,7 @@ fn sinks(value: &Value, names: &[Value], path: &Path, known: &Known<'_>, reader:
     match value.get("notify") {
         None => {
             let problem = Problem::error(path.clone(), "`notify` is missing");
-            reader.note(problem.hint("name the sinks that hear: notify = [\"…\"]"));
+            reader.note(problem.hint("name the sinks to notify: notify = [\"…\"]"));
         }
         Some(Value::Array(list)) if list.is_empty() => {
             let hint = "to leave lines out on purpose, notify a sink of type `stdout`; for a while, `linedown silence`";
@@ -203,7 +203,7 @@ fn sinks(value: &Value, names: &[Value], path: &Path, known: &Known<'_>, reader:
             problem.hint = near.or_else(|| Some(format!("add [sinks.{name}], or name one that is there")));
             reader.note(problem.unless(name));
         } else if sinks.contains(&name) {
-            let problem = Problem::warning(name_at, format!("`{name}` is named twice; it hears once"));
+            let problem = Problem::warning(name_at, format!("`{name}` is named twice, but is notified once"));
             reader.note(problem.hint("take it out, or name the sink that was meant"));
         } else {
             sinks.push(name);
@@ -215,7 +215,7 @@ fn sinks(value: &Value, names: &[Value], path: &Path, known: &Known<'_>, reader:
 fn is_too_long(values: &[Value], path: &Path, reader: &mut Reader<'_>) -> bool {
     let too_long = values.len() > MOST_ELEMENTS;
     if too_long {
-        let what = format!("a list of {}; at most {MOST_ELEMENTS} are taken", values.len());
+        let what = format!("a list of {}; at most {MOST_ELEMENTS} are allowed", values.len());
         reader.note(Problem::error(path.clone(), what).hint("shorten it, or write several rules"));
     }
     too_long
@@ -231,7 +231,7 @@ fn reminders(values: &[Value], path: &Path, reader: &mut Reader<'_>) -> Vec<Dura
         let is_usual = REMINDED.check(path.join(*index), *period, reader);
         // The last one repeats, so it may be shorter than those before it.
         if is_usual && *period <= latest && index + 1 < values.len() {
-            let problem = Problem::warning(path.join(*index), format!("it never comes: {latest} stands before it"));
+            let problem = Problem::warning(path.join(*index), format!("it never comes: {latest} is listed before it"));
             reader.note(problem.hint("each counts from when the line went down: write the shorter one first"));
         }
         latest = latest.max(*period);
@@ -257,7 +257,7 @@ fn steps(values: &[Value], hold: Duration, path: &Path, known: &Known<'_>, reade
         let notify = sinks(value, &keys.notify, &path, known, reader);
         let after = keys.after?;
         if WAIT.check(path.join("after"), after, reader) && after.0 <= hold {
-            let what = "who is asked for here hears no later than `notify`";
+            let what = "this step is not later than `notify`";
             let hold = Period(hold);
             let hint = format!("both count from when the line went down: make `after` longer than `hold`, {hold}");
             reader.note(Problem::warning(path.join("after"), what).hint(hint));
@@ -286,11 +286,12 @@ fn warn_of_order(rules: &[(usize, Rule)], reader: &mut Reader<'_>) {
     let last = rules.iter().position(|(_, rule)| !rule.goes_on && rule.matcher.takes_everything());
     for (index, _) in last.map_or(&[][..], |last| &rules[last + 1..]) {
         let taker = last.map(|last| rules[last].1.name.as_str()).unwrap_or_default();
-        let problem = Problem::warning(path(*index), format!("never asked: {taker:?} before it takes every incident"));
+        let problem =
+            Problem::warning(path(*index), format!("never reached: {taker:?} above it matches every incident"));
         reader.note(problem.hint("move it up, or write `continue = true` into that rule"));
     }
     if let (Some((index, _)), false) = (rules.last(), rules.iter().any(|(_, rule)| rule.matcher.takes_everything())) {
-        let what = "of an incident that none of the rules is for, nobody is told";
+        let what = "nobody is told of an incident that none of the rules matches";
         let hint = "add a last rule without `match`, for everything else";
         reader.note(Problem::warning(path(*index), what).hint(hint).unless("rules"));
     }

@@ -78,13 +78,12 @@ pub(super) fn read(value: &Value, path: &Path, now: Timestamp, reader: &mut Read
     let wants_tls = keys.tls.is_some();
     let tls = keys.tls.and_then(|value| tls::read(&value, &path.join("tls"), public_url.as_deref(), now, reader));
     if let Some(listen) = listen.filter(|listen| !listen.ip().is_loopback() && !wants_tls) {
-        let what = format!("{listen} is open to the network and does without TLS: secrets can be read on their way");
-        let hint = "set `tls`, or listen on 127.0.0.1 behind a proxy that has it";
+        let what = format!("{listen} is open to the network without TLS: others can read the secrets in transit");
+        let hint = "set `tls`, or listen on 127.0.0.1 behind a proxy that does TLS";
         reader.note(Problem::warning(path.join("listen"), what).hint(hint).unless("tls"));
     }
     if keys.proxy_protocol && keys.trusted_proxies.is_empty() {
-        let problem =
-            Problem::error(path.join("proxy_protocol"), "nobody's word is taken: `trusted_proxies` is missing");
+        let problem = Problem::error(path.join("proxy_protocol"), "no proxy is trusted: `trusted_proxies` is missing");
         let problem = problem.expected("the addresses that your proxy connects from, such as [\"10.0.0.0/8\"]");
         reader.note(problem.unless("trusted_proxies"));
     }
@@ -110,7 +109,7 @@ fn socket_path(socket: PathBuf, path: &Path, reader: &mut Reader<'_>) -> Option<
 fn usable(socket: PathBuf) -> Result<PathBuf, String> {
     match socket.as_os_str().len() {
         _ if !socket.is_absolute() => Err("not the path of a socket: it is not absolute".into()),
-        _ if socket.as_os_str().as_encoded_bytes().ends_with(b"/") => Err("this is a folder, and no socket".into()),
+        _ if socket.as_os_str().as_encoded_bytes().ends_with(b"/") => Err("this is a folder, not a socket".into()),
         0..=LONGEST_SOCKET => Ok(socket),
         bytes => Err(format!("a path of {bytes} bytes; a socket's has at most {LONGEST_SOCKET}")),
     }
@@ -129,7 +128,7 @@ fn networks(texts: &[String], path: &Path, reader: &mut Reader<'_>) -> Vec<IpNet
         if let Ok(network) = text.parse().or_else(|_| text.parse::<IpAddr>().map(IpNet::from)) {
             networks.push(network);
         } else {
-            let problem = Problem::error(path.join(number), format!("{text:?} is no address and no network"));
+            let problem = Problem::error(path.join(number), format!("{text:?} is neither an address nor a network"));
             reader.note(problem.expected("such as \"127.0.0.1\" or \"10.0.0.0/8\""));
         }
     }
@@ -166,10 +165,10 @@ fn public(text: &str) -> Result<String, Problem> {
         _ => return Err(problem("not an https:// address")),
     }
     if !url.username().is_empty() || url.password().is_some() {
-        return Err(problem("a public address holds no user name and no password"));
+        return Err(problem("a public address has no user name and no password"));
     }
     if url.query().is_some() || url.fragment().is_some() {
-        return Err(problem("an address that others are appended to ends before any `?` or `#`"));
+        return Err(problem("the address must not have a `?` or `#`: paths are appended to it"));
     }
     Ok(url.as_str().trim_end_matches('/').to_owned())
 }

@@ -106,8 +106,8 @@ pub(super) fn read(
         reader.note(problem.unless("sinks"));
     }
     if table.len() > MOST {
-        let what = format!("{} sinks; there can be {MOST}", table.len());
-        reader.note(Problem::error(path.clone(), what).hint("one sink takes many recipients, also from labels"));
+        let what = format!("{} sinks; at most {MOST} are allowed", table.len());
+        reader.note(Problem::error(path.clone(), what).hint("one sink can have many recipients, also from labels"));
         return sinks;
     }
     for (name, value) in table {
@@ -161,8 +161,8 @@ fn read_sink(
         }
     }
     if settings.is_none() && section.problems.is_empty() {
-        let problem = Problem::error(path.clone(), "this sink cannot be used");
-        section.problems.push(problem.hint("its kind says no more: ask whoever wrote that"));
+        let problem = Problem::error(path.clone(), "this sink cannot be used, and its type does not say why");
+        section.problems.push(problem.hint("ask the author of this type of sink"));
     }
     reader.finish(section);
     let settings = settings?;

@@ -127,7 +127,7 @@ fn check_secret(secret: &str, section: &mut Section<'_>) {
         section.warning("secret", what).hint = Some(MAKE_ONE.into());
     }
     if secret.contains(|c: char| !c.is_ascii_alphanumeric() && !"-._~".contains(c)) {
-        let problem = section.warning("secret", "some of its characters cannot stand in an address as they are");
+        let problem = section.warning("secret", "some of its characters must be escaped in an address");
         problem.expected = Some("letters, digits, `-`, `.`, `_` and `~`".into());
         problem.hint = Some(MAKE_ONE.into());
     }

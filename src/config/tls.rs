@@ -70,7 +70,7 @@ pub(super) fn read(
         return Some(Tls::Files(loaded));
     };
     for key in ["certificate", "key"].into_iter().filter(|key| !is_missing(value, key)) {
-        section.error(key, format!("with `acme` there is no `{key}` to name")).hint =
+        section.error(key, format!("`{key}` cannot be combined with `acme`")).hint =
             Some("leave out one of them".into());
     }
     reader.finish(section);
@@ -107,7 +107,7 @@ fn judge(certificate: &Certificate, host: Option<&str>, now: Timestamp, section:
                 Some("gateways will not post to it: renew it".into());
         }
         Some(Validity { from, .. }) if from > now => {
-            section.warning("certificate", format!("it is not good before {}", day(from))).hint =
+            section.warning("certificate", format!("it is not valid before {}", day(from))).hint =
                 Some("gateways will not post to it until then; if that is past, this machine's clock is wrong".into());
         }
         _ => {}
@@ -131,7 +131,7 @@ fn place(name: &str, written: Secret, section: &mut Section<'_>) -> Option<Secre
     match written {
         // The text is not repeated: it may be the key.
         Secret::Plain(text) if text.expose_secret().contains("-----") => {
-            section.error(name, "this is no path of a file").hint =
+            section.error(name, "this is not the path of a file").hint =
                 Some("write it into a file that only the service can read, and name that".into());
             None
         }

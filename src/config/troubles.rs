@@ -73,7 +73,7 @@ fn check_room(room: Free, path: Path, reader: &mut Reader<'_>) {
             Problem::error(path, format!("{percent}% is more than the whole disk")).expected(ROOM)
         }
         Free::Percent(percent) if percent > MOST_PERCENT => {
-            let what = format!("with {percent}% it would always be told, and never be over");
+            let what = format!("at {percent}% it would always be reported, and never be over");
             Problem::warning(path, what).expected(format!("at most \"{MOST_PERCENT}%\""))
         }
         Free::Bytes(bytes @ 1..LEAST_BYTES) => {
@@ -99,8 +99,8 @@ impl<'de> Deserialize<'de> for Room {
 
             fn visit_str<E: de::Error>(self, text: &str) -> Result<Room, E> {
                 let percent = text.strip_suffix('%').and_then(|number| number.trim().parse().ok());
-                let percent =
-                    percent.ok_or_else(|| E::custom(format!("{text:?} is no room on a disk, expected {ROOM}")));
+                let percent = percent
+                    .ok_or_else(|| E::custom(format!("{text:?} is not an amount of disk space, expected {ROOM}")));
                 percent.map(|percent| Room(Free::Percent(percent)))
             }
 

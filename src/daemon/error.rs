@@ -16,13 +16,13 @@ pub enum StartError {
     #[error("cannot open the store")]
     Store(#[from] StoreError),
     /// The store turned out to be damaged while in use.
-    #[error("the store is damaged; the next start takes over what can be read into a new one")]
+    #[error("the store is damaged; the next start copies what can be read into a new one")]
     Damaged,
     /// A sink could not be set up.
     #[error(transparent)]
     Sink(#[from] NotBuilt),
     /// The HTTP client for gateways or for the heartbeat could not be set up.
-    #[error("cannot set up what asks the gateways")]
+    #[error("cannot set up the client for the gateways")]
     Gateway(#[from] BuildError),
     /// TLS could not be set up.
     #[error("cannot set up TLS")]
@@ -36,7 +36,7 @@ pub enum StartError {
         source: io::Error,
     },
     /// The socket that systemd hands over does not accept connections.
-    #[error("cannot listen on what systemd hands over")]
+    #[error("cannot listen on the socket that systemd hands over")]
     Inherited(#[source] io::Error),
     /// The local API's socket cannot be bound.
     #[error("cannot open the socket {} for the local commands", path.display())]

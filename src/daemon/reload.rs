@@ -59,7 +59,7 @@ impl Daemon {
         let (config, built, (counter, beats), owing) = match prepared {
             Ok(prepared) => prepared,
             Err(report) => {
-                tracing::error!(name: "not-reloaded", "the config was not reloaded; everything goes on with the former one\n{report}");
+                tracing::error!(name: "not-reloaded", "the config was not reloaded; the former one stays in force\n{report}");
                 return None;
             }
         };
@@ -126,7 +126,7 @@ impl Daemon {
             // By now the config names other files, which wait for a reload.
             Ok(_) => loaded.files = now,
             Err(report) if self.not_renewed.as_ref() != Some(&report) => {
-                tracing::warn!(name: "certificate-not-renewed", "the certificate was replaced in its files but cannot be taken; the former one is served\n{report}");
+                tracing::warn!(name: "certificate-not-renewed", "the certificate was replaced in its files, but the new one cannot be used; the former one is still served\n{report}");
                 self.not_renewed = Some(report);
             }
             Err(_) => {}

@@ -22,7 +22,7 @@ pub(super) fn listen(address: SocketAddr) -> Result<TcpListener, StartError> {
 pub(super) async fn bind_local(path: &Path) -> io::Result<UnixListener> {
     match std::fs::symlink_metadata(path) {
         Ok(found) if !found.file_type().is_socket() => {
-            return Err(io::Error::new(ErrorKind::AlreadyExists, "what is there is no socket"));
+            return Err(io::Error::new(ErrorKind::AlreadyExists, "the file there is not a socket"));
         }
         Ok(_) => match UnixStream::connect(path).await {
             Err(error) if error.kind() == ErrorKind::ConnectionRefused => std::fs::remove_file(path)?,

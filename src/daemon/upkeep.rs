@@ -29,7 +29,7 @@ impl Daemon {
             tracing::warn!(
                 source,
                 incidents,
-                "lines are down by a source that is not in the config, so nobody will report them back; put it back, or stop their reminders with `linedown ack`"
+                "lines are down whose source is not in the config, so nothing will report them back; put the source back, or stop their reminders with `linedown ack`"
             );
         }
     }
@@ -55,7 +55,7 @@ impl Daemon {
                 rule,
                 sink,
                 reminders = reminded.len(),
-                "outages go on that nobody is reminded of any more: the rule or the sink is not in the config, and no other rule reminds by that sink; `linedown incidents --open` lists them"
+                "some open outages have no reminders any more: the rule or the sink is not in the config, and no other rule sends reminders to that sink; `linedown incidents --open` lists open outages"
             );
         }
     }
@@ -65,7 +65,7 @@ impl Daemon {
         match self.store.hold_again(clock::now(), Arc::clone(&self.config.routing)).await {
             Ok(sinks) => self.hook.delivery.wake(&sinks),
             Err(error) => {
-                tracing::error!(error = %error, "cannot look again at what quiet hours hold back; reload once more once the store writes again");
+                tracing::error!(error = %error, "cannot update what quiet hours hold back; reload again once the store can be written to");
             }
         }
     }
@@ -82,12 +82,12 @@ impl Daemon {
                 }
             }
             Err(error) => {
-                tracing::warn!(error = %error, "cannot forget what is old; trying again in an hour");
+                tracing::warn!(error = %error, "cannot delete old data from the store; trying again in an hour");
             }
         }
         let forgotten = std::mem::take(&mut self.forgotten);
         if forgotten > 0 {
-            tracing::info!(forgotten, "forgot what was over and old");
+            tracing::info!(forgotten, "deleted old data from the store");
         }
         false
     }
@@ -99,7 +99,7 @@ impl Daemon {
                 Ok(0) => break,
                 Ok(_) => {}
                 Err(error) => {
-                    tracing::error!(error = %error, "cannot make what waits due earlier; restart linedown once the store writes again");
+                    tracing::error!(error = %error, "cannot make pending notifications due earlier; restart linedown once the store can be written to");
                     break;
                 }
             }

@@ -27,7 +27,7 @@ pub(super) fn outcome(
     match backoff::next(&failed, retry, now, fastrand::f64()) {
         Next::At(due_at) => Outcome::Again { kind, why, due_at },
         Next::GiveUp if kind.is_transient() => {
-            let why = format!("{why} (given up: it was owed for longer than retry.give_up_after)");
+            let why = format!("{why} (given up: undelivered for longer than retry.give_up_after)");
             Outcome::Dead { kind, why }
         }
         Next::GiveUp => Outcome::Dead { kind, why },

@@ -158,7 +158,7 @@ impl Worker {
                 }
             }
             Err(error) => {
-                tracing::error!(sink = self.name, error = %error, "cannot read what is due from the store; trying again");
+                tracing::error!(sink = self.name, error = %error, "cannot read from the store what is due; trying again");
                 STORE_REST
             }
         }
@@ -189,7 +189,7 @@ impl Worker {
         let Ended { began, failure, settlement } = match ended {
             Ok(ended) => ended,
             Err(error) => {
-                tracing::error!(sink = self.name, error = %error, "an attempt ended without a result; this is a bug in linedown, and what was sent is tried again after a restart");
+                tracing::error!(sink = self.name, error = %error, "an attempt ended without a result; this is a bug in linedown, and the notification is tried again after a restart");
                 return;
             }
         };
@@ -244,7 +244,7 @@ impl Worker {
                         notifications = settled.dead,
                         untold = settled.untold,
                         why,
-                        "gave up on what waited too long"
+                        "gave up notifications that waited too long"
                     );
                     self.metrics.given_up(&self.name, settled.dead);
                 }
@@ -252,7 +252,7 @@ impl Worker {
                 tell_others(&self.metrics, &self.bells, &settled);
             }
             Err(error) => {
-                tracing::error!(sink = self.name, error = %error, "cannot give up on what waited too long; trying again");
+                tracing::error!(sink = self.name, error = %error, "cannot give up notifications that waited too long; trying again");
             }
         }
     }

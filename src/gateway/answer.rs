@@ -139,7 +139,7 @@ const PNG: &[u8] = b"\x89PNG\r\n\x1a\n";
 fn object(body: &str) -> Result<Map<String, Value>, Failure> {
     match serde_json::from_str(body) {
         Ok(Value::Object(body)) => Ok(body),
-        Ok(_) => Err(unexpected("it is no object")),
+        Ok(_) => Err(unexpected("it is not an object")),
         Err(_) => Err(Failure::new(FailureKind::NotJson)),
     }
 }

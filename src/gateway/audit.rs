@@ -100,7 +100,7 @@ impl Finding {
     /// What the operator can do.
     pub fn hint(&self) -> &'static str {
         match self {
-            Self::WebhookDrift { .. } => "linedown z-api audit --fix registers what is registered wrongly",
+            Self::WebhookDrift { .. } => "linedown z-api audit --fix registers missing and wrong webhooks",
             Self::Expiring { .. } => "pay in the gateway's panel: an instance that is not paid for stops",
             Self::NotInInventory { .. } => "add [instances.ID] with `token`, or delete the instance at the gateway",
         }
@@ -123,10 +123,10 @@ impl fmt::Display for Finding {
                             f,
                             "paid until {}{}",
                             due.strftime("%Y-%m-%d %H:%M UTC"),
-                            if *over { ", which is over" } else { "" }
+                            if *over { ", which has passed" } else { "" }
                         )?;
                     }
-                    None => f.write_str("payment amiss")?,
+                    None => f.write_str("payment problem")?,
                 }
                 payment.as_ref().map_or(Ok(()), |payment| write!(f, ": the gateway says {payment:?}"))
             }
@@ -192,12 +192,12 @@ mod tests {
             (
                 "paid for until yesterday",
                 profile(|p| p.due = Some(from_millis(9 * DAY))),
-                vec!["paid until 1970-01-10 00:00 UTC, which is over"],
+                vec!["paid until 1970-01-10 00:00 UTC, which has passed"],
             ),
             (
                 "not paid",
                 profile(|p| p.payment = Some("OVERDUE".into())),
-                vec!["payment amiss: the gateway says \"OVERDUE\""],
+                vec!["payment problem: the gateway says \"OVERDUE\""],
             ),
             ("words that nobody knows", profile(|p| p.payment = Some("EM DIA".into())), vec![]),
         ] {

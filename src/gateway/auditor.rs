@@ -101,7 +101,7 @@ impl Auditor {
 
     fn note(&self, done: Result<(), StoreError>) {
         if let Err(error) = done {
-            tracing::warn!(source = self.name, error = %error, "what the audit of the gateway found cannot be kept now");
+            tracing::warn!(source = self.name, error = %error, "cannot store all findings of the gateway's audit; the next audit finds them again");
         }
     }
 
@@ -133,7 +133,7 @@ impl Auditor {
         let unknown = failures.len();
         if let Some(failure) = failures.pop() {
             let hint = failure.hint();
-            tracing::warn!(source = self.name, lines = lines.len(), unknown, why = %failure, hint, "the audit of the gateway could not ask about all lines");
+            tracing::warn!(source = self.name, lines = lines.len(), unknown, why = %failure, hint, "the audit of the gateway could not check all lines");
         }
         outcome.and(self.compare(orders, &fleet).await)
     }

@@ -130,21 +130,19 @@ impl Failure {
         use FailureKind as Kind;
         match self.kind {
             Kind::Unreachable => {
-                "is this machine online, and its name resolution and proxy right? `api` in the source says where it is looked for"
+                "is this machine online? are its name resolution and proxy right? `api` in the source is the address that is asked"
             }
             Kind::NotTrusted => {
-                "is the clock right? does a proxy open TLS? its authority must be one that the system trusts"
+                "is the clock right? if a proxy intercepts TLS, the system must trust the proxy's authority"
             }
-            Kind::TimedOut | Kind::Broken | Kind::Busy => "try again; if it stays so, ask the gateway's support",
+            Kind::TimedOut | Kind::Broken | Kind::Busy => "try again; if it still fails, ask the gateway's support",
             Kind::RateLimited => "ask less often, or wait",
             Kind::ClientTokenMissing => {
-                "the account wants its security token: set `client_token` in the source; Z-API's panel shows it under Security"
+                "the account requires its security token: set `client_token` in the source; Z-API's panel shows it under Security"
             }
             Kind::ClientTokenWrong => "compare `client_token` in the source with Z-API's panel, under Security",
             Kind::AddressNotAllowed => "allow this machine's public address in Z-API's panel, under Security",
-            Kind::Unauthorised | Kind::NotFound => {
-                "copy the instance's identifier and its token anew from Z-API's panel"
-            }
+            Kind::Unauthorised | Kind::NotFound => "copy the instance's identifier and token again from Z-API's panel",
             Kind::WrongMethod | Kind::WrongMediaType => {
                 "the API has changed, or `api` in the source is not Z-API's: look for a newer linedown"
             }
@@ -161,22 +159,22 @@ impl FailureKind {
     fn words(self) -> &'static str {
         match self {
             Self::Unreachable => "the gateway's API cannot be reached",
-            Self::NotTrusted => "the certificate of the gateway's API is not to be trusted",
+            Self::NotTrusted => "the certificate of the gateway's API is not trusted",
             Self::TimedOut => "the gateway's API did not answer in time",
             Self::Broken => "the connection to the gateway's API broke",
-            Self::Busy => "the gateway's API has trouble of its own",
+            Self::Busy => "the gateway's API has a problem of its own",
             Self::RateLimited => "the gateway's API was asked too often",
-            Self::ClientTokenMissing => "the gateway's API wants the account's security token",
-            Self::ClientTokenWrong => "the gateway's API does not take the account's security token",
-            Self::AddressNotAllowed => "the account does not take calls from this machine's address",
-            Self::Unauthorised => "the gateway's API does not take the instance's token",
-            Self::NotFound => "the gateway's API knows no such instance, or its token is another one",
-            Self::WrongMethod => "the gateway's API does not take calls of this method",
-            Self::WrongMediaType => "the gateway's API does not take this type of content",
+            Self::ClientTokenMissing => "the gateway's API requires the account's security token",
+            Self::ClientTokenWrong => "the gateway's API does not accept the account's security token",
+            Self::AddressNotAllowed => "the account does not accept calls from this machine's address",
+            Self::Unauthorised => "the gateway's API does not accept the instance's token",
+            Self::NotFound => "the gateway's API does not know this instance, or its token is a different one",
+            Self::WrongMethod => "the gateway's API does not accept calls with this method",
+            Self::WrongMediaType => "the gateway's API does not accept this type of content",
             Self::Refused => "the gateway's API refused",
-            Self::TooLarge => "the answer of the gateway's API is larger than any it should give",
+            Self::TooLarge => "the answer of the gateway's API is too large",
             Self::NotJson => "the answer of the gateway's API is not JSON",
-            Self::Unexpected => "the answer of the gateway's API is none that its documentation knows",
+            Self::Unexpected => "the answer of the gateway's API is not one that its documentation describes",
         }
     }
 }

@@ -69,7 +69,7 @@ impl Notices {
     pub(crate) async fn leave_all(&self, stop: &mut watch::Receiver<bool>) -> bool {
         while let Err(error) = self.leave(|_| true).await {
             let reason = self.reason.as_str();
-            tracing::warn!(source = self.source, reason, error = %error, "cannot end what was told of the gateway; trying again");
+            tracing::warn!(source = self.source, reason, error = %error, "cannot close the incidents about the gateway; trying again");
             if !rest(stop).await {
                 return false;
             }

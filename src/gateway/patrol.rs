@@ -81,7 +81,7 @@ impl Patrol {
             match self.notices.told().await {
                 Ok(told) => return Some(told),
                 Err(error) => {
-                    tracing::warn!(source = self.name, error = %error, "cannot look up what was told of the gateway; trying again");
+                    tracing::warn!(source = self.name, error = %error, "cannot look up the open incidents about the gateway; trying again");
                 }
             }
             if !rest(&mut self.stop).await {
@@ -138,7 +138,7 @@ impl Patrol {
             failure = answer.said.err().or(failure);
         }
         if let Err(error) = self.settle(round, suspicions).await {
-            tracing::warn!(source = self.name, error = %error, "what asking the gateway found cannot be kept now; it is asked again");
+            tracing::warn!(source = self.name, error = %error, "cannot store what the gateway answered about the lines; asking again");
         }
         let unknown = unknown(&round.watch.unknown(now), &access.lines, access.host(), told);
         self.tell(told, &unknown, failure.as_ref()).await;
@@ -194,7 +194,7 @@ impl Patrol {
         let (begun, over) = changes(unknown, told);
         let note = |kept: Result<(), StoreError>| {
             if let Err(error) = &kept {
-                tracing::warn!(source = self.name, error = %error, "a trouble with the gateway cannot be kept now");
+                tracing::warn!(source = self.name, error = %error, "cannot store an incident about the gateway; trying again");
             }
             kept.is_ok()
         };

@@ -149,7 +149,7 @@ impl Round {
                 source,
                 took_s = took.as_secs(),
                 every_s = self.every.as_secs(),
-                "asking about all lines takes longer than `watch.every`; the gateway answers slowly, or `every` is too short"
+                "asking about all lines takes longer than `watch.every`: the gateway answers slowly, or `every` is too short"
             );
         }
         self.begun = now;

@@ -284,9 +284,7 @@ fn unknown_field(key: &str, path: Path) -> Problem {
     let known: Vec<&str> = known.iter().map(String::as_str).collect();
     let mut problem = Problem::error(path, format!("unknown key `{key}`")).expected(one_of(&known));
     problem.hint = match closest(key, known) {
-        _ if OPERATORS.contains(&key) => {
-            Some(format!("`{key}` stands within a field: `{{ reason = {{ {key} = … }} }}`"))
-        }
+        _ if OPERATORS.contains(&key) => Some(format!("`{key}` goes inside a field: `{{ reason = {{ {key} = … }} }}`")),
         Some(near) => Some(format!("did you mean `{near}`?")),
         None => Some(format!("a label of the inventory is `labels.{key}`")),
     };
@@ -348,7 +346,7 @@ fn read_glob(field: &Field, text: &str, path: &Path, problems: &mut Vec<Problem>
             .hint(r"a backslash takes `*`, `?`, `[` and `{` literally: '\['")
     })?;
     if *field == Field::Reason && !Reason::ALL.iter().any(|reason| pattern.is_match(reason.as_str())) {
-        let problem = Problem::error(path.clone(), format!("no reason is like `{text}`"));
+        let problem = Problem::error(path.clone(), format!("no reason matches `{text}`"));
         return Err(problem.expected(one_of(&Reason::ALL.map(Reason::as_str))));
     }
     if *field == Field::Phone && text.contains(|c: char| !c.is_ascii_digit() && !GLOB.contains(c)) {
@@ -358,7 +356,7 @@ fn read_glob(field: &Field, text: &str, path: &Path, problems: &mut Vec<Problem>
 }
 
 fn no_phone(path: &Path) -> Problem {
-    Problem::warning(path.clone(), "no phone is like that: gateways send digits only")
+    Problem::warning(path.clone(), "no phone number matches this: gateways send digits only")
         .hint("write country code, area code and number without `+`, spaces and dashes")
 }
 
@@ -368,7 +366,7 @@ fn read_list(field: &Field, values: &[Value], path: &Path, problems: &mut Vec<Pr
         return None;
     }
     if values.len() > MOST_ALTERNATIVES {
-        let what = format!("a list of {}; at most {MOST_ALTERNATIVES} are taken", values.len());
+        let what = format!("a list of {}; at most {MOST_ALTERNATIVES} are allowed", values.len());
         problems.push(Problem::error(path.clone(), what).hint("give the instances a label and match that"));
         return None;
     }
@@ -405,7 +403,7 @@ fn read_operator(field: &Field, table: &Map<String, Value>, path: &Path, problem
             read_test(field, value, &path.join("not"), problems).map(|test| Test::Not(Box::new(test)))
         }
         _ => {
-            let problem = Problem::error(path.clone(), "either `regex` or `not` is wanted here");
+            let problem = Problem::error(path.clone(), "write either `regex` or `not` here");
             problems.push(problem.hint("`{ not = { regex = … } }` is both"));
             None
         }

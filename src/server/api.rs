@@ -248,7 +248,7 @@ async fn acknowledge(request: AckRequest, local: Arc<Local>) -> Response<String>
     answer(outcome.map(|outcome| {
         let said = match &outcome {
             Acknowledgement::Done(_) => {
-                "it is yours: reminders and escalation stop, and those who were told hear of it".to_owned()
+                "it is yours: reminders and escalation stop, and those who were told are informed".to_owned()
             }
             Acknowledgement::Already(by) => format!("{by} has taken it already"),
             Acknowledgement::Over => "it is over".to_owned(),
@@ -304,7 +304,7 @@ fn answer<T: Serialize>(result: Result<T, StoreError>) -> Response<String> {
         Ok(Err(error)) => unavailable(error.to_string(), "this is a bug in linedown"),
         Err(error @ StoreError::Full) => unavailable(error.to_string(), "make room on the disk of the store (df -h)"),
         Err(error) => {
-            unavailable(error.to_string(), "try it again; if that does not help: journalctl -u linedown -n 50")
+            unavailable(error.to_string(), "try again; if it still fails, see the log: journalctl -u linedown -n 50")
         }
     }
 }

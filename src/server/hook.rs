@@ -153,7 +153,7 @@ impl Hook {
         if line == source::UNKNOWN {
             tracing::warn!(
                 source = name,
-                "a webhook names no instance, nor a phone: such lines are told apart by nothing; append the instance to the address registered at the gateway"
+                "a webhook names neither instance nor phone, so linedown cannot tell such lines apart; append the instance to the address registered at the gateway"
             );
         }
         let accepted_as = self.store.accept(event, payload, self.routing.load_full()).await;
@@ -176,7 +176,7 @@ impl Hook {
         if accepted.event > 0 {
             let Accepted { event, incident, change, owed, .. } = &accepted;
             if kind == EventKind::Unwatched {
-                tracing::info!(source, instance, event, incident, change, owed, reason, "not watched any more");
+                tracing::info!(source, instance, event, incident, change, owed, reason, "no longer watched");
             } else {
                 tracing::info!(name: "found", source, instance, event, incident, change, owed, reason, "found by asking the gateway; no webhook came");
             }
@@ -200,7 +200,7 @@ impl Hook {
                 tracing::info!(name: "own-trouble-over", reason, instance, incident, owed, "a trouble of linedown's own is over");
             }
             EventKind::Unwatched => {
-                tracing::info!(reason, instance, incident, owed, "a trouble of linedown's own is not watched any more");
+                tracing::info!(reason, instance, incident, owed, "a trouble of linedown's own is no longer watched");
             }
         }
         if *unrouted {

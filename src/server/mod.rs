@@ -106,7 +106,7 @@ async fn ready(hook: Arc<Hook>) -> Response<String> {
 
 /// Answers requests with a method other than GET and HEAD.
 fn only_looked_at() -> Response<String> {
-    let body = serde_json::json!({ "error": "there is nothing to do here but to look, with GET or HEAD" });
+    let body = serde_json::json!({ "error": "only GET and HEAD are allowed here" });
     let mut response = json(StatusCode::METHOD_NOT_ALLOWED, &body);
     response.headers_mut().insert(ALLOW, HeaderValue::from_static("GET, HEAD"));
     response

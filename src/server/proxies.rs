@@ -55,7 +55,7 @@ impl Proxies {
     fn complain(&self, peer: IpAddr, error: &io::Error) {
         let mut complaints = self.complaints.lock().unwrap_or_else(PoisonError::into_inner);
         if complaints.wrong(peer, clock::now()).is_none() {
-            tracing::warn!(name: "no-proxy-header", %peer, why = %error, "closed a connection from a trusted proxy: server.proxy_protocol is on; let the proxy send PROXY headers, or turn it off");
+            tracing::warn!(name: "no-proxy-header", %peer, why = %error, "closed a connection from a trusted proxy without a valid PROXY header; let the proxy send one, or turn server.proxy_protocol off");
         }
     }
 }

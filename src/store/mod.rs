@@ -349,16 +349,16 @@ pub struct Retried {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Refused {
     /// There is none of that number.
-    #[error("there is no such notification; see `linedown deliveries`")]
+    #[error("there is no such notification; `linedown deliveries` lists them")]
     Unknown,
     /// It was delivered.
-    #[error("it is delivered")]
+    #[error("it has been delivered already")]
     Delivered,
     /// It is withdrawn, and why.
-    #[error("it is withdrawn: {0}")]
+    #[error("it was withdrawn: {0}")]
     Withdrawn(String),
     /// A worker has it, or another part of its message, in hand.
-    #[error("it is in flight just now")]
+    #[error("it is being sent right now")]
     InFlight,
     /// It is a reminder or an escalation, and this person has taken the outage.
     #[error("{0} has taken the outage that it is about")]
@@ -371,8 +371,8 @@ pub enum Refused {
     Gone(String),
     /// Its recipient is no usable address, and the config has no other. The name is the sink's.
     #[error(
-        "there is nobody to write to; correct the label of its line that `to` of the sink {0:?} names, or add a fixed \
-         address there, reload, and try again"
+        "it has no recipient; correct the line's label that `to` of the sink {0:?} names, or add a fixed address to \
+         `to`, reload, and try again"
     )]
     Nobody(String),
     /// Its recipient is no usable address, and everybody it is for now has another message: it is withdrawn, and why.

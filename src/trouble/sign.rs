@@ -48,7 +48,7 @@ pub(super) fn of_certificate(validity: Validity, within: Duration, now: Timestam
     if later(now, within.min(between(from, until) / 4)) < until {
         return Sign::Right;
     }
-    let what = if until <= now { "it expired at" } else { "it is good until" };
+    let what = if until <= now { "it expired at" } else { "it is valid until" };
     Sign::Amiss { why: format!("{what} {}", until.strftime("%Y-%m-%d %H:%M UTC")), since: None }
 }
 
@@ -88,7 +88,7 @@ mod tests {
         let [from, until] = ["2026-09-16T12:00:00Z", "2026-12-15T12:00:00Z"].map(|time| time.parse().unwrap());
         for (now, words) in [
             ("2026-12-01T11:59:59Z", None),
-            ("2026-12-01T12:00:00Z", Some("it is good until 2026-12-15 12:00 UTC")),
+            ("2026-12-01T12:00:00Z", Some("it is valid until 2026-12-15 12:00 UTC")),
             ("2026-12-15T12:00:00Z", Some("it expired at 2026-12-15 12:00 UTC")),
             ("2027-12-15T12:00:00Z", Some("it expired at 2026-12-15 12:00 UTC")),
         ] {

@@ -144,7 +144,7 @@ impl Watcher {
             tracing::warn!(
                 reason = key.0.as_str(),
                 instance = key.1,
-                "a trouble of linedown's own cannot be kept now; trying again"
+                "cannot store a trouble of linedown's own; trying again"
             );
             return;
         }

@@ -157,7 +157,7 @@ fn an_authority_that_fails_ends_nothing() {
     setting.restart();
     let waits = |record: &serde_json::Value| {
         let reason = record["reason"].as_str().unwrap_or_default();
-        reason.starts_with("there is no certificate yet: https://") && reason.contains(" is asked for one at 20")
+        reason.starts_with("there is no certificate yet: linedown asks https://") && reason.contains(" for one at 20")
     };
     eventually("it to wait", || setting.daemon.logged("not ready").iter().any(waits).then_some(()));
 
@@ -171,7 +171,7 @@ fn an_authority_that_fails_ends_nothing() {
     let root = fs::read(setting.pebble.root()).expect("it is there");
     setting.pebble.go_away();
     setting.rename(&["hooks.example.com"]);
-    let failure = setting.daemon.wait_for_log("no new certificate; the one that is served is still good");
+    let failure = setting.daemon.wait_for_log("no new certificate; the one that is served is still valid");
     assert_eq!(failure["level"], "WARN");
     assert_eq!(setting.post(NAME).expect("an answer").status, 200);
     setting.pebble.come_back();

@@ -165,7 +165,11 @@ fn explain_tells_the_decision_without_a_daemon() {
     assert_eq!(explained["rules"][0]["matched"], false, "{explained}");
     assert_eq!(explained["event"]["phone"], "5544*****9999", "people's numbers are masked: {explained}");
     assert_eq!(explained["notifications"][0]["sink"], "console", "{explained}");
-    assert!(ended.out.ends_with("silences are not looked at; `linedown silence list` shows them\n"), "{}", ended.out);
+    assert!(
+        ended.out.ends_with("silences are not taken into account; `linedown silence list` shows them\n"),
+        "{}",
+        ended.out
+    );
     let ended = daemon.command_with_input(&["explain", "-"], "[]");
     assert_eq!(ended.code, Some(1));
     assert!(ended.err.starts_with("error: the standard input") && ended.err.contains("not an object"), "{}", ended.err);
@@ -268,8 +272,10 @@ fn send_test_says_what_the_far_side_answered() {
     chat.script(Scripted::answer(403, "invalid_token"));
     let refused = daemon.command(&["send-test", "chat"]);
     assert_eq!(refused.code, Some(1), "{refused:?}");
-    let (because, hint) =
-        ("answered 403 invalid_token", "create the webhook anew, or free its channel, and set `webhook_url`");
+    let (because, hint) = (
+        "answered 403 invalid_token",
+        "create a new webhook and set `webhook_url`, or let apps post to its channel again",
+    );
     assert!(
         refused.err.ends_with(&format!("{because}\n  hint: {hint}\n")),
         "what to do stands in its place: {refused:?}"
@@ -333,12 +339,12 @@ fn retry_sends_the_dead_again() {
         daemon.rows(&["deliveries", "--state", "dead"]).is_empty().then_some(())
     });
     let again = daemon.command(&["retry", &one]);
-    let said = format!("error: not sent again: {one}\n  caused by: {one}: it is delivered\n");
+    let said = format!("error: not sent again: {one}\n  caused by: {one}: it has been delivered already\n");
     assert_eq!((again.code, again.err), (Some(1), said));
     let unknown = daemon.command(&["retry", "998", &one, "999"]);
     let said = format!(
-        "error: not sent again: {one}, 998, 999\n  caused by: {one}: it is delivered\n\
-         \x20 caused by: 998, 999: there is no such notification; see `linedown deliveries`\n"
+        "error: not sent again: {one}, 998, 999\n  caused by: {one}: it has been delivered already\n\
+         \x20 caused by: 998, 999: there is no such notification; `linedown deliveries` lists them\n"
     );
     assert_eq!((unknown.code, unknown.err), (Some(1), said));
 }

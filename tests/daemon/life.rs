@@ -124,7 +124,7 @@ fn a_start_that_fails_says_what_to_do() {
     store.pragma_update(None, "user_version", 99).expect("it can be written");
     drop(store);
     for (section, what, hint) in [
-        (format!("server.listen = \"{}\"", taken.1), "cannot listen on", "another program has the port"),
+        (format!("server.listen = \"{}\"", taken.1), "cannot listen on", "another program uses the port"),
         // An address for documentation (RFC 5737): no machine has it.
         ("server.listen = \"192.0.2.7:8080\"".into(), "cannot listen on", "this machine has no such address"),
         (format!("store.url = \"sqlite://{}\"", newer.path("newer.db")), "has format 99", "the version that wrote it"),
@@ -351,10 +351,10 @@ fn outages_of_a_source_that_left_the_config_are_warned_of() {
     daemon.kill();
     let main = daemon.path("linedown.toml");
     let config = std::fs::read_to_string(&main).expect("the config is there");
-    assert!(daemon.logged("lines are down by a source").is_empty());
+    assert!(daemon.logged("lines are down whose source").is_empty());
     std::fs::write(&main, config.replace("[sources.z-api]", "[sources.gateway]")).expect("it can be written");
     daemon.launch();
-    let warned = daemon.wait_for_log("lines are down by a source");
+    let warned = daemon.wait_for_log("lines are down whose source");
     assert_eq!((&warned["source"], &warned["incidents"]), (&"z-api".into(), &1.into()), "{warned}");
 }
 

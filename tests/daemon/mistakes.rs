@@ -62,7 +62,7 @@ fn that_there_may_be_no_such_sink_is_said_where_nobody_can_know() {
     daemon.configure(MISTAKES[0].0);
     for arguments in [&["deliveries", "--sink", "consol"][..], &["retry", "--dead", "--sink", "consol"]] {
         let ended = daemon.command(arguments);
-        let words = "warning: the config has mistakes, so nobody knows whether it has a sink \"consol\"\n  hint: `linedown check`";
+        let words = "warning: the config has mistakes, so linedown cannot tell whether it has a sink \"consol\"\n  hint: `linedown check`";
         assert!(ended.code == Some(0) && ended.err.starts_with(words), "{ended:?}");
     }
 }
@@ -74,7 +74,7 @@ fn without_a_daemon_the_mistakes_are_why_it_does_not_start() {
     let ended = daemon.command(&["incidents", "--json"]);
     assert!(ended.code == Some(69) && ended.out.is_empty(), "{ended:?}");
     let why = "error: the daemon is not running, or not with this config\n  \
-               caused by: none starts with this config, which has 5 errors\n  hint: `linedown check` shows them; then start it: ";
+               caused by: the daemon cannot start with this config, which has 5 errors\n  hint: `linedown check` shows them; then start it: ";
     assert!(ended.err.starts_with(why), "{ended:?}");
 }
 
@@ -94,12 +94,13 @@ fn where_the_file_that_names_the_socket_cannot_be_read_the_usual_places_are_look
     assert_eq!((ended.code, &*ended.out), (Some(0), "[]\n"), "{ended:?}");
     let asked = format!(
         "warning: {main}:{last}:7: unclosed table\n  \
-         asked the daemon at {runtime}/linedown.sock, where it is unless that file says otherwise\n  hint: `linedown check`"
+         asked the daemon at {runtime}/linedown.sock, which is the right one unless that file names another \
+         socket\n  hint: `linedown check`"
     );
     assert!(ended.err.starts_with(&asked), "{ended:?}");
     // It may be another's, so nothing is changed there.
     let unsure = format!(
-        "error: nobody knows whether the daemon at {runtime}/linedown.sock is the one of this config\n  \
+        "error: cannot tell whether the daemon at {runtime}/linedown.sock is the one of this config\n  \
          caused by: {main}:{last}:7: unclosed table\n  hint: correct that file, "
     );
     let changes = [
@@ -135,8 +136,8 @@ fn where_nobody_is_at_the_usual_places_the_file_that_cannot_be_read_is_why() {
     for arguments in [&["incidents"][..], &["ack", "1"]] {
         let ended = daemon.command_with(arguments, &usual, "");
         let why = format!(
-            "error: no daemon was found where it is unless the config says otherwise\n  \
-             caused by: {main}:{last}:7: unclosed table\n  hint: correct that file, "
+            "error: no daemon was found in the usual places, and the config may name another one\n  caused by: \
+             {main}:{last}:7: unclosed table\n  hint: correct that file, "
         );
         assert!(ended.code == Some(69) && ended.err.starts_with(&why), "{ended:?}");
         let looked = format!("looked for its socket at {elsewhere}/linedown.sock, /run/linedown/linedown.sock\n");

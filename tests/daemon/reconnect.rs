@@ -110,7 +110,7 @@ fn links_of_an_outage_that_is_over_do_not_say_that_the_line_is_well() {
     }
     daemon.accept(&down("A"));
     for (status, body) in pages() {
-        assert!(status == 200 && body.contains("<h1>There is a newer one</h1>"), "{body}");
+        assert!(status == 200 && body.contains("<h1>There is a newer incident</h1>"), "{body}");
     }
     assert_eq!(codes(&gateway).len(), 0);
 }
@@ -125,7 +125,7 @@ fn a_gateway_that_does_not_answer_holds_no_alert_up() {
     assert!(told[0]["standing"].is_null(), "{}", told[0]);
     let page = daemon.get(&format!("{}?code=1", path(&daemon, "reconnect_url")));
     assert!(page.status == 502 && page.body.contains("The gateway gives no code for Loja &lt;Centro&gt;"), "{page:?}");
-    assert!(page.body.contains("has trouble of its own"), "{page:?}");
+    assert!(page.body.contains("has a problem of its own"), "{page:?}");
 }
 
 #[test]

@@ -28,8 +28,8 @@ fn another_config_is_tried_on_the_past_and_nothing_is_sent() {
     assert_eq!(compared["newly_unheard"][0]["instance"], "A");
     assert_eq!(compared["newly_unheard"][0]["incident"], 1);
     let shown = daemon.command(&["replay", "--since", "1h", "--config", &other]);
-    assert!(shown.out.contains("Told now, and nobody would hear of them:"), "{shown:?}");
-    let verdict = "1 message instead of 3 (67 % fewer); nobody would hear of 1 outage told now.";
+    assert!(shown.out.contains("Reported now, but not with the new config:"), "{shown:?}");
+    let verdict = "1 message instead of 3 (67 % fewer); 1 outage reported now would not be reported.";
     assert_eq!(shown.out.lines().next(), Some(verdict), "{shown:?}");
 
     assert_eq!(daemon.told().len(), 3, "nothing was sent");
@@ -44,6 +44,6 @@ fn what_is_only_gathered_so_far_is_said_to_be() {
         daemon.accept(&down(line));
     }
     let shown = daemon.command(&["replay", "--since", "1h"]);
-    let words = "2 outages not told so far, but later: gathered with others, held, silenced or in quiet hours.\n";
+    let words = "2 outages not reported yet, but will be: gathered with others, held, silenced or in quiet hours.\n";
     assert!(shown.code == Some(0) && shown.out.contains(words), "{shown:?}");
 }

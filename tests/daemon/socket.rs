@@ -49,7 +49,9 @@ fn a_socket_that_cannot_be_used_is_an_error_in_words() {
     let daemon = Daemon::prepare(&format!("{CONSOLE}{}", tell(&["console"])));
     let ended = daemon.ends_on(std::process::Stdio::null());
     assert_eq!(ended.code, Some(1), "{ended:?}");
-    for words in ["error: cannot listen on what systemd hands over", "caused by: it is no TCP socket", "hint:"] {
+    for words in
+        ["error: cannot listen on the socket that systemd hands over", "caused by: it is no TCP socket", "hint:"]
+    {
         assert!(ended.err.contains(words), "{ended:?}");
     }
 }
@@ -77,7 +79,7 @@ fn the_commands_socket_takes_the_place_of_a_dead_one_and_of_nothing_else() {
     daemon.configure(&format!("[server]\napi = \"{path}\"\n{CONSOLE}{}", tell(&["console"])));
     fs::write(&path, "precious").expect("a file can be written");
     let ended = daemon.command(&["serve"]);
-    assert!(ended.code == Some(1) && ended.err.contains("what is there is no socket"), "{ended:?}");
+    assert!(ended.code == Some(1) && ended.err.contains("the file there is not a socket"), "{ended:?}");
     assert_eq!(fs::read_to_string(&path).expect("it is still there"), "precious");
 
     fs::remove_file(&path).expect("it is there");

@@ -182,7 +182,7 @@ fn what_quiet_hours_hold_back_is_heard_once_the_config_says_so() {
 fn a_rule_by_another_name_goes_on_reminding_and_one_that_is_gone_is_warned_of() {
     let reminding = timed("remind = [\"1s\"]\ngroup_interval = \"0s\"\n");
     let daemon = Daemon::start(&reminding);
-    let warned = || daemon.logged("outages go on that nobody is reminded of");
+    let warned = || daemon.logged("some open outages have no reminders");
     daemon.accept(&down("A"));
     assert_eq!(kinds(&daemon.wait_for_told(2)), ["down", "reminder"]);
     daemon.configure(&reminding.replace("\"all\"", "\"each\""));
@@ -194,7 +194,7 @@ fn a_rule_by_another_name_goes_on_reminding_and_one_that_is_gone_is_warned_of() 
         "{CONSOLE}[[rules]]\nname = \"others\"\nmatch = {{ instance = \"B\" }}\nnotify = [\"console\"]\n"
     ));
     daemon.reload();
-    let warning = daemon.wait_for_log("outages go on that nobody is reminded of");
+    let warning = daemon.wait_for_log("some open outages have no reminders");
     assert_eq!(
         (&warning["rule"], &warning["sink"], &warning["reminders"]),
         (&json!("each"), &json!("console"), &json!(1))
@@ -232,7 +232,7 @@ fn a_reminder_that_ends_as_the_last_one_while_the_config_is_swapped_is_warned_of
     daemon.reload();
     reminder.accept();
     store.execute_batch("COMMIT").expect("it can be let go");
-    let warning = daemon.wait_for_log("outages go on that nobody is reminded of");
+    let warning = daemon.wait_for_log("some open outages have no reminders");
     assert_eq!(
         (&warning["rule"], &warning["sink"], &warning["reminders"]),
         (&json!("reminding"), &json!("chat"), &json!(1))
@@ -273,9 +273,9 @@ fn a_silence_that_can_hold_nothing_back_is_warned_of() {
             "labels.custmer=acme",
             "warning: labels.custmer: no instance of the inventory has the label `custmer`\n  hint: did you mean `customer`?",
         ),
-        ("phone=+55 44", "warning: phone: no phone is like that"),
+        ("phone=+55 44", "warning: phone: no phone number matches this"),
         ("name=Loja centro", "warning: "),
-        ("labels.customer=[acme,beta]", "warning: no instance of the inventory is like that\n  hint: "),
+        ("labels.customer=[acme,beta]", "warning: no instance of the inventory matches this\n  hint: "),
         ("name={ not = \"Loja Centro\" }", ""),
         ("name=Loja*", ""),
         ("labels.customer=acme", ""),

@@ -107,7 +107,7 @@ fn a_certificate_that_is_replaced_in_its_files_is_served_by_itself() {
     let daemon = Daemon::start(&sections(&files));
     // Half of it is not taken.
     place(&new, Certificates::certificate);
-    let refused = daemon.wait_for_log("the certificate was replaced in its files but cannot be taken");
+    let refused = daemon.wait_for_log("the certificate was replaced in its files, but the new one cannot be used");
     assert!(
         refused["message"].as_str().is_some_and(|text| text.contains("is not that of the certificate")),
         "{refused}"
@@ -131,7 +131,7 @@ fn a_certificate_that_is_replaced_while_somebody_edits_the_config_is_served_once
     daemon.configure(&format!("{}[[rules", sections(&files)));
     replace(&files, &new, Certificates::certificate);
     replace(&files, &new, Certificates::key);
-    let refused = "the certificate was replaced in its files but cannot be taken";
+    let refused = "the certificate was replaced in its files, but the new one cannot be used";
     daemon.wait_for_log(refused);
     daemon.configure(&sections(&files));
     daemon.wait_for_log("the certificate was replaced in its files; new connections");

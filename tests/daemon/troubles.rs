@@ -49,7 +49,7 @@ fn a_sink_that_fails_is_told_by_another_one_once_and_so_is_its_recovery() {
 
     chat.behave();
     let mails = relay.wait_for(2);
-    assert!(mails[1].header("Subject").expect("a subject").contains("linedown's sink chat does not fail any more"));
+    assert!(mails[1].header("Subject").expect("a subject").contains("linedown's sink chat works again"));
     assert_eq!((relay.received().len(), daemon.rows(&["incidents"]).len()), (2, 2));
     let taken = chat.posts().into_iter().filter(|post| post.status == Some(200));
     let taken: Vec<String> = taken.map(|post| post.body["text"].to_string()).collect();
@@ -117,7 +117,7 @@ fn a_certificate_that_expires_is_told_of_until_it_is_renewed() {
     let told = daemon.wait_for_told(1);
     assert_eq!(troubles(&told), [("certificate-expiring", "webhooks", "down")]);
     let text = told[0]["text"].as_str().unwrap_or_default();
-    assert!(text.contains("it is good until") && text.contains("systemctl reload linedown"), "{text}");
+    assert!(text.contains("it is valid until") && text.contains("systemctl reload linedown"), "{text}");
     daemon.configure(&sections(&new));
     daemon.reload();
     let told = daemon.wait_for_told(2);
@@ -134,7 +134,7 @@ fn a_disk_that_is_nearly_full_is_told_of_once_through_restarts_and_reloads() {
     assert_eq!(troubles(&told), [("disk-nearly-full", "store", "down")]);
     assert!(told[0]["error"].as_str().is_some_and(|error| error.ends_with(" GB are free")), "{told:?}");
     let story = daemon.command(&["incident", "1"]).out;
-    assert!(story.contains("disk-nearly-full from") && story.contains("and still so"), "{story}");
+    assert!(story.contains("disk-nearly-full from") && story.contains("and not over yet"), "{story}");
     assert!(!story.contains("webhook") && !story.contains("asking"), "{story}");
     assert_eq!(daemon.json(&["replay"])["webhooks"], 0, "what is linedown's own is none of a gateway's");
     daemon.term();
@@ -149,8 +149,8 @@ fn a_disk_that_is_nearly_full_is_told_of_once_through_restarts_and_reloads() {
     let told = daemon.wait_for_told(2);
     assert_eq!(troubles(&told)[1], ("disk-nearly-full", "store", "resolved"));
     assert_eq!(told[1]["unwatched"], true, "it is as full as before");
-    assert!(told[1]["title"].as_str().is_some_and(|title| title.ends_with("is not watched any more")), "{told:?}");
-    assert!(daemon.command(&["incident", "1"]).out.contains("and is not watched any more"));
+    assert!(told[1]["title"].as_str().is_some_and(|title| title.ends_with("is no longer watched")), "{told:?}");
+    assert!(daemon.command(&["incident", "1"]).out.contains("and is no longer watched"));
     assert_eq!((told.len(), daemon.rows(&["incidents"]).len()), (2, 1));
 }
 
@@ -165,7 +165,7 @@ fn a_store_that_cannot_write_is_told_of_from_memory_and_so_is_its_end() {
     assert_eq!(troubles(&told), [("store-not-writing", "store", "down")]);
     assert_eq!((&told[0]["notification"], &told[0]["incident"]), (&json!(-3), &json!(0)), "no numbers of the store's");
     let first = &relay.wait_for(1)[0];
-    assert!(first.text().expect("a text").contains("This message itself is not in the store."));
+    assert!(first.text().expect("a text").contains("This message itself is not in the store, so no command lists it."));
     chat.wait_for(1);
 
     daemon.largest_file(None);
@@ -175,12 +175,12 @@ fn a_store_that_cannot_write_is_told_of_from_memory_and_so_is_its_end() {
     assert_eq!(troubles(&told)[1], ("store-not-writing", "store", "resolved"));
     let mails = relay.wait_for(2);
     let subject = mails[1].header("Subject").expect("a subject");
-    assert!(subject.contains("linedown's store is written to again"), "{subject}");
+    assert!(subject.contains("linedown's store works again"), "{subject}");
     assert_ne!(mails[0].header("Message-ID"), mails[1].header("Message-ID"));
     assert_eq!(mails[0].header("References"), mails[1].header("References"), "one thread");
     let taken = || chat.posts().into_iter().filter(|post| post.status == Some(200)).collect::<Vec<_>>();
     let posts = eventually("a post", || Some(taken()).filter(|posts| !posts.is_empty()));
-    assert!(posts[0].body["text"].to_string().contains("is written to again"), "who missed it hears both: {posts:?}");
+    assert!(posts[0].body["text"].to_string().contains("works again"), "who missed it hears both: {posts:?}");
     assert_eq!((daemon.told().len(), relay.received().len(), posts.len()), (2, 2, 1));
     assert!(daemon.rows(&["incidents"]).is_empty() && daemon.rows(&["deliveries"]).is_empty());
     daemon.accept(&down("A"));

@@ -206,7 +206,7 @@ fn with_the_old() -> (Service, Shim) {
     (service, shim)
 }
 
-const FORGOT: &str = "forgot what was over and old";
+const FORGOT: &str = "deleted old data from the store";
 
 #[test]
 fn the_old_is_forgotten_in_steps_that_keep_no_webhook_waiting() {

@@ -48,7 +48,7 @@ impl Connection {
         let mut parameters = Vec::new();
         if !(AsRef::<str>::as_ref(from).is_ascii() && AsRef::<str>::as_ref(to).is_ascii()) {
             if !self.smtp.server_info().supports_feature(Extension::SmtpUtfEight) {
-                let what = format!("{to}: the relay cannot take addresses with such letters (SMTPUTF8)");
+                let what = format!("{to}: the relay does not accept addresses with non-ASCII letters (SMTPUTF8)");
                 return Err(Failure::new(FailureKind::Refused, what));
             }
             parameters.push(MailParameter::SmtpUtfEight);

@@ -22,7 +22,7 @@ impl Folder {
         match written.await {
             Ok(Ok(())) => Ok(receipt),
             Ok(Err(error)) => Err(failure(&self.0, error)),
-            Err(error) => Err(Failure::new(FailureKind::Busy, "the writing was broken off").caused_by(error)),
+            Err(error) => Err(Failure::new(FailureKind::Busy, "the writing was interrupted").caused_by(error)),
         }
     }
 }

@@ -43,7 +43,7 @@ impl Letterhead {
         }
         let bodies = MultiPart::alternative_plain_html(text, html);
         let message = builder.multipart(bodies).map_err(|error| {
-            Failure::new(FailureKind::Refused, "no message can be made of this notification").caused_by(error)
+            Failure::new(FailureKind::Refused, "cannot build a message for this notification").caused_by(error)
         })?;
         Ok(message.formatted())
     }

@@ -72,7 +72,7 @@ fn check(section: &mut Section<'_>, texts: Texts) -> Option<Arc<dyn Settings>> {
     }
     let login = check_login(section, keys.username, keys.password.as_ref(), server.as_ref());
     if keys.from.is_none() {
-        section.missing("from", "say whom the messages come from: from = \"linedown <alerts@example.com>\"");
+        section.missing("from", "name the sender: from = \"linedown <alerts@example.com>\"");
     }
     let from = keys.from.and_then(|from| mailbox(section, "from", &from));
     let reply_to = keys.reply_to.map(|reply_to| mailbox(section, "reply_to", &reply_to));
@@ -95,7 +95,7 @@ fn warn_of_idle_keys(section: &mut Section<'_>, keys: &Keys) {
         ("password", keys.password.is_some()),
     ] {
         if is_set {
-            section.warning(key, format!("`{key}` does nothing with `file:`")).hint =
+            section.warning(key, format!("`{key}` has no effect with `file:`")).hint =
                 Some("take it out, or name a relay in `server`".into());
         }
     }
@@ -131,11 +131,11 @@ fn check_login(
             Some(Some(Login { username, password: password? }))
         }
         (Some(_), None) => {
-            section.missing("password", "`username` goes with `password`");
+            section.missing("password", "`username` needs a `password`");
             None
         }
         (None, Some(_)) => {
-            section.missing("username", "`password` goes with `username`");
+            section.missing("username", "`password` needs a `username`");
             None
         }
     }
@@ -174,7 +174,7 @@ impl Settings for Checked {
     }
 
     fn expects_of_label(&self, key: &str, value: &str) -> Option<&'static str> {
-        (!self.recipients.takes_label(key, value)).then_some("an email address, or several with commas between")
+        (!self.recipients.takes_label(key, value)).then_some("an email address, or several separated by commas")
     }
 
     fn has_nobody<'l>(&self, label: &dyn Fn(&str) -> Option<&'l str>) -> bool {
@@ -200,7 +200,9 @@ impl Settings for Checked {
         let way = match &self.way {
             Way::Folder(path) => Carrier::Folder(Folder::new(path.clone())),
             Way::Smtp { login: Some(login), .. } if login.password.expose_secret().is_empty() => {
-                return Err(BuildError("`password` is a credential that is only there under systemd".into()));
+                return Err(BuildError(
+                    "`password` is a systemd credential, available only when systemd starts linedown".into(),
+                ));
             }
             Way::Smtp { server, login } => Carrier::Relay(Relay::new(
                 server.address(),
@@ -237,8 +239,8 @@ impl Sink for Email {
 
 fn addressee(recipient: &str) -> Result<Mailbox, Failure> {
     if recipient.is_empty() {
-        let what = "no recipient: every entry of `to` came out empty for this line";
-        let advice = "give it the label that `to` names, or add a fixed address to `to`";
+        let what = "no recipient: every entry of `to` is empty for this line";
+        let advice = "give the line the label that `to` names, or add a fixed address to `to`";
         return Err(Failure::new(FailureKind::Refused, what).advice(advice));
     }
     recipient.parse().map_err(|_| {

@@ -52,7 +52,7 @@ enum Recipient {
 
 /// Checks `to`; none if nobody could be written to.
 pub(super) fn check(section: &mut Section<'_>, to: Option<OneOrMany>) -> Option<Recipients> {
-    const WHOM: &str = "say whom to write to: to = [\"ops@example.com\", \"{{ instance.labels.owner }}\"]";
+    const WHOM: &str = "name the recipients: to = [\"ops@example.com\", \"{{ instance.labels.owner }}\"]";
     let place = section.path().join("to");
     let entries = match to {
         None => {
@@ -75,11 +75,11 @@ pub(super) fn check(section: &mut Section<'_>, to: Option<OneOrMany>) -> Option<
 
 fn read(entry: &str, place: Path) -> Result<Recipient, Problem> {
     if entry.contains(['{', '}']) {
-        let expected = "a template of what a line has, such as `{{ instance.labels.owner }}`";
+        let expected = "a template such as `{{ instance.labels.owner }}`";
         let template = Inline::compile(entry).map_err(|why| Problem::error(place.clone(), why).expected(expected))?;
         if has_single_braces(entry) {
-            let problem = Problem::error(place, "single braces are filled in with nothing");
-            return Err(problem.expected(expected).hint("write what is to be filled in within double braces"));
+            let problem = Problem::error(place, "single braces are not filled in");
+            return Err(problem.expected(expected).hint("use double braces"));
         }
         return Ok(Recipient::Template { template, label: label(entry).map(str::to_owned), place });
     }
@@ -265,7 +265,7 @@ mod tests {
             ["{ instance.labels.owner }", "{owner}@x.example", "{{ instance.labels.a }}, { b }", "a }}@x.example"]
         {
             let problem = read(entry, Path::default()).err().unwrap();
-            assert_eq!(problem.what, "single braces are filled in with nothing", "{entry}");
+            assert_eq!(problem.what, "single braces are not filled in", "{entry}");
         }
         for entry in ["{% if instance.name %}a@x.example{% endif %}", "{{ {'a': 'x'}['a'] }}@x.example"] {
             assert!(read(entry, Path::default()).is_ok(), "{entry}");

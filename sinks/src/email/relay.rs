@@ -198,7 +198,7 @@ impl Relay {
             return Ok(answer);
         }
         let ((host, port), code) = (&self.address, answer.code());
-        Err(Failure::new(FailureKind::Unreachable, format!("{host}:{port} answered {stage} with {code}, out of turn")))
+        Err(Failure::new(FailureKind::Unreachable, format!("{host}:{port} unexpectedly answered {stage} with {code}")))
     }
 
     async fn step<T>(

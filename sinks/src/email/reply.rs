@@ -62,7 +62,7 @@ pub(super) fn failure(
         return answered(stage, code, &text, login);
     }
     if error.is_client() && matches!(stage, Stage::Login) {
-        let what = format!("{host}:{port} offers no login that we know (PLAIN, LOGIN)");
+        let what = format!("{host}:{port} offers no login method that linedown knows (PLAIN, LOGIN)");
         return Failure::new(FailureKind::Unauthorised, what).advice("does it want TLS first?");
     }
     let io = error.source().and_then(|source| source.downcast_ref::<io::Error>());
@@ -72,7 +72,7 @@ pub(super) fn failure(
     }
     let what = match io {
         _ if kind == Some(ErrorKind::UnexpectedEof) || is_incomplete(error) => {
-            format!("{host}:{port} closed the connection before its answer to {stage}")
+            format!("{host}:{port} closed the connection before it answered {stage}")
         }
         Some(io) => format!("{host}:{port} failed at {stage}: {io}"),
         // Its words may be anything, a secret that it repeats included.
@@ -96,14 +96,14 @@ pub(super) fn answered(stage: &Stage<'_>, code: u16, text: &str, login: Option<&
     let reply = reply.trim_end();
     let (what, advice) = match (kind, stage) {
         (FailureKind::Unauthorised, Stage::Connect) => {
-            (Cow::from("the relay does not serve us"), Some("ask who runs it"))
+            (Cow::from("the relay does not accept connections from this machine"), Some("ask whoever runs the relay"))
         }
         (FailureKind::Unauthorised, Stage::Sender(from)) if !is_about_login => {
-            let advice = "correct `from`, or have it allowed there";
+            let advice = "correct `from`, or have it allowed at the relay";
             (format!("the relay does not let us send as {from}").into(), Some(advice))
         }
         (FailureKind::Unauthorised, _) if login.is_none() => {
-            ("the relay wants a login".into(), Some("set `username` and `password`"))
+            ("the relay requires a login".into(), Some("set `username` and `password`"))
         }
         (FailureKind::Unauthorised, _) => {
             ("the relay does not accept our login".into(), Some("correct `username` and `password`"))
@@ -113,9 +113,9 @@ pub(super) fn answered(stage: &Stage<'_>, code: u16, text: &str, login: Option<&
         }
         (FailureKind::Refused, _) => ("the relay refuses the message".into(), None),
         (FailureKind::Deferred, Stage::Recipient(to) | Stage::Data(to) | Stage::Message(to)) => {
-            (format!("not now for {to}").into(), None)
+            (format!("the relay does not accept mail for {to} now").into(), None)
         }
-        _ => ("the relay cannot just now".into(), None),
+        _ => ("the relay cannot do it now".into(), None),
     };
     Failure::new(kind, format!("{what}: {reply}")).advice(advice)
 }

@@ -83,7 +83,7 @@ fn check_folder(section: &mut Section<'_>, folder: &str) -> Option<Server> {
     let folder = match folder.strip_prefix("//") {
         Some(rest) if rest.starts_with('/') => rest,
         Some(_) => {
-            section.error("server", "a folder has no host, which stands behind `//`").hint =
+            section.error("server", "`file://` is followed by a host here, and a folder has none").hint =
                 Some("write file:mails for a folder here, file:///mails for one at the root".into());
             return None;
         }
@@ -119,12 +119,12 @@ fn address(section: &mut Section<'_>, server: &str) -> Option<Address> {
         return None;
     };
     if !url.username().is_empty() || url.password().is_some() {
-        section.error("server", "user name and password do not belong into the address").hint =
+        section.error("server", "user name and password do not belong in the address").hint =
             Some("write them as `username` and `password`, which may come from a file or a credential".into());
         return None;
     }
     if !matches!(url.path(), "" | "/") || url.query().is_some() || url.fragment().is_some() {
-        section.error("server", "there is more in the address than a host and a port").expected = Some(EXPECTED.into());
+        section.error("server", "the address has more than a host and a port").expected = Some(EXPECTED.into());
         return None;
     }
     let port = url.port().unwrap_or(if secure { 465 } else { 587 });
@@ -134,8 +134,8 @@ fn address(section: &mut Section<'_>, server: &str) -> Option<Address> {
 /// Ports on which TLS comes at another time (RFC 8314, 3.3; RFC 6409, 3.1): each side would wait for the other to begin.
 fn warn_of_port(section: &mut Section<'_>, secure: bool, port: u16) {
     let (what, hint) = match (secure, port) {
-        (true, 25 | 587) => ("no TLS at first, and smtps:// begins with it", "write smtp://, which uses STARTTLS"),
-        (false, 465) => ("TLS at once, and smtp:// begins without it", "write smtps://"),
+        (true, 25 | 587) => ("a start without TLS, but smtps:// starts with it", "write smtp://, which uses STARTTLS"),
+        (false, 465) => ("TLS from the start, but smtp:// starts without it", "write smtps://"),
         _ => return,
     };
     section.warning("server", format!("on port {port} relays expect {what}")).hint = Some(hint.into());

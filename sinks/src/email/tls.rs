@@ -45,15 +45,15 @@ pub(super) fn failure(error: &io::Error, (host, port): &(String, u16), encryptio
     let why = error.to_string();
     let (what, advice) = match error.get_ref().and_then(|error| error.downcast_ref()) {
         Some(InvalidCertificate(_)) if why.contains("CaUsedAsEndEntity") => (
-            "shows the certificate of an authority as its own".to_owned(),
-            Some("give it one of a server (openssl: -addext basicConstraints=critical,CA:FALSE)"),
+            "presents the certificate of an authority as its own".to_owned(),
+            Some("give it a server certificate (openssl: -addext basicConstraints=critical,CA:FALSE)"),
         ),
         Some(InvalidCertificate(_)) => {
             (format!("is not trusted ({why})"), Some("correct the name in `server`, or name its authority in `ca`"))
         }
         Some(InvalidMessage(_)) if matches!(encryption, Encryption::StartTls(_)) => (
-            format!("agreed to TLS and went on without it ({why})"),
-            Some("find out who answers: somebody may be doing it in the relay's place"),
+            format!("agreed to TLS but went on without it ({why})"),
+            Some("find out who answers: it may be somebody else in the relay's place"),
         ),
         Some(InvalidMessage(_)) => {
             (format!("does not speak TLS from the start ({why})"), Some("smtps:// is for port 465, smtp:// for 587"))

@@ -19,8 +19,8 @@ fn meaning(status: u16, body: &str) -> (FailureKind, Option<&'static str>) {
     use FailureKind::{Busy, RateLimited, Refused, TimedOut, Unauthorised};
     match status {
         _ if body == "rollup_error" => (Busy, None),
-        200..=299 => (Unauthorised, Some("is something else than Slack answering at `webhook_url`?")),
-        300..=399 => (Unauthorised, Some("redirects are not followed: write where it has moved to in `webhook_url`")),
+        200..=299 => (Unauthorised, Some("is something other than Slack answering at `webhook_url`?")),
+        300..=399 => (Unauthorised, Some("redirects are not followed: set `webhook_url` to the new address")),
         408 => (TimedOut, None),
         429 => (RateLimited, None),
         500.. => (Busy, None),
@@ -32,7 +32,7 @@ fn meaning(status: u16, body: &str) -> (FailureKind, Option<&'static str>) {
 }
 
 /// What to do about a webhook that Slack does not know, or lets nobody write through.
-const ANEW: &str = "create the webhook anew, or free its channel, and set `webhook_url`";
+const ANEW: &str = "create a new webhook and set `webhook_url`, or let apps post to its channel again";
 
 fn of_webhook(body: &str) -> bool {
     let words = ["no_team", "team_disabled", "user_not_found", "channel_not_found", "no_service", "invalid_token"];

@@ -57,7 +57,7 @@ fn check_address(section: &mut Section<'_>, text: &str, insecure: bool) -> Optio
         Some(url) if url.scheme() == "https" => Some(url),
         Some(url) if url.scheme() == "http" && (insecure || http::is_loopback(&url)) => Some(url),
         Some(url) if url.scheme() == "http" => {
-            section.error("webhook_url", "http:// would show the address, and who has it can post").hint =
+            section.error("webhook_url", "http:// would expose the address, and anyone who has it can post").hint =
                 Some("use https://, or write `insecure = true`".into());
             None
         }
@@ -114,7 +114,9 @@ impl Settings for Checked {
 
     fn build(&self) -> Result<Arc<dyn Sink>, BuildError> {
         let Some(address) = self.address.clone() else {
-            return Err(BuildError("`webhook_url` is a credential that is only there under systemd".into()));
+            return Err(BuildError(
+                "`webhook_url` is a systemd credential, available only when systemd starts linedown".into(),
+            ));
         };
         Ok(Arc::new(Slack { client: http::client(&address.0, http::SINK)?, address, texts: self.texts.clone() }))
     }

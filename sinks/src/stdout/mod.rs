@@ -75,7 +75,7 @@ impl Sink for Stdout {
         match written.await {
             Ok(Ok(())) => Ok(Receipt("written to the standard output".into())),
             Ok(Err(error)) => Err(failure(error)),
-            Err(error) => Err(Failure::new(FailureKind::Busy, "the writing was broken off").caused_by(error)),
+            Err(error) => Err(Failure::new(FailureKind::Busy, "the writing was interrupted").caused_by(error)),
         }
     }
 }

@@ -21,7 +21,7 @@ use crate::{EXCERPT, Reason, Section, Severity, closest, one_of, unread};
 /// The key under which the folder stands.
 const KEY: &str = "templates";
 /// Where to look what a template may say.
-const LANGUAGE: &str = "the language is Jinja's: https://docs.rs/minijinja/latest/minijinja/syntax";
+const LANGUAGE: &str = "templates use Jinja's syntax: https://docs.rs/minijinja/latest/minijinja/syntax";
 /// Most mistakes reported of one folder.
 const MOST: usize = 20;
 /// Names that the engine itself gives a meaning to within blocks, loops and macros.
@@ -114,7 +114,7 @@ fn try_out(templates: &Templates, own: &Own, folder: &Path, section: &mut Sectio
             } else if seen.len() < MOST && seen.insert(what.clone()) {
                 let state = if incident.closed_at.is_some() { "is back" } else { "is down" };
                 section.error(KEY, what).hint = Some(format!(
-                    "it fails, for one, in a `{}` message about `{}` when the line {state}",
+                    "it fails, for example, in a `{}` message about `{}` when the line {state}",
                     sample.kind.as_str(),
                     incident.reason.as_str(),
                 ));
@@ -139,8 +139,9 @@ fn quotes(source: &str, word: &str) -> bool {
 /// No mistake: it must not keep a new version from starting.
 fn warn_of_unsaid(reason: Reason, what: &str, seen: &mut BTreeSet<String>, section: &mut Section<'_>) {
     if seen.insert(reason.as_str().to_owned()) {
-        let what = format!("nothing is said of the reason `{}`: {what}", reason.as_str());
-        section.warning(KEY, what).hint = Some("the built-in templates say it; add it to have it in your words".into());
+        let what = format!("there is no text for the reason `{}`: {what}", reason.as_str());
+        section.warning(KEY, what).hint =
+            Some("the built-in templates are used for it; add a text of your own to change that".into());
     }
 }
 
@@ -151,7 +152,9 @@ pub(super) fn describe(error: &Error, own: &Own, folder: &Path) -> String {
     let line = cause.line().unwrap_or(1);
     match cause.name() {
         Some(name) if own.contains_key(name) => format!("{}:{line}: {what}", folder.join(name).display()),
-        Some(name) => format!("{}: the built-in {name}, line {line}, does not go with it: {what}", folder.display()),
+        Some(name) => {
+            format!("{}: line {line} of the built-in {name} fails with these templates: {what}", folder.display())
+        }
         None => format!("{}: {what}", folder.display()),
     }
 }

@@ -40,7 +40,7 @@ impl Inline {
     /// Fills it in. What the incident lacks becomes empty.
     pub fn render(&self, incident: &Incident) -> String {
         self.try_render(incident).unwrap_or_else(|error| {
-            tracing::warn!(incident = incident.id, %error, "a template in the config failed, so it stays empty");
+            tracing::warn!(incident = incident.id, %error, "a template in the config failed, so its value is empty");
             String::new()
         })
     }

@@ -132,7 +132,7 @@ impl Texts {
                         notification = notification.id,
                         incident = notification.incident.id,
                         error = check::describe(&error, &own.sources, &own.folder),
-                        "a template failed; the built-in one says it instead"
+                        "a template failed; the built-in one is used instead"
                     ),
                 }
             }
@@ -157,7 +157,7 @@ fn language(name: Option<&str>, section: &mut Section<'_>) -> Option<Language> {
     let language = Language::parse(name);
     if language.is_none() {
         let names = Language::ALL.map(Language::name);
-        let problem = section.error("language", format!("there are no texts in `{name}`"));
+        let problem = section.error("language", format!("there are no texts in the language `{name}`"));
         problem.expected = Some(one_of(&names));
         problem.hint = closest(name, names).map(|name| format!("did you mean `{name}`?"));
     }

@@ -89,7 +89,7 @@ impl Story {
 
     async fn a_number_is_blocked_while_email_is_down(&mut self) -> Result<(), CommandError> {
         self.mailbox.close().map_err(|error| failed("cannot close the mailbox", &error))?;
-        self.screen.step("Email is down, and just now Loja Norte is blocked")?;
+        self.screen.step("Email is down, and Loja Norte is blocked")?;
         let words = "The number was disconnected by a possible whatsapp number blocking";
         let webhook = Webhook::disconnected(LOJA_NORTE, "5544888888888", words, clock::now()).gzipped();
         self.post(&webhook, 200).await?;
@@ -131,9 +131,9 @@ impl Story {
         self.webhooks += self.counted().await?;
         self.daemon.kill().await?;
         self.mailbox.open().map_err(|error| failed("cannot open the mailbox", &error))?;
-        self.screen.say(3, Look::Plain, "Email works again. The daemon is started anew.")?;
+        self.screen.say(3, Look::Plain, "Email works again. The daemon is restarted.")?;
         self.daemon = Daemon::start(folder.path()).await?;
-        self.screen.say(3, Look::Plain, "What it owed was on disk:")?;
+        self.screen.say(3, Look::Plain, "The pending messages were on disk:")?;
         self.people_hear(0, 2).await?;
         Ok(self)
     }
@@ -154,7 +154,7 @@ impl Story {
     }
 
     async fn end(mut self, folder: &Folder) -> Result<(), CommandError> {
-        self.screen.step("What the daemon says of it all")?;
+        self.screen.step("What the daemon reports")?;
         self.until_nothing_is_owed().await?;
         self.webhooks += self.counted().await?;
         let summary = Summary {
@@ -178,7 +178,7 @@ impl Story {
         self.screen.say(0, Look::Plain, "")?;
         self.screen.say(0, Look::Good, &format!("Done in {elapsed}. Nothing is left running, no file is left."))?;
         self.screen.say(0, Look::Plain, "Install it: see \"Install\" in README.md.")?;
-        self.screen.say(0, Look::Plain, "Ask what it would do: linedown explain --help")
+        self.screen.say(0, Look::Plain, "See what it would do with a webhook: linedown explain --help")
     }
 
     /// Posts a webhook, and shows it with its answer, which must have this status.
@@ -222,7 +222,7 @@ impl Story {
                 }
             };
             let Ok(line) = timeout_at(deadline, next).await else {
-                let what = "somebody who was to be told has not heard anything";
+                let what = "an expected message did not arrive";
                 return Err(self.daemon.explain(CommandError::new(Code::Failed, what)));
             };
             if let Some(line) = line {

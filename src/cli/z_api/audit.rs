@@ -15,13 +15,13 @@ use crate::gateway::{Failure, Line, Member};
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Arguments {
-    /// Register what is registered wrongly
+    /// Register missing and wrong webhooks
     #[arg(long)]
     fix: bool,
     /// Only the instances of this source; all sources of the type z-api by default
     #[arg(long, value_name = "NAME")]
     source: Option<String>,
-    /// Print what is amiss as JSON
+    /// Print the findings as JSON
     #[arg(long)]
     json: bool,
 }
@@ -167,16 +167,16 @@ impl What {
 
 fn told(rows: &[Row], asked: usize) -> String {
     if rows.is_empty() {
-        return format!("{asked} asked, nothing amiss\n");
+        return format!("{asked} asked, nothing wrong\n");
     }
     let cells = rows.iter().map(|row| {
         let (name, instance) = (row.name.clone().unwrap_or_default(), row.instance.clone().unwrap_or_default());
         let fixed = if row.fixed { "fixed" } else { "" };
         vec![name, instance, row.what.words(), fixed.to_owned()]
     });
-    let columns = [Column::text("line"), Column::identifier("instance"), Column::text("amiss"), Column::whole("")];
+    let columns = [Column::text("line"), Column::identifier("instance"), Column::text("problem"), Column::whole("")];
     let table = table(&columns, cells);
     let left = rows.iter().filter(|row| !row.fixed).count();
-    let text = format!("{asked} asked, {} amiss, {} fixed\n\n{table}", rows.len(), rows.len() - left);
+    let text = format!("{asked} asked, {} wrong, {} fixed\n\n{table}", rows.len(), rows.len() - left);
     text + &hints(rows.iter().filter(|row| !row.fixed).map(|row| row.what.hint()))
 }

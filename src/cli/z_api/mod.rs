@@ -26,20 +26,20 @@ pub(super) struct Arguments {
 
 #[derive(Debug, clap::Subcommand)]
 enum Command {
-    /// Set both webhooks of instances to this daemon's address; changes only what differs
+    /// Register both webhooks of instances with this daemon's address; changes only what differs
     Register(register::Arguments),
-    /// Compare what is registered with what should be, and look at what is paid for
+    /// Compare the registered webhooks with what they should be, and check that instances are paid for
     Audit(audit::Arguments),
-    /// Ask each instance how it stands
+    /// Ask the gateway for the state of each instance
     Status(status::Arguments),
 }
 
 pub(super) async fn run(place: &Place, arguments: &Arguments) -> Result<Code, CommandError> {
     let config = place.config()?;
     if config.lacks_credentials {
-        let error = CommandError::new(Code::Config, "a token or secret is a systemd credential, which is not here");
-        let hint =
-            "name the folder they are in: sudo env CREDENTIALS_DIRECTORY=/etc/linedown/credentials linedown z-api …";
+        let error =
+            CommandError::new(Code::Config, "a token or secret is a systemd credential, and there are none here");
+        let hint = "name their folder: sudo env CREDENTIALS_DIRECTORY=/etc/linedown/credentials linedown z-api …";
         return Err(error.hint(hint));
     }
     match &arguments.command {
@@ -89,14 +89,14 @@ impl<'c> Source<'c> {
         let wrong = |what: &str| {
             let error = CommandError::new(Code::Config, what);
             error.hint(
-                "set `public_url` in [server] to what gateways reach the daemon by: \"https://alerts.example.com\"",
+                "set `public_url` in [server] to the daemon's public address, such as \"https://alerts.example.com\"",
             )
         };
         let public_url = self.config.server.public_url.as_deref();
         let public_url =
             public_url.ok_or_else(|| wrong("`server.public_url` is not set, so there is no address to register"))?;
         if !public_url.starts_with("https://") {
-            return Err(wrong("the gateway posts to https:// addresses only, and `server.public_url` is none"));
+            return Err(wrong("the gateway posts to https:// addresses only, and `server.public_url` is not one"));
         }
         Ok(Addresses::new(public_url, self.name, self.secret))
     }

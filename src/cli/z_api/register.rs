@@ -14,10 +14,10 @@ use crate::gateway::{Failure, Line, Webhook};
 #[derive(Debug, clap::Args)]
 #[command(group = clap::ArgGroup::new("which").required(true).args(["instance", "all"]))]
 pub(super) struct Arguments {
-    /// These instances
+    /// Register these instances
     #[arg(long, value_name = "ID", num_args = 1..)]
     instance: Vec<String>,
-    /// All instances in the inventory
+    /// Register all instances in the inventory
     #[arg(long)]
     all: bool,
     /// Only those of this source; all sources of the type z-api by default
@@ -79,7 +79,7 @@ pub(super) async fn run(config: &Config, arguments: &Arguments) -> Result<Code, 
     for instance in &arguments.instance {
         if !sources.iter().any(|source| source.access.line(instance).is_some()) {
             let error =
-                CommandError::new(Code::Usage, format!("no token of the instance {instance:?} is in the config"));
+                CommandError::new(Code::Usage, format!("the config has no token for the instance {instance:?}"));
             return Err(error.hint(format!("add `token` to [instances.{instance}]; Z-API's panel shows it")));
         }
     }

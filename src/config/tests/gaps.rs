@@ -65,7 +65,7 @@ const CASES: &[Case] = &[
             "l.toml",
             "[instances.A]\nlabels.x = nan\nnmae = 1\n[instances.B]\ntoken = 'x'\nsource = 99999999999999999999",
         )],
-        &["2:12 this is no finite number", "3:1 unknown key `nmae`", "6:10 this number is too big"],
+        &["2:12 this is not a finite number", "3:1 unknown key `nmae`", "6:10 this number is too big"],
     ),
     // A sink's own mistakes do not hide its fallback.
     (

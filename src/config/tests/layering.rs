@@ -61,7 +61,7 @@ fn a_later_layer_has_a_secret_or_tls_in_another_form() {
     assert!(matches!(config.server.tls, Some(Tls::Acme(_))));
     let folder = folder.variable("LINEDOWN__SINKS__FILE__PASSWORD__CREDENTIAL", "p");
     let what: Vec<String> = folder.problems().into_iter().map(|(what, _)| what).collect();
-    let expected = "environment variable LINEDOWN__SINKS__FILE__PASSWORD__CREDENTIAL: credential p is only there when systemd starts linedown";
+    let expected = "environment variable LINEDOWN__SINKS__FILE__PASSWORD__CREDENTIAL: credential p is available only when systemd starts linedown";
     assert!(what.iter().any(|what| what.contains(expected)), "{what:?}");
 }
 
@@ -236,7 +236,7 @@ fn tokens_of_a_large_inventory() {
     });
     let loaded = Folder::with(&text).load();
     let told: Vec<&str> = loaded.report.rows().iter().map(|row| row.what.as_str()).collect();
-    assert_eq!(told, ["credential z-api-0 is only there when systemd starts linedown"], "once, not 5,000 times");
+    assert_eq!(told, ["credential z-api-0 is available only when systemd starts linedown"], "once, not 5,000 times");
     let config = loaded.config.unwrap();
     assert!(config.lacks_credentials);
     let gateway = config.sources["z-api"].gateway.as_ref().unwrap();

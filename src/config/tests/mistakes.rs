@@ -8,8 +8,8 @@ const MISTAKES: &[(&str, &str, &str)] = &[
     ("server = 7", "1:10 wrong type: number", "write `[server]`"),
     ("[[server]]\nlisten = 'x'", "1:1 wrong type: list", "write `[server]`"),
     // Syntax.
-    ("a = 1\na = 2", "2:1 duplicate key", "it is set before already"),
-    ("[server]\n[server]", "2:2 duplicate key", "it is set before already"),
+    ("a = 1\na = 2", "2:1 duplicate key", "it is already set above"),
+    ("[server]\n[server]", "2:2 duplicate key", "it is already set above"),
     ("[server\n", "1:8 unclosed table", ""),
     ("[rules]\nnotify = ['console']\n[rules]\nnotify = ['console']", "3:2 duplicate key", "write [[rules]], in double"),
     (
@@ -30,19 +30,15 @@ const MISTAKES: &[(&str, &str, &str)] = &[
     ),
     ("[messages]\nlanguage = \u{201c}en\u{201d}", "2:12 string values must be quoted", "\u{201c} is a quotation mark"),
     ("[messages]\nlanguage = \"en\u{201d}", "2:16 invalid basic string", "\u{201d} is a quotation mark"),
-    (
-        "[messages]\nlanguage\u{a0}= 'en'",
-        "2:9 invalid unquoted key",
-        "a character that cannot be seen stands here (U+00A0)",
-    ),
+    ("[messages]\nlanguage\u{a0}= 'en'", "2:9 invalid unquoted key", "there is an invisible character here (U+00A0)"),
     (
         "[messages]\nlanguage =\u{200b}'en'",
         "2:11 missing opening quote",
-        "a character that cannot be seen stands here (U+200B)",
+        "there is an invisible character here (U+200B)",
     ),
     ("x = \"a\0\"", "1:7 invalid basic string", ""),
     ("x = 99999999999999999999", "1:5 this number is too big", ""),
-    ("x = nan", "1:5 this is no finite number", ""),
+    ("x = nan", "1:5 this is not a finite number", ""),
     // Server.
     (
         "[server]\nlisten = 'localhost:80'",
@@ -58,22 +54,22 @@ const MISTAKES: &[(&str, &str, &str)] = &[
     ("[server]\nlisten = 80", "2:10 wrong type: integer", ""),
     (
         "[server]\nlisten = '0.0.0.0:80'",
-        "warning 2:10 0.0.0.0:80 is open to the network and does without TLS: secrets can be read on their way",
+        "warning 2:10 0.0.0.0:80 is open to the network without TLS: others can read the secrets in transit",
         "set `tls`",
     ),
     ("[server]\npublic_url = 'http://a.example'", "2:14 gateways post to https:// addresses only", ""),
     ("[server]\nlisen = 'x'", "2:1 unknown key `lisen`", "did you mean `listen`?"),
     ("[server]\napi = ''", "2:7 not the path of a socket: it is not absolute", ""),
     ("[server]\napi = 'api.sock'", "2:7 not the path of a socket: it is not absolute", ""),
-    ("[server]\napi = '/run/linedown/'", "2:7 this is a folder, and no socket", ""),
+    ("[server]\napi = '/run/linedown/'", "2:7 this is a folder, not a socket", ""),
     (
         "[server]\napi = '/run/linedown/0123456789012345678901234567890123456789012345678901234567890123456789012345678901234567890123'",
         "2:7 a path of 108 bytes; a socket's has at most 107",
         "",
     ),
     ("[server]\nmax_body = 3", "2:12 3 is out of bounds", ""),
-    ("[server]\nproxy_protocol = true", "2:18 nobody's word is taken: `trusted_proxies` is missing", ""),
-    ("[server]\ntrusted_proxies = ['lb']", "2:20 \"lb\" is no address and no network", ""),
+    ("[server]\nproxy_protocol = true", "2:18 no proxy is trusted: `trusted_proxies` is missing", ""),
+    ("[server]\ntrusted_proxies = ['lb']", "2:20 \"lb\" is neither an address nor a network", ""),
     ("[server]\nmax_connections = -1", "2:19 invalid value: integer `-1`", ""),
     ("server.tls = 'x'", "1:14 wrong type: string", "write `tls = {"),
     ("server.tls.acme = { names = ['a.example'] }", "1:19 `agree_to_terms` is missing", "read its terms"),
@@ -85,7 +81,7 @@ const MISTAKES: &[(&str, &str, &str)] = &[
     ("server.tls.acme = true", "1:19 wrong type: boolean", "write `tls = { acme = {"),
     (
         "server.tls = { acme = { names = ['a.example'], agree_to_terms = true }, key = '/k.pem' }",
-        "1:79 with `acme` there is no `key` to name",
+        "1:79 `key` cannot be combined with `acme`",
         "leave out one",
     ),
     ("[server.tls.acme]\nagree_to_terms = true", "1:1 `names` is missing", "list the names that gateways post to"),
@@ -102,23 +98,23 @@ const MISTAKES: &[(&str, &str, &str)] = &[
     ("[server.tls.acme]\nagree_to_terms = true\nnames = []", "3:9 0 names; a certificate is for 1 to 100", ""),
     (
         "[server.tls.acme]\nagree_to_terms = true\nnames = ['a.example', '*.example.com']",
-        "3:23 \"*.example.com\" stands for many names",
+        "3:23 \"*.example.com\" is a wildcard",
         "list each name",
     ),
     (
         "[server.tls.acme]\nagree_to_terms = true\nnames = ['192.0.2.7']",
-        "3:10 \"192.0.2.7\" is an address",
+        "3:10 \"192.0.2.7\" is an IP address",
         "a certificate is for names",
     ),
     (
         "[server.tls.acme]\nagree_to_terms = true\nnames = ['ação.example']",
-        "3:10 \"ação.example\" has letters that are not in ASCII",
+        "3:10 \"ação.example\" has non-ASCII letters",
         "write",
     ),
-    ("[server.tls.acme]\nagree_to_terms = true\nnames = ['a b']", "3:10 \"a b\" is no name of a machine", ""),
+    ("[server.tls.acme]\nagree_to_terms = true\nnames = ['a b']", "3:10 \"a b\" is not a host name", ""),
     (
         "[server.tls.acme]\nagree_to_terms = true\nnames = ['alerts']",
-        "3:10 \"alerts\" is no name on the internet",
+        "3:10 \"alerts\" is not a public name",
         "for an authority of your own",
     ),
     (
@@ -142,7 +138,7 @@ const MISTAKES: &[(&str, &str, &str)] = &[
     ("[troubles]\ncertificate_expires_within = 14", "2:30 a duration without a unit", "add one of"),
     ("[troubles]\ncertificate_expires_within = '400d'", "2:30 400d is out of bounds", ""),
     ("[troubles]\ndisk_free_below = '101%'", "2:19 101% is more than the whole disk", ""),
-    ("[troubles]\ndisk_free_below = '100%'", "warning 2:19 with 100% it would always be told, and never be over", ""),
+    ("[troubles]\ndisk_free_below = '100%'", "warning 2:19 at 100% it would always be reported, and never be over", ""),
     (
         "[troubles]\ndisk_free_below = 5",
         "warning 2:19 a disk with no more than 5 bytes free is full already",
@@ -153,7 +149,7 @@ const MISTAKES: &[(&str, &str, &str)] = &[
         "warning 2:19 a disk with no more than 1048575 bytes free is full already",
         "",
     ),
-    ("[troubles]\ndisk_free_below = '5 GB'", "2:19 \"5 GB\" is no room on a disk", ""),
+    ("[troubles]\ndisk_free_below = '5 GB'", "2:19 \"5 GB\" is not an amount of disk space", ""),
     ("[troubles]\ndisk_free_below = -1", "2:19 wrong type: integer", ""),
     ("[troubles]\non = 'no'", "2:6 wrong type: string", ""),
     ("[troubles]\nsink_failing = '5m'", "2:1 unknown key `sink_failing`", "did you mean `sink_failing_after`?"),
@@ -161,7 +157,7 @@ const MISTAKES: &[(&str, &str, &str)] = &[
     ("[heartbeat]\nevery = '1m'", "1:1 `url` is missing", "the address that a watcher"),
     (
         "[heartbeat]\nurl = 'http://hc.example/hunter2'",
-        "2:7 http:// would show the address, and who has it can say that all is well",
+        "2:7 http:// would expose the address, and anyone who has it can report that all is well",
         "use https://",
     ),
     ("[heartbeat]\nurl = 'https://hc.example/x'\nevery = '0s'", "3:9 0s is out of bounds", ""),
@@ -190,7 +186,7 @@ const MISTAKES: &[(&str, &str, &str)] = &[
         "did you mean `waha`?",
     ),
     ("[sources.w]\ntype = 'waha'", "1:1 `secret` is missing", "make one: openssl rand -hex 24"),
-    ("[sources.w]\ntype = 'waha'\nsecret = ''", "3:10 there is nothing in it", ""),
+    ("[sources.w]\ntype = 'waha'\nsecret = ''", "3:10 it is empty", ""),
     (
         "[sources.w]\ntype = 'waha'\nsecret = 'short'",
         "warning 3:10 5 characters can be guessed; whoever guesses them can raise false alarms",
@@ -198,27 +194,27 @@ const MISTAKES: &[(&str, &str, &str)] = &[
     ),
     (
         "[sources.w]\ntype = 'waha'\nsecret = '0123456789abcde/'",
-        "warning 3:10 some of its characters cannot stand in an address as they are",
+        "warning 3:10 some of its characters must be escaped in an address",
         "make one",
     ),
     ("[sources.w]\ntype = 'waha'\nsecret = 7", "3:10 wrong type: integer", ""),
-    ("[sources.w]\ntype = 'waha'\nsecret = { file = '/x', env = 'X' }", "3:10 several places of one secret", ""),
+    ("[sources.w]\ntype = 'waha'\nsecret = { file = '/x', env = 'X' }", "3:10 more than one place for one secret", ""),
     ("[sources.w]\ntype = ['waha']\nsecret = '0123456789abcdef'", "2:8 wrong type: list", ""),
     (
         "[sources.w]\ntype = 'waha'\nsecret = { file = '/etc/passwd/secret' }",
         "3:10 cannot read /etc/passwd/secret: Not a directory (os error 20)",
-        "what stands before one of its slashes is a file",
+        "a part of the path is a file",
     ),
     ("[sources.w]\ntype = 'waha'\nsecret = { flie = 'x' }", "3:12 unknown key `flie`", "did you mean `file`?"),
     // The gateway's API.
-    ("[sources.z-api]\napi = 'http://api.z-api.io'", "2:7 http:// would show every token on its way", ""),
+    ("[sources.z-api]\napi = 'http://api.z-api.io'", "2:7 http:// would expose every token", ""),
     (
         "[sources.z-api]\nclient_token = 'a b'",
         "2:16 this cannot be a token: a token has no spaces and no special characters",
-        "copy it anew",
+        "copy it again",
     ),
     ("[sources.z-api]\nclient_token = 7", "2:16 wrong type: integer", ""),
-    ("[sources.z-api]\npartner_token = ''", "2:17 there is nothing in it", ""),
+    ("[sources.z-api]\npartner_token = ''", "2:17 it is empty", ""),
     ("[sources.z-api]\nclient_tokn = 'x'", "2:1 unknown key `client_tokn`", "did you mean `client_token`?"),
     (
         "[sources.w]\ntype = 'waha'\nsecret = '0123456789abcdef'\nclient_token = 'x'",
@@ -263,12 +259,12 @@ const MISTAKES: &[(&str, &str, &str)] = &[
     ),
     (
         "[sources.other]\ntype = 'z-api'\nsecret = '0123456789abcdef'\n[instances.A]\ntoken = 'x'",
-        "4:1 which source is its token for?",
+        "4:1 it has a token, but it is not clear for which source",
         "write `source = \"other\"`",
     ),
     ("[instances.A]\nsource = 'z-apo'", "2:10 there is no source `z-apo`", "did you mean `z-api`?"),
     ("[instances.A]\nlabel = { tier = 'gold' }", "2:1 unknown key `label`", "did you mean `labels`?"),
-    ("[instances.A]\ntoken = { file = '' }", "2:9 no file is named", "write the whole path"),
+    ("[instances.A]\ntoken = { file = '' }", "2:9 no file is named", "write the full path"),
     (
         "[instances.A]\ntoken = { env = 'NO_SUCH' }",
         "2:9 the environment variable NO_SUCH is not set",
@@ -277,7 +273,7 @@ const MISTAKES: &[(&str, &str, &str)] = &[
     // Inventory.
     (
         "[instances.A]\nlabels.tier = 'gold'\nlabels.owner = 'dono'",
-        "warning 3:16 console sends to this, which it cannot",
+        "warning 3:16 console uses this as a recipient, but cannot send to it",
         "",
     ),
     ("instances.A.labels.tier = 1", "1:27 wrong type: integer", ""),
@@ -289,8 +285,8 @@ const MISTAKES: &[(&str, &str, &str)] = &[
     ),
     (
         "[instances.A]\nname = 'x'\n[instances.B]\nname = 'x'",
-        "warning 4:8 the name \"x\" is that of instance A as well",
-        "a message shows the name",
+        "warning 4:8 instance A has the name \"x\" as well",
+        "messages show the name",
     ),
     ("instances.A = 'Loja'", "1:15 wrong type: string", "write `[instances.ID]`"),
     // Sinks.
@@ -334,13 +330,13 @@ const MISTAKES: &[(&str, &str, &str)] = &[
     // Rules.
     ("[rules]\nnotify = ['console']", "1:1 `rules` must be a list", "write [[rules]], in double brackets"),
     ("rules = ['x']", "1:10 wrong type: string", "write `[[rules]]`"),
-    ("[[rules]]\nname = 'x'", "1:1 `notify` is missing", "name the sinks that hear"),
+    ("[[rules]]\nname = 'x'", "1:1 `notify` is missing", "name the sinks to notify"),
     ("[[rules]]\nnotify = []\n", "2:10 an empty list: nobody would be told", "to leave lines out on purpose"),
     ("[[rules]]\nnotify = 'console'", "2:10 wrong type: string", "write a list, also of one: [\"…\"]"),
     ("[[rules]]\nnotify = ['consol']", "2:11 there is no sink `consol`", "did you mean `console`?"),
     (
         "[[rules]]\ncontinue = true\nnotify = ['console', 'console']",
-        "warning 3:22 `console` is named twice; it hears once",
+        "warning 3:22 `console` is named twice, but is notified once",
         "",
     ),
     ("[[rules]]\nnotify = ['console']\ncontinue = 'yes'", "3:12 wrong type: string", ""),
@@ -357,19 +353,19 @@ const MISTAKES: &[(&str, &str, &str)] = &[
     (
         "[[rules]]\nnotify = ['console']\nmatch = { not = { reason = 'other' } }",
         "3:11 unknown key `not`",
-        "`not` stands within a field",
+        "`not` goes inside a field",
     ),
-    ("[[rules]]\nnotify = ['console']\nmatch.reason = 'block*'", "3:16 no reason is like `block*`", ""),
-    ("[[rules]]\nnotify = ['console']\nmatch.reason.not = ['block*']", "3:21 no reason is like `block*`", ""),
+    ("[[rules]]\nnotify = ['console']\nmatch.reason = 'block*'", "3:16 no reason matches `block*`", ""),
+    ("[[rules]]\nnotify = ['console']\nmatch.reason.not = ['block*']", "3:21 no reason matches `block*`", ""),
     (
         "[[rules]]\nnotify = ['console']\nmatch.phone = '+5544*'",
-        "warning 3:15 no phone is like that: gateways send digits only",
+        "warning 3:15 no phone number matches this: gateways send digits only",
         "write country code",
     ),
     (
         "[[rules]]\nnotify = ['console']\nmatch.labels.tier = ['gold', 'platinum']\n[instances.A]\nlabels.tier = 'gold'",
         "warning 3:21 no instance of the inventory has the label `tier` with the value `platinum`",
-        "labels stand in",
+        "labels are set in",
     ),
     (
         "[[rules]]\nnotify = ['console']\nmatch.labels.tier = ['', 'godl']\n[instances.A]\nlabels.tier = 'gold'",
@@ -389,27 +385,27 @@ const MISTAKES: &[(&str, &str, &str)] = &[
     (
         "[[rules]]\nnotify = ['console']\nmatch.name = 'Loja Centro'",
         "warning 3:14 no instance of the inventory has the name `Loja Centro`",
-        "names stand in [instances.ID]",
+        "names are set in [instances.ID]",
     ),
     (
         "[[rules]]\nnotify = ['console']\nmatch = { source = 'linedown', reason = 'number-blocked' }",
-        "warning 3:41 no incident is like that, by all that is matched here",
-        "of `linedown` are certificate-expiring, disk-nearly-full, sink-failing, store-not-writing, without name",
+        "warning 3:41 no incident can match all of this",
+        "the source `linedown` has only the reasons certificate-expiring, disk-nearly-full, sink-failing, store-not-writing, and no name",
     ),
     (
         "[[rules]]\nnotify = ['console']\nmatch = { source = 'z-*', reason = ['sink-failing', 'disk-*'] }",
-        "warning 3:36 no incident is like that, by all that is matched here",
-        "of `linedown` are",
+        "warning 3:36 no incident can match all of this",
+        "the source `linedown` has only",
     ),
     (
         "[[rules]]\nnotify = ['console']\nmatch = { source = 'linedown', labels.tier = 'gold' }\n[instances.A]\nlabels.tier = 'gold'",
-        "warning 3:20 no incident is like that, by all that is matched here",
-        "of `linedown` are",
+        "warning 3:20 no incident can match all of this",
+        "the source `linedown` has only",
     ),
     (
         "[[quiet]]\nfrom = '22:00'\nto = '07:00'\nmatch.source = 'zapi*'",
-        "warning 4:16 no incident is like that, by all that is matched here",
-        "of `linedown` are",
+        "warning 4:16 no incident can match all of this",
+        "the source `linedown` has only",
     ),
     ("[[rules]]\nnotify = ['console']\nmatch.name.regex = '('", "3:20 this regex cannot be read: unclosed group", ""),
     (
@@ -424,7 +420,7 @@ const MISTAKES: &[(&str, &str, &str)] = &[
     ),
     (
         "[[rules]]\nnotify = ['console']",
-        "warning conf.d/base.toml:4:1 never asked: \"rule 1\" before it takes every incident",
+        "warning conf.d/base.toml:4:1 never reached: \"rule 1\" above it matches every incident",
         "move it up",
     ),
     (
@@ -437,11 +433,11 @@ const MISTAKES: &[(&str, &str, &str)] = &[
         "3:12 unknown variant `criticl`",
         "did you mean `critical`?",
     ),
-    ("[[rules]]\nnotify = ['console']\ngroup_by = ['reason', 'town']", "3:23 there is nothing called `town`", ""),
+    ("[[rules]]\nnotify = ['console']\ngroup_by = ['reason', 'town']", "3:23 there is no field `town`", ""),
     (
         "[[rules]]\nnotify = ['console']\nflapping = { count = 0 }",
-        "3:22 0 outages cannot be what is too many",
-        "to tell each outage: flapping = false",
+        "3:22 0 is not a possible number of outages",
+        "to report every outage: flapping = false",
     ),
     ("[[rules]]\nnotify = ['console']\nflapping = { within = '0s' }", "3:23 0s is out of bounds", ""),
     ("[[rules]]\nnotify = ['console']\nflapping.within = '30ms'", "3:19 30ms is out of bounds", "did you mean `30m`?"),
@@ -458,17 +454,17 @@ const MISTAKES: &[(&str, &str, &str)] = &[
         "did you mean `America/Sao_Paulo`?",
     ),
     ("[[quiet]]\nfrom = 22\nto = '07:00'", "2:8 wrong type: integer", ""),
-    ("[[quiet]]\nfrom = '22:00'\nto = '07:00'\ndays = ['mon', 'dom']", "4:16 `dom` is no day", ""),
+    ("[[quiet]]\nfrom = '22:00'\nto = '07:00'\ndays = ['mon', 'dom']", "4:16 `dom` is not a day of the week", ""),
     ("[quiet]\nfrom = '22:00'", "1:1 `quiet` must be a list", "write [[quiet]]"),
     ("[[rules]]\nnotify = ['console']\nhold = 60", "3:8 a duration without a unit", "add one of"),
     (
         "[[rules]]\nnotify = ['console']\nhold = '20m'\ncontinue = true\nescalate = [{ after = '15m', notify = ['console'] }]",
-        "warning 5:23 who is asked for here hears no later than `notify`",
+        "warning 5:23 this step is not later than `notify`",
         "both count from when the line went down: make `after` longer than `hold`, 20m",
     ),
     (
         "[[rules]]\nnotify = ['console']\ncontinue = true\nescalate = [{ after = '0s', notify = ['console'] }]",
-        "warning 4:23 who is asked for here hears no later than `notify`",
+        "warning 4:23 this step is not later than `notify`",
         "both count from when the line went down: make `after` longer than `hold`, 0s",
     ),
     (
@@ -495,7 +491,7 @@ const MISTAKES: &[(&str, &str, &str)] = &[
     ),
     (
         "[[rules]]\nnotify = ['console']\ncontinue = true\nremind = ['1h', '4h', '2h', '24h']",
-        "warning 4:23 it never comes: 4h stands before it",
+        "warning 4:23 it never comes: 4h is listed before it",
         "each counts from when the line went down",
     ),
 ];
@@ -538,10 +534,10 @@ fn no_mistake_hides_another() {
     // Each step is reported at its own place, even behind a mistaken one.
     let steps = "[[rules]]\ncontinue = true\nnotify = ['console']\nhold = '20m'\nescalate = [{ notify = ['console'] },\n\
                  { after = '15m', notify = ['console'] }]";
-    let hasty = "warning 6:11 who is asked for here hears no later than `notify`";
+    let hasty = "warning 6:11 this step is not later than `notify`";
     assert_eq!(found(steps), ["5:13 `after` is missing", hasty]);
     let line = found("[instances.x]\nsource = 'q'\ntoken = ''");
-    assert_eq!(line, ["2:10 there is no source `q`", "3:9 there is nothing in it"]);
+    assert_eq!(line, ["2:10 there is no source `q`", "3:9 it is empty"]);
 }
 
 /// What is possible, or written on purpose, is not warned about.
@@ -649,9 +645,9 @@ fn files_that_cannot_be_read() {
 #[test]
 fn bounds_are_said() {
     let rules = "[[rules]]\ncontinue = true\nnotify = ['console']\n".repeat(1_000);
-    assert!(Folder::with(&rules).problems()[0].0.contains("1001 rules; there can be 1000"));
+    assert!(Folder::with(&rules).problems()[0].0.contains("1001 rules; at most 1000 are allowed"));
     let sinks: String = (0..1_000).fold(String::new(), |text, n| text + &format!("sinks.s{n}.type = 'toy'\n"));
-    assert!(Folder::with(&sinks).problems()[0].0.contains("1001 sinks; there can be 1000"));
+    assert!(Folder::with(&sinks).problems()[0].0.contains("1001 sinks; at most 1000 are allowed"));
     let labels: String = (0..33).fold(String::new(), |text, n| text + &format!("instances.a.labels.l{n} = 'x'\n"));
     assert!(Folder::with(&labels).problems()[0].0.contains("33 labels; an instance has at most 32"));
     for (text, what) in [
@@ -686,7 +682,7 @@ fn whoever_can_read_a_secret() {
     assert_eq!(Folder::with(text).problems(), []);
     let open = Folder::with(text).mode("l.toml", 0o644);
     let hint = "chmod o-r l.toml; or write `{ credential = … }` or `{ file = … }`";
-    let what = "warning 1:38 a secret stands here, and every user of this machine can read l.toml";
+    let what = "warning 1:38 there is a secret here, and every user of this machine can read l.toml";
     assert_eq!(open.problems(), [(what.to_owned(), hint.to_owned())]);
     let open = Folder::with(text).mode("secret", 0o604).mode("conf.d/base.toml", 0o644);
     let what = "warning conf.d/base.toml:2:53 the secret in secret can be read by every user of this machine";
@@ -697,7 +693,7 @@ fn whoever_can_read_a_secret() {
 #[test]
 fn every_secret_that_others_can_read_is_warned_of() {
     let what = |at: &str, file: &str| {
-        format!("warning {at} a secret stands here, and every user of this machine can read {file}")
+        format!("warning {at} there is a secret here, and every user of this machine can read {file}")
     };
     let found = |folder: &Folder| folder.problems().into_iter().map(|(what, _)| what).collect::<Vec<_>>();
     let url = "[heartbeat]\nurl = 'https://beats.example/x'";
@@ -721,7 +717,7 @@ fn a_secret_that_was_replaced_is_warned_of_where_it_stands() {
     let folder = Folder::with(&(toy("old") + rule)).write("conf.d/10.toml", format!("\n{}", toy("new")));
     assert_eq!(folder.problems(), []);
     let (main, drop_in) = (folder.mode("l.toml", 0o644), "conf.d/10.toml");
-    let what = "a secret stands here, and every user of this machine can read";
+    let what = "there is a secret here, and every user of this machine can read";
     let found = |folder: &Folder| folder.problems().into_iter().map(|(what, _)| what).collect::<Vec<_>>();
     assert_eq!(found(&main), [format!("warning 3:12 {what} l.toml")]);
     let both = main.mode(drop_in, 0o644);

@@ -27,10 +27,10 @@ fn lines_of_which_a_sink_tells_nobody() {
     };
     let all = "[[rules]]\ncontinue = true\nnotify = ['mail']";
     let owner = "'{{ instance.labels.owner }}'";
-    let at = |what: &str| vec![format!("warning 6:6 this tells nobody of instance {what}")];
-    assert_eq!(found(owner, all), at("B and of 2 more"));
+    let at = |what: &str| vec![format!("warning 6:6 this has no recipient for instance {what}")];
+    assert_eq!(found(owner, all), at("B and 2 more"));
     let in_list = format!("[{owner}, '{{{{ instance.labels.boss }}}}']");
-    let first = at("B and of 1 more").concat().replace(":6 this", ":7 this");
+    let first = at("B and 1 more").concat().replace(":6 this", ":7 this");
     assert_eq!(found(&in_list, all), [first]);
     assert_eq!(found(&format!("[{owner}, 'ops@x.example']"), all), [""; 0]);
     assert_eq!(found("'{{ instance.labels.owner or \"ops@x.example\" }}'", all), [""; 0]);
@@ -39,7 +39,7 @@ fn lines_of_which_a_sink_tells_nobody() {
         ("match.labels.owner.not = ''", Vec::new()),
         ("match = { labels.tier = 'gold', reason = 'other' }", at("B")),
         ("match.source = 'linedown'", Vec::new()),
-        ("match.instance = ['C', 'D']", at("C and of 1 more")),
+        ("match.instance = ['C', 'D']", at("C and 1 more")),
     ] {
         let rules = format!("[[rules]]\ncontinue = true\nnotify = ['mail']\n{rules}");
         assert_eq!(found(owner, &rules), expected, "{rules}");
@@ -48,7 +48,7 @@ fn lines_of_which_a_sink_tells_nobody() {
     let taken = before.replace("REASON", "") + all;
     assert_eq!(found(owner, &taken), [""; 0]);
     let in_part = before.replace("REASON", ", reason = 'number-blocked'") + all;
-    assert_eq!(found(owner, &in_part), at("B and of 2 more"));
+    assert_eq!(found(owner, &in_part), at("B and 2 more"));
 }
 
 /// A sink that only hears what another one gives up on.
@@ -59,9 +59,9 @@ fn lines_of_which_a_fallback_tells_nobody() {
     let found = |rule: &str| {
         let text = format!("{mail}{other}to = 'ops@x.example'\n[[rules]]\ncontinue = true\nnotify = ['{rule}']\n");
         let problems = Folder::with(&text).of_kinds(linedown_sinks::KINDS).problems();
-        problems.into_iter().map(|(what, _)| what).filter(|what| what.contains("nobody")).collect::<Vec<_>>()
+        problems.into_iter().map(|(what, _)| what).filter(|what| what.contains("no recipient")).collect::<Vec<_>>()
     };
-    assert_eq!(found("other"), ["warning 6:6 this tells nobody of instance A"]);
+    assert_eq!(found("other"), ["warning 6:6 this has no recipient for instance A"]);
     assert_eq!(found("console"), [""; 0]);
 }
 
@@ -78,14 +78,14 @@ fn lines_of_another_source_than_a_rule_is_for() {
         of_people.collect::<Vec<_>>()
     };
     let tell = |source: &str| format!("[[rules]]\ncontinue = true\nnotify = ['mail']\nmatch.source = {source}\n");
-    let at = |what: &str| vec![format!("this tells nobody of instance {what}")];
-    assert_eq!(found(&tell("'z2'")), at("B and of 1 more"));
-    assert_eq!(found(&tell("'z-api'")), at("A and of 1 more"));
-    assert_eq!(found(&tell("{ not = 'z2' }")), at("A and of 1 more"));
-    assert_eq!(found(&tell("['z2', 'z-api']")), at("A and of 2 more"));
+    let at = |what: &str| vec![format!("this has no recipient for instance {what}")];
+    assert_eq!(found(&tell("'z2'")), at("B and 1 more"));
+    assert_eq!(found(&tell("'z-api'")), at("A and 1 more"));
+    assert_eq!(found(&tell("{ not = 'z2' }")), at("A and 1 more"));
+    assert_eq!(found(&tell("['z2', 'z-api']")), at("A and 2 more"));
     // Lines whose incidents all go to an earlier rule.
     let before = "[[rules]]\nname = 'ours'\nnotify = ['console']\nmatch.source = 'z-api'\n";
-    assert_eq!(found(&format!("{before}{}", tell("'*'"))), at("B and of 1 more"));
+    assert_eq!(found(&format!("{before}{}", tell("'*'"))), at("B and 1 more"));
 }
 
 /// A line of another source does not count as one that can be silenced.

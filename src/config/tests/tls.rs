@@ -57,12 +57,12 @@ fn what_would_fail_at_the_start_fails_here() {
     let ((certificate, key), (other_certificate, other_key), (expired, expired_key)) =
         (pair(2040), pair(2040), pair(2026));
     for (certificate, key, what) in [
-        ("", key.as_str(), "2:19 there is nothing in it"),
+        ("", key.as_str(), "2:19 it is empty"),
         ("x", &key, "2:19 there is no certificate in it"),
         (&certificate, "x", "3:11 there is no private key in it"),
         (&certificate, &other_key, "3:11 this key is not that of the certificate"),
         (&expired, &expired_key, "warning 2:19 it expired on 2026-01-01"),
-        (&early, &early_key, "warning 2:19 it is not good before 2039-01-01"),
+        (&early, &early_key, "warning 2:19 it is not valid before 2039-01-01"),
         (
             &format!("{other_certificate}{certificate}"),
             &key,

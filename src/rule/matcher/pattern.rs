@@ -21,7 +21,7 @@ pub(super) fn regex(text: &str, ignore_case: bool) -> Result<Regex, String> {
 fn compile(regex: &str, ignore_case: bool) -> Result<Regex, String> {
     RegexBuilder::new(regex).case_insensitive(ignore_case).size_limit(LARGEST).build().map_err(|error| {
         match error {
-            regex::Error::CompiledTooBig(_) => "it grows too big".to_owned(),
+            regex::Error::CompiledTooBig(_) => "it is too big when compiled".to_owned(),
             // A drawing over several lines; the last one says why.
             other => {
                 let text = other.to_string();

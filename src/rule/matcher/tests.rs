@@ -110,7 +110,7 @@ fn mistakes_and_their_places() {
         (
             json!({ "phone": "+55" }),
             "rules[0].match.phone",
-            "no phone is like that: gateways send digits only",
+            "no phone number matches this: gateways send digits only",
             "write country code, area code and number without `+`, spaces and dashes",
         ),
         (
@@ -140,7 +140,7 @@ fn mistakes_and_their_places() {
         (
             json!({ "name": { "regex": "\\w{1000}{1000}" } }),
             "rules[0].match.name.regex",
-            "this regex cannot be read: it grows too big",
+            "this regex cannot be read: it is too big when compiled",
             "",
         ),
         (
@@ -152,13 +152,13 @@ fn mistakes_and_their_places() {
         (
             json!({ "name": { "regex": "x", "not": "y" } }),
             "rules[0].match.name",
-            "either `regex` or `not` is wanted here",
+            "write either `regex` or `not` here",
             "`{ not = { regex = … } }` is both",
         ),
         (
             json!({ "name": {} }),
             "rules[0].match.name",
-            "either `regex` or `not` is wanted here",
+            "write either `regex` or `not` here",
             "`{ not = { regex = … } }` is both",
         ),
         (json!({ "name": [] }), "rules[0].match.name", "an empty list matches nothing", ""),

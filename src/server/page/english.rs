@@ -4,14 +4,15 @@ use super::{Saying, Words};
 
 pub(super) fn words(saying: &Saying<'_>) -> Words {
     match saying {
-        Saying::NoLinkToReconnect => {
-            Words::new("No such link", "This link is not good, or not any more. The next reminder brings a new one.")
-        }
+        Saying::NoLinkToReconnect => Words::new(
+            "No such link",
+            "This link is not valid, or no longer valid. The next reminder brings a new one.",
+        ),
         Saying::NoLinkToAcknowledge => Words::new(
             "No such link",
-            "This link is not good, or not any more. This command does the same: linedown ack",
+            "This link is not valid, or no longer valid. This command does the same: linedown ack",
         ),
-        Saying::WrongMethod => Words::new("Not so", "Open the link in a browser, and press the button there."),
+        Saying::WrongMethod => Words::new("Not this way", "Open the link in a browser, and press the button there."),
         Saying::NotNow => Words::new("Not just now", "It could not be done. Try again in a moment."),
         Saying::Prepare { line } => Words {
             heading: "Connect the line again",
@@ -45,12 +46,12 @@ pub(super) fn words(saying: &Saying<'_>) -> Words {
         }
         Saying::NoCode { line } => Words::new(
             "No code",
-            format!("The gateway gives no code for {line} at the moment. Try again, or look into the gateway's panel."),
+            format!("The gateway gives no code for {line} at the moment. Try again, or look in the gateway's panel."),
         )
         .button("Try again"),
         Saying::NoToken { line } => Words::new(
             "No code",
-            format!("The gateway cannot be asked about {line} any more: its token is not in linedown's config."),
+            format!("linedown can no longer ask the gateway about {line}: its token is not in linedown's config."),
         ),
         Saying::AreYouOnIt { line, incident } => Words::new(
             "Are you on it?",
@@ -68,7 +69,7 @@ pub(super) fn words(saying: &Saying<'_>) -> Words {
             Words::new("It is over", format!("{line}: the incident of this link is over. There is nothing to do."))
         }
         Saying::OverAndAgain { line } => Words::new(
-            "There is a newer one",
+            "There is a newer incident",
             format!(
                 "{line}: the incident of this link is over, but a newer one goes on. Use the link in the newest message."
             ),

@@ -103,7 +103,7 @@ pub(super) fn need_not_be_told(connection: &Connection, lost: Option<i64>) -> ru
     );
     connection.prepare_cached(&query)?.query_row([lost], |row| {
         Ok(match (row.get::<_, Option<bool>>(0)?, row.get::<_, Option<bool>>(1)?) {
-            (Some(true), _) => Some("what was lost has been delivered after all"),
+            (Some(true), _) => Some("the lost notification was delivered after all"),
             (_, Some(true)) => Some(SENT_AGAIN),
             _ => None,
         })
@@ -111,7 +111,7 @@ pub(super) fn need_not_be_told(connection: &Connection, lost: Option<i64>) -> ru
 }
 
 /// The reason if what was lost is sent again.
-pub(super) const SENT_AGAIN: &str = "what was lost is sent again";
+pub(super) const SENT_AGAIN: &str = "the lost notification is sent again";
 
 /// What the first recipient of a chain of losses would have been told and why they were not, with the sinks that were
 /// then to tell of it and failed too.

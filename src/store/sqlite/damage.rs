@@ -39,7 +39,7 @@ impl Damage {
         if !is_damage(error) || *self.met.borrow() {
             return;
         }
-        tracing::error!(error = %error, "the store is damaged; linedown ends, and its next start sets the store aside and takes over what can be read");
+        tracing::error!(error = %error, "the store is damaged; linedown stops, and its next start sets the store aside and copies what can be read into a new one");
         if let Some(mark) = &self.mark
             && let Err(error) = File::create(mark)
         {

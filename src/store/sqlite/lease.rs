@@ -72,12 +72,12 @@ impl Lessor<'_> {
         let moot = need_not_be_told(connection, candidate.lost)?;
         let why = match (notification.kind, candidate.since) {
             (Kind::Flapping, Some(since)) if !flapping::goes_on(connection, notification, since)? => {
-                "it is over: the tally says it all"
+                "the line has stopped flapping: the summary covers this"
             }
             (Kind::Reminder | Kind::Escalation, _) if is_taken(notification) => "somebody has taken it",
             _ if let Some(why) = moot => why,
             _ if candidate.has_something_to_say => return Ok(false),
-            _ => "they know that it is over",
+            _ => "they know already that it is over",
         };
         settle::withdraw(connection, notification.id, why, self.now, self.routing)?;
         Ok(true)

@@ -87,7 +87,7 @@ pub(super) fn prepare(connection: &mut Connection) -> rusqlite::Result<Result<Id
         tracing::info!(
             found,
             format = FORMAT,
-            "bringing the store into a new format; with many millions of events this takes minutes"
+            "upgrading the store to a new format; with many millions of events this takes minutes"
         );
         let since = Instant::now();
         let steps = STEPS.iter().filter(|(from, _)| *from >= found);
@@ -125,7 +125,7 @@ pub(super) fn replace(path: &Path) -> Result<(), StoreError> {
     connection.close().map_err(|(_, error)| failure(error))?;
     let aside = damage::replace(path, clock::now()).map_err(open)?;
     let aside = aside.display();
-    tracing::error!(%aside, rows, "the store was damaged: it is set aside, and what could be read of it is taken over into a new one; `sqlite3 {aside} .recover` may find more");
+    tracing::error!(%aside, rows, "the store was damaged: it is set aside, and what could be read of it was copied into a new one; `sqlite3 {aside} .recover` may find more");
     Ok(())
 }
 

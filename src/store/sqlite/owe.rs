@@ -161,7 +161,8 @@ fn came_to_nothing(owed: &Owed, incident: &Incident) -> bool {
 }
 
 /// Why news is withdrawn that was owed to a sink that has left the config.
-const HEARD_OTHERWISE: &str = "the sink has left the config, and who stands in for it hears this themselves";
+const HEARD_OTHERWISE: &str = "the sink is no longer in the config, and the sink that stands in for it is notified of \
+                               this itself";
 
 /// Why news of a single outage of a flapping line is withdrawn.
-const KEPT_QUIET: &str = "the line is flapping: this outage is told in the tally";
+const KEPT_QUIET: &str = "the line is flapping: the summary covers this outage";

@@ -170,7 +170,7 @@ struct Untold {
 }
 
 /// Why a message is withdrawn that everybody has heard otherwise.
-const HAVE_THEIR_OWN: &str = "whoever it is for by now has a message of their own";
+const HAVE_THEIR_OWN: &str = "everybody it is meant for now has a message of their own";
 
 /// Sends a message whose recipient is no usable address to `recipients` instead, with what else is pending for that
 /// address about the same incident. The first recipient gets the existing rows; each other gets a copy of the message

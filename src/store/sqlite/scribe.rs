@@ -104,7 +104,7 @@ impl Scribe {
     fn mend_log(&mut self) -> rusqlite::Result<()> {
         if let Some(path) = self.log.as_deref().filter(|_| self.doubts_log) {
             log::rewrite(path).map_err(|error| {
-                let words = format!("cannot write the log anew after a failure: {error}");
+                let words = format!("cannot rewrite the write-ahead log after a failure: {error}");
                 rusqlite::Error::SqliteFailure(
                     rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_IOERR_FSYNC),
                     Some(words),
@@ -194,7 +194,7 @@ fn refuse(connection: &Connection, batch: &mut Vec<Job>, error: &rusqlite::Error
     if !connection.is_autocommit() {
         let _ = connection.execute_batch("ROLLBACK");
     }
-    tracing::error!(error = %error, requests = batch.len(), "the store could not commit; whoever asked was told so, webhooks to try again");
+    tracing::error!(error = %error, requests = batch.len(), "the store could not commit; all requests of this batch failed, and its webhooks are answered 503");
     for job in batch.drain(..) {
         job.work.answer(Err(failure(copy(error))));
     }

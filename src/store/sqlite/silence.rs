@@ -63,7 +63,7 @@ pub(super) fn warn_of_what_is_not_understood(connection: &Connection, now: Times
     while let Some(row) = rows.next()? {
         if let Err(Problem { path, what, .. }) = understood(row.get_ref(1)?.as_bytes()?) {
             let (silence, why) = (row.get::<_, i64>(0)?, format!("{path}: {what}"));
-            tracing::warn!(silence, why, "a silence is not understood and holds nothing back; make it anew");
+            tracing::warn!(silence, why, "a silence is not understood and holds nothing back; create it again");
         }
     }
     Ok(())

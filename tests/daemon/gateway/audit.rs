@@ -59,16 +59,16 @@ fn a_payment_that_runs_out_is_found_by_its_date_in_either_unit_and_by_the_gatewa
     gateway.change("B", |instance| instance.due = json!(1_700_000_000_000_u64));
     gateway.change("C", |instance| instance.payment = json!("OVERDUE"));
     let said = [
-        ("A", "paid until 2023-11-14 22:13 UTC, which is over"),
-        ("B", "paid until 2023-11-14 22:13 UTC, which is over"),
-        ("C", "payment amiss: the gateway says \"OVERDUE\""),
+        ("A", "paid until 2023-11-14 22:13 UTC, which has passed"),
+        ("B", "paid until 2023-11-14 22:13 UTC, which has passed"),
+        ("C", "payment problem: the gateway says \"OVERDUE\""),
     ];
     let ended = daemon.command(&["z-api", "audit"]);
     for (id, words) in said {
         let named = |line: &str| line.contains(&format!("Loja {id}")) && line.contains(words);
         assert!(ended.out.lines().any(named), "{id}: {words}: {}", ended.out);
     }
-    assert!(ended.code == Some(1) && ended.out.contains("4 asked, 3 amiss"), "{ended:?}");
+    assert!(ended.code == Some(1) && ended.out.contains("4 asked, 3 wrong"), "{ended:?}");
 
     daemon.configure(&sections(&gateway, &ids, "audit = { every = \"1s\" }\n"));
     daemon.launch();

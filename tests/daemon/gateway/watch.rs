@@ -136,7 +136,7 @@ fn a_line_that_is_not_answered_for_is_told_as_such_and_as_no_outage() {
     let told = daemon.wait_for_told(1);
     assert_eq!((&told[0]["instance"], &told[0]["reason"]), (&json!("C"), &json!("gateway-unreachable")));
     let text = told[0]["text"].as_str().unwrap_or_default();
-    assert!(text.contains("does not take the instance's token") && !text.contains("is down"), "{text}");
+    assert!(text.contains("does not accept the instance's token") && !text.contains("is down"), "{text}");
     renew("C", &token("C"));
     assert_eq!(daemon.wait_for_told(2)[1]["kind"], "resolved");
 

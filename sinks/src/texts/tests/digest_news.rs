@@ -28,7 +28,7 @@ fn escalations_in_english() {
         "\
 🔴 2 lines are down and nobody has taken them, 1 is back
 
-You are told because nobody has taken them.
+You are getting this because nobody has taken them.
 
 2 lines are disconnected from WhatsApp: 1 needs a new QR code, 1 for an unknown reason.
 Until connected again, they neither send nor receive messages.
@@ -101,7 +101,7 @@ fn reminders_say_that_nothing_is_new() {
         ),
         (
             &[Some(Expiring), Some(Expiring)],
-            ["🟠 Still 2 lines with a payment that runs out", "🟠 Ainda 2 linhas com o pagamento acabando"],
+            ["🟠 Still 2 lines with payment due or overdue", "🟠 Ainda 2 linhas com o pagamento acabando"],
             [
                 "This is a reminder: it was reported before, and it is still so.",
                 "Isto é um lembrete: já foi avisado antes e continua assim.",
@@ -123,7 +123,7 @@ fn escalations_say_that_nobody_has_taken_it() {
                 "🔴 3 linhas estão fora do ar e ninguém assumiu: 2 precisam de um novo QR Code",
             ],
             [
-                "You are told because nobody has taken them.",
+                "You are getting this because nobody has taken them.",
                 "Você está recebendo este aviso porque ninguém assumiu os problemas.",
             ],
         ),
@@ -134,18 +134,18 @@ fn escalations_say_that_nobody_has_taken_it() {
                 "🔴 1 linha está fora do ar e ninguém assumiu, 1 já voltou",
             ],
             [
-                "You are told because nobody has taken it.",
+                "You are getting this because nobody has taken it.",
                 "Você está recebendo este aviso porque ninguém assumiu o problema.",
             ],
         ),
         (
             &[Some(Expiring), Some(Expiring)],
             [
-                "🟠 2 lines with a payment that runs out, taken by nobody",
+                "🟠 2 lines with payment due or overdue, taken by nobody",
                 "🟠 2 linhas com o pagamento acabando, ninguém assumiu",
             ],
             [
-                "You are told because nobody has taken them.",
+                "You are getting this because nobody has taken them.",
                 "Você está recebendo este aviso porque ninguém assumiu os problemas.",
             ],
         ),
@@ -157,7 +157,7 @@ fn escalations_say_that_nobody_has_taken_it() {
     let title =
         ["🔴 2 lines are down: 1 needs a new QR code", "🔴 2 linhas estão fora do ar: 1 precisa de um novo QR Code"];
     let lead = [
-        "You are told because nobody had taken them in time.",
+        "You are getting this because nobody had taken them in time.",
         "Você está recebendo este aviso porque ninguém assumiu os problemas a tempo.",
     ];
     says(&late, title, lead);
@@ -293,12 +293,12 @@ fn a_digest_of_what_is_no_outage_says_what_is_amiss() {
                 "🟠 1 canal com mensagens que não chegam, 1 já voltou ao normal",
             ],
         ),
-        (Expiring, &[true, true], ["🟠 2 lines with a payment that runs out", "🟠 2 linhas com o pagamento acabando"]),
+        (Expiring, &[true, true], ["🟠 2 lines with payment due or overdue", "🟠 2 linhas com o pagamento acabando"]),
         (
             GatewayUnreachable,
             &[true, false, false],
             [
-                "🟠 1 line without an answer of the gateway, 2 are right again",
+                "🟠 1 line with no answer from the gateway, 2 are right again",
                 "🟠 1 linha sem resposta do gateway, 2 já voltaram ao normal",
             ],
         ),

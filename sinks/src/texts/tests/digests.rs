@@ -53,7 +53,7 @@ Worst first
 What to do
 1. Blocked: open WhatsApp on the phone of the line and ask for a review there. Do not log in again and again.
 2. New QR code: open the instance in the gateway's panel and read the code with the phone of the line.
-3. Unlinked or offline: see that the phone is on and online, and that its Linked devices still list the gateway.
+3. Unlinked or offline: check that the phone is on and online, and that its Linked devices still list the gateway.
 4. Unknown: open the instance in the gateway's panel and look at its state.
 
 Rule: gold customers

@@ -130,10 +130,10 @@ fn undelivered_in_slack() {
     assert_eq!(
         texts(Language::English, "UTC").slack(&timely(Kind::Undelivered, Reason::DeviceDisconnected, false)),
         "\
-linedown could not deliver a message to ops-slack for +55 44 9999. Nor could it tell ops-email of that.
+linedown could not deliver a message to ops-slack for +55 44 9999. It could not tell ops-email about that either.
 You may be the only one who hears of this: please pass it on.
 linedown gave up after 9 attempts: unauthorised: 404 no_service
-Once that is mended, this command sends the message again, to the same address: linedown retry 11
+Once that is fixed, this command sends the message again, to the same address: linedown retry 11
 
 Loja Centro has been disconnected from WhatsApp since 2026-11-23 14:02 UTC (7 min so far).
 Until it is connected again, it neither sends nor receives messages.
@@ -145,7 +145,7 @@ The gateway says: `Device has been disconnected`
 <https://linedown.example/ack/7?by=dono&amp;key=k3y|I am on it>
 
 *What to do*
-1. Take the phone of this line, see that it is on and online, and open WhatsApp on it.
+1. Take the phone of this line, check that it is on and online, and open WhatsApp on it.
 2. In WhatsApp, open Linked devices and see whether the gateway is still listed.
 3. If it is not, open this line's instance in the gateway's panel and read the new QR code with the phone.
 

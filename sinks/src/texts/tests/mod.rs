@@ -43,7 +43,11 @@ fn unknown_languages_and_time_zones_are_refused_together() {
     assert_eq!(
         told,
         [
-            ("messages.language".to_owned(), "there are no texts in `pt-PT`", Some("did you mean `pt-BR`?")),
+            (
+                "messages.language".to_owned(),
+                "there are no texts in the language `pt-PT`",
+                Some("did you mean `pt-BR`?")
+            ),
             (
                 "messages.time_zone".to_owned(),
                 "there is no time zone `America/Sao_Paolo`",

@@ -20,14 +20,14 @@ fn what_is_no_outage_is_not_told_as_one() {
             Down,
             WebhookDrift,
             false,
-            "🟠 Loja Centro: its disconnections would not be heard of",
+            "🟠 Loja Centro: its disconnections would go unnoticed",
             "🟠 Loja Centro: uma queda não seria avisada",
         ),
         (
             Reminder,
             Expiring,
             false,
-            "🟠 Loja Centro: what was paid for at the gateway ends, still after 7 min",
+            "🟠 Loja Centro: its gateway payment is due or overdue, for 7 min now",
             "🟠 Loja Centro: o que foi pago ao gateway está acabando, há 7 min",
         ),
         (
@@ -62,7 +62,7 @@ fn what_is_no_outage_is_not_told_as_one() {
             Resolved,
             SinkFailing,
             true,
-            "🟢 linedown's sink ops-slack does not fail any more",
+            "🟢 linedown's sink ops-slack works again",
             "🟢 Canal ops-slack do linedown não falha mais",
         ),
         (
@@ -108,16 +108,16 @@ fn a_trouble_of_its_own_says_what_to_do_at_night() {
         "\
 🟠 linedown's sink ops-slack: its messages do not arrive
 
-linedown has not been able to deliver by ops-slack since 2026-11-23 11:02 -03. What waits for it is kept, and tried again until its time is over.
-Who is told by another sink hears as ever.
+linedown has not been able to deliver messages through ops-slack since 2026-11-23 11:02 -03. They are kept and retried until linedown gives them up.
+Messages through other sinks are not affected.
 
-Probable cause: the service behind it is in trouble, this machine is offline, or its password or address is not right any more.
+Probable cause: the service behind it is in trouble, this machine is offline, or its password or address is no longer right.
 
 In detail: “unreachable: Connection refused”
 
 What to do
-1. Try it, and read why it fails: linedown send-test ops-slack
-2. If that is refused, set its password or address right in the config, then: systemctl reload linedown
+1. Test it, and read why it fails: linedown send-test ops-slack
+2. If the test is refused, correct its password or address in the config, then: systemctl reload linedown
 3. See what waits for it: linedown deliveries --state pending --sink ops-slack
 
 About: linedown's sink ops-slack
@@ -135,10 +135,10 @@ fn what_is_not_watched_any_more_is_not_called_right() {
     let portuguese = texts(Language::BrazilianPortuguese, "UTC");
     let mut left = timely(Kind::Resolved, Reason::SinkFailing, true);
     left.incident.unwatched = true;
-    assert_eq!(english.title(&left), "⚪ linedown's sink ops-slack is not watched any more");
+    assert_eq!(english.title(&left), "⚪ linedown's sink ops-slack is no longer watched");
     assert_eq!(portuguese.title(&left), "⚪ Canal ops-slack do linedown não está mais sob acompanhamento");
     let text = english.text(&left);
-    assert!(text.contains("When it was last looked at, it was still so: its messages do not arrive."), "{text}");
+    assert!(text.contains("When last checked, the problem was still there: its messages do not arrive."), "{text}");
     assert!(!text.contains("Nothing more needs to be done") && !text.contains("right again"), "{text}");
 
     let item = |unwatched: bool, name: &str| {
@@ -149,12 +149,12 @@ fn what_is_not_watched_any_more_is_not_called_right() {
     for (items, en, pt) in [
         (
             [item(true, "A"), item(true, "B")],
-            "⚪ 2 lines are not watched any more",
+            "⚪ 2 lines are no longer watched",
             "⚪ 2 linhas não mais sob acompanhamento",
         ),
         (
             [item(true, "A"), item(false, "B")],
-            "🟢 2 lines are right again or not watched any more",
+            "🟢 2 lines are right again or no longer watched",
             "🟢 2 linhas de volta ao normal ou não mais sob acompanhamento",
         ),
         ([item(false, "A"), item(false, "B")], "🟢 2 lines are right again", "🟢 2 linhas voltaram ao normal"),
@@ -196,7 +196,7 @@ fn a_line_that_the_gateway_calls_connected_gets_nobody_out_of_bed() {
 #[test]
 fn a_digest_of_what_is_no_outage() {
     let lines = ("3 lines with", "3 linhas ");
-    let own = ("3 troubles of linedown's own with", "3 problemas do próprio linedown com");
+    let own = ("3 linedown problems with", "3 problemas do próprio linedown com");
     for (reason, (english, portuguese)) in [
         (Reason::NotInInventory, lines),
         (Reason::Expiring, lines),

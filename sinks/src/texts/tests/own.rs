@@ -201,11 +201,11 @@ fn what_came_after_a_template_was_written_breaks_nothing() {
     let (_folder, texts, problems) = folder(&[("words.txt", &source)]);
     let told: Vec<_> = problems.iter().map(|problem| (problem.severity, problem.what.as_str())).collect();
     assert!(told.iter().all(|(severity, _)| *severity == Severity::Warning) && told.len() == 10, "{told:#?}");
-    assert!(told[0].1.starts_with("nothing is said of the reason `number-blocked`: "), "{told:?}");
+    assert!(told[0].1.starts_with("there is no text for the reason `number-blocked`: "), "{told:?}");
     let texts = texts.expect("they are used");
     assert_eq!(texts.title(&sample(Kind::Down, Reason::SessionExpired, true, false)), "Loja Centro: a login");
     let title = texts.title(&sample(Kind::Down, Reason::NotInInventory, true, false));
-    assert_eq!(title, "🟠 Loja Centro: missing from the inventory", "the built-in one says it");
+    assert_eq!(title, "🟠 Loja Centro: missing from the inventory", "the built-in one is used");
 }
 
 #[test]

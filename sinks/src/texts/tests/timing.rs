@@ -30,7 +30,7 @@ fn a_reminder_in_english() {
     assert_eq!(
         texts(Language::English, "UTC").text(&after_four_hours(Kind::Reminder, Reason::SessionExpired)),
         "\
-🔴 Loja Centro is still down, for 4 h: needs a new QR code
+🔴 Loja Centro is still down after 4 h: needs a new QR code
 
 This is a reminder: the line was reported before, and it is still down.
 
@@ -66,7 +66,7 @@ fn escalation_in_english() {
         "\
 🔴 Loja Centro has been down for 4 h and nobody has taken it: phone unlinked or offline
 
-You are told because nobody has acknowledged this outage.
+You are getting this because nobody has acknowledged this outage.
 
 Loja Centro has been disconnected from WhatsApp since 2026-11-23 14:02 UTC (4 h so far).
 Until it is connected again, it neither sends nor receives messages.
@@ -78,7 +78,7 @@ The gateway says: “Something went wrong”
 I am on it: https://linedown.example/ack/7?by=dono&key=k3y
 
 What to do
-1. Take the phone of this line, see that it is on and online, and open WhatsApp on it.
+1. Take the phone of this line, check that it is on and online, and open WhatsApp on it.
 2. In WhatsApp, open Linked devices and see whether the gateway is still listed.
 3. If it is not, open this line's instance in the gateway's panel and read the new QR code with the phone.
 
@@ -279,8 +279,8 @@ fn a_line_that_keeps_dropping_is_said_once_and_then_how_it_stands() {
     let mut sample = sample(Kind::Flapping, Reason::Other, true, false);
     assert_eq!(english.title(&sample), "🔴 Loja Centro keeps dropping: 5 outages in 25 min");
     assert_eq!(portuguese.title(&sample), "🔴 Loja Centro não para de cair: 5 quedas em 25 min");
-    assert!(english.text(&sample).contains("unless one is worse. The tally comes when"));
-    assert!(english.text(&sample).contains("without a change for 30 min.\n"));
+    assert!(english.text(&sample).contains("unless one is worse. A summary follows once"));
+    assert!(english.text(&sample).contains("has stayed up, or down, for 30 min.\n"));
     sample.kind = Kind::Steady;
     assert_eq!(english.title(&sample), "🔴 Loja Centro stays down after 5 outages: reason unknown");
     assert_eq!(portuguese.title(&sample), "🔴 Loja Centro continua fora do ar depois de 5 quedas: motivo desconhecido");

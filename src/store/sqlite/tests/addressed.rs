@@ -52,7 +52,7 @@ async fn what_everybody_has_by_a_message_of_their_own_is_withdrawn() {
         let nobody = Retried { refused: BTreeMap::from([(1, Refused::Nobody("mail".into()))]), ..Retried::default() };
         assert_eq!(life.retried(which(), 2).await, nobody);
         life.owned_by(&["noc"]);
-        let why = "whoever it is for by now has a message of their own";
+        let why = "everybody it is meant for now has a message of their own";
         let told = Retried { refused: BTreeMap::from([(1, Refused::Told(why))]), ..Retried::default() };
         assert_eq!(life.retried(which(), 3).await, told);
         assert_eq!(life.refused(1, 4).await, Some(Refused::Withdrawn(why.to_owned())));

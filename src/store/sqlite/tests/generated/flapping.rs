@@ -8,7 +8,7 @@ use super::invariants::{a_rule_names, jumps, person, rows};
 use crate::store::view::Delivery;
 
 /// Why what is told in a tally instead is withdrawn.
-const KEPT_QUIET: &str = "the line is flapping: this outage is told in the tally";
+const KEPT_QUIET: &str = "the line is flapping: the summary covers this outage";
 
 /// Checks that whoever must hear of a line that is down has heard, once it stays down.
 pub(super) async fn who_is_down_is_known(world: &World<'_>) -> Result<(), TestCaseError> {
