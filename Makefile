@@ -1,12 +1,12 @@
-# linedown's few commands. `make demo` and `make test` need a Rust toolchain and nothing else: they install what is
-# missing (packaging/setup says what).
+# `make demo` and `make test` need only a Rust toolchain: they name and install whatever else is missing
+# (packaging/setup).
 
 PREFIX ?= /usr/local
 SYSCONFDIR ?= /etc
 CARGO ?= cargo
 
 target = $(or $(CARGO_TARGET_DIR),target)
-# `make deb PROFILE=debug` packages a build for trying out.
+# `make deb PROFILE=debug` packages a debug build.
 PROFILE ?= release
 binary = $(target)/$(PROFILE)/linedown
 bin = $(DESTDIR)$(PREFIX)/bin
@@ -16,18 +16,18 @@ config = $(DESTDIR)$(SYSCONFDIR)/linedown
 
 .PHONY: help
 help:
-	@echo "make demo      see it work: builds linedown and plays through an outage, leaves nothing behind"
-	@echo "make test      run every test, also of the Debian package under a real systemd"
-	@echo "make test-systemd   the latter alone; takes root (SUITES= names releases of Debian)"
-	@echo "make soak      kill it a thousand times under load and faults, and judge (SOAK_KILLS=, SOAK_SEED=)"
-	@echo "make fuzz      feed its readers what no one sends (SECONDS= for each, 60)"
-	@echo "make bench     measure the bounds it keeps (PARTS= names some of them)"
-	@echo "make bench-rivals   measure Alertmanager and webhook beside it"
-	@echo "make instructions   count the instructions of the hot path (ACCEPT=1 accepts them)"
-	@echo "make build     build it for use, into $(binary)"
-	@echo "make deb       make a Debian package of it, in $(target)/debian"
-	@echo "make rpm       make an RPM package of it, in $(target)/rpm"
-	@echo "make install   install it: program, systemd units and config (PREFIX=$(PREFIX), DESTDIR=)"
+		@echo "make demo      see linedown work: build it, play through an outage, leave nothing behind"
+	@echo "make test      run every test, including the packages under a real systemd"
+	@echo "make test-systemd   only the packages under systemd; needs root (SUITES= names Debian releases)"
+	@echo "make soak      kill the daemon a thousand times under load and faults, and judge (SOAK_KILLS=, SOAK_SEED=)"
+	@echo "make fuzz      fuzz everything that reads input from others (SECONDS=60 for each target, TARGETS= names some)"
+	@echo "make bench     measure speed and memory beside their limits (PARTS= names some)"
+	@echo "make bench-rivals   measure Alertmanager and webhook under the same load"
+	@echo "make instructions   count the instructions of the hot path (ACCEPT=1 accepts the new counts)"
+	@echo "make build     build the release, into $(binary)"
+	@echo "make deb       make a Debian package, in $(target)/debian"
+	@echo "make rpm       make an RPM package, in $(target)/rpm"
+	@echo "make install   install the program, systemd units and config (PREFIX=$(PREFIX), DESTDIR=)"
 
 .PHONY: demo
 demo:
@@ -45,7 +45,7 @@ build:
 	@packaging/setup build
 	$(CARGO) build --profile $(if $(filter debug,$(PROFILE)),dev,$(PROFILE)) --locked
 
-# The C in it is hardened as Debian hardens its own; the Rust in it is by itself.
+# The C code is hardened with Debian's own flags; the Rust code is hardened by default.
 .PHONY: deb rpm
 deb rpm:
 	@packaging/setup build deb $@
@@ -63,42 +63,42 @@ test-systemd: deb
 		LAB="$(abspath $(target))/systemd" tests/systemd/run $(target)/debian/linedown_*.deb $$suite || exit 1; \
 	done
 
-# Minutes: the long form of what `make test` does briefly. RELIABILITY.md says what it shows.
+# The long form of what `make test` does briefly; takes some 20 minutes. RELIABILITY.md says what it shows.
 SOAK_KILLS ?= 1000
 .PHONY: soak
 soak:
 	@packaging/setup build tests
 	SOAK_KILLS=$(SOAK_KILLS) $(CARGO) test --locked --test soak -- --nocapture --test-threads 1
 
-# Everything that reads what others wrote, SECONDS each; TARGETS= names some of it.
+# Fuzzes everything that reads input from others, SECONDS for each target; TARGETS= names some of them.
 .PHONY: fuzz
 fuzz:
 	@packaging/setup build fuzz
 	@SECONDS_EACH=$(or $(SECONDS),60) TARGETS="$(TARGETS)" CARGO="$(CARGO)" fuzz/run
 
-# Figures beside their limits.
+# Measures speed and memory beside their limits.
 .PHONY: bench
 bench:
 	@packaging/setup build bench
 	$(CARGO) bench --locked --bench bounds -- $(PARTS)
 
-# The same load on others, which are unpacked beside the build and run on this machine alone.
+# Puts the same load on other programs, which are unpacked beside the build and run on this machine only.
 .PHONY: bench-rivals
 bench-rivals:
 	@packaging/setup build rivals
 	$(CARGO) bench --locked --bench bounds -- rivals
 
-# Instructions of the hot path beside those that were accepted; ACCEPT=1 accepts the present ones.
+# Counts the instructions of the hot path and compares them with the accepted counts; ACCEPT=1 accepts the new ones.
 .PHONY: instructions
 instructions:
 	@packaging/setup build instructions
 	$(CARGO) bench --locked --profile counted --bench instructions -- $(if $(ACCEPT),accept)
 
-# Builds only what is not there yet, so that `sudo make install` needs no toolchain.
+# Builds only if there is no binary yet, so that `sudo make install` needs no toolchain.
 $(binary):
 	$(MAKE) build
 
-# A config that is there already is left as it is.
+# An existing config is left as it is.
 .PHONY: install
 install: $(binary)
 	install -d "$(bin)" "$(systemd)/system" "$(config)"
