@@ -7,8 +7,8 @@ use jiff::Timestamp;
 use linedown_sinks::{Incident, Kind, Reason};
 
 use super::Owed;
+use super::wait::Wait;
 use crate::clock::{between, later};
-use crate::period::Period;
 
 /// When a rule takes a line to be flapping, and when to be steady again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -86,7 +86,7 @@ impl Flapping {
             (Course::Begins(spell), _) => {
                 let said = Owed { kind: Kind::Flapping, due_at: now, held_by: None, since: Some(spell.since), ..owed };
                 let tally =
-                    Owed { kind: Kind::Steady, due_at: spell.until, held_by: Some(HELD_BY.to_owned()), ..said.clone() };
+                    Owed { kind: Kind::Steady, due_at: spell.until, held_by: Some(Wait::Flapping), ..said.clone() };
                 vec![Planned::Owed(said), Planned::Owed(tally)]
             }
         }
@@ -97,14 +97,11 @@ impl Flapping {
         let after = between(incident.opened_at, owed.due_at);
         Owed {
             due_at: later(later(now, self.within), after),
-            held_by: Some(format!("escalation of {} after {} of flapping", Period(after), Period(self.within))),
+            held_by: Some(Wait::StepAfterFlapping { after, flapping: self.within }),
             ..owed
         }
     }
 }
-
-/// What the tally waits for, in words.
-pub const HELD_BY: &str = "flapping";
 
 /// What becomes of something that is owed.
 #[derive(Clone, Debug, PartialEq, Eq)]

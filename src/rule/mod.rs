@@ -14,6 +14,7 @@ mod own;
 pub mod rules;
 pub mod terms;
 pub mod timing;
+pub mod wait;
 mod waiting;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -28,6 +29,7 @@ use inventory::{Entry, Inventory};
 use matcher::{Field, Matcher, Mismatch, Subject};
 use rules::Rules;
 use timing::Quiet;
+use wait::Wait;
 
 /// One rule of the config.
 #[derive(Clone, Debug)]
@@ -163,8 +165,8 @@ pub struct Owed {
     pub group: String,
     /// When it is to be sent; a time that has passed means now.
     pub due_at: Timestamp,
-    /// What it waits for until then, in words. It is withdrawn if the line is back by then.
-    pub held_by: Option<String>,
+    /// What it waits for until then. It is withdrawn if the line is back by then.
+    pub held_by: Option<Wait>,
     /// For a message about a line that flaps: when the first of its outages began.
     pub since: Option<Timestamp>,
 }

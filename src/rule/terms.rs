@@ -10,9 +10,9 @@ use linedown_sinks::{Incident, Kind};
 
 use super::matcher::Subject;
 use super::timing::{Held, Silence, held, next_reminder};
+use super::wait::Wait;
 use super::{Owed, Routing, Rule};
 use crate::clock::later;
-use crate::period::Period;
 
 /// What some rules want together.
 pub struct Terms<'r> {
@@ -58,8 +58,8 @@ impl<'r> Terms<'r> {
     /// What is owed to a recipient: the bad news or, if there is an `after`, that step of an escalation.
     fn owes(&self, sink: &str, recipient: String, after: Option<Duration>, incident: &Incident) -> Owed {
         let (kind, wait, held_by) = match after {
-            Some(after) => (Kind::Escalation, after, words("escalation", after)),
-            None => (Kind::Down, self.hold(), self.hold_in_words()),
+            Some(after) => (Kind::Escalation, after, (!after.is_zero()).then_some(Wait::Step(after))),
+            None => (Kind::Down, self.hold(), self.waits_for()),
         };
         Owed {
             rule: self.rule.name.clone(),
@@ -74,18 +74,10 @@ impl<'r> Terms<'r> {
         }
     }
 
-    /// What the bad news waits for, in words; `None` if it need not wait.
-    pub(super) fn hold_in_words(&self) -> Option<String> {
-        words("hold", self.hold())
+    /// What the bad news waits for; `None` if it need not wait.
+    pub(super) fn waits_for(&self) -> Option<Wait> {
+        Some(self.hold()).filter(|hold| !hold.is_zero()).map(Wait::Hold)
     }
-}
-
-/// What a reminder waits for, in words.
-pub(super) const REMINDER: &str = "reminder";
-
-/// What something waits for, in words; `None` if it need not wait.
-fn words(what: &str, wait: Duration) -> Option<String> {
-    (!wait.is_zero()).then(|| format!("{what} of {}", Period(wait)))
 }
 
 impl Rule {
@@ -168,7 +160,7 @@ impl Routing {
         };
         let terms = self.terms(Kind::Reminder, &told.sink, incident, named)?;
         let due_at = terms.next_reminder(incident.opened_at, now)?;
-        let reminder = Owed { kind: Kind::Reminder, due_at, held_by: Some(REMINDER.to_owned()), ..told.clone() };
+        let reminder = Owed { kind: Kind::Reminder, due_at, held_by: Some(Wait::Reminder), ..told.clone() };
         Some(terms.put_on(reminder, incident))
     }
 

@@ -10,6 +10,7 @@ use jiff::{Timestamp, Zoned};
 use linedown_sinks::{Incident, Kind};
 
 use super::matcher::{Matcher, Subject};
+use super::wait::Wait;
 use crate::clock::later;
 
 /// Returns when a line that is down since `opened_at` is mentioned again after `now`; `None` if there are no reminders.
@@ -78,18 +79,8 @@ pub struct Silence {
 pub struct Held {
     /// Until when; it is checked again then.
     pub until: Timestamp,
-    /// By what, in words.
-    pub by: String,
-}
-
-/// How `held_by` names a silence: this word, and the silence's number.
-pub const SILENCE: &str = "silence";
-/// How `held_by` names quiet hours: these words, and their name.
-pub const QUIET_HOURS: &str = "quiet hours";
-
-/// Whether these words say that a silence or quiet hours hold something back.
-pub fn is_held_back(by: &str) -> bool {
-    [SILENCE, QUIET_HOURS].iter().any(|what| by.strip_prefix(what).is_some_and(|name| name.starts_with(' ')))
+    /// By what.
+    pub by: Wait,
 }
 
 /// Returns what holds a notification back now, if anything does: of several, the one that ends last. A message that
@@ -110,11 +101,11 @@ pub fn held(
     let by_people = silences
         .iter()
         .filter(|silence| silence.starts_at <= now && now < silence.ends_at && silence.matcher.passes(&subject))
-        .map(|silence| Held { until: silence.ends_at, by: format!("{SILENCE} {}", silence.id) });
+        .map(|silence| Held { until: silence.ends_at, by: Wait::Silence(silence.id) });
     let by_config = quiet
         .iter()
         .filter(|quiet| quiet.matcher.passes(&subject))
-        .filter_map(|quiet| Some(Held { until: quiet.ends(now)?, by: format!("{QUIET_HOURS} {:?}", quiet.name) }))
+        .filter_map(|quiet| Some(Held { until: quiet.ends(now)?, by: Wait::quiet_hours(&quiet.name) }))
         .max_by_key(|held| held.until)
         .filter(|_| !is_critical());
     by_people.chain(by_config).max_by_key(|held| held.until)

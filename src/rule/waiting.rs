@@ -3,8 +3,8 @@
 use jiff::Timestamp;
 use linedown_sinks::{Incident, Kind};
 
-use super::terms::REMINDER;
-use super::timing::{Silence, is_held_back};
+use super::timing::Silence;
+use super::wait::Wait;
 use super::{Owed, Routing};
 use crate::clock::later;
 
@@ -13,7 +13,7 @@ impl Routing {
     /// they no longer do.
     #[must_use]
     pub fn held_again(&self, waiting: Owed, incident: &Incident, silences: &[Silence], now: Timestamp) -> Owed {
-        if !waiting.held_by.as_deref().is_some_and(is_held_back) {
+        if !waiting.held_by.as_ref().is_some_and(Wait::holds_back) {
             return waiting;
         }
         match self.held(waiting.kind, (&waiting.sink, Some(&waiting.rule)), incident, silences, now) {
@@ -40,14 +40,14 @@ impl Routing {
             (None, _) => waiting,
             (Some(_), Kind::Reminder) if let Some(next) = terms.next_reminder(incident.opened_at, now) => {
                 let again = self.held_again(waiting, incident, silences, now);
-                if again.held_by.as_deref().is_some_and(is_held_back) {
+                if again.held_by.as_ref().is_some_and(Wait::holds_back) {
                     return again;
                 }
-                Owed { due_at: due_no_later(next), held_by: Some(REMINDER.to_owned()), ..again }
+                Owed { due_at: due_no_later(next), held_by: Some(Wait::Reminder), ..again }
             }
-            (Some(by), Kind::Down) if !is_held_back(by) => {
+            (Some(by), Kind::Down) if !by.holds_back() => {
                 let due_at = due_no_later(later(incident.opened_at, terms.hold()));
-                Owed { due_at, held_by: terms.hold_in_words(), ..waiting }
+                Owed { due_at, held_by: terms.waits_for(), ..waiting }
             }
             (Some(_), _) => self.held_again(waiting, incident, silences, now),
         }
@@ -98,7 +98,16 @@ mod tests {
     fn waiting(kind: Kind, due_at: i64, held_by: &str) -> Owed {
         let routing = routing(vec![rule("all", "{}", &["slack"], false)]);
         let owed = routing.owed(&incident(Reason::Other)).remove(0);
-        Owed { kind, due_at: at(due_at), held_by: Some(held_by.to_owned()).filter(|by| !by.is_empty()), ..owed }
+        Owed {
+            kind,
+            due_at: at(due_at),
+            held_by: Some(held_by).filter(|by| !by.is_empty()).map(|by| Wait::read(by.to_owned())),
+            ..owed
+        }
+    }
+
+    fn words(owed: &Owed) -> String {
+        owed.held_by.as_ref().map(Wait::to_string).unwrap_or_default()
     }
 
     /// A line that went down at second 0 is banned at second 10; `banned` holds for 20 s and reminds every 25 s.
@@ -135,7 +144,7 @@ mod tests {
                 at(10),
             );
             let (due_at, held_by) = expected;
-            assert_eq!((becomes.due_at, becomes.held_by.unwrap_or_default().as_str()), (at(due_at), held_by), "{what}");
+            assert_eq!((becomes.due_at, words(&becomes).as_str()), (at(due_at), held_by), "{what}");
             let by = if kind == Kind::Down || kind == Kind::Reminder { "banned" } else { "all" };
             assert_eq!(becomes.rule, by, "{what}");
         }
@@ -166,7 +175,7 @@ mod tests {
             let held = waiting(Kind::Down, 7 * 3600, held_by);
             let becomes = routing.held_again(held, &incident(Reason::Other), &[], at(3600));
             let (due_at, held_by) = expected;
-            assert_eq!((becomes.due_at, becomes.held_by.unwrap_or_default().as_str()), (at(due_at), held_by), "{what}");
+            assert_eq!((becomes.due_at, words(&becomes).as_str()), (at(due_at), held_by), "{what}");
         }
     }
 

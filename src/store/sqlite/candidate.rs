@@ -10,6 +10,7 @@ use super::gathering::Group;
 use super::notification::CHAIN;
 use super::row;
 use crate::clock::from_millis;
+use crate::rule::wait::Wait;
 use crate::rule::{Knows, kind_when_sent};
 
 /// One row that is due.
@@ -20,8 +21,8 @@ pub(super) struct Candidate {
     pub(super) grouping: String,
     pub(super) class: String,
     pub(super) batch: Option<i64>,
-    /// What it waited for, in words.
-    pub(super) held_by: Option<String>,
+    /// What it waited for.
+    pub(super) held_by: Option<Wait>,
     /// For a message about a line that flaps: when the first of its outages began.
     pub(super) since: Option<Timestamp>,
     /// False if the incident is over and there is nothing left to tell this recipient.
@@ -58,7 +59,7 @@ impl Candidate {
             grouping: row::text(row, first + 8)?,
             class: row::text(row, first + 9)?,
             batch: row.get(first + 10)?,
-            held_by: row::text_or_null(row, first + 15)?,
+            held_by: row::wait(row, first + 15)?,
             since: row.get::<_, Option<i64>>(first + 13)?.map(from_millis),
             has_something_to_say: kind.is_some(),
         })

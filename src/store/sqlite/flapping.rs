@@ -9,7 +9,8 @@ use rusqlite::{Connection, OptionalExtension, params};
 
 use super::row;
 use crate::clock::{from_millis, later};
-use crate::rule::flapping::{Course, Flapping, HELD_BY, Lately, Planned, Spell};
+use crate::rule::flapping::{Course, Flapping, Lately, Planned, Spell};
+use crate::rule::wait::Wait;
 use crate::rule::{Owed, Routing};
 
 /// Most outages whose beginnings a message lists.
@@ -164,7 +165,7 @@ pub(super) fn extend(
         let put_off = "UPDATE notification SET due_at = ?1, owed_at = ?1, held_by = ?2, incident = ?3 \
                        WHERE incident = ?4 AND rule = ?5 AND kind = 'steady' AND state = 'pending' \
                        AND leased = 0 AND attempts = 0";
-        connection.prepare_cached(put_off)?.execute(params![until, HELD_BY, incident.id, about, rule])?;
+        connection.prepare_cached(put_off)?.execute(params![until, Wait::Flapping, incident.id, about, rule])?;
     }
     Ok(())
 }

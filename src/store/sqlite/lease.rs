@@ -19,7 +19,7 @@ use super::silence::Silences;
 use super::{flapping, line, settle};
 use crate::clock::from_millis;
 use crate::link::{self, Purpose};
-use crate::rule::timing::{Held, Silence, is_held_back};
+use crate::rule::timing::{Held, Silence};
 use crate::rule::{Routing, Rule};
 
 /// Most notifications in one message, so that leasing them keeps no webhook waiting. The rest of a group leaves with
@@ -250,7 +250,7 @@ impl Lessor<'_> {
                       told_reason = ?4, told_closed = ?5 WHERE id = ?1";
         let values = params![id, attempt, batch, incident.reason.as_str(), incident.closed_at.is_some()];
         connection.prepare_cached(update)?.execute(values)?;
-        let held_by = part.held_by.as_deref().filter(|by| is_held_back(by));
+        let held_by = part.held_by.as_ref().filter(|by| by.holds_back());
         let late = held_by.map(|by| format!("{by} held it back before"));
         let insert = "INSERT INTO attempt (notification, number, started_at, detail) VALUES (?, ?, ?, ?)";
         connection.prepare_cached(insert)?.execute(params![id, attempt, self.now.as_millisecond(), late])?;

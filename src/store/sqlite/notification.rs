@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use rusqlite::{Connection, params};
 
 use super::row;
-use crate::rule::timing::is_held_back;
+use crate::rule::wait::Wait;
 use crate::rule::{Owed, class};
 
 /// `chain`: the notification ?1; if it is a notice of a loss, the one that was lost; and so on, down to the first of
@@ -66,10 +66,10 @@ pub(super) fn withdraw_over(
     let mut rows = statement.query([incident, back.as_millisecond()])?;
     let mut over = Vec::new();
     while let Some(row) = rows.next()? {
-        over.push((row.get(0)?, row::text_or_null(row, 1)?));
+        over.push((row.get(0)?, row::wait(row, 1)?));
     }
     for (id, held_by) in over {
-        withdraw(connection, id, &back_in_time(held_by.as_deref()), now)?;
+        withdraw(connection, id, &back_in_time(held_by.as_ref()), now)?;
     }
     Ok(())
 }
@@ -85,10 +85,12 @@ pub(super) fn withdraw_taken(connection: &Connection, incident: i64, by: &str, n
 
 /// Why a notification is withdrawn that was to be sent only if the line was still down; `held_by` is what it waited
 /// for.
-pub(super) fn back_in_time(held_by: Option<&str>) -> String {
+pub(super) fn back_in_time(held_by: Option<&Wait>) -> String {
     match held_by {
-        Some(by) if is_held_back(by) => format!("{by} held it until the line was back"),
-        Some(by) if by.contains(" of ") => format!("the line was back within the {by}"),
+        Some(by) if by.holds_back() => format!("{by} held it until the line was back"),
+        Some(by @ (Wait::Hold(_) | Wait::Step(_) | Wait::StepAfterFlapping { .. })) => {
+            format!("the line was back within the {by}")
+        }
         _ => "the line was back before it was due".to_owned(),
     }
 }

@@ -9,7 +9,7 @@ use super::candidate::SENT_AGAIN;
 use super::{AT_ONCE, notification, row, settle};
 use crate::clock::from_millis;
 use crate::rule::Routing;
-use crate::rule::timing::is_held_back;
+use crate::rule::wait::Wait;
 
 /// The dead notifications of one sink, or of all.
 pub(super) fn dead(connection: &Connection, sink: Option<&str>) -> rusqlite::Result<Vec<i64>> {
@@ -64,7 +64,7 @@ struct Wanted {
     kind: Kind,
     sink: String,
     recipient: String,
-    held_by: Option<String>,
+    held_by: Option<Wait>,
     due_at: Timestamp,
     detail: Option<String>,
     /// Whether it, or another part of the message that it went out in, is in a worker's hands.
@@ -91,7 +91,7 @@ impl Wanted {
             kind: row::kind(row, first + 1)?,
             sink: row::text(row, first + 2)?,
             recipient: row::text(row, first + 3)?,
-            held_by: row::text_or_null(row, first + 4)?,
+            held_by: row::wait(row, first + 4)?,
             due_at: from_millis(row.get(first + 5)?),
             detail: row::text_or_null(row, first + 6)?,
             in_flight: row.get(first + 7)?,
@@ -143,7 +143,7 @@ impl Wanted {
     fn refused(&self, found: Option<&Untold>, routing: &Routing, now: Timestamp) -> Option<Refused> {
         let Self { incident, sink, kind, .. } = self;
         let taken = incident.acknowledged.as_ref().filter(|_| incident.closed_at.is_none());
-        let held_by = self.held_by.as_ref().filter(|by| self.due_at > now && is_held_back(by));
+        let held_by = self.held_by.as_ref().filter(|by| self.due_at > now && by.holds_back());
         match (self.state.as_str(), taken, held_by) {
             ("delivered", ..) => Some(Refused::Delivered),
             ("withdrawn", ..) => Some(Refused::Withdrawn(self.detail.clone().unwrap_or_default())),
@@ -151,7 +151,7 @@ impl Wanted {
             (_, Some(taken), _) if matches!(kind, Kind::Reminder | Kind::Escalation) => {
                 Some(Refused::Taken(taken.by.clone()))
             }
-            (_, _, Some(by)) => Some(Refused::HeldBack(by.clone())),
+            (_, _, Some(by)) => Some(Refused::HeldBack(by.to_string())),
             _ if !routing.sinks.contains_key(sink) => Some(Refused::Gone(sink.clone())),
             _ => match found? {
                 Untold { recipients, .. } if !recipients.is_empty() => None,

@@ -4,10 +4,12 @@
 //! type of each value.)
 
 use linedown_sinks::{Acknowledged, Incident, Instance, Kind, Reason};
+use rusqlite::types::{ToSql, ToSqlOutput};
 use rusqlite::{Connection, Row};
 
 use crate::clock::from_millis;
 use crate::rule::State;
+use crate::rule::wait::Wait;
 use crate::source::EventKind;
 
 /// The columns of an incident, for [`incident`].
@@ -94,6 +96,17 @@ pub(super) fn reason(row: &Row<'_>, column: usize) -> rusqlite::Result<Reason> {
 /// An event's kind from a column. If it is not known, the line counts as down.
 pub(super) fn event_kind(row: &Row<'_>, column: usize) -> rusqlite::Result<EventKind> {
     Ok(word(row, column, EventKind::parse)?.unwrap_or(EventKind::Disconnected))
+}
+
+/// What a notification waits for, from a column.
+pub(super) fn wait(row: &Row<'_>, column: usize) -> rusqlite::Result<Option<Wait>> {
+    Ok(text_or_null(row, column)?.map(Wait::read))
+}
+
+impl ToSql for Wait {
+    fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
+        Ok(self.to_string().into())
+    }
 }
 
 /// The state that an attempt told, from two columns; `None` before the first attempt.

@@ -13,7 +13,8 @@ use super::look::bounded;
 use super::{AT_ONCE, row};
 use crate::clock::from_millis;
 use crate::rule::matcher::Matcher;
-use crate::rule::timing::{SILENCE, Silence};
+use crate::rule::timing::Silence;
+use crate::rule::wait::Wait;
 
 /// The matchers of silences. Each is parsed once, because that takes far longer than to write a webhook.
 #[derive(Default)]
@@ -115,7 +116,7 @@ pub(super) fn free(connection: &Connection, id: i64, now: Timestamp) -> rusqlite
     let free = "UPDATE notification SET due_at = ?1, owed_at = ?1 WHERE id IN \
                 (SELECT id FROM notification WHERE state = 'pending' AND held_by = ?2 AND due_at > ?1 LIMIT ?3) \
                 RETURNING sink";
-    let values = params![now.as_millisecond(), format!("{SILENCE} {id}"), AT_ONCE];
+    let values = params![now.as_millisecond(), Wait::Silence(id), AT_ONCE];
     connection.prepare_cached(free)?.query_map(values, |row| row::text(row, 0))?.collect()
 }
 

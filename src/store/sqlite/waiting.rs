@@ -10,7 +10,7 @@ use super::super::LastReminders;
 use super::owe::{Basis, begun};
 use super::row;
 use crate::clock::from_millis;
-use crate::rule::timing::QUIET_HOURS;
+use crate::rule::wait::QUIET_HOURS;
 use crate::rule::{Owed, Routing};
 
 /// One pending notification.
@@ -34,7 +34,7 @@ impl Waiting {
             resolved: row.get(first + 6)?,
             group: row::text(row, first + 7)?,
             due_at: from_millis(row.get(first + 8)?),
-            held_by: row::text_or_null(row, first + 9)?,
+            held_by: row::wait(row, first + 9)?,
             since: row.get::<_, Option<i64>>(first + 10)?.map(from_millis),
         };
         Ok(Self { id: row.get(first)?, tried: row.get(first + 1)?, owed })
