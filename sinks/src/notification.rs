@@ -28,6 +28,8 @@ pub struct Notification {
     pub at: Timestamp,
     /// What the last try failed with, if there was one: why the reader hears late.
     pub last_failure: Option<String>,
+    /// What held it back before it was first tried, if anything did: another reason why the reader hears late.
+    pub held_back: Option<HeldBack>,
     /// The outage it is about; of a digest, the first of its items.
     pub incident: Incident,
     /// For [`Kind::Undelivered`]: what somebody else was to be told and was not.
@@ -35,7 +37,7 @@ pub struct Notification {
     /// For [`Kind::Digest`]: everything it is about, what is no reminder first, then the worst first,
     /// [`Notification::incident`] included.
     pub items: Vec<Item>,
-    /// For [`Kind::Flapping`] and [`Kind::Steady`]: how often the line came and went.
+    /// For [`Kind::Flapping`] and [`Kind::Steady`], also of a lost one: how often the line came and went.
     pub flapping: Option<Flapping>,
     /// Where the reader can say "mine"; none where nothing is to be acknowledged, or no address is configured.
     pub acknowledge_url: Option<String>,
@@ -59,6 +61,7 @@ impl Notification {
             created_at: at,
             at,
             last_failure: None,
+            held_back: None,
             incident,
             undelivered: None,
             items: Vec::new(),
@@ -71,9 +74,15 @@ impl Notification {
 
     /// Whether it asks somebody to do something about the line.
     pub fn asks_to_act(&self) -> bool {
-        let asks = match self.kind {
-            Kind::Down | Kind::Worse | Kind::Reminder | Kind::Escalation | Kind::Flapping | Kind::Steady => true,
-            Kind::Undelivered => self.undelivered.as_ref().is_none_or(|other| other.kind != Kind::Test),
+        // A notice of a loss asks for what the lost message asked for.
+        let asks = match self.undelivered.as_ref().map_or(self.kind, |lost| lost.kind) {
+            Kind::Down
+            | Kind::Worse
+            | Kind::Reminder
+            | Kind::Escalation
+            | Kind::Flapping
+            | Kind::Steady
+            | Kind::Undelivered => true,
             Kind::Resolved | Kind::Acknowledged | Kind::Digest | Kind::Test => false,
         };
         asks && self.incident.closed_at.is_none()
@@ -235,6 +244,42 @@ pub struct Item {
     pub incident: Incident,
     /// As [`Notification::flapping`].
     pub flapping: Option<Flapping>,
+    /// As [`Notification::undelivered`].
+    pub undelivered: Option<Undelivered>,
+}
+
+/// What held a message back.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct HeldBack {
+    /// What sort of thing.
+    pub by: Holder,
+    /// The number of the silence, the name of the quiet hours, or the length of the hold as the config writes it.
+    pub name: String,
+    /// When that ended; none if it is not known any more.
+    pub until: Option<Timestamp>,
+}
+
+/// What can hold a message back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Holder {
+    /// The rule's hold.
+    Hold,
+    /// A silence.
+    Silence,
+    /// Quiet hours.
+    QuietHours,
+}
+
+impl Holder {
+    /// As templates see it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Hold => "hold",
+            Self::Silence => "silence",
+            Self::QuietHours => "quiet-hours",
+        }
+    }
 }
 
 /// How a line stands, by its gateway's word.
@@ -313,6 +358,9 @@ pub struct Undelivered {
     pub attempts: u32,
     /// The sinks that were to tell somebody of it, and gave that up in their turn.
     pub untold: Vec<String>,
+    /// How many recipients besides the reader were told of the outage with the reason that it has now. (What only goes
+    /// to our own output is not counted: perhaps nobody reads it.)
+    pub others_told: u32,
 }
 
 #[cfg(test)]

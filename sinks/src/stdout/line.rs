@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::{Acknowledged, Flapping, Form, Item, Kind, Notification, Standing, Texts, Undelivered, one_line};
+use crate::{Acknowledged, Flapping, Form, HeldBack, Item, Kind, Notification, Standing, Texts, Undelivered, one_line};
 
 /// Most items of a digest on a line of JSON.
 const ITEMS: usize = 1000;
@@ -56,6 +56,8 @@ struct Line<'a> {
     at: Timestamp,
     /// What the try before this one failed with.
     last_failure: Option<&'a str>,
+    /// What held it back before the first try: `by` (`hold`, `silence` or `quiet-hours`), `name` and `until`.
+    held_back: Option<&'a HeldBack>,
     /// Of a digest, the first; so all that follows down to `acknowledged`.
     incident: i64,
     source: &'a str,
@@ -72,10 +74,10 @@ struct Line<'a> {
     closed_at: Option<Timestamp>,
     /// Of what is no outage and is closed: nobody watches it any more, and it may be so still.
     unwatched: bool,
-    /// For the kind `undelivered`: `notification`, `kind`, `sink`, `recipient`, `why`, `attempts`,
-    /// `untold`.
+    /// For the kind `undelivered`: `notification`, `kind`, `sink`, `recipient`, `why`, `attempts`, `untold` and
+    /// `others_told`.
     undelivered: Option<&'a Undelivered>,
-    /// For the kinds `flapping` and `steady`: `since`, `outages`, `downtime` and `steady_for` in seconds, `times`.
+    /// For the kinds `flapping` and `steady`, also if they were lost: `since`, `outages`, `downtime` and `steady_for` in seconds, `times`.
     flapping: Option<&'a Flapping>,
     /// Who has it: `by` and `at`.
     acknowledged: Option<&'a Acknowledged>,
@@ -106,6 +108,7 @@ struct ItemLine<'a> {
     opened_at: Timestamp,
     closed_at: Option<Timestamp>,
     unwatched: bool,
+    undelivered: Option<&'a Undelivered>,
 }
 
 impl<'a> ItemLine<'a> {
@@ -121,6 +124,7 @@ impl<'a> ItemLine<'a> {
             opened_at: incident.opened_at,
             closed_at: incident.closed_at,
             unwatched: incident.unwatched,
+            undelivered: item.undelivered.as_ref(),
         }
     }
 
@@ -143,6 +147,7 @@ impl<'a> Line<'a> {
             attempt: notification.attempt,
             at: notification.at,
             last_failure: notification.last_failure.as_deref(),
+            held_back: notification.held_back.as_ref(),
             incident: incident.id,
             source: &incident.source,
             instance: &incident.instance.id,
@@ -211,7 +216,13 @@ mod tests {
             incident.id = number;
             incident.instance.id = format!("i-{number}");
             incident.instance.name = (number > 1).then(|| format!("Loja\n{number}"));
-            digest.items.push(Item { notification: 100 + number, kind: Kind::Reminder, incident, flapping: None });
+            digest.items.push(Item {
+                notification: 100 + number,
+                kind: Kind::Reminder,
+                incident,
+                flapping: None,
+                undelivered: None,
+            });
         }
         digest
     }

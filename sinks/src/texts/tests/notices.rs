@@ -83,7 +83,7 @@ fn what_is_no_outage_is_not_told_as_one() {
             Reminder,
             CertificateExpiring,
             false,
-            "🟠 linedown's certificate for ops-slack: it expires soon, or has expired, still after 7 min",
+            "🟠 linedown's certificate for ops-slack: it expires soon, or has expired, for 7 min now",
             "🟠 Certificado do linedown para ops-slack: está para vencer, ou já venceu, há 7 min",
         ),
     ] {
@@ -144,7 +144,7 @@ fn what_is_not_watched_any_more_is_not_called_right() {
     let item = |unwatched: bool, name: &str| {
         let mut incident = timely(Kind::Resolved, Reason::WebhookDrift, true).incident;
         (incident.unwatched, incident.instance.id) = (unwatched, name.to_owned());
-        Item { notification: 1, kind: Kind::Resolved, incident, flapping: None }
+        Item { notification: 1, kind: Kind::Resolved, incident, flapping: None, undelivered: None }
     };
     for (items, en, pt) in [
         (
