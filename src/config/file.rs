@@ -57,14 +57,20 @@ pub(super) struct Values {
 type Wrong = Vec<(Range<usize>, String)>;
 
 /// The result of parsing a file.
+enum Parsed {
+    /// All that the file says.
+    Whole(Content),
+    /// What it says without some values, which have these mistakes.
+    Partly(Content, Wrong),
+    /// Mistakes in the syntax, or pieces that do not fit together.
+    Unusable(Wrong),
+}
+
+/// What a file says.
 #[derive(Default)]
-struct Parsed {
+struct Content {
     tables: Map<String, Merged>,
     instances: Option<Instances>,
-    wrong: Wrong,
-    /// Whether it says all that the file says, except for values that are `wrong`, which are left out. False after a
-    /// mistake in the syntax, or if the pieces do not fit together.
-    is_whole: bool,
 }
 
 /// Lists that a later file adds to. Replacing them would silently drop alerts, or let them ring at night.
@@ -153,16 +159,22 @@ impl File {
     /// The inventory is returned apart because it may be large, and the `config` crate copies what it merges.
     pub(super) fn values(&mut self, number: usize) -> (Values, Option<Instances>) {
         let mut parsed = self.parse_pieces();
-        if self.pieces.len() > 1 && !(parsed.is_whole && parsed.wrong.is_empty()) {
+        if self.pieces.len() > 1 && !matches!(parsed, Parsed::Whole(_)) {
             self.pieces = pieces::whole(&self.text);
             parsed = self.parse_pieces();
         }
-        let Parsed { mut tables, instances, wrong, is_whole } = parsed;
-        self.note(wrong);
-        if !is_whole {
-            self.pieces.clear();
-            return Default::default();
-        }
+        let Content { mut tables, instances } = match parsed {
+            Parsed::Whole(content) => content,
+            Parsed::Partly(content, wrong) => {
+                self.note(wrong);
+                content
+            }
+            Parsed::Unusable(wrong) => {
+                self.note(wrong);
+                self.pieces.clear();
+                Content::default()
+            }
+        };
         let lists = APPENDED.iter().filter_map(|list| Some((appended_key(list, number), tables.remove(*list)?)));
         let appended = lists.collect();
         (Values { tables, appended }, instances)
@@ -171,7 +183,7 @@ impl File {
     /// Parses piece by piece and drops each tree before the next. The places of mistakes are right only if there is a
     /// single piece.
     fn parse_pieces(&self) -> Parsed {
-        let mut parsed = Parsed::default();
+        let (mut content, mut wrong) = (Content::default(), Wrong::new());
         let in_one = self.pieces.len() <= 1;
         for (number, piece) in self.pieces.iter().enumerate() {
             let text = piece.text(&self.text);
@@ -179,16 +191,21 @@ impl File {
             let mut table = table.into_inner();
             let inventory = table.remove(INVENTORY);
             if !errors.is_empty() || (inventory.is_some() && number == 0 && !in_one) {
-                let wrong = errors.iter().map(|error| (error.span().unwrap_or(0..0), error.message().to_owned()));
-                return Parsed { wrong: without_consequences(wrong.collect(), &text), ..Parsed::default() };
+                let errors = errors.iter().map(|error| (error.span().unwrap_or(0..0), error.message().to_owned()));
+                return Parsed::Unusable(without_consequences(errors.collect(), &text));
             }
             if let Some(inventory) = inventory {
-                read_inventory(&inventory, parsed.instances.get_or_insert_default(), &mut parsed.wrong);
+                read_inventory(&inventory, content.instances.get_or_insert_default(), &mut wrong);
             }
-            parsed.tables.extend(merged_table(table, &mut parsed.wrong));
+            content.tables.extend(merged_table(table, &mut wrong));
         }
-        let is_whole = in_one || !parsed.instances.as_ref().is_some_and(Instances::has_duplicates);
-        Parsed { is_whole, ..parsed }
+        if !in_one && content.instances.as_ref().is_some_and(Instances::has_duplicates) {
+            Parsed::Unusable(wrong)
+        } else if wrong.is_empty() {
+            Parsed::Whole(content)
+        } else {
+            Parsed::Partly(content, wrong)
+        }
     }
 
     fn note(&mut self, wrong: Wrong) {

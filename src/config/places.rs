@@ -72,19 +72,17 @@ fn cause(problem: &Problem) -> Option<&Cause> {
 fn place(layers: &Layers, lines: &[Lines<'_>], problem: Problem, found: Found, cause: Option<Found>) -> (Order, Row) {
     // An unknown key is reported at the key, everything else at the value; for a table that is its header.
     let about_key = problem.what.starts_with(UNKNOWN_KEY);
-    let (order, mut row) = standing(layers, lines, &problem.path, found, about_key);
-    if let (Some(cause), Some(found)) = (self::cause(&problem), cause) {
+    let (order, row) = standing(layers, lines, &problem.path, found, about_key);
+    let because = self::cause(&problem).zip(cause).and_then(|(cause, found)| {
         let (_, other) = standing(layers, lines, &cause.path, found, false);
-        if other.file != row.file {
-            row.what = format!(": {} by {}", cause.what, other.place());
-        }
-    }
+        (other.file != row.file).then(|| format!(": {} by {}", cause.what, other.place()))
+    });
     let row = Row {
         severity: problem.severity,
         path: problem.path.to_string(),
         expected: problem.expected,
         hint: problem.hint,
-        what: problem.what + &row.what,
+        what: problem.what + &because.unwrap_or_default(),
         ..row
     };
     (order, row)

@@ -121,27 +121,10 @@ impl Worker {
         let now = clock::now();
         let assignment = self.assignment.borrow().clone();
         let limits = assignment.limits;
-        let mut room = in_hand.room(limits.in_flight.max(1));
-        match breaker.leave(now) {
-            Leave::Full => {}
-            Leave::Probe => room = usize::from(in_hand.is_empty()),
-            Leave::NotBefore(then) => return clock::between(now, then).min(SWEEP).max(Duration::from_millis(1)),
-        }
-        if !limits.interval.is_zero() {
-            let open_at = in_hand.last.map_or(now, |last| clock::later(last, limits.interval));
-            // After the clock was set back, the wait must not grow beyond the interval.
-            let wait = clock::between(now, open_at).min(limits.interval);
-            if !wait.is_zero() {
-                return wait;
-            }
-            room = room.min(1);
-        }
-        if room == 0 {
-            return NAP;
-        }
-        if let Some(until) = in_hand.nothing_until.filter(|until| now < *until) {
-            return clock::between(now, until).min(NAP);
-        }
+        let room = match room(breaker.leave(now), in_hand, &limits, now) {
+            Room::For(attempts) => attempts,
+            Room::NoneFor(wait) => return wait,
+        };
         match self.store.lease(&self.name, room, now, self.routing.load_full()).await {
             Ok(leased) => {
                 let full = leased.due.len() == room;
@@ -255,6 +238,40 @@ impl Worker {
                 tracing::error!(sink = self.name, error = %error, "cannot give up notifications that waited too long; trying again");
             }
         }
+    }
+}
+
+/// How many attempts may start.
+enum Room {
+    /// This many, at least one.
+    For(usize),
+    /// None for this long, if nothing else happens.
+    NoneFor(Duration),
+}
+
+/// Decides how many attempts may start now: as the breaker, the sink's limits and what is in progress allow.
+fn room(leave: Leave, in_hand: &InHand, limits: &Limits, now: Timestamp) -> Room {
+    let mut room = in_hand.room(limits.in_flight.max(1));
+    match leave {
+        Leave::Full => {}
+        Leave::Probe => room = usize::from(in_hand.is_empty()),
+        Leave::NotBefore(then) => {
+            return Room::NoneFor(clock::between(now, then).min(SWEEP).max(Duration::from_millis(1)));
+        }
+    }
+    if !limits.interval.is_zero() {
+        let open_at = in_hand.last.map_or(now, |last| clock::later(last, limits.interval));
+        // After the clock was set back, the wait must not grow beyond the interval.
+        let wait = clock::between(now, open_at).min(limits.interval);
+        if !wait.is_zero() {
+            return Room::NoneFor(wait);
+        }
+        room = room.min(1);
+    }
+    match in_hand.nothing_until.filter(|until| now < *until) {
+        _ if room == 0 => Room::NoneFor(NAP),
+        Some(until) => Room::NoneFor(clock::between(now, until).min(NAP)),
+        None => Room::For(room),
     }
 }
 

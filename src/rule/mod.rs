@@ -249,7 +249,7 @@ impl Routing {
 
     /// For a recipient that is no usable address: who the message is for, as the config now says of its line. `None` if
     /// the recipient can be reached, or the sink has left the config.
-    pub fn found_since(&self, sink: &str, recipient: &str, incident: &Incident) -> Option<Found> {
+    pub fn instead_of(&self, recipient: &str, sink: &str, incident: &Incident) -> Option<Instead> {
         let settings = &self.sinks.get(sink)?.settings;
         if settings.reaches(recipient) {
             return None;
@@ -258,7 +258,7 @@ impl Routing {
         let mut recipients = settings.recipients(&Incident { instance, ..incident.clone() });
         let somebody_has_none = recipients.iter().any(|named| !settings.reaches(named));
         recipients.retain(|recipient| settings.reaches(recipient));
-        Some(Found { recipients, somebody_has_none })
+        Some(Instead { recipients, somebody_has_none })
     }
 
     fn recipients(&self, sink: &str, incident: &Incident) -> Vec<String> {
@@ -268,7 +268,7 @@ impl Routing {
 
 /// Who a message is for now, if its recipient is no usable address.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Found {
+pub struct Instead {
     /// The recipients that can be reached.
     pub recipients: Vec<String>,
     /// Whether the config still names an unusable address: it stands for somebody who cannot be reached yet.

@@ -1,9 +1,9 @@
 //! Decides whether webhooks can be accepted.
 
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
+use arc_swap::ArcSwapOption;
 use tokio::time::{Instant, timeout};
 
 use crate::certificate::Served;
@@ -40,12 +40,10 @@ pub struct Readiness {
     /// When the store was last tested. The lock is held during a test, so that others wait for its result.
     tried_at: tokio::sync::Mutex<Option<Instant>>,
     /// The result of that test.
-    amiss: Mutex<Option<NotReady>>,
+    amiss: ArcSwapOption<NotReady>,
     /// When and why the store last refused a webhook, until it accepts one. On a full disk the test may pass although a
     /// webhook does not fit.
-    refused: Mutex<Option<(Instant, String)>>,
-    /// Whether `refused` is set, so that accepted webhooks need not lock it.
-    has_refused: AtomicBool,
+    refused: ArcSwapOption<(Instant, String)>,
 }
 
 impl Readiness {
@@ -56,9 +54,8 @@ impl Readiness {
             delivery,
             certificate,
             tried_at: tokio::sync::Mutex::default(),
-            amiss: Mutex::default(),
-            refused: Mutex::default(),
-            has_refused: AtomicBool::new(false),
+            amiss: ArcSwapOption::empty(),
+            refused: ArcSwapOption::empty(),
         }
     }
 
@@ -77,8 +74,7 @@ impl Readiness {
     async fn store_amiss(&self) -> Option<NotReady> {
         let mut tried_at = self.tried_at.lock().await;
         if tried_at.is_none_or(|at| at.elapsed() >= FRESH) {
-            let amiss = self.try_store().await;
-            *self.amiss.lock().unwrap_or_else(PoisonError::into_inner) = amiss;
+            self.amiss.store(self.try_store().await.map(Arc::new));
             *tried_at = Some(Instant::now());
         }
         self.last_amiss()
@@ -101,26 +97,23 @@ impl Readiness {
     /// Notes that a webhook could not be stored.
     pub(super) fn refused(&self, error: &StoreError) {
         if matches!(error, StoreError::Full | StoreError::Failed(_)) {
-            *self.refused.lock().unwrap_or_else(PoisonError::into_inner) = Some((Instant::now(), error.to_string()));
-            self.has_refused.store(true, Ordering::Relaxed);
+            self.refused.store(Some(Arc::new((Instant::now(), error.to_string()))));
         }
     }
 
     /// Notes that a webhook was stored.
     pub(super) fn took(&self) {
-        if self.has_refused.load(Ordering::Relaxed) {
-            self.has_refused.store(false, Ordering::Relaxed);
-            *self.refused.lock().unwrap_or_else(PoisonError::into_inner) = None;
+        if self.refused.load().is_some() {
+            self.refused.store(None);
         }
     }
 
     fn last_amiss(&self) -> Option<NotReady> {
-        let amiss = self.amiss.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let refused = || {
-            let refused = self.refused.lock().unwrap_or_else(PoisonError::into_inner).clone();
-            refused.filter(|(at, _)| at.elapsed() < REMEMBERED).map(|(_, why)| NotReady::Store(why))
+            let refused = self.refused.load_full().filter(|refused| refused.0.elapsed() < REMEMBERED);
+            refused.map(|refused| NotReady::Store(refused.1.clone()))
         };
-        amiss.or_else(refused)
+        self.amiss.load().as_deref().cloned().or_else(refused)
     }
 }
 

@@ -7,6 +7,7 @@
 //!   person's retry makes a dead one pending again.
 //! - What the fallback of a dead notification is owed is written in the transaction that makes it dead.
 
+mod retry;
 mod sqlite;
 pub mod view;
 
@@ -18,6 +19,7 @@ use async_trait::async_trait;
 use jiff::Timestamp;
 use linedown_sinks::{FailureKind, Kind, Notification, Reason};
 
+pub use retry::{Refused, Retried, Which};
 pub use sqlite::Sqlite;
 
 use crate::link::Purpose;
@@ -317,83 +319,8 @@ pub enum Acknowledgement {
     Unknown,
 }
 
-/// Which notifications to send again.
-#[derive(Clone, Debug)]
-pub enum Which {
-    /// These, dead or pending.
-    These(Vec<i64>),
-    /// All dead ones, or those of one sink.
-    Dead {
-        /// The sink.
-        sink: Option<String>,
-    },
-}
-
 /// Incidents, each with its recipient, whose pending reminder is the last one; by rule and sink.
 pub type LastReminders = BTreeMap<(String, String), BTreeSet<(i64, String)>>;
-
-/// The result of a retry.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Retried {
-    /// The notifications that are due again, including those that go out in one message with a requested one.
-    pub notifications: BTreeSet<i64>,
-    /// The sinks that have something to do because of it.
-    pub sinks: BTreeSet<String>,
-    /// Requested notifications that are not sent again, and why.
-    pub refused: BTreeMap<i64, Refused>,
-    /// How many requested notifications are left as they were because the store failed.
-    pub left: usize,
-}
-
-/// Why a notification is not sent again. The message says what to do about it.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Refused {
-    /// There is none of that number.
-    #[error("there is no such notification; `linedown deliveries` lists them")]
-    Unknown,
-    /// It was delivered.
-    #[error("it has been delivered already")]
-    Delivered,
-    /// It is withdrawn, and why.
-    #[error("it was withdrawn: {0}")]
-    Withdrawn(String),
-    /// A worker has it, or another part of its message, in hand.
-    #[error("it is being sent right now")]
-    InFlight,
-    /// It is a reminder or an escalation, and this person has taken the outage.
-    #[error("{0} has taken the outage that it is about")]
-    Taken(String),
-    /// This silence or these quiet hours hold it back, and would do so again at once.
-    #[error("it is held back by {0}, and sent when that ends")]
-    HeldBack(String),
-    /// Its sink, named here, has left the config.
-    #[error("the config has no sink {0:?} any more; put it back, reload, and try again")]
-    Gone(String),
-    /// Its recipient is no usable address, and the config has no other. The name is the sink's.
-    #[error(
-        "it has no recipient; correct the line's label that `to` of the sink {0:?} names, or add a fixed address to \
-         `to`, reload, and try again"
-    )]
-    Nobody(String),
-    /// Its recipient is no usable address, and everybody it is for now has another message: it is withdrawn, and why.
-    #[error("it is withdrawn now: {0}")]
-    Told(&'static str),
-}
-
-impl Refused {
-    /// Whether to mention it to somebody who asked for all dead letters: it is one still, or was one until now.
-    pub fn concerns_the_dead(&self) -> bool {
-        matches!(self, Self::InFlight | Self::Taken(_) | Self::Gone(_) | Self::Nobody(_) | Self::Told(_))
-    }
-}
-
-impl Retried {
-    fn add(&mut self, mut other: Self) {
-        self.notifications.append(&mut other.notifications);
-        self.sinks.append(&mut other.sinks);
-        self.refused.append(&mut other.refused);
-    }
-}
 
 /// Why the store could not do what it was asked.
 #[derive(Debug, thiserror::Error)]

@@ -8,8 +8,7 @@ use rusqlite::{Connection, Row};
 
 use super::gathering::Group;
 use super::notification::CHAIN;
-use super::row;
-use crate::clock::from_millis;
+use super::row::{self, Columns};
 use crate::rule::wait::Wait;
 use crate::rule::{Knows, kind_when_sent};
 
@@ -29,38 +28,44 @@ pub(super) struct Candidate {
     pub(super) has_something_to_say: bool,
 }
 
+/// The query for candidates, up to its `WHERE`.
+pub(super) fn columns() -> String {
+    format!(
+        "SELECT {}, kind, wants_resolved, {KNOWS}, notification.id, recipient, rule, attempts, detail, {PROMISED}, owed_at, lost, \
+         grouping, class, batch, since, coalesce(held_by, held_before) FROM notification JOIN incident ON incident.id = notification.incident",
+        row::INCIDENT
+    )
+}
+
 impl Candidate {
     /// Reads a row of [`columns`], for a try that begins now.
     pub(super) fn read(row: &Row<'_>, store: &str, now: Timestamp) -> rusqlite::Result<Self> {
-        let incident = row::incident(row, 0)?;
-        let first = row::INCIDENT_COLUMNS;
-        let owed = row::kind(row, first + 1)?;
-        let knows = match row.get(first + 12)? {
+        let mut row = Columns::of(row);
+        let (incident, owed, wants_resolved) = (row.incident()?, row.kind()?, row.get()?);
+        let knows = match row.get()? {
             0 => Knows::Nothing,
             1 => Knows::Outage,
             _ => Knows::End,
         };
-        let kind = kind_when_sent(owed, row::state(&incident), row.get(first + 11)?, knows);
-        let owed_at = from_millis(row.get(first + 6)?);
-        let notification = Notification {
-            id: row.get(first)?,
-            store: store.to_owned(),
-            recipient: row::text(row, first + 2)?,
-            rule: Some(row::text(row, first + 3)?),
-            attempt: row.get::<_, u32>(first + 4)? + 1,
-            created_at: from_millis(row.get(first + 14)?),
-            last_failure: row::text_or_null(row, first + 5)?,
-            ..Notification::about(incident, kind.unwrap_or(owed), now)
-        };
+        let kind = kind_when_sent(owed, row::state(&incident), wants_resolved, knows);
         Ok(Self {
-            notification,
-            owed_at,
-            lost: row.get(first + 7)?,
-            grouping: row::text(row, first + 8)?,
-            class: row::text(row, first + 9)?,
-            batch: row.get(first + 10)?,
-            held_by: row::wait(row, first + 15)?,
-            since: row.get::<_, Option<i64>>(first + 13)?.map(from_millis),
+            notification: Notification {
+                store: store.to_owned(),
+                id: row.get()?,
+                recipient: row.text()?,
+                rule: Some(row.text()?),
+                attempt: row.get::<u32>()? + 1,
+                last_failure: row.text_or_null()?,
+                created_at: row.time()?,
+                ..Notification::about(incident, kind.unwrap_or(owed), now)
+            },
+            owed_at: row.time()?,
+            lost: row.get()?,
+            grouping: row.text()?,
+            class: row.text()?,
+            batch: row.get()?,
+            since: row.time_or_null()?,
+            held_by: row.wait()?,
             has_something_to_say: kind.is_some(),
         })
     }
@@ -85,15 +90,6 @@ pub(super) static OLDEST: LazyLock<String> = LazyLock::new(|| {
     let due = "sink = ? AND state = 'pending' AND leased = 0 AND due_at <= ?";
     format!("{} WHERE {due} ORDER BY due_at, notification.id LIMIT 1", columns())
 });
-
-/// The query for candidates, up to its `WHERE`.
-pub(super) fn columns() -> String {
-    format!(
-        "SELECT {}, notification.id, kind, recipient, rule, attempts, detail, owed_at, lost, grouping, class, batch, \
-         wants_resolved, {KNOWS}, since, {PROMISED}, coalesce(held_by, held_before) FROM notification JOIN incident ON incident.id = notification.incident",
-        row::INCIDENT
-    )
-}
 
 /// Why nobody need be told that `lost` was given up, if that is so: it has arrived since, or is sent again. If `lost`
 /// was itself a notice of a loss, that also holds for what it was about.
@@ -124,13 +120,14 @@ pub(super) fn undelivered(connection: &Connection, lost: Option<i64>) -> rusqlit
     let mut statement = connection.prepare_cached(&query)?;
     let mut rows = statement.query([lost])?;
     let Some(first) = rows.next()? else { return Ok(None) };
+    let mut first = Columns::of(first);
     let mut undelivered = Undelivered {
-        notification: first.get(0)?,
-        kind: row::kind(first, 1)?,
-        sink: row::text(first, 2)?,
-        recipient: row::text(first, 3)?,
-        why: row::text_or_null(first, 4)?.unwrap_or_default(),
-        attempts: first.get(5)?,
+        notification: first.get()?,
+        kind: first.kind()?,
+        sink: first.text()?,
+        recipient: first.text()?,
+        why: first.text_or_null()?.unwrap_or_default(),
+        attempts: first.get()?,
         untold: Vec::new(),
     };
     while let Some(instead) = rows.next()? {

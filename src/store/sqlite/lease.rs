@@ -29,6 +29,14 @@ const MOST_IN_ONE: i64 = 2_000;
 /// Most notifications looked at for one lease, so that a silenced storm keeps no webhook waiting.
 const MOST_LOOKED_AT: u16 = 500;
 
+/// Why a notification that is due is not sent now.
+enum Delay {
+    /// A silence or quiet hours hold it back.
+    Held(Held),
+    /// Its group is gathered until then.
+    Gathered(Timestamp),
+}
+
 /// What a lease needs besides the rows.
 pub(super) struct Lessor<'l> {
     /// The store's name.
@@ -51,14 +59,16 @@ impl Lessor<'_> {
             if self.is_stale(connection, &first)? {
                 continue;
             }
-            match self.put_off(connection, sink, &first, &silences)? {
-                0 => {
+            looked_at += match self.delay(connection, sink, &first, &silences)? {
+                Some(Delay::Held(held)) => hold_back(connection, &first, &held)?,
+                Some(Delay::Gathered(until)) => self.gather(connection, &first.group(sink), until)?,
+                None => {
                     let taken = self.take(connection, sink, first, &silences)?;
-                    looked_at += taken.covers.len();
+                    let parts = taken.covers.len();
                     due.push(taken);
+                    parts
                 }
-                put_off => looked_at += put_off,
-            }
+            };
         }
         let next = "SELECT min(due_at) FROM notification WHERE sink = ? AND state = 'pending' AND leased = 0";
         let next: Option<i64> = connection.prepare_cached(next)?.query_row([sink], |row| row.get(0))?;
@@ -88,42 +98,35 @@ impl Lessor<'_> {
         connection.prepare_cached(&OLDEST)?.query_row(values, |row| self.read(row)).optional()
     }
 
-    /// If something holds a candidate back, makes it due when that ends. If its group's window is open, makes it due at
-    /// the end of that, together with the others of its group that are due, as far as one lease looks. Returns how many
-    /// were put off. What was tried before is not held back again.
-    fn put_off(
+    /// Why a candidate is not to be sent now, if so. What was tried before is not delayed again.
+    fn delay(
         &self,
         connection: &Connection,
         sink: &str,
         candidate: &Candidate,
         silences: &[Silence],
-    ) -> rusqlite::Result<usize> {
+    ) -> rusqlite::Result<Option<Delay>> {
         let notification = &candidate.notification;
         if notification.attempt > 1 {
-            return Ok(0);
+            return Ok(None);
         }
         if let Some(held) = self.held(sink, notification, silences) {
-            let update = "UPDATE notification SET due_at = ?, owed_at = ?1, held_by = ? WHERE id = ?";
-            let values = params![held.until.as_millisecond(), held.by, notification.id];
-            return connection.prepare_cached(update)?.execute(values);
+            return Ok(Some(Delay::Held(held)));
         }
-        let group = candidate.group(sink);
-        let until = group.open_until(connection, self.interval(notification), self.now)?;
-        let Some(until) = until.map(Timestamp::as_millisecond) else { return Ok(0) };
+        let until = candidate.group(sink).open_until(connection, self.interval(notification), self.now)?;
+        Ok(until.map(Delay::Gathered))
+    }
+
+    /// Makes everything of a group that is due, as far as one lease looks, due at the end of the group's window.
+    /// Returns how many these are.
+    fn gather(&self, connection: &Connection, group: &Group<'_>, until: Timestamp) -> rusqlite::Result<usize> {
         let update = "UPDATE notification SET due_at = ?6, owed_at = ?6, held_by = NULL, \
                       held_before = coalesce(held_by, held_before) WHERE id IN (SELECT id FROM notification WHERE sink = ?1 AND recipient = ?2 AND grouping = ?3 AND class = ?4 AND due_at <= ?5 \
                       AND state = 'pending' AND leased = 0 AND attempts = 0 LIMIT ?7)";
-        let Group { recipient, grouping, class, .. } = group;
-        let now = self.now.as_millisecond();
-        connection.prepare_cached(update)?.execute(params![
-            sink,
-            recipient,
-            grouping,
-            class,
-            now,
-            until,
-            MOST_LOOKED_AT
-        ])
+        let Group { sink, recipient, grouping, class } = group;
+        let (now, until) = (self.now.as_millisecond(), until.as_millisecond());
+        let values = params![sink, recipient, grouping, class, now, until, MOST_LOOKED_AT];
+        connection.prepare_cached(update)?.execute(values)
     }
 
     fn held(&self, sink: &str, notification: &Notification, silences: &[Silence]) -> Option<Held> {
@@ -279,6 +282,13 @@ impl Lessor<'_> {
         let public_url = self.routing.public_url.as_deref()?;
         Some(link::make(purpose, public_url, self.link_key, notification.id, self.now))
     }
+}
+
+/// Makes a candidate due when what holds it back ends. Returns how many are put off: one.
+fn hold_back(connection: &Connection, candidate: &Candidate, held: &Held) -> rusqlite::Result<usize> {
+    let update = "UPDATE notification SET due_at = ?, owed_at = ?1, held_by = ? WHERE id = ?";
+    let values = params![held.until.as_millisecond(), held.by, candidate.notification.id];
+    connection.prepare_cached(update)?.execute(values)
 }
 
 /// Whether somebody has taken an outage and it goes on.

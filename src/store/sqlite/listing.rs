@@ -5,8 +5,7 @@ use rusqlite::{Connection, Row, params};
 
 use super::super::view::{Delivery, DeliveryQuery, Past};
 use super::look::{DELIVERY, bounded, delivery_row};
-use super::row;
-use crate::clock::from_millis;
+use super::row::Columns;
 use crate::source;
 use crate::trouble;
 
@@ -30,14 +29,13 @@ pub(super) fn past(
     let step = "SELECT max(id) FROM (SELECT id FROM event WHERE id > ? ORDER BY id LIMIT ?)";
     let last: Option<i64> =
         connection.prepare_cached(step)?.query_row(params![after, LOOKED_THROUGH], |row| row.get(0))?;
-    let query = "SELECT event.id, event.source, event.instance, event.kind, event.reason, event.error, event.stamp, \
-                 event.at, event.received_at, incident.phone, event.change IN ('opened', 'missed'), \
-                 incident.acknowledged_by, incident.acknowledged_at, event.incident, event.asked_at \
-                 FROM event LEFT JOIN incident ON incident.id = event.incident \
-                 WHERE event.id > ?1 AND event.id <= ?5 AND event.received_at >= ?2 AND event.source <> ?4 \
-                 ORDER BY event.id LIMIT ?3";
+    let query = format!(
+        "SELECT {PAST} FROM event LEFT JOIN incident ON incident.id = event.incident \
+         WHERE event.id > ?1 AND event.id <= ?5 AND event.received_at >= ?2 AND event.source <> ?4 \
+         ORDER BY event.id LIMIT ?3"
+    );
     let values = params![after, since.as_millisecond(), bounded(limit), trouble::SOURCE, last.unwrap_or(after)];
-    let found = connection.prepare_cached(query)?.query_map(values, past_row)?.collect::<rusqlite::Result<_>>()?;
+    let found = connection.prepare_cached(&query)?.query_map(values, past_row)?.collect::<rusqlite::Result<_>>()?;
     Ok(Looked { found, last })
 }
 
@@ -73,32 +71,38 @@ pub(super) fn deliveries(
     Ok(Looked { found, last })
 }
 
+const PAST: &str = "event.change IN ('opened', 'missed'), incident.acknowledged_by, incident.acknowledged_at, \
+    event.stamp, event.received_at, event.id, event.source, event.instance, event.kind, event.reason, incident.phone, \
+    event.error, event.at, event.asked_at, event.incident";
+
 fn past_row(row: &Row<'_>) -> rusqlite::Result<Past> {
-    let (stamp, received_at) = (row.get(6)?, from_millis(row.get(8)?));
-    let taken: Option<(String, i64)> = row::text_or_null(row, 11)?.zip(row.get(12)?);
+    let mut row = Columns::of(row);
+    let (opened, taken_by, taken_at): (bool, _, _) = (row.get()?, row.text_or_null()?, row.time_or_null()?);
+    let (stamp, received_at) = (row.get()?, row.time()?);
     Ok(Past {
-        id: row.get(0)?,
+        id: row.get()?,
         event: source::Event {
-            source: row::text(row, 1)?,
-            instance: row::text(row, 2)?,
-            kind: row::event_kind(row, 3)?,
-            reason: row::reason(row, 4)?,
-            phone: row::text_or_null(row, 9)?,
-            error: row::text_or_null(row, 5)?,
-            at: from_millis(row.get(7)?),
+            source: row.text()?,
+            instance: row.text()?,
+            kind: row.event_kind()?,
+            reason: row.reason()?,
+            phone: row.text_or_null()?,
+            error: row.text_or_null()?,
+            at: row.time()?,
             gateway_at: source::believed(stamp, received_at),
             stamp,
             received_at,
-            asked_at: row.get::<_, Option<i64>>(14)?.map(from_millis),
+            asked_at: row.time_or_null()?,
         },
-        incident: row.get(13)?,
-        acknowledged: taken.filter(|_| row.get(10) == Ok(true)).map(|(by, at)| (by, from_millis(at))),
+        incident: row.get()?,
+        acknowledged: taken_by.zip(taken_at).filter(|_| opened),
     })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::clock::from_millis;
 
     /// Three steps and a bit of rows, of which the first and the last are wanted.
     #[test]

@@ -7,17 +7,8 @@ use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::super::view::{Attempt, Counts, Delivery, Event, Incident, IncidentStory, MOST};
 use super::super::{Figures, Overdue, Tally};
-use super::row::{self, OUTAGE};
+use super::row::{self, Columns, OUTAGE};
 use crate::clock::from_millis;
-
-const COUNTS: &str = "(SELECT count(*) FROM notification WHERE incident = incident.id AND state = 'pending'), \
-                      (SELECT count(*) FROM notification WHERE incident = incident.id AND state = 'delivered'), \
-                      (SELECT count(*) FROM notification WHERE incident = incident.id AND state = 'dead'), \
-                      (SELECT count(*) FROM notification WHERE incident = incident.id AND state = 'withdrawn')";
-
-/// The columns of a notification, for [`delivery_row`].
-pub(super) const DELIVERY: &str = "notification.id, incident, incident.instance, incident.name, rule, sink, recipient, kind, state, \
-                        leased, created_at, due_at, settled_at, detail, lost, attempts, held_by, batch, owed_at";
 
 pub(super) fn owing(connection: &Connection) -> rusqlite::Result<BTreeSet<String>> {
     let query = "SELECT DISTINCT sink FROM notification WHERE state = 'pending'";
@@ -96,18 +87,17 @@ fn latest(open_only: bool) -> String {
     let open =
         "id IN (SELECT id FROM incident INDEXED BY incident_open WHERE closed_at IS NULL ORDER BY id DESC LIMIT ?1)";
     let filter = if open_only { open } else { "true" };
-    let incident = row::INCIDENT;
-    format!("SELECT {incident}, {COUNTS}, acknowledged_from FROM incident WHERE {filter} ORDER BY id DESC LIMIT ?1")
+    format!("{} WHERE {filter} ORDER BY id DESC LIMIT ?1", incident_columns())
 }
 
 pub(super) fn incident(connection: &Connection, id: i64) -> rusqlite::Result<Option<IncidentStory>> {
-    let query = format!("SELECT {}, {COUNTS}, acknowledged_from FROM incident WHERE id = ?", row::INCIDENT);
+    let query = format!("{} WHERE id = ?", incident_columns());
     let Some(incident) = connection.prepare_cached(&query)?.query_row([id], incident_row).optional()? else {
         return Ok(None);
     };
-    let query = "SELECT id, kind, reason, error, at, received_at, change, asked_at IS NOT NULL FROM event WHERE incident = ? ORDER BY id LIMIT ?";
+    let query = format!("SELECT {EVENT} FROM event WHERE incident = ? ORDER BY id LIMIT ?");
     let events = connection
-        .prepare_cached(query)?
+        .prepare_cached(&query)?
         .query_map(params![id, bounded(MOST)], event_row)?
         .collect::<Result<_, _>>()?;
     let query = format!(
@@ -134,9 +124,9 @@ pub(super) fn delivery(connection: &Connection, id: i64) -> rusqlite::Result<Opt
 
 /// The last hundred attempts of a notification, in order.
 fn attempts(connection: &Connection, notification: i64) -> rusqlite::Result<Vec<Attempt>> {
-    let query = "SELECT number, started_at, ended_at, outcome, detail FROM attempt WHERE notification = ? ORDER BY number DESC LIMIT 100";
+    let query = format!("SELECT {ATTEMPT} FROM attempt WHERE notification = ? ORDER BY number DESC LIMIT 100");
     let mut attempts: Vec<Attempt> =
-        connection.prepare_cached(query)?.query_map([notification], attempt_row)?.collect::<Result<_, _>>()?;
+        connection.prepare_cached(&query)?.query_map([notification], attempt_row)?.collect::<Result<_, _>>()?;
     attempts.reverse();
     Ok(attempts)
 }
@@ -146,9 +136,18 @@ pub(super) fn bounded(limit: usize) -> i64 {
     i64::try_from(limit.min(MOST + 1)).unwrap_or(i64::MAX)
 }
 
+/// The query for incidents, up to its `WHERE`.
+fn incident_columns() -> String {
+    let count =
+        |state| format!("(SELECT count(*) FROM notification WHERE incident = incident.id AND state = '{state}')");
+    let [pending, delivered, dead, withdrawn] = ["pending", "delivered", "dead", "withdrawn"].map(count);
+    let incident = row::INCIDENT;
+    format!("SELECT {incident}, {pending}, {delivered}, {dead}, {withdrawn}, acknowledged_from FROM incident")
+}
+
 fn incident_row(row: &Row<'_>) -> rusqlite::Result<Incident> {
-    let incident = row::incident(row, 0)?;
-    let first = row::INCIDENT_COLUMNS;
+    let mut row = Columns::of(row);
+    let incident = row.incident()?;
     Ok(Incident {
         id: incident.id,
         source: incident.source,
@@ -162,65 +161,71 @@ fn incident_row(row: &Row<'_>) -> rusqlite::Result<Incident> {
         closed_at: incident.closed_at,
         acknowledged_by: incident.acknowledged.as_ref().map(|acknowledged| acknowledged.by.clone()),
         acknowledged_at: incident.acknowledged.map(|acknowledged| acknowledged.at),
-        notifications: Counts {
-            pending: row.get(first)?,
-            delivered: row.get(first + 1)?,
-            dead: row.get(first + 2)?,
-            withdrawn: row.get(first + 3)?,
-        },
-        acknowledged_from: row::text_or_null(row, first + 4)?,
+        notifications: Counts { pending: row.get()?, delivered: row.get()?, dead: row.get()?, withdrawn: row.get()? },
+        acknowledged_from: row.text_or_null()?,
         found: incident.found,
         unwatched: incident.unwatched,
     })
 }
 
+const EVENT: &str = "id, kind, reason, error, at, received_at, change, asked_at IS NOT NULL";
+
 fn event_row(row: &Row<'_>) -> rusqlite::Result<Event> {
+    let mut row = Columns::of(row);
     Ok(Event {
-        id: row.get(0)?,
-        kind: row::text(row, 1)?,
-        reason: row::text(row, 2)?,
-        error: row::text_or_null(row, 3)?,
-        at: from_millis(row.get(4)?),
-        received_at: from_millis(row.get(5)?),
-        change: row::text(row, 6)?,
-        found: row.get(7)?,
+        id: row.get()?,
+        kind: row.text()?,
+        reason: row.text()?,
+        error: row.text_or_null()?,
+        at: row.time()?,
+        received_at: row.time()?,
+        change: row.text()?,
+        found: row.get()?,
     })
 }
 
+/// The columns of a notification, for [`delivery_row`].
+pub(super) const DELIVERY: &str = "state, notification.id, incident, incident.instance, incident.name, rule, \
+    sink, recipient, kind, leased, created_at, due_at, settled_at, detail, lost, attempts, held_by, batch, owed_at";
+
 pub(super) fn delivery_row(row: &Row<'_>) -> rusqlite::Result<Delivery> {
-    let state = row::text(row, 8)?;
-    let pending = state == "pending";
+    let mut row = Columns::of(row);
+    let state = row.text()?;
+    let is_pending = state == "pending";
     Ok(Delivery {
-        id: row.get(0)?,
-        incident: row.get(1)?,
-        instance: row::text(row, 2)?,
-        name: row::text_or_null(row, 3)?,
-        rule: row::text(row, 4)?,
-        sink: row::text(row, 5)?,
-        recipient: row::text(row, 6)?,
-        kind: row::text(row, 7)?,
+        id: row.get()?,
+        incident: row.get()?,
+        instance: row.text()?,
+        name: row.text_or_null()?,
+        rule: row.text()?,
+        sink: row.text()?,
+        recipient: row.text()?,
+        kind: row.text()?,
         state,
-        in_flight: pending && row.get(9)?,
-        created_at: from_millis(row.get(10)?),
-        due_at: pending.then_some(from_millis(row.get(11)?)),
-        settled_at: row.get::<_, Option<i64>>(12)?.map(from_millis),
-        detail: row::text_or_null(row, 13)?,
-        lost: row.get(14)?,
-        tries: row.get(15)?,
-        held_by: row::text_or_null(row, 16)?,
-        batch: row.get(17)?,
-        owed_at: from_millis(row.get(18)?),
+        in_flight: row.get::<bool>()? && is_pending,
+        created_at: row.time()?,
+        due_at: Some(row.time()?).filter(|_| is_pending),
+        settled_at: row.time_or_null()?,
+        detail: row.text_or_null()?,
+        lost: row.get()?,
+        tries: row.get()?,
+        held_by: row.text_or_null()?,
+        batch: row.get()?,
+        owed_at: row.time()?,
         attempts: None,
     })
 }
 
+const ATTEMPT: &str = "number, started_at, ended_at, outcome, detail";
+
 fn attempt_row(row: &Row<'_>) -> rusqlite::Result<Attempt> {
+    let mut row = Columns::of(row);
     Ok(Attempt {
-        number: row.get(0)?,
-        started_at: from_millis(row.get(1)?),
-        ended_at: row.get::<_, Option<i64>>(2)?.map(from_millis),
-        outcome: row::text_or_null(row, 3)?,
-        detail: row::text_or_null(row, 4)?,
+        number: row.get()?,
+        started_at: row.time()?,
+        ended_at: row.time_or_null()?,
+        outcome: row.text_or_null()?,
+        detail: row.text_or_null()?,
     })
 }
 

@@ -222,35 +222,13 @@ impl Store for Sqlite {
     }
 
     async fn retry(&self, which: Which, now: Timestamp, routing: Arc<Routing>) -> Result<Retried, StoreError> {
-        let are_named = matches!(which, Which::These(_));
-        let mut rest: BTreeSet<i64> = match which {
-            Which::These(ids) => ids,
-            Which::Dead { sink } => self.read(move |connection| retry::dead(connection, sink.as_deref())).await?,
-        }
-        .into_iter()
-        .collect();
-        let mut retried = Retried::default();
-        while !rest.is_empty() {
-            let ids: Vec<i64> = rest.iter().copied().take(AT_ONCE.into()).collect();
-            let (step, routing) = (ids.clone(), Arc::clone(&routing));
-            match self.writer.write(move |connection| retry::retry(connection, &step, now, &routing)).await {
-                Ok((looked_at, step)) => {
-                    ids[..looked_at].iter().chain(&step.notifications).for_each(|id| _ = rest.remove(id));
-                    retried.add(step);
-                }
-                // The sinks of the steps that are done must still be woken; the rest stays as it was.
-                Err(error) if !retried.notifications.is_empty() => {
-                    retried.left = rest.len();
-                    tracing::error!(error = %error, left = retried.left, "cannot send all of these notifications again; the rest is left as it is");
-                    break;
-                }
-                Err(error) => return Err(error),
+        match which {
+            Which::These(ids) => retry::in_steps(&self.writer, ids, now, &routing).await,
+            Which::Dead { sink } => {
+                let dead = self.read(move |connection| retry::dead(connection, sink.as_deref())).await?;
+                Ok(retry::in_steps(&self.writer, dead, now, &routing).await?.of_the_dead())
             }
         }
-        if !are_named {
-            retried.refused.retain(|_, why| why.concerns_the_dead());
-        }
-        Ok(retried)
     }
 
     async fn acknowledge(

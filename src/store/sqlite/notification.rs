@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use rusqlite::{Connection, params};
 
-use super::row;
+use super::row::{self, Columns};
 use crate::rule::wait::Wait;
 use crate::rule::{Owed, class};
 
@@ -12,6 +12,23 @@ use crate::rule::{Owed, class};
 /// table.)
 pub(super) const CHAIN: &str = "WITH RECURSIVE chain (id) AS (SELECT ?1 UNION \
     SELECT lost FROM chain CROSS JOIN notification USING (id) WHERE lost IS NOT NULL)";
+
+/// The columns of a notification that say what is owed, for [`owed`].
+pub(super) const OWED: &str = "rule, sink, recipient, kind, wants_resolved, grouping, due_at, held_by, since";
+
+pub(super) fn owed(row: &mut Columns<'_, '_>) -> rusqlite::Result<Owed> {
+    Ok(Owed {
+        rule: row.text()?,
+        sink: row.text()?,
+        recipient: row.text()?,
+        kind: row.kind()?,
+        resolved: row.get()?,
+        group: row.text()?,
+        due_at: row.time()?,
+        held_by: row.wait()?,
+        since: row.time_or_null()?,
+    })
+}
 
 /// Adds a notification that is owed from now on and returns its number. If it tells of a loss, `lost` is what was given
 /// up.
@@ -42,6 +59,18 @@ pub(super) fn add(
         class(owed.kind).as_str(),
         owed.since.map(Timestamp::as_millisecond),
     ])
+}
+
+/// Adds a notification that need not be sent, and withdraws it at once.
+pub(super) fn add_withdrawn(
+    connection: &Connection,
+    incident: i64,
+    owed: &Owed,
+    why: &str,
+    now: Timestamp,
+) -> rusqlite::Result<()> {
+    let id = add(connection, incident, owed, None, now)?;
+    withdraw(connection, id, why, now)
 }
 
 /// Withdraws one notification.

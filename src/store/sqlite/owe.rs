@@ -6,9 +6,10 @@ use rusqlite::Connection;
 
 use super::gathering::Group;
 use super::notification::{self, back_in_time};
+use super::people::{self, People};
 use super::settle::is_reminded;
 use super::silence::Silences;
-use super::{flapping, people, row};
+use super::{flapping, row};
 use crate::incident::Change;
 use crate::rule::flapping::Planned;
 use crate::rule::timing::Silence;
@@ -49,8 +50,7 @@ pub(super) fn owe(
             }
         };
         if let Some(why) = why {
-            let id = notification::add(connection, incident.id, &owed, None, now)?;
-            notification::withdraw(connection, id, &why, now)?;
+            notification::add_withdrawn(connection, incident.id, &owed, &why, now)?;
             continue;
         }
         let owed = match gathered_until(connection, &owed, incident, basis, &mut silences)? {
@@ -98,39 +98,63 @@ pub(super) fn changed(
     change: Change,
     basis: &Basis<'_>,
 ) -> rusqlite::Result<Vec<Owed>> {
-    let Basis { routing, now, .. } = *basis;
-    let incident = &begun(incident, now);
+    let incident = &begun(incident, basis.now);
     let people = people::of(connection, incident.id)?;
+    let mut owed = match change {
+        Change::Worsened => owed_anew(connection, incident, &people, basis)?,
+        _ => Vec::new(),
+    };
+    owed.extend(news(connection, incident, people, basis)?);
+    Ok(owed)
+}
+
+/// Returns what a worse reason makes owed besides the news of it: the bad news to those whom it concerns for the first
+/// time, further steps of escalations, and reminders to those who hear nothing else.
+fn owed_anew(
+    connection: &Connection,
+    incident: &Incident,
+    people: &People,
+    basis: &Basis<'_>,
+) -> rusqlite::Result<Vec<Owed>> {
+    let Basis { routing, now, .. } = *basis;
     let mut owed = Vec::new();
-    if change == Change::Worsened {
-        for new in routing.owed_anew(incident, &as_it_was(connection, incident)?) {
-            let person = people.get(&(new.sink.clone(), new.recipient.clone()));
-            match (new.kind, person) {
-                (Kind::Escalation, _) if incident.acknowledged.is_some() => {}
-                (Kind::Escalation, _) => owed.push(new),
-                (_, Some(person)) if person.concerned => {
-                    // Somebody who hears of it, or still waits, is reminded after that. Others may be those who could
-                    // not be told.
-                    let hears = person.waits || person.news(row::state(incident)).is_some();
-                    if !hears && !is_reminded(connection, incident.id, &new)? {
-                        owed.extend(routing.reminder(&new, incident, now));
-                    }
-                }
-                _ => owed.push(new),
+    for new in routing.owed_anew(incident, &as_it_was(connection, incident)?) {
+        if new.kind == Kind::Escalation {
+            owed.extend(incident.acknowledged.is_none().then_some(new));
+            continue;
+        }
+        let person = people.get(&(new.sink.clone(), new.recipient.clone()));
+        match person.filter(|person| person.concerned) {
+            None => owed.push(new),
+            // They are reminded after the message that they hear it from.
+            Some(person) if person.waits || person.news(row::state(incident)).is_some() => {}
+            // They may be somebody who could not be told.
+            Some(_) if !is_reminded(connection, incident.id, &new)? => {
+                owed.extend(routing.reminder(&new, incident, now));
             }
+            Some(_) => {}
         }
     }
+    Ok(owed)
+}
+
+/// Returns what those who know of an incident must hear now. Echoes are written down as withdrawn.
+fn news(
+    connection: &Connection,
+    incident: &Incident,
+    people: People,
+    basis: &Basis<'_>,
+) -> rusqlite::Result<Vec<Owed>> {
+    let Basis { routing, now, .. } = *basis;
     let news = people.into_iter().filter_map(|((sink, recipient), person)| {
         let kind = person.news(row::state(incident))?;
         Some(routing.by_most_urgent(person.owed(sink, recipient, kind), incident))
     });
     let (news, echoes) = routing.without_echoes(&news.collect::<Vec<_>>());
     for echo in echoes {
-        let id = notification::add(connection, incident.id, &echo, None, now)?;
-        notification::withdraw(connection, id, HEARD_OTHERWISE, now)?;
+        notification::add_withdrawn(connection, incident.id, &echo, HEARD_OTHERWISE, now)?;
     }
-    owed.extend(news);
-    Ok(owed)
+    Ok(news)
 }
 
 /// The incident with a beginning no later than now. If the clock was set back since, it may have begun later than now;

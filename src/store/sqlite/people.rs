@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use linedown_sinks::{Incident, Kind};
 use rusqlite::{Connection, Params, params};
 
-use super::row;
+use super::row::Columns;
 use crate::rule::{Owed, State, news};
 
 /// What one recipient knows of an incident.
@@ -64,7 +64,8 @@ fn together(one: Option<State>, other: Option<State>) -> Option<State> {
     Some(State { reason: one.reason.max(other.reason), closed: one.closed || other.closed })
 }
 
-type People = BTreeMap<(String, String), Person>;
+/// Recipients, by their sink and their address there.
+pub(super) type People = BTreeMap<(String, String), Person>;
 
 /// Everybody who was ever owed a message about an incident.
 pub(super) fn of(connection: &Connection, incident: i64) -> rusqlite::Result<People> {
@@ -106,7 +107,7 @@ pub(super) fn know_who_took(connection: &Connection, incident: &Incident, recipi
 /// build a table each time.)
 fn read(connection: &Connection, filter: &str, values: impl Params) -> rusqlite::Result<People> {
     let query = format!(
-        "SELECT sink, recipient, rule, wants_resolved, state, told_reason, told_closed, grouping, \
+        "SELECT sink, recipient, rule, grouping, wants_resolved, state, told_reason, told_closed, \
          leased OR attempts > 0 OR (kind <> 'reminder' AND kind <> 'escalation' AND kind <> 'steady') \
              OR (kind = 'escalation' AND (SELECT closed_at IS NOT NULL FROM incident WHERE id = ?1)), \
          kind = 'resolved', kind = 'steady', kind = 'acknowledged' FROM notification WHERE incident = ?1 AND kind <> 'flapping' {filter} ORDER BY id"
@@ -115,30 +116,34 @@ fn read(connection: &Connection, filter: &str, values: impl Params) -> rusqlite:
     let mut rows = statement.query(values)?;
     let mut people = BTreeMap::new();
     while let Some(row) = rows.next()? {
-        let person = people.entry((row::text(row, 0)?, row::text(row, 1)?)).or_insert(Person {
-            rule: row::text(row, 2)?,
-            wants_resolved: row.get(3)?,
-            group: row::text(row, 7)?,
+        let mut row = Columns::of(row);
+        let to = (row.text()?, row.text()?);
+        let new = Person {
+            rule: row.text()?,
+            group: row.text()?,
+            wants_resolved: false,
             concerned: false,
             flaps: false,
             waits: false,
             told: None,
             heard: None,
             given_up: None,
-        });
-        person.wants_resolved |= row.get::<_, bool>(3)?;
-        let told = row::told(row, 5)?;
-        let state = row.get_ref(4)?.as_bytes()?;
-        let waits = state == b"pending" && row.get(8)?;
+        };
+        let person = people.entry(to).or_insert(new);
+        person.wants_resolved |= row.get::<bool>()?;
+        let (state, told) = (row.bytes()?, row.told()?);
+        let (counts, is_end, is_tally, is_taken): (bool, bool, bool, bool) =
+            (row.get()?, row.get()?, row.get()?, row.get()?);
+        let waits = state == b"pending" && counts;
         person.concerned |= waits || matches!(state, b"delivered" | b"dead");
         match state {
             b"pending" => {
                 person.waits |= waits;
-                person.flaps |= !waits && row.get::<_, bool>(10)?;
+                person.flaps |= !waits && is_tally;
             }
-            b"delivered" if row.get(11)? => person.heard = together(person.heard, told),
+            b"delivered" if is_taken => person.heard = together(person.heard, told),
             b"delivered" => person.told = together(person.told, told),
-            b"dead" if row.get(9)? => {
+            b"dead" if is_end => {
                 let end = State { reason: linedown_sinks::Reason::Other, closed: true };
                 person.given_up = together(person.given_up, Some(end));
             }

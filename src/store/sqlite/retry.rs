@@ -1,15 +1,19 @@
 //! Sends notifications again because a person asked for it: they are made due, as if they were owed from now on.
 
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
 use jiff::Timestamp;
 use linedown_sinks::{Incident, Kind};
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
-use super::super::{Refused, Retried};
+use super::super::{Refused, Retried, StoreError};
 use super::candidate::SENT_AGAIN;
-use super::{AT_ONCE, notification, row, settle};
-use crate::clock::from_millis;
-use crate::rule::Routing;
+use super::row::{self, Columns};
+use super::writer::Writer;
+use super::{AT_ONCE, notification, settle};
 use crate::rule::wait::Wait;
+use crate::rule::{Instead, Routing};
 
 /// The dead notifications of one sink, or of all.
 pub(super) fn dead(connection: &Connection, sink: Option<&str>) -> rusqlite::Result<Vec<i64>> {
@@ -18,14 +22,39 @@ pub(super) fn dead(connection: &Connection, sink: Option<&str>) -> rusqlite::Res
     connection.prepare_cached(&query)?.query_map([sink], |row| row.get(0))?.collect()
 }
 
+/// Makes notifications due again, in steps that keep no webhook waiting. If the store fails after some were done, the
+/// others are left as they were.
+pub(super) async fn in_steps(
+    writer: &Writer,
+    ids: Vec<i64>,
+    now: Timestamp,
+    routing: &Arc<Routing>,
+) -> Result<Retried, StoreError> {
+    let mut rest = BTreeSet::from_iter(ids);
+    let mut retried = Retried::default();
+    while !rest.is_empty() {
+        let ids: Vec<i64> = rest.iter().copied().take(AT_ONCE.into()).collect();
+        let (these, routing) = (ids.clone(), Arc::clone(routing));
+        match writer.write(move |connection| step(connection, &these, now, &routing)).await {
+            Ok((looked_at, done)) => {
+                ids[..looked_at].iter().chain(&done.notifications).for_each(|id| _ = rest.remove(id));
+                retried.add(done);
+            }
+            // The sinks of the steps that are done must still be woken.
+            Err(error) if !retried.notifications.is_empty() => {
+                retried.left = rest.len();
+                tracing::error!(error = %error, left = retried.left, "cannot send all again that was to be; the rest is left as it is");
+                break;
+            }
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(retried)
+}
+
 /// Makes notifications due again, with what goes out in the same message, until [`AT_ONCE`] have changed. Returns how
 /// many of `ids` were looked at: in their order, so that a lost notification comes before the notices of its loss.
-pub(super) fn retry(
-    connection: &Connection,
-    ids: &[i64],
-    now: Timestamp,
-    routing: &Routing,
-) -> rusqlite::Result<(usize, Retried)> {
+fn step(connection: &Connection, ids: &[i64], now: Timestamp, routing: &Routing) -> rusqlite::Result<(usize, Retried)> {
     let mut retried = Retried::default();
     let (mut looked_at, mut withdrawn) = (0, 0);
     for id in ids {
@@ -40,16 +69,16 @@ pub(super) fn retry(
             retried.refused.insert(*id, Refused::Unknown);
             continue;
         };
-        let found = wanted.found(connection, routing)?;
-        if let Some(why) = wanted.refused(found.as_ref(), routing, now) {
+        let addressees = wanted.addressees(connection, routing)?;
+        if let Some(why) = wanted.refused(&addressees, routing, now) {
             if let Refused::Told(why) = why {
                 withdrawn += wanted.withdraw(connection, why, now, routing, &mut retried)?;
             }
             retried.refused.insert(*id, why);
             continue;
         }
-        if let Some(found) = found {
-            retried.notifications.extend(address(connection, &wanted, &found.recipients, now)?);
+        if let Addressees::Instead(recipients) = addressees {
+            retried.notifications.extend(address(connection, &wanted, &recipients, now)?);
         }
         withdrawn += again(connection, *id, now, routing, &mut retried)?;
     }
@@ -74,48 +103,53 @@ struct Wanted {
 impl Wanted {
     fn of(connection: &Connection, id: i64) -> rusqlite::Result<Option<Self>> {
         let query = format!(
-            "SELECT {}, state, kind, sink, recipient, held_by, due_at, detail, leased OR EXISTS ( \
+            "SELECT notification.id, {}, state, kind, sink, recipient, held_by, due_at, detail, leased OR EXISTS ( \
                  SELECT 1 FROM notification AS part WHERE part.batch = notification.batch AND part.leased = 1) \
              FROM notification JOIN incident ON incident.id = incident WHERE notification.id = ?",
             row::INCIDENT
         );
-        connection.prepare_cached(&query)?.query_row([id], |row| Self::read(row, id)).optional()
+        connection.prepare_cached(&query)?.query_row([id], Self::read).optional()
     }
 
-    fn read(row: &Row<'_>, id: i64) -> rusqlite::Result<Self> {
-        let first = row::INCIDENT_COLUMNS;
+    fn read(row: &Row<'_>) -> rusqlite::Result<Self> {
+        let mut row = Columns::of(row);
         Ok(Self {
-            id,
-            incident: row::incident(row, 0)?,
-            state: row::text(row, first)?,
-            kind: row::kind(row, first + 1)?,
-            sink: row::text(row, first + 2)?,
-            recipient: row::text(row, first + 3)?,
-            held_by: row::wait(row, first + 4)?,
-            due_at: from_millis(row.get(first + 5)?),
-            detail: row::text_or_null(row, first + 6)?,
-            in_flight: row.get(first + 7)?,
+            id: row.get()?,
+            incident: row.incident()?,
+            state: row.text()?,
+            kind: row.kind()?,
+            sink: row.text()?,
+            recipient: row.text()?,
+            held_by: row.wait()?,
+            due_at: row.time()?,
+            detail: row.text_or_null()?,
+            in_flight: row.get()?,
         })
     }
 
-    /// If its recipient is no usable address: who it is for, as the config now says, without those who were told by a
-    /// message of their own or have one pending.
-    fn found(&self, connection: &Connection, routing: &Routing) -> rusqlite::Result<Option<Untold>> {
+    /// Who is to get it. If its recipient is no usable address: those it is for as the config now says, without those
+    /// who were told by a message of their own or have one pending.
+    fn addressees(&self, connection: &Connection, routing: &Routing) -> rusqlite::Result<Addressees> {
         let Self { incident, sink, recipient, kind, .. } = self;
-        let Some(found) = routing.found_since(sink, recipient, incident) else { return Ok(None) };
+        let Some(instead) = routing.instead_of(recipient, sink, incident) else { return Ok(Addressees::Unchanged) };
+        let Instead { recipients, somebody_has_none } = instead;
+        let all_can_be_reached = !recipients.is_empty() && !somebody_has_none;
         let query = "SELECT EXISTS (SELECT 1 FROM notification WHERE incident = ? AND sink = ? AND recipient = ? \
                      AND (state = 'delivered' OR state = 'pending'))";
-        let mut is_told = connection.prepare_cached(query)?;
+        let mut has_own = connection.prepare_cached(query)?;
         // No other message says that something was lost.
         let is_alone = *kind == Kind::Undelivered;
-        let others_are_told = !found.recipients.is_empty() && !found.somebody_has_none && !is_alone;
-        let mut recipients = Vec::with_capacity(found.recipients.len());
-        for recipient in found.recipients {
-            if is_alone || !is_told.query_row(params![incident.id, sink, recipient], |row| row.get(0))? {
-                recipients.push(recipient);
+        let mut untold = Vec::with_capacity(recipients.len());
+        for recipient in recipients {
+            if is_alone || !has_own.query_row(params![incident.id, sink, recipient], |row| row.get(0))? {
+                untold.push(recipient);
             }
         }
-        Ok(Some(Untold { recipients, others_are_told }))
+        Ok(match untold.is_empty() {
+            false => Addressees::Instead(untold),
+            true if all_can_be_reached => Addressees::HaveTheirOwn,
+            true => Addressees::Nobody,
+        })
     }
 
     /// Withdraws it and what else its incident owes to the same unusable address, because it need not be sent to
@@ -139,8 +173,8 @@ impl Wanted {
         Ok(ids.len() + withdraw_notices(connection, self.id, why, now, routing, retried)?)
     }
 
-    /// Why it is not sent again, or `None` if it is. `found` says who gets it if its recipient is no usable address.
-    fn refused(&self, found: Option<&Untold>, routing: &Routing, now: Timestamp) -> Option<Refused> {
+    /// Why it is not sent again, or `None` if it is.
+    fn refused(&self, addressees: &Addressees, routing: &Routing, now: Timestamp) -> Option<Refused> {
         let Self { incident, sink, kind, .. } = self;
         let taken = incident.acknowledged.as_ref().filter(|_| incident.closed_at.is_none());
         let held_by = self.held_by.as_ref().filter(|by| self.due_at > now && by.holds_back());
@@ -153,20 +187,25 @@ impl Wanted {
             }
             (_, _, Some(by)) => Some(Refused::HeldBack(by.to_string())),
             _ if !routing.sinks.contains_key(sink) => Some(Refused::Gone(sink.clone())),
-            _ => match found? {
-                Untold { recipients, .. } if !recipients.is_empty() => None,
-                Untold { others_are_told: true, .. } => Some(Refused::Told(HAVE_THEIR_OWN)),
-                Untold { .. } => Some(Refused::Nobody(sink.clone())),
+            _ => match addressees {
+                Addressees::Unchanged | Addressees::Instead(_) => None,
+                Addressees::HaveTheirOwn => Some(Refused::Told(HAVE_THEIR_OWN)),
+                Addressees::Nobody => Some(Refused::Nobody(sink.clone())),
             },
         }
     }
 }
 
-/// Who gets a message whose recipient is no usable address.
-struct Untold {
-    recipients: Vec<String>,
-    /// If there are none: whether that is because everybody it is for has a message of their own.
-    others_are_told: bool,
+/// Who is to get a message that is sent again.
+enum Addressees {
+    /// Its recipient.
+    Unchanged,
+    /// These, because its recipient is no usable address.
+    Instead(Vec<String>),
+    /// Its recipient is no usable address, and everybody it is for has a message of their own.
+    HaveTheirOwn,
+    /// Its recipient is no usable address, and somebody it is for has none, or nobody is known.
+    Nobody,
 }
 
 /// Why a message is withdrawn that everybody has heard otherwise.

@@ -11,7 +11,8 @@ use rusqlite::{Connection, params};
 use super::super::{Outcome, Settled, Settlement};
 use super::candidate::need_not_be_told;
 use super::notification::CHAIN;
-use super::{AT_ONCE, notification, people, row};
+use super::row::{self, Columns};
+use super::{AT_ONCE, notification, people};
 use crate::rule::{Owed, Routing};
 
 pub(super) fn settle(connection: &Connection, settlement: &Settlement, routing: &Routing) -> rusqlite::Result<Settled> {
@@ -63,8 +64,8 @@ fn finish(connection: &Connection, id: i64, state: &str, detail: &str, at: Times
 /// Owes the recipient of a settled message what changed while it was on its way and, if the outage goes on, the next
 /// reminder.
 fn after_delivery(connection: &Connection, id: i64, now: Timestamp, routing: &Routing) -> rusqlite::Result<Settled> {
-    let (incident, owed) = owed_by(connection, id)?;
-    let sinks = go_on(connection, owed, &incident, now, routing)?;
+    let (incident, settled) = settled(connection, id)?;
+    let sinks = go_on(connection, settled, &incident, now, routing)?;
     Ok(Settled { sinks, ..Settled::default() })
 }
 
@@ -96,7 +97,7 @@ fn lose(connection: &Connection, id: i64, why: &str, now: Timestamp, routing: &R
 /// Owes the fallback the news that a notification was given up. Its recipient is not given up with it: they are still
 /// reminded of an outage that goes on and, if they knew of it, told of its end.
 fn after_death(connection: &Connection, id: i64, now: Timestamp, routing: &Routing) -> rusqlite::Result<Settled> {
-    let (incident, lost) = owed_by(connection, id)?;
+    let (incident, lost) = settled(connection, id)?;
     let tried = sinks_tried(connection, id)?;
     let told_instead = routing.fallback(&lost, &tried, &incident);
     for owed in &told_instead {
@@ -148,29 +149,20 @@ pub(super) fn is_reminded(connection: &Connection, incident: i64, owed: &Owed) -
     connection.prepare_cached(query)?.query_row(params![incident, owed.sink, owed.recipient], |row| row.get(0))
 }
 
-static OWED: LazyLock<String> = LazyLock::new(|| {
+static SETTLED: LazyLock<String> = LazyLock::new(|| {
     format!(
-        "SELECT {}, rule, sink, recipient, kind, wants_resolved, grouping \
-         FROM notification JOIN incident ON incident.id = notification.incident WHERE notification.id = ?",
-        row::INCIDENT
+        "SELECT {}, {} FROM notification JOIN incident ON incident.id = notification.incident WHERE notification.id = ?",
+        row::INCIDENT,
+        notification::OWED
     )
 });
 
-fn owed_by(connection: &Connection, id: i64) -> rusqlite::Result<(Incident, Owed)> {
-    connection.prepare_cached(&OWED)?.query_row([id], |row| {
-        let first = row::INCIDENT_COLUMNS;
-        let owed = Owed {
-            rule: row::text(row, first)?,
-            sink: row::text(row, first + 1)?,
-            recipient: row::text(row, first + 2)?,
-            kind: row::kind(row, first + 3)?,
-            resolved: row.get(first + 4)?,
-            group: row::text(row, first + 5)?,
-            due_at: Timestamp::MIN,
-            held_by: None,
-            since: None,
-        };
-        Ok((row::incident(row, 0)?, owed))
+/// A settled notification and its incident. What follows it is owed at once, and waits for nothing.
+fn settled(connection: &Connection, id: i64) -> rusqlite::Result<(Incident, Owed)> {
+    connection.prepare_cached(&SETTLED)?.query_row([id], |row| {
+        let mut row = Columns::of(row);
+        let (incident, owed) = (row.incident()?, notification::owed(&mut row)?);
+        Ok((incident, Owed { due_at: Timestamp::MIN, held_by: None, since: None, ..owed }))
     })
 }
 

@@ -7,9 +7,9 @@ use linedown_sinks::Incident;
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::super::LastReminders;
+use super::notification;
 use super::owe::{Basis, begun};
-use super::row;
-use crate::clock::from_millis;
+use super::row::{self, Columns};
 use crate::rule::wait::QUIET_HOURS;
 use crate::rule::{Owed, Routing};
 
@@ -21,23 +21,14 @@ struct Waiting {
     owed: Owed,
 }
 
-/// The columns of one, for [`Waiting::read`].
-const COLUMNS: &str = "notification.id, leased OR attempts > 0, rule, sink, recipient, kind, wants_resolved, grouping, due_at, held_by, since";
-
 impl Waiting {
-    fn read(row: &Row<'_>, first: usize) -> rusqlite::Result<Self> {
-        let owed = Owed {
-            rule: row::text(row, first + 2)?,
-            sink: row::text(row, first + 3)?,
-            recipient: row::text(row, first + 4)?,
-            kind: row::kind(row, first + 5)?,
-            resolved: row.get(first + 6)?,
-            group: row::text(row, first + 7)?,
-            due_at: from_millis(row.get(first + 8)?),
-            held_by: row::wait(row, first + 9)?,
-            since: row.get::<_, Option<i64>>(first + 10)?.map(from_millis),
-        };
-        Ok(Self { id: row.get(first)?, tried: row.get(first + 1)?, owed })
+    /// The columns of one, for [`Waiting::read`].
+    fn columns() -> String {
+        format!("notification.id, leased OR attempts > 0, {}", notification::OWED)
+    }
+
+    fn read(row: &mut Columns<'_, '_>) -> rusqlite::Result<Self> {
+        Ok(Self { id: row.get()?, tried: row.get()?, owed: notification::owed(row)? })
     }
 
     /// Writes down what it becomes: `owed`. Returns when it is due and for which sink, if that time has changed.
@@ -62,10 +53,11 @@ pub(super) fn hasten(
 ) -> rusqlite::Result<Vec<(Timestamp, String)>> {
     let Basis { routing, now, .. } = *basis;
     let incident = &begun(incident, now);
-    let query = format!("SELECT {COLUMNS} FROM notification WHERE incident = ? AND state = 'pending'");
+    let query = format!("SELECT {} FROM notification WHERE incident = ? AND state = 'pending'", Waiting::columns());
     let mut statement = connection.prepare_cached(&query)?;
-    let waiting: Vec<Waiting> =
-        statement.query_map([incident.id], |row| Waiting::read(row, 0))?.collect::<rusqlite::Result<_>>()?;
+    let waiting: Vec<Waiting> = statement
+        .query_map([incident.id], |row| Waiting::read(&mut Columns::of(row)))?
+        .collect::<rusqlite::Result<_>>()?;
     let silences = basis.silences.in_force(connection, now)?;
     let mut due = Vec::new();
     for waiting in waiting {
@@ -92,16 +84,20 @@ pub(super) fn hold_again(
 ) -> rusqlite::Result<BTreeSet<String>> {
     let Basis { routing, now, .. } = *basis;
     let query = format!(
-        "SELECT {}, {COLUMNS} FROM notification JOIN incident ON incident.id = notification.incident \
+        "SELECT {}, {} FROM notification JOIN incident ON incident.id = notification.incident \
          WHERE notification.id = ? AND state = 'pending' AND leased = 0",
+        Waiting::columns(),
         row::INCIDENT
     );
     let mut statement = connection.prepare_cached(&query)?;
     let silences = basis.silences.in_force(connection, now)?;
     let mut sinks = BTreeSet::new();
     for id in ids {
-        let read = |row: &Row<'_>| Ok((row::incident(row, 0)?, Waiting::read(row, row::INCIDENT_COLUMNS)?));
-        let Some((incident, waiting)) = statement.query_row([id], read).optional()? else { continue };
+        let read = |row: &Row<'_>| {
+            let mut row = Columns::of(row);
+            Ok((Waiting::read(&mut row)?, row.incident()?))
+        };
+        let Some((waiting, incident)) = statement.query_row([id], read).optional()? else { continue };
         let owed = routing.held_again(waiting.owed.clone(), &incident, &silences, now);
         if owed != waiting.owed {
             sinks.extend(waiting.becomes(connection, owed)?.map(|(_, sink)| sink));
@@ -114,19 +110,21 @@ pub(super) fn hold_again(
 /// the config.
 pub(super) fn last_reminders(connection: &Connection, routing: &Routing) -> rusqlite::Result<LastReminders> {
     let query = format!(
-        "SELECT {}, {COLUMNS} FROM notification JOIN incident ON incident.id = notification.incident \
+        "SELECT {}, {} FROM notification JOIN incident ON incident.id = notification.incident \
          WHERE state = 'pending' AND kind = 'reminder'",
+        notification::OWED,
         row::INCIDENT
     );
     let mut statement = connection.prepare_cached(&query)?;
     let mut rows = statement.query([])?;
     let mut last = LastReminders::new();
     while let Some(row) = rows.next()? {
-        let Waiting { owed, .. } = Waiting::read(row, row::INCIDENT_COLUMNS)?;
+        let mut row = Columns::of(row);
+        let owed = notification::owed(&mut row)?;
         if routing.rule(&owed.rule).is_some() && routing.sinks.contains_key(&owed.sink) {
             continue;
         }
-        let incident = row::incident(row, 0)?;
+        let incident = row.incident()?;
         if routing.reminder(&owed, &incident, owed.due_at).is_none() {
             last.entry((owed.rule, owed.sink)).or_default().insert((incident.id, owed.recipient));
         }
