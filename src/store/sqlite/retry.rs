@@ -43,7 +43,7 @@ pub(super) async fn in_steps(
             // The sinks of the steps that are done must still be woken.
             Err(error) if !retried.notifications.is_empty() => {
                 retried.left = rest.len();
-                tracing::error!(error = %error, left = retried.left, "cannot send all again that was to be; the rest is left as it is");
+                tracing::error!(error = %error, left = retried.left, "cannot send all of these notifications again; the rest is left as it is");
                 break;
             }
             Err(error) => return Err(error),
