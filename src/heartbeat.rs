@@ -52,9 +52,9 @@ impl Beats {
             hook.metrics.heartbeat(if why.is_none() { "taken" } else { "failed" });
             match &why {
                 Some(why) if !failed => {
-                    tracing::warn!(why, "the watcher did not take the heartbeat; it may think that linedown is gone");
+                    tracing::warn!(why, "the watcher did not accept the heartbeat; it may think that linedown is gone");
                 }
-                None if failed => tracing::info!("the watcher takes the heartbeat again"),
+                None if failed => tracing::info!("the watcher accepts the heartbeat again"),
                 _ => {}
             }
             failed = why.is_some();

@@ -209,7 +209,7 @@ fn advice(secret: &Secret, error: &SecretError) -> String {
 /// What to do about a file or a folder that cannot be read.
 pub fn unread(error: &io::Error) -> &'static str {
     match error.kind() {
-        io::ErrorKind::NotFound => "write the full path of an existing one",
+        io::ErrorKind::NotFound => "write the full path of one that exists",
         io::ErrorKind::PermissionDenied => "check as the user that the service runs as, or use a credential",
         io::ErrorKind::IsADirectory => "that is a folder: name a file",
         io::ErrorKind::NotADirectory => "a part of the path is a file, not a folder: correct the path",

@@ -31,7 +31,7 @@ pub(super) enum Failure {
     #[error("{name} could not be validated: {why}")]
     Invalid { name: String, why: String },
     /// The authority offers other validation methods, but not TLS-ALPN-01.
-    #[error("it does not validate {0} by TLS-ALPN-01")]
+    #[error("it does not offer TLS-ALPN-01 to validate {0}")]
     NotOffered(String),
     /// The certificate that proves that the name is ours could not be made.
     #[error("cannot prove control of {name}: {why}")]

@@ -98,7 +98,7 @@ pub(super) fn state(delivery: &Delivery, now: Timestamp) -> String {
     match delivery.due_at {
         _ if delivery.in_flight => "in flight".to_owned(),
         Some(due_at) if due_at > now => {
-            let others = if delivery.tries == 0 { "its group" } else { "next try" };
+            let others = if delivery.tries == 0 { "with its group" } else { "next try" };
             let waits_for = delivery.held_by.as_deref().unwrap_or(others);
             format!("pending, {waits_for}, in {}", output::span(now, due_at))
         }

@@ -60,7 +60,7 @@ struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Run the daemon. SIGHUP reloads the config, SIGTERM finishes what is in flight and stops
+    /// Run the daemon. SIGHUP reloads the config, SIGTERM stops it gracefully
     Serve(serve::Arguments),
     /// Read the whole config and print every problem in it
     Check(check::Arguments),
@@ -74,7 +74,7 @@ enum Command {
     Incident(incidents::ShowArguments),
     /// List notifications and their states
     Deliveries(deliveries::Arguments),
-    /// Show what the rules, or those of another config, would have sent for past webhooks; sends nothing
+    /// Show what the rules would have sent for past webhooks; sends nothing
     Replay(replay::Arguments),
     /// Send notifications again
     Retry(retry::Arguments),

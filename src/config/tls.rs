@@ -21,7 +21,7 @@ use crate::certificate::{Certificate, Files, Validity};
 const DAMAGED: &str = "its PEM is cut off or damaged";
 
 /// The hint for a damaged file.
-const ANEW: &str = "copy it anew from where it was made";
+const ANEW: &str = "copy it again from where it was issued";
 
 /// The hint for a certificate in place of the key, or the reverse.
 const SWAPPED: &str = "are `certificate` and `key` swapped?";
@@ -164,8 +164,7 @@ fn private(pem: &SecretString, section: &mut Section<'_>) -> Option<PrivateKeyDe
         Ok(key) => Some(key),
         // Encrypted keys in PKCS #8, and in the older format.
         Err(_) if text.contains("ENCRYPTED PRIVATE KEY-----") || text.contains("Proc-Type: 4,ENCRYPTED") => {
-            let problem =
-                section.error("key", "the key has a passphrase, and nobody is there at a start to type it in");
+            let problem = section.error("key", "the key has a passphrase, and nobody can type it in at startup");
             problem.expected = Some("a key without one, which only root can read, or a credential".into());
             problem.hint = Some("openssl pkey -in encrypted.pem -out privkey.pem".into());
             None

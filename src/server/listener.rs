@@ -55,7 +55,7 @@ pub fn inherited() -> io::Result<Option<TcpListener>> {
         return Err(io::Error::new(io::ErrorKind::InvalidInput, "there is more than one socket"));
     }
     let listener = systemd::daemon::tcp_listener(socket)
-        .map_err(|_| io::Error::new(io::ErrorKind::InvalidInput, "it is no TCP socket that listens"))?;
+        .map_err(|_| io::Error::new(io::ErrorKind::InvalidInput, "it is not a listening TCP socket"))?;
     ready(listener).map(Some)
 }
 

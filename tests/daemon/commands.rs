@@ -178,7 +178,7 @@ fn explain_tells_the_decision_without_a_daemon() {
     assert!(ended.code == Some(1) && ended.err.contains("caused by: it is larger than 1 MiB"), "{ended:?}");
     let cut = daemon.command_with_input(&["explain", "-"], "{\"type\"");
     assert!(
-        cut.err.contains("caused by: the body is not valid JSON (line 1, column 7)\n  hint: give it the body"),
+        cut.err.contains("caused by: the body is not valid JSON (line 1, column 7)\n  hint: give the complete body"),
         "{cut:?}"
     );
     let foreign = daemon.command_with_input(&["explain", "-", "--json"], "{\"type\":\"ReceivedCallback\"}").out;

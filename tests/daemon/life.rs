@@ -238,7 +238,7 @@ fn a_doubtful_config_is_served_and_the_log_says_what_is_doubtful() {
         (field("expected"), field("hint"))
     };
     let some = |text: &str| Some(text.to_owned());
-    assert_eq!(said("with 100%"), (some("at most \"83%\""), None));
+    assert_eq!(said("at 100%"), (some("at most \"83%\""), None));
     assert_eq!(said("`console` is named twice"), (None, some("take it out, or name the sink that was meant")));
     assert_eq!(said("60ms is short"), (some("at least 1s"), some("did you mean `60m`?")));
 }

@@ -47,7 +47,7 @@ fn operators_commands_work_whatever_mistake_is_on_disk() {
         assert_eq!(listed(&["ack", &id.to_string()])["acknowledged"], true, "{mistake}");
         let made = daemon.command(&["silence", "add", "instance=A", "--for", "1h", "--json"]);
         assert!(
-            made.code == Some(0) && made.err.starts_with("warning: the config has mistakes, so nobody knows"),
+            made.code == Some(0) && made.err.starts_with("warning: the config has mistakes, so linedown cannot tell"),
             "{made:?}"
         );
         let id = serde_json::from_str::<Value>(&made.out).expect("JSON")["id"].to_string();
@@ -101,7 +101,8 @@ fn where_the_file_that_names_the_socket_cannot_be_read_the_usual_places_are_look
     // It may be another's, so nothing is changed there.
     let unsure = format!(
         "error: cannot tell whether the daemon at {runtime}/linedown.sock is the one of this config\n  \
-         caused by: {main}:{last}:7: unclosed table\n  hint: correct that file, "
+         caused by: {main}:{last}:7: unclosed table\n  hint: correct that file (`linedown check` shows what is \
+         wrong), or "
     );
     let changes = [
         &["ack", "1"][..],
@@ -137,7 +138,7 @@ fn where_nobody_is_at_the_usual_places_the_file_that_cannot_be_read_is_why() {
         let ended = daemon.command_with(arguments, &usual, "");
         let why = format!(
             "error: no daemon was found in the usual places, and the config may name another one\n  caused by: \
-             {main}:{last}:7: unclosed table\n  hint: correct that file, "
+             {main}:{last}:7: unclosed table\n  hint: correct that file (`linedown check` shows what is wrong), or "
         );
         assert!(ended.code == Some(69) && ended.err.starts_with(&why), "{ended:?}");
         let looked = format!("looked for its socket at {elsewhere}/linedown.sock, /run/linedown/linedown.sock\n");

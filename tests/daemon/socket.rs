@@ -49,9 +49,11 @@ fn a_socket_that_cannot_be_used_is_an_error_in_words() {
     let daemon = Daemon::prepare(&format!("{CONSOLE}{}", tell(&["console"])));
     let ended = daemon.ends_on(std::process::Stdio::null());
     assert_eq!(ended.code, Some(1), "{ended:?}");
-    for words in
-        ["error: cannot listen on the socket that systemd hands over", "caused by: it is no TCP socket", "hint:"]
-    {
+    for words in [
+        "error: cannot listen on the socket that systemd hands over",
+        "caused by: it is not a listening TCP socket",
+        "hint:",
+    ] {
         assert!(ended.err.contains(words), "{ended:?}");
     }
 }

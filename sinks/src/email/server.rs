@@ -67,7 +67,7 @@ pub(super) fn check(
     warn_of_port(section, secure, port);
     let encryption = match (secure, tls) {
         (true, Some(TlsKey::None)) => {
-            section.error("tls", "`smtps://` is TLS, and `tls` says there is none").hint =
+            section.error("tls", "`smtps://` means TLS, but `tls` says there is none").hint =
                 Some("take out `tls`, or write smtp://".into());
             return None;
         }

@@ -52,7 +52,7 @@ impl Settings for Checked {
 
     fn build(&self) -> Result<Arc<dyn Sink>, BuildError> {
         let output = io::stdout().as_fd().try_clone_to_owned();
-        let output = output.map_err(|error| BuildError(format!("the standard output is not there: {error}")))?;
+        let output = output.map_err(|error| BuildError(format!("the standard output is not available: {error}")))?;
         Ok(Arc::new(Stdout { lines: self.lines.clone(), output: Output::new(File::from(output)) }))
     }
 }

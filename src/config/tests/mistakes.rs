@@ -28,8 +28,12 @@ const MISTAKES: &[(&str, &str, &str)] = &[
         "3:10 unclosed table",
         "names with spaces or dots go in quotes: [sinks.\"my slack\"]",
     ),
-    ("[messages]\nlanguage = \u{201c}en\u{201d}", "2:12 string values must be quoted", "\u{201c} is a quotation mark"),
-    ("[messages]\nlanguage = \"en\u{201d}", "2:16 invalid basic string", "\u{201d} is a quotation mark"),
+    (
+        "[messages]\nlanguage = \u{201c}en\u{201d}",
+        "2:12 string values must be quoted",
+        "\u{201c} is a typographic quotation mark",
+    ),
+    ("[messages]\nlanguage = \"en\u{201d}", "2:16 invalid basic string", "\u{201d} is a typographic quotation mark"),
     ("[messages]\nlanguage\u{a0}= 'en'", "2:9 invalid unquoted key", "there is an invisible character here (U+00A0)"),
     (
         "[messages]\nlanguage =\u{200b}'en'",

@@ -27,7 +27,7 @@ fn what_is_no_outage_is_not_told_as_one() {
             Reminder,
             Expiring,
             false,
-            "🟠 Loja Centro: its gateway payment is due or overdue, for 7 min now",
+            "🟠 Loja Centro: its gateway payment is due or overdue, still after 7 min",
             "🟠 Loja Centro: o que foi pago ao gateway está acabando, há 7 min",
         ),
         (
@@ -83,7 +83,7 @@ fn what_is_no_outage_is_not_told_as_one() {
             Reminder,
             CertificateExpiring,
             false,
-            "🟠 linedown's certificate for ops-slack: it expires soon, or has expired, for 7 min now",
+            "🟠 linedown's certificate for ops-slack: it expires soon, or has expired, still after 7 min",
             "🟠 Certificado do linedown para ops-slack: está para vencer, ou já venceu, há 7 min",
         ),
     ] {
