@@ -16,7 +16,7 @@ config = $(DESTDIR)$(SYSCONFDIR)/linedown
 
 .PHONY: help
 help:
-		@echo "make demo      see linedown work: build it, play through an outage, leave nothing behind"
+	@echo "make demo      see linedown work: build it, play through an outage, leave nothing behind"
 	@echo "make test      run every test, including the packages under a real systemd"
 	@echo "make test-systemd   only the packages under systemd; needs root (SUITES= names Debian releases)"
 	@echo "make soak      kill the daemon a thousand times under load and faults, and judge (SOAK_KILLS=, SOAK_SEED=)"
