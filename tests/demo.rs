@@ -1,4 +1,4 @@
-//! `linedown demo` as a newcomer meets it: it tells its whole story, and leaves nothing behind.
+//! `linedown demo` as a newcomer runs it: it shows its whole story and leaves nothing behind.
 
 use std::fs;
 use std::path::Path;
@@ -24,7 +24,7 @@ fn is_empty(folder: &Path) -> bool {
     fs::read_dir(folder).expect("a folder").next().is_none()
 }
 
-/// Whether a process is at home in the folder.
+/// Whether a process has its working directory in the folder.
 fn lives_in(folder: &Path) -> bool {
     let homes = fs::read_dir("/proc")
         .expect("processes")
@@ -38,7 +38,7 @@ fn the_demo_tells_its_story_and_leaves_nothing() {
     let temporary = TempDir::new().unwrap();
     let (code, shown, errors) = run(&mut demo(temporary.path()));
     assert_eq!((code, errors.as_str()), (Some(0), ""), "{shown}");
-    // What two sinks say at the same time comes in any order.
+    // Two sinks may write at the same time, so the order within a part may vary.
     let parts: Vec<&str> = shown.split("\n\n").collect();
     for (part, said) in [
         ("1. linedown serve", &["accepting webhooks"][..]),

@@ -1,4 +1,5 @@
-//! What the documentation says is true: its configs are accepted, its code compiles, and its links lead somewhere.
+//! The documentation is true: linedown accepts its configs, its code compiles, its links lead somewhere, every promise
+//! names tests that exist, and it lists every metric.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -22,7 +23,7 @@ const DOCUMENTS: [&str; 7] = [
     "docs/z-api.md",
 ];
 
-/// What stands around a part of a config that a document shows.
+/// A config for the parts of a config that documents show.
 const SOURCE: &str = r#"
     [sources.z-api]
     type = "z-api"
@@ -50,14 +51,14 @@ fn document(name: &str) -> String {
     fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(name)).expect(name)
 }
 
-/// The blocks of a language in a document.
+/// The code blocks of a language in a document.
 fn blocks(name: &str, language: &str) -> Vec<String> {
     let (text, fence) = (document(name), format!("```{language}\n"));
     let fences = text.split(fence.as_str()).skip(1);
     fences.map(|rest| rest.split("```").next().unwrap_or_default().to_owned()).collect()
 }
 
-/// A machine with the files that documents name under /etc/linedown.
+/// A folder with the files that documents name under /etc/linedown.
 fn machine() -> TempDir {
     let folder = TempDir::new().expect("a temporary folder");
     let key = rcgen::KeyPair::generate().expect("a key");
@@ -91,7 +92,7 @@ fn assert_accepted(name: &str, block: &str) {
     match (block.contains("[sources.z-api]\n"), block.contains("[[rules]]")) {
         (true, true) => fs::write(&main, &block).expect("a file can be written"),
         (true, false) => fs::write(&main, format!("{block}{AROUND}{RULE}")).expect("a file can be written"),
-        // A table of what is there already is added to the file's end.
+        // A subtable of a source must be in the same file, after the source.
         (false, _) if block.contains("[sources.") => {
             fs::write(&main, format!("{SOURCE}{AROUND}{RULE}{block}")).expect("a file can be written");
         }
@@ -110,7 +111,7 @@ fn assert_accepted(name: &str, block: &str) {
     let problems: serde_json::Value = serde_json::from_str(&report).expect("JSON");
     let told = |problem: &&serde_json::Value| {
         let what = problem["what"].as_str().unwrap_or_default();
-        // Only systemd has credentials; and a part does not use all that stands around it.
+        // Only systemd provides credentials, and a part does not use everything of the config around it.
         !what.contains("credential")
             && !what.contains("nothing is watched")
             && !what.contains("is ever sent to")
@@ -172,13 +173,13 @@ fn every_promise_names_tests_that_exist() {
     assert!(promises.len() > 15, "{} promises found", promises.len());
 }
 
-/// A heading as an anchor.
+/// The anchor of a heading.
 fn slug(heading: &str) -> String {
     let words = heading.trim_start_matches('#').trim().to_lowercase().replace(' ', "-");
     words.chars().filter(|c| c.is_alphanumeric() || *c == '-' || *c == '_').collect()
 }
 
-/// Each metric by its name, with its labels, as the daemon shows it when there is one of everything.
+/// Each metric's name with its labels, as the daemon shows them when there is one of everything.
 fn metrics() -> BTreeMap<String, BTreeSet<String>> {
     let metrics = Metrics::default();
     let now: jiff::Timestamp = "2026-11-24T12:00:00Z".parse().expect("a time");

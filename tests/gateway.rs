@@ -1,4 +1,4 @@
-//! The client of the gateway's API against a gateway that insists on its documentation, over HTTPS.
+//! The client of the gateway's API, against a stand-in that enforces the gateway's documentation.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -119,7 +119,7 @@ async fn words_of_an_answer_are_kept_without_the_secrets_that_it_repeats() {
         let payment = client.profile(&line).await.expect("a profile").payment.expect("how it stands");
         assert!(payment.contains("/token/…/status by … (xxx") && !payment.contains("0canary"), "{payment}");
     }
-    // An address that is registered is compared with ours, whatever it holds, and does not print itself.
+    // A registered address is kept whole, whatever it contains, since it is compared with linedown's own.
     let address = format!("https://alerts.example.com/{TOKEN}");
     client.register(&line, Webhook::Connected, &address.clone().into()).await.expect("it is taken");
     let profile = client.profile(&line).await.expect("a profile");

@@ -1,4 +1,4 @@
-//! What is shipped beside the binary holds what it promises.
+//! The files shipped beside the binary: units, message catalog, manual pages and alert rules.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -11,7 +11,7 @@ fn file(name: &str) -> String {
     fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(name)).expect(name)
 }
 
-/// The units as they are installed, with a program that is there.
+/// The units as they are installed, but with a program that exists on this machine.
 fn units() -> TempDir {
     let folder = TempDir::new().expect("a temporary folder");
     for name in ["linedown.service", "linedown.socket"] {

@@ -1,5 +1,5 @@
-//! A web server of its own process that answers without doing anything: the limit of what posts webhooks to us, and of
-//! what we post to.
+//! A web server, in a process of its own, that answers without doing anything. It shows the limits of the load
+//! generator, and of a sink that takes posts.
 
 use std::io::{BufRead, BufReader};
 use std::process::{Child, Command, Stdio};
@@ -10,10 +10,10 @@ use hyper_util::rt::TokioIo;
 use hyper_util::service::TowerToHyperService;
 use warp::Filter as _;
 
-/// The argument with which this program is that server.
+/// The argument with which this program runs as that server.
 pub(crate) const SERVE: &str = "answer-without-doing-anything";
 
-/// The server; it ends with this value.
+/// The server; it ends when this is dropped.
 pub(crate) struct Bare {
     child: Child,
     pub(crate) address: String,
@@ -37,7 +37,7 @@ impl Drop for Bare {
     }
 }
 
-/// Answers webhooks as we do, and whatever is posted elsewhere as Slack does, until it is killed.
+/// Answers webhooks as linedown does, and any other post as Slack does, until it is killed.
 pub(crate) fn serve() {
     let threads = available_parallelism().map_or(1, usize::from);
     let runtime =

@@ -1,4 +1,4 @@
-//! The daemon that is measured, and its clients.
+//! The daemon that is measured.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
@@ -14,13 +14,13 @@ use rustix::process::{Pid, Signal, kill_process};
 
 use crate::{BINARY, SECRET};
 
-/// How long is waited for what should come, before the measurement is given up.
+/// How long a measurement waits before it gives up.
 const PATIENCE: Duration = Duration::from_mins(5);
 
-/// How often is looked whether it came.
+/// The pause between two looks while it waits.
 const LOOK: Duration = Duration::from_millis(20);
 
-/// A config in a folder, with a port, a store and a source, and these further sections.
+/// Writes a config with a port, a store, a source and these further sections into a folder.
 pub(crate) fn configure(folder: &Path, sections: &str) -> PathBuf {
     let config = folder.join("linedown.toml");
     let text = format!(
@@ -36,16 +36,17 @@ pub(crate) fn configure(folder: &Path, sections: &str) -> PathBuf {
 pub(crate) struct Daemon {
     child: Child,
     address: String,
-    /// How often it has taken its config anew.
+    /// How often it has reloaded its config.
     reloads: Arc<AtomicUsize>,
 }
 
 impl Daemon {
+    /// Starts a daemon with this config, and waits until it is ready.
     pub(crate) fn start(config: &Path) -> Self {
         Self::start_with(config, &[])
     }
 
-    /// It trusts this authority instead of the system's.
+    /// Starts a daemon that trusts this authority instead of the system's.
     pub(crate) fn start_trusting(config: &Path, certificates: &Certificates) -> Self {
         Self::start_with(config, &[("SSL_CERT_FILE", certificates.ca())])
     }
@@ -101,6 +102,7 @@ impl Daemon {
         answer
     }
 
+    /// Posts a disconnection of this instance, which must be answered with 200.
     pub(crate) fn post_on(&self, stream: &mut TcpStream, instance: &str) {
         let body = format!("{{\"type\":\"DisconnectedCallback\",\"instanceId\":\"{instance}\"}}");
         let head = format!(
@@ -119,7 +121,7 @@ impl Daemon {
         self.figure("linedown_notifications_total", "state=\"delivered\"")
     }
 
-    /// Waits until so many are owed and not delivered.
+    /// Waits until exactly this many notifications are pending.
     pub(crate) fn wait_for_pending(&self, count: usize) {
         let begun = Instant::now();
         loop {
@@ -132,14 +134,14 @@ impl Daemon {
         }
     }
 
-    /// The sum of a metric over the labels that hold this.
+    /// The sum of a metric over the rows that contain this label.
     fn figure(&self, metric: &str, label: &str) -> usize {
         let figures = self.ask("GET /metrics HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n");
         let rows = figures.lines().filter(|row| row.split('{').next() == Some(metric) && row.contains(label));
         rows.filter_map(|row| row.rsplit(' ').next()?.parse::<usize>().ok()).sum()
     }
 
-    /// Waits until so many are delivered; answers when that was seen.
+    /// Waits until at least this many notifications are delivered, and returns when that was seen.
     pub(crate) fn wait_for_delivered(&self, count: usize) -> Instant {
         let begun = Instant::now();
         while self.delivered() < count {
@@ -149,7 +151,7 @@ impl Daemon {
         Instant::now()
     }
 
-    /// Has it read its config again.
+    /// Makes it reload its config, and waits until it has.
     pub(crate) fn reload(&self) {
         let process = i32::try_from(self.child.id()).ok().and_then(Pid::from_raw).expect("it runs");
         let (before, begun) = (self.reloads.load(Ordering::Relaxed), Instant::now());
@@ -176,10 +178,10 @@ impl Daemon {
         line.split_whitespace().next().and_then(|kilobytes| kilobytes.parse::<u64>().ok()).unwrap_or_default() * 1024
     }
 
-    /// Processor time used so far, by the clock ticks of the kernel (proc(5): a hundredth of a second each).
+    /// The processor time used so far, from the kernel's clock ticks (proc(5): a hundredth of a second each).
     pub(crate) fn busy(&self) -> Duration {
         let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.child.id())).unwrap_or_default();
-        // The name, in parentheses, may hold anything.
+        // The process's name, in parentheses, may contain anything.
         let fields = stat.rsplit_once(')').map(|(_, fields)| fields).unwrap_or_default();
         let ticks = fields.split_whitespace().skip(11).take(2).filter_map(|field| field.parse::<u64>().ok());
         Duration::from_millis(ticks.sum::<u64>() * 10)

@@ -1,4 +1,4 @@
-//! How many notifications a second a fast sink is told, beside what that sink takes from the load tool made for it.
+//! How many notifications a second linedown delivers to a fast sink, beside what that sink takes from a load tool.
 
 use std::fs;
 use std::path::Path;
@@ -11,27 +11,27 @@ use crate::load::{self, Target, Webhooks};
 use crate::tools::{Server, tool};
 use crate::{row, timed};
 
-/// Deliveries at the same time, and how many are measured.
+/// The number of deliveries at the same time, and how many are measured.
 const LOADS: [(usize, usize); 3] = [(1, 4_000), (8, 10_000), (64, 15_000)];
-/// Messages of the load tool.
+/// The number of messages that the load tool for SMTP sends.
 const NATIVE: usize = 20_000;
-/// How long the load tool for HTTP is let run.
+/// How long the load tool for HTTP runs.
 const NATIVE_FOR: &str = "3s";
-/// Bytes of a message of ours about one line, as email and for Slack.
+/// The size of a linedown message about one line, in bytes: as email, and for Slack.
 const MAIL: &str = "4000";
 const POST: usize = 700;
-/// How long after its webhook a notification is due: all are in the store by then.
+/// How long after its webhook a notification is due; by then, all are in the store.
 const HOLD: Duration = Duration::from_secs(6);
-/// Of those that are taken in: a share that is delivered before the clock starts.
+/// How many notifications are delivered before the clock starts.
 const FIRST: usize = 50;
-/// The share of the sink's limit that is aimed at.
+/// The share of the sink's limit that linedown aims at.
 const AIM: f64 = 0.7;
 
 pub(crate) fn measure() {
     println!("{:<24} {:>12} {:>12} {:>12}", "deliveries", "in flight", "ours/s", "sink's/s");
     let relay = Server::start(|port| {
         let mut command = tool("smtp-sink");
-        // As root it insists on being somebody else.
+        // Started as root, it requires another user.
         command.args(["-u", "nobody", &format!("127.0.0.1:{port}"), "1000"]);
         command
     });
@@ -58,7 +58,7 @@ fn show(to: &str, in_flight: usize, ours: f64, sinks: f64) {
     row(&format!("{to}, {in_flight} in flight: the sink is faster by"), sinks / ours, 1.0 / AIM);
 }
 
-/// Notifications a second that this sink is told, when they are in the store already.
+/// How many notifications a second linedown delivers to this sink when they are in the store already.
 fn deliver(sink: &str, count: usize) -> f64 {
     let folder = tempfile::tempdir().expect("a temporary folder can be made");
     let sections = format!(
@@ -76,7 +76,8 @@ fn deliver(sink: &str, count: usize) -> f64 {
     (count - first) as f64 / ended.duration_since(begun).as_secs_f64()
 }
 
-/// Messages a second that the SMTP server takes from Postfix's load tool, on connections that are kept as ours are.
+/// How many messages a second the SMTP server takes from Postfix's load tool, on connections that are kept, as linedown
+/// keeps them.
 fn smtp_source(address: &str, sessions: usize) -> f64 {
     let mut command = tool("smtp-source");
     let (sessions, count) = (sessions.to_string(), NATIVE.to_string());
@@ -87,7 +88,7 @@ fn smtp_source(address: &str, sessions: usize) -> f64 {
     NATIVE as f64 / begun.elapsed().as_secs_f64()
 }
 
-/// Posts a second that the web server takes from wrk.
+/// How many posts a second the web server takes from wrk.
 fn wrk(url: &str, connections: usize) -> f64 {
     let folder = tempfile::tempdir().expect("a temporary folder can be made");
     let script = folder.path().join("post.lua");

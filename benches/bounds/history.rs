@@ -1,5 +1,5 @@
-//! Years of outages in a store, made of a few that the daemon lived through: the same rows again, about other lines and
-//! earlier.
+//! Fills a store with years of outages. They are copies of a few that the daemon lived through: the same rows, about
+//! other lines and at earlier times.
 
 use std::path::Path;
 
@@ -8,12 +8,12 @@ use rusqlite::{Connection, params};
 use crate::load::fleet;
 use crate::scale::LINES;
 
-/// Events that the daemon lived through: of half as many outages, each over and told.
+/// The number of events that the daemon lived through: of half as many outages, each over and told.
 pub(crate) const LIVED: usize = 1_000;
-/// From each copy to the next, in milliseconds.
+/// The time from each copy to the next, in milliseconds.
 const APART: i64 = 60_000;
 
-/// Makes it hold so many events.
+/// Fills the store up to this many events.
 pub(crate) fn repeat(store: &Path, events: usize) {
     let copies = events / LIVED - 1;
     if copies == 0 {
@@ -21,7 +21,7 @@ pub(crate) fn repeat(store: &Path, events: usize) {
     }
     let connection = Connection::open(store).expect("the store opens");
     let run = |sql: &str| connection.execute_batch(sql).unwrap_or_else(|error| panic!("{error}: {sql}"));
-    // Nobody needs what is made here if the power fails.
+    // The store need not survive a power loss.
     run("PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF; PRAGMA cache_size = -1000000; PRAGMA foreign_keys = OFF");
     let indices = take_indices(&connection);
     run("BEGIN");
@@ -46,7 +46,7 @@ pub(crate) fn repeat(store: &Path, events: usize) {
     assert_eq!(usize::try_from(count).expect("it is positive"), events, "the history is as long as it was to be");
 }
 
-/// What a copy of a row is: other numbers, another line, another time.
+/// The columns of each table, each with the SQL for its value in a copy: other numbers, another line, another time.
 const COPIED: [(&str, &[(&str, &str)]); 4] = [
     (
         "incident",
@@ -122,7 +122,7 @@ const LINE_OF_INCIDENT: &str =
 const LINE_OF_EVENT: &str =
     "(SELECT name FROM fleet WHERE number = (row.incident + incidents) % (SELECT count(*) FROM fleet))";
 
-/// The rows to copy, the names of the lines, and how each copy differs, in temporary tables.
+/// Makes temporary tables of the rows to copy, the names of the lines, and how each copy differs.
 fn lend(connection: &Connection, copies: usize) {
     let run = |sql: &str| connection.execute_batch(sql).unwrap_or_else(|error| panic!("{error}: {sql}"));
     for (table, _) in COPIED {
@@ -136,7 +136,7 @@ fn lend(connection: &Connection, copies: usize) {
     }
     let last = |table: &str| format!("(SELECT max(id) FROM main.{table})");
     let (incidents, events, notifications) = (last("incident"), last("event"), last("notification"));
-    // The first copy is of the longest ago, so that numbers grow with time but for the rows that were there before.
+    // The first copy is the oldest, so that numbers grow with time, except for the original rows.
     run(&format!(
         "CREATE TEMP TABLE copy AS WITH RECURSIVE numbers (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM numbers WHERE n < {copies}) \
          SELECT n * {incidents} AS incidents, n * {events} AS events, n * {notifications} AS notifications, \
@@ -144,7 +144,7 @@ fn lend(connection: &Connection, copies: usize) {
     ));
 }
 
-/// Takes the indices away, which are made faster from a whole table; answers how to make them again.
+/// Drops the indices, and returns the SQL that makes them again: that is faster when the tables are full.
 fn take_indices(connection: &Connection) -> Vec<String> {
     let query = "SELECT name, sql FROM sqlite_master WHERE type = 'index' AND sql IS NOT NULL";
     let mut statement = connection.prepare(query).expect("it is SQL");

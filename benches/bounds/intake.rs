@@ -1,5 +1,5 @@
-//! How many webhooks are accepted, each on disk before its answer, beside what the machine can do: the same web server
-//! that does nothing, and a file that is appended to and synced with the same batching.
+//! How many webhooks a second linedown accepts, each on disk before its answer, beside two limits of the machine: the
+//! same web server doing nothing, and a file that is appended to and synced in the same batches.
 
 use std::fs::File;
 use std::io::Write;
@@ -12,13 +12,13 @@ use crate::daemon::{Daemon, configure};
 use crate::load::{self, Target, Webhooks};
 use crate::row;
 
-/// Connections, and the webhooks that are posted over them.
+/// The number of connections, and of webhooks that are posted over them.
 const LOADS: [(usize, usize); 3] = [(1, 3_000), (64, 60_000), (512, 60_000)];
-/// Most of them in one sync, as in the store.
+/// The most rows in one sync, as in the store.
 const BATCH: usize = 256;
-/// Bytes of each when it is only appended.
+/// The size of an appended row, in bytes.
 const ROW: usize = 300;
-/// The share of the slower limit that is aimed at.
+/// The share of the slower limit that linedown aims at.
 const AIM: f64 = 0.7;
 
 pub(crate) fn measure() {
@@ -61,8 +61,8 @@ pub(crate) fn measure() {
     row("webhook at half of that load, p99, ms", half.took.percentile(99), 10.0);
 }
 
-/// Rows a second that so many producers append, each waiting for the sync of its own: one thread writes, and those who
-/// wait at the same time share a sync.
+/// How many rows a second this many producers append, each waiting for the sync of its row. One thread writes;
+/// producers that wait at the same time share a sync.
 fn append(folder: &std::path::Path, producers: usize, rows: usize) -> f64 {
     let mut file = File::create(folder.join("appended")).expect("a file can be made");
     let (send, mut waiting) = mpsc::channel::<oneshot::Sender<()>>(4096);

@@ -1,11 +1,11 @@
-//! What a large reseller's inventory takes in memory: when it was read, and when it was read again, which needs room for
-//! two of them for a moment.
+//! How much memory a large reseller's inventory takes: after it was read, and after reloads, during each of which there
+//! are two of them for a moment.
 
 use crate::daemon::{Daemon, configure};
 use crate::scale::{LINES, inventory};
 use crate::{megabytes, row};
 
-/// How often it is read again.
+/// The number of reloads.
 const RELOADS: usize = 5;
 
 pub(crate) fn measure() {

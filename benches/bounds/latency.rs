@@ -1,9 +1,9 @@
-//! How long many of the same took.
+//! How long many requests of one sort took.
 
 use std::fmt;
 use std::time::Duration;
 
-/// Sorted.
+/// Latencies, sorted.
 pub(crate) struct Latencies(Vec<Duration>);
 
 impl Latencies {
@@ -17,7 +17,7 @@ impl Latencies {
         self.0.len()
     }
 
-    /// In milliseconds: so many of a hundred took no longer. Not a number if there are none.
+    /// The latency, in milliseconds, that this many percent did not exceed. Not a number if there are none.
     pub(crate) fn percentile(&self, percent: usize) -> f64 {
         let at = (self.0.len() * percent / 100).min(self.0.len().saturating_sub(1));
         self.0.get(at).map_or(f64::NAN, |took| took.as_secs_f64() * 1e3)

@@ -1,4 +1,4 @@
-//! What posts webhooks: so many connections, each with one request under way at a time.
+//! The load generator: posts webhooks on a number of connections, each with one request in flight at a time.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -12,22 +12,22 @@ use tokio::time::{MissedTickBehavior, interval};
 use crate::SECRET;
 use crate::latency::Latencies;
 
-/// Where the load goes, and what it is.
+/// The address to which the load goes, and what it consists of.
 pub(crate) struct Target<'t> {
     pub(crate) address: &'t str,
     pub(crate) webhooks: Webhooks,
 }
 
-/// What is posted: about line after line.
+/// The webhooks to post, each about the next line.
 #[derive(Clone)]
 pub(crate) enum Webhooks {
-    /// Lines of this run alone are down; their names begin with this.
+    /// New lines, whose names begin with this, are down.
     New(String),
-    /// Those of the [`fleet`] from this one on are down.
+    /// The lines of the [`fleet`] from this number on are down.
     Down(usize),
-    /// The same are back.
+    /// The lines of the [`fleet`] from this number on are back.
     Back(usize),
-    /// Something else, by its path, and its body by number.
+    /// Other requests: their path, and the body of each by its number.
     Other(String, Arc<dyn Fn(usize) -> String + Send + Sync>),
 }
 
@@ -56,7 +56,7 @@ impl Webhooks {
 const DOWN: &str = "\"type\":\"DisconnectedCallback\",\"error\":\"Device has been disconnected\"";
 const BACK: &str = "\"type\":\"ConnectedCallback\",\"connected\":true";
 
-/// As Z-API posts it.
+/// The body of a disconnection, as Z-API posts it.
 pub(crate) fn down(line: &str) -> String {
     webhook(line, DOWN)
 }
@@ -66,13 +66,14 @@ fn webhook(line: &str, what: &str) -> String {
     format!("{{{what},\"instanceId\":\"{line}\",\"phone\":\"5544999999999\",\"momment\":{now}}}")
 }
 
-/// The identifier of a reseller's line, as a gateway makes them: nothing that stands side by side is used side by side.
+/// The identifier of a reseller's line: as random as a gateway's, so that lines used one after another are not
+/// neighbours in an index.
 pub(crate) fn fleet(number: usize) -> String {
     let number = number as u64;
     format!("{:016X}{:016X}", mixed(number), mixed(!number))
 }
 
-/// `SplitMix64`'s finish (Steele, Lea, Flood, 2014): each bit of the number changes half of the result's.
+/// The finaliser of `SplitMix64` (Steele, Lea, Flood, 2014): each bit of the number changes half of the result's bits.
 fn mixed(number: u64) -> u64 {
     let z = number.wrapping_add(1).wrapping_mul(0x9E37_79B9_7F4A_7C15);
     let z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
@@ -80,27 +81,28 @@ fn mixed(number: u64) -> u64 {
     z ^ (z >> 31)
 }
 
-/// What came of it.
+/// What came of a load.
 pub(crate) struct Outcome {
-    /// Answered with 200, a second.
+    /// Requests answered with 200, per second.
     pub(crate) rate: f64,
     /// How long each of these took.
     pub(crate) took: Latencies,
-    /// Answered otherwise, or not at all.
+    /// Requests answered otherwise, or not at all.
     pub(crate) refused: usize,
 }
 
-/// As fast as they are answered, each with 200.
+/// Posts as fast as requests are answered. All must be answered with 200.
 pub(crate) fn flood(target: Target<'_>, connections: usize, requests: usize) -> Outcome {
     taken(run(target, connections, requests, None))
 }
 
-/// At a steady rate, whether they are answered in time or not: what comes late counts from when it was to be sent.
+/// Posts at a steady rate, in requests per second. A request that is sent late, because the one before it was answered
+/// late, counts from when it should have been sent. All must be answered with 200.
 pub(crate) fn steady(target: Target<'_>, connections: usize, requests: usize, rate: f64) -> Outcome {
     taken(run(target, connections, requests, Some(Duration::from_secs_f64(connections as f64 / rate))))
 }
 
-/// As fast as they are answered, one way or the other, for as long as somebody does.
+/// Posts as fast as requests are answered, whatever the answers; a connection that is closed stops.
 pub(crate) fn offer(target: Target<'_>, connections: usize, requests: usize) -> Outcome {
     run(target, connections, requests, None)
 }
@@ -126,7 +128,7 @@ fn run(target: Target<'_>, connections: usize, requests: usize, every: Option<Du
     })
 }
 
-/// Posts what comes next, one after the other; answers how long those took that were taken.
+/// Posts the next requests, one after another, and returns how long those took that were answered with 200.
 async fn client(
     address: Arc<str>,
     webhooks: Webhooks,
@@ -164,7 +166,7 @@ async fn client(
     took
 }
 
-/// Whether the answer is 200.
+/// Posts one request, and returns whether the answer is 200.
 async fn post(stream: &mut TcpStream, request: &[u8]) -> std::io::Result<bool> {
     stream.write_all(request).await?;
     let mut answer = [0; 2048];
@@ -179,7 +181,7 @@ async fn post(stream: &mut TcpStream, request: &[u8]) -> std::io::Result<bool> {
     Ok(answer.starts_with(b"HTTP/1.1 200"))
 }
 
-/// Whether the body behind an answer's head is as long as the head says.
+/// Whether an answer's body is as long as its head says.
 fn is_whole(answer: &[u8]) -> bool {
     let Some(head) = answer.windows(4).position(|four| four == b"\r\n\r\n") else { return false };
     let text = String::from_utf8_lossy(&answer[..head]).to_ascii_lowercase();

@@ -1,5 +1,5 @@
-//! The bounds that the daemon keeps, measured on the machine at hand: each figure beside its limit and the ratio of
-//! the two. `make bench` runs it in a release build; `make bench PARTS="storm …"` only those parts.
+//! Measures the bounds that the daemon keeps, on this machine: each figure beside its limit and the ratio of the two.
+//! `make bench` runs it in a release build, `make bench PARTS="storm …"` only those parts.
 
 #![expect(clippy::cast_precision_loss, reason = "figures are for people")]
 
@@ -26,7 +26,7 @@ use std::time::{Duration, Instant};
 const BINARY: &str = env!("CARGO_BIN_EXE_linedown");
 const SECRET: &str = "a-secret-for-measuring";
 
-/// What is measured, in this order, if nothing is named.
+/// The parts that are measured if none is named, in this order.
 const PARTS: [(&str, fn()); 9] = [
     ("one", one::measure),
     ("inventory", inventory::measure),
@@ -39,7 +39,7 @@ const PARTS: [(&str, fn()); 9] = [
     ("intake", intake::measure),
 ];
 
-/// What is measured only if it is named: it takes long, or much room.
+/// The parts that are measured only if named: they take long, or much disk space.
 const NAMED: [(&str, fn()); 2] = [("scale-large", scale::measure_large), ("rivals", rivals::measure)];
 
 fn main() {

@@ -1,4 +1,4 @@
-//! What a daemon costs that has nothing to do, and how long one webhook after the other takes.
+//! What an idle daemon costs, and how long a webhook takes when they come one after another.
 
 use std::time::Instant;
 
@@ -6,13 +6,13 @@ use crate::daemon::{Daemon, configure};
 use crate::latency::Latencies;
 use crate::{BINARY, megabytes, row, timed};
 
-/// Webhooks accepted one after the other, on one connection.
+/// The number of webhooks, accepted one after another on one connection.
 const ACCEPTED: usize = 500;
 
 pub(crate) fn measure() {
     let folder = tempfile::tempdir().expect("a temporary folder can be made");
     let config = configure(folder.path(), "[sinks.console]\ntype = \"stdout\"\n[[rules]]\nnotify = [\"console\"]\n");
-    // Once to make the store, so that the start that is measured is the usual one.
+    // The first start makes the store; the one that is measured is a usual one.
     drop(Daemon::start(&config));
     let started = Instant::now();
     let daemon = Daemon::start(&config);

@@ -1,4 +1,4 @@
-//! The only sink is away and all that it is owed waits: what that costs, and how soon a daemon that is started then is
+//! The only sink is down and many notifications are pending: what that costs, and how soon a daemon started then is
 //! ready.
 
 use std::time::Instant;
@@ -8,7 +8,7 @@ use crate::load::{self, Target, Webhooks};
 use crate::tools::free_port;
 use crate::{megabytes, row};
 
-/// Notifications that wait.
+/// The number of pending notifications.
 const PENDING: usize = 100_000;
 const CONNECTIONS: usize = 64;
 

@@ -1,4 +1,4 @@
-//! A sink that anything can be told over HTTP: it notes whom it was told of, and can be away for a while.
+//! A sink that takes any HTTP request. It notes the lines that requests name, and can be away for a while.
 
 use std::collections::HashSet;
 use std::convert::Infallible;
@@ -16,7 +16,7 @@ use tokio::net::TcpListener;
 use tokio::runtime::Runtime;
 use tokio::task::{AbortHandle, JoinSet};
 
-/// The sink; it ends with this value.
+/// The sink; it ends when this is dropped.
 pub(crate) struct Receiver {
     runtime: Runtime,
     pub(crate) port: u16,
@@ -24,14 +24,14 @@ pub(crate) struct Receiver {
     serving: Option<AbortHandle>,
 }
 
-/// Whom it was told of.
+/// The lines of which it was told.
 struct Told {
     names: Regex,
     seen: Mutex<HashSet<String>>,
 }
 
 impl Receiver {
-    /// Notes everything in what is posted that looks so.
+    /// Starts a sink that notes everything in requests that matches this regex.
     pub(crate) fn start(names: &str) -> Self {
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build();
         let told = Told { names: Regex::new(names).expect("it is a regex"), seen: Mutex::default() };
@@ -40,7 +40,7 @@ impl Receiver {
         receiver
     }
 
-    /// Listens, on the same port as before.
+    /// Listens; on the same port as before, if it has listened before.
     pub(crate) fn come(&mut self) {
         let listener = self.runtime.block_on(TcpListener::bind(("127.0.0.1", self.port))).expect("the port is free");
         self.port = listener.local_addr().expect("it has an address").port();
@@ -57,13 +57,13 @@ impl Receiver {
         }
     }
 
-    /// How many it was told of whose names begin so.
+    /// The number of lines of which it was told whose names begin with `prefix`.
     pub(crate) fn told_of(&self, prefix: &str) -> usize {
         let seen = self.told.seen.lock().unwrap_or_else(PoisonError::into_inner);
         seen.iter().filter(|name| name.starts_with(prefix)).count()
     }
 
-    /// As [`Receiver::told_of`], once they are so many or nothing more has come for a while.
+    /// Like [`Receiver::told_of`], but waits until there are `count` or nothing new has come for `quiet`.
     pub(crate) fn settle(&self, prefix: &str, count: usize, quiet: Duration) -> usize {
         let (mut told, mut since) = (self.told_of(prefix), Instant::now());
         while told < count && since.elapsed() < quiet {

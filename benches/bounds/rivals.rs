@@ -1,9 +1,10 @@
-//! The same load on linedown and on what else takes webhooks and tells people of them: Prometheus' Alertmanager and
-//! adnanh/webhook, as Debian packages them. All tell the same sink, each message about one line, in the same run.
+//! The same load on linedown and on other programs that take webhooks and tell people: Prometheus' Alertmanager and
+//! adnanh/webhook, as Debian packages them. In the same run, all post to sinks of the same kind, each message about one
+//! line.
 //!
-//! Alertmanager is told not to wait for the rest of a group, and to look every ten seconds whether what failed can be
-//! sent. `webhook` runs curl for each, which tries for two minutes; once answering at once, as is its default, and once
-//! when curl is done.
+//! Alertmanager is configured not to wait for the rest of a group, and to retry failed messages every ten seconds.
+//! `webhook` runs curl for each webhook, which tries for two minutes; it is measured once answering at once, as is its
+//! default, and once answering when curl is done.
 
 use std::fs;
 use std::path::Path;
@@ -26,12 +27,12 @@ const CONNECTIONS: usize = 64;
 const FAST: usize = 4_000;
 /// Webhooks posted while something goes wrong.
 const FEW: usize = 500;
-/// How long they are posted to a daemon that will be killed while its sink is away.
+/// How long after the first webhook the program is killed while its sink is away.
 const STRIKE: Duration = Duration::from_secs(5);
 /// How long the sink is away.
 const AWAY: Duration = Duration::from_mins(1);
-/// When nothing has come for so long, nothing more will: longer than the pause between two tries of anybody whose sink
-/// was away for a minute. (Ours doubles from 2 s, so it may be 77 s by then.)
+/// If nothing has come for this long, nothing more will: this is longer than the pause between two attempts of any of
+/// the programs after its sink was away for a minute. (linedown's doubles from 2 s, so it may be 77 s by then.)
 const QUIET: Duration = Duration::from_secs(100);
 
 #[derive(Clone, Copy)]
@@ -51,7 +52,7 @@ pub(crate) fn measure() {
     table("accepted/s", fast.iter().map(|(outcome, _)| format!("{:.0}", outcome.rate)));
     table("accepted, p99, ms", fast.iter().map(|(outcome, _)| format!("{:.1}", outcome.took.percentile(99))));
     table(&format!("delivered of {FAST}"), fast.iter().map(|(_, told)| told.to_string()));
-    // What follows is no matter of speed: all at the same time.
+    // The rest is not about speed, so all programs run at the same time.
     for (what, happens) in [
         ("sink away for a minute", Contender::while_the_sink_is_away as fn(&mut Contender) -> (usize, usize)),
         ("kill -9 after the last", Contender::killed),
@@ -90,25 +91,25 @@ impl Contender {
         contender
     }
 
-    /// The server that ran before is killed first.
+    /// Starts the program, after killing the one that ran before.
     fn start(&mut self) {
         self.kill();
         self.server = Some(Server::start(|port| self.program.command(self.folder.path(), port)));
     }
 
-    /// SIGKILL.
+    /// Kills it with SIGKILL.
     fn kill(&mut self) {
         self.server = None;
     }
 
-    /// Posts on a thread of its own: one that answers when it has told the sink may take its time.
+    /// Posts on a thread of its own, since a program that answers only after it has told the sink may take long.
     fn offer(&self, name: &str, requests: usize) -> JoinHandle<Outcome> {
         let address = self.server.as_ref().map(Server::address).expect("it runs");
         let webhooks = self.program.webhooks(&format!("rival-{name}"));
         thread::spawn(move || load::offer(Target { address: &address, webhooks }, CONNECTIONS, requests))
     }
 
-    /// How many were accepted, and of how many of those the sink was told in the end.
+    /// How many webhooks were accepted, and of how many of those the sink was told in the end.
     fn settle(&self, name: &str, outcome: &Outcome) -> (usize, usize) {
         let accepted = outcome.took.count();
         (accepted, self.sink.settle(&format!("rival-{name}-"), accepted, QUIET).min(accepted))
@@ -147,7 +148,7 @@ impl Contender {
 }
 
 impl Program {
-    /// Writes what it is configured by.
+    /// Writes the program's config.
     fn prepare(self, folder: &Path, sink: u16) {
         let write = |name: &str, text: &str| fs::write(folder.join(name), text).expect("a file can be written");
         match self {
@@ -167,7 +168,7 @@ impl Program {
                 ),
             ),
             Self::Webhook { waits } => {
-                // It runs a program without a shell.
+                // `webhook` runs a program without a shell.
                 write(
                     "tell",
                     &format!(
@@ -220,7 +221,7 @@ impl Program {
         }
     }
 
-    /// What it is posted: lines `NAME-0-`, `NAME-1-` and so on that are down.
+    /// The webhooks to post to it: the lines `NAME-0-`, `NAME-1-` and so on are down.
     fn webhooks(self, name: &str) -> Webhooks {
         let name = name.to_owned();
         match self {
@@ -231,7 +232,7 @@ impl Program {
             Self::Alertmanager => Webhooks::Other(
                 "/api/v2/alerts".to_owned(),
                 Arc::new(move |number| {
-                    // Without an end it would count as over after five minutes.
+                    // Without an end, Alertmanager would take the alert for resolved after five minutes.
                     let labels =
                         serde_json::json!({ "alertname": "LineDown", "instance": format!("{name}-{number}-") });
                     let now = linedown::clock::now();

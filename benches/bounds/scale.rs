@@ -1,6 +1,5 @@
-//! What a webhook costs, with everything that comes of it, while there is little of everything and while there is much:
-//! lines in the inventory, rules, sinks, and events in the store. Told as processor time, since that does not depend on
-//! how busy the disk is.
+//! What a webhook costs, up to its delivery, with few and with many lines in the inventory, rules, sinks, and events in
+//! the store. The cost is processor time, since that does not depend on how busy the disk is.
 
 use std::fmt::Write as _;
 use std::path::Path;
@@ -10,16 +9,16 @@ use crate::history;
 use crate::load::{self, Target, Webhooks, fleet};
 use crate::{megabytes, row};
 
-/// Lines of a large reseller.
+/// The number of a large reseller's lines.
 pub(crate) const LINES: usize = 100_000;
-/// Webhooks that are measured, each about another line.
+/// The number of webhooks that are measured, each about another line.
 const WEBHOOKS: usize = 20_000;
 /// Clients that post them.
 const CONNECTIONS: usize = 64;
-/// Most that the large may cost of what the small costs.
+/// The most that a webhook may cost in a large setting, as a multiple of its cost in the small one.
 const FLAT: f64 = 1.2;
 
-/// How much there is.
+/// The size of a setting.
 #[derive(Clone, Copy)]
 struct Size {
     events: usize,
@@ -42,14 +41,14 @@ pub(crate) fn measure() {
     compare("1,000,000 events stored as well", Size { events: 1_000_000, ..SINKS });
 }
 
-/// Takes minutes and some 10 GB where temporary files are kept.
+/// Takes minutes, and some 10 GB in the folder for temporary files.
 pub(crate) fn measure_large() {
     let small = cost(SMALL);
     let large = cost(Size { events: 10_000_000, ..SINKS });
     row("cost of a webhook with all that and 10,000,000 events", large / small, FLAT);
 }
 
-/// Processor time that a webhook takes altogether, in microseconds: from its request to its delivery.
+/// The processor time of one webhook, from its request to its delivery, in microseconds.
 fn cost(size: Size) -> f64 {
     let folder = tempfile::tempdir().expect("a temporary folder can be made");
     let config = configure(folder.path(), &sections(size));
@@ -77,12 +76,12 @@ fn cost(size: Size) -> f64 {
     each
 }
 
-/// Outages of the past: a few that the daemon took itself, and as many like them as it takes.
+/// Fills the store with past outages: a few that the daemon takes itself, and copies of them.
 fn make_history(config: &Path, store: &Path, events: usize) {
     let outages = history::LIVED / 2;
     let daemon = Daemon::start(config);
     load::flood(Target { address: daemon.address(), webhooks: Webhooks::Down(0) }, 1, outages);
-    // Who has not heard of an outage when it is over hears of both in one message.
+    // Wait, or an outage that is over before it is told would make one message instead of two.
     daemon.wait_for_delivered(outages);
     load::flood(Target { address: daemon.address(), webhooks: Webhooks::Back(0) }, 1, outages);
     daemon.wait_for_delivered(history::LIVED);
@@ -90,7 +89,7 @@ fn make_history(config: &Path, store: &Path, events: usize) {
     history::repeat(store, events);
 }
 
-/// So many lines with three labels each.
+/// An inventory of this many lines with three labels each.
 pub(crate) fn inventory(lines: usize) -> String {
     let mut text = String::new();
     for line in 0..lines {

@@ -1,5 +1,5 @@
-//! Every line of a large reseller is down at once: what that costs in memory, and how long intake waits for the
-//! round of reminders.
+//! All lines of a large reseller are down at once: how much memory that takes, and how long webhooks take while their
+//! reminders go out.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
@@ -8,13 +8,13 @@ use std::time::{Duration, Instant};
 use crate::daemon::{Daemon, configure};
 use crate::{megabytes, row, timed};
 
-/// Lines that are down.
+/// The number of lines that are down.
 const LINES: usize = 100_000;
 /// Clients that report them.
 const CLIENTS: usize = 64;
-/// From the outage to its reminder.
+/// The time from an outage to its reminder.
 const REMIND: Duration = Duration::from_secs(40);
-/// How long the round is watched.
+/// How long webhooks are measured from the first reminder on.
 const ROUND: Duration = Duration::from_secs(40);
 
 pub(crate) fn measure() {
@@ -51,7 +51,7 @@ pub(crate) fn measure() {
     );
 }
 
-/// How long a webhook every few milliseconds takes, in milliseconds, the longest last.
+/// Posts a webhook every few milliseconds until then. Returns how long each took, in milliseconds, the longest last.
 fn stalls(daemon: &Daemon, until: Instant) -> Vec<f64> {
     let mut connection = daemon.connect();
     let mut took = vec![0.0];

@@ -1,5 +1,5 @@
-//! How long it takes from a webhook's first byte until somebody knows: by Slack and by an SMTP server, of a daemon with
-//! nothing else to do and of one that takes half of what it can take.
+//! How long it takes from a webhook's first byte until its message is at Slack or at an SMTP server: with an idle
+//! daemon, and with one under half of the load that it can take.
 
 use std::fmt::Write as _;
 use std::thread;
@@ -12,19 +12,19 @@ use crate::latency::Latencies;
 use crate::load::{self, Target, Webhooks};
 use crate::row;
 
-/// Slacks, since each takes a message a second at most.
+/// The number of Slacks: several, since each takes one message a second at most.
 const SLACKS: usize = 10;
-/// Webhooks followed to each of them.
+/// The number of webhooks followed to each Slack.
 const ROUNDS: usize = 20;
-/// Webhooks followed to the SMTP server.
+/// The number of webhooks followed to the SMTP server.
 const MAILS: usize = 200;
-/// More than a Slack sink's pause between two messages.
+/// Longer than a Slack sink's pause between two messages.
 const PAUSE: Duration = Duration::from_millis(1300);
-/// Connections of the load that keeps it busy.
+/// Connections of the load that keeps the daemon busy.
 const CONNECTIONS: usize = 64;
-/// Webhooks by which is found out what it can take.
+/// The number of webhooks that show how much load the daemon can take.
 const FLOOD: usize = 30_000;
-/// How long it is kept busy: longer than it takes to follow them.
+/// How long the daemon is kept busy: longer than it takes to follow the webhooks.
 const BUSY: Duration = Duration::from_secs(45);
 
 pub(crate) fn measure() {
@@ -38,7 +38,6 @@ pub(crate) fn measure() {
     let most =
         load::flood(Target { address: daemon.address(), webhooks: Webhooks::new("flood-") }, CONNECTIONS, FLOOD).rate;
     let (address, rate) = (daemon.address().to_owned(), most / 2.0);
-    // Figures of a few thousand a second.
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a rate is a small positive number")]
     let requests = (rate * BUSY.as_secs_f64()) as usize;
     let load = thread::spawn(move || {
@@ -51,7 +50,7 @@ pub(crate) fn measure() {
     load.join().expect("the load ends");
 }
 
-/// One rule for each sink, and one for all the rest.
+/// One rule for each sink, and one for all other lines.
 fn sections(slacks: &[Slack], relay: &Smtp) -> String {
     let mut text = format!(
         "[sinks.mail]\ntype = \"email\"\nserver = \"{}\"\ntls = \"none\"\nfrom = \"linedown@example.com\"\n\
@@ -72,7 +71,8 @@ fn sections(slacks: &[Slack], relay: &Smtp) -> String {
     text + "[[rules]]\nname = \"rest\"\nnotify = [\"console\"]\n"
 }
 
-/// Webhooks one after the other, each until it has arrived: at a Slack, and at the SMTP server.
+/// Posts webhooks one after another, and waits for the message of each: at the Slacks, then at the SMTP server. Returns
+/// how long these took.
 fn follow(daemon: &Daemon, slacks: &[Slack], relay: &Smtp, name: &str) -> [Latencies; 2] {
     let mut to_slack = Vec::with_capacity(SLACKS * ROUNDS);
     for round in 0..ROUNDS {

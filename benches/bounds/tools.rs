@@ -1,4 +1,4 @@
-//! Other people's programs, which `packaging/setup bench` unpacks beside what is built, or which are installed.
+//! Programs by others: installed, or unpacked by `packaging/setup bench` in `target/tools`.
 
 use std::net::{TcpListener, TcpStream};
 use std::path::PathBuf;
@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 /// How long a server may take to listen.
 const START: Duration = Duration::from_secs(20);
 
-/// A program by its name.
+/// The command of a program by its name.
 pub(crate) fn tool(name: &str) -> Command {
     let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| PathBuf::from("target"), PathBuf::from);
     let tools = std::path::absolute(target.join("tools")).expect("there is a working directory");
@@ -22,14 +22,14 @@ pub(crate) fn tool(name: &str) -> Command {
     command
 }
 
-/// A server of somebody else's; it ends with this value.
+/// A server by others; it ends when this is dropped.
 pub(crate) struct Server {
     child: Child,
     pub(crate) port: u16,
 }
 
 impl Server {
-    /// Starts it and waits until it listens. `command` makes its command line for a port.
+    /// Starts it and waits until it listens. `command` returns its command for a port.
     pub(crate) fn start(command: impl FnOnce(u16) -> Command) -> Self {
         let port = free_port();
         let mut command = command(port);
@@ -58,7 +58,7 @@ impl Drop for Server {
     }
 }
 
-/// A port that nobody listens on just now.
+/// A port on which nobody listens at the moment.
 pub(crate) fn free_port() -> u16 {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a port is free");
     listener.local_addr().expect("it has an address").port()

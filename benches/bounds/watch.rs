@@ -1,4 +1,4 @@
-//! Ten thousand lines are watched over HTTPS, each asked about every minute: what that costs while nothing happens.
+//! Watching ten thousand lines over HTTPS, each asked about every minute: what that costs while nothing happens.
 
 use std::fmt::Write as _;
 use std::thread::sleep;
@@ -9,18 +9,18 @@ use linedown_standins::{Certificates, ZApi};
 use crate::daemon::{Daemon, configure};
 use crate::{megabytes, row};
 
-/// Lines that are watched.
+/// The number of lines.
 const LINES: usize = 10_000;
 /// How often each is asked about.
 const EVERY: Duration = Duration::from_mins(1);
-/// Rounds that are watched, after one that is not.
+/// The number of rounds that are measured, after a first one that is not.
 const ROUNDS: u32 = 3;
 
 pub(crate) fn measure() {
     let folder = tempfile::tempdir().expect("a temporary folder can be made");
     let certificates = Certificates::new();
     let gateway = ZApi::over_tls(&certificates).without_record();
-    // The first keys are the source's.
+    // The first keys belong to the source's section, which `configure` ends with.
     let mut text = format!(
         "api = \"{}\"\nwatch = {{ every = \"{}s\" }}\naudit = {{ on = false }}\n\
          [sinks.console]\ntype = \"stdout\"\n[[rules]]\nname = \"all\"\nnotify = [\"console\"]\n",

@@ -1,4 +1,4 @@
-//! The counts that were accepted, in a file beside this one: `TOOLCHAIN: STEP COUNT`, a line each.
+//! The accepted counts, in `counts.txt` beside this file: one line for each, `TOOLCHAIN: STEP COUNT`.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -8,8 +8,9 @@ use std::process::Command;
 const HEAD: &str =
     "# Instructions of each step, by toolchain. `make instructions ACCEPT=1` writes those of the one at hand.\n";
 
+/// The accepted counts of all toolchains.
 pub(crate) struct Counts {
-    /// What the program was built with: compilers and machine.
+    /// The compilers and the machine with which the program was built.
     pub(crate) toolchain: String,
     all: BTreeMap<(String, String), u64>,
 }
@@ -28,10 +29,12 @@ impl Counts {
         Self { toolchain: toolchain(), all: all.collect() }
     }
 
+    /// The accepted count of a step for the present toolchain.
     pub(crate) fn of(&self, step: &str) -> Option<u64> {
         self.all.get(&(self.toolchain.clone(), step.to_owned())).copied()
     }
 
+    /// Replaces the counts of the present toolchain.
     pub(crate) fn accept(&mut self, counts: Vec<(String, u64)>) {
         let toolchain = self.toolchain.clone();
         self.all.extend(counts.into_iter().map(|(step, count)| ((toolchain.clone(), step), count)));
@@ -50,7 +53,7 @@ fn file() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("benches/instructions/counts.txt")
 }
 
-/// SQLite is C: both compilers count.
+/// Names the toolchain: the Rust compiler, the C compiler (for SQLite) and the machine.
 fn toolchain() -> String {
     let said = |program: &str, argument: &str| {
         let output = Command::new(program).arg(argument).output().unwrap_or_else(|error| panic!("{program}: {error}"));

@@ -1,8 +1,9 @@
-//! How many instructions a webhook takes on its way into the store, and a notification on its way out: unlike times,
-//! they are the same on a busy machine. `make instructions` compares them with those that were accepted, by toolchain,
-//! in `counts.txt`; `make instructions ACCEPT=1` accepts the present ones.
+//! Counts the instructions of a webhook on its way into the store, and of a notification on its way out. Unlike times,
+//! they are the same on a busy machine. `make instructions` compares them with those accepted for the toolchain in
+//! `counts.txt`; `make instructions ACCEPT=1` accepts the present ones.
 //!
-//! Valgrind's callgrind counts. A step is done a few times and more often, so that what happens once drops out.
+//! Valgrind's callgrind counts. Each step is run a few times and many times; the difference leaves out everything that
+//! happens only once.
 
 mod counts;
 mod steps;
@@ -11,10 +12,10 @@ use std::process::{Command, ExitCode};
 
 use counts::Counts;
 
-/// How often a step is done, in two runs.
+/// How often a step is done in the two runs.
 const FEW: u64 = 200;
 const MANY: u64 = 1_200;
-/// What may change without anybody's intent, in percent: another order of threads, another layout of hash tables.
+/// The change, in percent, that may come from chance: another order of threads, another layout of hash tables.
 const TOLERANCE: f64 = 5.0;
 
 fn main() -> ExitCode {
@@ -65,14 +66,14 @@ fn compare() -> ExitCode {
     ExitCode::FAILURE
 }
 
-/// Instructions of each step.
+/// Counts the instructions of each step.
 fn measure() -> Vec<(String, u64)> {
     let each = |step: &str| (counted(step, MANY) - counted(step, FEW)) / (MANY - FEW);
     let webhook = each("webhook");
     vec![("webhook".to_owned(), webhook), ("notification".to_owned(), each("both") - webhook)]
 }
 
-/// Instructions of a whole run.
+/// Counts the instructions of a whole run.
 fn counted(step: &str, times: u64) -> u64 {
     let this = std::env::current_exe().expect("it has a path");
     let mut command = Command::new("valgrind");

@@ -1,5 +1,5 @@
-//! What is counted: webhooks from their bodies to the commit, each in one of its own, and what they owe from the store to
-//! the words of the message and back.
+//! The steps that are counted: webhooks from the body to the commit, each in a commit of its own; and their
+//! notifications from the store to the words of the message and back.
 
 use std::fmt::Write as _;
 use std::path::Path;
@@ -14,12 +14,12 @@ use linedown::store::{Outcome, Settlement, Sqlite, Store};
 use linedown::{clock, source};
 use warp::http::{HeaderMap, HeaderValue, Method};
 
-/// The sink that is told.
+/// The sink of all rules.
 const SINK: &str = "mail";
-/// Rules that are about others, before the one that matches.
+/// The number of rules that do not match, before the one that does.
 const RULES: usize = 50;
 
-/// Does a step so many times.
+/// Runs a step this many times.
 pub(crate) fn run(step: &str, times: u64) {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
     runtime.block_on(async {
@@ -36,7 +36,7 @@ pub(crate) fn run(step: &str, times: u64) {
     });
 }
 
-/// With a store, rules and lines; nobody delivers.
+/// The intake with a store, rules and lines; no workers deliver.
 fn hook(folder: &Path) -> Hook {
     let file = folder.join("linedown.toml");
     std::fs::write(&file, text()).expect("the config can be written");
@@ -89,7 +89,7 @@ async fn webhook(hook: &Hook, number: u64) {
     assert_eq!(answer.status(), 200, "{}", answer.body());
 }
 
-/// Everything that is owed, one after the other.
+/// Leases, renders and settles all owed notifications, one after another.
 async fn tell(hook: &Hook, times: u64) {
     for _ in 0..times {
         let routing = hook.routing.load_full();

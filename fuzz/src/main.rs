@@ -1,4 +1,4 @@
-//! All targets in one program; `LINEDOWN_FUZZ` names one of them. `make fuzz` runs each.
+//! All fuzzing targets in one program; `LINEDOWN_FUZZ` names the one to run. `make fuzz` runs each.
 #![no_main]
 
 use std::sync::OnceLock;

@@ -1,8 +1,8 @@
-//! Reading a section of the user's config: every mistake in it is found in one go, each with its place.
+//! Reads a section of the user's config and finds every mistake in it in one go, each with its place.
 //!
-//! serde stops at the first mistake. [`Section::read`] notes it, takes the offending value out and reads again,
-//! until what is left can be read. Sections are therefore structs with `#[serde(default, deny_unknown_fields)]`
-//! and without required fields: what must not be missing is checked afterwards, with words of its own.
+//! serde stops at the first mistake. [`Section::read`] notes it, removes the offending value and reads again, until
+//! the rest can be read. Sections are therefore structs with `#[serde(default, deny_unknown_fields)]` and without
+//! required fields: a missing key is checked for afterwards, with a message of its own ([`Section::missing`]).
 
 mod path;
 mod problem;
@@ -25,42 +25,42 @@ pub use self::path::{Key, Path};
 pub use self::problem::{Cause, Circumstances, Problem, Severity, closest, one_of};
 pub use self::textual::written;
 
-/// Most mistakes noted in one section, so that a hostile file cannot keep us busy.
+/// The most mistakes noted in one section, so that a hostile file cannot keep linedown busy.
 const MOST: usize = 100;
 
-/// What a section's reading depends on besides the section.
+/// What reading a section depends on, besides the section itself.
 #[derive(Debug, Default)]
 pub struct Environment {
     /// Where secrets are looked up.
     pub secrets: Secrets,
-    /// Values that came from environment variables: always text there, and read as a number, a truth value, a list or a
-    /// table where one is wanted.
+    /// The places of values that came from environment variables. There, a value is always text; it is read as a
+    /// number, a boolean, a list or a table where the config wants one.
     pub textual: BTreeSet<Path>,
 }
 
-/// One table of the config while it is read.
+/// One table of the config while it is being read.
 pub struct Section<'a> {
     value: &'a Value,
     path: Path,
-    /// Keys that somebody else reads: neither unknown nor ours.
+    /// Keys of the table that other code reads: not part of the section's struct, but not unknown either.
     others: &'a [&'a str],
     environment: &'a Environment,
-    /// What was found wrong so far.
+    /// The problems found so far.
     pub problems: Vec<Problem>,
-    /// Where secrets are written out.
+    /// The places of secrets that are written out in the config.
     pub written_out: Vec<Path>,
-    /// Some secret is a systemd credential, and there are none here.
+    /// Whether a secret is a systemd credential, but this process was given no credentials.
     pub lacks_credentials: bool,
 }
 
 impl<'a> Section<'a> {
-    /// A table that stands at `path`, in which the keys `others` are read by somebody else.
+    /// A section for the table at `path`, whose keys `others` are read by other code.
     pub fn new(value: &'a Value, path: Path, others: &'a [&'a str], environment: &'a Environment) -> Self {
         let (problems, written_out) = (Vec::new(), Vec::new());
         Self { value, path, others, environment, problems, written_out, lacks_credentials: false }
     }
 
-    /// Where the section stands.
+    /// The place of the section in the config.
     pub fn path(&self) -> &Path {
         &self.path
     }
@@ -75,7 +75,8 @@ impl<'a> Section<'a> {
         self.note(Problem::warning(self.path.join(key), what))
     }
 
-    /// Notes that a key is missing, at the section itself; but for one that is there, and whose value was mistaken.
+    /// Notes, at the section itself, that a key is missing. If the key is there (its value was a mistake, already
+    /// noted), notes nothing and returns none.
     pub fn missing(&mut self, key: &str, hint: impl Into<String>) -> Option<&mut Problem> {
         if self.value.get(key).is_some() {
             return None;
@@ -89,8 +90,8 @@ impl<'a> Section<'a> {
         &mut self.problems[last]
     }
 
-    /// Reads the section, noting every mistake; what was mistaken is left at its default. None if not even
-    /// that is possible.
+    /// Reads the section and notes every mistake; a mistaken value is left at its default. Returns none if the section
+    /// cannot be read even so, for example because it is not a table.
     pub fn read<T: DeserializeOwned>(&mut self) -> Option<T> {
         let mut value = self.value.clone();
         if let Value::Object(table) = &mut value {
@@ -117,7 +118,7 @@ impl<'a> Section<'a> {
         None
     }
 
-    /// The value of a key, or of one in a table below, which must be within bounds; notes it if it is not.
+    /// Returns `value` as it is, and notes an error if it is out of bounds. `keys` lead from this section to its place.
     pub fn within<T: PartialOrd + Display>(&mut self, keys: &[&str], value: T, bounds: &RangeInclusive<T>) -> T {
         if !bounds.contains(&value) {
             let path = keys.iter().fold(self.path.clone(), |path, key| path.join(*key));
@@ -127,7 +128,7 @@ impl<'a> Section<'a> {
         value
     }
 
-    /// Fetches a secret, noting why if it is not to be had, or if every user of this machine has it.
+    /// Fetches a secret. Notes why if it cannot be had, and warns if every user of this machine can read it.
     pub fn secret(&mut self, key: &str, secret: &Secret) -> Option<SecretString> {
         let path = self.path.join(key);
         let found = self.fetch(key, secret)?;
@@ -138,7 +139,8 @@ impl<'a> Section<'a> {
         Some(found.value)
     }
 
-    /// Fetches what comes from where secrets do but is none, such as a certificate, noting why if it is not to be had.
+    /// Fetches a value that is configured like a secret but is none, such as a certificate. Notes why if it cannot be
+    /// had.
     pub fn no_secret(&mut self, key: &str, place: &Secret) -> Option<SecretString> {
         self.fetch(key, place).map(|found| found.value)
     }
@@ -146,7 +148,7 @@ impl<'a> Section<'a> {
     fn fetch(&mut self, key: &str, secret: &Secret) -> Option<Found> {
         match self.environment.secrets.get(secret) {
             Ok(found) => Some(found),
-            // Only systemd provides credentials: for a person who checks by hand this is no mistake.
+            // Only systemd provides credentials: to a person who runs `linedown check` by hand, this is no mistake.
             Err(error @ SecretError::NoCredentials(_)) => {
                 self.lacks_credentials = true;
                 self.warning(key, error.to_string()).hint = Some(format!("to check it as well: {AS_THE_SERVICE}"));
@@ -187,10 +189,10 @@ impl<'a> Section<'a> {
     }
 }
 
-/// How to check with the credentials that systemd gives the service.
+/// The command that checks with the credentials that systemd gives the service.
 const AS_THE_SERVICE: &str = "sudo env CREDENTIALS_DIRECTORY=/etc/linedown/credentials linedown check";
 
-/// What to do about a secret that is not to be had.
+/// What to do about a secret that cannot be had.
 fn advice(secret: &Secret, error: &SecretError) -> String {
     let advice = match (secret, error) {
         (_, SecretError::Name(_)) => "write the name of a file in /etc/linedown/credentials, without the folder",
@@ -217,7 +219,8 @@ pub fn unread(error: &io::Error) -> &'static str {
     }
 }
 
-/// A wrong value may be a secret that was put into the wrong place: say its type, not its content.
+/// Rewrites serde's `invalid type` so that it names the value's type but not its content: a wrong value may be a secret
+/// in the wrong place.
 fn without_content(what: &str) -> String {
     let kinds = ["string", "integer", "floating point", "boolean", "sequence", "map", "null"];
     match what.strip_prefix("invalid type: ") {
@@ -234,7 +237,8 @@ fn without_content(what: &str) -> String {
     }
 }
 
-/// serde names the words that may stand somewhere only where it finds another word.
+/// Adds the allowed words of an enum to a type error. serde names them only when it finds an unknown word, so this puts
+/// an empty word in the value's place and reads again.
 fn with_variants<T: DeserializeOwned>(value: &Value, place: &Path, what: String) -> String {
     let Some(found) = what.strip_suffix(", expected string or map") else { return what };
     let mut value = value.clone();
@@ -271,8 +275,8 @@ fn find<'v>(value: &'v mut Value, keys: &[Key]) -> Option<&'v mut Value> {
     })
 }
 
-/// Takes a value out of its table. An element of a list takes its list with it, since the places of its
-/// neighbours would move.
+/// Removes a value from its table and tells whether there was one. For an element of a list, removes the whole list,
+/// since the places of the other elements would move.
 fn take_out(value: &mut Value, keys: &[Key]) -> bool {
     match keys {
         [] => false,
@@ -349,7 +353,8 @@ mod tests {
         assert!(problems.iter().all(|problem| !problem.what.contains("many")), "{problems:?}");
     }
 
-    /// What is there and mistaken is not missing, and a table below has no keys of the section's.
+    /// A key with a mistaken value is not reported as missing too, and a table below does not have the section's
+    /// `others`.
     #[test]
     fn one_mistake_is_told_once() {
         let told = |value: Value| {
@@ -376,12 +381,12 @@ mod tests {
     fn text_from_the_environment_becomes_what_is_wanted() {
         let (sample, problems) = read(&json!({ "port": "25" }));
         assert_eq!((sample.unwrap().port, problems.len()), (Some(25), 0));
-        // What may be a text or a table is a table if it is written as one, and no secret that reads like that.
+        // A key that takes text or a table takes text written as a table for a table, not for a secret that looks so.
         let (sample, problems) = read(&json!({ "secret": " {\"file\": \"/x\"}", "server": "[1]" }));
         let sample = sample.unwrap();
         assert!(matches!(sample.secret, Some(Secret::File(_))), "{sample:?}");
         assert_eq!((sample.server.as_deref(), problems), (Some("[1]"), Vec::new()));
-        // As it is written in the files, too.
+        // In TOML, too, as in the files.
         let (sample, problems) = read(&json!({ "secret": "{ file = '/x' }" }));
         assert!(matches!(sample.unwrap().secret, Some(Secret::File(_))) && problems.is_empty(), "{problems:?}");
         let (sample, _) = read(&json!({ "secret": "{ file = '/x' }\nb = 1" }));

@@ -1,4 +1,4 @@
-//! How a try can end badly. The kind alone answers: try again? does it say something about the whole sink?
+//! How an attempt can fail. The kind alone tells whether to try again, and whether the whole sink is affected.
 
 use std::error::Error;
 use std::fmt;
@@ -8,53 +8,53 @@ use serde::{Deserialize, Serialize};
 
 use crate::one_line;
 
-/// Longest text kept of what a far side said, in characters.
+/// The longest text kept of what a far side said, in characters.
 pub const EXCERPT: usize = 300;
 
-/// One failed try.
+/// One failed attempt.
 #[derive(Debug)]
 pub struct Failure {
-    /// What sort of failure.
+    /// The sort of failure.
     pub kind: FailureKind,
     /// What happened, in words: no secret, at most [`EXCERPT`] characters, one line.
     pub message: String,
     /// What a person can do about it, if the sink knows.
     pub advice: Option<&'static str>,
-    /// What the far side asked us to wait, unclamped.
+    /// How long the far side asked linedown to wait, unclamped.
     pub retry_after: Option<Duration>,
     /// The underlying error.
     source: Option<Box<dyn Error + Send + Sync>>,
 }
 
 impl Failure {
-    /// A failure in words. Control characters become spaces and the text is cut to [`EXCERPT`].
+    /// A failure with its message. Control characters become spaces, and the text is cut to [`EXCERPT`].
     pub fn new(kind: FailureKind, message: impl AsRef<str>) -> Self {
         Self { kind, message: excerpt(message.as_ref()), advice: None, retry_after: None, source: None }
     }
 
-    /// With what a person can do about it.
+    /// Adds what a person can do about it.
     #[must_use]
     pub fn advice(mut self, advice: impl Into<Option<&'static str>>) -> Self {
         self.advice = advice.into();
         self
     }
 
-    /// What happened and what to do about it, in one line of at most [`EXCERPT`] characters: for a record, which has no
-    /// other place for advice. If it is too long, what happened is cut.
+    /// Returns the message and the advice in one line of at most [`EXCERPT`] characters, for a record that has no
+    /// separate place for advice. If it is too long, the message is cut.
     pub fn in_full(&self) -> String {
         let Some(advice) = self.advice else { return self.message.clone() };
         let room = EXCERPT.saturating_sub(advice.chars().count() + 2);
         excerpt(&format!("{}; {advice}", one_line(&self.message, room)))
     }
 
-    /// With what the far side asked us to wait.
+    /// Adds how long the far side asked linedown to wait.
     #[must_use]
     pub fn retry_after(mut self, hint: Option<Duration>) -> Self {
         self.retry_after = hint;
         self
     }
 
-    /// With the underlying error. Mind that its texts must not hold a secret either.
+    /// Adds the underlying error. Its texts must not hold a secret either.
     #[must_use]
     pub fn caused_by(mut self, source: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
         self.source = Some(source.into());
@@ -79,21 +79,21 @@ pub fn excerpt(text: &str) -> String {
     one_line(text, EXCERPT)
 }
 
-/// What sort of failure.
+/// The sort of failure.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum FailureKind {
-    /// No connection: DNS, connect, TLS, or cut before an answer came.
+    /// No connection: DNS, TCP or TLS failed, or the connection broke before an answer came.
     Unreachable,
     /// No answer within the time allowed.
     TimedOut,
-    /// The service is there and cannot just now.
+    /// The service answers, but cannot take messages just now.
     Busy,
-    /// We send faster than the service allows.
+    /// linedown sends faster than the service allows.
     RateLimited,
-    /// This recipient or this message cannot be taken just now; others may.
+    /// The service does not take this recipient or this message just now; it may take others.
     Deferred,
-    /// This recipient or this message will never be taken.
+    /// The service will never take this recipient or this message.
     Refused,
     /// The sink's own credentials or address are not accepted; a person must act.
     Unauthorised,
@@ -129,7 +129,7 @@ impl FailureKind {
         !matches!(self, Self::Refused | Self::Unauthorised)
     }
 
-    /// Whether it would have met any other message to this sink as well.
+    /// Whether any other message to this sink would have failed as well.
     pub fn concerns_whole_sink(self) -> bool {
         !matches!(self, Self::Deferred | Self::Refused)
     }

@@ -1,22 +1,22 @@
-//! Files of the user's: read with a bound, and never cut off at it in silence.
+//! Reads the user's files with a bound. A larger file is an error, never cut off in silence.
 
 use std::fs::{File, Metadata};
 use std::io::{self, ErrorKind, Read};
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
-/// Reads a file of at most so many bytes. A larger one is an error, [`ErrorKind::FileTooLarge`].
+/// Reads a file of at most `most` bytes. A larger one is an error, [`ErrorKind::FileTooLarge`].
 pub fn read_file(path: &Path, most: usize) -> io::Result<Vec<u8>> {
     read_bounded(File::open(path)?, most, Vec::new())
 }
 
-/// Reads all that comes, as [`read_file`] does, into bytes that may have room for it.
+/// Reads everything from a reader, with the same bound as [`read_file`]. `bytes` is an empty buffer to read into.
 pub fn read_bounded(from: impl Read, most: usize, mut bytes: Vec<u8>) -> io::Result<Vec<u8>> {
     from.take(most as u64 + 1).read_to_end(&mut bytes)?;
     if bytes.len() > most { Err(io::Error::new(ErrorKind::FileTooLarge, larger_than(most))) } else { Ok(bytes) }
 }
 
-/// What was read, as text. The error repeats none of it.
+/// Returns the bytes as text. The error repeats none of them.
 pub(crate) fn text(bytes: Vec<u8>) -> io::Result<String> {
     String::from_utf8(bytes).map_err(|_| io::Error::new(ErrorKind::InvalidData, "it is not valid UTF-8"))
 }

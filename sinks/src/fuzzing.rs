@@ -1,11 +1,11 @@
-//! What `make fuzz` feeds: everything here that reads what others wrote. Each panics where a promise does not hold.
+//! The targets of `make fuzz` in this crate: everything that reads untrusted input. Each panics if a promise is broken.
 
 use std::path::Path;
 
 /// Feeds one input.
 pub type Target = fn(&[u8]);
 
-/// By the names of their folders in `fuzz/corpus`.
+/// The targets, by the names of their folders in `fuzz/corpus`.
 pub const TARGETS: &[(&str, Target)] = &[
     ("inline", crate::texts::fuzz::inline),
     ("retry-after", crate::slack::fuzz::retry_after),
@@ -14,14 +14,14 @@ pub const TARGETS: &[(&str, Target)] = &[
     ("template", crate::texts::fuzz::template),
 ];
 
-/// Feeds every input that is kept of each target, from the folder with the targets' folders. Answers how many.
+/// Feeds each target every input kept in its folder below `corpus`. Returns how many inputs there were.
 pub fn replay(corpus: &Path, targets: &[(&str, Target)]) -> usize {
     let mut count = 0;
     for (name, target) in targets {
         let folder = corpus.join(name);
         for entry in std::fs::read_dir(&folder).unwrap_or_else(|error| panic!("{}: {error}", folder.display())) {
             let path = entry.expect("a folder can be listed").path();
-            // If it panics, this is what its message lacks.
+            // The message of a panic does not name the input.
             println!("{}", path.display());
             target(&std::fs::read(&path).expect("a file can be read"));
             count += 1;

@@ -1,7 +1,6 @@
-//! What everything shares that talks HTTP to others: a client that follows nowhere, bounded answers, and what can go
-//! wrong on the way.
+//! HTTP to others, for sinks and the daemon: a client that follows no redirects, bounded answers, and failures.
 //!
-//! An address may be a credential, so no text here ever holds one.
+//! A URL may be a credential, so no text made here contains one.
 
 use std::net::IpAddr;
 use std::time::Duration;
@@ -12,30 +11,30 @@ use reqwest::{Client, Error, Response, Url, redirect};
 
 use crate::{BuildError, Failure, FailureKind};
 
-/// What a client keeps to.
+/// The time limits of a client, and how many connections it keeps.
 #[derive(Clone, Copy, Debug)]
 pub struct Manners {
-    /// For the TCP connection and TLS.
+    /// Time limit for the TCP connection and TLS.
     pub connect: Duration,
-    /// From sending to the end of the answer.
+    /// Time limit from sending the request to the end of the answer.
     pub answer: Duration,
-    /// Connections that are kept for the next request.
+    /// The most idle connections kept for the next request.
     pub kept: usize,
 }
 
-/// What sinks keep to. Where one was in use, it is kept: a sink's `limits` bound how many that are.
+/// The limits of sinks. Every connection is kept: a sink's `limits` bound how many are in use at the same time.
 pub(crate) const SINK: Manners =
     Manners { connect: Duration::from_secs(10), answer: Duration::from_secs(20), kept: usize::MAX };
-/// Most bytes that a sink reads of an answer.
+/// The most bytes of an answer that a sink reads.
 pub(crate) const LARGEST: usize = 4096;
 
-/// Makes ring the cryptography of this process's TLS, if nothing was chosen before. Every HTTP client needs it.
+/// Makes ring the process's default TLS cryptography, unless one is set already. Every HTTP client needs one.
 pub fn use_ring() {
-    // Fails if there is one already, which is then the only one in this program too.
+    // Fails if a default is set already. ring is the only provider in this program, so that is ring as well.
     let _ = rustls::crypto::ring::default_provider().install_default();
 }
 
-/// A client for one address.
+/// Returns a client for one address. It reaches this machine's own addresses without a proxy.
 pub fn client(address: &Url, manners: Manners) -> Result<Client, BuildError> {
     use_ring();
     let mut builder = Client::builder()
@@ -50,7 +49,7 @@ pub fn client(address: &Url, manners: Manners) -> Result<Client, BuildError> {
     builder.build().map_err(|error| BuildError(format!("cannot set up the HTTP client: {}", innermost(&error))))
 }
 
-/// Whether the address is this machine's own, which needs no encryption.
+/// Whether the address is this machine's own; it then needs no encryption.
 pub fn is_loopback(address: &Url) -> bool {
     address.host_str().is_some_and(is_loopback_host)
 }
@@ -65,16 +64,16 @@ pub(crate) fn is_loopback_host(host: &str) -> bool {
 pub struct Answer {
     /// The status.
     pub status: u16,
-    /// What it asks us to wait, unclamped.
+    /// How long it asks linedown to wait, unclamped.
     pub retry_after: Option<Duration>,
-    /// The body; what is not UTF-8 is replaced.
+    /// The body as far as it was read; anything that is not UTF-8 is replaced.
     pub body: String,
-    /// Whether that is all of it.
+    /// Whether `body` is all of it.
     pub whole: bool,
 }
 
 impl Answer {
-    /// Reads an answer that came at `now`, at most so many bytes of it.
+    /// Reads an answer that came at `now`: at most `largest` bytes of its body.
     pub async fn read(mut response: Response, largest: usize, now: Timestamp) -> Result<Self, Error> {
         let (mut body, mut whole) = (Vec::new(), true);
         while let Some(chunk) = response.chunk().await? {
@@ -94,7 +93,7 @@ impl Answer {
     }
 }
 
-/// What a request without an answer failed with. `who` is the far side's name, not its address.
+/// Returns the failure of a sink's request that got no answer. `who` is the far side's name, not its address.
 pub(crate) fn failure(who: &str, error: &Error) -> Failure {
     if is_late(error) {
         return Failure::new(
@@ -111,12 +110,13 @@ pub(crate) fn failure(who: &str, error: &Error) -> Failure {
     Failure::new(FailureKind::Unreachable, what)
 }
 
-/// Whether an answer did not come in time. Who could not even be connected to in time cannot be reached.
+/// Whether the answer did not come in time. A connection that could not be made in time does not count: that far side
+/// is unreachable.
 pub fn is_late(error: &Error) -> bool {
     error.is_timeout() && !error.is_connect()
 }
 
-/// The cause without a further cause; only the outermost error of reqwest holds the address.
+/// The text of the innermost cause. Only reqwest's outermost error contains the address.
 pub fn innermost(error: &Error) -> String {
     let mut cause = std::error::Error::source(error);
     while let Some(next) = cause.and_then(std::error::Error::source) {
@@ -125,8 +125,8 @@ pub fn innermost(error: &Error) -> String {
     cause.map_or_else(|| "no cause given".to_owned(), ToString::to_string)
 }
 
-/// `Retry-After` as seconds, also with a fraction, or as a date (RFC 9110, 10.2.3). Not clamped; what is
-/// neither, or negative, is no hint.
+/// Reads `Retry-After`: seconds, also with a fraction, or a date (RFC 9110, 10.2.3). Not clamped. Returns none for
+/// anything else, also for negative seconds; a date in the past is zero.
 pub fn retry_after(headers: &HeaderMap, now: Timestamp) -> Option<Duration> {
     let value = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
     if let Ok(seconds) = value.parse::<f64>() {
@@ -168,7 +168,7 @@ mod tests {
 
     #[tokio::test]
     async fn who_lets_nobody_connect_cannot_be_reached() {
-        // Connected to by the kernel, and never spoken to.
+        // The kernel accepts the connection, and nobody ever answers on it.
         let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         let url: Url = format!("https://{}/", silent.local_addr().unwrap()).parse().unwrap();
         let client = client(&url, Manners { connect: Duration::from_millis(50), ..SINK }).unwrap();

@@ -1,8 +1,8 @@
-//! Where linedown's notifications go.
+//! The sinks: where linedown's notifications go.
 //!
-//! A sink tries once and says what sort of failure it was; retrying, ordering, limiting and recording stand
-//! around it, in the daemon. To add one: a file here (or a crate of your own) with [`Settings`] and [`Sink`],
-//! a line in [`KINDS`], and a section in the documented config.
+//! A sink tries once and says what sort of failure it was; the daemon around it retries, orders, limits and records. To
+//! add a sink, write a file here (or a crate of your own) that implements [`Settings`] and [`Sink`], a line in
+//! [`KINDS`], and a section in the documented config.
 
 mod config;
 mod email;
@@ -40,59 +40,59 @@ pub use reason::Reason;
 pub use secret::{Found, Secret, SecretError, Secrets};
 pub use texts::{Form, Inline, Language, TextKeys, Texts, is_deceptive, one_line, time_zone};
 
-/// Tries once. Retrying, ordering, limiting and recording belong to the caller, who also bounds the time.
+/// A way to deliver notifications. A sink tries once; the caller retries, orders, limits, records, and bounds the time.
 #[async_trait]
 pub trait Sink: Send + Sync {
-    /// Hands the notification to the far side.
+    /// Hands the notification to the far side, and returns what that said.
     async fn deliver(&self, notification: &Notification) -> Result<Receipt, Failure>;
 }
 
-/// A sink's section of the config, checked: everything that needs neither network nor time.
+/// A sink's section of the config, checked as far as that needs neither network nor time.
 pub trait Settings: Send + Sync {
-    /// Whom an incident's notification goes to, one message each. A sink that is its own address (a channel,
-    /// a stream) answers with one empty name, which is the default.
+    /// The recipients of an incident's notifications; each gets a message of its own. A sink that is itself the address
+    /// (a channel, a stream) returns one empty name, which is the default.
     fn recipients(&self, _incident: &Incident) -> Vec<String> {
         vec![String::new()]
     }
 
-    /// Whether a message can be sent to a recipient at all: to what is no address it cannot, and it is given up.
+    /// Whether a message can be sent to this recipient at all. If it is not an address, linedown gives the message up.
     fn reaches(&self, _recipient: &str) -> bool {
         true
     }
 
-    /// What a line's label should be, if the sink sends to it and could not: looked at for each line of the
-    /// inventory, so it must be quick.
+    /// What the value of a line's label should be, if the sink sends to that label and could not send to this value.
+    /// Called for each line of the inventory, so it must be quick.
     fn expects_of_label(&self, _key: &str, _value: &str) -> Option<&'static str> {
         None
     }
 
-    /// Whether a line that has these labels has nobody whom the sink could tell of it, as far as that hangs on them:
-    /// looked at for each line of the inventory.
+    /// Whether a line's labels alone show that the sink has no recipient for it. `label` returns a label's value.
+    /// Called for each line of the inventory.
     fn has_nobody<'l>(&self, _label: &dyn Fn(&str) -> Option<&'l str>) -> bool {
         false
     }
 
-    /// The labels of a line that the sink sends to, each with the place in the config that names it.
+    /// The labels that the sink takes recipients from, each with the place in the config that names it.
     fn labels(&self) -> Vec<(Path, String)> {
         Vec::new()
     }
 
-    /// The message as the far side would get it, for people to look at.
+    /// The message as the far side would get it, as text for people to look at.
     fn preview(&self, notification: &Notification) -> String;
 
-    /// What the caller must keep to where the user's config does not say otherwise.
+    /// The limits that the caller keeps to, unless the user's config says otherwise.
     fn limits(&self) -> Limits;
 
-    /// The sink itself. Opens no connection yet; fails only for what the machine lacks.
+    /// Makes the sink itself. Opens no connection yet; fails only for something that this machine lacks.
     fn build(&self) -> Result<Arc<dyn Sink>, BuildError>;
 }
 
-/// What a sink bears.
+/// How much a sink can take.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
-    /// How many deliveries at the same time, at least 1.
+    /// The most deliveries at the same time, at least 1.
     pub in_flight: usize,
-    /// Least time between the start or end of one delivery and the start of the next.
+    /// The least time between the start or end of one delivery and the start of the next.
     pub interval: Duration,
     /// How long one delivery may take altogether.
     pub timeout: Duration,
@@ -104,11 +104,11 @@ impl Default for Limits {
     }
 }
 
-/// What the far side said when it took the message, at most [`EXCERPT`] characters.
+/// What the far side said when it took the message: at most [`EXCERPT`] characters.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Receipt(pub String);
 
-/// A sink that cannot be made on this machine, and why.
+/// Why a sink cannot be made on this machine.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
 pub struct BuildError(pub String);
@@ -118,8 +118,8 @@ pub struct BuildError(pub String);
 pub struct SinkKind {
     /// The value of `type`.
     pub name: &'static str,
-    /// Reads the section's own keys without touching the network, noting every problem; none if it cannot be
-    /// used. The texts are those of the keys that every sink has.
+    /// Reads the section's own keys without touching the network, and notes every problem; returns none if the section
+    /// cannot be used. The texts come from the keys that every sink has.
     pub check: fn(&mut Section<'_>, Texts) -> Option<Arc<dyn Settings>>,
 }
 

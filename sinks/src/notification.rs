@@ -1,4 +1,4 @@
-//! What a sink is asked to deliver: the facts of one notification, ready to be put into words.
+//! What a sink delivers: the facts of one notification, from which its texts are made.
 
 use std::collections::BTreeMap;
 
@@ -10,46 +10,48 @@ use crate::Reason;
 /// One message owed to one recipient of one sink.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Notification {
-    /// The number an operator sees and types; negative if no store keeps it.
+    /// The number that an operator sees and types; 0 or negative if no store keeps it.
     pub id: i64,
     /// The random name of the store that numbered it; with `id` it makes [`Notification::key`].
     pub store: String,
     /// Why the message is sent.
     pub kind: Kind,
-    /// Whom the sink shall address; empty where the sink itself is the address (a channel, a stream).
+    /// Whom the sink sends it to; empty where the sink itself is the address (a channel, a stream).
     pub recipient: String,
     /// The rule that owes it; none for a test message.
     pub rule: Option<String>,
-    /// Which try this is, from 1.
+    /// The number of this attempt, from 1.
     pub attempt: u32,
     /// When it became owed.
     pub created_at: Timestamp,
-    /// When this try began; the "now" of its texts.
+    /// When this attempt began; the "now" of its texts.
     pub at: Timestamp,
-    /// What the last try failed with, if there was one: why the reader hears late.
+    /// What the last attempt failed with, if there was one: why the message comes late.
     pub last_failure: Option<String>,
-    /// What held it back before it was first tried, if anything did: another reason why the reader hears late.
+    /// What held it back before it was first tried, if anything did: another reason why the message comes late.
     pub held_back: Option<HeldBack>,
-    /// The outage it is about; of a digest, the first of its items.
+    /// The incident it is about; for a digest, that of its first item.
     pub incident: Incident,
-    /// For [`Kind::Undelivered`]: what somebody else was to be told and was not.
+    /// For [`Kind::Undelivered`]: the message that another sink gave up.
     pub undelivered: Option<Undelivered>,
-    /// For [`Kind::Digest`]: everything it is about, what is no reminder first, then the worst first,
-    /// [`Notification::incident`] included.
+    /// For [`Kind::Digest`]: everything it is about, [`Notification::incident`] included. What is over comes last, and
+    /// reminders come after news; within each of these groups, the worst comes first.
     pub items: Vec<Item>,
     /// For [`Kind::Flapping`] and [`Kind::Steady`], also of a lost one: how often the line came and went.
     pub flapping: Option<Flapping>,
-    /// Where the reader can say "mine"; none where nothing is to be acknowledged, or no address is configured.
+    /// The page on which the reader can acknowledge; none if there is nothing to acknowledge, or no address is
+    /// configured.
     pub acknowledge_url: Option<String>,
-    /// Where the reader can connect the line again with its phone; none where that needs no login, or the gateway
-    /// cannot be asked for one.
+    /// The page on which the reader can connect the line again with its phone; none if that needs no login, or the
+    /// gateway cannot be asked for one.
     pub reconnect_url: Option<String>,
-    /// How the line stands by the gateway's word, asked when this try began; none if it was not, or did not answer.
+    /// Whether the gateway says that the line is connected, asked when this attempt began; none if it was not asked or
+    /// did not answer.
     pub standing: Option<Standing>,
 }
 
 impl Notification {
-    /// The first try of a message that is made at that moment, to nobody yet; of no store and no rule.
+    /// The first attempt of a notification made at `at`, with no recipient, store or rule yet.
     pub fn about(incident: Incident, kind: Kind, at: Timestamp) -> Self {
         Self {
             id: 0,
@@ -72,7 +74,7 @@ impl Notification {
         }
     }
 
-    /// Whether it asks somebody to do something about the line.
+    /// Whether it asks the reader to do something about the line.
     pub fn asks_to_act(&self) -> bool {
         // A notice of a loss asks for what the lost message asked for.
         let asks = match self.undelivered.as_ref().map_or(self.kind, |lost| lost.kind) {
@@ -88,7 +90,7 @@ impl Notification {
         asks && self.incident.closed_at.is_none()
     }
 
-    /// A name no other notification of any linedown has; the same over all attempts, so that a copy is
+    /// A name that no other notification of any linedown has. It is the same on every attempt, so that a copy is
     /// recognisable.
     pub fn key(&self) -> String {
         format!("{}.{}", self.id, self.store)
@@ -104,25 +106,25 @@ impl Notification {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Kind {
-    /// The line is down. If the incident is closed by the time it is sent, it says both.
+    /// The line is down. If the incident is closed by the time this is sent, the message says both.
     Down,
-    /// The line was down already, and it is worse than was thought.
+    /// The line was down already; its reason has turned out to be worse.
     Worse,
     /// The line is back.
     Resolved,
     /// The line is still down, some time later.
     Reminder,
-    /// The line is still down and nobody has said "mine": the next one is told.
+    /// The line is still down and nobody has acknowledged: the next person is told.
     Escalation,
-    /// Somebody said "mine": those who were told need not act.
+    /// Somebody has acknowledged: the others who were told need not act.
     Acknowledged,
-    /// The line comes and goes: single outages are not told any more until it is steady.
+    /// The line comes and goes: single outages are not reported until it is steady.
     Flapping,
-    /// A line that flapped has been up, or down, for a while: the tally.
+    /// A line that flapped has now been up, or down, for a while: the tally.
     Steady,
-    /// Several outages of one group in one message.
+    /// Several notifications of one group in one message.
     Digest,
-    /// Another sink gave up on a message; this one tells somebody.
+    /// Another sink gave up a message; this one tells somebody so.
     Undelivered,
     /// Somebody asked for a test message.
     Test,
@@ -144,7 +146,7 @@ impl Kind {
         Self::Test,
     ];
 
-    /// As stored, shown and matched.
+    /// The name by which it is stored, shown and matched.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Down => "down",
@@ -167,46 +169,46 @@ impl Kind {
     }
 }
 
-/// One outage of one instance.
+/// One outage of one instance, or another trouble that is no outage ([`Reason::is_outage`]).
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Incident {
-    /// The number an operator sees and types; 0 if no store keeps it.
+    /// The number that an operator sees and types; 0 if no store keeps it.
     pub id: i64,
     /// The configured source that reported it.
     pub source: String,
     /// The line.
     pub instance: Instance,
-    /// Why it is down, as far as the gateway told.
+    /// Why the line is down, as far as the gateway said.
     pub reason: Reason,
     /// The gateway's own words, untrusted.
     pub error: Option<String>,
-    /// Since when the line is down.
+    /// When the line went down.
     pub opened_at: Timestamp,
-    /// Since when it is back, or is not watched any more; none while it is down.
+    /// When the line came back, or when linedown stopped watching it; none while it is down.
     pub closed_at: Option<Timestamp>,
-    /// Who said "mine", if somebody did.
+    /// Who acknowledged, if somebody did.
     pub acknowledged: Option<Acknowledged>,
-    /// Whether it was found by asking the gateway: no webhook came.
+    /// Whether linedown found it by asking the gateway: no webhook came.
     pub found: bool,
-    /// Of what is no outage and is closed: nobody looks after it any more, and it may be so still.
+    /// For a closed incident that is no outage: linedown does not watch it any more, and the trouble may still exist.
     pub unwatched: bool,
-    /// Of an outage that is over: the next one of the line, if it goes on when the message is made.
+    /// For an outage that is over: the line's next outage, if that is in progress when the message is made.
     pub again: Option<Again>,
 }
 
-/// The line is down again.
+/// A later outage of the same line, still in progress.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Again {
-    /// The number of the outage that goes on.
+    /// The number of that outage.
     pub incident: i64,
-    /// Why, as far as the gateway told.
+    /// Why, as far as the gateway said.
     pub reason: Reason,
-    /// Since when.
+    /// When it began.
     pub opened_at: Timestamp,
 }
 
 impl Incident {
-    /// An outage that goes on, of which no more is known; in no store.
+    /// An incident in progress of which nothing more is known, and that no store keeps.
     pub fn of(source: impl Into<String>, instance: Instance, reason: Reason, opened_at: Timestamp) -> Self {
         Self {
             id: 0,
@@ -224,10 +226,10 @@ impl Incident {
     }
 }
 
-/// Somebody said "mine".
+/// Who acknowledged an incident, and when.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Acknowledged {
-    /// Who: the name a person gave, or the recipient whose link was used.
+    /// The name that the person gave, or the recipient whose link was used.
     pub by: String,
     /// When.
     pub at: Timestamp,
@@ -238,11 +240,11 @@ pub struct Acknowledged {
 pub struct Item {
     /// The number of the notification that the digest delivers.
     pub notification: i64,
-    /// Why it would have been sent alone.
+    /// The kind that it would have been if sent alone.
     pub kind: Kind,
-    /// The outage.
+    /// The incident it is about.
     pub incident: Incident,
-    /// As [`Notification::flapping`].
+    /// See [`Notification::flapping`].
     pub flapping: Option<Flapping>,
     /// As [`Notification::undelivered`].
     pub undelivered: Option<Undelivered>,
@@ -282,7 +284,7 @@ impl Holder {
     }
 }
 
-/// How a line stands, by its gateway's word.
+/// The state of a line, as its gateway says.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Standing {
     /// Whether it is connected.
@@ -291,29 +293,29 @@ pub struct Standing {
     pub said: Option<String>,
 }
 
-/// A line that comes and goes.
+/// The outages of a line that comes and goes.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Flapping {
     /// When the first of the outages began.
     pub since: Timestamp,
     /// How many there were.
     pub outages: u32,
-    /// How long it was down altogether, in seconds.
+    /// How long the line was down altogether, in seconds.
     pub downtime: u64,
     /// When the latest of them began, in order.
     pub times: Vec<Timestamp>,
-    /// How long it must not change to be taken for steady, in seconds, as the rule has it by now.
+    /// How long the line must not change to count as steady, in seconds, by the rule as it is now.
     pub steady_for: Option<u64>,
 }
 
-/// One line at a source, with what the inventory knows of it.
+/// One line at a source, with what the inventory says about it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Instance {
     /// The gateway's identifier.
     pub id: String,
     /// The inventory's name for it.
     pub name: Option<String>,
-    /// Digits, as the gateway sent them. Show it through [`Instance::masked_phone`] only.
+    /// The phone number: digits, as the gateway sent them. Show it only through [`Instance::masked_phone`].
     #[serde(skip)]
     pub phone: Option<String>,
     /// The inventory's labels.
@@ -321,13 +323,13 @@ pub struct Instance {
 }
 
 impl Instance {
-    /// What to call the line: its name, or else its identifier.
+    /// What to call the line: its name, or its identifier if it has none.
     pub fn title(&self) -> &str {
         self.name.as_deref().unwrap_or(&self.id)
     }
 
-    /// The phone with all but its first four and last four digits hidden: `5544*****9999`. Shorter numbers
-    /// show the last two only.
+    /// The phone number with all but its first four and last four digits hidden: `5544*****9999`. A number of fewer
+    /// than ten digits shows at most its last two.
     pub fn masked_phone(&self) -> Option<String> {
         self.phone.as_deref().map(mask)
     }
@@ -341,22 +343,22 @@ fn mask(phone: &str) -> String {
     digits.iter().enumerate().map(|(index, digit)| if shown(index) { *digit } else { '*' }).collect()
 }
 
-/// A message that another sink gave up on.
+/// A message that another sink gave up.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Undelivered {
     /// Its number.
     pub notification: i64,
-    /// What it was to say.
+    /// Its kind.
     pub kind: Kind,
     /// The sink that gave up.
     pub sink: String,
-    /// Whom it was for; empty where the sink itself is the address.
+    /// The recipient it was for; empty where the sink itself is the address.
     pub recipient: String,
     /// Why it was given up, in words.
     pub why: String,
-    /// How often it was tried.
+    /// How many attempts there were.
     pub attempts: u32,
-    /// The sinks that were to tell somebody of it, and gave that up in their turn.
+    /// The sinks that were to tell somebody about it, and gave up in their turn.
     pub untold: Vec<String>,
     /// How many recipients besides the reader were told of the outage with the reason that it has now. (What only goes
     /// to our own output is not counted: perhaps nobody reads it.)

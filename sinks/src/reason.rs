@@ -1,15 +1,15 @@
-//! Why a line is down, or what else is amiss.
+//! Why a line is down, or what other trouble there is.
 
 use serde::{Deserialize, Serialize};
 
-/// Why a line is down.
+/// Why a line is down, or what other trouble there is. The order is from mild to severe: a later report may only worsen
+/// the reason of an incident.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Reason {
-    /// Not an outage: the gateway has an instance that the inventory lacks. (The order is from mild to severe: a later
-    /// report may only worsen it.)
+    /// Not an outage: the gateway has an instance that the inventory lacks.
     NotInInventory,
-    /// Not an outage but a trouble of linedown's own: its certificate ends.
+    /// A trouble of linedown's own, not an outage: its certificate expires soon.
     CertificateExpiring,
     /// linedown's own: the disk of the store is nearly full.
     DiskNearlyFull,
@@ -17,17 +17,17 @@ pub enum Reason {
     SinkFailing,
     /// linedown's own: the store cannot write, so webhooks are refused.
     StoreNotWriting,
-    /// Not an outage: what was paid for at the gateway ends, or has ended.
+    /// Not an outage: the line's subscription at the gateway ends, or has ended.
     Expiring,
     /// Not an outage: a webhook of the line would not arrive.
     WebhookDrift,
-    /// Not an outage, as far as anybody knows: the gateway could not be asked for long.
+    /// Not an outage, as far as anybody knows: the gateway could not be asked for a long time.
     GatewayUnreachable,
     /// None of the known reasons.
     Other,
     /// The device was unlinked, or the phone is gone.
     DeviceDisconnected,
-    /// The session is lost: somebody must read a new QR code.
+    /// The session is lost: somebody must scan a new QR code.
     SessionExpired,
     /// WhatsApp has probably blocked the number.
     NumberBlocked,
@@ -50,19 +50,20 @@ impl Reason {
         Self::NumberBlocked,
     ];
 
-    /// Whether the line itself is down. What is not has incidents of its own, one a reason, beside the line's outage.
+    /// Whether the line itself is down. Any other reason has incidents of its own, one for each reason, beside the
+    /// line's outage.
     pub fn is_outage(self) -> bool {
         let amiss =
             matches!(self, Self::NotInInventory | Self::Expiring | Self::WebhookDrift | Self::GatewayUnreachable);
         !amiss && !self.is_own()
     }
 
-    /// Whether it is no line that has it, but linedown itself.
+    /// Whether it is a trouble of linedown itself, not of a line.
     pub fn is_own(self) -> bool {
         matches!(self, Self::CertificateExpiring | Self::DiskNearlyFull | Self::SinkFailing | Self::StoreNotWriting)
     }
 
-    /// As stored, shown and matched.
+    /// The name by which it is stored, shown and matched.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::NotInInventory => "not-in-inventory",

@@ -1,10 +1,10 @@
-//! A notification for tests, both of this crate's inside and of its outside (`tests/contract`).
+//! A notification for this crate's unit tests and its contract tests (`tests/contract`).
 
 use std::collections::BTreeMap;
 
 use super::{Incident, Instance, Kind, Notification, Reason};
 
-/// The line of the shop in the centre lost its session two minutes ago.
+/// The line `Loja Centro` lost its session two minutes ago.
 pub(crate) fn notification() -> Notification {
     let at = |text: &str| text.parse().expect("a time");
     let opened_at = at("2026-11-23T07:58:00Z");

@@ -1,4 +1,4 @@
-//! Secrets: where they come from, and a type that cannot print itself.
+//! Secrets: where they are looked up, and a type that cannot print itself.
 
 use std::fmt;
 use std::fs::File;
@@ -13,7 +13,7 @@ use crate::file::{is_public, read_bounded, text};
 /// A secret as written in the config: `"plain"`, `{ file = … }`, `{ env = … }` or `{ credential = … }`.
 #[derive(Clone, Debug)]
 pub enum Secret {
-    /// Written out.
+    /// Written out in the config.
     Plain(SecretString),
     /// The content of a file, without its final line break.
     File(PathBuf),
@@ -23,9 +23,9 @@ pub enum Secret {
     Credential(String),
 }
 
-/// What the unit calls the folder of credentials.
+/// The name under which the unit loads the folder of credentials (`LoadCredential=linedown:…`).
 const FOLDER_OF_CREDENTIALS: &str = "linedown";
-/// Largest secret read, in bytes.
+/// The largest secret read, in bytes.
 const LARGEST: usize = 64 * 1024;
 
 #[derive(Deserialize)]
@@ -69,7 +69,7 @@ impl<'de> Deserialize<'de> for Secret {
     }
 }
 
-/// Where secrets are looked up. Files are read, nothing else is touched.
+/// Looks secrets up. Reads files and environment variables; touches nothing else.
 #[derive(Clone, Debug, Default)]
 pub struct Secrets {
     /// `$CREDENTIALS_DIRECTORY`, where systemd puts credentials.
@@ -79,14 +79,15 @@ pub struct Secrets {
 /// A secret that was looked up.
 #[derive(Debug)]
 pub struct Found {
-    /// What it is.
+    /// The secret.
     pub value: SecretString,
-    /// The file that it stands in, if every user of the machine can read that. (Credentials are systemd's to guard.)
+    /// The file that holds it, if every user of the machine can read that file. Never a credential: systemd guards
+    /// those.
     pub public: Option<PathBuf>,
 }
 
 impl Found {
-    /// What to warn of where the secret stands at `path` of the config.
+    /// The warning for a secret at `path` of the config whose file every user can read.
     pub fn warning(&self, path: &Path) -> Option<Problem> {
         let file = self.public.as_ref()?.display();
         let what = format!("the secret in {file} can be read by every user of this machine");
@@ -94,7 +95,7 @@ impl Found {
     }
 }
 
-/// Why a secret is not to be had. Names its place, never its value.
+/// Why a secret cannot be had. Names its place, never its value.
 #[derive(Debug, thiserror::Error)]
 pub enum SecretError {
     /// The file cannot be read.
@@ -108,24 +109,24 @@ pub enum SecretError {
     /// The variable is not set.
     #[error("the environment variable {0} is not set")]
     Env(String),
-    /// We were not started by systemd, so no credentials are there to be looked at.
+    /// systemd gave this process no credentials, or none that it can read.
     #[error("credential {0} is available only when systemd starts linedown")]
     NoCredentials(String),
-    /// There is nothing in it.
+    /// The secret is empty.
     #[error("it is empty")]
     Empty,
     /// The file's path is empty.
     #[error("no file is named")]
     NoFile,
-    /// A credential's name is a file name, nothing more.
+    /// The credential's name is not a plain file name.
     #[error("{0} is not the name of a credential")]
     Name(String),
 }
 
 impl Secrets {
-    /// Looks at this process's environment.
+    /// Finds the credentials of this process in its environment.
     pub fn of_this_process() -> Self {
-        // A command of ExecReload= is told where they are, but systemd does not let it look there.
+        // systemd sets the variable for commands of ExecReload= too, but does not let them read the folder.
         let forbidden = |folder: &PathBuf| {
             std::fs::read_dir(folder).is_err_and(|error| error.kind() == std::io::ErrorKind::PermissionDenied)
         };
@@ -133,7 +134,7 @@ impl Secrets {
         Self { credentials: folder.filter(|folder| !forbidden(folder)) }
     }
 
-    /// Fetches a secret.
+    /// Fetches a secret. Fails if it cannot be read or is empty.
     pub fn get(&self, secret: &Secret) -> Result<Found, SecretError> {
         let mut public = None;
         let value = match secret {
@@ -157,15 +158,15 @@ impl Secrets {
     }
 }
 
-/// A credential by its own name, or as one of a folder that systemd loads as a whole: of
-/// `LoadCredential=linedown:FOLDER` each file appears as `linedown_NAME`.
+/// Reads a credential by its own name, or from the folder that systemd loads as a whole: with
+/// `LoadCredential=linedown:FOLDER`, each file in the folder appears as `linedown_NAME`.
 fn credential(folder: &FilePath, name: &str) -> Result<SecretString, SecretError> {
     let of_folder = folder.join(format!("{FOLDER_OF_CREDENTIALS}_{name}"));
     let own = folder.join(name);
     Ok(read(if !own.exists() && of_folder.exists() { &of_folder } else { &own })?.0)
 }
 
-/// What is in a file, and whether every user of the machine can read it.
+/// Returns the content of a file, and whether it is a secret that every user of the machine can read.
 fn read(path: &FilePath) -> Result<(SecretString, bool), SecretError> {
     let read = File::open(path).and_then(|file| {
         let is_public = is_public(&file.metadata()?);
@@ -176,8 +177,8 @@ fn read(path: &FilePath) -> Result<(SecretString, bool), SecretError> {
     Ok((text.into(), is_public && may_be_secret(text)))
 }
 
-/// Whether it can be one: a line, or a private key in PEM. What else somebody names by mistake may be a file that others
-/// must be able to read, such as `/etc/passwd`.
+/// Whether a text can be a secret: one line, or a private key in PEM. Anything else is a file named by mistake, which
+/// others may have to read, such as `/etc/passwd`; nobody should be told to hide it.
 fn may_be_secret(text: &str) -> bool {
     !text.contains('\n') || text.contains("PRIVATE KEY-----")
 }

@@ -1,4 +1,4 @@
-//! Certificates by themselves, from a real ACME server that validates each name at the daemon's port.
+//! Automatic certificates from a real ACME server, which validates each name at the daemon's port.
 
 use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt;
@@ -17,9 +17,9 @@ const NAME: &str = "alerts.example.com";
 const YEAR: Duration = Duration::from_hours(365 * 24);
 const ISSUED: &str = "a new certificate is served";
 
-/// A daemon that is to be started on a socket, and the authority that looks for it there.
+/// A daemon, the socket on which it is started, and the authority that connects to it there.
 struct Setting {
-    // Ends before what it talks to.
+    // The first field, so that it is dropped before the server that it talks to.
     daemon: Daemon,
     socket: TcpListener,
     pebble: Pebble,
@@ -45,18 +45,18 @@ impl Setting {
         self.launch();
     }
 
-    /// Other names, from now on.
+    /// Configures other names and reloads.
     fn rename(&self, names: &[&str]) {
         self.daemon.configure(&sections(&self.pebble.directory(), names));
         self.daemon.reload();
     }
 
-    /// Waits until so many certificates were issued to it.
+    /// Waits until the daemon serves its `count`th certificate.
     fn wait_for_issued(&self, count: usize) {
         eventually("a certificate", || (self.daemon.logged(ISSUED).len() >= count).then_some(()));
     }
 
-    /// A webhook by a gateway that trusts what is issued.
+    /// Posts a webhook as a gateway that trusts the authority.
     fn post(&self, name: &str) -> Option<Answer> {
         exchange(connect(&self.daemon, &self.pebble.root(), name), &webhook("A"))
     }
@@ -87,7 +87,7 @@ fn a_certificate_comes_by_itself_and_is_kept() {
     let mode = |file: &str| fs::metadata(Path::new(file)).expect("it is there").permissions().mode() & 0o777;
     assert_eq!(mode(&kept), 0o600);
 
-    // What is kept is served at once, also while the authority is away.
+    // A kept certificate is served at once, also while the authority is away.
     setting.pebble.go_away();
     setting.restart();
     assert_eq!(setting.post(NAME).expect("an answer").status, 200);
@@ -111,7 +111,7 @@ fn it_is_renewed_under_open_connections() {
 
     let mut asked = Instant::now();
     eventually("another certificate", || {
-        // Left idle until then, it might be closed.
+        // An idle connection might be closed in the meantime.
         if asked.elapsed() > Duration::from_secs(1) {
             let healthy = exchange(&mut before, &request("GET", "/healthz", &[], b""));
             assert_eq!(healthy.expect("an answer").status, 200);
@@ -153,7 +153,7 @@ fn an_authority_that_fails_ends_nothing() {
     assert_eq!(failure["level"], "ERROR");
     assert_eq!(setting.post(NAME), None);
 
-    // Whoever is started again and again does not ask again and again.
+    // A restart does not make it ask again.
     setting.restart();
     let waits = |record: &serde_json::Value| {
         let reason = record["reason"].as_str().unwrap_or_default();
@@ -161,13 +161,13 @@ fn an_authority_that_fails_ends_nothing() {
     };
     eventually("it to wait", || setting.daemon.logged("not ready").iter().any(waits).then_some(()));
 
-    // Who reloads asks now.
+    // A reload makes it ask at once.
     setting.pebble.come_back();
     setting.daemon.reload();
     setting.wait_for_issued(1);
     assert_eq!(setting.post(NAME).expect("an answer").status, 200);
 
-    // What there is goes on being served, and an authority that has forgotten us is told who we are.
+    // The old certificate is still served, and linedown registers again with an authority that has lost its account.
     let root = fs::read(setting.pebble.root()).expect("it is there");
     setting.pebble.go_away();
     setting.rename(&["hooks.example.com"]);

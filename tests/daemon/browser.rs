@@ -1,4 +1,4 @@
-//! A real browser: Chromium without a screen, driven over `WebDriver`.
+//! A real browser: headless Chromium, driven over `WebDriver`.
 
 use std::io::{BufRead, BufReader};
 use std::net::TcpStream;
@@ -9,7 +9,7 @@ use tempfile::TempDir;
 
 use crate::http::{exchange, request};
 
-/// A window of it; closed with this value.
+/// A browser window, closed when this is dropped.
 pub(crate) struct Browser {
     driver: Child,
     port: u16,
@@ -48,7 +48,7 @@ impl Browser {
         self.within("url", &json!({ "url": url }));
     }
 
-    /// What a script returns.
+    /// Returns the value of a JavaScript expression.
     pub(crate) fn ask(&self, script: &str) -> Value {
         self.within("execute/sync", &json!({ "script": format!("return {script}"), "args": [] }))
     }
@@ -58,7 +58,7 @@ impl Browser {
         self.ask("document.querySelector('h1')?.textContent").as_str().unwrap_or_default().to_owned()
     }
 
-    /// Presses what a selector finds, as a finger does.
+    /// Clicks the first element that a selector finds.
     pub(crate) fn press(&self, selector: &str) {
         let found = self.within("element", &json!({ "using": "css selector", "value": selector }));
         let element = found.as_object().and_then(|found| found.values().next()?.as_str()).expect("it is on the page");

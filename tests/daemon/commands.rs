@@ -1,4 +1,4 @@
-//! What a person types: output, exit codes, and what a script can rely on.
+//! The commands that people type: output, exit codes, and what scripts can rely on.
 
 use linedown_standins::{Scripted, Slack, Smtp};
 use serde_json::json;
@@ -41,7 +41,7 @@ fn exit_codes() {
     ] {
         let ended = daemon.command(arguments);
         assert_eq!(ended.code, Some(code), "{arguments:?}: {ended:?}");
-        // What the report of `check` is, is its result.
+        // The report of `check` is its result, so it goes to the standard output.
         let silent = code == 0 || arguments == ["check"];
         assert_eq!(ended.err.is_empty(), silent, "{arguments:?}: {ended:?}");
         assert!(!ended.out.contains('\u{1b}') && !ended.err.contains('\u{1b}'), "no colour in a pipe: {ended:?}");
@@ -293,7 +293,7 @@ fn send_test_says_what_the_far_side_answered() {
     assert_eq!(daemon.command(&["send-test", "ops"]).code, Some(69));
 }
 
-/// Only the daemon has what systemd gave it; a sink's name may be anything.
+/// Only the daemon has the credentials that systemd gave it. A sink's name may contain anything.
 #[test]
 fn send_test_asks_the_daemon_for_what_only_that_can_read() {
     let chat = Slack::new();
@@ -407,7 +407,7 @@ fn send_test_names_the_reload_that_failed() {
         ended.err.lines().find_map(|line| line.trim().strip_prefix("hint: ").map(str::to_owned)).expect("a hint")
     };
     assert_eq!(hint(&daemon), "reload it if you have just added it: systemctl reload linedown");
-    // Its secret is not there.
+    // The new sink's credential is not there, so the reload fails.
     daemon.hup();
     daemon.wait_for_log("the config was not reloaded");
     eventually("the hint to name it", || hint(&daemon).starts_with("its last reload failed").then_some(()));

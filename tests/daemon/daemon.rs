@@ -1,6 +1,7 @@
 //! The real binary in a folder of its own, driven through its port, its signals and its commands.
 //!
-//! Every secret it is given holds [`CANARY`]; when a test ends, nothing that it or its commands printed may.
+//! Every secret that it is given contains [`CANARY`]. When a test ends, nothing that the daemon or its commands printed
+//! may contain it.
 
 mod asking;
 mod launch;
@@ -30,10 +31,10 @@ pub(crate) const SECRET: &str = "0canary-webhook-7d9e5f0c2a";
 /// The path of the webhook.
 pub(crate) const HOOK: &str = "/hooks/z-api/0canary-webhook-7d9e5f0c2a";
 
-/// A password for the relay.
+/// The password for the relay.
 pub(crate) const PASSWORD: &str = "0canary-smtp-81b3e6f4a2";
 
-/// What a webhook comes with.
+/// The header of every webhook.
 pub(crate) const JSON: (&str, &str) = ("content-type", "application/json");
 
 pub(crate) const BINARY: &str = env!("CARGO_BIN_EXE_linedown");
@@ -45,14 +46,14 @@ pub(crate) struct Daemon {
     folder: TempDir,
     child: Option<Child>,
     environment: Vec<(String, String)>,
-    /// The authority that it and its commands trust instead of the system's.
+    /// The authority that the daemon and its commands trust instead of the system's.
     trusted: Option<Certificates>,
     address: SocketAddr,
     log: Arc<Lines>,
     told: Arc<Lines>,
-    /// Threads that read what it prints, until it ends.
+    /// Threads that read what the daemon prints, until it ends.
     readers: Vec<JoinHandle<()>>,
-    /// What commands printed and requests were answered.
+    /// All output of commands and all answers to requests.
     seen: Mutex<String>,
 }
 
@@ -64,7 +65,7 @@ pub(crate) struct Ended {
     pub(crate) err: String,
 }
 
-/// Asks until there is an answer, within the deadline.
+/// Calls `look` until it returns something. Panics after [`DEADLINE`]; `what` names what was waited for.
 pub(crate) fn eventually<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
     let deadline = Instant::now() + DEADLINE;
     loop {
@@ -76,20 +77,20 @@ pub(crate) fn eventually<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> 
     }
 }
 
-/// Which kinds of messages were told.
+/// The kinds of the messages that the stdout sink wrote.
 pub(crate) fn kinds(told: &[Value]) -> Vec<&str> {
     told.iter().filter_map(|line| line["kind"].as_str()).collect()
 }
 
 impl Daemon {
-    /// Running, with a source, a store, and these further sections.
+    /// Starts a daemon with a source, a store, and these further sections of the config.
     pub(crate) fn start(sections: &str) -> Self {
         let mut daemon = Self::prepare(sections);
         daemon.launch();
         daemon
     }
 
-    /// A folder with a config, and nothing running.
+    /// Prepares the folder and the config, and starts nothing.
     pub(crate) fn prepare(sections: &str) -> Self {
         let daemon = Self {
             folder: tempfile::tempdir().expect("a temporary folder can be made"),
@@ -121,12 +122,12 @@ impl Daemon {
         fs::write(self.path("conf.d/test.toml"), sections).expect("the config can be written");
     }
 
-    /// A file in the daemon's folder.
+    /// The path of a file in the daemon's folder.
     pub(crate) fn path(&self, name: &str) -> String {
         self.folder.path().join(name).display().to_string()
     }
 
-    /// What systemd would put into its environment, from the next start on.
+    /// Sets the environment, as systemd would, from the next start on.
     pub(crate) fn environment(&mut self, variables: &[(&str, &str)]) {
         self.environment = variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
     }
@@ -136,29 +137,29 @@ impl Daemon {
         self.trusted = Some(certificates);
     }
 
-    /// Its process.
+    /// The daemon's process.
     pub(crate) fn pid(&self) -> Pid {
         Pid::from_child(self.child.as_ref().expect("it runs"))
     }
 
-    /// SIGTERM: finish and end.
+    /// Sends SIGTERM: finish and end.
     pub(crate) fn term(&self) {
         kill_process(self.pid(), Signal::TERM).expect("it can be told");
     }
 
-    /// SIGHUP: read the config again.
+    /// Sends SIGHUP: read the config again.
     pub(crate) fn hup(&self) {
         kill_process(self.pid(), Signal::HUP).expect("it can be told");
     }
 
-    /// Reads the config again, and waits until it is in force.
+    /// Reloads the config, and waits until it is in force.
     pub(crate) fn reload(&self) {
         let before = self.logged("config reloaded").len();
         self.hup();
         eventually("the reload", || (self.logged("config reloaded").len() > before).then_some(()));
     }
 
-    /// SIGKILL, as a crash or a power cut would end it.
+    /// Kills it with SIGKILL, as a crash would.
     pub(crate) fn kill(&mut self) {
         if let Some(mut child) = self.child.take() {
             child.kill().expect("it can be killed");
@@ -166,48 +167,48 @@ impl Daemon {
         }
     }
 
-    /// From now on it cannot write beyond so many bytes of any file, as on a disk that is full.
+    /// From now on, no file that it writes can grow beyond this many bytes, as on a full disk.
     pub(crate) fn largest_file(&self, bytes: Option<u64>) {
         let limit = Rlimit { current: bytes, maximum: None };
         prlimit(Some(self.pid()), Resource::Fsize, limit).expect("a limit can be set");
     }
 
-    /// Waits for its end.
+    /// Waits until it ends, and returns how.
     pub(crate) fn ended(&mut self) -> ExitStatus {
         let mut child = self.child.take().expect("it runs");
         eventually("the daemon to end", || child.try_wait().expect("a child can be asked"))
     }
 
-    /// What the stdout sink has told so far.
+    /// The lines that the stdout sink has written so far.
     pub(crate) fn told(&self) -> Vec<Value> {
         self.told.read(|lines| records(lines))
     }
 
-    /// What the stdout sink has told, as soon as it is so much.
+    /// Waits until the stdout sink has written at least `count` lines, and returns them.
     pub(crate) fn wait_for_told(&self, count: usize) -> Vec<Value> {
         eventually(&format!("{count} lines of the stdout sink"), || {
             Some(self.told()).filter(|told| told.len() >= count)
         })
     }
 
-    /// The log's records that begin with these words.
+    /// The log's records whose message begins with these words.
     pub(crate) fn logged(&self, words: &str) -> Vec<Value> {
         let begins = |record: &Value| record["message"].as_str().is_some_and(|message| message.starts_with(words));
         self.log.read(|lines| records(lines)).into_iter().filter(begins).collect()
     }
 
-    /// The first record that begins with these words.
+    /// Waits for the first record of the log whose message begins with these words.
     pub(crate) fn wait_for_log(&self, words: &str) -> Value {
         eventually(&format!("the log to say {words:?}"), || self.logged(words).into_iter().next())
     }
 
-    /// What happens while nobody reads its log.
+    /// Runs `during` while nobody reads the daemon's log.
     pub(crate) fn without_reading_its_log<T>(&self, during: impl FnOnce() -> T) -> T {
-        // Who reads stops at the next line.
+        // The reader waits for this lock at the next line.
         self.log.read(|_| during())
     }
 
-    /// Whether some text stands anywhere in the store's files.
+    /// Whether the store's files contain a text anywhere.
     pub(crate) fn stores(&self, text: &str) -> bool {
         ["linedown.db", "linedown.db-wal"].iter().any(|name| {
             let bytes = fs::read(self.path(name)).unwrap_or_default();
@@ -224,7 +225,7 @@ impl Drop for Daemon {
     fn drop(&mut self) {
         self.kill();
         for reader in self.readers.drain(..) {
-            // It reads to the end and no further.
+            // The daemon is dead, so its output ends, and so does the reader.
             let _ = reader.join();
         }
         if thread::panicking() {

@@ -1,4 +1,4 @@
-//! From an accepted webhook to somebody who knows, whatever the far sides do.
+//! From an accepted webhook to somebody who is told, whatever the far sides do.
 
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
@@ -57,7 +57,7 @@ fn how_many_are_under_way_at_once_and_how_far_apart_is_the_users_to_say() {
     assert!(apart < Duration::from_secs(6), "seven in {apart:?}, where Slack would be given one every 1.1 s");
     let under_way = relay.wait_for(6).iter().map(|mail| mail.connection).collect::<BTreeSet<_>>();
     assert_eq!(under_way.len(), 6, "each on a connection of its own: {under_way:?}");
-    // What Slack has taken is settled.
+    // Slack took all seven, so these are settled.
     daemon.wait_for_deliveries("delivered", 7);
     let pending = daemon.rows(&["deliveries", "--state", "pending"]);
     let in_flight = pending.iter().filter(|row| row["in_flight"] == true).count();
@@ -152,7 +152,7 @@ fn a_sink_that_is_down_is_probed_and_gets_everything_when_it_is_back() {
     for line in 0..100 {
         daemon.accept(&down(&format!("line-{line}")));
     }
-    // First the four that it bears at once, then one at a time, with a pause that begins with 50 ms and may be a fifth
+    // The first four attempts are made at once; then one at a time, after pauses that begin at 50 ms and may be a fifth
     // shorter.
     let most = || 4 + u64::try_from(since.elapsed().as_millis() / 40).expect("it is soon");
     let tries = || daemon.rows(&["deliveries"]).iter().filter_map(|row| row["tries"].as_u64()).sum::<u64>();
@@ -290,7 +290,7 @@ fn pauses_begin_anew_with_what_is_sent_again_by_hand() {
     assert!(pause < Duration::from_secs(5), "{pause:?} between the two, as after eight failures");
 }
 
-/// The label is given while the outage goes on: the message goes where it says, as do those that follow.
+/// The label is added while the outage is in progress: this message goes to its addresses, and so do later ones.
 #[test]
 fn who_had_no_address_is_told_once_there_is_one() {
     let relay = Smtp::new();

@@ -1,4 +1,4 @@
-//! What was answered with 200 is on disk: after a crash, and with a disk that takes nothing.
+//! A webhook that got a 200 is on disk: after a crash, and with a disk that takes no writes.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::thread;
@@ -11,7 +11,7 @@ use crate::held::Held;
 use crate::payload::down;
 use crate::sections::{CONSOLE, QUICK, chat, email, tell};
 
-/// Posts so many lines' webhooks, some at a time.
+/// Posts webhooks of `count` lines, eight at a time.
 fn post_concurrently(daemon: &Daemon, count: usize) {
     thread::scope(|scope| {
         for client in 0..8 {
@@ -36,7 +36,7 @@ fn every_200_survives_a_crash() {
     daemon.launch();
     assert_eq!(instances(&daemon.rows(&["incidents", "--limit", "1000"])).len(), 200);
     let told = eventually("everybody to be told", || Some(daemon.told()).filter(|told| instances(told).len() == 200));
-    // What was in the crash's hands may come again, under the same name.
+    // A message that was in flight at the crash may come again, with the same key.
     let keys: BTreeSet<_> = told.iter().map(|line| line["key"].as_str()).collect();
     assert_eq!(keys.len(), 200);
 }
@@ -59,7 +59,7 @@ fn the_same_webhook_many_times_at_once_tells_once() {
 #[test]
 fn a_crash_with_a_thousand_undelivered_loses_none() {
     let relay = Smtp::new();
-    // The relay takes four messages and never says so.
+    // The relay takes messages and never answers, so four are in flight.
     relay.plan(Command::Dot, Does::Hang, 1000);
     let mut daemon = Daemon::start(&format!("{}{QUICK}{}", email("ops", &relay), tell(&["ops"])));
     post_concurrently(&daemon, 1000);

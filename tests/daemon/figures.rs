@@ -1,4 +1,4 @@
-//! What Prometheus is told.
+//! The metrics for Prometheus.
 
 use std::io::Write as _;
 use std::process::{Command, Stdio};
@@ -10,7 +10,7 @@ use crate::http::request;
 use crate::payload::{blocked, down};
 use crate::sections::{CONSOLE, QUICK, email, email_to, tell};
 
-/// A figure of `/metrics` that may have a fraction.
+/// A value from `/metrics` that may have a fraction.
 fn figure(daemon: &Daemon, name: &str) -> Option<f64> {
     let text = daemon.get("/metrics").body;
     text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' ')?.parse().ok())
@@ -60,7 +60,7 @@ fn what_is_open_and_what_waits_is_told_until_it_is_done() {
     ] {
         assert_eq!(figure(&daemon, name), Some(value), "{name}");
     }
-    // The console may have had something in hand when it was looked at.
+    // The console may have had something in flight when the store was looked at.
     wait_for(&daemon, "linedown_oldest_pending_age_seconds{sink=\"console\"}", |age| age < 0.001);
     relay.come_back();
     wait_for(&daemon, "linedown_sink_failing{sink=\"ops\"}", |fails| fails < 0.5);

@@ -1,4 +1,4 @@
-//! Somebody elsewhere hears that all is well, for as long as it is.
+//! The heartbeat: a watcher elsewhere hears from linedown as long as all is well.
 
 use std::io::{Read, Write};
 use std::net::TcpListener;
@@ -10,7 +10,7 @@ use std::time::Duration;
 use crate::daemon::{CANARY, Daemon, eventually};
 use crate::sections::{CONSOLE, tell};
 
-/// A watcher's address, and how often it has heard.
+/// Starts a watcher. Returns its address, and how many beats it has heard.
 fn watcher() -> (String, Arc<AtomicUsize>) {
     let listener = TcpListener::bind("127.0.0.1:0").expect("there is a free port");
     let url = format!("http://{}/ping/{CANARY}", listener.local_addr().expect("it has an address"));
@@ -45,7 +45,7 @@ fn the_watcher_hears_while_all_is_well_and_misses_us_when_the_store_cannot_write
 
     daemon.largest_file(Some(0));
     eventually("it not to be ready", || (daemon.get("/readyz").status == 503).then_some(()));
-    // One is withheld after the one before it has arrived.
+    // Once a beat is withheld, those before it have arrived.
     let withheld = |most| beats("withheld").filter(|count| *count >= most);
     eventually("a beat to be withheld", || withheld(1));
     let before = count();
@@ -58,6 +58,6 @@ fn the_watcher_hears_while_all_is_well_and_misses_us_when_the_store_cannot_write
     daemon.reload();
     let last = count();
     thread::sleep(Duration::from_secs(4));
-    // One may have been under way.
+    // One may have been in flight.
     assert!(count() <= last + 1, "it is not in the config any more");
 }

@@ -1,11 +1,11 @@
-//! A far side that answers when the test says so, for moments that must be held still.
+//! A far side that answers only when the test says so, for tests that need a delivery in flight.
 
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
 
 use crate::daemon::{CANARY, eventually};
 
-/// Something that Slack's sink can post to.
+/// A server that the `slack` sink can post to.
 pub(crate) struct Held {
     listener: TcpListener,
 }
@@ -14,7 +14,7 @@ pub(crate) struct Held {
 pub(crate) struct InFlight(TcpStream);
 
 impl Held {
-    /// Listening on a port of its own.
+    /// Listens on a free port.
     pub(crate) fn new() -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").expect("there is a free port");
         listener.set_nonblocking(true).expect("a socket can be asked without waiting");
@@ -27,7 +27,7 @@ impl Held {
         format!("http://{address}/services/{CANARY}-slack")
     }
 
-    /// The next post, as soon as it is there.
+    /// Waits for the next post.
     pub(crate) fn take(&self) -> InFlight {
         let stream = eventually("a post", || self.listener.accept().ok()).0;
         stream.set_nonblocking(false).expect("a socket can be waited for");
@@ -37,14 +37,14 @@ impl Held {
         InFlight(stream)
     }
 
-    /// Whether nobody posts.
+    /// Whether no post is waiting.
     pub(crate) fn is_quiet(&self) -> bool {
         self.listener.accept().is_err()
     }
 }
 
 impl InFlight {
-    /// Slack's yes.
+    /// Answers as Slack does when it takes a message.
     pub(crate) fn accept(mut self) {
         let answer = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\nconnection: close\r\n\r\nok";
         self.0.write_all(answer).expect("the daemon waits for the answer");

@@ -1,4 +1,4 @@
-//! HTTP by hand: exactly the bytes that a test means to send, and what came back.
+//! HTTP by hand: sends exactly the bytes that a test means to send.
 
 use std::io::{BufRead, BufReader, Read, Write};
 
@@ -24,7 +24,7 @@ impl Answer {
     }
 }
 
-/// A request's bytes. Its length is told unless a header says how it is framed.
+/// A request's bytes. Adds a `content-length` unless a header says how the body is framed.
 pub(crate) fn request(method: &str, path: &str, headers: &[(&str, &str)], body: &[u8]) -> Vec<u8> {
     let framed = headers.iter().any(|(name, _)| ["content-length", "transfer-encoding"].contains(name));
     let mut head = format!("{method} {path} HTTP/1.1\r\nhost: linedown.test\r\n");
@@ -37,14 +37,14 @@ pub(crate) fn request(method: &str, path: &str, headers: &[(&str, &str)], body: 
     [head.as_bytes(), b"\r\n", body].concat()
 }
 
-/// Sends and reads one answer; none if the connection was closed without one.
+/// Sends a request and reads one answer; none if the connection was closed without one.
 pub(crate) fn exchange(mut stream: impl Read + Write, bytes: &[u8]) -> Option<Answer> {
-    // Who has answered already may have stopped reading.
+    // A daemon that has answered already may have stopped reading.
     let _ = stream.write_all(bytes).and_then(|()| stream.flush());
     read(stream)
 }
 
-/// Reads one answer, interim ones as well.
+/// Reads one answer, which may be an interim one such as 100.
 pub(crate) fn read(stream: impl Read) -> Option<Answer> {
     let mut lines = BufReader::new(stream);
     let first = line(&mut lines)?;

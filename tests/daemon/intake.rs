@@ -1,4 +1,4 @@
-//! Every answer a webhook can get.
+//! Every answer that a webhook can get.
 
 use std::io::Write;
 use std::net::Shutdown;
@@ -13,7 +13,7 @@ use crate::http::{Answer, exchange, read, request};
 use crate::payload::{down, up};
 use crate::sections::{CONSOLE, tell};
 
-/// A small bound on bodies, and somebody to tell.
+/// A daemon with a small bound on bodies that tells of everything on the console.
 fn start() -> Daemon {
     Daemon::start(&format!("[server]\nmax_body = 1024\n{CONSOLE}{}", tell(&["console"])))
 }
@@ -245,7 +245,7 @@ fn a_crowd_of_silent_clients_does_not_keep_webhooks_out() {
     let daemon = Daemon::start(&format!("[server]\nmax_connections = 4\n{CONSOLE}{}", tell(&["console"])));
     let crowd: Vec<_> = (0..40).map(|_| daemon.connect()).collect();
     daemon.accept(&down("A"));
-    // The oldest made way; those that are left would have been waited for otherwise.
+    // The oldest were closed; otherwise each of these reads would wait for its timeout.
     let cut = crowd.iter().take(36).filter(|silent| read(*silent).is_none()).count();
     assert_eq!(cut, 36);
 }

@@ -1,4 +1,4 @@
-//! Ready, finishing, ended; and what a reload changes and what it leaves alone.
+//! The daemon's life: readiness, reloads, shutdown.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -18,7 +18,7 @@ use crate::http::{exchange, read, request};
 use crate::payload::{down, up};
 use crate::sections::{CONSOLE, QUICK, chat, email, tell};
 
-/// Of so many webhooks the log says more than 64 KiB twice, in a pipe and on its way there.
+/// For that many webhooks, the log is more than twice 64 KiB: it fills the pipe and the buffer before it.
 const MORE_THAN_A_PIPE_HOLDS: usize = 300;
 
 #[test]
@@ -99,7 +99,7 @@ fn who_has_connected_before_the_end_is_answered() {
     let webhook = request("POST", HOOK, &[JSON], down("A").to_string().as_bytes());
     let answer = exchange(connected, &webhook).expect("an answer");
     assert_eq!((answer.status, answer.header("connection")), (200, Some("close")));
-    // Who says nothing is not waited for as long as who has begun.
+    // A silent connection is closed earlier than one with a request in progress.
     assert_eq!(read(&silent), None);
     assert_eq!(daemon.ended().code(), Some(0));
     assert!(daemon.logged("stopped before everything").is_empty());
@@ -157,7 +157,7 @@ fn a_filter_of_the_log_that_is_none_is_refused_instead_of_silencing_it() {
             std::process::Command::new("/usr/bin/env").arg(format!("LINEDOWN_LOG={filter}")).args(serve).output();
         let output = output.expect("the binary can be started");
         let said = String::from_utf8_lossy(&output.stderr);
-        // Without a mistake in it, what comes next is the config, which has one.
+        // With a good filter, linedown gets as far as the config, which has a mistake.
         assert_eq!(output.status.code(), Some(if hint.is_some() { 64 } else { 78 }), "{filter}: {said}");
         assert!(said.contains(hint.unwrap_or("unclosed table")), "{filter}: {said}");
         assert_eq!(hint.is_some(), said.contains("error: LINEDOWN_LOG"), "{filter}: {said}");
@@ -178,7 +178,7 @@ fn a_reload_brings_new_sinks_and_rules() {
     assert_eq!(daemon.told().len(), 1);
 }
 
-/// Who posts stops, also when a test fails.
+/// Stops the posting threads, also when the test fails.
 struct StopOnDrop<'s>(&'s AtomicBool);
 
 impl Drop for StopOnDrop<'_> {
@@ -212,7 +212,7 @@ fn reloads_under_load_lose_no_request() {
                 "{CONSOLE}[[rules]]\nname = \"rule {number}\"\nnotify = [\"console\"]\ngroup_interval = \"0s\"\n"
             ));
             daemon.reload();
-            // What each client has under way may still go by the rule before.
+            // The request that each client has in flight may still be routed by the previous rule.
             let before = posted.load(Ordering::SeqCst);
             eventually("a post after the reload", || (posted.load(Ordering::SeqCst) > before + CLIENTS).then_some(()));
         }
@@ -226,7 +226,7 @@ fn reloads_under_load_lose_no_request() {
     }
 }
 
-/// As `linedown check` says it, and nothing of what it does not say.
+/// In the same words as `linedown check`.
 #[test]
 fn a_doubtful_config_is_served_and_the_log_says_what_is_doubtful() {
     let rule = "[[rules]]\nname = \"all\"\nnotify = [\"console\", \"console\"]\nhold = \"60ms\"\n";
@@ -329,7 +329,7 @@ fn what_a_sink_owes_that_left_before_the_last_start_is_told_elsewhere() {
     daemon.kill();
     daemon.configure(&format!("{CONSOLE}{}", tell(&["console"])));
     daemon.launch();
-    // Nothing waits for it, so no worker looks after it.
+    // No notification waits for the old sink, so it has no worker.
     daemon.accept(&up("A"));
     let told = &daemon.wait_for_told(1)[0];
     assert_eq!((&told["kind"], &told["undelivered"]["sink"]), (&"undelivered".into(), &"ops".into()), "{told}");
@@ -358,7 +358,7 @@ fn outages_of_a_source_that_left_the_config_are_warned_of() {
     assert_eq!((&warned["source"], &warned["incidents"]), (&"z-api".into(), &1.into()), "{warned}");
 }
 
-/// As when a large store is brought into a new format, or looked through for damage.
+/// Opening takes long when a large store is converted to a new format or checked for damage.
 #[test]
 fn sigterm_is_heard_while_the_store_opens() {
     let mut daemon = Daemon::start(&format!("{CONSOLE}{}", tell(&["console"])));
@@ -392,7 +392,7 @@ fn a_second_sigterm_waits_for_nothing() {
     daemon.term();
     let started = Instant::now();
     assert_eq!(daemon.ended().code(), Some(1));
-    // The first one would have waited for the delivery for 20 s.
+    // After the first SIGTERM, linedown would have waited 20 s for the delivery.
     assert!(started.elapsed() < Duration::from_secs(15), "{:?}", started.elapsed());
     drop(hangs);
 
@@ -416,7 +416,7 @@ fn an_idle_connection_does_not_hold_up_the_end() {
     let started = Instant::now();
     daemon.term();
     assert_eq!(daemon.ended().code(), Some(0));
-    // Left to itself it would have been closed after 10 s.
+    // Without SIGTERM, the idle connection would have been closed after 10 s.
     assert!(started.elapsed() < Duration::from_secs(8), "{:?}", started.elapsed());
 }
 

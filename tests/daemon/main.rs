@@ -1,4 +1,4 @@
-//! The daemon as a black box: webhooks in, messages out, and everything that may go wrong in between.
+//! The daemon as a black box: webhooks in, messages out, and everything that can go wrong in between.
 
 mod browser;
 mod daemon;

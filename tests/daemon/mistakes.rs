@@ -1,4 +1,4 @@
-//! Commands while the daemon runs well, and mistakes have come into the config on disk meanwhile.
+//! Commands while the daemon runs well but the config on disk has mistakes by now.
 
 use std::fs;
 
@@ -8,7 +8,7 @@ use crate::daemon::{Daemon, Ended};
 use crate::payload::down;
 use crate::sections::{CONSOLE, tell};
 
-/// Each with what `check` says of it.
+/// Mistakes, each with the words that `linedown check` says of it.
 const MISTAKES: [(&str, &str); 5] = [
     ("[sinks.console]\ntype = \"stdout\"\nfromat = \"json\"\n", "unknown key `fromat`"),
     ("[server]\ntls = { certificate = \"/nowhere/a.pem\", key = \"/nowhere/a.key\" }\n", "/nowhere/a.pem"),
@@ -98,7 +98,7 @@ fn where_the_file_that_names_the_socket_cannot_be_read_the_usual_places_are_look
          socket\n  hint: `linedown check`"
     );
     assert!(ended.err.starts_with(&asked), "{ended:?}");
-    // It may be another's, so nothing is changed there.
+    // The daemon there may be that of another config, so commands change nothing.
     let unsure = format!(
         "error: cannot tell whether the daemon at {runtime}/linedown.sock is the one of this config\n  \
          caused by: {main}:{last}:7: unclosed table\n  hint: correct that file (`linedown check` shows what is \
@@ -118,13 +118,13 @@ fn where_the_file_that_names_the_socket_cannot_be_read_the_usual_places_are_look
     let named = [("LINEDOWN__SERVER__API", &*format!("{runtime}/linedown.sock"))];
     let made = daemon.command_with(changes[2], &named, "");
     assert!(made.code == Some(0) && made.out.starts_with("silence 1 until "), "{made:?}");
-    // What another file says in its place is not in doubt.
+    // Another file of the config names the socket, so there is no doubt.
     daemon.configure(&format!("[server]\napi = \"{runtime}/linedown.sock\"\n"));
     fs::write(&main, "[sinks\n").expect("it can be written");
     assert_eq!(json_of(&daemon.command(&["incidents", "--json"])), json!([]));
 }
 
-/// The usual places are not where the daemon of this config is.
+/// The daemon of this config is not at the usual places.
 #[test]
 fn where_nobody_is_at_the_usual_places_the_file_that_cannot_be_read_is_why() {
     let daemon = Daemon::start(&sound());

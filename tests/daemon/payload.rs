@@ -4,12 +4,12 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use serde_json::{Value, json};
 
-/// A line has lost its connection just now.
+/// A line lost its connection just now.
 pub(crate) fn down(instance: &str) -> Value {
     disconnected(instance, "Device has been disconnected", 0)
 }
 
-/// A line is probably blocked, as of just now.
+/// A line was probably blocked just now.
 pub(crate) fn blocked(instance: &str) -> Value {
     disconnected(instance, "The number was disconnected by a possible whatsapp number blocking", 0)
 }
@@ -19,12 +19,12 @@ pub(crate) fn down_since(instance: &str, seconds: i64) -> Value {
     disconnected(instance, "Device has been disconnected", seconds)
 }
 
-/// A line has its connection again since just now.
+/// A line reconnected just now.
 pub(crate) fn up(instance: &str) -> Value {
     up_since(instance, 0)
 }
 
-/// A line has its connection again since some seconds.
+/// A line reconnected some seconds ago.
 pub(crate) fn up_since(instance: &str, seconds: i64) -> Value {
     json!({ "type": "ConnectedCallback", "connected": true, "instanceId": instance, "phone": "5544999999999",
             "momment": milliseconds_ago(seconds), "isBusiness": false })

@@ -1,4 +1,4 @@
-//! Behind a TCP proxy that says by the PROXY protocol whom it speaks for: a real `haproxy`, and bytes by hand.
+//! Behind a TCP proxy that names its clients by the PROXY protocol: a real `haproxy`, and bytes by hand.
 
 use std::fs;
 use std::io::{Read, Write};
@@ -16,7 +16,7 @@ use crate::payload::down;
 use crate::sections::{CONSOLE, tell};
 use crate::tls::encrypted;
 
-/// Where the proxy connects from; the tests themselves connect from 127.0.0.1.
+/// The address from which the proxy connects; the tests themselves connect from 127.0.0.1.
 const PROXY: &str = "127.0.0.9";
 
 fn sections(server: &str, trusted: &str) -> String {
@@ -32,18 +32,19 @@ fn webhook(line: &str) -> Vec<u8> {
     request("POST", HOOK, &[JSON], down(line).to_string().as_bytes())
 }
 
-/// A header of version 1.
+/// A header of the PROXY protocol, version 1.
 fn header(from: &str) -> String {
     format!("PROXY TCP4 {from} 10.0.0.1 4660 443\r\n")
 }
 
-/// Who was logged as having made wrong guesses, in order.
+/// The addresses logged for wrong guesses, in order.
 fn guessers(daemon: &Daemon) -> Vec<String> {
     let records = daemon.logged("a webhook came with a wrong source or secret");
     records.iter().filter_map(|record| record["peer"].as_str().map(str::to_owned)).collect()
 }
 
-/// A proxy in front of a daemon. Its own clients say by the same protocol whom they speak for, so that a test can.
+/// A proxy in front of a daemon. It takes the same protocol from its own clients, so that a test can choose its
+/// address.
 struct Haproxy {
     folder: TempDir,
     listener: TcpListener,
@@ -69,7 +70,7 @@ impl Haproxy {
         Self { folder, listener, child: child.expect("haproxy is there: packaging/setup tests") }
     }
 
-    /// A new connection, of who is at that address.
+    /// Opens a new connection as a client from that address.
     fn connect(&self, from: &str) -> TcpStream {
         let address = self.listener.local_addr().expect("a bound socket has an address");
         let mut stream = TcpStream::connect(address).expect("it listens");
@@ -78,7 +79,7 @@ impl Haproxy {
         stream
     }
 
-    /// Its table of servers.
+    /// The proxy's table of servers, with the results of its health checks.
     fn servers(&self) -> Option<String> {
         let mut control = UnixStream::connect(self.folder.path().join("control")).ok()?;
         control.write_all(b"show stat\n").ok()?;
@@ -100,7 +101,7 @@ fn haproxy_says_whom_it_speaks_for() {
         let daemon = Daemon::start(&sections("", &format!("[\"{PROXY}\"]")));
         let proxy = Haproxy::before(&daemon, sends);
         assert_eq!(exchange(proxy.connect("203.0.113.5"), &webhook("A")).expect("an answer").status, 200, "{sends}");
-        // What a client writes about itself is not believed.
+        // An address that the client writes itself is not believed.
         let wrong = guess(&[("x-forwarded-for", "198.51.100.7")]);
         let refused = (0..20).find_map(|_| {
             let status = exchange(proxy.connect("203.0.113.5"), &wrong).expect("an answer").status;
@@ -112,7 +113,7 @@ fn haproxy_says_whom_it_speaks_for() {
             let guessers = guessers(&daemon);
             (guessers.first()? == "203.0.113.5" && guessers.last()? == "203.0.113.6").then_some(())
         });
-        // It looks whether we are well, speaking for itself.
+        // The proxy's own health checks get through as well.
         eventually("a look that finds us well", || proxy.servers().filter(|table| table.contains("L7OK")));
         assert!(daemon.logged("closed a connection from a trusted proxy").is_empty(), "{sends}");
     }
@@ -155,7 +156,7 @@ fn a_trusted_proxy_without_a_header_is_closed_and_complained_of() {
     }
     let complaint = daemon.wait_for_log("closed a connection from a trusted proxy");
     assert_eq!((complaint["peer"].as_str(), complaint["level"].as_str()), (Some("127.0.0.1"), Some("WARN")));
-    // Not one record for each, however many come; and nothing for who only looks whether somebody listens.
+    // The complaints are rate limited: not one record for each connection.
     for _ in 0..50 {
         assert_eq!(exchange(daemon.connect(), b"nonsense"), None);
     }

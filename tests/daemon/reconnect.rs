@@ -1,4 +1,4 @@
-//! From the alert back to a line that works: what the gateway says in the message, and the page with the QR code.
+//! From the alert back to a line that works: the gateway's word in the message, and the page with the QR code.
 
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ use crate::sections::{CONSOLE, tell};
 
 const TOKEN: &str = "0canary-token-of-A";
 
-/// A daemon that knows a line which is down, and its gateway.
+/// A daemon that knows a line, and the line's gateway, at which the line is down.
 fn start() -> (ZApi, Daemon) {
     start_in("en")
 }
@@ -33,7 +33,7 @@ fn start_in(language: &str) -> (ZApi, Daemon) {
     (gateway, daemon)
 }
 
-/// The path that a message's link leads to.
+/// The path of a link in the first message.
 fn path(daemon: &Daemon, key: &str) -> String {
     let told = daemon.wait_for_told(1);
     let link = told[0][key].as_str().unwrap_or_else(|| panic!("no {key} in {}", told[0])).to_owned();

@@ -1,4 +1,4 @@
-//! A line that comes back, or gets worse: who hears what.
+//! A line that comes back or gets worse: who is told what.
 
 use linedown_standins::{Command, Does, Smtp};
 use serde_json::Value;

@@ -1,4 +1,4 @@
-//! What other rules would have made of what happened.
+//! `linedown replay`: what other rules would have made of past webhooks.
 
 use crate::daemon::Daemon;
 use crate::payload::{down, up};
@@ -10,12 +10,12 @@ fn another_config_is_tried_on_the_past_and_nothing_is_sent() {
     for line in ["A", "B"] {
         daemon.accept(&down(line));
     }
-    // Who hears of an outage and of its end at once hears no more.
+    // Wait, or the outage and its end would go out in one message.
     daemon.wait_for_told(2);
     daemon.accept(&up("A"));
     daemon.wait_for_told(3);
     let before = daemon.rows(&["deliveries"]);
-    // In a folder of its own, without the daemon's conf.d.
+    // The other config needs a folder of its own, without the daemon's conf.d.
     std::fs::create_dir(daemon.path("other")).expect("a folder can be made");
     let other = daemon.path("other/linedown.toml");
     let only_b = "[[rules]]\nname = \"only b\"\nmatch = { instance = \"B\" }\nnotify = [\"console\"]\n";

@@ -1,5 +1,5 @@
-//! The socket that systemd hands over: used instead of `server.listen`, and left open across a restart. And the one
-//! that commands talk to.
+//! The socket that systemd hands over, which is used instead of `server.listen` and stays open across a restart; and
+//! the socket for commands.
 
 use std::fs;
 use std::io::Write;
@@ -23,7 +23,7 @@ fn a_restart_on_a_socket_of_systemd_refuses_nobody() {
     daemon.launch_on(&socket);
     daemon.accept(&down("A"));
 
-    // Half a webhook before the end, the other half after it was told to end.
+    // One half of the webhook comes before SIGTERM, the other half after it.
     let body = down("B").to_string();
     let (begin, end) = body.split_at(20);
     let mut under_way = TcpStream::connect(address).expect("it listens");
@@ -36,7 +36,7 @@ fn a_restart_on_a_socket_of_systemd_refuses_nobody() {
     assert_eq!(read(&under_way).expect("an answer").status, 200);
     assert_eq!(daemon.ended().code(), Some(0));
 
-    // Nobody is there; who comes now waits.
+    // No daemon runs now; a client that connects waits.
     let waiting = TcpStream::connect(address).expect("systemd keeps the socket");
     daemon.launch_on(&socket);
     let webhook = request("POST", HOOK, &[JSON], down("C").to_string().as_bytes());
@@ -58,7 +58,7 @@ fn a_socket_that_cannot_be_used_is_an_error_in_words() {
     }
 }
 
-/// As of a command that is newer than the daemon: read as far as it is understood, it would silence every line.
+/// Such as one from a command that is newer than the daemon: without the unknown part, it would silence every line.
 #[test]
 fn a_silence_that_the_daemon_does_not_understand_is_refused() {
     let daemon = Daemon::start(&format!("{CONSOLE}{}", tell(&["console"])));
@@ -90,13 +90,13 @@ fn the_commands_socket_takes_the_place_of_a_dead_one_and_of_nothing_else() {
     assert!(ended.code == Some(1) && ended.err.contains("another program listens there"), "{ended:?}");
     UnixStream::connect(&path).expect("it still listens there");
 
-    // It leaves its socket behind, as who is killed does.
+    // The socket stays behind, as after a kill.
     drop(other);
     daemon.launch();
     assert_eq!(daemon.rows(&["incidents"]).len(), 0);
 }
 
-/// As of a trial that was killed, and then the service was started.
+/// Such as the socket of a trial that was killed before the service was started.
 #[test]
 fn a_dead_socket_hides_no_running_daemon() {
     let mut daemon = Daemon::prepare(&format!("{CONSOLE}{}", tell(&["console"])));
@@ -133,13 +133,13 @@ fn a_request_that_is_not_understood_is_told_why() {
 #[test]
 fn commands_that_hang_do_not_hold_up_the_end() {
     let mut daemon = Daemon::start(&format!("{CONSOLE}{}", tell(&["console"])));
-    // As many as are served at the same time.
+    // As many as the daemon serves at the same time.
     let held: Vec<UnixStream> =
         (0..32).map(|_| UnixStream::connect(daemon.path("linedown.sock")).expect("it listens")).collect();
     let started = Instant::now();
     daemon.term();
     assert_eq!(daemon.ended().code(), Some(0));
-    // Left to themselves they would have been closed after 10 s.
+    // Without SIGTERM, they would have been closed after 10 s.
     assert!(started.elapsed() < Duration::from_secs(8), "{:?}", started.elapsed());
     drop(held);
 }

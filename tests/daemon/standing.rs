@@ -1,4 +1,4 @@
-//! What it tells systemd of itself.
+//! The state that the daemon reports to systemd.
 
 use std::os::unix::net::UnixDatagram;
 use std::time::Instant;
@@ -9,11 +9,11 @@ use crate::daemon::Daemon;
 use crate::payload::down;
 use crate::sections::{CONSOLE, tell};
 
-/// systemd's ear.
+/// systemd's end of the notification socket.
 struct Manager(UnixDatagram);
 
 impl Manager {
-    /// It listens to this daemon, which is to be started, and wants a sign of life within the second.
+    /// Prepares a daemon that is not started yet to report here, with a watchdog of one second.
     fn of(daemon: &mut Daemon) -> Self {
         let path = daemon.path("notify");
         let socket = UnixDatagram::bind(&path).expect("a socket can be bound");
@@ -22,7 +22,7 @@ impl Manager {
         Self(socket)
     }
 
-    /// What it is told next of what begins so.
+    /// Waits for the next message that begins with these words.
     fn hears(&self, begin: &str) -> String {
         let deadline = Instant::now() + DEADLINE;
         let mut message = [0; 4096];

@@ -1,4 +1,4 @@
-//! When, as against whom: holds, digests, reminders, acknowledgement, silences, on the real clock.
+//! When people are told: holds, digests, reminders, acknowledgement and silences, in real time.
 
 use std::io::Write;
 
@@ -10,7 +10,7 @@ use crate::http::request;
 use crate::payload::{down, up};
 use crate::sections::{CONSOLE, chat};
 
-/// One rule for everything, with these timings.
+/// One rule for everything, with these keys.
 fn timed(timings: &str) -> String {
     format!("{CONSOLE}[[rules]]\nname = \"all\"\nnotify = [\"console\"]\n{timings}")
 }
@@ -37,7 +37,7 @@ fn what_is_down_after_the_hold_is_told_even_after_a_crash() {
 
 #[test]
 fn a_storm_costs_two_messages_and_each_line_is_findable() {
-    // So long that a slow machine takes a hundred within it, too.
+    // Long enough for a slow machine to take a hundred webhooks within it.
     let daemon = Daemon::start(&timed("group_interval = \"10s\"\n"));
     daemon.accept(&down("first"));
     daemon.wait_for_told(1);
@@ -53,7 +53,7 @@ fn a_storm_costs_two_messages_and_each_line_is_findable() {
 
 #[test]
 fn a_line_that_comes_and_goes_is_told_of_twice_however_often_it_does() {
-    // So long that a slow machine does all of it within that, a restart included.
+    // Long enough for a slow machine to do all of this within it, the restart included.
     let mut daemon = Daemon::start(&timed("flapping = { count = 2, within = \"10s\" }\ngroup_interval = \"0s\"\n"));
     for told in [1, 3] {
         daemon.accept(&down("A"));
@@ -201,7 +201,7 @@ fn a_rule_by_another_name_goes_on_reminding_and_one_that_is_gone_is_warned_of() 
     );
 }
 
-/// Between the swap and the next look at the store; a webhook keeps the store at work meanwhile.
+/// The reminder is delivered between the swap and the next look at the store, which a waiting webhook keeps busy.
 #[test]
 fn a_reminder_that_ends_as_the_last_one_while_the_config_is_swapped_is_warned_of() {
     let far_side = Held::new();

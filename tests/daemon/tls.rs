@@ -15,6 +15,7 @@ use crate::http::{Answer, exchange, request};
 use crate::payload::down;
 use crate::sections::{CONSOLE, tell};
 
+/// The sections of a config with this certificate that tells of everything on the console.
 pub(crate) fn sections(certificates: &Certificates) -> String {
     let (certificate, key) = (certificates.certificate(), certificates.key());
     let (certificate, key) = (certificate.display(), key.display());
@@ -22,13 +23,13 @@ pub(crate) fn sections(certificates: &Certificates) -> String {
     format!("{tls}{CONSOLE}{}", tell(&["console"]))
 }
 
-/// Posts as a gateway that trusts one authority does.
+/// Posts a webhook as a gateway that trusts one authority.
 fn post(daemon: &Daemon, trusted: &Certificates) -> Option<Answer> {
     let body = down("A").to_string();
     send(daemon, trusted, &request("POST", HOOK, &[JSON], body.as_bytes()))
 }
 
-/// What stands at an address.
+/// Sends a GET request as a client that trusts one authority.
 pub(crate) fn get(daemon: &Daemon, trusted: &Certificates, path: &str) -> Option<Answer> {
     send(daemon, trusted, &request("GET", path, &[], b""))
 }
@@ -37,12 +38,12 @@ fn send(daemon: &Daemon, trusted: &Certificates, request: &[u8]) -> Option<Answe
     exchange(connect(daemon, &trusted.ca(), "localhost"), request)
 }
 
-/// A new connection to a daemon of some name, for whoever trusts this authority.
+/// Opens a TLS connection to the daemon under some name, trusting only this authority.
 pub(crate) fn connect(daemon: &Daemon, trusted: &Path, name: &str) -> StreamOwned<ClientConnection, TcpStream> {
     encrypted(daemon.connect(), trusted, name)
 }
 
-/// TLS over a connection, to who has some name, by whoever trusts this authority.
+/// TLS over a connection, to a server of some name, trusting only this authority.
 pub(crate) fn encrypted(stream: TcpStream, trusted: &Path, name: &str) -> StreamOwned<ClientConnection, TcpStream> {
     let authority = CertificateDer::from_pem_file(trusted).expect("the authority is in its file");
     let mut roots = RootCertStore::empty();
@@ -71,7 +72,7 @@ fn webhooks_come_over_https_and_not_without() {
 fn who_has_connected_before_the_end_may_shake_hands_and_ask() {
     let certificates = Certificates::new();
     let mut daemon = Daemon::start(&sections(&certificates));
-    // Nothing is said on it yet.
+    // The handshake has not begun.
     let connected = encrypted(daemon.connect(), &certificates.ca(), "localhost");
     // An answer on a later connection: the earlier one has been accepted.
     assert_eq!(get(&daemon, &certificates, "/healthz").expect("an answer").status, 200);
@@ -92,7 +93,7 @@ fn a_renewed_certificate_is_served_after_a_reload() {
     assert_eq!(post(&daemon, &new).expect("an answer").status, 200);
 }
 
-/// Replaces one file as who renews certificates does: written aside, then put in place.
+/// Replaces one file as tools that renew certificates do: writes a new one and renames it.
 fn replace(files: &Certificates, by: &Certificates, what: fn(&Certificates) -> PathBuf) {
     let aside = what(files).with_extension("new");
     fs::copy(what(by), &aside).and_then(|_| fs::rename(&aside, what(files))).expect("a file is replaced");
@@ -105,7 +106,7 @@ fn a_certificate_that_is_replaced_in_its_files_is_served_by_itself() {
     place(&old, Certificates::certificate);
     place(&old, Certificates::key);
     let daemon = Daemon::start(&sections(&files));
-    // Half of it is not taken.
+    // A new certificate without its key is not taken.
     place(&new, Certificates::certificate);
     let refused = daemon.wait_for_log("the certificate was replaced in its files, but the new one cannot be used");
     assert!(

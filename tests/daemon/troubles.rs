@@ -1,4 +1,4 @@
-//! linedown's own troubles, told by its own sinks.
+//! linedown's own troubles, which it reports through its own sinks.
 
 use std::collections::BTreeSet;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -13,7 +13,7 @@ use crate::payload::down;
 use crate::sections::{CONSOLE, QUICK, email, slack, tell};
 use crate::tls;
 
-/// Told of after a second.
+/// Troubles are reported after one second.
 const SOON: &str = "[troubles]\nsink_failing_after = \"1s\"\nstore_not_writing_after = \"1s\"\n";
 
 /// A Slack that fails until it is told to behave.
@@ -23,7 +23,7 @@ fn failing(status: u16, body: &str) -> Slack {
     chat
 }
 
-/// What of some messages is about a trouble: its reason, whose it is, and the kind of message.
+/// The messages about linedown's own troubles: reason, instance and kind of each.
 fn troubles(told: &[Value]) -> Vec<(&str, &str, &str)> {
     let own = told.iter().filter(|line| line["source"] == "linedown");
     own.filter_map(|line| Some((line["reason"].as_str()?, line["instance"].as_str()?, line["kind"].as_str()?)))
@@ -40,7 +40,7 @@ fn a_sink_that_fails_is_told_by_another_one_once_and_so_is_its_recovery() {
     let (subject, text) = (mail.header("Subject").expect("a subject"), mail.text().expect("a text"));
     assert!(subject.contains("linedown's sink chat: its messages do not arrive"), "{subject}");
     assert!(text.contains("busy: ") && text.contains("linedown send-test chat"), "{text}");
-    // It goes on failing, and is not told of again.
+    // The sink still fails, and is not reported again.
     let tries = || daemon.rows(&["deliveries", "--sink", "chat"])[0]["tries"].as_u64();
     let before = tries();
     eventually("ten more tries", || (tries() >= before.map(|tries| tries + 10)).then_some(()));
@@ -91,7 +91,8 @@ fn sinks_that_fail_together_are_each_told_of_once_by_one_that_works() {
     let over = BTreeSet::from([("sink-failing", "a", "resolved"), ("sink-failing", "b", "resolved")]);
     assert_eq!(troubles(&told)[2..].iter().copied().collect::<BTreeSet<_>>(), over);
     eventually("nothing to be owed", || daemon.rows(&["deliveries", "--state", "pending"]).is_empty().then_some(()));
-    // Each heard of the other when it was back, and of the line; and who was back first, perhaps that the other was.
+    // Each sink, once it was back, was told of the line and of the other sink's trouble. The first to be back may also
+    // have been told that the other is back.
     for chat in [&first, &second] {
         let taken = chat.posts().into_iter().filter(|post| post.status == Some(200)).count();
         assert!((2..=3).contains(&taken), "{:?}", chat.posts());
@@ -99,7 +100,7 @@ fn sinks_that_fail_together_are_each_told_of_once_by_one_that_works() {
     assert_eq!((daemon.told().len(), daemon.rows(&["incidents"]).len()), (4, 3));
 }
 
-/// A certificate that is good for so many days from today.
+/// A certificate that is valid for that many days from today.
 fn good_for(days: i64) -> Certificates {
     #[expect(clippy::disallowed_methods, reason = "a certificate is made by somebody else's clock")]
     let now = SystemTime::now().duration_since(UNIX_EPOCH).expect("it is later than 1970").as_secs();

@@ -1,4 +1,4 @@
-//! The store itself: pages that do not read as they were written, and the old that is forgotten.
+//! The store itself: damaged pages, disks that cannot be read, and forgetting of old incidents.
 
 use std::fs;
 use std::os::unix::fs::FileExt;
@@ -14,20 +14,20 @@ use crate::gateway::{now_ms, post};
 use crate::service::Service;
 use crate::shim::{Number, Shim};
 
-/// Lines that are down when the damage is done.
+/// The number of lines that are down when the store is damaged.
 const LINES: usize = 300;
 const RULE: &str = "[[rules]]\nname = \"all\"\nnotify = [\"people\"]\ngroup_interval = \"0s\"\n";
-/// Nobody listens there.
+/// A sink at an address where nobody listens.
 const AWAY: &str = "[sinks.people]\ntype = \"slack\"\nwebhook_url = \"http://127.0.0.1:9/x\"\n";
 const THERE: &str = "[sinks.people]\ntype = \"stdout\"\nformat = \"json\"\n";
 
 fn down(service: &Service, line: &str) -> Option<u16> {
     let body = json!({ "type": "DisconnectedCallback", "instanceId": line, "momment": now_ms() });
-    // It may have to start first.
+    // The wait includes a start.
     post(service.address(), &body.to_string(), DEADLINE)
 }
 
-/// A daemon that has stopped with all lines down and nobody told.
+/// A daemon that is stopped, with all lines down and nobody told; its sink works from the next start on.
 fn with_lines_down() -> Service {
     let mut service = Service::new();
     service.configure(&format!("{AWAY}{RULE}"));
@@ -41,7 +41,7 @@ fn with_lines_down() -> Service {
     service
 }
 
-/// Started anew whenever it ends, as systemd does, until this many lines were told of.
+/// Waits until the sink was told this many times. Restarts the daemon whenever it ends with 75, as systemd does.
 fn wait_for_told(service: &mut Service, count: usize) {
     let deadline = Instant::now() + DEADLINE;
     while service.told().len() < count {
@@ -54,7 +54,7 @@ fn wait_for_told(service: &mut Service, count: usize) {
     }
 }
 
-/// What was set aside.
+/// The damaged stores that were set aside.
 fn aside(service: &Service) -> Vec<PathBuf> {
     let folder = fs::read_dir(service.folder().join("store")).expect("the folder is there");
     let paths = folder.map(|entry| entry.expect("it can be read").path());
@@ -130,7 +130,7 @@ fn a_disk_that_cannot_be_read_for_a_while_is_no_damage() {
     let mut service = with_lines_down();
     let shim = Shim::new(service.folder());
     service.environment(shim.environment(&service.store()));
-    // As who meets it leaves it.
+    // The mark that a daemon leaves when it meets damage.
     fs::write(service.store().with_extension("db.damaged"), "").expect("a file can be written");
     shim.set(Number::PerMille, 1000);
     shim.set(Number::ReadError, 5);
@@ -151,14 +151,14 @@ fn a_disk_that_cannot_be_read_for_a_while_is_no_damage() {
     assert!(aside(&service).is_empty() && !service.store().with_extension("db.damaged").exists());
 }
 
-/// Writes over a page in the middle of a table.
+/// Overwrites a page in the middle of a table.
 fn damage(service: &Service, table: &str) {
     let page = leaf(service, table);
     let file = fs::File::options().write(true).open(service.store()).expect("it is there");
     file.write_all_at(&[0x5a; 4096], (page - 1) * 4096).expect("it can be written");
 }
 
-/// A page in the middle of a table, or its only one.
+/// The number of a page in the middle of a table, or of its only page.
 fn leaf(service: &Service, table: &str) -> u64 {
     let store = Connection::open(service.store()).expect("it opens");
     let root = "SELECT rootpage FROM sqlite_schema WHERE name = ?";
@@ -175,13 +175,12 @@ fn leaf(service: &Service, table: &str) -> u64 {
     u64::from(u32::from_be_bytes(page[cell..cell + 4].try_into().expect("four bytes")))
 }
 
-/// Outages that have been over for long.
+/// The number of outages that have been over for a long time.
 const OLD: i64 = 20_000;
-/// How much longer each write of the disk takes while they are forgotten, in microseconds: whatever the machine,
-/// forgetting them takes seconds.
+/// How much longer each write takes while they are forgotten, in microseconds: on any machine, that takes seconds.
 const SLOW: i64 = 300;
 
-/// A store with them on a slow disk, and nothing running.
+/// A stopped daemon with these outages in its store, on a slow disk.
 fn with_the_old() -> (Service, Shim) {
     let mut service = Service::new();
     service.configure(&format!("{THERE}{RULE}"));
@@ -212,7 +211,7 @@ const FORGOT: &str = "deleted old data from the store";
 fn the_old_is_forgotten_in_steps_that_keep_no_webhook_waiting() {
     let (mut service, _shim) = with_the_old();
     service.start();
-    // It waits for the start.
+    // The answer comes after the start.
     assert_eq!(down(&service, "first"), Some(200));
     let (since, mut slowest, mut number) = (Instant::now(), Duration::ZERO, 0);
     while !service.log().contains(FORGOT) {
@@ -224,7 +223,7 @@ fn the_old_is_forgotten_in_steps_that_keep_no_webhook_waiting() {
     }
     let all = since.elapsed();
     println!("while {OLD} old incidents were forgotten in {all:?}, the slowest of {number} webhooks took {slowest:?}");
-    // In one go, one webhook would wait for all of it.
+    // If they were forgotten in one go, one webhook would wait for all of it.
     assert!(number > 1 && slowest < all / 3, "{slowest:?} of {all:?}, {number} webhooks");
     let left = service.rows(&["incidents"]);
     assert!(left.iter().all(|row| row["opened_at"].as_str() > Some("2000")), "the old ones are gone");

@@ -1,5 +1,5 @@
-//! The gateway: posts webhooks about lines of its own making, whatever becomes of the daemon, and keeps the ledger of
-//! what was promised to it.
+//! The gateway: posts webhooks about invented lines, whatever happens to the daemon, and keeps a ledger of the promises
+//! (2xx) that it got.
 
 use std::collections::BTreeMap;
 use std::io::{Read, Write};
@@ -14,11 +14,11 @@ use serde_json::json;
 
 use crate::service::SECRET;
 
-/// Lines by who is told of them; the letter stands in their names.
+/// Classes of lines, by the sinks that are told of them. The letter is part of their names.
 pub(crate) const CLASSES: [(char, &[&str]); 5] =
     [('e', &["first"]), ('m', &["first", "second"]), ('g', &["console"]), ('s', &["slack"]), ('t', &["safe"])];
 
-/// The rules for them. The one of the console gathers.
+/// A rule for each class. The console's rule groups incidents.
 pub(crate) fn rules(name: &str) -> String {
     let rule = |(class, sinks): &(char, &[&str])| {
         let interval = if *class == 'g' { "300ms" } else { "0s" };
@@ -30,22 +30,22 @@ pub(crate) fn rules(name: &str) -> String {
     CLASSES.iter().map(rule).collect()
 }
 
-/// Slack is paced by the daemon: what comes faster than that only waits.
+/// The least time between two lines of a Slack's class: the daemon paces Slack, so more would only pile up.
 const PACE: Duration = Duration::from_millis(1500);
-/// How often at most a webhook is posted again.
+/// How often a webhook is posted again, at most.
 const MOST_TRIES: usize = 100;
 /// How long the gateway waits for an answer.
 const PATIENCE: Duration = Duration::from_secs(3);
 
-/// What became of a webhook.
+/// What came of a webhook.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) enum Fate {
     /// Not posted.
     #[default]
     Unsent,
-    /// No answer, or one that says no: it may have been taken.
+    /// No answer, or a refusal: the daemon may have taken it all the same.
     Unknown,
-    /// 2xx: an obligation.
+    /// 2xx: the daemon must tell of it.
     Promised,
 }
 
@@ -53,27 +53,27 @@ pub(crate) enum Fate {
 #[derive(Clone, Debug)]
 pub(crate) struct Line {
     pub(crate) sinks: &'static [&'static str],
-    /// The gateway's words, which nobody else's webhook has.
+    /// The gateway's words, different for each line.
     pub(crate) words: String,
     pub(crate) down: Fate,
     pub(crate) up: Fate,
 }
 
-/// What was posted, and what was answered.
+/// The gateway: what it posted, and the answers.
 #[derive(Default)]
 pub(crate) struct Gateway {
-    /// How many seconds more than one its clock goes on in each second. In such haste every line comes back, and the
-    /// gateway tells of all of it until it is heard.
+    /// Since when, and by how many seconds per second, its clock runs ahead. If it does, every line comes back, and the
+    /// gateway posts each webhook again until it gets a 2xx.
     haste: Option<(Instant, u32)>,
     lines: Mutex<BTreeMap<String, Line>>,
     next: AtomicUsize,
     paced: Mutex<BTreeMap<char, Instant>>,
-    /// Answers by status; 0 is none.
+    /// The number of answers by status; 0 stands for no answer.
     answers: Mutex<BTreeMap<u16, usize>>,
 }
 
 impl Gateway {
-    /// In haste.
+    /// A gateway whose clock gains `haste` seconds in each second.
     pub(crate) fn hasty(haste: u32) -> Self {
         Self { haste: Some((Instant::now(), haste)), ..Self::default() }
     }
@@ -94,7 +94,7 @@ impl Gateway {
         }
     }
 
-    /// A line goes down, and perhaps comes back. Answers its name.
+    /// Makes a new line that goes down and perhaps comes back, posts its webhooks, and returns its name.
     pub(crate) fn post_one(&self, address: SocketAddr, class: char, rng: &mut Rng, stop: &AtomicBool) -> String {
         let name = format!("soak-{class}-{}", self.next.fetch_add(1, Ordering::SeqCst));
         let words = format!("Device has been disconnected ({:016x})", rng.u64(..));
@@ -117,7 +117,7 @@ impl Gateway {
         name
     }
 
-    /// Most gateways post once; some try again.
+    /// Posts a webhook, and again if it is not promised: once at random, or up to [`MOST_TRIES`] times in haste.
     fn insist(&self, address: SocketAddr, body: &str, rng: &mut Rng, stop: &AtomicBool) -> Fate {
         let mut fate = self.post(address, body);
         let mut tries = if self.haste.is_some() { MOST_TRIES } else { usize::from(rng.bool()) };
@@ -134,7 +134,7 @@ impl Gateway {
         now_ms() + i64::try_from(ahead).expect("it is not far ahead")
     }
 
-    /// The class, or one that is not paced.
+    /// The class, or one without a pace if the class's turn has not come.
     fn in_pace(&self, class: char) -> char {
         if !matches!(class, 's' | 't') {
             return class;
@@ -173,13 +173,13 @@ impl Gateway {
         lock(&self.lines).clone()
     }
 
-    /// Answers by status; 0 is none.
+    /// The number of answers by status; 0 stands for no answer.
     pub(crate) fn answers(&self) -> BTreeMap<u16, usize> {
         lock(&self.answers).clone()
     }
 }
 
-/// Posts a webhook; answers the status if there was one in time.
+/// Posts a webhook, and returns the status if an answer came in time.
 pub(crate) fn post(address: SocketAddr, body: &str, patience: Duration) -> Option<u16> {
     let mut stream = TcpStream::connect(address).ok()?;
     stream.set_read_timeout(Some(patience)).ok()?;

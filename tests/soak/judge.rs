@@ -1,5 +1,5 @@
-//! Says whether every promise was kept, from what the gateway was answered, what people were told, and what the store
-//! lists.
+//! Judges whether every promise was kept: compares the answers that the gateway got with the messages that people got
+//! and with what the store lists.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -9,7 +9,7 @@ use crate::gateway::{Fate, Gateway, Line};
 use crate::service::Service;
 use crate::sides::{Sides, Told, about};
 
-/// The whole case.
+/// The evidence.
 pub(crate) struct Case {
     pub(crate) lines: BTreeMap<String, Line>,
     pub(crate) told: Vec<Told>,
@@ -21,7 +21,7 @@ pub(crate) struct Case {
 }
 
 impl Case {
-    /// When all is over.
+    /// Gathers the evidence when everything is over.
     pub(crate) fn of(service: &Service, gateway: &Gateway, sides: &Sides) -> Self {
         Self {
             lines: gateway.lines(),
@@ -33,21 +33,22 @@ impl Case {
     }
 }
 
-/// What became of the promises, for the table.
+/// What came of the promises, for the table.
 #[derive(Debug, Default)]
 pub(crate) struct Verdict {
     /// Webhooks that got a 2xx.
     pub(crate) promised: usize,
-    /// Messages that these made owed, by whether somebody was told or somebody else.
+    /// Messages that these made owed and that arrived.
     pub(crate) delivered: usize,
+    /// Messages that these made owed and that were given up, and another sink told somebody so.
     pub(crate) told_elsewhere: usize,
-    /// Messages that came more than once, under one id.
+    /// Copies of messages, with the same id.
     pub(crate) repeated: usize,
-    /// Everything that is wrong, in words.
+    /// Each broken promise and other mistake, in words.
     pub(crate) broken: Vec<String>,
 }
 
-/// Judges.
+/// Judges the evidence.
 pub(crate) fn judge(case: &Case) -> Verdict {
     let mut verdict = Verdict::default();
     let mut by_line: BTreeMap<&str, Vec<&Told>> = BTreeMap::new();
@@ -88,7 +89,7 @@ pub(crate) fn judge(case: &Case) -> Verdict {
     verdict
 }
 
-/// Told, or given up with somebody else told.
+/// Settles one owed message: it must have arrived, or been given up with somebody else told.
 fn settle(
     verdict: &mut Verdict,
     what: &str,
@@ -109,7 +110,7 @@ fn settle(
     }
 }
 
-/// A message about the outage itself, whatever it says of its end: its end alone does not do.
+/// Whether a message tells of the outage itself; telling only of its end does not count.
 fn is_alarm(told: &Told) -> bool {
     match told.kind.as_deref() {
         Some(kind) => !matches!(kind, "undelivered" | "resolved"),
@@ -117,21 +118,22 @@ fn is_alarm(told: &Told) -> bool {
     }
 }
 
-/// How a message of Slack begins that says that a line is back; of its kind only this is left.
+/// The sign in a Slack message about a line that is back. A Slack message shows its kind in no other way.
 const BACK: &str = "🟢";
 
-/// Whatever it is about: what was lost elsewhere may be heard of when the line is back.
+/// Whether a message of any kind says that the line is back: a message about another sink's loss may come after that.
 fn says_back(told: &Told) -> bool {
     let says = |words| told.text.contains(words);
     told.kind.as_deref() == Some("resolved") || says(" is back") || says("\"closed_at\":\"")
 }
 
-/// A digest's item in JSON, which goes without the gateway's words.
+/// Whether it is an item of a digest in JSON, which does not have the gateway's words.
 fn is_item(told: &Told) -> bool {
     told.text.contains("\"notification\"") && !told.text.contains("\"title\"")
 }
 
-/// Nothing that was never posted, nothing garbled, nothing to whom it does not concern, nothing twice under two names.
+/// Checks the messages: none about a line that was never posted, none garbled, none to a sink that is not concerned,
+/// and none twice under different ids.
 fn look_at_messages(case: &Case, verdict: &mut Verdict) {
     let instead = case.told.iter().filter(|told| told.kind.as_deref() == Some("undelivered"));
     let instead: BTreeSet<(&str, &str)> = instead.map(|told| (told.sink, told.instance.as_str())).collect();

@@ -1,4 +1,4 @@
-//! A long life under load and faults, without a restart: nothing grows, once the store has all that it keeps.
+//! A long life under load and faults, without a restart: once the store is as full as it gets, nothing grows.
 
 use std::fs;
 use std::sync::atomic::AtomicBool;
@@ -17,36 +17,37 @@ use crate::sides::Sides;
 use crate::storm::{StopOnDrop, calm, number, seed};
 use crate::weather::{ENDLESS, Weather};
 
-/// How long it lives, in the short form and, for each ten kills, in the long one.
+/// How long the daemon lives: in the short form, and for each ten kills (`SOAK_KILLS`) in the long one.
 const SHORT: Duration = Duration::from_secs(15);
 const LONG: Duration = Duration::from_secs(3);
-/// How long that is by the clock, whatever the form.
+/// How long that is by the daemon's own clock, which runs fast, in either form.
 const BY_THE_CLOCK: Duration = Duration::from_hours(6);
-/// What is over for longer is forgotten, by the clock.
+/// Incidents that have been over for longer are forgotten, by that clock.
 const KEEP: &str = "[store]\nkeep = \"1h\"\n";
-/// How often it is looked at, over its life. What it keeps has been there from a sixth of its life on.
+/// How often the daemon is looked at during its life. After a sixth of it, the store is as full as it gets.
 const LOOKS: u32 = 24;
 /// Gateways that post at the same time.
 const GATEWAYS: u64 = 8;
 
-/// How much more memory and store there may be in the last third of its life than in the second, in KiB: what the
-/// allocator still takes for the worst moment so far. In the short form SQLite's caches and its log are still filling.
+/// How much more memory and store the daemon may use in the last third of its life than in the second, in KiB: the
+/// allocator still takes memory for the worst moment so far. In the short form, SQLite's caches and its log are still
+/// filling.
 const MORE: u64 = 4 * 1024;
 const MORE_IN_SHORT: u64 = 8 * 1024;
-/// Of the store, for each line that there ever was: its last reports, by the gateway's clock.
+/// How much the store keeps for ever of each line, in bytes: the times of its last reports, by the gateway's clock.
 const BYTES_OF_A_LINE: u64 = 128;
 
 /// What a process uses.
 #[derive(Clone, Copy, Debug, Default)]
 struct Use {
-    /// Of its own: its program is not among them.
+    /// Memory of its own in KiB, without its program.
     kilobytes: u64,
     files: u64,
     threads: u64,
     store: u64,
     log: u64,
     webhooks: u64,
-    /// Outages that the store had once and has no more.
+    /// Outages that the store once had and has forgotten.
     forgotten: u64,
 }
 
@@ -73,7 +74,7 @@ impl Use {
         }
     }
 
-    /// Of each the most that there was.
+    /// The most of each figure.
     fn most(looks: &[Self]) -> Self {
         looks.iter().fold(Self::default(), |most, look| Self {
             kilobytes: most.kilobytes.max(look.kilobytes),
@@ -117,7 +118,7 @@ fn a_long_life_under_load_and_faults_uses_no_more_than_a_short_one() {
             }
             if begun.elapsed() > life / LOOKS * u32::try_from(looks.len()).expect("they are few") {
                 looks.push(Use::of(&service, &gateway));
-                // Only the clock on the wall is in haste: what is forgotten hourly is so at a reload, too.
+                // linedown forgets every hour by the monotonic clock, which does not run fast, and at each reload.
                 service.hup();
             }
             thread::sleep(Duration::from_millis(20));
@@ -136,14 +137,14 @@ fn a_long_life_under_load_and_faults_uses_no_more_than_a_short_one() {
     assert!(late.files < early.files + 40, "files are left open: {early:?} {late:?}");
     assert!(late.threads < early.threads + 20, "threads are left: {early:?} {late:?}");
     assert!(late.log < 32 * 1024 * 1024, "the log is not taken into the database: {late:?}");
-    // The load varies, and with it what is kept.
+    // The load varies, and with it the amount that the store keeps.
     let (kept_early, kept) = (most_kept(&looks[..2 * third]), most_kept(&looks));
     let room = early.store * kept / kept_early * 5 / 4 + (late.webhooks - early.webhooks) * BYTES_OF_A_LINE;
     assert!(late.store < room + more * 1024, "the store grows by more than it keeps: {early:?} {late:?}");
 
     shim.behave();
     sides.behave();
-    // In its haste all of that is old in a moment, but what did not come back before it ended.
+    // By the fast clock, all outages are soon old, except those of lines that did not come back before the end.
     let (ever, deadline) = (incidents(&service).0, Instant::now() + DEADLINE);
     while forgotten(&service) + 2 * GATEWAYS < ever {
         assert!(Instant::now() < deadline, "{} of {ever} forgotten: {}", forgotten(&service), service.end_of_log());
@@ -152,14 +153,14 @@ fn a_long_life_under_load_and_faults_uses_no_more_than_a_short_one() {
     }
     calm(&mut service, &gateway, &sides);
     let mut case = Case::of(&service, &gateway, &sides);
-    // Most of that is forgotten by now, but the log has it.
+    // The store has forgotten most dead letters by now, but the log has them.
     case.dead = given_up(&service);
     let verdict = judge(&case);
     println!("{} webhooks promised, {} promises broken", verdict.promised, verdict.broken.len());
     assert!(verdict.broken.is_empty(), "SOAK_SEED={seed}: {:#?}", verdict.broken.iter().take(20).collect::<Vec<_>>());
 }
 
-/// Outages that the store ever had, and those that it has.
+/// The number of outages that the store ever had, and of those that it has now.
 fn incidents(service: &Service) -> (u64, u64) {
     let store = Connection::open_with_flags(service.store(), OpenFlags::SQLITE_OPEN_READ_ONLY).expect("it opens");
     store.busy_timeout(DEADLINE).expect("it can wait");
@@ -170,19 +171,19 @@ fn incidents(service: &Service) -> (u64, u64) {
     (ever.into(), now.into())
 }
 
-/// Outages that the store had once and has no more.
+/// The number of outages that the store once had and has forgotten.
 fn forgotten(service: &Service) -> u64 {
     let (ever, now) = incidents(service);
     ever - now
 }
 
-/// The most webhooks of any hour by the clock.
+/// The most webhooks of any hour by the fast clock.
 fn most_kept(looks: &[Use]) -> u64 {
     let hour = looks.windows(usize::try_from(LOOKS / 6).expect("it is small") + 1);
     hour.map(|looks| looks[looks.len() - 1].webhooks - looks[0].webhooks).max().unwrap_or_default().max(1)
 }
 
-/// The log's records of what was given up, each of one message.
+/// The log's records of messages given up, one for each message.
 fn given_up(service: &Service) -> Vec<Value> {
     let log = service.log();
     let records = log.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());

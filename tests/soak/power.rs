@@ -1,17 +1,18 @@
-//! The power fails: of what was written and not synced, anything may be there afterwards, or nothing, or parts.
+//! Power losses: of the data that were written but not synced, all, some or none may be on the disk afterwards.
 //!
-//! The shim writes down every change to the store's files and every sync. From that this makes what a disk could hold:
-//! all that was synced, and of the rest a random part, cut at sectors. What was written before a sync that failed is
-//! lost in the same way, whatever later syncs say: after such a failure the system takes it for written.
+//! The shim records every change to the store's files and every sync. From that record, this module makes what a disk
+//! could hold: everything that was synced, and a random part of the rest, cut at sectors. Data written before a sync
+//! that failed are lost in the same way, even if later syncs succeed: after such a failure, the kernel takes them for
+//! written.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use fastrand::Rng;
 
-/// What a disk writes whole.
+/// The unit that a disk writes whole, in bytes.
 const SECTOR: usize = 512;
-/// Of a record in the journal: two numbers of four bytes, two of eight.
+/// The head of a record in the journal, in bytes: two numbers of four bytes, two of eight.
 const HEAD: usize = 24;
 /// The store's files, by the numbers that the shim gives them.
 const FILES: [&str; 3] = ["", "-wal", "-journal"];
@@ -23,7 +24,7 @@ pub(crate) struct Disk {
     files: [File; 3],
 }
 
-/// One file: what is safe, and what may be.
+/// One file: the synced content, and the changes since.
 #[derive(Default)]
 struct File {
     exists: bool,
@@ -38,17 +39,17 @@ enum Change {
 }
 
 impl Disk {
-    /// Empty, for a store that is not there yet.
+    /// An empty disk, for a store that does not exist yet.
     pub(crate) fn new(store: &Path, journal: PathBuf) -> Self {
         Self { store: store.to_owned(), journal, files: std::array::from_fn(|_| File::default()) }
     }
 
-    /// What the daemon needs in its environment.
+    /// The variable that makes the shim keep a journal.
     pub(crate) fn environment(&self) -> (&'static str, PathBuf) {
         ("SOAK_JOURNAL", self.journal.clone())
     }
 
-    /// The daemon is dead: puts its files into a state that they could be found in after a power loss.
+    /// Puts the files of the dead daemon into a state in which a power loss could have left them.
     pub(crate) fn lose_power(&mut self, rng: &mut Rng) {
         self.follow(rng);
         let beside = |end: &str| {
@@ -61,14 +62,14 @@ impl Disk {
             if file.exists {
                 fs::write(beside(end), &file.safe).expect("a file can be written");
             } else {
-                // It may not have been there.
+                // The file may not exist.
                 let _ = fs::remove_file(beside(end));
             }
         }
         let _ = fs::remove_file(beside("-shm"));
     }
 
-    /// Reads what happened since the last time.
+    /// Reads and removes the journals written since the last time.
     fn follow(&mut self, rng: &mut Rng) {
         let folder = self.journal.parent().expect("it is in a folder");
         let prefix = self.journal.display().to_string();
@@ -77,7 +78,7 @@ impl Disk {
             .map(|entry| entry.expect("it can be read").path())
             .filter(|path| path.display().to_string().starts_with(&prefix))
             .collect();
-        // One of each process, named by when it began.
+        // One per process, with its start time in the name.
         journals.sort();
         for path in journals {
             let journal = fs::read(&path).expect("it can be read");
@@ -93,12 +94,12 @@ impl Disk {
                 let number = u64::from_ne_bytes(head[at..at + 8].try_into().expect("eight bytes"));
                 usize::try_from(number).expect("it fits")
             };
-            // What a kill cut short was not synced either.
+            // A record that a kill has cut short ends the journal; its data were not synced.
             let has_bytes = half(0) == 1;
             let Some((bytes, after)) = after.split_at_checked(if has_bytes { whole(16) } else { 0 }) else { return };
             rest = after;
             let Some(file) = self.files.get_mut(half(4) as usize) else {
-                // The folder: what was removed from it stays so.
+                // A sync of the folder makes removals final.
                 if half(0) == 3 {
                     self.files.iter_mut().filter(|file| file.unlinked).for_each(|file| *file = File::default());
                 }
@@ -131,7 +132,7 @@ impl File {
         }
     }
 
-    /// Of what is not synced, something gets through.
+    /// Keeps each change since the last sync wholly, in part or not at all.
     fn lose(&mut self, rng: &mut Rng) {
         for change in std::mem::take(&mut self.unsure) {
             match rng.u8(..3) {
@@ -144,7 +145,7 @@ impl File {
 
     fn survive(&mut self, rng: &mut Rng) {
         self.lose(rng);
-        // That it was removed may not be on the disk yet.
+        // The removal of the file may not have reached the disk.
         if self.unlinked && rng.bool() {
             *self = Self::default();
         }

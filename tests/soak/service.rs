@@ -1,5 +1,4 @@
-//! The real binary as systemd runs it: on a socket that stays open whatever becomes of the process, started anew
-//! after every end.
+//! The real binary as systemd runs it, on a socket that stays open when the process ends.
 
 use std::fs::{self, File};
 use std::net::{SocketAddr, TcpListener};
@@ -28,7 +27,7 @@ pub(crate) struct Service {
 }
 
 impl Service {
-    /// A folder with a base config, and nothing running. Its store is in a folder of its own.
+    /// Prepares a folder with a base config, and starts nothing. The store is in a folder of its own.
     pub(crate) fn new() -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder can be made");
         let socket = TcpListener::bind("127.0.0.1:0").expect("there is a free port");
@@ -60,19 +59,19 @@ impl Service {
         self.path("store/linedown.db")
     }
 
-    /// Where webhooks go.
+    /// The address for webhooks.
     pub(crate) fn address(&self) -> SocketAddr {
         self.socket.local_addr().expect("a bound socket has an address")
     }
 
-    /// What its processes find in their environment, from the next start on.
+    /// Sets the environment of its processes, from the next start on.
     pub(crate) fn environment(&mut self, variables: Vec<(&'static str, PathBuf)>) {
         self.environment = variables;
     }
 
-    /// Replaces the sections of the config that are not the base.
+    /// Replaces all sections of the config but the base.
     pub(crate) fn configure(&self, sections: &str) {
-        // Whoever starts just now finds the whole of it.
+        // A daemon that starts at this moment must find a whole file.
         fs::write(self.path("conf.d/unfinished"), sections).expect("the config can be written");
         fs::rename(self.path("conf.d/unfinished"), self.path("conf.d/soak.toml")).expect("a file can be renamed");
     }
@@ -92,7 +91,7 @@ impl Service {
         let hand_over = "exec 3<&0 </dev/null; LISTEN_PID=$$ LISTEN_FDS=1 exec \"$@\"";
         let mut shell = Command::new("/bin/sh");
         shell.args(["-c", hand_over, "sh", "/usr/bin/env"]);
-        // The shell itself goes without them.
+        // `env` sets the variables, so that LD_PRELOAD does not affect the shell.
         shell.args(self.environment.iter().map(|(name, value)| format!("{name}={}", value.display())));
         shell.arg(BINARY).arg("--config").arg(self.path("linedown.toml")).arg("serve").env_clear();
         shell.envs([("LINEDOWN_LOG_FORMAT", "json"), ("LINEDOWN_LOG", "info")]);
@@ -100,7 +99,7 @@ impl Service {
         self.child = Some(shell.spawn().expect("the binary can be started"));
     }
 
-    /// SIGKILL.
+    /// Kills it with SIGKILL.
     pub(crate) fn kill(&mut self) {
         if let Some(mut child) = self.child.take() {
             child.kill().expect("it can be killed");
@@ -108,10 +107,12 @@ impl Service {
         }
     }
 
+    /// Sends SIGTERM: finish and end.
     pub(crate) fn term(&self) {
         self.signal(Signal::TERM);
     }
 
+    /// Sends SIGHUP: read the config again.
     pub(crate) fn hup(&self) {
         self.signal(Signal::HUP);
     }
@@ -127,19 +128,19 @@ impl Service {
         self.child.as_ref().map(Child::id)
     }
 
-    /// Whether it was started and has not ended. How it ended is still to be asked.
+    /// Whether it was started and has not ended. Unlike [`Service::ended`], leaves its exit status to be asked for.
     pub(crate) fn is_running(&mut self) -> bool {
         self.child.as_mut().is_some_and(|child| child.try_wait().expect("a child can be asked").is_none())
     }
 
-    /// How it ended, if it has.
+    /// Returns how it ended, if it has, and forgets the process.
     pub(crate) fn ended(&mut self) -> Option<ExitStatus> {
         let ended = self.child.as_mut()?.try_wait().expect("a child can be asked")?;
         self.child = None;
         Some(ended)
     }
 
-    /// How it ended, if it does so in time.
+    /// Waits until it ends, and returns how; none if it does not in time.
     pub(crate) fn ended_within(&mut self, patience: Duration) -> Option<ExitStatus> {
         let deadline = Instant::now() + patience;
         while Instant::now() < deadline {
@@ -166,7 +167,7 @@ impl Service {
         }
     }
 
-    /// Runs a command: its exit code, and all that it printed.
+    /// Runs a command. Returns its exit code, and its output if it succeeded or its errors if not.
     pub(crate) fn command(&self, arguments: &[&str]) -> (Option<i32>, String) {
         let mut command = Command::new(BINARY);
         command.arg("--config").arg(self.path("linedown.toml")).args(arguments).env_clear();
@@ -175,7 +176,7 @@ impl Service {
         (output.status.code(), String::from_utf8_lossy(&text).into_owned())
     }
 
-    /// The rows that a command lists.
+    /// Runs a command that lists rows, and returns all of them.
     pub(crate) fn rows(&self, arguments: &[&str]) -> Vec<Value> {
         let (code, text) = self.command(&[arguments, &["--limit", "10000", "--json"]].concat());
         assert_eq!(code, Some(0), "{arguments:?}: {text}");
@@ -184,16 +185,17 @@ impl Service {
         rows
     }
 
-    /// What the sink `console` was told, over all lives.
+    /// The lines that the sink `console` has written, over all lives.
     pub(crate) fn told(&self) -> Vec<Value> {
         records(&fs::read_to_string(self.path("told.jsonl")).unwrap_or_default())
     }
 
-    /// What was logged, over all lives, and what else went to the standard error.
+    /// The log and everything else written to the standard error, over all lives.
     pub(crate) fn log(&self) -> String {
         fs::read_to_string(self.path("log.jsonl")).unwrap_or_default()
     }
 
+    /// The last 40 lines of the log, for messages about failures.
     pub(crate) fn end_of_log(&self) -> String {
         let log = self.log();
         let lines: Vec<&str> = log.lines().collect();

@@ -1,14 +1,14 @@
 /*
- * Stands between the daemon and the C library: makes the disk under the store, the clock and the resolver fail as
- * the test says. Preloaded into the daemon (LD_PRELOAD), driven through a file of numbers that both have mapped.
+ * Stands between the daemon and the C library: makes the disk under the store, the clock and the resolver fail as the
+ * test says. Preloaded into the daemon (LD_PRELOAD); the test drives it through a file of numbers, which is mapped here.
  *
  *   SOAK_CONTROL  the file of numbers, struct control
- *   SOAK_STORE    the store's file; what is beside it with -wal, -shm or -journal at the end belongs to it
- *   SOAK_JOURNAL  if set: every change to these files, and every sync, is written down in a file whose name begins
- *                 so, one for each process, so that a power loss can be played: see power.rs
+ *   SOAK_STORE    the store's file; files beside it with -wal, -shm or -journal appended belong to it
+ *   SOAK_JOURNAL  if set: records every change to these files, and every sync, in a file whose name begins with this,
+ *                 one for each process, so that power.rs can play a power loss
  *
- * A sync never reaches the machine's disk: a process that is killed leaves its writes to the kernel, and what a power
- * loss would leave is told by the journal.
+ * A sync never reaches the machine's disk. It need not: the kernel keeps the writes of a killed process, and the journal
+ * tells what a power loss would leave.
  */
 #define _GNU_SOURCE
 #include <dlfcn.h>
@@ -27,23 +27,23 @@
 #include <time.h>
 #include <unistd.h>
 
-/* In the order of shim.rs. */
+/* The same order as enum Number in shim.rs. */
 struct control {
-    uint64_t write_errno;  /* writes fail with this, 0: they do not */
-    uint64_t sync_errno;   /* syncs fail with this, 0: they do not */
-    uint64_t per_mille;    /* how many of them fail */
-    uint64_t slow_us;      /* every write and sync takes so much longer */
-    int64_t clock_ms;      /* the wall clock is off by so much */
-    uint64_t no_names;     /* names do not resolve */
-    uint64_t steps;        /* writes, syncs and truncations so far */
-    uint64_t fail_step;    /* this one fails, 0: none */
-    uint64_t fail_errno;   /* with this */
-    uint64_t failed;       /* how many were made to fail */
-    uint64_t syncs;        /* syncs so far */
-    uint64_t fail_sync;    /* this one fails with fail_errno, 0: none */
-    int64_t haste;         /* the wall clock goes on by so many seconds more in each second */
-    uint64_t haste_since;  /* since this moment of the clock that only goes forward, in ns; set here */
-    uint64_t read_errno;   /* reads fail with this, as many of them as of writes; they are no steps */
+    uint64_t write_errno;  /* writes fail with this; 0: they do not */
+    uint64_t sync_errno;   /* syncs fail with this; 0: they do not */
+    uint64_t per_mille;    /* how many in a thousand of them fail */
+    uint64_t slow_us;      /* every step takes this much longer */
+    int64_t clock_ms;      /* the wall clock is off by this much */
+    uint64_t no_names;     /* if not 0, names do not resolve */
+    uint64_t steps;        /* the number of steps so far: writes, syncs and truncations */
+    uint64_t fail_step;    /* the number of the step that fails; 0: none */
+    uint64_t fail_errno;   /* the error with which it fails */
+    uint64_t failed;       /* how many calls were made to fail */
+    uint64_t syncs;        /* the number of syncs so far */
+    uint64_t fail_sync;    /* the number of the sync that fails with fail_errno; 0: none */
+    int64_t haste;         /* the wall clock gains this many seconds in each second */
+    uint64_t haste_since;  /* since this time of the monotonic clock, in ns; set here */
+    uint64_t read_errno;   /* reads fail with this, at the rate of per_mille; they are no steps */
 };
 
 enum { WRITE = 1, TRUNCATE, SYNCED, NOT_SYNCED, UNLINK };
@@ -79,7 +79,7 @@ __attribute__((constructor)) static void begin(void)
     control = mapped;
     const char *log = getenv("SOAK_JOURNAL");
     if (log) {
-        /* Each process has its own: one that is killed may leave the end of it torn. */
+        /* A journal for each process: one that is killed may leave its last record torn. */
         char name[4096];
         struct timespec now;
         syscall(SYS_clock_gettime, CLOCK_MONOTONIC, &now);
@@ -118,7 +118,7 @@ static int which(int fd)
     return by_name(name);
 }
 
-/* The wal-index is no part of what a disk keeps: it is made anew after a crash. */
+/* Appends a record to the journal. Not for the wal-index (-shm): SQLite makes that anew after a crash. */
 static void note(uint32_t what, int file, uint64_t offset, const void *data, uint64_t length)
 {
     if (journal < 0 || file >= SHARED)
@@ -136,7 +136,7 @@ static int unlucky(void)
     return (uint64_t)(rand_r(&seed) % 1000) < control->per_mille;
 }
 
-/* What this step fails with, if it does. */
+/* Counts a step. Returns the error with which it fails, 0 if it does not. */
 static int trouble(uint64_t usual)
 {
     uint64_t step = __atomic_add_fetch(&control->steps, 1, __ATOMIC_SEQ_CST);
@@ -156,7 +156,7 @@ static ssize_t put(int fd, int file, const void *data, size_t length, off_t offs
 {
     pthread_mutex_lock(&order);
     int error = trouble(control->write_errno);
-    /* A disk that fills up, or breaks, may have taken the beginning. */
+    /* A disk that fills up or breaks may take a part of the data. */
     if (error)
         length /= 2;
     ssize_t written = syscall(SYS_pwrite64, fd, data, length, offset);
@@ -274,7 +274,7 @@ int unlink(const char *name)
     return done;
 }
 
-/* By how many milliseconds the wall clock is off. */
+/* How far the wall clock is off, in milliseconds. */
 static int64_t off(void)
 {
     if (!control->haste)

@@ -1,4 +1,5 @@
-//! The daemon's disk, clock and resolver, as the test wants them: `shim.c`, compiled here and preloaded there.
+//! Controls the daemon's disk, clock and resolver through `shim.c`, which is compiled here and preloaded into the
+//! daemon.
 
 use std::fs::{self, File};
 use std::os::unix::fs::FileExt;
@@ -10,31 +11,31 @@ const SOURCE: &str = include_str!("shim.c");
 /// A number that the shim reads or writes, by its place in `struct control`.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Number {
-    /// What writes fail with; 0: they do not.
+    /// The error with which writes fail; 0 if they do not.
     WriteError = 0,
-    /// What syncs fail with.
+    /// The error with which syncs fail; 0 if they do not.
     SyncError = 1,
-    /// How many of a thousand fail.
+    /// How many in a thousand of these fail.
     PerMille = 2,
-    /// How much longer each takes, in microseconds.
+    /// How much longer each step takes, in microseconds.
     Slow = 3,
-    /// By how many milliseconds the wall clock is off.
+    /// How far the wall clock is off, in milliseconds.
     Clock = 4,
-    /// Whether no name resolves.
+    /// Whether names do not resolve.
     NoNames = 5,
-    /// How many writes, syncs and truncations there were.
+    /// The number of steps so far: writes, syncs and truncations.
     Steps = 6,
-    /// The one that fails.
+    /// The number of the step that fails; 0 for none.
     FailStep = 7,
-    /// What it fails with.
+    /// The error with which that step, or the sync of `FailSync`, fails.
     FailError = 8,
-    /// How many were made to fail.
+    /// How many calls were made to fail.
     Failed = 9,
-    /// The sync that fails with the same, counted apart.
+    /// The number of the sync that fails, counting syncs alone; 0 for none. (10 is the shim's count of syncs.)
     FailSync = 11,
-    /// How many seconds more than one the wall clock goes on in each second.
+    /// How many seconds the wall clock gains in each second.
     Haste = 12,
-    /// What reads fail with; 13 is the shim's own.
+    /// The error with which reads fail; 0 if they do not. (13 is the shim's own.)
     ReadError = 14,
 }
 
@@ -60,7 +61,7 @@ impl Shim {
         Self { library, numbers, file }
     }
 
-    /// What the daemon needs in its environment.
+    /// The variables that preload the shim into the daemon.
     pub(crate) fn environment(&self, store: &Path) -> Vec<(&'static str, PathBuf)> {
         vec![
             ("LD_PRELOAD", self.library.clone()),
@@ -79,7 +80,7 @@ impl Shim {
         i64::from_ne_bytes(bytes)
     }
 
-    /// Nothing fails any more, and the clock is right.
+    /// Makes everything work again, and sets the clock right.
     pub(crate) fn behave(&self) {
         for number in
             [Number::WriteError, Number::SyncError, Number::ReadError, Number::Slow, Number::Clock, Number::NoNames]

@@ -1,4 +1,5 @@
-//! The people's side: relays, a Slack and a console, each behind a network that can fail, and what they were told.
+//! The far sides: relays and Slacks, each behind a network that can fail, and a console; and the messages that they
+//! got.
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
@@ -11,18 +12,18 @@ use serde_json::Value;
 use crate::service::Service;
 use crate::wire::Wire;
 
-/// One message as it reached somebody.
+/// One message about one line, as it reached a far side.
 #[derive(Clone, Debug)]
 pub(crate) struct Told {
     pub(crate) sink: &'static str,
     pub(crate) instance: String,
-    /// Of the message: what a digest says of one line is of the digest's key. Slack shows none.
+    /// The key of the message; for a line in a digest, that of the digest. Messages to Slack show none.
     pub(crate) key: Option<String>,
-    /// Slack shows none.
+    /// The kind of the message. Messages to Slack show none.
     pub(crate) kind: Option<String>,
-    /// Everything that it says.
+    /// Everything that the message says.
     pub(crate) text: String,
-    /// Whether the far side said yes.
+    /// Whether the far side took it.
     pub(crate) taken: bool,
 }
 
@@ -33,7 +34,7 @@ pub(crate) struct Sides {
     pub(crate) second: Smtp,
     pub(crate) slack: Slack,
     pub(crate) safe: Slack,
-    /// Before each of the four, in this order.
+    /// The networks before these four, in this order.
     pub(crate) wires: [Wire; 4],
 }
 
@@ -43,6 +44,7 @@ pub(crate) const WIRED: [&str; 4] = ["first", "second", "slack", "safe"];
 static INSTANCE: LazyLock<Regex> = LazyLock::new(|| Regex::new("soak-[a-z]-[0-9]+").expect("it is one"));
 
 impl Sides {
+    /// Two relays and two Slacks, one of each with TLS, each behind a network that works.
     pub(crate) fn new() -> Self {
         let certificates = Certificates::new();
         let first = Smtp::new();
@@ -53,7 +55,7 @@ impl Sides {
         Self { certificates, first, second, slack, safe, wires }
     }
 
-    /// What the daemon needs in its environment to trust them.
+    /// The variable that makes the daemon trust them.
     pub(crate) fn environment(&self) -> (&'static str, PathBuf) {
         ("SSL_CERT_FILE", self.certificates.ca())
     }
@@ -80,13 +82,13 @@ impl Sides {
         )
     }
 
-    /// Nothing goes wrong any more.
+    /// Makes all far sides and their networks work again.
     pub(crate) fn behave(&self) {
         self.wires.iter().for_each(|wire| wire.set(crate::wire::Does::Pass));
         (0..WIRED.len()).for_each(|side| self.behave_one(side));
     }
 
-    /// The same for one of [`WIRED`]; the network is left as it is.
+    /// Makes one of [`WIRED`] work again; leaves its network as it is.
     pub(crate) fn behave_one(&self, side: usize) {
         match side {
             0 => self.first.behave(),
@@ -96,7 +98,7 @@ impl Sides {
         }
     }
 
-    /// Everything that anybody was told.
+    /// All messages at all far sides.
     pub(crate) fn told(&self, service: &Service) -> Vec<Told> {
         let mut told = Vec::new();
         for (sink, side) in [("first", &self.first), ("second", &self.second)] {
@@ -128,7 +130,7 @@ impl Sides {
     }
 }
 
-/// A message about several lines counts for each.
+/// Adds a message once for each line that it names.
 fn spread(told: &mut Vec<Told>, sink: &'static str, key: Option<&str>, kind: Option<&str>, text: &str, taken: bool) {
     let instances: BTreeSet<&str> = INSTANCE.find_iter(text).map(|found| found.as_str()).collect();
     assert!(!instances.is_empty(), "{sink} was told of no line: {text}");
@@ -138,7 +140,7 @@ fn spread(told: &mut Vec<Told>, sink: &'static str, key: Option<&str>, kind: Opt
     }
 }
 
-/// A row that a command lists, by its sink and line.
+/// The sink and the line of a row that a command lists.
 pub(crate) fn about(row: &Value) -> (&str, &str) {
     (row["sink"].as_str().unwrap_or_default(), row["instance"].as_str().unwrap_or_default())
 }

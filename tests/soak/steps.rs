@@ -1,5 +1,5 @@
-//! Every step of the disk fails once: with an error or for lack of space, and then the power fails as well. And again
-//! and again in one life after the other.
+//! Every step of the disk fails once, with an error or for lack of space, and then the power fails as well. And power
+//! losses in one life after another, under load and faults.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{ErrorKind, Read, Write};
@@ -22,17 +22,17 @@ use crate::shim::{Number, Shim};
 use crate::sides::Sides;
 use crate::storm::{StopOnDrop, calm, number, seed, wait_for_an_answer};
 
-/// The console and nothing else.
+/// Everything is told on the console.
 const CONFIG: &str = "[sinks.console]\ntype = \"stdout\"\nformat = \"json\"\n\
     retry = { first = \"50ms\", max = \"200ms\", give_up_after = \"1h\" }\n\
     [[rules]]\nname = \"all\"\nnotify = [\"console\"]\ngroup_interval = \"0s\"\n";
-/// What a step fails with: an error of the device, and no space.
+/// The errors with which steps fail: EIO and ENOSPC.
 const ERRORS: [i64; 2] = [5, 28];
-/// Steps that are left out after each that is tried, in the short form.
+/// In the short form, one in this many steps is tried.
 const LEFT_OUT: usize = 17;
-/// How long is waited for a disk to be left alone; what is tried again may keep it busy.
+/// How long to wait for the disk to come to rest, at most: retries may keep it busy.
 const RESTLESS: Duration = Duration::from_secs(1);
-/// Lives that a power loss ends, in the short form.
+/// The number of lives that end with a power loss, in the short form.
 const LIVES: u64 = 8;
 
 #[test]
@@ -59,11 +59,11 @@ fn is_long() -> bool {
 #[derive(Debug, Default)]
 struct Tried {
     runs: usize,
-    /// In how many runs a webhook was not promised.
+    /// The number of runs in which a webhook was not promised.
     refused: usize,
 }
 
-/// Runs with the first step that fails, and further ones, until there are no more steps.
+/// Runs trials in which step `first` fails, then the one `stride` further on, and so on until there are no more steps.
 fn try_each(seed: u64, what: Number, first: usize, stride: usize) -> Tried {
     let (next, last, tried) = (AtomicUsize::new(0), AtomicUsize::new(usize::MAX), Mutex::new(Tried::default()));
     let work = || {
@@ -110,7 +110,7 @@ struct Trial {
 }
 
 struct Outcome {
-    /// Whether there were so many steps.
+    /// Whether there were enough steps for one to fail.
     reached: bool,
     /// Whether a webhook was not promised.
     refused: bool,
@@ -137,7 +137,7 @@ impl Trial {
         for (kind, name) in [("down", "a"), ("down", "b"), ("up", "a"), ("down", "c")] {
             let body = webhook(kind, name);
             let status = self.post(&body);
-            // A crash after the failure, whose successor finds what was not written.
+            // Half of the time, a crash follows the failure, and the next daemon finds what was written.
             if status != Some(200) && self.rng.bool() {
                 self.service.kill();
             }
@@ -174,7 +174,7 @@ impl Trial {
         Outcome { reached, refused }
     }
 
-    /// So that leases and outcomes have their turn: until the disk has been left alone for a moment.
+    /// Waits until nothing has been written for a moment, so that leases and outcomes have their turn.
     fn wait_for_rest(&self) {
         let (begun, mut before) = (Instant::now(), None);
         while before != Some(self.shim.get(Number::Steps)) && begun.elapsed() < RESTLESS {
@@ -183,12 +183,12 @@ impl Trial {
         }
     }
 
-    /// What the console was told, and under which names.
+    /// The news on the console ("a down", "a back"), each with the keys of its messages.
     fn told(&self) -> BTreeMap<String, BTreeSet<String>> {
         let mut told: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
         for line in self.service.told() {
             let (instance, key) = (text(&line, "instance"), text(&line, "key"));
-            // Of an outage that is over when it is told, one message tells both.
+            // If an outage is over by the time its message is sent, that message tells both.
             let is_over = !line["closed_at"].is_null();
             let news = if line["kind"] == "resolved" { "back" } else { "down" };
             if is_over && news == "down" {
@@ -201,7 +201,7 @@ impl Trial {
         told
     }
 
-    /// Posts to a daemon that is started anew whenever it ends, as systemd does.
+    /// Posts a webhook, and restarts the daemon whenever it ends, as systemd does.
     fn post(&mut self, body: &str) -> Option<u16> {
         let mut stream = TcpStream::connect(self.service.address()).expect("the socket is open");
         stream.set_read_timeout(Some(Duration::from_millis(10))).expect("a timeout can be set");
@@ -227,7 +227,7 @@ impl Trial {
 }
 
 fn webhook(kind: &str, name: &str) -> String {
-    // Far enough apart that their order is known, whenever they come.
+    // A minute apart, so that their order is known whenever they are posted.
     let (kind, ago) = if kind == "up" { ("ConnectedCallback", 0) } else { ("DisconnectedCallback", 60_000) };
     json!({ "type": kind, "instanceId": name, "momment": now_ms() - ago }).to_string()
 }
@@ -264,7 +264,7 @@ fn power_that_fails_again_and_again_takes_nothing_that_was_promised() {
             shim.set(Number::SyncError, if rng.bool() { ERRORS[0] } else { 0 });
             shim.set(Number::WriteError, if rng.u8(..4) == 0 { ERRORS[rng.usize(..2)] } else { 0 });
             service.start();
-            // Else it fails while it starts, or just after.
+            // Otherwise the power fails while the daemon starts, or just after.
             if rng.u8(..4) > 0 {
                 wait_for_an_answer(&mut service, &gateway);
             }

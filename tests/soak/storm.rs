@@ -1,4 +1,4 @@
-//! The storm: every fault at random, then calm, then the judge.
+//! The storm: faults of every sort at random, then calm weather, then the judge.
 
 use std::collections::BTreeMap;
 use std::env;
@@ -17,27 +17,28 @@ use crate::shim::{Number, Shim};
 use crate::sides::Sides;
 use crate::weather::{Counts, LITTLE, Weather};
 
-/// How often the daemon is killed where nobody says how often.
+/// How often the daemon is killed, unless `SOAK_KILLS` says otherwise.
 const KILLS: usize = 40;
 /// Gateways that post at the same time.
 const GATEWAYS: u64 = 6;
-/// As it is counted.
+/// The name under which kills are counted.
 const KILL: &str = "SIGKILL";
-/// How long what is left may take in calm weather, from the last that moved.
+/// How long to wait in calm weather while the number of pending notifications does not change.
 const PATIENCE: Duration = Duration::from_mins(1);
-/// How long a life may go by without an answer, as on a disk that fails.
+/// How long to wait for an answer in a life; on a failing disk there may be none.
 const UNANSWERED: Duration = Duration::from_secs(5);
-/// Webhooks in calm weather.
+/// The number of new lines in calm weather.
 const FRESH: usize = 20;
 
+/// The number in an environment variable, if it is set.
 pub(crate) fn number(name: &str) -> Option<u64> {
     env::var(name).ok().map(|text| text.parse().unwrap_or_else(|_| panic!("{name} is a number, not {text:?}")))
 }
 
-/// The faults of the short form: what a change must pass is the same for every change.
+/// The seed of the short form: every change must pass the same faults.
 const SEED: u64 = 20_261_126;
 
-/// Plays the same faults again; printed. In the long form they are others each time.
+/// Returns and prints the seed: `SOAK_SEED`, or else [`SEED`] in the short form and a random one in the long form.
 pub(crate) fn seed() -> u64 {
     let usual = if number("SOAK_KILLS").is_some() { fastrand::u64(..1_000_000_000) } else { SEED };
     let seed = number("SOAK_SEED").unwrap_or(usual);
@@ -90,6 +91,7 @@ fn every_promise_is_kept_through_kills_and_faults_of_every_sort() {
     assert!(verdict.broken.is_empty(), "SOAK_SEED={seed}: {} broken:\n{first}", verdict.broken.len());
 }
 
+/// Stops the gateways' threads, also when the test fails.
 pub(crate) struct StopOnDrop<'s>(pub(crate) &'s AtomicBool);
 
 impl Drop for StopOnDrop<'_> {
@@ -98,7 +100,7 @@ impl Drop for StopOnDrop<'_> {
     }
 }
 
-/// Until it answers a webhook, has ended, or has not answered for as long as that.
+/// Waits until the daemon answers a webhook or has ended, for [`UNANSWERED`] at most.
 pub(crate) fn wait_for_an_answer(service: &mut Service, gateway: &Gateway) {
     let (before, begun) = (gateway.answered(), Instant::now());
     while gateway.answered() == before && service.is_running() && begun.elapsed() < UNANSWERED {
@@ -113,9 +115,9 @@ fn live(service: &mut Service, weather: &mut Weather<'_>, gateway: &Gateway) {
         service.start();
     }
     let life = match weather.rng.u8(..100) {
-        // Killed while it starts, or just after.
+        // Three in ten are killed while they start, or just after.
         0..30 => weather.rng.u64(..60),
-        // However long a start takes, the others do something.
+        // The others do something first, however long their start takes.
         other => {
             wait_for_an_answer(service, gateway);
             if other < 90 { weather.rng.u64(..250) } else { weather.rng.u64(250..1500) }
@@ -150,7 +152,7 @@ fn live(service: &mut Service, weather: &mut Weather<'_>, gateway: &Gateway) {
             service.kill();
         }
         Some(_) if was_told => {}
-        // Before it listens for signals, and systemd sends none so early.
+        // Only before the daemon listens for signals, when systemd sends none.
         Some(how) if how.signal() == Some(Signal::HUP.as_raw()) => weather.count("SIGHUP before it listens for it"),
         Some(how) if weather.config_broken && how.code() == Some(78) => weather.count("started with a broken config"),
         Some(how) => {
@@ -160,7 +162,7 @@ fn live(service: &mut Service, weather: &mut Weather<'_>, gateway: &Gateway) {
     }
 }
 
-/// Nothing fails any more: what is left is delivered, and what is new is delivered once.
+/// In calm weather, waits until everything pending is delivered, and asserts that new messages come once.
 pub(crate) fn calm(service: &mut Service, gateway: &Gateway, sides: &Sides) {
     service.kill();
     service.start_and_wait();
@@ -168,13 +170,13 @@ pub(crate) fn calm(service: &mut Service, gateway: &Gateway, sides: &Sides) {
     let stop = AtomicBool::new(false);
     let fresh: Vec<String> =
         (0..FRESH).map(|number| gateway.post_one(service.address(), CLASSES[number % 3].0, &mut rng, &stop)).collect();
-    // An hour that a Slack asked for is cut short by a person.
+    // A Slack may have asked linedown to wait an hour; a person cuts that short.
     let waiting = service.rows(&["deliveries", "--state", "pending", "--sink", "safe"]);
     let ids: Vec<String> = waiting.iter().map(|row| row["id"].to_string()).collect();
     if !ids.is_empty() {
         let ids: Vec<&str> = ids.iter().map(String::as_str).collect();
         let (code, text) = service.command(&[&["retry"], ids.as_slice()].concat());
-        // Some may be delivered by now.
+        // Some may have been delivered in the meantime.
         assert!(code == Some(0) || text.contains("not sent again"), "{text}");
     }
     let (mut left, mut moved) = (usize::MAX, Instant::now());

@@ -1,4 +1,4 @@
-//! What goes wrong, and when: picked at random from a seed, and counted.
+//! The faults: picked at random from a seed, and counted.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -12,7 +12,7 @@ use crate::shim::{Number, Shim};
 use crate::sides::{Sides, WIRED};
 use crate::wire::Does;
 
-/// Out of space, and an error of the device.
+/// The errors of a full disk and of a failing device.
 const ENOSPC: i64 = 28;
 const EIO: i64 = 5;
 
@@ -25,9 +25,9 @@ pub(crate) struct Weather<'w> {
     shim: &'w Shim,
     pub(crate) rng: Rng,
     pub(crate) counts: Counts,
-    /// With sinks, one of these.
+    /// Values for the sinks' `give_up_after`; each config has one of them.
     patience: &'static [&'static str],
-    /// When what was changed is mended.
+    /// The faults in force, and when they end.
     mended: Vec<(Instant, Mend)>,
     /// Whether the disk failed in this life.
     pub(crate) disk_failed: bool,
@@ -35,39 +35,40 @@ pub(crate) struct Weather<'w> {
     pub(crate) config_broken: bool,
 }
 
-/// Of which something is given up.
+/// Patience so short that some messages are given up.
 pub(crate) const LITTLE: &[&str] = &["2s", "3s", "5s"];
-/// Of which nothing is given up but what is refused for good. A clock that jumps would be the end of it: there it
-/// does not.
+/// Patience with which linedown gives up only messages that are refused for good. With it, the clock does not jump, and
+/// reads do not fail, which would end the daemon.
 pub(crate) const ENDLESS: &[&str] = &["3650d"];
 
-/// What ends by itself.
+/// A fault that ends by itself.
 #[derive(Clone, Copy)]
 enum Mend {
     Wire(usize),
     Number(Number),
-    /// A relay or a Slack, by its place among [`WIRED`].
+    /// A relay or a Slack, by its index in [`WIRED`].
     Side(usize),
 }
 
 impl<'w> Weather<'w> {
-    /// Fair.
+    /// Fair weather.
     pub(crate) fn new(sides: &'w Sides, shim: &'w Shim, seed: u64, patience: &'static [&'static str]) -> Self {
         let (rng, counts) = (Rng::with_seed(seed), Counts::new());
         Self { sides, shim, rng, counts, patience, mended: Vec::new(), disk_failed: false, config_broken: false }
     }
 
-    /// The config, under one name and with one patience or another.
+    /// A config with random names for the rules and a random patience.
     pub(crate) fn config(&mut self) -> String {
         let patience = self.patience[self.rng.usize(..self.patience.len())];
         format!("{}{}", self.sides.config(patience), rules(&format!("rule {}", self.rng.u8(..))))
     }
 
+    /// Counts a fault.
     pub(crate) fn count(&mut self, what: &str) {
         *self.counts.entry(what.to_owned()).or_default() += 1;
     }
 
-    /// A life begins, in whatever weather there is.
+    /// Begins a life, in whatever weather there is.
     pub(crate) fn begin(&mut self) {
         let disk =
             |what: &Mend| matches!(what, Mend::Number(Number::WriteError | Number::SyncError | Number::ReadError));
@@ -75,7 +76,7 @@ impl<'w> Weather<'w> {
         self.config_broken = false;
     }
 
-    /// What was to last until now is over.
+    /// Ends the faults whose time is over.
     pub(crate) fn clear(&mut self) {
         let now = Instant::now();
         let (sides, shim) = (self.sides, self.shim);
@@ -97,7 +98,7 @@ impl<'w> Weather<'w> {
         self.mended.push((until, what));
     }
 
-    /// Something goes wrong.
+    /// Makes something go wrong.
     pub(crate) fn turn(&mut self, service: &Service) {
         match self.rng.u8(..16) {
             0..4 => self.network(),
@@ -169,7 +170,7 @@ impl<'w> Weather<'w> {
                 let insane = ["-1", "", "soon", "Thu, 01 Jan 1970 00:00:00 GMT", "0", "1e999", "\u{7f}"];
                 ("answers 429 with a senseless Retry-After", Scripted::rate_limited(insane[self.rng.usize(..7)]))
             }
-            // An hour, which nobody but a person cuts short.
+            // linedown then waits for an hour, which only a person can cut short.
             _ if is_safe => ("answers 429 with an endless Retry-After", Scripted::rate_limited("99999999999999999999")),
             _ => ("answers 404", Scripted::answer(404, "no_service")),
         };
@@ -185,7 +186,7 @@ impl<'w> Weather<'w> {
             1 => ("fails to write", Number::WriteError, EIO),
             2 => ("fails to sync", Number::SyncError, EIO),
             3 => ("is slow", Number::Slow, self.rng.i64(500..20_000)),
-            // SQLite takes that for damage, so it ends the daemon.
+            // SQLite takes this for damage, so it ends the daemon.
             _ => ("fails to read", Number::ReadError, EIO),
         };
         self.count(&format!("disk {what}"));
@@ -209,7 +210,7 @@ impl<'w> Weather<'w> {
             self.config_broken = true;
             service.configure(&good.replace("stdout", "stdoubt"));
             service.hup();
-            // Broken configs are for reloads; with this one no start would succeed.
+            // Put the good config back: with the broken one, no start would succeed.
             std::thread::sleep(Duration::from_millis(30));
             service.configure(&good);
         } else {

@@ -1,4 +1,4 @@
-//! The network between the daemon and a far side: passes everything on, or fails as told.
+//! The network between the daemon and a far side: passes everything on, or fails as the test says.
 
 use std::io::{Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
@@ -15,13 +15,13 @@ pub(crate) enum Does {
     Pass,
     /// Resets it.
     Refuse,
-    /// Takes it and says nothing.
+    /// Accepts it and never answers.
     Hang,
-    /// Says something that is no word of any protocol: to a client of TLS, a handshake that fails.
+    /// Sends bytes that are valid in no protocol: to a TLS client, a failed handshake.
     Garble,
     /// Cuts it after this many bytes to the far side.
     CutAfter(usize),
-    /// Passes everything on late.
+    /// Passes everything to the far side on late.
     Slow(Duration),
 }
 
@@ -40,7 +40,7 @@ struct State {
 }
 
 impl Wire {
-    /// To a port on this machine.
+    /// A network that leads to a port on this machine.
     pub(crate) fn to(port: u16) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").expect("there is a free port");
         let own = listener.local_addr().expect("a bound socket has an address").port();
@@ -62,7 +62,7 @@ impl Wire {
         self.port
     }
 
-    /// From the next connection on. What hangs is let go.
+    /// Sets what happens from the next connection on, and closes connections that hang.
     pub(crate) fn set(&self, does: Does) {
         *lock(&self.state.does) = does;
         lock(&self.state.held).clear();

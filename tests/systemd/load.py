@@ -1,6 +1,5 @@
-"""Posts webhooks, each about another line and on a connection of its own, until its input ends. Prints what came of
-them: how many were taken, how many connections were refused, how many requests failed otherwise;
-and how."""
+"""Posts webhooks until its input ends, each about a new line and on a connection of its own. Then prints how many were
+taken, how many connections were refused, and how many requests failed otherwise, and how."""
 
 import collections
 import http.client

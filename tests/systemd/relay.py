@@ -1,5 +1,5 @@
-"""A mail relay on 127.0.0.1:2525: appends the subject and the Message-ID of each message to the file named. It refuses
-who is called refused."""
+"""A mail relay on 127.0.0.1:2525. Appends the Message-ID and the subject of each message to the file in its argument, and
+refuses the recipients refused@…"""
 
 import email
 import email.policy

@@ -1,5 +1,5 @@
-"""Stops one thread of a process, named by its folder in /proc and the thread's name, until the process is gone. The
-other threads go on."""
+"""Stops one thread of a process until the process is gone; the other threads run on. The arguments are the process's
+folder in /proc and the thread's name."""
 
 import ctypes
 import os

@@ -1,6 +1,6 @@
 # shellcheck shell=bash
-# What tests/systemd/run is written with. $here, $name, $root, $work, $mail, $secret and $package are its, as are
-# $relay, a process, and $count, of what was shown.
+# The functions of tests/systemd/run. It sets $here, $name, $root, $work, $mail, $secret and $package, as well as $relay
+# (a process) and $count (of the checks that passed).
 
 lab() {
     "$here/lab" "$@"
@@ -22,7 +22,7 @@ end() {
     rm -rf "$work"
 }
 
-# What is looked at next; `shown` says that it holds.
+# Begins a check; `shown` says that it passed.
 check() {
     checking=$*
 }
@@ -32,7 +32,7 @@ shown() {
     echo "  ok: $checking${1:+ ($1)}"
 }
 
-# Runs a command until it succeeds, for a minute at least.
+# Runs a command again and again until it succeeds; fails after a minute or more.
 until_it() {
     for _ in $(seq 600); do
         if "$@" >/dev/null 2>&1; then return 0; fi
@@ -62,7 +62,7 @@ active_but_not_as() {
     [ "$(property ActiveState)" = active ] && [ "$(property MainPID)" != "$1" ]
 }
 
-# How many reloads there were.
+# The number of reloads so far, by the journal.
 reloads() {
     inside journalctl -u linedown -o cat MESSAGE_ID=346642febcc347f8a56380d6face6576 | wc -l
 }
@@ -71,7 +71,7 @@ reloaded_beyond() {
     [ "$(reloads)" -gt "$1" ]
 }
 
-# post LINE [URL]: a webhook of that line; succeeds once it is taken.
+# post LINE [URL]: posts a webhook about that line; succeeds if it is taken.
 post() {
     lab net "$name" curl --silent --show-error --fail --max-time 30 --output /dev/null \
         --header 'content-type: application/json' \
@@ -84,7 +84,7 @@ mailed() {
 }
 
 start_relay() {
-    # Not by the function: this process is the one to kill.
+    # Not through the function lab: $! must be the process to kill.
     "$here/lab" net "$name" /usr/bin/python3 "$here/relay.py" "$mail" &
     relay=$!
     until_it lab net "$name" bash -c '</dev/tcp/127.0.0.1/2525'
@@ -96,12 +96,12 @@ stop_relay() {
     relay=''
 }
 
-# What `linedown incidents` says, of lines whose name begins so.
+# incidents_of PREFIX: the number of lines in `linedown incidents` whose names begin with PREFIX.
 incidents_of() {
     inside linedown incidents --json --limit 10000 | grep -o '"instance": *"'"$1"'[^"]*"' | sort -u | wc -l
 }
 
-# under_load NAME COMMAND…: webhooks pour in meanwhile; none may be refused, fail, or be lost.
+# under_load NAME COMMAND…: runs the command while webhooks pour in; none may be refused, fail or be lost.
 under_load() {
     local load=$1 poster said taken
     shift
@@ -128,7 +128,7 @@ restart_three_times() {
     done
 }
 
-# configure [LINES]: the administrator's config, with further lines.
+# configure [LINES]: writes the administrator's config, with further lines.
 configure() {
     cat >"$root/etc/linedown/linedown.toml" <<END
 # Edited by the administrator.
@@ -169,12 +169,12 @@ ${1:-}
 END
 }
 
-# What the kernel says of the daemon.
+# kernel_says NAME REGEX: whether the kernel has this value in the status of the daemon's process.
 kernel_says() {
     grep -q "^$1:[[:space:]]*$2\$" "$root/proc/$(property MainPID)/status"
 }
 
-# drop_in N: what docs/service.md says about hardening, its N-th block.
+# drop_in N: installs the N-th block of docs/service.md's section on hardening.
 drop_in() {
     mkdir -p "$root/run/systemd/system/linedown.service.d"
     sed -n '/^## Hardening$/,/^## The/p' "$here/../../docs/service.md" |
@@ -182,7 +182,7 @@ drop_in() {
             >"$root/run/systemd/system/linedown.service.d/$1.conf"
 }
 
-# The package as if it were the next version.
+# Builds the package again as the next version.
 next_version() {
     dpkg-deb -R "$package" "$work/next"
     sed -i 's/^Version: .*/&+next/' "$work/next/DEBIAN/control"
@@ -194,7 +194,7 @@ install() {
         { cat "$work/apt" >&2; return 1; }
 }
 
-# Debian's says that it is not for installing.
+# Debian's rpm warns that it is not meant for installing; that goes to the log.
 rpm() {
     inside rpm "$@" 2>>"$work/apt"
 }

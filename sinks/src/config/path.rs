@@ -1,8 +1,8 @@
-//! Where something stands in the config.
+//! The place of a value in the config.
 
 use std::fmt;
 
-/// Where a value stands in the config: `sinks.ops-email.to[1]`.
+/// The place of a value in the config, shown as `sinks.ops-email.to[1]`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Path(pub Vec<Key>);
 
@@ -28,7 +28,7 @@ impl From<usize> for Key {
 }
 
 impl Path {
-    /// This place's child.
+    /// The place of a key or an element directly below this one.
     #[must_use]
     pub fn join(&self, key: impl Into<Key>) -> Self {
         let mut keys = self.0.clone();

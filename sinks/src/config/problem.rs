@@ -1,13 +1,13 @@
-//! What is wrong with the config, and what to do about it.
+//! Problems of the config: what is wrong, where, and what to do about it.
 
 use super::path::Path;
 
 /// Something wrong with the config.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Problem {
-    /// Where.
+    /// The place of the mistake.
     pub path: Path,
-    /// Whether the config can be used all the same.
+    /// Whether the config can be used in spite of it.
     pub severity: Severity,
     /// What is wrong.
     pub what: String,
@@ -15,26 +15,27 @@ pub struct Problem {
     pub expected: Option<String>,
     /// What to do.
     pub hint: Option<String>,
-    /// What else in the config decides whether it is one.
+    /// What else in the config decides whether this is a problem.
     pub circumstances: Option<Box<Circumstances>>,
 }
 
-/// What decides whether something is wrong besides what it is.
+/// What else in the config decides whether a value is a mistake.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Circumstances {
-    /// Names of which each makes it untrue if it is set: nobody is told of it while one may stand in a file that could
-    /// not be read.
+    /// Names of keys: if any of them is set, there is no problem. While one of them may be set in a file that could not
+    /// be read, the problem is not reported.
     pub unless: Vec<String>,
-    /// Another value that makes a mistake of it: named where it stands in another file, in which nobody would look for it.
+    /// Another value that makes this one a mistake. It is named if it is in another file, where nobody would look for
+    /// it.
     pub because: Option<Cause>,
 }
 
-/// A value that makes a mistake of another one.
+/// A value that makes another one a mistake.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Cause {
-    /// Where it stands.
+    /// Its place.
     pub path: Path,
-    /// What it says: `type` is `email`.
+    /// What it says, such as "`type` is `email`".
     pub what: String,
 }
 
@@ -59,28 +60,28 @@ impl Problem {
         Self { severity: Severity::Warning, ..Self::error(path, what) }
     }
 
-    /// With what was expected instead.
+    /// Adds what was expected instead.
     #[must_use]
     pub fn expected(mut self, expected: impl Into<String>) -> Self {
         self.expected = Some(expected.into());
         self
     }
 
-    /// With what to do.
+    /// Adds what to do about it.
     #[must_use]
     pub fn hint(mut self, hint: impl Into<String>) -> Self {
         self.hint = Some(hint.into());
         self
     }
 
-    /// With a value that makes a mistake of it.
+    /// Adds a value that makes this one a mistake ([`Circumstances::because`]).
     #[must_use]
     pub fn because(mut self, path: Path, what: impl Into<String>) -> Self {
         self.circumstances.get_or_insert_default().because = Some(Cause { path, what: what.into() });
         self
     }
 
-    /// With a name that makes it untrue if it is set.
+    /// Adds the name of a key that, if set, makes this no problem ([`Circumstances::unless`]).
     #[must_use]
     pub fn unless(mut self, name: impl Into<String>) -> Self {
         self.circumstances.get_or_insert_default().unless.push(name.into());
@@ -94,7 +95,7 @@ pub fn one_of(names: &[&str]) -> String {
     if names.len() == 1 { names[0].clone() } else { format!("one of {}", names.join(", ")) }
 }
 
-/// The name that was probably meant, if one is near enough.
+/// The name that was probably meant: the most similar one, if any is similar enough.
 pub fn closest<'n>(wrong: &str, names: impl IntoIterator<Item = &'n str>) -> Option<&'n str> {
     names
         .into_iter()

@@ -1,4 +1,4 @@
-//! Values from environment variables: always text there, whatever is wanted.
+//! Values from environment variables: always text, even where the config wants a number, a boolean, a list or a table.
 
 use std::collections::BTreeSet;
 
@@ -7,16 +7,16 @@ use serde_json::Value;
 use super::find;
 use super::path::{Key, Path};
 
-/// Those of one section, by the keys below it.
+/// The values of one section that came from environment variables, by their keys below it.
 pub(super) struct Textual<'e> {
     places: Vec<&'e [Key]>,
-    /// Texts that were taken for lists or tables.
+    /// The original texts of values that were read as lists or tables.
     taken: Vec<(&'e [Key], String)>,
 }
 
 impl<'e> Textual<'e> {
-    /// Takes a text that is written as a list or a table, in JSON or as in the files, for one: where both are wanted,
-    /// that is meant.
+    /// Replaces each text that is written as a list or a table, in JSON or TOML, with that list or table. Where a key
+    /// takes both text and a table, such text means the table.
     pub(super) fn take(places: &'e BTreeSet<Path>, section: &Path, value: &mut Value) -> Self {
         let below = places.range(section..).map_while(|path| path.0.strip_prefix(&*section.0));
         let mut textual = Self { places: below.collect(), taken: Vec::new() };
@@ -32,8 +32,8 @@ impl<'e> Textual<'e> {
         textual
     }
 
-    /// Mends what is of a wrong type only because variables are text: reads a number or a truth value, or gives a text
-    /// back that was taken for something else. Whether there was something to mend.
+    /// Mends a value whose type is wrong only because variables are text: reads it as a number or a boolean, or puts
+    /// back a text that was read as a list or a table. Returns whether it mended something; `what` is serde's message.
     pub(super) fn mend(&mut self, value: &mut Value, place: &Path, what: &str) -> bool {
         let place = place.0.as_slice();
         let mended = if what.starts_with("invalid type: string") && self.places.contains(&place) {
@@ -56,12 +56,12 @@ impl<'e> Textual<'e> {
     }
 }
 
-/// What a variable's text says that is written as JSON, or as a list or a table is behind a key in the files.
+/// The value of a variable's text that is written in JSON, or as a list or a table in TOML.
 pub fn written(text: &str) -> Option<Value> {
     serde_json::from_str(text.trim()).ok().or_else(|| of_toml(text.trim()))
 }
 
-/// A list or a table as it is written behind a key in TOML.
+/// A list or an inline table as it is written after a key in TOML.
 fn of_toml(text: &str) -> Option<Value> {
     if !text.starts_with(['[', '{']) {
         return None;

@@ -1,8 +1,8 @@
-//! A connection to a relay, kept for one message after the other.
+//! A connection to a relay, kept for one message after another.
 //!
-//! From the second message on, the envelope goes out in one piece if the relay offers that (RFC 2920): two round trips
-//! instead of four. Whatever goes wrong with it, before there is a content, has not happened: a new connection begins
-//! anew, step by step, and what is said there counts.
+//! From the second message on, the envelope (MAIL, RCPT, DATA) is sent in one piece if the relay offers PIPELINING (RFC
+//! 2920): two round trips instead of four. If anything goes wrong before the content is sent, it does not count: the
+//! message is sent again step by step on a new connection, and the answers there count.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -16,25 +16,26 @@ use lettre::transport::smtp::response::{Response, Severity};
 
 use crate::{Failure, FailureKind};
 
+/// A connection, and the state of its conversation.
 pub(super) struct Connection {
     pub(super) smtp: AsyncSmtpConnection,
-    /// Whether it has taken an envelope and waits for the content, or has a sender at most.
+    /// Whether the relay has taken the whole envelope and waits for the content. If not, it has the sender at most.
     pub(super) awaits_content: bool,
-    /// Whether the relay takes several commands at once; none until it was asked.
+    /// Whether the relay offers PIPELINING; none until it was asked.
     pipelines: Option<bool>,
 }
 
-/// What became of a kept connection.
+/// What came of using a kept connection for another message.
 pub(super) enum Resumed {
-    /// It goes on, with what it has taken.
+    /// It works, and the relay has taken the sender or the envelope.
     Well(Connection),
-    /// The relay has left it: with 421 (RFC 5321, 4.2.1), with 451 for idling, with 452 after so many messages, or
-    /// without a word.
+    /// The relay has ended it: with 421 (RFC 5321, 4.2.1), with 451 for idling, with 452 after a number of messages, or
+    /// by closing it without a word.
     Gone,
-    /// The relay wants this message later: it may say so once more.
+    /// The relay put this message off with a 4xx; it is asked again on a new connection.
     PutOff,
-    /// It came to nothing after the relay was asked once more what it can do, or an envelope in one piece was refused or
-    /// not answered. What was refused may well be right.
+    /// The connection failed after the second EHLO, or an envelope in one piece was refused or not answered. Sending it
+    /// in one piece may be the cause, but the refusal may also be meant.
     Choked,
 }
 
@@ -43,7 +44,7 @@ impl Connection {
         Self { smtp, awaits_content: false, pipelines: None }
     }
 
-    /// MAIL FROM, as the relay can take it.
+    /// MAIL FROM, with SMTPUTF8 if an address needs it. Fails if the relay does not offer that.
     pub(super) fn mail(&self, from: &Address, to: &Address) -> Result<Mail, Failure> {
         let mut parameters = Vec::new();
         if !(AsRef::<str>::as_ref(from).is_ascii() && AsRef::<str>::as_ref(to).is_ascii()) {
@@ -56,14 +57,14 @@ impl Connection {
         Ok(Mail::new(Some(from.clone()), parameters))
     }
 
-    /// The sender of another message.
+    /// Begins another message with its sender alone.
     pub(super) async fn resume(mut self, mail: Mail) -> Resumed {
         self.awaits_content = false;
         let is_taken = self.smtp.command(mail).await.is_ok_and(|answer| completes(&answer));
         if is_taken { Resumed::Well(self) } else { Resumed::Gone }
     }
 
-    /// The whole envelope of another message, in one piece.
+    /// Begins another message with its whole envelope in one piece.
     pub(super) async fn resume_in_one_piece(mut self, mail: Mail, to: &Address) -> Resumed {
         self.awaits_content = true;
         let envelope = format!("{mail}{}{Data}", Rcpt::new(to.clone(), Vec::new()));
@@ -83,12 +84,13 @@ impl Connection {
         }
     }
 
-    /// Whether it is known what the relay can do.
+    /// Whether [`Connection::pipelines`] has asked the relay.
     pub(super) fn was_asked(&self) -> bool {
         self.pipelines.is_some()
     }
 
-    /// Asks once more what the relay can do, of which lettre keeps only what lettre does. Not each likes to be asked.
+    /// Whether the relay offers PIPELINING. Asks with a second EHLO the first time, because lettre keeps only the
+    /// extensions that it uses itself. Some relays dislike a second EHLO.
     pub(super) async fn pipelines(&mut self, hello: &ClientId) -> bool {
         if let Some(known) = self.pipelines {
             return known;
@@ -99,18 +101,18 @@ impl Connection {
     }
 }
 
-/// Whether it says that what was asked is done.
+/// Whether the answer is 2xx: the command is done.
 pub(super) fn completes(answer: &Response) -> bool {
     answer.code().severity == Severity::PositiveCompletion
 }
 
-/// Whether it asks for the content.
+/// Whether the answer is 3xx: the relay waits for the content.
 pub(super) fn goes_on(answer: &Response) -> bool {
     answer.code().severity == Severity::PositiveIntermediate
 }
 
-/// A message with its final dot (RFC 5321, 4.5.2), for one write: lettre's own `message` writes the dot apart, and a
-/// system that waits for an acknowledgement in between (RFC 896) makes that 40 ms a message.
+/// A message with its final dot (RFC 5321, 4.5.2), for a single write. lettre's own `message` writes the dot
+/// separately, and a system that waits for an acknowledgement in between (RFC 896) then adds 40 ms to each message.
 pub(super) struct Body<'m>(pub(super) &'m [u8]);
 
 impl fmt::Display for Body<'_> {

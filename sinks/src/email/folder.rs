@@ -1,4 +1,4 @@
-//! `file:DIR`: a file a message, for trying things out and for mail systems that pick up from a folder.
+//! `file:DIR`: writes each message to a file, for trials and for mail systems that pick messages up from a folder.
 
 use std::fs::File;
 use std::io::{self, ErrorKind, Write};
@@ -14,7 +14,7 @@ impl Folder {
         Self(path)
     }
 
-    /// Writes `KEY.eml`, whole or not at all. A repeated attempt replaces the same file.
+    /// Writes `KEY.eml`, whole or not at all. A further attempt replaces the file.
     pub(super) async fn put(&self, key: &str, attempt: u32, message: Vec<u8>) -> Result<Receipt, Failure> {
         let (folder, name) = (self.0.clone(), format!("{key}.eml"));
         let receipt = Receipt(crate::excerpt(&format!("written to {}", folder.join(&name).display())));
@@ -27,28 +27,29 @@ impl Folder {
     }
 }
 
-/// How the name of a file ends that is being written.
+/// The end of the name of a file that is still being written.
 const UNFINISHED: &str = ".unfinished";
 
 fn write(folder: &Path, name: &str, attempt: u32, message: &[u8]) -> io::Result<()> {
     std::fs::create_dir_all(folder)?;
-    // The dot hides it from whoever picks up.
+    // The dot hides the unfinished file from whatever picks messages up.
     let hidden = format!(".{name}.");
     if attempt > 1 {
         clear(folder, &hidden);
     }
-    // An attempt that took too long may still write, so each has a file of its own.
+    // An attempt that has timed out may still be writing, so each attempt has a file of its own.
     let unfinished = folder.join(format!("{hidden}{:016x}{UNFINISHED}", fastrand::u64(..)));
     let written = fill(&unfinished, message).and_then(|()| std::fs::rename(&unfinished, folder.join(name)));
     if written.is_err() {
-        // It may never have been there, or the next attempt has taken it away.
+        // The file may never have been created, or the next attempt has removed it.
         let _ = std::fs::remove_file(&unfinished);
     }
     written?;
     File::open(folder)?.sync_all()
 }
 
-/// Takes away, as far as that can be done, what attempts before have left: one that still writes finishes nothing then.
+/// Removes the unfinished files of earlier attempts, as far as possible. An attempt that is still writing can then not
+/// finish: its file is gone when it comes to rename it.
 fn clear(folder: &Path, hidden: &str) {
     for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
         let name = entry.file_name();

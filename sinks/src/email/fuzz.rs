@@ -1,4 +1,4 @@
-//! Whatever a relay answers.
+//! Fuzzing of relays' answers.
 
 use lettre::Address;
 use lettre::transport::smtp::authentication::Credentials;
@@ -7,7 +7,8 @@ use lettre::transport::smtp::response::Response;
 use super::reply::{Stage, answered};
 use crate::EXCERPT;
 
-/// A stage, and an answer as it comes over the wire.
+/// Reads a stage (the first byte) and an answer as it comes over the wire: the failure made of it has a bounded message
+/// of one line, without the password.
 pub(crate) fn reply(data: &[u8]) {
     const PASSWORD: &str = "hunter2";
     let Some((stage, text)) = data.split_first() else { return };

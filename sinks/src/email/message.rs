@@ -1,4 +1,4 @@
-//! The message itself: headers that thread, filter and never come from a payload, and both bodies.
+//! The message itself: both bodies, and headers for threads and filters, none of them taken from a payload.
 
 use std::time::SystemTime;
 
@@ -8,7 +8,7 @@ use lettre::message::{Mailbox, MultiPart};
 
 use crate::{Failure, FailureKind, Form, Kind, Notification, Texts};
 
-/// What stands on every message.
+/// The headers that are the same on every message.
 #[derive(Clone)]
 pub(super) struct Letterhead {
     pub(super) from: Mailbox,
@@ -16,7 +16,7 @@ pub(super) struct Letterhead {
 }
 
 impl Letterhead {
-    /// The message as it goes over the wire.
+    /// Returns the message as it is sent to the relay.
     pub(super) fn message(&self, texts: &Texts, notification: &Notification, to: Mailbox) -> Result<Vec<u8>, Failure> {
         let [title, text, html] = texts.render(notification, [Form::Title, Form::Text, Form::Html]);
         let mut builder = Message::builder()
@@ -24,9 +24,9 @@ impl Letterhead {
             .to(to)
             .subject(title)
             .date(SystemTime::from(notification.at))
-            // The same over all attempts: a copy that a lost answer caused is recognisable (RFC 5321, 6.1).
+            // The same on every attempt: the copy that a lost answer causes is recognisable (RFC 5321, 6.1).
             .message_id(Some(self.identifier(&notification.key())))
-            // RFC 3834, 5: no vacation replies; the second is Exchange's word for it.
+            // No vacation replies (RFC 3834, 5); the second header is Exchange's for the same.
             .raw_header(header("Auto-Submitted", "auto-generated"))
             .raw_header(header("X-Auto-Response-Suppress", "All"))
             .raw_header(header("X-Linedown-Kind", notification.kind.as_str()));
@@ -48,7 +48,7 @@ impl Letterhead {
         Ok(message.formatted())
     }
 
-    /// For people to look at: the headers that matter, and the text.
+    /// Returns the main headers and the text, for people to look at.
     pub(super) fn preview(&self, texts: &Texts, notification: &Notification) -> String {
         let [title, text] = texts.render(notification, [Form::Title, Form::Text]);
         format!("From: {}\nTo: {}\nSubject: {title}\n\n{text}", self.from, notification.recipient)

@@ -1,4 +1,4 @@
-//! `email`: each recipient gets a message of its own, over one's own relay.
+//! `email`: sends each recipient a message of its own, over the operator's relay.
 //!
 //! ```toml
 //! [sinks.ops-email]
@@ -45,10 +45,11 @@ use recipients::{OneOrMany, Recipients};
 use relay::Relay;
 use server::{Server, Smtp, TlsKey};
 
-/// The line of this sink in [`crate::KINDS`].
+/// This sink's entry in [`crate::KINDS`].
 pub(crate) const KIND: SinkKind = SinkKind { name: "email", check };
 
-/// More than the patience with any single answer ([`relay`]), so that a slow relay is named as such.
+/// The time for one delivery: longer than the wait for any single answer ([`relay`]), so that the failure says which
+/// answer of the relay was late.
 const TIMEOUT: Duration = Duration::from_mins(2);
 
 #[derive(Default, Deserialize)]
@@ -86,7 +87,7 @@ fn check(section: &mut Section<'_>, texts: Texts) -> Option<Arc<dyn Settings>> {
     Some(Arc::new(Checked { way, recipients: recipients?, letterhead, texts }))
 }
 
-/// Keys that say how a relay is talked to, where there is none.
+/// Warns of keys that are about a relay where messages go to a folder.
 fn warn_of_idle_keys(section: &mut Section<'_>, keys: &Keys) {
     for (key, is_set) in [
         ("tls", keys.tls.is_some()),
@@ -110,7 +111,7 @@ fn mailbox(section: &mut Section<'_>, key: &str, text: &str) -> Option<Mailbox> 
     mailbox
 }
 
-/// What to log in with; the outer none means a mistake.
+/// Returns what to log in with; the outer none means a mistake.
 #[expect(clippy::option_option, reason = "wrong, and not wanted, are different")]
 fn check_login(
     section: &mut Section<'_>,

@@ -1,4 +1,4 @@
-//! Whom a message goes to: addresses written out, and templates filled in from the incident.
+//! The recipients of a message: addresses written out, and templates filled in from the incident.
 
 use std::fmt;
 
@@ -43,14 +43,14 @@ enum Recipient {
     Address(String),
     Template {
         template: Inline,
-        /// The label that it is, if it is no more than one.
+        /// The label that the template consists of, if it is nothing but one label.
         label: Option<String>,
-        /// Where it stands.
+        /// The place of the entry in the config.
         place: Path,
     },
 }
 
-/// Checks `to`; none if nobody could be written to.
+/// Checks `to`. Returns none if it is missing, empty or has a mistake.
 pub(super) fn check(section: &mut Section<'_>, to: Option<OneOrMany>) -> Option<Recipients> {
     const WHOM: &str = "name the recipients: to = [\"ops@example.com\", \"{{ instance.labels.owner }}\"]";
     let place = section.path().join("to");
@@ -92,7 +92,8 @@ fn read(entry: &str, place: Path) -> Result<Recipient, Problem> {
 }
 
 impl Recipients {
-    /// Whether a line with this label can be written to, as far as that hangs on it. Nobody is an answer, too.
+    /// Whether the value of this label will do: the label is not used alone as a recipient, or its value is empty or
+    /// consists of addresses.
     pub(super) fn takes_label(&self, key: &str, value: &str) -> bool {
         let is_named = |recipient: &Recipient| match recipient {
             Recipient::Address(_) => false,
@@ -101,7 +102,7 @@ impl Recipients {
         !self.0.iter().any(is_named) || is_plain(value) || parts(value).all(|part| part.parse::<Mailbox>().is_ok())
     }
 
-    /// Whether they are no more than labels in which there is nothing.
+    /// Whether every recipient is a label alone, and all of these labels are empty or missing.
     pub(super) fn are_nobody<'l>(&self, value: &dyn Fn(&str) -> Option<&'l str>) -> bool {
         self.0.iter().all(|recipient| match recipient {
             Recipient::Template { label: Some(key), .. } => {
@@ -111,7 +112,7 @@ impl Recipients {
         })
     }
 
-    /// The labels that lines are asked for, each with the place of the entry that names it.
+    /// The labels that the templates use, each with the place of the entry that names it.
     pub(super) fn labels(&self) -> Vec<(Path, String)> {
         let of_one = |recipient: &Recipient| match recipient {
             Recipient::Address(_) => Vec::new(),
@@ -122,8 +123,8 @@ impl Recipients {
         self.0.iter().flat_map(of_one).collect()
     }
 
-    /// Each address once, however it is written; one empty name if there is none at all, so that the message
-    /// that cannot be sent is seen.
+    /// Returns each address once, however it is written. Returns one empty name if there is no address at all, so that
+    /// a notification exists, fails and is seen.
     pub(super) fn of(&self, incident: &Incident) -> Vec<String> {
         let mut found: Vec<String> = Vec::new();
         for recipient in &self.0 {
@@ -147,7 +148,7 @@ fn label(template: &str) -> Option<&str> {
     name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_').then_some(name)
 }
 
-/// Whether it is an address at first sight: most are, and the parser takes its time.
+/// Whether the text is plainly an address. A shortcut: most are, and the parser is slow.
 fn is_plain(text: &str) -> bool {
     let is_atom = |atom: &str| {
         !atom.is_empty() && atom.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_-+".contains(&byte))
@@ -155,7 +156,7 @@ fn is_plain(text: &str) -> bool {
     text.split_once('@').is_some_and(|(user, host)| user.split('.').chain(host.split('.')).all(is_atom))
 }
 
-/// Whether there is a brace outside of what a template fills in.
+/// Whether there is a brace outside the template's `{{ … }}` and `{% … %}`.
 fn has_single_braces(template: &str) -> bool {
     let mut pieces = template.split("{{").flat_map(|piece| piece.split("{%"));
     let has_braces = |piece: &str| piece.contains(['{', '}']);
@@ -164,15 +165,15 @@ fn has_single_braces(template: &str) -> bool {
     pieces.next().is_some_and(has_braces) || pieces.any(after)
 }
 
-/// A label may hold several addresses, separated by commas. What is no address is kept, alone, to be refused by name:
-/// the others are written to.
+/// Splits a rendered entry: a label may hold several addresses, separated by commas. A part that is no address becomes
+/// a recipient of its own, which is later refused by name; the other addresses still get their messages.
 fn names(rendered: &str) -> Vec<String> {
     let name = |part: &str| part.parse::<Mailbox>().map_or_else(|_| part.to_owned(), |mailbox| mailbox.to_string());
     parts(rendered).map(name).collect()
 }
 
-/// What stands between the commas; nothing, as behind a last one, is left out. A comma in quotes is part of a name
-/// (RFC 5322, 3.4), unless the quotes never end.
+/// The parts between the commas, without empty ones, such as after a trailing comma. A comma in quotes belongs to a
+/// name (RFC 5322, 3.4), unless the quotes never end.
 fn parts(text: &str) -> impl Iterator<Item = &str> {
     let (mut quoted, mut escaped) = (false, false);
     let mut separates = |c: char| {
@@ -224,7 +225,7 @@ mod tests {
             ("tier", "gold", true),
         ] {
             assert_eq!(recipients.takes_label(key, value), good, "{key} {value}");
-            // It is judged as what is sent would be.
+            // The shortcut takes nothing that the parser would refuse.
             assert!(!is_plain(value) || value.parse::<Mailbox>().is_ok(), "{value}");
         }
     }
@@ -252,7 +253,7 @@ mod tests {
             let mut incident = crate::sample::notification().incident;
             incident.instance.labels.insert("owner".into(), owner.into());
             assert_eq!(recipients.of(&incident), expected, "{owner}");
-            // What is told ahead is what happens then.
+            // What the check predicts is what a delivery would do.
             let alone = Recipients(vec![read("{{ instance.labels.owner }}", Path::default()).unwrap()]);
             assert_eq!(alone.are_nobody(&|_| Some(owner)), alone.of(&incident) == [""], "{owner}");
             assert!(!recipients.are_nobody(&|_| None), "somebody is always told");

@@ -1,8 +1,8 @@
-//! Talking to the relay: one conversation a message, over connections that are kept for the next one.
+//! Talks to the relay: one conversation per message, over connections that are kept for the next message.
 //!
-//! lettre's own pool would put a connection back that was abandoned in the middle of a command, and its
-//! commands have no time limit. Here a conversation owns its connection, every command has its patience
-//! (RFC 5321, 4.5.3.2), and a connection goes back only after a whole answer.
+//! lettre's own pool would put back a connection that was abandoned in the middle of a command, and its commands have
+//! no time limit. Here a conversation owns its connection, every command has a time limit (RFC 5321, 4.5.3.2), and a
+//! connection is kept only after a whole answer.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
@@ -25,16 +25,16 @@ use super::tls::{self, Tls};
 use super::wire::{Wire, dial, twice};
 use crate::{Failure, FailureKind, Receipt, excerpt};
 
-/// For any one answer, and for connecting with TLS.
+/// Time limit for any one answer, and for connecting with TLS.
 const ANSWER: Duration = Duration::from_secs(30);
-/// For the answer after the final dot, for which relays scan the message.
+/// Time limit for the answer after the final dot: relays scan the message before they give it.
 const ACCEPT: Duration = Duration::from_mins(1);
-/// For what a kept connection answers at once, if it still works.
+/// Time limit for commands that a kept connection answers at once if it still works.
 const STILL_THERE: Duration = Duration::from_secs(5);
 /// How long a connection is kept for the next message.
 const IDLE: Duration = Duration::from_mins(1);
 
-/// What to do about a relay that says nothing where it should speak first.
+/// What to do about a relay that does not send its greeting.
 const SILENT: &str = "does it want TLS from the start, as on port 465? then write smtps://";
 
 /// A relay and the connections kept to it.
@@ -44,7 +44,8 @@ pub(super) struct Relay {
     credentials: Option<Credentials>,
     hello: ClientId,
     kept: Arc<Mutex<Kept>>,
-    /// Whether envelopes may go out in one piece: until one did not get through that did step by step.
+    /// Whether to send envelopes in one piece. Cleared when a message got through step by step after its envelope in
+    /// one piece had failed.
     in_one_piece: AtomicBool,
 }
 
@@ -52,7 +53,7 @@ pub(super) struct Relay {
 struct Kept {
     /// The longest kept first.
     idle: Vec<Idle>,
-    /// Whether somebody closes them when their time is over.
+    /// Whether a task is running that closes them after [`IDLE`].
     watched: bool,
 }
 
@@ -67,7 +68,7 @@ impl Relay {
         Self { address, encryption, credentials, hello, kept, in_one_piece }
     }
 
-    /// Hands one message in for one recipient.
+    /// Sends one message to one recipient.
     pub(super) async fn send(&self, from: &Address, to: &Address, message: &[u8]) -> Result<Receipt, Failure> {
         let resumed = self.resume(from, to).await?;
         let choked = matches!(resumed, Resumed::Choked);
@@ -81,7 +82,8 @@ impl Relay {
         }
         let healthy = match &outcome {
             Ok(_) => true,
-            // Refused in so many words, all is well but this message. Otherwise the connection is dropped here.
+            // The relay refused this message in so many words: the connection is fine. After any other failure it is
+            // dropped.
             Err(failure) if matches!(failure.kind, FailureKind::Refused | FailureKind::Deferred) => {
                 matches!(timeout(STILL_THERE, connection.smtp.command(Rset)).await, Ok(Ok(_)))
             }
@@ -93,7 +95,7 @@ impl Relay {
         outcome
     }
 
-    /// On a new connection, up to the sender.
+    /// Begins a message on a new connection, up to the sender.
     async fn begin(&self, from: &Address, to: &Address) -> Result<Connection, Failure> {
         let mut connection = Connection::new(self.connect().await?);
         let mail = connection.mail(from, to)?;
@@ -101,7 +103,8 @@ impl Relay {
         Ok(connection)
     }
 
-    /// On a kept connection, up to the sender or the content. Where there is none, it counts as gone.
+    /// Begins a message on a kept connection, up to the sender or the content. If none is kept, returns
+    /// [`Resumed::Gone`].
     async fn resume(&self, from: &Address, to: &Address) -> Result<Resumed, Failure> {
         let kept = lock(&self.kept).idle.pop().filter(|kept| kept.since.elapsed() < IDLE);
         let Some(Idle { mut connection, .. }) = kept else { return Ok(Resumed::Gone) };
@@ -147,7 +150,7 @@ impl Relay {
         Ok(connection)
     }
 
-    /// What the relay is talked to over, encrypted as wanted.
+    /// Opens the stream to the relay, encrypted as configured.
     async fn open(&self) -> Result<Box<dyn AsyncTokioStream>, Failure> {
         let (address, encryption) = (&self.address, &self.encryption);
         let stream = dial(address).await.map_err(|error| unreachable(&error, address))?;
@@ -164,14 +167,15 @@ impl Relay {
         })
     }
 
-    /// STARTTLS. Nothing that was said before TLS counts within it (RFC 3207, 4.2): who said it, and what of it, is lost
-    /// here, and what came after the relay's agreement is left for TLS to stumble over.
+    /// STARTTLS. Nothing that was said before TLS may count within it (RFC 3207, 4.2): what lettre learnt in the clear
+    /// is dropped here, and any bytes after the relay's agreement stay in the stream, where they make the handshake
+    /// fail.
     async fn agree_to_tls(&self, stream: TcpStream) -> Result<TcpStream, Failure> {
         let [stream, other] = twice(stream).map_err(|error| unreachable(&error, &self.address))?;
         let wire = Box::new(Wire::byte_by_byte(other));
         let agreeing = async {
             let mut clear = AsyncSmtpConnection::connect_with_transport(wire, &self.hello).await?;
-            // Whoever sits in between can take the offer out: without it nothing is sent at all.
+            // Somebody on the way can strip the offer: without it, nothing is sent at all.
             let is_offered = clear.server_info().supports_feature(Extension::StartTls);
             if is_offered { clear.command(Starttls).await.map(Some) } else { Ok(None) }
         };
@@ -184,8 +188,8 @@ impl Relay {
         Err(failure.advice("use smtps://, or write tls = \"none\""))
     }
 
-    /// A command of an envelope or the content, and its answer. One of another sort than belongs there is not an answer to
-    /// it: then nothing that is said on this connection can be relied on.
+    /// Sends a command of the envelope, or the content, and returns its answer. A success of the wrong sort (2xx for
+    /// 3xx, or the reverse) belongs to some other command: then nothing on this connection can be relied on.
     async fn say(
         &self,
         stage: &Stage<'_>,
@@ -230,7 +234,8 @@ impl Relay {
         failure(stage, error, &self.address, self.credentials.as_ref())
     }
 
-    /// No more are kept than were in use at the same time: a new one is made only when none is left here.
+    /// Keeps a connection for the next message. No more are kept than were in use at the same time, since a new one is
+    /// made only when none is left here.
     fn keep(&self, connection: Connection) {
         let mut kept = lock(&self.kept);
         kept.idle.push(Idle { connection, since: Instant::now() });
@@ -240,7 +245,7 @@ impl Relay {
     }
 }
 
-/// Takes leave of the relay on connections that nobody has needed for long; ends with the last of them.
+/// Closes each connection, with QUIT, after it has been idle for [`IDLE`]; ends when none is left.
 async fn close_in_time(kept: Weak<Mutex<Kept>>) {
     let mut next = Instant::now() + IDLE;
     loop {
@@ -259,7 +264,7 @@ async fn close_in_time(kept: Weak<Mutex<Kept>>) {
     }
 }
 
-/// It is whole at every moment, so a panic elsewhere spoils nothing.
+/// Locks in spite of poisoning: the data are consistent at every moment, so a panic elsewhere spoils nothing.
 fn lock(kept: &Mutex<Kept>) -> MutexGuard<'_, Kept> {
     kept.lock().unwrap_or_else(PoisonError::into_inner)
 }

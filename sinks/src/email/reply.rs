@@ -1,5 +1,6 @@
-//! What a relay's answer means: the class decides, even for unknown codes (RFC 5321, 4.2.1); where in the
-//! conversation it came, and the enhanced code (RFC 3463, RFC 5248), say whom it concerns.
+//! What a relay's answer means. The class of its code decides, even for unknown codes (RFC 5321, 4.2.1); the stage of
+//! the conversation and the enhanced code (RFC 3463, RFC 5248) tell whether it concerns the sink, the login or the
+//! recipient.
 
 use std::borrow::Cow;
 use std::error::Error as _;
@@ -13,9 +14,9 @@ use lettre::transport::smtp::commands::Auth;
 
 use crate::{Failure, FailureKind, excerpt};
 
-/// Where in the conversation we are.
+/// A stage of the conversation.
 pub(super) enum Stage<'a> {
-    /// Up to the greeting, encrypted as wanted.
+    /// Connecting and TLS, up to the greeting.
     Connect,
     Login,
     /// MAIL FROM
@@ -24,7 +25,7 @@ pub(super) enum Stage<'a> {
     Recipient(&'a Address),
     /// DATA
     Data(&'a Address),
-    /// What follows it, up to the final dot.
+    /// The content after DATA, up to the final dot.
     Message(&'a Address),
 }
 
@@ -41,13 +42,14 @@ impl fmt::Display for Stage<'_> {
 }
 
 impl Stage<'_> {
-    /// What comes before a recipient is named would have met any other message as well.
+    /// Whether a failure at this stage, before a recipient is named, would have met any other message as well.
     fn is_of_any_message(&self) -> bool {
         matches!(self, Self::Connect | Self::Login | Self::Sender(_))
     }
 }
 
-/// What went wrong, in words and as a kind. `login` is what the relay is, or would be, shown.
+/// Returns what went wrong, in words and as a kind. `login` is what linedown logs in with, if it does; its password
+/// never appears in the words.
 pub(super) fn failure(
     stage: &Stage<'_>,
     error: &Error,
@@ -75,19 +77,19 @@ pub(super) fn failure(
             format!("{host}:{port} closed the connection before it answered {stage}")
         }
         Some(io) => format!("{host}:{port} failed at {stage}: {io}"),
-        // Its words may be anything, a secret that it repeats included.
+        // lettre's words may quote anything that the server said, even a secret that it repeats.
         None => format!("{host}:{port} answered {stage} with something that is not SMTP"),
     };
     Failure::new(FailureKind::Unreachable, what)
 }
 
-/// There is no connection at all.
+/// The failure to connect at all.
 pub(super) fn unreachable(error: &io::Error, (host, port): &(String, u16)) -> Failure {
     let kind = if error.kind() == ErrorKind::TimedOut { FailureKind::TimedOut } else { FailureKind::Unreachable };
     Failure::new(kind, format!("{host}:{port} cannot be reached: {error}"))
 }
 
-/// What an answer means that is no success.
+/// Returns the failure that an answer of 4xx or 5xx means.
 pub(super) fn answered(stage: &Stage<'_>, code: u16, text: &str, login: Option<&Credentials>) -> Failure {
     let is_about_login = is_about_login(stage, code, enhanced(text));
     let kind = kind(stage, code, enhanced(text), is_about_login);
@@ -125,16 +127,17 @@ fn kind(stage: &Stage<'_>, code: u16, enhanced: Option<[u16; 3]>, is_about_login
         500.. if stage.is_of_any_message() || is_about_login => FailureKind::Unauthorised,
         500.. => FailureKind::Refused,
         _ if stage.is_of_any_message() => FailureKind::Busy,
-        // Closing down; no TLS or no login just now.
+        // 421: closing down. 454: no TLS or no login just now.
         421 | 454 => FailureKind::Busy,
-        // X.3: the mail system itself.
+        // 4.3.x: the mail system itself (RFC 3463).
         _ if matches!(enhanced, Some([4, 3, _])) => FailureKind::Busy,
         _ => FailureKind::Deferred,
     }
 }
 
-/// lettre reads no code whose second digit is above 5, such as 571, and tells what follows the first digit only:
-/// `error Tag at: 71 5.7.1 …`. The enhanced code has the class once more; without one, it is tried again.
+/// The code and text of an answer that lettre cannot read. lettre reads no code whose second digit is above 5, such as
+/// 571, and its error has only what follows the first digit: `error Tag at: 71 5.7.1 …`. The first digit is taken from
+/// the enhanced code; without one, 4 is assumed, and the message is tried again.
 fn unknown_code(error: &Error) -> Option<(u16, String)> {
     let told = error.source().filter(|_| error.is_response())?.to_string();
     let (digits, text) = told.split_once(" at: ")?.1.split_at_checked(2)?;
@@ -144,8 +147,9 @@ fn unknown_code(error: &Error) -> Option<(u16, String)> {
     (400..600).contains(&code).then(|| (code, text.to_owned()))
 }
 
-/// RFC 4954, section 6, and RFC 5248 for 5.7.8 to 5.7.14. Of a recipient, 5.7.9 and more may be said by where he is: that
-/// it takes nothing from outside (Exchange).
+/// Whether an answer is about the login: RFC 4954, section 6, and RFC 5248 for 5.7.8 to 5.7.14. Once a recipient is
+/// named, 5.7.9 and above do not count: the recipient's own system may send them (Exchange: it takes nothing from
+/// outside).
 fn is_about_login(stage: &Stage<'_>, code: u16, enhanced: Option<[u16; 3]>) -> bool {
     let last = if stage.is_of_any_message() { 14 } else { 8 };
     matches!(code, 530 | 534 | 535 | 538)
@@ -158,7 +162,7 @@ fn enhanced(text: &str) -> Option<[u16; 3]> {
     numbers.next().is_none().then_some(code)
 }
 
-/// Some servers repeat the command that they do not like: with AUTH, that is the password.
+/// Removes the password from an answer, plain and as AUTH encodes it: some servers repeat a command that they refuse.
 fn without_credentials(text: &str, credentials: &Credentials) -> String {
     let mut secrets = Vec::new();
     for mechanism in [Mechanism::Plain, Mechanism::Login] {
@@ -172,7 +176,7 @@ fn without_credentials(text: &str, credentials: &Credentials) -> String {
     secrets.iter().fold(text.to_owned(), |text, secret| text.replace(secret, "…"))
 }
 
-/// Whether the connection ended in the middle of an answer, or before it.
+/// Whether the connection ended before or in the middle of an answer.
 fn is_incomplete(error: &Error) -> bool {
     error.is_response() && error.source().is_some_and(|source| source.to_string() == "incomplete response")
 }

@@ -1,4 +1,4 @@
-//! Where messages are handed in: the address in `server`, and how the way there is encrypted.
+//! The server that takes the messages: the address in `server`, and how the connection to it is encrypted.
 
 use std::path::{Path, PathBuf};
 
@@ -11,7 +11,7 @@ use super::tls::Tls;
 use crate::http::is_loopback_host;
 use crate::{BuildError, Section, read_file, unread};
 
-/// Largest file of certificates read; a system's whole collection is a quarter of it.
+/// The largest file of certificates read, in bytes; a system's whole collection is a quarter of that.
 const LARGEST: usize = 1024 * 1024;
 
 /// The values of `tls`.
@@ -35,11 +35,12 @@ pub(super) struct Smtp {
     host: String,
     port: u16,
     encryption: Encryption<ServerName<'static>>,
-    /// Whom to trust besides the system's authorities.
+    /// Authorities to trust besides the system's.
     ca: Vec<CertificateDer<'static>>,
 }
 
-/// How the way to the relay is encrypted (RFC 8314 prefers the first): with what the first two need for it.
+/// How the connection to the relay is encrypted. RFC 8314 prefers the first. `T` is what TLS needs: the server's name
+/// when checked, [`Tls`] when built.
 pub(super) enum Encryption<T = Tls> {
     FromTheStart(T),
     StartTls(T),
@@ -95,13 +96,13 @@ fn check_folder(section: &mut Section<'_>, folder: &str) -> Option<Server> {
     (!folder.is_empty()).then(|| Server::Folder(folder.into()))
 }
 
-/// What an `smtp://` or `smtps://` says.
+/// The parts of an `smtp://` or `smtps://` address.
 struct Address {
     host: String,
     port: u16,
     /// The host as certificates name it.
     name: ServerName<'static>,
-    /// Whether TLS comes first.
+    /// Whether TLS begins at once (`smtps://`).
     secure: bool,
 }
 
@@ -131,7 +132,8 @@ fn address(section: &mut Section<'_>, server: &str) -> Option<Address> {
     Some(Address { host: host.to_owned(), port, name, secure })
 }
 
-/// Ports on which TLS comes at another time (RFC 8314, 3.3; RFC 6409, 3.1): each side would wait for the other to begin.
+/// Warns of a port on which TLS begins at another time than the scheme says (RFC 8314, 3.3; RFC 6409, 3.1): each side
+/// would wait for the other to begin.
 fn warn_of_port(section: &mut Section<'_>, secure: bool, port: u16) {
     let (what, hint) = match (secure, port) {
         (true, 25 | 587) => ("a start without TLS, but smtps:// starts with it", "write smtp://, which uses STARTTLS"),
@@ -164,12 +166,12 @@ impl Smtp {
         (self.host.clone(), self.port)
     }
 
-    /// Whether everybody on the way to the relay can read along.
+    /// Whether anybody on the way to the relay can read along: no encryption, and not this machine.
     pub(super) fn sends_in_the_clear(&self) -> bool {
         matches!(self.encryption, Encryption::Off) && !is_loopback_host(&self.host)
     }
 
-    /// The encryption, ready for use.
+    /// Sets up the encryption. Fails if TLS cannot be set up, for example with an unusable certificate in `ca`.
     pub(super) fn encryption(&self) -> Result<Encryption, BuildError> {
         let tls = |name: &ServerName<'static>| Tls::new(name.clone(), &self.ca);
         Ok(match &self.encryption {

@@ -1,4 +1,4 @@
-//! TLS with a relay, and what keeps it from beginning.
+//! TLS with a relay, and the reasons why it cannot begin.
 
 use std::io::{self, ErrorKind};
 use std::sync::Arc;
@@ -39,7 +39,7 @@ impl Tls {
     }
 }
 
-/// What kept TLS from beginning: from the start, or after a relay has agreed to it in the clear.
+/// Returns why TLS could not begin, at once or after STARTTLS.
 pub(super) fn failure(error: &io::Error, (host, port): &(String, u16), encryption: &Encryption) -> Failure {
     use rustls::Error::{InvalidCertificate, InvalidMessage};
     let why = error.to_string();

@@ -1,4 +1,4 @@
-//! What lettre reads from and writes to: a relay that may say only so much.
+//! The stream that lettre reads and writes, which bounds how much a relay may say.
 
 use std::io::{self, ErrorKind};
 use std::net::SocketAddr;
@@ -12,15 +12,15 @@ use tokio::net::{TcpStream, lookup_host};
 use tokio::time::timeout;
 use tokio_rustls::client::TlsStream;
 
-/// For the TCP connection alone, to one address.
+/// Time limit for the TCP connection alone, to one address.
 const CONNECT: Duration = Duration::from_secs(10);
-/// Most bytes that a relay may say before it is told something else: an answer is a line or a few. lettre looks at the
-/// length of a line when it has all of it.
+/// The most bytes that a relay may send between two writes to it: an answer is one line or a few. lettre checks the
+/// length of a line only when it has the whole line.
 const MOST: usize = 64 * 1024;
-/// What a relay has said when TLS begins after STARTTLS, by RFC 3207, 4.2.
+/// A greeting for lettre, which expects one: after STARTTLS the relay does not greet again (RFC 3207, 4.2).
 const GREETING: &[u8] = b"220 \r\n";
 
-/// A relay's answer does not end.
+/// A relay's answer is longer than [`MOST`].
 #[derive(Debug, thiserror::Error)]
 #[error("more than {} KiB in one answer", MOST / 1024)]
 pub(super) struct Endless;
@@ -29,11 +29,11 @@ pub(super) struct Endless;
 #[derive(Debug)]
 pub(super) struct Wire<S> {
     stream: S,
-    /// What is heard before anything that comes over it.
+    /// What is read before anything that comes over the stream.
     greeting: &'static [u8],
-    /// Most bytes that one look takes from it.
+    /// The most bytes that one read takes from the stream.
     at_once: usize,
-    /// How much the relay may say until it is told something.
+    /// How many bytes the relay may still send before the next write.
     left: usize,
 }
 
@@ -42,18 +42,18 @@ impl<S> Wire<S> {
         Self { stream, greeting: &[], at_once: usize::MAX, left: MOST }
     }
 
-    /// Begins where the relay has greeted already.
+    /// A stream on which the relay has greeted already: it begins with [`GREETING`].
     pub(super) fn greeted(stream: S) -> Self {
         Self { greeting: GREETING, ..Self::new(stream) }
     }
 
-    /// Takes byte after byte: what follows an answer stays where it is, for whoever reads the stream next.
+    /// A stream that is read byte by byte: bytes after an answer stay in the socket, for the next reader.
     pub(super) fn byte_by_byte(stream: S) -> Self {
         Self { at_once: 1, ..Self::new(stream) }
     }
 }
 
-/// A TCP connection to a relay, to the first of its addresses that takes one.
+/// Connects to a relay by TCP, at the first of its addresses that accepts.
 pub(super) async fn dial((host, port): &(String, u16)) -> io::Result<TcpStream> {
     let mut last = io::Error::new(ErrorKind::NotFound, "its name has no address");
     for address in lookup_host((host.as_str(), *port)).await? {
@@ -66,7 +66,7 @@ pub(super) async fn dial((host, port): &(String, u16)) -> io::Result<TcpStream> 
     Err(last)
 }
 
-/// The connection a second time, for somebody who keeps what he gets.
+/// Duplicates the connection, for lettre, which keeps the stream it is given.
 pub(super) fn twice(stream: TcpStream) -> io::Result<[TcpStream; 2]> {
     let stream = stream.into_std()?;
     let other = stream.try_clone()?;

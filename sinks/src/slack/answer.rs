@@ -3,7 +3,7 @@
 use crate::http::Answer;
 use crate::{Failure, FailureKind, Receipt, excerpt};
 
-/// Only 200 with the body `ok` is a yes.
+/// Returns the outcome that an answer means. Only 200 with the body `ok` is a success.
 pub(super) fn outcome(answer: &Answer) -> Result<Receipt, Failure> {
     let body = excerpt(&answer.body);
     if answer.status == 200 && answer.body.trim() == "ok" {
@@ -14,7 +14,7 @@ pub(super) fn outcome(answer: &Answer) -> Result<Receipt, Failure> {
     Err(Failure::new(kind, message.trim_end()).advice(what).retry_after(answer.retry_after))
 }
 
-/// With what a person can do about it.
+/// The kind of failure, and what a person can do about it.
 fn meaning(status: u16, body: &str) -> (FailureKind, Option<&'static str>) {
     use FailureKind::{Busy, RateLimited, Refused, TimedOut, Unauthorised};
     match status {
@@ -25,13 +25,13 @@ fn meaning(status: u16, body: &str) -> (FailureKind, Option<&'static str>) {
         429 => (RateLimited, None),
         500.. => (Busy, None),
         401..=407 | 410 => (Unauthorised, Some(ANEW)),
-        // Words about the webhook, whatever the status says.
+        // The body is about the webhook, whatever the status says.
         _ if of_webhook(body) => (Unauthorised, Some(ANEW)),
         _ => (Refused, Some("if you replaced the template for Slack, correct it")),
     }
 }
 
-/// What to do about a webhook that Slack does not know, or lets nobody write through.
+/// What to do about a webhook that Slack does not know, or through which nobody may post.
 const ANEW: &str = "create a new webhook and set `webhook_url`, or let apps post to its channel again";
 
 fn of_webhook(body: &str) -> bool {

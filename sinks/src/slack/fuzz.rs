@@ -1,4 +1,4 @@
-//! Whatever Slack, or what stands in its place, answers.
+//! Fuzzing of answers of Slack, or of whatever answers in its place.
 
 use reqwest::header::{HeaderMap, HeaderValue, RETRY_AFTER};
 
@@ -6,7 +6,8 @@ use super::answer::outcome;
 use crate::EXCERPT;
 use crate::http::{self, Answer};
 
-/// A status of two bytes, and the body.
+/// Reads a status (two bytes) and a body: only 200 with `ok` is a success, and any other answer becomes a failure with
+/// a bounded message of one line.
 pub(crate) fn answer(data: &[u8]) {
     let Some((status, body)) = data.split_first_chunk() else { return };
     let status = u16::from_be_bytes(*status) % 1000;
@@ -21,10 +22,10 @@ pub(crate) fn answer(data: &[u8]) {
     }
 }
 
-/// The value of a header.
+/// Reads the value of a `Retry-After` header: any value is read without a panic.
 pub(crate) fn retry_after(data: &[u8]) {
     let Ok(value) = HeaderValue::from_bytes(data) else { return };
     let headers = HeaderMap::from_iter([(RETRY_AFTER, value)]);
-    // Not clamped here, but it must be possible to.
+    // The caller clamps the result.
     let _ = http::retry_after(&headers, "2026-11-23T08:00:00Z".parse().expect("a time"));
 }

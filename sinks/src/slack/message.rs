@@ -1,29 +1,29 @@
-//! The message within Block Kit's limits (<https://docs.slack.dev/reference/block-kit/blocks>), whatever the
-//! texts hold.
+//! The message for Slack: within Block Kit's limits (<https://docs.slack.dev/reference/block-kit/blocks>), whatever the
+//! texts contain.
 
 use serde_json::{Value, json};
 
 use crate::{Form, Kind, Notification, Texts};
 
-/// Of a header, in characters after escaping.
+/// The most characters of a header, after escaping (Slack's limit).
 const HEADER: usize = 150;
-/// Of a section's text, after escaping: below Slack's 3,000.
+/// The most characters of a section's text, after escaping: below Slack's 3,000.
 const SECTION: usize = 2_900;
-/// Of all sections together: Slack takes about 13,000 in all (undocumented), and header, `text`, context and
-/// the JSON around them want some too.
+/// The most characters of all sections together. Slack takes about 13,000 in a whole message (undocumented); the
+/// header, `text`, the context and the JSON around them need some of that.
 const SECTIONS: usize = 10_000;
-/// Of the top-level text.
+/// The most characters of the top-level text, after escaping.
 const TEXT: usize = 300;
-/// Of the instance's name in the context line.
+/// The most characters of the source's name and of the instance's identifier in the context line, after escaping.
 const INSTANCE: usize = 100;
 
-/// The body of the request.
+/// Returns the body of the request.
 pub(super) fn message(texts: &Texts, notification: &Notification) -> Value {
     let [title, body] = texts.render(notification, [Form::Title, Form::Slack]);
     compose(&title, &body, notification)
 }
 
-/// From a plain title and a body in mrkdwn.
+/// Makes the message from a plain title and a body in mrkdwn.
 fn compose(title: &str, body: &str, notification: &Notification) -> Value {
     let (sections, cut) = sections(body);
     let mut blocks = vec![json!({ "type": "header", "text": { "type": "plain_text", "text": escape(title, HEADER) } })];
@@ -33,7 +33,8 @@ fn compose(title: &str, body: &str, notification: &Notification) -> Value {
     json!({ "text": escape(title, TEXT), "blocks": blocks })
 }
 
-/// What it is about, and, understood in any language: here is where the rest can be read.
+/// The context line: what the message is about, and, if it was cut, the command that shows the rest. No words, so it
+/// can be understood in any language.
 fn context(notification: &Notification, cut: bool) -> String {
     let incident = &notification.incident;
     if notification.kind == Kind::Digest {
@@ -41,12 +42,12 @@ fn context(notification: &Notification, cut: bool) -> String {
     }
     let (source, instance) = (escape(&incident.source, INSTANCE), escape(&incident.instance.id, INSTANCE));
     let rest = if cut { format!(" · […] `linedown incident {}`", incident.id) } else { String::new() };
-    // What is only tried out is no incident yet.
+    // A test message has no incident in the store.
     let number = if incident.id > 0 { format!("#{} · ", incident.id) } else { String::new() };
     format!("{number}{source} · {instance}{rest}")
 }
 
-/// What is not ours, cut before escaping so that no escape is cut, to at most `room` characters after it.
+/// Escapes text from outside and cuts it to at most `room` characters, counted after escaping; no escape is ever cut.
 fn escape(text: &str, room: usize) -> String {
     let text = text.trim();
     let length = |c: char| entity(c).map_or(1, str::len);
@@ -77,8 +78,8 @@ fn entity(c: char) -> Option<&'static str> {
     }
 }
 
-/// The body, which is escaped already, in as many sections as it takes, split between lines where possible;
-/// and whether something had to be left out.
+/// Splits the body, which is escaped already, into as many sections as it needs, between lines where possible. Also
+/// returns whether something had to be left out.
 fn sections(body: &str) -> (Vec<String>, bool) {
     let body = body.trim();
     let kept = &body[..boundary(body, SECTIONS)];
@@ -99,8 +100,8 @@ fn sections(body: &str) -> (Vec<String>, bool) {
     (sections, kept.len() < body.len())
 }
 
-/// Where to cut a text of mrkdwn after at most `most` characters: at a character, and neither within `&amp;`
-/// nor within `<…|…>`.
+/// The byte at which to cut a text of mrkdwn to at most `most` characters, neither within an entity such as `&amp;` nor
+/// within `<…|…>`.
 fn boundary(text: &str, most: usize) -> usize {
     if text.len() <= most {
         return text.len();
@@ -111,7 +112,7 @@ fn boundary(text: &str, most: usize) -> usize {
         (at > 0 && !text[at..end].contains(close) && text[at..].contains(close)).then_some(at)
     };
     let end = open('<', '>').unwrap_or(end);
-    // An entity is short; a lone ampersand further back is none.
+    // Entities are short: an ampersand further back does not begin one.
     match text[..end].rfind('&') {
         Some(at) if at > 0 && end - at < "&quot;".len() && !text[at..end].contains(';') => at,
         _ => end,

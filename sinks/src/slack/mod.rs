@@ -1,4 +1,5 @@
-//! `slack`: a channel, by an incoming webhook. Mattermost and others that speak the same take it too.
+//! `slack`: posts to a channel through an incoming webhook. Mattermost and other services with the same interface work
+//! too.
 //!
 //! ```toml
 //! [sinks.ops-slack]
@@ -25,7 +26,7 @@ use serde::Deserialize;
 use crate::http::{self, Answer};
 use crate::{BuildError, Failure, Limits, Notification, Receipt, Secret, Section, Settings, Sink, SinkKind, Texts};
 
-/// The line of this sink in [`crate::KINDS`].
+/// This sink's entry in [`crate::KINDS`].
 pub(crate) const KIND: SinkKind = SinkKind { name: "slack", check };
 
 #[derive(Default, Deserialize)]
@@ -42,7 +43,7 @@ fn check(section: &mut Section<'_>, texts: Texts) -> Option<Arc<dyn Settings>> {
         return None;
     };
     let address = section.secret("webhook_url", secret)?;
-    // A credential that only systemd provides is empty here; that has been noted.
+    // A credential is empty if this process has none; the section has noted that.
     let address = match address.expose_secret() {
         "" => None,
         text => Some(Address(check_address(section, text, keys.insecure)?)),
@@ -50,7 +51,7 @@ fn check(section: &mut Section<'_>, texts: Texts) -> Option<Arc<dyn Settings>> {
     Some(Arc::new(Checked { address, texts }))
 }
 
-/// Checks the address without ever repeating it.
+/// Checks the address; no problem repeats it.
 fn check_address(section: &mut Section<'_>, text: &str, insecure: bool) -> Option<Url> {
     let url = Url::parse(text.trim()).ok().filter(Url::has_host);
     match url {
@@ -69,7 +70,7 @@ fn check_address(section: &mut Section<'_>, text: &str, insecure: bool) -> Optio
     }
 }
 
-/// Shortest part of an address that is taken for a secret by itself, in bytes.
+/// The shortest part of an address that counts as a secret by itself, in bytes.
 const SECRET: usize = 8;
 
 /// An address that cannot print itself.
@@ -77,12 +78,12 @@ const SECRET: usize = 8;
 struct Address(Url);
 
 impl Address {
-    /// A text in which whatever answered may have repeated the address: whole, its path, its query, or a part of them.
+    /// Removes the address from an answer, which may repeat it: the whole, its path, its query, or a part of them.
     fn taken_out_of(&self, text: &str) -> String {
         self.secrets().iter().fold(text.to_owned(), |text, secret| text.replace(secret, "…"))
     }
 
-    /// The longest first: a shorter one may be a part of it.
+    /// Everything in the address that is secret, the longest first, since a shorter one may be part of it.
     fn secrets(&self) -> Vec<String> {
         let Self(url) = self;
         let query = url.query().unwrap_or_default();

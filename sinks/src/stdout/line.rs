@@ -1,15 +1,15 @@
-//! The line that a notification is.
+//! The line that stands for one notification.
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::{Acknowledged, Flapping, Form, HeldBack, Item, Kind, Notification, Standing, Texts, Undelivered, one_line};
 
-/// Most items of a digest on a line of JSON.
+/// The most items of a digest on a line of JSON.
 const ITEMS: usize = 1000;
-/// Most lines of a digest named on a line of text.
+/// The most instances of a digest named on a line of text.
 const NAMES: usize = 5;
-/// Most characters of each such name.
+/// The most characters of each such name.
 const NAME: usize = 40;
 
 /// How a line is written.
@@ -21,7 +21,7 @@ pub(super) enum Format {
     Json,
 }
 
-/// What makes lines.
+/// Makes lines of notifications.
 #[derive(Clone)]
 pub(super) struct Lines {
     pub(super) format: Format,
@@ -29,65 +29,68 @@ pub(super) struct Lines {
 }
 
 impl Lines {
+    /// The line for a notification, without its line break.
     pub(super) fn line(&self, notification: &Notification) -> String {
         let object = Line::new(notification, &self.texts);
         match self.format {
             Format::Text => object.text(),
-            // Only maps with keys that are not text, and failing `Serialize`s, are errors; there are none here.
+            // serde_json fails only for maps whose keys are not text, and for a `Serialize` that fails; neither is
+            // here.
             Format::Json => serde_json::to_string(&object).unwrap_or_else(|error| format!("{{\"error\":\"{error}\"}}")),
         }
     }
 }
 
-/// A line of `format = "json"`. Keys are only ever added. Times are RFC 3339 in UTC; what is not known is null.
+/// A line of `format = "json"`. Later versions only add keys. Times are RFC 3339 in UTC; an unknown value is null.
 #[derive(Serialize)]
 struct Line<'a> {
     /// The notification's number.
     notification: i64,
-    /// A name no other notification has; the same over all attempts.
+    /// A name that no other notification has; the same on every attempt.
     key: String,
     /// `down`, `worse`, `resolved`, `reminder`, `escalation`, `flapping`, `steady`, `acknowledged`, `digest`,
     /// `undelivered` or `test`.
     kind: &'a str,
     rule: Option<&'a str>,
     recipient: &'a str,
-    /// Which try this is, from 1.
+    /// The number of this attempt, from 1.
     attempt: u32,
     at: Timestamp,
-    /// What the try before this one failed with.
+    /// What the attempt before this one failed with.
     last_failure: Option<&'a str>,
     /// What held it back before the first try: `by` (`hold`, `silence` or `quiet-hours`), `name` and `until`.
     held_back: Option<&'a HeldBack>,
-    /// Of a digest, the first; so all that follows down to `acknowledged`.
+    /// The incident's number. For a digest, this and the incident's keys below are those of its first item.
     incident: i64,
     source: &'a str,
     instance: &'a str,
     name: Option<&'a str>,
-    /// With its middle hidden.
+    /// The phone number with its middle hidden.
     phone: Option<String>,
     labels: &'a std::collections::BTreeMap<String, String>,
-    /// `device-disconnected`, `session-expired`, `number-blocked`, `other`; or what is no outage.
+    /// `device-disconnected`, `session-expired`, `number-blocked` or `other`; or a reason that is no outage.
     reason: &'a str,
     /// The gateway's own words.
     error: Option<&'a str>,
     opened_at: Timestamp,
     closed_at: Option<Timestamp>,
-    /// Of what is no outage and is closed: nobody watches it any more, and it may be so still.
+    /// For a closed incident that is no outage: linedown does not watch it any more, and the trouble may still exist.
     unwatched: bool,
     /// For the kind `undelivered`: `notification`, `kind`, `sink`, `recipient`, `why`, `attempts`, `untold` and
     /// `others_told`.
     undelivered: Option<&'a Undelivered>,
     /// For the kinds `flapping` and `steady`, also if they were lost: `since`, `outages`, `downtime` and `steady_for` in seconds, `times`.
     flapping: Option<&'a Flapping>,
-    /// Who has it: `by` and `at`.
+    /// Who acknowledged, and when: `by` and `at`.
     acknowledged: Option<&'a Acknowledged>,
-    /// Where the reader can say "mine".
+    /// The page on which the reader can acknowledge.
     acknowledge_url: Option<&'a str>,
-    /// Where the reader can connect the line again.
+    /// The page on which the reader can connect the line again.
     reconnect_url: Option<&'a str>,
-    /// How the line stands by the gateway's word: `connected` and `said`.
+    /// The line's state as the gateway says: `connected` and `said`.
     standing: Option<&'a Standing>,
-    /// For the kind `digest`: what it is about, what is no reminder first, then the worst first, a thousand at most.
+    /// For the kind `digest`: its items, a thousand at most. What is over comes last, reminders after news, and the
+    /// worst first within each of these groups.
     items: Option<Vec<ItemLine<'a>>>,
     /// For the kind `digest`: how many further items were left out.
     more: Option<usize>,
@@ -194,7 +197,7 @@ impl<'a> Line<'a> {
         if let Some(closed) = self.closed_at {
             add("until", &format!("{closed:.0}"));
         }
-        // What is only tried out is no incident yet.
+        // A test message has no incident in the store.
         if self.incident > 0 {
             add("incident", &self.incident.to_string());
         }
@@ -208,7 +211,7 @@ mod tests {
     use super::*;
     use crate::sample::notification as sample;
 
-    /// So many copies of the sample under names of their own.
+    /// A digest of that many copies of the sample, each with a name of its own.
     fn digest(items: usize) -> Notification {
         let mut digest = Notification { kind: Kind::Digest, ..sample() };
         for number in (1..).take(items) {
@@ -239,6 +242,7 @@ mod tests {
             serde_json::json!({
                 "notification": 102, "incident": 2, "kind": "reminder", "instance": "i-2", "name": "Loja\n2",
                 "reason": "session-expired", "opened_at": "2026-11-23T07:58:00Z", "closed_at": null, "unwatched": false,
+                "undelivered": null,
             })
         );
         assert_eq!(

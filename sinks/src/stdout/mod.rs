@@ -1,5 +1,4 @@
-//! `stdout`: one line a notification on the standard output, for people at a terminal and for whatever a
-//! pipe leads to.
+//! `stdout`: writes each notification to the standard output as one line, for people at a terminal and for pipes.
 //!
 //! ```toml
 //! [sinks.console]
@@ -23,7 +22,7 @@ use crate::{
 };
 use line::{Format, Lines};
 
-/// The line of this sink in [`crate::KINDS`].
+/// This sink's entry in [`crate::KINDS`].
 pub(crate) const KIND: SinkKind = SinkKind { name: "stdout", check };
 
 #[derive(Default, Deserialize)]
@@ -66,7 +65,7 @@ struct Stdout {
 impl Sink for Stdout {
     async fn deliver(&self, notification: &Notification) -> Result<Receipt, Failure> {
         let line = self.lines.line(notification);
-        // A reader that has stopped reading blocks one thread, not one a try: who comes later waits here.
+        // A reader that has stopped reading blocks one thread, not one per attempt: later attempts wait here.
         let mut output = Arc::clone(&self.output).lock_owned().await;
         let written = tokio::task::spawn_blocking(move || {
             let _others = io::stdout().lock();
@@ -92,10 +91,10 @@ fn failure(error: io::Error) -> Failure {
     Failure::new(kind, what).caused_by(error)
 }
 
-/// Where lines go, unbuffered: what could not be written must not turn up later in front of something else.
+/// The output, unbuffered: a line that could not be written must not turn up later in front of another one.
 struct Output {
     file: File,
-    /// A line was begun and not finished.
+    /// Whether a line was begun and not finished.
     torn: bool,
 }
 
@@ -104,7 +103,8 @@ impl Output {
         Arc::new(Mutex::new(Self { file, torn: false }))
     }
 
-    /// One `write` for the whole line where the system takes it whole, as it does for files and short lines.
+    /// Writes a line, after finishing a torn one. The system takes the whole line in one `write` for files and for
+    /// short lines.
     fn write(&mut self, line: &str) -> io::Result<()> {
         let start = if self.torn { "\n" } else { "" };
         let bytes = format!("{start}{line}\n").into_bytes();

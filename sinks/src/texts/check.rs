@@ -1,4 +1,4 @@
-//! Templates of the user's own: reading them, and finding out today what would fail on the night.
+//! The user's own templates: reads them, and finds mistakes when the config is checked, not at night when a line drops.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::error::Error as _;
@@ -18,20 +18,19 @@ use super::wording::WORDING;
 use crate::file::{read_file, text};
 use crate::{EXCERPT, Reason, Section, Severity, closest, one_of, unread};
 
-/// The key under which the folder stands.
+/// The key that names the folder.
 const KEY: &str = "templates";
-/// Where to look what a template may say.
+/// The hint for a mistake in a template's syntax.
 const LANGUAGE: &str = "templates use Jinja's syntax: https://docs.rs/minijinja/latest/minijinja/syntax";
-/// Most mistakes reported of one folder.
+/// The most mistakes reported from trying the templates of one folder.
 const MOST: usize = 20;
-/// Names that the engine itself gives a meaning to within blocks, loops and macros.
+/// Names to which the engine itself gives a meaning within blocks, loops and macros.
 const ENGINE: [&str; 4] = ["self", "super", "loop", "caller"];
 
 /// The user's templates by file name.
 pub(super) type Own = BTreeMap<&'static str, String>;
 
-/// Reads a folder of templates. Files that start with a dot are not looked at; any other must bear a name that
-/// means something here.
+/// Reads a folder of templates. Skips files whose names start with a dot; any other must have the name of a template.
 pub(super) fn read(folder: &Path, section: &mut Section<'_>) -> Own {
     let mut own = Own::new();
     let mut names: Vec<String> = match fs::read_dir(folder).and_then(Iterator::collect::<io::Result<Vec<_>>>) {
@@ -68,7 +67,8 @@ fn read_template(path: &Path) -> io::Result<String> {
     read_file(path, LARGEST).and_then(text)
 }
 
-/// Compiles the user's templates and tries them on every sort of notification; none if any of it fails.
+/// Compiles the user's templates and tries them on every sort of notification. Notes every mistake; returns none if one
+/// of them is an error.
 pub(super) fn compile(own: &Own, reader: &Reader, folder: &Path, section: &mut Section<'_>) -> Option<Templates> {
     let before = errors(section);
     let mut good = own.clone();
@@ -77,7 +77,7 @@ pub(super) fn compile(own: &Own, reader: &Reader, folder: &Path, section: &mut S
             Ok(templates) => break templates,
             Err(error) => {
                 section.error(KEY, describe(&error, own, folder)).hint = Some(LANGUAGE.into());
-                // The others are looked at without the one that cannot be read.
+                // Check the others without the one that does not compile.
                 good.remove(error.name()?)?;
             }
         }
@@ -96,7 +96,7 @@ pub(super) fn compile(own: &Own, reader: &Reader, folder: &Path, section: &mut S
     (errors(section) == before).then_some(templates)
 }
 
-/// How many mistakes are noted that keep the config from being used.
+/// How many errors, which keep the config from being used, have been noted.
 pub(super) fn errors(section: &Section<'_>) -> usize {
     section.problems.iter().filter(|problem| problem.severity == Severity::Error).count()
 }
@@ -120,13 +120,13 @@ fn try_out(templates: &Templates, own: &Own, folder: &Path, section: &mut Sectio
                 ));
             }
             if innermost(&error).kind() == ErrorKind::OutOfFuel {
-                return; // It would take its time on every other sample too.
+                return; // It would take as long on every other sample.
             }
         }
     }
 }
 
-/// Whether the templates tell reasons apart and say nothing of this one: it has come with a later version.
+/// Whether the templates name some reasons but not this one: it came with a later version of linedown.
 fn is_unsaid(reason: Reason, own: &Own) -> bool {
     let names = |reason: Reason| own.values().any(|source| quotes(source, reason.as_str()));
     !names(reason) && Reason::ALL.into_iter().any(names)
@@ -136,7 +136,7 @@ fn quotes(source: &str, word: &str) -> bool {
     source.contains(&format!("\"{word}\"")) || source.contains(&format!("'{word}'"))
 }
 
-/// No mistake: it must not keep a new version from starting.
+/// Warns of a reason that the templates do not name. Not an error: it must not keep a new version from starting.
 fn warn_of_unsaid(reason: Reason, what: &str, seen: &mut BTreeSet<String>, section: &mut Section<'_>) {
     if seen.insert(reason.as_str().to_owned()) {
         let what = format!("there is no text for the reason `{}`: {what}", reason.as_str());
@@ -145,7 +145,7 @@ fn warn_of_unsaid(reason: Reason, what: &str, seen: &mut BTreeSet<String>, secti
     }
 }
 
-/// What went wrong, after the file and the line where it did.
+/// Describes an error: the file and the line, then what went wrong.
 pub(super) fn describe(error: &Error, own: &Own, folder: &Path) -> String {
     let cause = innermost(error);
     let what = explain(cause);
@@ -159,7 +159,7 @@ pub(super) fn describe(error: &Error, own: &Own, folder: &Path) -> String {
     }
 }
 
-/// An error in words of one line, without its place.
+/// Describes an error in one line, without its place.
 pub(super) fn explain(error: &Error) -> String {
     match (error.kind(), error.detail()) {
         (ErrorKind::OutOfFuel, _) => "the template takes too long".to_owned(),
@@ -169,7 +169,7 @@ pub(super) fn explain(error: &Error) -> String {
     }
 }
 
-/// An error within an included template comes wrapped; the place of interest is the innermost.
+/// The innermost error: one within an included template comes wrapped, and its own place is the one of interest.
 fn innermost(error: &Error) -> &Error {
     let mut inner = error;
     while let Some(source) = inner.source().and_then(|source| source.downcast_ref::<Error>()) {
@@ -178,14 +178,14 @@ fn innermost(error: &Error) -> &Error {
     inner
 }
 
-/// A name in a template that stands for nothing.
+/// A name in a template that is not defined.
 pub(super) struct Unknown {
     pub(super) line: usize,
     pub(super) what: String,
     pub(super) hint: Option<String>,
 }
 
-/// The names that a template mentions, in whatever branch, and that are not among the variables it will get.
+/// Returns the names that a template mentions in any branch but that are not among the variables it will get.
 pub(super) fn unknown_names(environment: &Environment<'_>, file: &str, known: &Value) -> Vec<Unknown> {
     let Ok(template) = environment.get_template(file) else { return Vec::new() };
     let given: Vec<&str> = environment.globals().map(|(name, _)| name).chain(ENGINE).chain([WORDING]).collect();
@@ -201,7 +201,7 @@ fn root(name: &str) -> &str {
     name.split('.').next().unwrap_or(name)
 }
 
-/// Follows a dotted name into the variables; tells where it leads nowhere.
+/// Follows a dotted name into the variables, and returns the first part that is not there.
 fn unknown(name: &str, known: &Value, source: &str) -> Option<Unknown> {
     let mut value = known.clone();
     let mut walked = String::new();

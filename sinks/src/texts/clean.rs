@@ -1,15 +1,16 @@
-//! Making text fit to be shown: nothing invisible in what comes from outside, nothing ragged in what goes out.
+//! Makes text fit to be shown: nothing invisible in text from outside, no stray blanks in messages.
 
 use std::borrow::Cow;
 use std::fmt::Write as _;
 
-/// One line of at most `most` characters: white space and control characters become single spaces, and what
-/// cannot be seen but changes how the rest is read (bidirectional overrides, zero-width marks) goes.
+/// Returns a text as one line of at most `most` characters. White space and control characters become single spaces;
+/// invisible characters that change how the rest is read ([`is_deceptive`]) are removed.
 pub fn one_line(text: &str, most: usize) -> String {
     line(text, most, |c| !is_deceptive(c))
 }
 
-/// As [`one_line`], of a text that is ours but for what was cleaned already: what sets names apart in it stays.
+/// Like [`one_line`], for a text of linedown's own in which everything from outside has been cleaned already: the marks
+/// of [`isolated`] stay.
 pub(super) fn one_line_of_ours(text: &str, most: usize) -> String {
     line(text, most, |c| matches!(c, ISOLATE | END) || !is_deceptive(c))
 }
@@ -44,36 +45,37 @@ fn line(text: &str, most: usize, is_kept: impl Fn(char) -> bool) -> String {
     line
 }
 
-/// Whether it is such a line already, as most are, and has nothing but ASCII.
+/// Whether a text is such a line already and pure ASCII. A shortcut: most are.
 fn is_plain(text: &str) -> bool {
     let bytes = text.as_bytes();
     bytes.iter().all(|byte| matches!(byte, b' '..=b'~')) && text.trim().len() == bytes.len() && !text.contains("  ")
 }
 
-/// Whether a character is invisible and yet changes what people read. The joiners that emoji and some scripts
-/// are written with are not among them.
+/// Whether a character is invisible and yet changes what people read, such as a bidirectional override or a zero-width
+/// mark. The joiners with which emoji and some scripts are written are not among them.
 pub fn is_deceptive(c: char) -> bool {
     matches!(c, '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}')
         || matches!(c, '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}')
 }
 
-/// Begins what is ordered by itself, and ends it.
+/// FIRST STRONG ISOLATE and POP DIRECTIONAL ISOLATE: the text between them is ordered by itself.
 const ISOLATE: char = '\u{2068}';
 const END: char = '\u{2069}';
 
-/// A name set apart from what stands beside it if it is written from right to left: the number behind it would be shown
-/// before it, or in another order (Unicode Standard Annex 9, 2.4 and 6.3).
+/// Isolates a name that is written from right to left from the text beside it. Without that, a number after the name
+/// would be shown before it, or in another order (Unicode Standard Annex 9, 2.4 and 6.3).
 pub(super) fn isolated(name: String) -> String {
     if name.chars().any(is_right_to_left) { format!("{ISOLATE}{name}{END}") } else { name }
 }
 
-/// Whether a character is of a script that is written from right to left, by the blocks that Unicode keeps for them.
+/// Whether a character belongs to a script that is written from right to left, by the blocks that Unicode reserves for
+/// those.
 fn is_right_to_left(c: char) -> bool {
     matches!(c, '\u{590}'..='\u{8ff}' | '\u{fb1d}'..='\u{fdff}' | '\u{fe70}'..='\u{fefc}')
         || matches!(c, '\u{10800}'..='\u{10fff}' | '\u{1e800}'..='\u{1efff}')
 }
 
-/// Takes away the blanks that a template's own lines leave: at line ends, at both ends of the text, and all but
+/// Removes the blanks that a template's own lines leave: at the ends of lines, at both ends of the text, and all but
 /// one of several empty lines.
 pub(super) fn tidy(text: &str) -> String {
     let mut tidy = String::with_capacity(text.len());
@@ -86,9 +88,9 @@ pub(super) fn tidy(text: &str) -> String {
     tidy.trim().to_owned()
 }
 
-/// Escapes for Slack's mrkdwn. `&`, `<` and `>` as Slack's reference tells ("Formatting text for app surfaces",
-/// "Escaping text"): without them nothing can mention or link. The signs of bold, code and strike-through become
-/// look-alikes, as Slack knows no escape for them.
+/// Escapes text for Slack's mrkdwn: `&`, `<` and `>` as in Slack's reference ("Formatting text for app surfaces",
+/// "Escaping text"), so that the text can neither mention nor link. The signs for bold, code and strike-through become
+/// look-alikes, as Slack has no escape for them.
 pub(super) fn mrkdwn(text: &str) -> Cow<'_, str> {
     if !text.bytes().any(|byte| b"&<>`*~".contains(&byte)) {
         return Cow::Borrowed(text);
@@ -108,12 +110,12 @@ pub(super) fn mrkdwn(text: &str) -> Cow<'_, str> {
     Cow::Owned(escaped)
 }
 
-/// Most bytes of an address that is shown: a longer one would break on its way through mail and chat.
+/// The most bytes of a URL that is shown: a longer one would break on its way through mail and chat.
 const URL: usize = 2_000;
 
-/// An address fit to stand in any message: what means something in text, HTML or mrkdwn is percent-encoded, which
-/// RFC 3986 (2.2, 2.4) lets the whole of a finished URL bear. None for what is no web address, or too long: a cut
-/// one would lead elsewhere.
+/// Makes a URL fit for any message: every character with a meaning in text, HTML or mrkdwn is percent-encoded, which
+/// RFC 3986 (2.2, 2.4) allows in a finished URL. Returns none if it is no web address, or too long: a cut URL would
+/// lead elsewhere.
 pub(super) fn address(url: &str) -> Option<String> {
     if !(url.starts_with("https://") || url.starts_with("http://")) || url.len() > URL {
         return None;

@@ -1,31 +1,32 @@
-//! Several outages in one message: which it tells of, and how many lines there are of each sort.
+//! A digest, several incidents in one message: which incidents it lists, and how many lines there are of each sort.
 
 use std::collections::HashSet;
 
 use crate::{Flapping, Incident, Item, Kind, Notification, Reason, Undelivered};
 
-/// A digest by its lines. A line counts once, and an outage is told once, however many messages there are about it.
+/// A digest by its lines. Each line counts once and each incident is listed once, however many of the digest's
+/// notifications are about it.
 pub(super) struct Digest<'a> {
-    /// Each once: those that are down and no reminder, those that are down, those that are back; otherwise in the order
-    /// given: worst first.
+    /// Each line once: lines down that are news, then lines down that are reminders, then lines that are back. Within
+    /// each group the items' order stays: the worst first.
     pub(super) lines: Vec<Line<'a>>,
-    /// All outages that it tells of, in the same order.
+    /// Each incident once, in the same order.
     pub(super) outages: Vec<Line<'a>>,
-    /// How many of them are down.
+    /// How many lines are down.
     pub(super) down: usize,
-    /// How many of those that are down are told of for the first time, or anew, and not reminded of.
+    /// How many of the lines that are down are news, not reminders.
     pub(super) new: usize,
-    /// How many of those were known to be down, and are so for a worse reason.
+    /// How many of the lines that are down were known to be down, and have turned out to be worse.
     pub(super) worse: usize,
-    /// How many of those that are down somebody has taken.
+    /// How many of the lines that are down somebody has acknowledged.
     pub(super) taken: usize,
-    /// How many of those that are back, outages only, the reader is only now told of.
+    /// How many lines are back whose outages the reader hears of only now.
     pub(super) missed: usize,
-    /// How many of those that are not down nobody looks after any more.
+    /// How many lines are closed only because linedown does not watch them any more.
     pub(super) unwatched: usize,
-    /// How many messages it stands for.
+    /// How many notifications the digest replaces.
     pub(super) messages: usize,
-    /// How many of these are about messages that other sinks were not told.
+    /// How many of these say that another sink gave up a message.
     pub(super) undelivered: usize,
     /// These messages, as far as is known, in the same order.
     pub(super) losses: Vec<&'a Undelivered>,
@@ -42,7 +43,7 @@ pub(super) struct Line<'a> {
 }
 
 impl<'a> Digest<'a> {
-    /// None for a notification of another kind.
+    /// Counts the lines of a digest; none for a notification of another kind.
     pub(super) fn of(notification: &'a Notification) -> Option<Self> {
         if notification.kind != Kind::Digest {
             return None;
@@ -57,11 +58,11 @@ impl<'a> Digest<'a> {
                 undelivered: None,
             });
         }
-        // The open ones first: of a line that went down twice, it matters that it is down now.
+        // The open ones first: for a line that went down twice, it matters that it is down now.
         let mut named = HashSet::with_capacity(all.len());
         let (open, closed): (Vec<Line<'a>>, Vec<Line<'a>>) = all.iter().partition(|line| line.is_down());
         let mut told = HashSet::with_capacity(all.len());
-        // What is new to the reader must not be what is left out.
+        // News before reminders: the end of the list may be cut.
         let (reminders, new): (Vec<Line<'a>>, Vec<Line<'a>>) = open.into_iter().partition(Line::is_reminder);
         let outages =
             new.into_iter().chain(reminders).chain(closed).filter(|line| told.insert((line.name(), line.incident.id)));
@@ -84,7 +85,7 @@ impl<'a> Digest<'a> {
         })
     }
 
-    /// Why all of those that are down would have been told alone; none if they differ.
+    /// The kind that all lines that are down have in common; none if they differ.
     pub(super) fn kind(&self) -> Option<Kind> {
         let mut kinds = self.lines.iter().filter(|line| line.is_down()).map(Line::news);
         let first = kinds.next()?;
@@ -154,7 +155,7 @@ impl<'a> Line<'a> {
         !self.is_down() && says_so && self.incident.reason.is_outage()
     }
 
-    /// Why it is down.
+    /// Why the line is down now.
     fn reason(&self) -> Reason {
         self.incident.again.as_ref().map_or(self.incident.reason, |again| again.reason)
     }

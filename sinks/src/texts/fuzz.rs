@@ -1,4 +1,4 @@
-//! Whatever a user writes into a template.
+//! Fuzzing of the user's templates.
 
 use std::path::Path;
 
@@ -11,7 +11,8 @@ use super::templates::{Form, LARGEST, Templates, files};
 use super::{Inline, variables};
 use crate::{Kind, Reason};
 
-/// The number of a file, and its text.
+/// Compiles and renders a template: the number of its file (the first byte), and its text. What it renders is bounded,
+/// and so are error messages.
 pub(crate) fn template(data: &[u8]) {
     let Some((file, source)) = data.split_first() else { return };
     let Ok(source) = std::str::from_utf8(source) else { return };
@@ -44,7 +45,7 @@ pub(crate) fn template(data: &[u8]) {
     }
 }
 
-/// A short template, such as a recipient.
+/// Compiles and renders a short template of the config, such as a recipient.
 pub(crate) fn inline(data: &[u8]) {
     let Ok(source) = std::str::from_utf8(data) else { return };
     match Inline::compile(source) {

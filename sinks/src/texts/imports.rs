@@ -1,23 +1,24 @@
-//! Keeps an `import` from the template engine that ends the program: what comes after `as` must be a name, and
-//! minijinja 3.1 takes any expression there, upon which its compiler panics.
+//! Keeps from the template engine any `import` that would end the program: a name must follow `as`, but minijinja 3.1
+//! takes any expression there, and its compiler then panics.
 
 use minijinja::{Environment, Error, ErrorKind};
 
-/// Adds a template to the engine.
+/// Adds a template to the engine. Fails if its syntax is wrong.
 pub(super) fn add(environment: &mut Environment<'static>, name: String, source: String) -> Result<(), Error> {
     let Some(mistaken) = mistaken(&source) else { return environment.add_template_owned(name, source) };
-    // The engine says where it is, if it has to do with a name that it does look at.
+    // Makes the engine report the line: it does check the names in `from … import`, so this one fails there.
     environment.add_template_owned(name, source[..mistaken].to_owned() + "{% from 0 import 0 %}")?;
     Err(Error::from(ErrorKind::SyntaxError))
 }
 
-/// Where the first `import` begins that is not `{% import FILE as NAME %}`.
+/// The byte at which the first `import` begins that is not `{% import FILE as NAME %}`.
 fn mistaken(source: &str) -> Option<usize> {
     let mut begins = source.match_indices("{%").map(|(at, _)| at);
     begins.find(|at| import(&source[at + 2..]).is_some_and(|words| !names_it(&words)))
 }
 
-/// The words of an `import` to the block's end, with whatever stands between them; none if it is something else.
+/// The words of an `import` up to the end of its block, signs and strings included; none if the block is something
+/// else.
 fn import(block: &str) -> Option<Vec<&str>> {
     let block = block.strip_prefix(['-', '+']).unwrap_or(block).trim_start();
     let (first, mut rest) = word(block);
@@ -27,7 +28,7 @@ fn import(block: &str) -> Option<Vec<&str>> {
     let mut words = Vec::new();
     loop {
         rest = rest.trim_start();
-        // Where another block begins, this one was not closed.
+        // If another block begins here, this one was never closed.
         if rest.is_empty() || ["%}", "-%}", "+%}", "{%"].iter().any(|end| rest.starts_with(end)) {
             return Some(words);
         }
@@ -37,7 +38,7 @@ fn import(block: &str) -> Option<Vec<&str>> {
     }
 }
 
-/// A word, a string or a single character, and what comes after it.
+/// Splits a text after its first word, string or single character.
 fn word(text: &str) -> (&str, &str) {
     let Some(first) = text.chars().next() else { return ("", "") };
     let is_part = |c: char| c.is_alphanumeric() || c == '_';
@@ -57,7 +58,7 @@ fn word(text: &str) -> (&str, &str) {
     text.split_at(end)
 }
 
-/// What the engine takes for a value, or keeps for itself.
+/// Words that are values to the engine, or reserved.
 const NO_NAMES: [&str; 9] = ["as", "true", "True", "false", "False", "none", "None", "loop", "self"];
 
 fn names_it(words: &[&str]) -> bool {

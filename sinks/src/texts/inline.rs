@@ -1,4 +1,4 @@
-//! Short templates within the config.
+//! Short templates in the config.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -10,15 +10,15 @@ use super::clean::one_line;
 use super::{imports, samples, templates, variables};
 use crate::{Incident, Reason};
 
-/// The one template's name within its environment; no user sees it.
+/// The template's name in its environment; no user sees it.
 const NAME: &str = "inline";
 
-/// A short template within the config, such as a recipient: `{{ instance.labels.owner }}`.
+/// A short template in the config, such as a recipient: `{{ instance.labels.owner }}`.
 #[derive(Clone, Debug)]
 pub struct Inline(Arc<Environment<'static>>);
 
 impl Inline {
-    /// Compiles it; the error says what is wrong, in one line.
+    /// Compiles a template and tries it on sample incidents; the error says what is wrong, in one line.
     pub fn compile(source: &str) -> Result<Self, String> {
         let mut environment = templates::bare(AutoEscape::None);
         environment.set_undefined_behavior(UndefinedBehavior::Chainable);
@@ -37,7 +37,7 @@ impl Inline {
         Ok(inline)
     }
 
-    /// Fills it in. What the incident lacks becomes empty.
+    /// Fills it in. A value that the incident lacks becomes empty; if the template fails, the whole result is empty.
     pub fn render(&self, incident: &Incident) -> String {
         self.try_render(incident).unwrap_or_else(|error| {
             tracing::warn!(incident = incident.id, %error, "a template in the config failed, so its value is empty");
@@ -45,7 +45,7 @@ impl Inline {
         })
     }
 
-    /// The labels of a line that it names, in whatever branch.
+    /// The labels of a line that the template names, in any branch.
     pub fn labels(&self) -> Vec<String> {
         let Ok(template) = self.0.get_template(NAME) else { return Vec::new() };
         let names = template.undeclared_variables(true);

@@ -1,7 +1,7 @@
 //! The words of a notification: templates in the reader's language and time zone.
 //!
-//! [`reader`] knows languages and clocks, [`variables`] what a template can say, [`templates`] how it is run.
-//! The sentences themselves stand in `en/` and `pt-BR/`, their arrangement in `layout/`.
+//! [`reader`] knows languages and time zones, [`variables`] what a template can name, [`templates`] how it is run. The
+//! sentences themselves are in `en/` and `pt-BR/`, their layout in `layout/`.
 
 mod check;
 mod clean;
@@ -47,13 +47,13 @@ pub struct TextKeys {
     pub templates: Option<PathBuf>,
 }
 
-/// Compiled templates, ready to put notifications into words. Cheap to clone. By default the built-in ones, in
-/// English and UTC.
+/// Compiled templates, which put notifications into words. Cheap to clone. The default is the built-in ones, in English
+/// and UTC.
 #[derive(Clone, Debug)]
 pub struct Texts {
     language: Language,
     built_in: Arc<Templates>,
-    /// The user's, with built-in ones where there are none; they may fail, and then the built-in ones serve.
+    /// The user's templates, completed by built-in ones. If one fails, the built-in one is used instead.
     own: Option<Arc<OwnTemplates>>,
 }
 
@@ -71,12 +71,12 @@ impl Default for Texts {
 }
 
 impl Texts {
-    /// Checks the keys, reads and compiles the templates, and tries each on every kind of notification.
-    /// Problems are noted in `section`, in which the keys stand.
+    /// Checks the keys, reads and compiles the templates, and tries each on every kind of notification. Notes problems
+    /// in `section`, which has these keys; returns none if there is an error.
     pub fn check(keys: &TextKeys, section: &mut Section<'_>) -> Option<Self> {
         let language = language(keys.language.as_deref(), section);
         let zone = time_zone(keys.time_zone.as_deref(), section);
-        // Mistakes in templates are worth telling even to somebody who has yet to correct the language.
+        // Check the templates even if the language or the time zone is wrong.
         let reader = Reader { language: language.unwrap_or_default(), zone: zone.clone().unwrap_or(TimeZone::UTC) };
         let mut texts = Self::built_in(&reader);
         if let Some(folder) = &keys.templates {
@@ -91,7 +91,7 @@ impl Texts {
         (language.is_some() && zone.is_some()).then_some(texts)
     }
 
-    /// What they are written in.
+    /// The language of the texts.
     pub fn language(&self) -> Language {
         self.language
     }
@@ -120,7 +120,8 @@ impl Texts {
         slack
     }
 
-    /// A notification in several forms, which costs less than one after the other.
+    /// Renders a notification in several forms, which costs less than one after the other. Never fails: a built-in
+    /// template stands in for one of the user's, and the line's name for a built-in one.
     pub fn render<const N: usize>(&self, notification: &Notification, forms: [Form; N]) -> [String; N] {
         let mut own = self.own.as_deref().map(|own| (own, own.compiled.of(notification)));
         let mut built_in = self.built_in.of(notification);
@@ -137,7 +138,7 @@ impl Texts {
                 }
             }
             built_in.render(form).unwrap_or_else(|error| {
-                // Not known to happen; but a message that says little is better than none.
+                // Not known to happen. A message that says little is better than none.
                 tracing::error!(notification = notification.id, %error, "a built-in template failed");
                 one_line(notification.incident.instance.title(), templates::TITLE)
             })
@@ -146,7 +147,7 @@ impl Texts {
 
     fn built_in(reader: &Reader) -> Self {
         let templates = Templates::compile(reader, &Own::new());
-        // They are the same in every run, and the tests compile and render them all.
+        // The built-in templates are the same in every run, and the tests compile and render them all.
         let built_in = Arc::new(templates.expect("the built-in templates compile"));
         Self { language: reader.language, built_in, own: None }
     }
@@ -164,7 +165,8 @@ fn language(name: Option<&str>, section: &mut Section<'_>) -> Option<Language> {
     language
 }
 
-/// The time zone that a section's key `time_zone` names, the machine's by default; notes it if there is none.
+/// Returns the time zone that a section's key `time_zone` names, the machine's by default. Notes an error if there is
+/// no such zone.
 pub fn time_zone(name: Option<&str>, section: &mut Section<'_>) -> Option<TimeZone> {
     let Some(name) = name else { return Some(TimeZone::try_system().unwrap_or(TimeZone::UTC)) };
     let zone = TimeZone::get(name).ok();

@@ -1,4 +1,4 @@
-//! Who reads: in which language, and in which time zone.
+//! The reader of a message: language and time zone.
 
 use jiff::Timestamp;
 use jiff::fmt::strtime;
@@ -18,7 +18,7 @@ impl Language {
     /// All of them.
     pub const ALL: [Self; 2] = [Self::English, Self::BrazilianPortuguese];
 
-    /// As the config names it (RFC 5646).
+    /// The language tag (RFC 5646) by which the config names it.
     pub fn name(self) -> &'static str {
         match self {
             Self::English => "en",
@@ -26,12 +26,12 @@ impl Language {
         }
     }
 
-    /// Letter case makes no difference in a language tag.
+    /// Reads a language tag; letter case makes no difference.
     pub(super) fn parse(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|language| language.name().eq_ignore_ascii_case(name))
     }
 
-    /// The template with all its sentences.
+    /// The template with all sentences in this language.
     pub(super) fn words(self) -> &'static str {
         match self {
             Self::English => include_str!("en/words.txt"),
@@ -55,7 +55,7 @@ impl Language {
     }
 }
 
-/// For whom times and durations are written.
+/// The reader for whom times and durations are written.
 #[derive(Clone, Debug)]
 pub(super) struct Reader {
     pub(super) language: Language,
@@ -68,7 +68,7 @@ impl Reader {
         strtime::format(format.unwrap_or(self.language.moment()), &moment.to_zoned(self.zone.clone()))
     }
 
-    /// A length of time as people say it, to two units at most.
+    /// A length of time as people say it, in two units at most.
     pub(super) fn duration(&self, seconds: i64) -> String {
         let (minutes, hours, days) = (seconds / 60, seconds / 3600, seconds / 86_400);
         match seconds {

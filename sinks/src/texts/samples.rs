@@ -1,4 +1,4 @@
-//! Notifications of every sort, to try templates on before a night depends on them.
+//! Notifications of every sort, on which templates are tried before they are needed.
 
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
@@ -10,12 +10,15 @@ use crate::{
     Undelivered,
 };
 
-/// When the samples' outages begin: Monday, 2026-11-23 14:02 UTC.
+/// The time at which the samples' outages begin: Monday, 2026-11-23 14:02 UTC.
 const OPENED: Timestamp = Timestamp::constant(1_795_442_520, 0);
 
-/// Every kind, about every reason from the worst down, with everything known and with the least that may be known, about
-/// a line that is down and about one that is back; and digests of one line, of three, of more than anybody reads, of
-/// reminders and escalations alone, and of both news and reminders.
+/// All samples:
+/// - every kind about every reason, the worst first: with everything known and with as little as possible, about a line
+///   that is down and about one that is back;
+/// - digests of one line, of three, of more than anybody reads, of reminders or escalations alone, and of both news and
+///   reminders;
+/// - lines whose gateway was asked, and troubles that are not watched any more.
 pub(super) fn all() -> Vec<Notification> {
     let mut samples = Vec::new();
     for kind in Kind::ALL {
@@ -36,7 +39,7 @@ pub(super) fn all() -> Vec<Notification> {
     samples
 }
 
-/// One that has all that any may have, so that every variable is defined.
+/// A notification that has everything that any may have, so that every variable is defined.
 pub(super) fn everything() -> Notification {
     let lost = Some(undelivered(true));
     let mut everything = asked(Notification { undelivered: lost, flapping: Some(flapping()), ..digest(3) });
@@ -49,14 +52,14 @@ pub(super) fn everything() -> Notification {
     everything
 }
 
-/// With what the gateway said, and the way to a new login.
+/// Adds the gateway's answer and the page for a new login.
 pub(super) fn asked(notification: Notification) -> Notification {
     let standing = Standing { connected: false, said: text(true, "You need to restore the session.") };
     let reconnect_url = text(true, "https://linedown.example/reconnect/7");
     Notification { standing: Some(standing), reconnect_url, ..notification }
 }
 
-/// What is not watched any more, alone and in a digest.
+/// A trouble that is not watched any more, alone and in a digest.
 fn unwatched(reason: Reason) -> [Notification; 2] {
     let mut alone = sample(Kind::Resolved, reason, true, true);
     alone.incident.unwatched = true;
@@ -66,7 +69,7 @@ fn unwatched(reason: Reason) -> [Notification; 2] {
     [alone, digest]
 }
 
-/// A digest of so many lines: of every reason in turn, every fourth taken, every fifth back.
+/// A digest of that many lines: of the four reasons for an outage in turn, every fourth acknowledged, every fifth back.
 pub(super) fn digest(lines: usize) -> Notification {
     let mut digest = sample(Kind::Digest, Reason::Other, true, false);
     digest.items = (1..=lines).map(item).collect();
@@ -77,14 +80,14 @@ pub(super) fn digest(lines: usize) -> Notification {
     digest
 }
 
-/// A digest of three lines, each of which is told for that reason.
+/// A digest of three lines, all of this kind.
 fn digest_of(kind: Kind) -> Notification {
     let mut digest = digest(3);
     digest.items.iter_mut().for_each(|item| item.kind = kind);
     digest
 }
 
-/// A digest of three lines, one of which is told for the first time.
+/// A digest of two reminders and one line that is news.
 fn digest_with_one_new() -> Notification {
     let mut digest = digest_of(Kind::Reminder);
     digest.items.iter_mut().take(1).for_each(|item| item.kind = Kind::Down);
@@ -156,7 +159,7 @@ fn acknowledged() -> Acknowledged {
     Acknowledged { by: "Ana".to_owned(), at: OPENED + SignedDuration::from_mins(3) }
 }
 
-/// One of them. All are sent late, but those of which little is known about a line that is back.
+/// One sample. `full` has everything known. All are late, except those about a line that is back with little known.
 pub(super) fn sample(kind: Kind, reason: Reason, full: bool, closed: bool) -> Notification {
     let at = OPENED + SignedDuration::from_mins(if closed { 12 } else { 7 });
     let mut incident = incident(reason, full, closed.then_some(at));

@@ -1,4 +1,4 @@
-//! The template engine, set up so that a template can neither run away nor let anything through unescaped.
+//! The template engine, set up so that a template cannot run without bound or output anything unescaped.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -14,17 +14,17 @@ use super::variables;
 use super::wording::{self, LAID_OUT, WORDS};
 use crate::{Kind, Notification};
 
-/// Most bytes that a template may render, and may be long itself.
+/// The most bytes that a template may have, and that it may render.
 pub(super) const LARGEST: usize = 100 * 1024;
-/// Most characters of a title: Slack's limit for a header.
+/// The most characters of a title: Slack's limit for a header.
 pub(super) const TITLE: usize = 150;
-/// What a rendering may cost, in minijinja's units: an instruction each, or 64 bytes. Ours cost a tenth,
-/// and that for a digest of a hundred lines.
+/// The most that a rendering may cost, in minijinja's units: one per instruction, or per 64 bytes. The built-in
+/// templates need a tenth of it, for a digest of a hundred lines.
 pub(super) const FUEL: u64 = 100_000;
-/// How deep templates may call each other; little, as they run on small stacks.
+/// How deep templates may call each other: not deep, as they run on small stacks.
 const DEPTH: usize = 100;
 
-/// One of the ways to say it.
+/// A form in which a notification is put into words.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Form {
     /// One line that says it all: an email's subject, a Slack message's header, a phone's notification.
@@ -33,14 +33,14 @@ pub enum Form {
     Text,
     /// The whole message as an HTML document for mail readers.
     Html,
-    /// The message below its title in Slack's mrkdwn, everything from outside escaped.
+    /// The message without its title in Slack's mrkdwn, with everything from outside escaped.
     Slack,
 }
 
 impl Form {
     pub(super) const ALL: [Self; 4] = [Self::Title, Self::Text, Self::Html, Self::Slack];
 
-    /// Its template's file name.
+    /// The file name of its template.
     pub(super) fn file(self) -> &'static str {
         match self {
             Self::Title => "title.txt",
@@ -50,12 +50,12 @@ impl Form {
         }
     }
 
-    /// How many lines of a digest it names at most; of the rest it says how many there are.
+    /// The most lines of a digest that it names; of the rest, it says how many there are.
     fn items(self) -> usize {
         match self {
             Self::Title => 1,
             Self::Text | Self::Html => 100,
-            // As many as fit into a message of Slack's.
+            // As many as fit into one Slack message.
             Self::Slack => 30,
         }
     }
@@ -78,7 +78,7 @@ impl Form {
     }
 }
 
-/// How a form writes what is not ours.
+/// How a form escapes text from outside.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Escape {
     None,
@@ -98,20 +98,20 @@ impl Escape {
     }
 }
 
-/// Every file that there is, as a user may replace it.
+/// The names of all files that a user may replace.
 pub(super) fn files() -> [&'static str; 5] {
     let [title, text, html, slack] = Form::ALL.map(Form::file);
     [title, text, html, slack, WORDS]
 }
 
-/// Compiled templates. Each way of escaping has an environment of its own, so that whatever a template includes or
-/// imports is escaped for the form it ends up in.
+/// Compiled templates. Each way of escaping has its own environment, so that everything a template includes or imports
+/// is escaped for the form in which it ends up.
 #[derive(Debug)]
 pub(super) struct Templates([Arc<Environment<'static>>; 3]);
 
 impl Templates {
-    /// Compiles the built-in templates in the reader's language, save those that `own` replaces. As
-    /// `built-in/NAME` all stay within reach, for an own template that only adds to one.
+    /// Compiles the built-in templates in the reader's language, except those that `own` replaces. All built-in ones
+    /// can also be included as `built-in/NAME`, by a user's template that only adds to one.
     pub(super) fn compile(reader: &Reader, own: &BTreeMap<&'static str, String>) -> Result<Self, Error> {
         let environment = |escape: Escape| -> Result<_, Error> {
             let mut environment = with_filters(escape, reader);
@@ -119,7 +119,7 @@ impl Templates {
             for (name, source) in built_in.into_iter().chain([(WORDS, reader.language.words())]) {
                 imports::add(&mut environment, format!("built-in/{name}"), source.to_owned())?;
                 let source = match own.get(name) {
-                    // On the line of the first of its own, so that mistakes keep their lines.
+                    // The import is put on the first line of the user's text, so that reported line numbers stay right.
                     Some(own) if name == WORDS => {
                         format!("{{% from 'built-in/{WORDS}' import {} %}}{own}", LAID_OUT.join(", "))
                     }
@@ -133,27 +133,27 @@ impl Templates {
         Ok(Self([none?, html?, slack?]))
     }
 
-    /// The form's environment.
+    /// The environment of a form.
     pub(super) fn environment(&self, form: Form) -> &Arc<Environment<'static>> {
         &self.0[form.escape() as usize]
     }
 
-    /// To put a notification into words.
+    /// Begins to put a notification into words.
     pub(super) fn of<'r>(&'r self, notification: &'r Notification) -> Rendering<'r> {
         Rendering { templates: self, notification, variables: BTreeMap::new() }
     }
 }
 
-/// One notification as it is put into words. What forms have in common is made once.
+/// One notification being put into words. Variables that several forms share are made once.
 pub(super) struct Rendering<'r> {
     templates: &'r Templates,
     notification: &'r Notification,
-    /// By the most lines of a digest that they name.
+    /// The variables, by the most lines of a digest that they name ([`Form::items`]).
     variables: BTreeMap<usize, Value>,
 }
 
 impl Rendering<'_> {
-    /// Fails rather than say nothing, or too much.
+    /// Renders one form. Fails if the template fails, or renders nothing or more than [`LARGEST`].
     pub(super) fn render(&mut self, form: Form) -> Result<String, Error> {
         let variables = self.variables(form);
         let rendered = self.templates.environment(form).get_template(form.file())?.render(variables)?;
@@ -168,7 +168,8 @@ impl Rendering<'_> {
         if finished.is_empty() { refused("renders nothing") } else { Ok(finished) }
     }
 
-    /// All that a form's template can say. Sentences are plain text, which each form escapes as it does values.
+    /// Everything that a form's template can name. The sentences in it are plain text, which each form escapes like any
+    /// other value.
     fn variables(&mut self, form: Form) -> Value {
         let most = if self.notification.kind == Kind::Digest { form.items() } else { 0 };
         let plain = self.templates.environment(Form::Text);
@@ -177,12 +178,12 @@ impl Rendering<'_> {
     }
 }
 
-/// An environment without templates: bounded, and strict about what is not defined.
+/// An environment without templates: bounded, and strict about undefined names.
 pub(super) fn bare(escape: AutoEscape) -> Environment<'static> {
     let mut environment = Environment::new();
     environment.set_syntax(syntax());
     environment.set_fuel(Some(FUEL));
-    // So that errors name the expression, in every build.
+    // Makes errors name the expression, in release builds too.
     environment.set_debug(true);
     environment.set_recursion_limit(DEPTH);
     environment.set_undefined_behavior(UndefinedBehavior::SemiStrict);
@@ -193,7 +194,7 @@ pub(super) fn bare(escape: AutoEscape) -> Environment<'static> {
     environment
 }
 
-/// Lines that hold nothing but tags leave nothing behind.
+/// Makes lines that consist only of tags leave no blank lines.
 fn syntax() -> SyntaxConfig {
     SyntaxConfig::builder().trim_blocks(true).lstrip_blocks(true).build().unwrap_or_default()
 }
@@ -211,13 +212,15 @@ fn with_filters(escape: Escape, reader: &Reader) -> Environment<'static> {
     environment
 }
 
-/// The first that holds something. Jinja's own `default` would let our empty texts pass for something.
+/// The filter `default`: the value, or `other` if it is undefined, none or an empty text. Jinja's own filter would keep
+/// an empty text, which linedown's variables have in place of missing values.
 fn default(value: Value, other: Option<Value>) -> Value {
     let empty = value.is_undefined() || value.is_none() || value.as_str() == Some("");
     if empty { other.unwrap_or_default() } else { value }
 }
 
-/// A moment as the reader's clock shows it; nothing for a moment that has not come.
+/// The filter `local`: a time on the reader's clock. An empty text stays empty: the time has not come, such as the end
+/// of an outage in progress.
 fn local(reader: &Reader, moment: &Value, format: Option<&str>) -> Result<String, Error> {
     let wrong = |why: String| Error::new(ErrorKind::InvalidOperation, format!("`local`: {why}"));
     match moment.as_str() {
@@ -230,11 +233,11 @@ fn local(reader: &Reader, moment: &Value, format: Option<&str>) -> Result<String
     }
 }
 
-/// Prints a value as its form needs it: none is nothing, and what is not ours is escaped.
+/// Writes a value as its form needs it: nothing for none, and escaped unless it is marked safe.
 fn write(out: &mut Output, state: &mut State, value: &Value) -> Result<(), Error> {
     match (state.auto_escape(), value.as_str()) {
         _ if value.is_none() => Ok(()),
-        // As the engine would, by way of its `Display`.
+        // The same as the engine would write, without the detour through `Display`.
         (AutoEscape::None, Some(text)) => out.write_str(text).map_err(Error::from),
         (_, Some(text)) if value.is_safe() => out.write_str(text).map_err(Error::from),
         (AutoEscape::Custom(_), Some(text)) => out.write_str(&mrkdwn(text)).map_err(Error::from),

@@ -1,6 +1,6 @@
-//! What templates can say: a notification's facts, fit to be shown, under the names that the handbook gives them.
+//! The variables of templates: a notification's facts, cleaned and bounded, under the names that the handbook lists.
 //!
-//! Text that is not there is empty, so that a template may print it unasked.
+//! A missing text is empty, so that a template may print it without checking.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -16,20 +16,20 @@ use crate::{
     Acknowledged, Again, Flapping, HeldBack, Incident, Instance, Kind, Notification, Reason, Standing, Undelivered,
 };
 
-/// Most characters of what is a name: longer ones would push the news out of a title.
+/// The most characters of a name: a longer one would push the news out of a title.
 const NAME: usize = 80;
-/// Most characters of an identifier.
+/// The most characters of an identifier.
 const IDENTIFIER: usize = 128;
-/// Most characters of what somebody else said.
+/// The most characters of the gateway's words or of an error.
 const WORDS: usize = 300;
-/// Most characters of an address: the longest that SMTP allows (RFC 5321, 4.5.3.1).
+/// The most characters of an address: the longest that SMTP allows (RFC 5321, 4.5.3.1).
 pub(super) const ADDRESS: usize = 320;
-/// Most characters of a name in a digest: a hundred of the worst must fit into a message.
+/// The most characters of a name in a digest: a hundred names of the worst characters must fit into a message.
 const LISTED: usize = 40;
-/// From how many seconds on a message is late.
+/// A message is late after more than this many seconds.
 const LATE: i64 = 120;
 
-/// All there is to say about a notification, and of a digest's lines the first `most`.
+/// The variables of a notification; of a digest's lines, only the first `most`.
 pub(super) fn of_notification(notification: &Notification, most: usize) -> Value {
     let digest = Digest::of(notification);
     let lines = digest.as_ref().map(|digest| digest.outages.as_slice()).unwrap_or_default();
@@ -93,7 +93,7 @@ fn held_back(of: &HeldBack) -> Value {
     }
 }
 
-/// How often a line came and went.
+/// How often the line came and went.
 fn flapping(of: &Flapping, now: Timestamp) -> Value {
     context! {
         since => moment(of.since),
@@ -130,7 +130,7 @@ fn counts(digest: &Digest<'_>, shown: usize) -> Value {
     }
 }
 
-/// A line of a digest: as the one of any message, its names shorter.
+/// A line of a digest: the same variables as for the line of any message, with shorter names.
 fn item(line: &Line<'_>, now: Timestamp) -> Value {
     context! {
         notification => line.notification,
@@ -143,17 +143,17 @@ fn item(line: &Line<'_>, now: Timestamp) -> Value {
     }
 }
 
-/// How the line stands by the gateway's word.
+/// The line's state, as the gateway says.
 fn standing(standing: &Standing) -> Value {
     context! { connected => standing.connected, said => optional(standing.said.as_deref(), WORDS) }
 }
 
-/// Where the reader can do something about the line, as long as there is something to do.
+/// A link with which the reader can act on the line; empty if there is nothing to do.
 fn asked_url(notification: &Notification, url: Option<&str>) -> String {
     url.filter(|_| notification.asks_to_act()).and_then(address).unwrap_or_default()
 }
 
-/// What there is to say about an incident before anybody is notified of it.
+/// The variables of an incident alone, for templates in the config: there is no notification yet.
 pub(super) fn of_incident(of: &Incident) -> Value {
     context! {
         incident => incident(of, NAME, Value::UNDEFINED),
@@ -184,7 +184,7 @@ fn incident(incident: &Incident, most: usize, downtime: Value) -> Value {
     }
 }
 
-/// The outage that has begun since.
+/// The line's next outage, if it is in progress.
 fn again(again: &Again) -> Value {
     context! { id => again.incident, reason => again.reason.as_str(), opened_at => moment(again.opened_at) }
 }
@@ -193,7 +193,7 @@ fn acknowledged(acknowledged: &Acknowledged, most: usize) -> Value {
     context! { by => isolated(one_line(&acknowledged.by, most)), at => moment(acknowledged.at) }
 }
 
-/// Called by a title, as it is shown.
+/// An instance; `title` is what it is called.
 fn instance(instance: &Instance, title: String, most: usize) -> Value {
     let labels = instance.labels.iter().map(|(key, value)| (one_line(key, NAME), one_line(value, ADDRESS)));
     context! {
@@ -205,7 +205,8 @@ fn instance(instance: &Instance, title: String, most: usize) -> Value {
     }
 }
 
-/// A line must be called something, or no sentence about it makes sense.
+/// What to call an instance: its name, its identifier or `?`, the first that has something visible. Without a title, no
+/// sentence about the line would make sense.
 fn title(instance: &Instance, most: usize) -> String {
     let mut names = [instance.title(), &instance.id].into_iter().map(|name| one_line(name, most));
     names.find(|name| !name.is_empty()).unwrap_or_else(|| "?".to_owned())
@@ -215,7 +216,7 @@ fn optional(text: Option<&str>, most: usize) -> String {
     text.map(|text| one_line(text, most)).unwrap_or_default()
 }
 
-/// As RFC 3339 writes it, which the filter `local` reads.
+/// A time in RFC 3339, which the filter `local` reads.
 fn moment(at: Timestamp) -> String {
     DateTimePrinter::new().precision(Some(0)).timestamp_to_string(&at)
 }
@@ -224,8 +225,7 @@ fn seconds(from: Timestamp, to: Timestamp) -> i64 {
     to.duration_since(from).as_secs().max(0)
 }
 
-/// An instance's labels, of which those that it lacks are empty rather than undefined: which labels there are
-/// differs from instance to instance.
+/// An instance's labels. A label that it lacks is empty, not undefined, because instances differ in their labels.
 #[derive(Debug)]
 struct Labels(BTreeMap<String, String>);
 

@@ -1,21 +1,21 @@
-//! The sentences of a message, as `words.txt` has them, for the templates that lay them out.
+//! The sentences of a message, from `words.txt`, for the templates that lay them out.
 //!
-//! They are the dear part of a message, and its title and its body share them: templates find them in a variable, put
-//! together once. A user's own may import them from the file as well.
+//! Sentences are the expensive part of a message, and its title and its body share them. They are made once, and
+//! templates find them in a variable. A user's template may also import them from the file.
 
 use std::sync::{Arc, OnceLock};
 
 use minijinja::Environment;
 use minijinja::value::{Enumerator, Object, Value};
 
-/// The file with the sentences that the others lay out.
+/// The file with the sentences, which the other templates lay out.
 pub(super) const WORDS: &str = "words.txt";
 
-/// The variable in which they find it.
+/// The variable in which templates find the sentences.
 pub(super) const WORDING: &str = "wording";
 
-/// What the others lay out of [`WORDS`]. An own file has all of it and replaces what it sets: one that was written for a
-/// former version lacks nothing that has come since.
+/// The names set in [`WORDS`] that the other templates lay out. A user's own file starts with all of the built-in ones
+/// and replaces those that it sets, so a file written for an earlier version lacks nothing that came later.
 pub(super) const LAID_OUT: [&str; 13] = [
     "title",
     "language",
@@ -32,7 +32,7 @@ pub(super) const LAID_OUT: [&str; 13] = [
     "facts",
 ];
 
-/// Variables, and beside them the wording, as `environment` writes it. It is there once a template asks for it.
+/// Adds the wording to the variables. It is rendered in `environment` when a template first asks for it.
 pub(super) fn beside(variables: Value, environment: &Arc<Environment<'static>>) -> Value {
     Value::from_object(Root { variables, environment: Arc::clone(environment), wording: OnceLock::new() })
 }
@@ -61,7 +61,7 @@ impl Object for Root {
     }
 }
 
-/// A failure is one of whoever asks.
+/// Renders the wording. If that fails, the value is the error, and the template that asks for it fails.
 fn wording(environment: &Environment<'static>, variables: &Value) -> Value {
     let words = environment.get_template(WORDS).and_then(|words| words.render_captured(variables.clone()));
     match words {
@@ -73,7 +73,7 @@ fn wording(environment: &Environment<'static>, variables: &Value) -> Value {
     }
 }
 
-/// What the file sets, in the order of [`LAID_OUT`].
+/// The values that the file sets, in the order of [`LAID_OUT`].
 #[derive(Debug)]
 struct Wording([Value; LAID_OUT.len()]);
 

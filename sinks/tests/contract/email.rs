@@ -24,7 +24,7 @@ pub(super) const ENTRY: Entry = Entry {
 const EVERYWHERE: [Command; 7] =
     [Command::Connect, Command::Ehlo, Command::Mail, Command::Rcpt, Command::Data, Command::Content, Command::Dot];
 
-/// Three messages in a row.
+/// The recipients of three messages in a row.
 const RECIPIENTS: [&str; 3] = ["first@example.com", "second@example.com", "third@example.com"];
 
 fn section(server: &str, more: &str) -> String {
@@ -105,7 +105,7 @@ async fn answers_about_a_recipient_mean_what_they_say() {
             ("554-5.7.1-ana", Refused),
             ("530-5.7.0-ana", Unauthorised),
             ("535-5.7.8-ana", Unauthorised),
-            // A recipient's organisation that takes nothing from outside.
+            // The recipient's organisation takes nothing from outside.
             ("550-5.7.12-ana", Refused),
             ("550-5.7.13-ana", Refused),
             ("421-4.3.2-ana", Busy),
@@ -114,7 +114,7 @@ async fn answers_about_a_recipient_mean_what_they_say() {
             ("450-4.2.0-ana", Deferred),
             ("451-4.7.1-ana", Deferred),
             ("452-4.2.2-ana", Deferred),
-            // Codes that no list has: the class decides.
+            // Codes that are in no list: the class decides.
             ("471-ana", Deferred),
             ("571-ana", Refused),
             ("599-ana", Refused),
@@ -160,7 +160,7 @@ async fn answers_at_other_stages() {
     }
 }
 
-/// Until the relay has left something hanging.
+/// Waits until the relay leaves a command unanswered.
 async fn hangs(smtp: &Smtp) {
     let deadline = Instant::now() + DEADLINE;
     while smtp.hanging() == 0 {
@@ -169,7 +169,7 @@ async fn hangs(smtp: &Smtp) {
     }
 }
 
-/// The message to an address, as soon as it is there, whatever else is.
+/// Waits for the message to an address, past any others.
 fn received_by(smtp: &Smtp, address: &str) -> Received {
     let mut count = 1;
     loop {
@@ -191,7 +191,7 @@ async fn a_hang_anywhere_leaves_nothing_broken() {
                 smtp.plan(command, Does::Hang, 1);
                 let hung = to("hung@example.com");
                 tokio::select! {
-                    // A kept connection does not connect again; then nothing hangs, which is fine as well.
+                    // On a kept connection there is no `Connect`; then nothing hangs, which is fine as well.
                     taken = sink.deliver(&hung) => assert!(taken.is_ok(), "{command:?}: {taken:?}"),
                     () = hangs(&smtp) => {}
                 }
@@ -261,7 +261,7 @@ async fn a_kept_connection_that_the_relay_has_left_costs_no_message() {
             let received = smtp.wait_for(usize::try_from(connection).unwrap());
             assert_eq!(received.last().unwrap().connection, connection, "{does:?}");
         }
-        // What it says of us, it says on a new connection as well.
+        // An answer that is about linedown comes on a new connection as well.
         smtp.plan(Command::Mail, Does::Reply("451 4.7.1 slow down"), 2);
         assert_failure(&sink.deliver(&to("ana@example.com")).await.unwrap_err(), Busy, "hunter2canary");
     }
@@ -291,7 +291,7 @@ async fn a_relay_that_will_not_be_greeted_twice_is_told_step_by_step() {
     assert!(smtp.wait_for(3).iter().all(|each| each.connection == 1 && !each.in_one_piece));
 }
 
-/// Whatever a relay, or what is in between, does with a greeting that comes late or with several commands at once.
+/// Whatever a relay, or something between, does with a second EHLO or with several commands at once.
 #[tokio::test]
 async fn an_envelope_in_one_piece_that_fails_has_not_happened() {
     let smtp = Smtp::new();
@@ -321,13 +321,15 @@ async fn an_envelope_in_one_piece_that_fails_has_not_happened() {
         let [first, second, third] = &received[taken - 3..] else { panic!("three messages") };
         assert_eq!([&first.to, &second.to, &third.to].map(|to| to[0].as_str()), RECIPIENTS, "{command:?}, {does:?}");
         assert!(second.connection != first.connection && !second.in_one_piece, "{command:?}, {does:?}");
-        // What got through step by step only goes so from then on; a relay may always leave, and put off.
+        // If only step by step got through, the sink stays with that. An answer of 4xx does not count against
+        // PIPELINING.
         let stays = matches!(does, Does::Reply(reply) if reply.starts_with('4'));
         assert_eq!(third.in_one_piece, stays, "{command:?}, {does:?}");
     }
 }
 
-/// Takes the five seconds that a kept connection is given, of the real clock: the relay's answers come by it.
+/// Takes the five seconds of real time that a kept connection is given: the relay answers in real time, so no clock is
+/// paused.
 #[tokio::test]
 async fn who_falls_silent_at_an_envelope_in_one_piece_is_told_step_by_step_from_then_on() {
     let smtp = Smtp::new();
@@ -350,7 +352,7 @@ async fn a_refused_recipient_stands_in_nobodys_way() {
         assert_eq!(sink.deliver(&to(recipient)).await.unwrap_err().kind, kind);
         sink.deliver(&to("good@example.com")).await.unwrap();
     }
-    // A relay that refuses the only recipient and waits for the message all the same gets none.
+    // A relay that refuses the only recipient but waits for the content gets none.
     smtp.plan(Command::Rcpt, Does::Reply("550 5.1.1 nobody"), 2);
     smtp.plan(Command::Data, Does::Reply("354 go on"), 1);
     assert_eq!(sink.deliver(&to("bad@example.com")).await.unwrap_err().kind, Refused);
@@ -405,12 +407,12 @@ async fn without_starttls_nothing_is_sent() {
     assert!(failure.message.contains("STARTTLS") && smtp.received().is_empty(), "{failure}");
 }
 
-/// RFC 3207, 4.2, and CVE-2011-0411: whoever sits in between adds answers of his own to the one that TLS begins after.
+/// RFC 3207, 4.2, and CVE-2011-0411: somebody on the way adds answers of their own after the one to STARTTLS.
 #[tokio::test]
 async fn what_comes_in_the_clear_is_no_answer_within_tls() {
     let certificates = Certificates::new();
     for added in [
-        // To all that will be said: EHLO, MAIL FROM, RCPT TO, DATA and the content.
+        // Answers to everything that linedown will say: EHLO, MAIL FROM, RCPT TO, DATA and the content.
         "250 8BITMIME\r\n250 2.1.0 Ok\r\n250 2.1.5 Ok\r\n354 go on\r\n250 2.0.0 Ok: queued as NOTHING\r\n",
         "250 8BITMIME\r\n",
         "250 8BITMIME\r\n250 2.1.0 O",
@@ -479,7 +481,7 @@ async fn logins() {
     let failure = trusting(&smtp, &certificates, "").deliver(&to("ana@example.com")).await.unwrap_err();
     assert_failure(&failure, Unauthorised, "canary");
 
-    // A server that repeats what it did not like.
+    // A server that repeats the command that it refuses.
     smtp.plan(Command::Auth, Does::Reply("500 5.5.1 what is AUTH PLAIN AGxpbmVkb3duAGh1bnRlcjJjYW5hcnk="), 1);
     let failure = as_user("linedown", "hunter2canary").deliver(&to("ana@example.com")).await.unwrap_err();
     assert_failure(&failure, Unauthorised, "AGxpbmVk");
@@ -488,7 +490,7 @@ async fn logins() {
     assert_failure(&failure, Busy, "hunter2canary");
 }
 
-/// Words that would explain a failure of TLS, or hold a secret, and stand in no answer.
+/// An answer that is not SMTP may contain words that would look like a failure of TLS, or a secret: none is repeated.
 #[tokio::test]
 async fn what_is_not_smtp_explains_nothing_and_is_not_repeated() {
     let certificates = Certificates::new();

@@ -1,4 +1,4 @@
-//! What every sink owes, whatever it talks to. A kind in the table without an entry here fails.
+//! The contract that every sink keeps. A kind in the table without an entry here fails.
 
 mod email;
 #[path = "../../src/sample.rs"]
@@ -13,11 +13,11 @@ use linedown_sinks::{
     Secrets, Section, Settings, Severity, Sink, TextKeys, Texts,
 };
 
-/// What the contract needs to know about a kind.
+/// What the contract's tests need to know about a kind.
 struct Entry {
     /// Its section in the documented config.
     documented: &'static str,
-    /// A misspelt line, and the key that was meant.
+    /// A line with a misspelt key, and the key that was meant.
     misspelt: (&'static str, &'static str),
 }
 
@@ -66,7 +66,7 @@ fn to(recipient: &str) -> Notification {
     Notification { recipient: recipient.into(), ..sample::notification() }
 }
 
-/// So many lines that are down, under a name each.
+/// A digest of that many lines that are down, each with a name of its own.
 fn digest(name: &str, lines: i64) -> Notification {
     let mut digest = Notification { kind: Kind::Digest, ..to("ana@example.com") };
     for number in 1..=lines {
@@ -79,7 +79,7 @@ fn digest(name: &str, lines: i64) -> Notification {
     digest
 }
 
-/// Everything anybody could print of a failure.
+/// Everything that could be printed of a failure.
 fn everything(failure: &Failure) -> String {
     let mut texts = format!("{failure} {failure:?} {}", failure.message);
     let mut cause = failure.source();
@@ -90,7 +90,7 @@ fn everything(failure: &Failure) -> String {
     texts
 }
 
-/// A failure of this kind, in bounded words, without the secret.
+/// Asserts that the failure is of this kind, says something in one line, and contains no secret.
 fn assert_failure(failure: &Failure, kind: FailureKind, secret: &str) {
     assert_eq!(failure.kind, kind, "{failure}");
     assert!(failure.message.len() > 10 && !failure.message.contains('\n'), "{failure}");
@@ -136,7 +136,7 @@ fn previews_say_what_it_is_about_and_hold_no_secret() {
     }
 }
 
-/// Opens no connection: nobody listens at the documented addresses.
+/// Nobody listens at the documented addresses, so building opens no connection.
 #[tokio::test]
 async fn building_touches_no_network() {
     for kind in KINDS {

@@ -1,4 +1,4 @@
-//! `slack` against a Slack that insists on its rules.
+//! `slack` against a stand-in that enforces Slack's rules.
 
 use std::time::{Duration, Instant};
 
@@ -27,7 +27,7 @@ async fn a_message_is_taken() {
     assert!(post.body["blocks"].to_string().contains("#7"));
 }
 
-/// A connection is kept a moment after its answer, so now and then one more is made.
+/// A connection returns to the pool a moment after its answer, so now and then a further one is made.
 #[tokio::test]
 async fn connections_that_were_in_use_together_are_kept() {
     let slack = Slack::new().without_rate_limit();
@@ -103,7 +103,7 @@ async fn retry_after_is_told_if_it_is_one() {
     }
 }
 
-/// Until something was posted.
+/// Waits until something was posted.
 async fn is_asked(slack: &Slack) {
     let deadline = Instant::now() + DEADLINE;
     while slack.posts().is_empty() {

@@ -1,4 +1,4 @@
-//! What it is asked over its port and by commands.
+//! Asking the daemon: requests to its port, and commands.
 
 use std::io::Write;
 use std::net::{SocketAddr, TcpStream};
@@ -11,14 +11,14 @@ use super::{BINARY, Daemon, Ended, HOOK, JSON, eventually};
 use crate::http::{self, Answer};
 
 impl Daemon {
-    /// A new connection to its port.
+    /// Opens a new connection to its port.
     pub(crate) fn connect(&self) -> TcpStream {
         let stream = TcpStream::connect(self.address).expect("it listens");
         stream.set_read_timeout(Some(DEADLINE)).expect("a timeout can be set");
         stream
     }
 
-    /// Where it listens.
+    /// The address on which it listens.
     pub(crate) fn address(&self) -> SocketAddr {
         self.address
     }
@@ -28,24 +28,24 @@ impl Daemon {
         TcpStream::connect(self.address).is_err()
     }
 
-    /// A request on a connection of its own, and its answer.
+    /// Sends a request on a connection of its own, and returns the answer.
     pub(crate) fn send(&self, request: &[u8]) -> Answer {
         let answer = http::exchange(self.connect(), request).expect("an answer");
         self.note(&format!("{answer:?}"));
         answer
     }
 
-    /// What stands at an address.
+    /// Sends a GET request.
     pub(crate) fn get(&self, path: &str) -> Answer {
         self.send(&http::request("GET", path, &[], b""))
     }
 
-    /// A webhook's answer.
+    /// Posts a webhook, and returns the answer.
     pub(crate) fn post(&self, payload: &Value) -> Answer {
         self.send(&http::request("POST", HOOK, &[JSON], payload.to_string().as_bytes()))
     }
 
-    /// A webhook that must be taken.
+    /// Posts a webhook that must be answered with 200.
     pub(crate) fn accept(&self, payload: &Value) {
         let answer = self.post(payload);
         assert_eq!(answer.status, 200, "{answer:?}");
@@ -69,7 +69,7 @@ impl Daemon {
         command.envs(self.trusted.iter().map(|certificates| ("SSL_CERT_FILE", certificates.ca())));
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().expect("the binary can be started");
-        // A command that does not read its input is as well.
+        // A command that does not read its input closes it: no mistake.
         let _ = child.stdin.take().expect("the input is piped").write_all(input.as_bytes());
         let output = child.wait_with_output().expect("a command ends");
         let text = |bytes| String::from_utf8(bytes).expect("commands print UTF-8");
@@ -78,7 +78,7 @@ impl Daemon {
         ended
     }
 
-    /// What a command shows on a terminal that is so wide.
+    /// Runs a command on a terminal of that many columns, and returns what it shows.
     pub(crate) fn on_a_terminal(&self, columns: usize, arguments: &[&str]) -> String {
         let command = [&[BINARY, "--config", &self.path("linedown.toml")], arguments].concat().join(" ");
         let command = format!("stty cols {columns}; {command}");
@@ -91,7 +91,7 @@ impl Daemon {
         text
     }
 
-    /// The rows that a command lists as JSON.
+    /// Runs a command that lists rows as JSON.
     pub(crate) fn rows(&self, arguments: &[&str]) -> Vec<Value> {
         match self.json(arguments) {
             Value::Array(rows) => rows,
@@ -99,14 +99,14 @@ impl Daemon {
         }
     }
 
-    /// What a command prints as JSON.
+    /// Runs a command that must succeed with `--json`, and returns the JSON.
     pub(crate) fn json(&self, arguments: &[&str]) -> Value {
         let ended = self.command(&[arguments, &["--json"]].concat());
         assert_eq!(ended.code, Some(0), "{arguments:?}: {ended:?}");
         serde_json::from_str(&ended.out).expect("--json prints JSON")
     }
 
-    /// Notifications in a state, as soon as there are so many.
+    /// Waits until there are at least `count` notifications in a state, and returns them.
     pub(crate) fn wait_for_deliveries(&self, state: &str, count: usize) -> Vec<Value> {
         eventually(&format!("{count} {state} notifications"), || {
             let rows = self.rows(&["deliveries", "--limit", "10000", "--state", state]);
@@ -114,7 +114,7 @@ impl Daemon {
         })
     }
 
-    /// A figure of `/metrics`, by its name and labels as they stand there.
+    /// A value from `/metrics`, by its name and labels as written there.
     pub(crate) fn metric(&self, name: &str) -> Option<u64> {
         let text = self.get("/metrics").body;
         text.lines().find_map(|line| line.strip_prefix(name)?.trim().parse().ok())

@@ -1,4 +1,4 @@
-//! Starting it, in every way that it is started.
+//! Starting the daemon in every way.
 
 use std::net::TcpListener;
 use std::os::fd::OwnedFd;
@@ -11,28 +11,28 @@ use super::lines::records;
 use super::{ACCEPTING, BINARY, Daemon, Ended, eventually};
 
 impl Daemon {
-    /// Starts it, and waits until it accepts.
+    /// Starts it, and waits until it accepts webhooks.
     pub(crate) fn launch(&mut self) {
         let mut command = Command::new(BINARY);
         command.stdin(Stdio::null());
         self.launch_as(command);
     }
 
-    /// Starts it where an authority of the test's own is the one that the system trusts.
+    /// Starts it on a system that trusts only the test's own authority.
     pub(crate) fn launch_trusting(&mut self, certificates: &Certificates) {
         let mut trusting = Command::new("/usr/bin/env");
         trusting.arg(format!("SSL_CERT_FILE={}", certificates.ca().display())).arg(BINARY);
         self.launch_as(trusting);
     }
 
-    /// Starts it as a child of the shell's making, where writing beyond a limit fails instead of killing it.
+    /// Starts it with SIGXFSZ ignored, so that writing beyond [`Daemon::largest_file`] fails instead of killing it.
     pub(crate) fn launch_without_file_size_signal(&mut self) {
         let mut shell = Command::new("/bin/sh");
         shell.args(["-c", "trap '' XFSZ; exec \"$@\" </dev/null", "sh", BINARY]);
         self.launch_as(shell);
     }
 
-    /// Starts it where a process may have so many files open, and so many if it asks for more.
+    /// Starts it with a soft limit of `few` open files and a hard limit of `most`.
     pub(crate) fn launch_with_few_files(&mut self, few: u32, most: u32) {
         let mut shell = Command::new("/bin/sh");
         let limit = format!("ulimit -S -n {few}; ulimit -H -n {most}; exec \"$@\" </dev/null");
@@ -46,7 +46,7 @@ impl Daemon {
         self.launch_as(handed(OwnedFd::from(socket)));
     }
 
-    /// Starts it as systemd would with something that is no socket; answers how it ended.
+    /// Starts it as systemd would, but with something that is no socket, and returns how it ended.
     pub(crate) fn ends_on(&self, handed_over: impl Into<Stdio>) -> Ended {
         let mut shell = handed(handed_over);
         shell.args(["--config", &self.path("linedown.toml"), "serve"]);
@@ -81,7 +81,7 @@ impl Daemon {
     }
 }
 
-/// The binary with something handed over as its third file, as systemd does with sockets.
+/// The command that starts the binary with `what` as file descriptor 3, as systemd hands over sockets.
 fn handed(what: impl Into<Stdio>) -> Command {
     let mut shell = Command::new("/bin/sh");
     let hand_over = "exec 3<&0 </dev/null; LISTEN_PID=$$ LISTEN_FDS=1 exec \"$@\"";

@@ -39,7 +39,7 @@ fn what_is_amiss_is_told_beside_an_outage_until_it_is_right_again() {
     assert_eq!((&told[4]["kind"], &told[4]["reason"]), (&json!("resolved"), &json!("webhook-drift")));
     wait_for_questions(&gateway, "B", 3);
     assert_eq!((daemon.told().len(), daemon.rows(&["incidents"]).len()), (5, 3), "each is told once");
-    // Who does not audit any more cannot say that it is right again.
+    // Without an audit, linedown cannot tell when this is right again, so it closes the incident.
     daemon.configure(&sections(&gateway, &["A", "B"], "audit = { on = false }\n"));
     daemon.reload();
     assert_eq!(daemon.wait_for_told(6)[5]["reason"], "expiring");
@@ -80,7 +80,7 @@ fn a_payment_that_runs_out_is_found_by_its_date_in_either_unit_and_by_the_gatewa
     }
 }
 
-/// A partner's gateway that lists so many instances besides `A`, which alone is in the inventory.
+/// A partner's gateway with that many instances besides `A`, the only one in the inventory.
 fn of_a_partner(others: usize) -> Place {
     let Place { gateway, mut daemon } = place(&["A"]);
     let gateway = gateway.with_partner_token(PARTNER_TOKEN);
@@ -133,7 +133,7 @@ fn a_fleet_of_which_the_inventory_lacks_much_is_one_piece_of_news() {
     assert_eq!(daemon.rows(&["incidents"]).len(), 1);
 }
 
-/// What is told when a source leaves the config of which something was told.
+/// Reported troubles of a source are closed when the source leaves the config, by `leave`.
 fn told_when_a_source_leaves(leave: impl Fn(&mut Daemon)) {
     let Place { gateway, mut daemon } = place(&["A"]);
     gateway.change("A", |instance| instance.due = json!(1_700_000_000));

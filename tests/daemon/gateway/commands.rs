@@ -13,7 +13,7 @@ fn changes(calls: &[Call]) -> Vec<(&str, &str)> {
     changes.map(|call| (call.instance.as_deref().unwrap_or_default(), call.name.as_str())).collect()
 }
 
-/// What a command prints as JSON, and its exit code.
+/// Returns a command's exit code, and the JSON that it prints.
 fn json_of(daemon: &Daemon, arguments: &[&str]) -> (Option<i32>, Vec<Value>) {
     let ended = daemon.command(&[arguments, &["--json"]].concat());
     let rows = serde_json::from_str(&ended.out).unwrap_or_else(|error| panic!("{error}: {ended:?}"));
@@ -188,7 +188,7 @@ fn a_fleet_is_asked_a_few_at_once_and_not_for_ever_in_vain() {
 fn whatever_goes_wrong_at_the_gateway_is_explained() {
     let refused = |words: &str| Odd::answer(403, &json!({ "error": words }).to_string());
     let html = "<html>T0KEN</html>".to_owned();
-    // What may pass is tried three times.
+    // A call whose failure may pass is tried three times.
     let odd = [
         ("cut", vec![Odd::Cut; 3], "the connection to the gateway's API broke"),
         ("drip", vec![Odd::Drip(Duration::from_millis(500)); 3], "did not answer in time"),

@@ -1,4 +1,4 @@
-//! The gateway's own API, over HTTPS: what is registered there, and how each line stands by its word.
+//! The gateway's own API, over HTTPS: the webhooks registered there, and the state of each line as it says.
 
 mod audit;
 mod commands;
@@ -11,14 +11,14 @@ use crate::sections::{CONSOLE, tell};
 
 /// The account's security token.
 const CLIENT_TOKEN: &str = "0canary-account";
-/// A partner's.
+/// The partner's token.
 const PARTNER_TOKEN: &str = "0canary-partner";
-/// What webhooks of an instance are to be registered as.
+/// The address under which an instance's webhooks are to be registered.
 fn ours(instance: &str) -> String {
     format!("https://alerts.example.com/hooks/z-api/{SECRET}/{instance}")
 }
 
-/// A gateway over HTTPS with some instances, and a folder with a config that knows them; nothing runs.
+/// A gateway over HTTPS with some instances, and a daemon that is not running and whose config knows them.
 struct Place {
     gateway: ZApi,
     daemon: Daemon,
@@ -50,7 +50,7 @@ fn sections(gateway: &ZApi, instances: &[&str], more: &str) -> String {
     )
 }
 
-/// So many more questions about an instance.
+/// Waits until an instance was asked about `more` more times.
 fn wait_for_questions(gateway: &ZApi, id: &str, more: usize) {
     let asked = || gateway.calls().iter().filter(|call| call.instance.as_deref() == Some(id)).count();
     let before = asked();

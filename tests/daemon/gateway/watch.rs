@@ -1,4 +1,4 @@
-//! Watching: outages of which no webhook came, and a gateway that does not answer.
+//! Watching: outages that no webhook reported, and a gateway that does not answer.
 
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
@@ -10,7 +10,7 @@ use super::{Place, place, sections, token, wait_for_questions};
 use crate::daemon::eventually;
 use crate::payload::down;
 
-/// Watched every second, with a rule that tells at once.
+/// A running daemon that asks about each instance every second, with a rule that tells at once.
 fn watched(instances: &[&str]) -> Place {
     let Place { gateway, mut daemon } = place(instances);
     daemon.configure(&sections(&gateway, instances, WATCH));
@@ -35,7 +35,7 @@ fn an_outage_of_which_no_webhook_came_is_found_and_so_is_its_end() {
     let story = daemon.command(&["incident", "1"]).out;
     assert!(story.contains("found by asking"), "{story}");
 
-    // The webhook comes late; asking goes on.
+    // The webhook comes late; linedown still asks.
     daemon.accept(&down("A"));
     wait_for_questions(&gateway, "A", 3);
     assert_eq!(daemon.rows(&["incidents"]).len(), 1);
@@ -118,7 +118,7 @@ fn a_missed_webhook_is_found_within_two_intervals() {
     let told = daemon.wait_for_told(1);
     let asked = gateway.calls().len() - before;
     assert_eq!(told[0]["kind"], "down");
-    // One question an interval; the third may come while answers are gathered.
+    // One question per interval; the third may come before the message is seen.
     assert!(asked <= 3, "it was asked {asked} times until it was told");
 }
 
@@ -165,7 +165,7 @@ fn questions_are_spread_over_the_interval() {
     daemon.launch();
     let mut at: Vec<Instant> = gateway.wait_for(20).iter().map(|call| call.at).take(20).collect();
     at.sort_unstable();
-    // 400 ms each. What a machine that stalls has missed comes together, but not most of it.
+    // 400 ms apart. A machine that stalls asks the missed questions together, but those are not most of them.
     let mut gaps: Vec<Duration> = at.windows(2).map(|two| two[1] - two[0]).collect();
     gaps.sort_unstable();
     assert!(gaps[gaps.len() / 2] > Duration::from_millis(100), "{gaps:?}");

@@ -1,4 +1,4 @@
-//! Bodies that no gateway sends, in requests with nothing else wrong.
+//! Bodies that no gateway sends, in requests that are otherwise right.
 
 use std::collections::BTreeMap;
 use std::sync::LazyLock;
@@ -10,9 +10,10 @@ use serde_json::value::RawValue;
 use super::MAX_BODY;
 use super::case::{Case, chunked_webhook, chunks, gzip, one, payload, random, webhook};
 
-/// A few hundred bytes that become ten million.
+/// Gzip that expands to ten million bytes.
 static BOMB: LazyLock<Vec<u8>> = LazyLock::new(|| gzip(&vec![b' '; 10_000_000]));
 
+/// A webhook with a hostile body.
 pub(super) fn body(rng: &mut Rng) -> Case {
     match rng.u8(..12) {
         0..4 => json(rng),
@@ -26,16 +27,16 @@ pub(super) fn body(rng: &mut Rng) -> Case {
     }
 }
 
-/// Half of a character that JSON writes as two.
+/// Half of a surrogate pair, escaped.
 const HALF: &str = "\\ud83d";
 
-/// What the contract says of a complete body of JSON's Content-Type.
+/// The status that a complete body with JSON's Content-Type must get.
 fn verdict(body: &[u8]) -> u16 {
-    // Half a character is taken for one that cannot be shown.
+    // linedown reads a lone surrogate as U+FFFD.
     let Ok(text) = std::str::from_utf8(body).map(|text| text.replace(HALF, "\\ufffd")) else { return 400 };
-    // A byte order mark before it is passed over (RFC 8259, chapter 8.1), once.
+    // One byte order mark is ignored (RFC 8259, section 8.1).
     let text = text.strip_prefix('\u{feff}').unwrap_or(&text);
-    // As deep as it likes: nobody reads what is not asked for.
+    // Values may nest to any depth: linedown does not parse those that it does not need.
     let Ok(members) = serde_json::from_str::<BTreeMap<String, &RawValue>>(text) else { return 400 };
     match members.get("type").and_then(|name| serde_json::from_str(name.get()).ok()) {
         Some(Value::String(name)) if !name.is_empty() => 200,
@@ -56,7 +57,7 @@ fn plain(rng: &mut Rng, what: &str, body: &[u8]) -> Case {
     Case::answered(what, bytes, &[expected])
 }
 
-/// An object of the gateway's keys and others, with values of every sort.
+/// An object with keys of the gateway and others, and values of every sort.
 fn json(rng: &mut Rng) -> Case {
     const KEYS: [&str; 12] = [
         "type",
@@ -77,7 +78,7 @@ fn json(rng: &mut Rng) -> Case {
     plain(rng, "json", text.as_bytes())
 }
 
-/// A value as text; not always JSON.
+/// A value as text, not always valid JSON.
 fn value(rng: &mut Rng, depth: usize) -> String {
     const VALUES: [&str; 24] = [
         "\"DisconnectedCallback\"",
@@ -116,7 +117,7 @@ fn value(rng: &mut Rng, depth: usize) -> String {
     }
 }
 
-/// Deeper than anybody needs, closed and not.
+/// Deep nesting, closed or not.
 fn nested(rng: &mut Rng) -> Case {
     let (open, close) = one(rng, &[("[", "]"), ("{\"a\":", "}")]);
     let depth = rng.usize(1..(MAX_BODY - 100) / (open.len() + close.len()));
@@ -126,7 +127,7 @@ fn nested(rng: &mut Rng) -> Case {
     plain(rng, "nested", body.as_bytes())
 }
 
-/// Bytes that are no text, and text that is no UTF-8.
+/// Random bytes, and text that is not plain UTF-8.
 fn bytes(rng: &mut Rng) -> Case {
     let mut body = payload(rng);
     match rng.u8(..4) {
@@ -144,7 +145,7 @@ fn bytes(rng: &mut Rng) -> Case {
     plain(rng, "bytes", &body)
 }
 
-/// Gzip that is cut, damaged, doubled, followed by something else, or a bomb.
+/// Gzip that is cut, damaged, doubled, followed by other bytes, or a bomb.
 fn compressed(rng: &mut Rng) -> Case {
     let body = payload(rng);
     let mut zipped = gzip(&body);
@@ -156,7 +157,7 @@ fn compressed(rng: &mut Rng) -> Case {
         1 => {
             let at = rng.usize(..zipped.len());
             zipped[at] ^= 1 << rng.u8(..8);
-            // Some bits of the head mean nothing.
+            // Some bits of the gzip header have no effect.
             &[200, 400, 413, 422]
         }
         2 => {
@@ -175,7 +176,7 @@ fn compressed(rng: &mut Rng) -> Case {
             zipped = random(rng, 300);
             &[400]
         }
-        // Within itself it is not looked for.
+        // Gzip within gzip is not unpacked.
         _ => {
             zipped = gzip(&zipped);
             &[400]
@@ -185,14 +186,14 @@ fn compressed(rng: &mut Rng) -> Case {
     Case::answered("compressed", webhook(&[&format!("content-encoding: {name}")], &zipped), statuses)
 }
 
-/// Encodings that are not understood.
+/// Encodings that linedown does not know.
 fn encoded(rng: &mut Rng) -> Case {
     let name = one(rng, &["br", "deflate", "zstd", "gzip, gzip", "compress", "x", "gzip;q=1", "\"gzip\"", "*"]);
     let body = payload(rng);
     Case::answered("encoded", webhook(&[&format!("content-encoding: {name}")], &body), &[415])
 }
 
-/// Too large by its own word, and then sent or not.
+/// A `Content-Length` that is too large; the body is sent in full, in part or not at all.
 fn announced(rng: &mut Rng) -> Case {
     let body = vec![b' '; rng.usize(MAX_BODY + 1..4 * MAX_BODY)];
     let mut bytes = webhook(&[], &body);
@@ -200,14 +201,14 @@ fn announced(rng: &mut Rng) -> Case {
     Case::answered("announced", bytes, &[413])
 }
 
-/// Too large without a word.
+/// A chunked body that is too large.
 fn too_large(rng: &mut Rng) -> Case {
     let body = vec![b' '; rng.usize(MAX_BODY + 1..4 * MAX_BODY)];
     let chunked = chunks(rng, &body);
     Case::answered("too large", chunked_webhook("chunked", &chunked), &[413])
 }
 
-/// Types that are not JSON's.
+/// Content types other than JSON's.
 fn typed(rng: &mut Rng) -> Case {
     let body = payload(rng);
     let name = one(

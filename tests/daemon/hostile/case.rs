@@ -1,4 +1,4 @@
-//! One hostile request, and what may come of it.
+//! One hostile request, and the answers that it may get.
 
 use std::fmt;
 use std::io::Write;
@@ -10,22 +10,22 @@ use flate2::write::GzEncoder;
 use super::{body, head};
 use crate::daemon::{HOOK, SECRET};
 
-/// A request's bytes and the answers that fit it.
+/// A request's bytes and the answers that are right for it.
 pub(super) struct Case {
     /// What is wrong with it.
     pub(super) what: String,
     pub(super) bytes: Vec<u8>,
-    /// The statuses that fit; none, and only silence does.
+    /// The statuses that are right; if empty, only silence is.
     pub(super) statuses: Vec<u16>,
     /// Whether the connection may be closed without an answer.
     pub(super) silence: bool,
-    /// Whether it is known to be incomplete, so that no answer is waited for.
+    /// Whether the request is incomplete, so that the test does not wait for an answer.
     pub(super) cut: bool,
 }
 
-/// What a request may get that the daemon itself, or the protocol's library, does not understand.
+/// The statuses that a request may get that the daemon or its HTTP library does not understand.
 pub(super) const MALFORMED: [u16; 6] = [400, 404, 405, 414, 431, 505];
-/// What a wrong secret gets.
+/// The statuses that a wrong secret may get.
 pub(super) const GUESS: [u16; 2] = [404, 429];
 
 impl fmt::Display for Case {
@@ -36,7 +36,7 @@ impl fmt::Display for Case {
 }
 
 impl Case {
-    /// The case of that number; always the same for a seed.
+    /// Generates the case of a number: always the same one for a seed.
     pub(super) fn generate(seed: usize, number: usize) -> Self {
         let mut rng = Rng::with_seed((seed as u64).wrapping_mul(0x9E37_79B9_7F4A_7C15) ^ number as u64);
         let rng = &mut rng;
@@ -51,34 +51,35 @@ impl Case {
         }
     }
 
-    /// Refused with one of these, or left.
+    /// A request that is refused with one of these statuses, or gets no answer.
     pub(super) fn refused(what: impl Into<String>, bytes: Vec<u8>, statuses: &[u16]) -> Self {
         Self { what: what.into(), bytes, statuses: statuses.to_vec(), silence: true, cut: false }
     }
 
-    /// Answered with one of these.
+    /// A request that is answered with one of these statuses.
     pub(super) fn answered(what: impl Into<String>, bytes: Vec<u8>, statuses: &[u16]) -> Self {
         Self { silence: false, ..Self::refused(what, bytes, statuses) }
     }
 }
 
-/// One of these.
+/// Picks one of the values.
 pub(super) fn one<T: Clone>(rng: &mut Rng, values: &[T]) -> T {
     values[rng.usize(..values.len())].clone()
 }
 
+/// Up to this many random bytes.
 pub(super) fn random(rng: &mut Rng, most: usize) -> Vec<u8> {
     let length = rng.usize(..=most);
     std::iter::repeat_with(|| rng.u8(..)).take(length).collect()
 }
 
-/// A webhook as it should be, about a line that nobody is told of.
+/// The body of a valid webhook, about a line of which nobody is told.
 pub(super) fn payload(rng: &mut Rng) -> Vec<u8> {
     let (kind, line) = (one(rng, &["DisconnectedCallback", "ConnectedCallback"]), rng.u32(..1000));
     format!("{{\"type\":\"{kind}\",\"instanceId\":\"hostile {line}\",\"momment\":{}}}", rng.u64(..)).into_bytes()
 }
 
-/// A request of parts that are bytes.
+/// Composes a request of its parts.
 pub(super) fn compose(line: &[u8], headers: &[Vec<u8>], body: &[u8]) -> Vec<u8> {
     let mut bytes = [line, b"\r\n"].concat();
     for header in headers {
@@ -90,16 +91,17 @@ pub(super) fn compose(line: &[u8], headers: &[Vec<u8>], body: &[u8]) -> Vec<u8> 
     bytes
 }
 
-/// The headers of a webhook, its length not among them.
+/// The headers of a webhook, without its length.
 pub(super) fn headers() -> Vec<Vec<u8>> {
     vec![b"host: linedown.test".to_vec(), b"content-type: application/json".to_vec()]
 }
 
+/// The header with a body's length.
 pub(super) fn length(body: &[u8]) -> Vec<u8> {
     format!("content-length: {}", body.len()).into_bytes()
 }
 
-/// A webhook with these headers besides those that it must have, and its length.
+/// A webhook with its usual headers, these further ones, and its length.
 pub(super) fn webhook(more: &[&str], body: &[u8]) -> Vec<u8> {
     let mut headers = headers();
     headers.extend(more.iter().map(|header| header.as_bytes().to_vec()));
@@ -120,6 +122,7 @@ pub(super) fn chunks(rng: &mut Rng, body: &[u8]) -> Vec<u8> {
     chunked
 }
 
+/// A webhook with this transfer encoding, and a body that is in chunks already.
 pub(super) fn chunked_webhook(encoding: &str, chunked: &[u8]) -> Vec<u8> {
     let mut headers = headers();
     headers.push(format!("transfer-encoding: {encoding}").into_bytes());
@@ -132,7 +135,7 @@ pub(super) fn gzip(bytes: &[u8]) -> Vec<u8> {
     encoder.finish().expect("memory takes everything")
 }
 
-/// A request with nothing wrong, in one of its forms.
+/// A valid request in one of its forms.
 fn valid(rng: &mut Rng) -> Vec<u8> {
     let body = payload(rng);
     match rng.u8(..4) {
@@ -146,7 +149,7 @@ fn valid(rng: &mut Rng) -> Vec<u8> {
     }
 }
 
-/// What was never a request: bytes, and other protocols' first words.
+/// Random bytes, and the first words of other protocols.
 fn noise(rng: &mut Rng) -> Case {
     const WORDS: [&[u8]; 8] = [
         b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0",
@@ -167,7 +170,7 @@ fn noise(rng: &mut Rng) -> Case {
     Case::refused("noise", bytes, &MALFORMED)
 }
 
-/// A good request with some bytes changed, lost, doubled or put in. It may still be good.
+/// A valid request with some bytes changed, removed, repeated or inserted. It may still be valid.
 fn broken(rng: &mut Rng) -> Case {
     let mut bytes = valid(rng);
     for _ in 0..rng.usize(1..=4) {
@@ -188,14 +191,14 @@ fn broken(rng: &mut Rng) -> Case {
     Case::refused("broken", bytes, &fit)
 }
 
-/// A good request that ends too early.
+/// A valid request that ends too early.
 fn cut(rng: &mut Rng) -> Case {
     let mut bytes = valid(rng);
     bytes.truncate(rng.usize(..bytes.len()));
     Case { cut: true, ..Case::refused("cut", bytes, &[400]) }
 }
 
-/// Addresses that are nearly right.
+/// Addresses with a secret that is nearly right.
 fn guess(rng: &mut Rng) -> Case {
     let upper = SECRET.to_uppercase();
     let near = [

@@ -1,4 +1,4 @@
-//! Crowds: so many connections that nothing comes of, and webhooks among them.
+//! Crowds of useless connections, with webhooks among them.
 
 use std::io::Write;
 use std::net::TcpStream;
@@ -15,29 +15,29 @@ use crate::daemon::{Daemon, HOOK};
 use crate::http::exchange;
 use crate::sections::{email, tell};
 
-/// Silent connections, where the machine lets a process have so many.
+/// Silent connections, if the machine lets a process have that many.
 const SILENT: u64 = 10_000;
-/// Connections that never finish what they say.
+/// Connections that never finish their request.
 const SLOW: usize = 2_000;
-/// Clients that send too much, at the same time.
+/// Clients that send too much, all at the same time.
 const HEAVY: usize = 16;
-/// What ten thousand connections may take together while all are open, in KiB: some 16 KiB each.
+/// How much memory ten thousand open connections may take together, in KiB. Each takes some 16 KiB.
 const CROWD_GROWTH: u64 = 256 * 1024;
 
-/// One crowd at a time: this process has the files of all.
+/// One crowd at a time: all crowds share this process's limit on open files.
 static CROWD: Mutex<()> = Mutex::new(());
 
-/// Lets this process, and the daemons that it starts from now on, have as many files as the machine allows, of which
-/// one test at a time has the most. Answers how many connections that makes.
+/// Raises the limit on open files of this process, and of the daemons that it starts from now on, as far as the machine
+/// allows, and makes other crowds wait. Returns how many connections a crowd may have.
 fn many_files() -> (MutexGuard<'static, ()>, u64) {
     let alone = CROWD.lock().unwrap_or_else(PoisonError::into_inner);
     let maximum = getrlimit(Resource::Nofile).maximum;
     setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum }).expect("a soft limit can be raised");
-    // The other tests need some as well.
+    // The other tests need some files as well.
     (alone, maximum.map_or(SILENT, |most| SILENT.min(most / 2)))
 }
 
-/// Opens silent connections, a webhook among every few hundred of them.
+/// Opens silent connections, and posts a webhook before every five hundredth of them.
 fn silent_crowd(daemon: &Daemon, count: u64) -> Vec<TcpStream> {
     let among = |number: u64| {
         if number.is_multiple_of(500) {
@@ -88,7 +88,7 @@ fn connections_leave_room_for_deliveries_where_few_files_may_be_open() {
             daemon.connect()
         })
         .collect();
-    // More than it was given at first.
+    // More than its soft limit at the start.
     let open = open_files(daemon.pid());
     assert!(open > 100, "{open} files are open");
     relay.wait_for(10);
@@ -116,7 +116,7 @@ fn two_thousand_slow_clients_keep_no_webhook_out() {
             stream
         })
         .collect();
-    // Those that are cut off for a newer one are written to in vain.
+    // Writing fails on connections that the daemon has closed in favour of newer ones.
     for round in 0..20 {
         for stream in crowd.iter_mut().skip(1).step_by(3) {
             let _ = stream.write_all(b"E");
@@ -157,7 +157,7 @@ fn bombs_and_floods_keep_no_webhook_out() {
             scope.spawn(move || {
                 let mut number = client;
                 while !enough.load(Ordering::Relaxed) {
-                    // Who is still writing when the connection is closed may miss the answer.
+                    // A client that is still writing when the connection is closed may miss the answer.
                     let status = exchange(daemon.connect(), &heavy[number % heavy.len()]).map(|answer| answer.status);
                     assert!(matches!(status, None | Some(413)), "{status:?}");
                     number += 1;

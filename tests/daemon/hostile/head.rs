@@ -1,22 +1,22 @@
-//! Heads of requests with something wrong in them.
+//! Request heads with something wrong in them.
 
 use fastrand::Rng;
 
 use super::case::{Case, GUESS, MALFORMED, chunked_webhook, chunks, compose, headers, length, one, payload, random};
 use crate::daemon::{HOOK, SECRET};
 
-/// Longest head that is taken, in bytes.
+/// The longest head that linedown takes, in bytes.
 const LARGEST: usize = 16 * 1024;
 
-/// How one part of a request's line is taken.
+/// How linedown takes one part of a request line.
 enum Part {
     Good,
-    /// Refused, and nothing worse than that.
+    /// Well-formed, and refused with one of these statuses.
     Refused(&'static [u16]),
     Malformed,
 }
 
-/// A line of parts of which any may be wrong.
+/// A request line in which each part may be wrong.
 pub(super) fn line(rng: &mut Rng) -> Case {
     let (method, by_method) = if rng.bool() { (b"POST".to_vec(), Part::Good) } else { method(rng) };
     let (address, by_address) = address(rng);
@@ -89,9 +89,9 @@ fn address(rng: &mut Rng) -> (Vec<u8>, Part) {
         0..3 => (one(rng, &good).into_bytes(), Part::Good),
         3..7 => {
             let address = one(rng, &elsewhere);
-            // With a slash at the end, the instance is empty and the line's name the payload's.
+            // With a second slash at the end, the instance in the address is empty, so the payload's counts.
             let good = address == format!("{HOOK}//");
-            // Percent signs before the first slash make no address at all.
+            // A percent sign instead of the first slash is no address at all.
             let odd = address.starts_with('%');
             let part = if good {
                 Part::Good
@@ -141,7 +141,7 @@ fn version(rng: &mut Rng) -> (Vec<u8>, Part) {
     }
 }
 
-/// A webhook of which one header is wrong.
+/// A webhook with one wrong header.
 pub(super) fn header(rng: &mut Rng) -> Case {
     match rng.u8(..4) {
         0 => framing(rng),
@@ -155,7 +155,7 @@ fn post(headers: &[Vec<u8>], body: &[u8]) -> Vec<u8> {
     compose(format!("POST {HOOK} HTTP/1.1").as_bytes(), headers, body)
 }
 
-/// Lengths that contradict each other, or are none.
+/// Lengths that contradict each other or the body, or are no numbers.
 fn framing(rng: &mut Rng) -> Case {
     let (body, mut headers) = (payload(rng), headers());
     let right = length(&body);
@@ -172,9 +172,9 @@ fn framing(rng: &mut Rng) -> Case {
             (vec![announce(one(rng, &huge))], &[400, 413, 431])
         }
         4 => (vec![announce(&(super::MAX_BODY + rng.usize(1..1_000_000)).to_string())], &[413]),
-        // The rest is a request of its own, and not a good one.
+        // The rest of the body is then read as a request of its own, which is malformed.
         5 => (vec![announce(&rng.usize(..body.len()).to_string())], &[400]),
-        // It never comes.
+        // The rest of the body never comes.
         6 => (vec![announce(&(body.len() + rng.usize(1..100)).to_string())], &[400]),
         7 => (vec![right, b"transfer-encoding: chunked".to_vec()], &[400]),
         _ => {
@@ -187,7 +187,7 @@ fn framing(rng: &mut Rng) -> Case {
     Case::refused("framing", post(&headers, &body), statuses)
 }
 
-/// Chunks that are none.
+/// Chunked bodies that are malformed or unusual.
 fn chunking(rng: &mut Rng) -> Case {
     let body = payload(rng);
     let good = chunks(rng, &body);
@@ -215,7 +215,7 @@ fn chunking(rng: &mut Rng) -> Case {
             Case::refused("chunking", chunked_webhook("chunked", &sized(one(rng, &size))), &[400, 413])
         }
         2 => {
-            // Without the end of a chunk where its size says that it is.
+            // The chunk does not end where its size says.
             let wrong = format!("{:x}", rng.usize(1..body.len()));
             Case::refused("chunking", chunked_webhook("chunked", &sized(&wrong)), &[400])
         }
@@ -241,7 +241,7 @@ fn chunking(rng: &mut Rng) -> Case {
             Case::refused("chunking", chunked_webhook("chunked", &zeros), &[200, 400])
         }
         _ => {
-            // HTTP/1.0 knows no chunks.
+            // HTTP/1.0 has no chunked bodies.
             let bytes = chunked_webhook("chunked", &good);
             let at = bytes.windows(8).position(|window| window == b"HTTP/1.1").unwrap_or_default();
             Case::refused("chunking", [&bytes[..at], b"HTTP/1.0", &bytes[at + 8..]].concat(), &[400])
@@ -249,7 +249,7 @@ fn chunking(rng: &mut Rng) -> Case {
     }
 }
 
-/// Lines that are no headers.
+/// Malformed or unusual header lines.
 fn syntax(rng: &mut Rng) -> Case {
     const WRONG: [&[u8]; 16] = [
         b"x: a\r\n b",
@@ -293,7 +293,7 @@ fn syntax(rng: &mut Rng) -> Case {
     }
 }
 
-/// Too many headers, too long ones, none.
+/// Many headers, long ones, or none.
 fn amount(rng: &mut Rng) -> Case {
     let (body, mut headers) = (payload(rng), headers());
     headers.push(length(&body));

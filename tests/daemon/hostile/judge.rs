@@ -1,4 +1,4 @@
-//! Sends a case, and says what is wrong with what came back.
+//! Sends a case, and says what is wrong with the answers.
 
 use std::io::{ErrorKind, Read, Write};
 use std::net::{Shutdown, TcpStream};
@@ -9,12 +9,12 @@ use serde_json::Value;
 use super::case::Case;
 use crate::daemon::{CANARY, Daemon};
 
-/// How long an answer is waited for that need not come. Who hangs up earlier would never see how it is refused.
+/// How long to wait for an answer that need not come. A client that hangs up earlier would miss refusals.
 const PATIENCE: Duration = Duration::from_millis(25);
-/// Most bytes of all answers to one case.
+/// The most bytes of all answers to one case.
 const LARGEST: u64 = 1024 * 1024;
 
-/// What the protocol's library answers by itself, without a body.
+/// The statuses that the HTTP library answers by itself, without a body.
 const BARE: [u16; 3] = [400, 414, 431];
 
 struct Answer {
@@ -23,10 +23,10 @@ struct Answer {
     body: String,
 }
 
-/// Sends it and judges the answers.
+/// Sends a case and judges the answers.
 pub(super) fn send(daemon: &Daemon, case: &Case) -> Result<(), String> {
     let mut stream = daemon.connect();
-    // Who has answered already may have stopped reading.
+    // A daemon that has answered already may have stopped reading.
     let _ = stream.write_all(&case.bytes);
     let mut received = Vec::new();
     if !case.cut {
@@ -41,7 +41,7 @@ pub(super) fn send(daemon: &Daemon, case: &Case) -> Result<(), String> {
     judge(case, &String::from_utf8_lossy(&received))
 }
 
-/// Reads until the head of an answer is there, or need not be waited for any longer.
+/// Reads until a whole answer is there, or until the wait for one that need not come is over.
 fn await_answer(stream: &mut TcpStream, case: &Case, received: &mut Vec<u8>) -> Result<(), String> {
     if case.silence {
         stream.set_read_timeout(Some(PATIENCE)).expect("a timeout can be set");
@@ -92,7 +92,7 @@ impl Case {
     }
 }
 
-/// The answers in what was received, leaves to go on left out; none if one is not whole.
+/// Splits what was received into answers, without `100 Continue`; none if an answer is not whole.
 fn answers(mut received: &str, case: &Case) -> Option<Vec<Answer>> {
     let mut answers = Vec::new();
     while !received.is_empty() {

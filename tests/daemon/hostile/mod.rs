@@ -1,8 +1,8 @@
-//! Input that means harm: whatever is sent, it is refused or left, the daemon stays as it was, and webhooks go on
-//! being taken.
+//! Hostile input. Whatever is sent, the daemon refuses it or closes the connection, does not grow, and still accepts
+//! webhooks.
 //!
-//! The battery's cases come from a seed. `LINEDOWN_HOSTILE=1000000` asks for more of them, `LINEDOWN_HOSTILE_SEED=7`
-//! for others; what fails names its seed and number.
+//! The cases come from a seed. `LINEDOWN_HOSTILE=1000000` asks for more of them, `LINEDOWN_HOSTILE_SEED=7` for others;
+//! a failure names its seed and number.
 
 mod body;
 mod case;
@@ -26,22 +26,23 @@ use crate::http::request;
 use crate::payload::down;
 use crate::sections::CONSOLE;
 
-/// Cases, if nobody asks for more.
+/// The number of cases by default.
 const CASES: usize = 10_000;
 /// Clients at the same time.
 const CLIENTS: usize = 16;
-/// Failures shown; the first say enough.
+/// The run ends after this many failures; the first say enough.
 const SHOWN: usize = 10;
-/// Largest body that the daemon under test takes, in bytes.
+/// The largest body that the daemon under test takes, in bytes.
 const MAX_BODY: usize = 16 * 1024;
-/// How much more memory than before the daemon may ever have had, in KiB. The crowds need about half, and what they
-/// bring is ten times as much.
+/// The most by which the daemon's memory may ever grow, in KiB. The crowds need about half of it; they send ten times
+/// as much.
 const GROWTH: u64 = 64 * 1024;
 
-/// How long a webhook may take at most among all that. Gateways wait for longer.
+/// The longest that a webhook may take among all that. Gateways wait for longer.
 const BOUND: Duration = Duration::from_secs(10);
 
-/// What is told: the lines of the tests themselves, and none of those that hostile requests name.
+/// Rules: the tests' own lines are told on the console; lines that hostile requests name go to a sink without
+/// recipients.
 const TOLD: &str = "[[rules]]\nmatch = { instance = \"told*\" }\nnotify = [\"console\"]\ngroup_interval = \"0s\"\n\
                     [[rules]]\nnotify = [\"nobody\"]\n[sinks.nobody]\ntype = \"email\"\nserver = \"file:/dev/null/x\"\n\
                     from = \"a@example.com\"\nto = \"{{ instance.labels.nobody }}\"\n";
@@ -50,7 +51,7 @@ fn start(server: &str) -> Daemon {
     Daemon::start(&format!("[server]\n{server}{CONSOLE}{TOLD}"))
 }
 
-/// Posts a webhook that has to be taken in time.
+/// Posts a webhook, which must be accepted within [`BOUND`].
 fn accept_in_time(daemon: &Daemon, line: &str) {
     let begun = Instant::now();
     daemon.accept(&down(line));
@@ -62,19 +63,19 @@ fn setting(name: &str) -> Option<usize> {
     Some(text.parse().unwrap_or_else(|_| panic!("{name} is a number, not {text:?}")))
 }
 
-/// A figure of a process, in KiB: `VmRSS` is its memory now, `VmHWM` the most that it ever was.
+/// The memory of a process, in KiB: `VmRSS` is what it has now, `VmHWM` the most that it ever had.
 fn memory(process: Pid, figure: &str) -> u64 {
     let status = fs::read_to_string(format!("/proc/{}/status", process.as_raw_pid())).expect("the daemon is alive");
     let line = status.lines().find_map(|line| line.strip_prefix(figure)?.strip_prefix(':')).expect(figure);
     line.trim().trim_end_matches(" kB").parse().expect("a number of KiB")
 }
 
-/// How many files and sockets it has open.
+/// How many files and sockets a process has open.
 fn open_files(process: Pid) -> usize {
     fs::read_dir(format!("/proc/{}/fd", process.as_raw_pid())).expect("the daemon is alive").count()
 }
 
-/// How a daemon was before a test did its worst.
+/// A daemon's memory and open files before a test.
 struct Before {
     memory: u64,
     files: usize,
@@ -87,7 +88,7 @@ impl Before {
         Self { memory: memory(daemon.pid(), "VmRSS"), files: open_files(daemon.pid()) }
     }
 
-    /// Holds a daemon against what it was, and shows that it does its work.
+    /// Asserts that the daemon has not grown, has no more files open, and still does its work.
     fn holds(&self, daemon: &Daemon, growth: u64) {
         let grown = memory(daemon.pid(), "VmHWM").saturating_sub(self.memory);
         println!("memory grew by {grown} KiB from {} KiB", self.memory);

@@ -1,4 +1,4 @@
-//! An authority of the test's own and a certificate for this machine, in files.
+//! A certificate authority of the test's own, and a certificate for this machine by it, in files.
 
 use std::fs;
 use std::path::PathBuf;
@@ -10,18 +10,18 @@ use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use tempfile::TempDir;
 
-/// Files that live as long as this does.
+/// An authority and a certificate, in files that are deleted when this is dropped.
 pub struct Certificates {
     folder: TempDir,
 }
 
 impl Certificates {
-    /// A new authority, and a certificate by it for `localhost`, `127.0.0.1` and `::1`.
+    /// Makes an authority, and a certificate by it for `localhost`, `127.0.0.1` and `::1`.
     pub fn new() -> Self {
         Self::until(2100, 1, 1)
     }
 
-    /// The certificate is good until that year, month and day begins.
+    /// The same, with a certificate that is valid until the beginning of that year, month and day.
     pub fn until(year: i32, month: u8, day: u8) -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder can be made");
         let certificates = Self { folder };
@@ -46,7 +46,7 @@ impl Certificates {
         Ok(())
     }
 
-    /// What a server needs to use them.
+    /// The TLS settings of a server that uses them.
     pub(crate) fn server(&self) -> Arc<ServerConfig> {
         let certificate = CertificateDer::from_pem_file(self.certificate()).expect("the certificate is in its file");
         let key = PrivateKeyDer::from_pem_file(self.key()).expect("the key is in its file");

@@ -1,4 +1,4 @@
-//! As much HTTP/1.1 as it takes: one request after the other on a connection, each with a length.
+//! As much HTTP/1.1 as the stand-ins need: one request after another on a connection, each with a length.
 
 use std::io::{self, BufRead, ErrorKind, Read, Write};
 use std::net::TcpStream;
@@ -6,15 +6,16 @@ use std::sync::Arc;
 
 use rustls::{ServerConfig, ServerConnection, StreamOwned};
 
-/// Largest body read.
+/// The largest body read, in bytes.
 const LARGEST: usize = 1024 * 1024;
 
+/// A request as it arrived.
 #[derive(Debug, Default)]
 pub(crate) struct Request {
     pub(crate) method: String,
     pub(crate) path: String,
     pub(crate) content_type: String,
-    /// All of them, names in lower case.
+    /// All headers, with names in lower case.
     pub(crate) headers: Vec<(String, String)>,
     pub(crate) body: Vec<u8>,
 }
@@ -26,14 +27,14 @@ impl Request {
     }
 }
 
-/// A client's connection, in the clear or not.
+/// A client's connection, encrypted or not.
 pub(crate) trait Connection: Read + Write + Send {}
 
 impl<S: Read + Write + Send> Connection for S {}
 
-/// A connection as it was accepted, encrypted if there is something to do so with.
+/// Makes a connection of an accepted stream, encrypted if there are settings for TLS.
 pub(crate) fn connection(stream: TcpStream, tls: Option<Arc<ServerConfig>>) -> Box<dyn Connection> {
-    // A client that sends nothing more is no concern of ours.
+    // Give up on a client that sends nothing more.
     let _ = stream.set_read_timeout(Some(crate::DEADLINE));
     match tls {
         None => Box::new(stream),
@@ -74,7 +75,7 @@ pub(crate) fn read(input: &mut impl BufRead) -> io::Result<Request> {
     Ok(request)
 }
 
-/// Sends an answer that says it is `length` long.
+/// Sends an answer whose `Content-Length` is `length`, which may be more than the body has.
 pub(crate) fn answer(
     stream: &mut dyn Write,
     status: u16,

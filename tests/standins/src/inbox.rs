@@ -1,11 +1,11 @@
-//! What has arrived, for a test that waits for it.
+//! Lists of arrivals, for tests that wait for them.
 
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 use crate::DEADLINE;
 
-/// A list that grows on one thread and is waited for on another.
+/// A list that grows on one thread while another waits for it.
 pub(crate) struct Inbox<T> {
     items: Mutex<Vec<T>>,
     grown: Condvar,
@@ -27,8 +27,8 @@ impl<T: Clone> Inbox<T> {
         self.lock().clone()
     }
 
-    /// All there is as soon as there are `count`. The deadline counts from the last one that came: a slow machine is
-    /// no failure as long as something moves.
+    /// Waits until there are at least `count` items, and returns all of them. The deadline counts from the last
+    /// arrival: a slow machine is no failure as long as something arrives.
     pub(crate) fn wait_for(&self, count: usize, what: &str) -> Vec<T> {
         let mut items = self.lock();
         let (mut deadline, mut seen) = (Instant::now() + DEADLINE, items.len());

@@ -1,5 +1,6 @@
-//! Far sides for linedown's tests: a real SMTP server, a real ACME server, a Slack and a Z-API that insist on their
-//! documented rules, and certificates for all. What cannot be set up panics with a sentence that says what to install.
+//! Far sides for linedown's tests: a real SMTP server, a real ACME server, a Slack and a Z-API that enforce their
+//! documented rules, and certificates for all. If one cannot be set up, it panics with a sentence that says what to
+//! install.
 //!
 //! ```no_run
 //! use linedown_standins::{Certificates, Encryption, Smtp};
@@ -27,5 +28,5 @@ pub use slack::{Post, Scripted, Slack};
 pub use smtp::{Command, Does, Encryption, Received, Smtp};
 pub use z_api::{Call, Instance, Odd, ZApi};
 
-/// How long is waited for what should happen at once, before the test fails.
+/// How long tests wait for something that should happen at once, before they fail.
 pub const DEADLINE: Duration = Duration::from_mins(1);

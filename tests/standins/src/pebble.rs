@@ -1,5 +1,4 @@
-//! Pebble, the ACME server that Let's Encrypt tests clients with, as it comes: it validates every name, where the name
-//! leads to.
+//! Pebble, Let's Encrypt's ACME server for testing clients, unchanged: it validates every name at the name's address.
 
 use std::fs::{self, File};
 use std::io::{Read, Write};
@@ -17,22 +16,22 @@ use tempfile::TempDir;
 
 use crate::{Certificates, DEADLINE};
 
-/// The server; it ends with this value.
+/// The server; it ends when this is dropped.
 pub struct Pebble {
     child: Option<Child>,
     folder: TempDir,
-    /// What its own address is served with.
+    /// The certificate with which it serves its own API.
     certificates: Certificates,
     resolver: SocketAddr,
     ports: [u16; 2],
-    /// Where it looks for who shows a name to be theirs.
+    /// The port at which it validates names.
     validated_port: u16,
     life: Duration,
 }
 
 impl Pebble {
-    /// It looks for names at a port of this machine, and its certificates are good for so long. Every name leads to
-    /// 127.0.0.1; one with `elsewhere` in it leads to 127.0.0.2.
+    /// Starts a server that validates names at a port of this machine, and whose certificates are valid for `life`.
+    /// Every name resolves to 127.0.0.1, except that one with `elsewhere` in it resolves to 127.0.0.2.
     pub fn new(validated_port: u16, life: Duration) -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder can be made");
         let (certificates, resolver) = (Certificates::new(), resolver());
@@ -46,22 +45,22 @@ impl Pebble {
         pebble
     }
 
-    /// The address to begin at.
+    /// The address of the ACME directory.
     pub fn directory(&self) -> String {
         format!("https://127.0.0.1:{}/dir", self.ports[0])
     }
 
-    /// The authority that vouches for its own address, PEM.
+    /// The file (PEM) with the authority that signed the certificate of its own API.
     pub fn ca(&self) -> PathBuf {
         self.certificates.ca()
     }
 
-    /// The authority that vouches for what it issues, PEM. It is another after each start.
+    /// The file (PEM) with the authority that signs the certificates it issues: a new one after each start.
     pub fn root(&self) -> PathBuf {
         self.folder.path().join("root.pem")
     }
 
-    /// How many certificates were asked for since it was started first.
+    /// How many certificates have been ordered since it first started.
     pub fn orders(&self) -> usize {
         self.log().matches("POST /order-plz ").count()
     }
@@ -74,7 +73,7 @@ impl Pebble {
         }
     }
 
-    /// Starts it again at the same address. It knows nothing of before.
+    /// Starts it again at the same address. It remembers nothing.
     pub fn come_back(&mut self) {
         assert!(self.start(), "Pebble does not start again:\n{}", self.log());
     }
@@ -95,7 +94,7 @@ impl Pebble {
         let child = Command::new("pebble")
             .args(["-strict", "-dnsserver", &self.resolver.to_string(), "-config"])
             .arg(file)
-            // It waits before it validates, forgets nonces and trusts validations of before, all by chance.
+            // By default it waits before it validates, rejects nonces and reuses earlier validations, all at random.
             .envs([("PEBBLE_VA_NOSLEEP", "1"), ("PEBBLE_WFE_NONCEREJECT", "0"), ("PEBBLE_AUTHZREUSE", "0")])
             .stdout(log.try_clone().expect("a file can be shared"))
             .stderr(log)
@@ -152,7 +151,7 @@ fn free_ports() -> [u16; 2] {
     listeners.map(|listener| listener.local_addr().expect("a bound socket has an address").port())
 }
 
-/// Answers where names lead to, for as long as the tests run.
+/// Starts a DNS server that answers as long as the tests run.
 fn resolver() -> SocketAddr {
     let socket = UdpSocket::bind("127.0.0.1:0").expect("there is a free port");
     let address = socket.local_addr().expect("a bound socket has an address");
@@ -167,7 +166,7 @@ fn resolver() -> SocketAddr {
     address
 }
 
-/// The answer to a query (RFC 1035, 4): an address, if an IPv4 address is asked for.
+/// The answer to a query (RFC 1035, 4): an address if the query asks for IPv4, otherwise no record.
 fn resolved(query: &[u8]) -> Option<Vec<u8>> {
     let (id, name) = (query.get(..2)?, query.get(12..)?);
     let end = 12 + name.iter().position(|byte| *byte == 0)? + 5;

@@ -1,8 +1,7 @@
 """A real SMTP server (aiosmtpd) that can be told to misbehave.
 
-Started by smtp.rs with its options as JSON in the first argument. Orders come as JSON lines on the standard
-input, each answered by {"done": true, "hanging": …}; what happens is reported as JSON lines on the standard output. It ends
-with its input.
+smtp.rs starts it with its options as JSON in the first argument. Orders come as JSON lines on the standard input; each is
+answered by {"done": true, "hanging": …}. Events are reported as JSON lines on the standard output. It ends with its input.
 """
 
 import asyncio
@@ -24,7 +23,7 @@ except ImportError:
     sys.exit(1)
 
 OPTIONS = json.loads(sys.argv[1])
-# Command → the plans for its next occurrences.
+# The plans for the next occurrences of each command.
 PLANS = {}
 HUNG = set()
 LIVE = set()
@@ -117,7 +116,7 @@ class Server(SMTP):
         while not self.transport.is_closing():
             self._writer.write(b"x" * 65536)
             await self._writer.drain()
-            # Draining alone may be done at once, and then nobody hears that the client has left.
+            # drain() may return at once; without this, the loop would never notice that the client has left.
             await asyncio.sleep(0)
 
     async def push(self, status):

@@ -1,4 +1,4 @@
-//! A real SMTP server in a process of its own: aiosmtpd, with a script that can make it misbehave.
+//! A real SMTP server in a process of its own: aiosmtpd, run by a script (`smtp.py`) that can make it misbehave.
 
 use std::io::{BufRead, BufReader, Write};
 use std::process::{Child, ChildStdin, ChildStdout, Command as Process, Stdio};
@@ -19,13 +19,13 @@ const SCRIPT: &str = include_str!("smtp.py");
 pub enum Encryption<'a> {
     /// Not at all.
     None,
-    /// After STARTTLS, on which it insists.
+    /// After STARTTLS, which it requires.
     StartTls(&'a Certificates),
     /// From the start.
     Implicit(&'a Certificates),
 }
 
-/// Where in a conversation something goes wrong.
+/// The point of a conversation at which something goes wrong.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Command {
     /// Before the greeting.
@@ -57,7 +57,7 @@ pub enum Command {
 pub enum Does<'a> {
     /// This answer instead of the usual one.
     Reply(&'a str),
-    /// The usual answer, and this with it in one piece, as somebody in between may add it.
+    /// The usual answer, followed by this in one piece, as somebody on the way may add it.
     Add(&'a str),
     /// An answer without a line break and without an end.
     Babble,
@@ -67,7 +67,7 @@ pub enum Does<'a> {
     Close,
 }
 
-/// A message that the server took.
+/// A message that the server received.
 #[derive(Clone, Debug, Deserialize)]
 pub struct Received {
     /// MAIL FROM
@@ -78,18 +78,18 @@ pub struct Received {
     pub raw: String,
     /// Whether it came over TLS.
     pub encrypted: bool,
-    /// Who had logged in.
+    /// The account that had logged in.
     pub account: Option<String>,
-    /// The number of the connection it came over.
+    /// The number of the connection over which it came.
     pub connection: u64,
-    /// Whether more had come with MAIL FROM.
+    /// Whether further commands had come together with MAIL FROM.
     pub in_one_piece: bool,
-    /// Whether the client was told that it is taken.
+    /// Whether the client was told that the message is taken.
     pub taken: bool,
 }
 
 impl Received {
-    /// A header's value as a reader sees it: unfolded and decoded, or as it is if it is not text.
+    /// A header's value as a reader sees it: unfolded and decoded; or raw if it is not text.
     pub fn header(&self, name: &str) -> Option<String> {
         let message = self.parsed();
         let header = message.header(name)?;
@@ -123,7 +123,7 @@ impl Received {
     }
 }
 
-/// The server; it ends with this value.
+/// The server; it ends when this is dropped.
 pub struct Smtp {
     child: Child,
     orders: Mutex<ChildStdin>,
@@ -134,22 +134,22 @@ pub struct Smtp {
 }
 
 impl Smtp {
-    /// Without encryption, for everybody.
+    /// A server without encryption, for everybody.
     pub fn new() -> Self {
         Self::start(Encryption::None, None, true)
     }
 
-    /// Like [`Smtp::new`], but it takes one command after the other.
+    /// Like [`Smtp::new`], but without PIPELINING.
     pub fn step_by_step() -> Self {
         Self::start(Encryption::None, None, false)
     }
 
-    /// For everybody, encrypted.
+    /// A server with this encryption, for everybody.
     pub fn with(encryption: Encryption<'_>) -> Self {
         Self::start(encryption, None, true)
     }
 
-    /// For one account only.
+    /// A server for one account only.
     pub fn with_login(encryption: Encryption<'_>, account: &str, password: &str) -> Self {
         Self::start(encryption, Some([account, password]), true)
     }
@@ -167,7 +167,7 @@ impl Smtp {
             "login": login,
             "pipelining": pipelining,
         });
-        // Debian's own interpreter: it is the one that sees Debian's packages.
+        // Debian's own interpreter, since only that sees Debian's packages.
         let mut child = Process::new("/usr/bin/python3")
             .args(["-c", SCRIPT, &options.to_string()])
             .stdin(Stdio::piped())
@@ -203,8 +203,8 @@ impl Smtp {
         self.port
     }
 
-    /// From now on, this goes wrong at the next `times` occurrences of a command, after what was planned
-    /// before. A recipient such as `450-ana@…` or `452-4.3.1-ana@…` needs no plan: it is answered so.
+    /// Makes this go wrong at the next `times` occurrences of a command, after anything planned for it before. A
+    /// recipient such as `450-ana@…` or `452-4.3.1-ana@…` needs no plan: it is answered with its code.
     pub fn plan(&self, command: Command, does: Does<'_>, times: usize) {
         let command = format!("{command:?}").to_uppercase();
         let (does, line) = match does {
@@ -217,7 +217,7 @@ impl Smtp {
         self.order(&json!({ "plan": command, "does": does, "line": line, "times": times }));
     }
 
-    /// Forgets what was planned, and cuts what hangs.
+    /// Forgets all plans, and cuts connections that hang.
     pub fn behave(&self) {
         self.order(&json!({ "behave": true }));
     }
@@ -237,12 +237,12 @@ impl Smtp {
         self.order(&json!({ "listen": true }));
     }
 
-    /// All messages taken so far.
+    /// All messages received so far.
     pub fn received(&self) -> Vec<Received> {
         self.received.all()
     }
 
-    /// All messages taken, as soon as there are `count`.
+    /// Waits until there are at least `count` messages, and returns all of them.
     pub fn wait_for(&self, count: usize) -> Vec<Received> {
         self.received.wait_for(count, "messages")
     }
@@ -267,7 +267,7 @@ impl Default for Smtp {
 
 impl Drop for Smtp {
     fn drop(&mut self) {
-        // It may have ended already, which is as well.
+        // It may have ended already.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }

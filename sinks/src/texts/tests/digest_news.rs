@@ -1,18 +1,18 @@
-//! What sort of news a digest is, and what it asks of its reader.
+//! The kinds of notifications in a digest (news, reminders, escalations), and what it asks its reader to do.
 
 use super::super::reader::Language;
 use super::digests::lines;
 use super::texts;
 use crate::{Acknowledged, Kind, Notification, Reason};
 
-/// As [`lines`], with those that are down told for this reason.
+/// Like [`lines`], with the items of lines that are down of this kind.
 fn all(kind: Kind, reasons: &[Option<Reason>]) -> Notification {
     let mut digest = lines(reasons);
     digest.items.iter_mut().filter(|item| item.incident.closed_at.is_none()).for_each(|item| item.kind = kind);
     digest
 }
 
-/// Begins with this title and this sentence, in English and in Portuguese.
+/// Asserts that the text begins with this title and this sentence, in English and in Portuguese.
 fn says(digest: &Notification, title: [&str; 2], lead: [&str; 2]) {
     for ((language, title), lead) in Language::ALL.into_iter().zip(title).zip(lead) {
         let text = texts(language, "UTC").text(digest);
@@ -217,7 +217,7 @@ fn only_who_is_asked_to_act_reads_how_to_take_it() {
     }
     assert!(!asks(&digest));
     assert!(!asks(&lines(&[None, None])));
-    // What no store keeps has no number.
+    // Incidents that no store keeps have no number.
     let mut unnumbered = lines(&[Some(Reason::Other), Some(Reason::Other)]);
     unnumbered.items.iter_mut().for_each(|item| item.incident.id = 0);
     assert!(!asks(&unnumbered) && !texts.text(&unnumbered).contains("incident"));
@@ -269,7 +269,7 @@ fn what_the_reader_missed_is_not_told_as_just_being_back() {
     assert_eq!(Language::ALL.map(|language| texts(language, "UTC").title(&digest)), titles);
 }
 
-/// The first so many are told for the first time, the others reminded of.
+/// The first `new` items are news, the others reminders.
 #[test]
 fn what_is_new_is_named_in_the_title_and_first_in_the_list() {
     use Reason::{Other, SessionExpired as Code, WebhookDrift};
@@ -314,7 +314,7 @@ fn what_is_new_is_named_in_the_title_and_first_in_the_list() {
     }
 }
 
-/// Nobody is told as of a new outage of one that they know.
+/// An outage that the reader knows already is not called new.
 #[test]
 fn what_became_worse_is_not_called_newly_down() {
     let mut digest = all(Kind::Reminder, &[Some(Reason::Other); 4]);

@@ -1,17 +1,17 @@
-//! Several outages in one message.
+//! Digests: several incidents in one message.
 
 use super::super::reader::Language;
 use super::super::samples;
 use super::texts;
 use crate::{Acknowledged, Again, Kind, Notification, Reason};
 
-/// Of so many lines, sent in time.
+/// A digest of that many lines, sent in time.
 fn digest(lines: usize) -> Notification {
     let digest = samples::digest(lines);
     Notification { created_at: digest.at, last_failure: None, ..digest }
 }
 
-/// Of lines that are each down for one of these reasons, or back.
+/// A digest of one line for each element: down for that reason, or back.
 pub(super) fn lines(reasons: &[Option<Reason>]) -> Notification {
     let mut digest = digest(reasons.len());
     for (item, reason) in digest.items.iter_mut().zip(reasons) {

@@ -1,4 +1,4 @@
-//! Whatever comes from outside: it is shown, and does nothing.
+//! Hostile text from outside is shown, and has no effect.
 
 use proptest::prelude::*;
 
@@ -8,7 +8,7 @@ use super::super::samples::{digest, sample};
 use super::texts;
 use crate::{Acknowledged, Item, Kind, Notification, Reason};
 
-/// A sample in which everything that somebody else wrote is this text.
+/// A sample in which every text from outside is this one.
 fn filled(kind: Kind, reason: Reason, closed: bool, text: &str) -> Notification {
     let mut notification = sample(kind, reason, true, closed);
     let text = || text.to_owned();
@@ -34,7 +34,7 @@ fn filled(kind: Kind, reason: Reason, closed: bool, text: &str) -> Notification 
     notification
 }
 
-/// One more line like that of the notification.
+/// An item about another line like that of the notification.
 fn item(like: &Notification, number: i64) -> Item {
     let mut incident = like.incident.clone();
     incident.id = number;
@@ -53,7 +53,7 @@ fn count(text: &str, wanted: char) -> usize {
     text.chars().filter(|c| *c == wanted).count()
 }
 
-/// Compares the messages with those that say something harmless in the same places.
+/// Compares the messages with those that have harmless text in the same places.
 fn holds(texts: &Texts, hostile: &Notification, harmless: &Notification) {
     let title = texts.title(hostile);
     assert!(!title.trim().is_empty() && title.chars().count() <= 150, "{title}");
@@ -69,14 +69,14 @@ fn holds(texts: &Texts, hostile: &Notification, harmless: &Notification) {
         assert_eq!(count(&html, sign), count(&plain, sign), "{sign}: {html}");
     }
     let (slack, plain) = (texts.slack(hostile), texts.slack(harmless));
-    // The one link is ours.
+    // The only link is linedown's own.
     assert_eq!(count(&slack, '<'), slack.matches("<https://linedown.example/").count(), "{slack}");
     for sign in ['<', '>', '*', '`', '~', '\n'] {
         assert_eq!(count(&slack, sign), count(&plain, sign), "{sign}: {slack}");
     }
 }
 
-/// Text as somebody would send it who means harm: of any characters, and of those that mean something somewhere.
+/// Hostile text: any characters, and pieces that have a meaning in some form.
 fn hostile_text() -> impl Strategy<Value = String> {
     let piece = prop_oneof![
         any::<String>(),
@@ -105,7 +105,7 @@ fn hostile_text() -> impl Strategy<Value = String> {
         .prop_map(str::to_owned),
         "x{0,400}",
     ];
-    // Something visible is always there, or lines would rightly be left out.
+    // Something visible is always there; without it, some lines would rightly be left out.
     prop::collection::vec(piece, 0..6).prop_map(|pieces| format!("x{}", pieces.concat()))
 }
 
@@ -178,7 +178,7 @@ fn the_worst_digest_is_still_said_in_full() {
     }
 }
 
-/// In every form; the number behind it is none of the name.
+/// In every form, also where a number follows the name.
 #[test]
 fn a_name_that_is_written_from_right_to_left_is_set_apart() {
     let texts = texts(Language::English, "UTC");

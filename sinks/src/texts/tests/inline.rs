@@ -1,4 +1,4 @@
-//! Recipients and their like.
+//! Short templates in the config, such as recipients.
 
 use super::super::{Inline, samples};
 use crate::Reason;

@@ -1,4 +1,4 @@
-//! What people get to read.
+//! The messages as people read them.
 
 mod digest_news;
 mod digests;
@@ -23,7 +23,7 @@ fn texts(language: Language, zone: &str) -> Texts {
     Texts::built_in(&Reader { language, zone: TimeZone::get(zone).unwrap() })
 }
 
-/// What `linedown check` makes of the keys.
+/// Checks the keys as `linedown check` does.
 fn check(keys: &TextKeys) -> (Option<Texts>, Vec<Problem>) {
     let (value, environment) = (json!({}), Environment::default());
     let mut section = Section::new(&value, Path(vec!["messages".into()]), &[], &environment);

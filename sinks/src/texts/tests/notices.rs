@@ -1,4 +1,4 @@
-//! What is no outage, and what was found by asking.
+//! Messages about troubles that are no outage, and about outages that linedown found by asking the gateway.
 
 use super::super::reader::Language;
 use super::super::samples;

@@ -1,4 +1,4 @@
-//! Templates of the user's own.
+//! The user's own templates.
 
 use std::fs;
 
@@ -9,7 +9,7 @@ use super::super::{Form, TextKeys, Texts};
 use super::check;
 use crate::{Kind, Problem, Reason, Severity};
 
-/// What `check` makes of a folder with these files.
+/// Checks a folder with these files.
 fn folder(files: &[(&str, &str)]) -> (TempDir, Option<Texts>, Vec<Problem>) {
     let folder = tempfile::tempdir().unwrap();
     for (name, source) in files {
@@ -94,7 +94,7 @@ fn what_is_wrong_is_told_with_file_and_line() {
             "",
         ),
         ("title.txt", "instance\n{{ instanc.title }}", ":2: there is no `instanc`", "did you mean `instance`?"),
-        // Also where none of the samples leads.
+        // Also in a branch that no sample reaches.
         (
             "text.txt",
             "x{% if instance.labels.tier == 'gold' %}\n\n{{ incident.opend_at | local }}{% endif %}",

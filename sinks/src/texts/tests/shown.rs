@@ -1,4 +1,4 @@
-//! How the messages look: every sort against what must never be seen, and every title.
+//! How the messages look: no message shows anything that readers must never see, and every title.
 
 use jiff::SignedDuration;
 
@@ -7,7 +7,7 @@ use super::super::samples::{self, sample};
 use super::texts;
 use crate::{Kind, Notification, Reason};
 
-/// The gateway's documented words for each reason.
+/// The words that come with each reason: the gateway's, as documented, or linedown's own.
 pub(super) fn error(reason: Reason) -> &'static str {
     match reason {
         Reason::NotInInventory => "not in the inventory",
@@ -25,7 +25,7 @@ pub(super) fn error(reason: Reason) -> &'static str {
     }
 }
 
-/// A message sent in time, seven minutes into the outage, or after its twelve minutes.
+/// A message sent in time: seven minutes into the outage, or at its end after twelve minutes.
 pub(super) fn timely(kind: Kind, reason: Reason, closed: bool) -> Notification {
     let mut notification = sample(kind, reason, true, closed);
     notification.created_at = notification.at;

@@ -1,4 +1,4 @@
-//! What comes later than a first alarm: reminders, escalation, and word that somebody has it.
+//! Messages after the first alert: reminders, escalations, acknowledgements and flapping.
 
 use jiff::SignedDuration;
 
@@ -7,7 +7,7 @@ use super::super::samples::{held_back, sample};
 use super::texts;
 use crate::{Acknowledged, Kind, Notification, Reason};
 
-/// A message sent in time, four hours into the outage, that nobody has taken so far.
+/// A message sent in time, four hours into an outage that nobody has acknowledged.
 fn after_four_hours(kind: Kind, reason: Reason) -> Notification {
     let mut notification = sample(kind, reason, true, false);
     notification.at = notification.incident.opened_at + SignedDuration::from_hours(4);
@@ -17,7 +17,7 @@ fn after_four_hours(kind: Kind, reason: Reason) -> Notification {
     notification
 }
 
-/// The same, and Ana has it for an hour.
+/// The same; Ana acknowledged it an hour ago.
 fn taken(kind: Kind, reason: Reason) -> Notification {
     let mut notification = after_four_hours(kind, reason);
     let at = notification.at - SignedDuration::from_hours(1);

@@ -1,4 +1,4 @@
-//! A Slack that insists on what Slack documents, and can be told to misbehave.
+//! A Slack that enforces what Slack documents, and that can be told to misbehave.
 
 mod rules;
 
@@ -16,24 +16,24 @@ use crate::Certificates;
 use crate::http::{self, Connection, Request};
 use crate::inbox::Inbox;
 
-/// The secret part of the address: a test can look for it where it must not be.
+/// The secret part of the address, for which tests can look where it must not be.
 const PATH: &str = "/services/T0CANARY/B0CANARY/x0canaryx0canaryx0canary";
 
-/// What Slack tolerates on one webhook.
+/// The least time between two messages through one webhook.
 const INTERVAL: Duration = Duration::from_secs(1);
 
-/// A request that arrived, whatever was answered.
+/// A request that arrived, whatever the answer was.
 #[derive(Clone, Debug)]
 pub struct Post {
-    /// When.
+    /// When it arrived.
     pub at: Instant,
-    /// The body, null if it was no JSON.
+    /// The body; null if it was not JSON.
     pub body: Value,
     /// The status answered; none if there was no answer.
     pub status: Option<u16>,
 }
 
-/// An answer planned ahead of the usual one.
+/// A planned answer, given instead of the usual one.
 #[derive(Clone, Debug)]
 pub enum Scripted {
     /// A status, further headers, and a body.
@@ -59,7 +59,7 @@ impl Scripted {
     }
 }
 
-/// The stand-in; it stops listening with this value.
+/// The stand-in; it stops listening when this is dropped.
 pub struct Slack {
     port: u16,
     scheme: &'static str,
@@ -80,12 +80,12 @@ struct State {
 }
 
 impl Slack {
-    /// Listening on a port of its own.
+    /// Listens on a free port.
     pub fn new() -> Self {
         Self::listen(None)
     }
 
-    /// As the real one is: over HTTPS only.
+    /// Like the real one: over HTTPS only.
     pub fn over_tls(certificates: &Certificates) -> Self {
         Self::listen(Some(certificates.server()))
     }
@@ -131,7 +131,7 @@ impl Slack {
         self.port
     }
 
-    /// What must not be seen anywhere: the secret part of the address.
+    /// A part of the secret address, which must not be seen anywhere.
     pub fn canary(&self) -> &'static str {
         "0canary"
     }
@@ -141,18 +141,18 @@ impl Slack {
         lock(&self.state.scripted).push_back(scripted);
     }
 
-    /// Forgets what was planned, and lets go of what hangs.
+    /// Forgets planned answers, and closes connections that hang.
     pub fn behave(&self) {
         lock(&self.state.scripted).clear();
         lock(&self.state.held).clear();
     }
 
-    /// What arrived so far.
+    /// The requests so far.
     pub fn posts(&self) -> Vec<Post> {
         self.state.posts.all()
     }
 
-    /// What arrived, as soon as there are `count`.
+    /// Waits until there are at least `count` requests, and returns all of them.
     pub fn wait_for(&self, count: usize) -> Vec<Post> {
         self.state.posts.wait_for(count, "posts")
     }
@@ -179,7 +179,7 @@ impl Drop for Slack {
 }
 
 impl State {
-    /// One request after the other, as the real one keeps connections.
+    /// Serves one request after another: the real Slack keeps connections open, too.
     fn serve(&self, stream: Box<dyn Connection>) {
         let mut stream = BufReader::new(stream);
         while let Ok(request) = http::read(&mut stream) {
@@ -217,7 +217,7 @@ impl State {
         if request.method != "POST" {
             return Scripted::answer(405, "method_not_allowed");
         }
-        // Slack counts what is refused, too.
+        // Refused messages count against Slack's rate limit, too.
         if !self.unlimited.load(Ordering::SeqCst) && !self.in_time() {
             self.too_fast.fetch_add(1, Ordering::SeqCst);
             return Scripted::rate_limited("1");

@@ -1,5 +1,6 @@
-//! What Slack demands of a message to an incoming webhook: <https://docs.slack.dev/reference/block-kit/blocks>,
-//! <https://docs.slack.dev/messaging/formatting-message-text>, and the whole's size, which it does not document.
+//! Slack's rules for a message to an incoming webhook: <https://docs.slack.dev/reference/block-kit/blocks>,
+//! <https://docs.slack.dev/messaging/formatting-message-text>, and the size of the whole, which Slack does not
+//! document.
 
 use serde_json::{Map, Value};
 
@@ -15,7 +16,7 @@ const WHOLE: usize = 13_000;
 
 type Verdict = Result<(), &'static str>;
 
-/// The error that Slack would answer with.
+/// Checks a request; the error is the one that Slack would answer with.
 pub(super) fn check(request: &Request) -> Verdict {
     if request.content_type.split(';').next() != Some("application/json") {
         return Err("invalid_payload");
@@ -80,9 +81,9 @@ fn text(object: Option<&Value>, most: usize, types: &[&str]) -> Verdict {
     markup(text)
 }
 
-/// `<` and `>` only around links and mentions, `&` only in the three escapes. Slack shows the rest somehow; here
-/// it is an error, for it means that something from outside was not escaped. A mention of everybody is one as
-/// well: linedown never makes one.
+/// Checks that `<` and `>` are only around links, and `&` only in the three escapes. Slack would show such text
+/// somehow; here it is an error, because it means that text from outside was not escaped. A mention such as
+/// `<!channel>` is an error as well: linedown never makes one.
 fn markup(text: &str) -> Verdict {
     for piece in text.split('&').skip(1) {
         if !["amp;", "lt;", "gt;"].iter().any(|escape| piece.starts_with(escape)) {
@@ -111,7 +112,7 @@ fn only(object: &Map<String, Value>, known: &[&str], error: &'static str) -> Ver
     if object.keys().all(|key| known.contains(&key.as_str())) { Ok(()) } else { Err(error) }
 }
 
-/// All the texts in a block.
+/// The number of characters in all texts of a block.
 fn characters(value: &Value) -> usize {
     match value {
         Value::Object(object) => {

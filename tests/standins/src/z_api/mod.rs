@@ -1,4 +1,4 @@
-//! The API of Z-API, insisting on what is documented of it, and told to misbehave for all instances or for one.
+//! A stand-in for Z-API's API: it enforces the documentation, and can misbehave for all instances or for one.
 
 mod rules;
 
@@ -16,31 +16,31 @@ use crate::Certificates;
 use crate::http::{self, Request};
 use crate::inbox::Inbox;
 
-/// One instance, as it is. Whoever changes it plays the phone, or somebody at the panel.
+/// One instance. A test that changes it plays the phone, or somebody at the gateway's panel.
 #[derive(Clone, Debug)]
 pub struct Instance {
     /// The token that its calls need.
     pub token: String,
     /// Its name at the gateway.
     pub name: String,
-    /// Whether it is connected: anything, since gateways answer anything.
+    /// Whether it is connected. Any value, since a gateway may answer anything.
     pub connected: Value,
-    /// What `/status` says besides.
+    /// The `error` in the answer to `/status`.
     pub error: Value,
-    /// Where it posts when the line loses its connection.
+    /// The address to which it posts that the line lost its connection.
     pub disconnected_url: Value,
-    /// Where it posts when the line is back.
+    /// The address to which it posts that the line is back.
     pub connected_url: Value,
-    /// Where it posts people's messages: nobody's business.
+    /// The address to which it posts people's messages, which linedown must not touch.
     pub received_url: Value,
-    /// When what was paid for ends: seconds or milliseconds.
+    /// When the subscription ends, in seconds or milliseconds since 1970.
     pub due: Value,
-    /// How the payment stands.
+    /// The state of the payment.
     pub payment: Value,
 }
 
 impl Instance {
-    /// Connected, paid for, without webhooks.
+    /// An instance that is connected and paid for, without webhooks.
     fn new(token: &str) -> Self {
         Self {
             token: token.to_owned(),
@@ -55,31 +55,31 @@ impl Instance {
         }
     }
 
-    /// The line loses its session.
+    /// Makes the line lose its session.
     pub fn drop_session(&mut self) {
         self.connected = json!(false);
         self.error = json!("You need to restore the session.");
     }
 
-    /// Somebody reads the QR code.
+    /// Connects the line, as if somebody had scanned the QR code.
     pub fn log_in(&mut self) {
         self.connected = json!(true);
         self.error = json!("You are already connected");
     }
 }
 
-/// A call that arrived, whatever was answered.
+/// A call that arrived, whatever the answer was.
 #[derive(Clone, Debug)]
 pub struct Call {
-    /// When.
+    /// When it arrived.
     pub at: Instant,
     /// GET, PUT, …
     pub method: String,
-    /// Whose; none of the partner's calls.
+    /// The instance that it is about; none for the partner's calls.
     pub instance: Option<String>,
-    /// What: `status`, `me`, `update-webhook-disconnected`, …
+    /// The call: `status`, `me`, `update-webhook-disconnected`, …
     pub name: String,
-    /// The body; null if it was no JSON.
+    /// The body; null if it was not JSON.
     pub body: Value,
     /// The status answered; none if there was no answer.
     pub status: Option<u16>,
@@ -92,11 +92,11 @@ pub enum Odd {
     Answer(u16, String),
     /// A status, a content type, and a body.
     Typed(u16, &'static str, String),
-    /// The usual answer, so much later.
+    /// The usual answer, later by this much.
     Late(Duration),
     /// No answer until the stand-in ends.
     Hang,
-    /// The usual answer, a byte every so often.
+    /// The usual answer, byte by byte with this pause.
     Drip(Duration),
     /// The connection is cut before an answer.
     Cut,
@@ -109,7 +109,7 @@ impl Odd {
     }
 }
 
-/// The stand-in; it stops listening with this value.
+/// The stand-in; it stops listening when this is dropped.
 pub struct ZApi {
     port: u16,
     scheme: &'static str,
@@ -126,29 +126,29 @@ struct State {
     connections: AtomicUsize,
     unrecorded: AtomicBool,
     ended: AtomicBool,
-    /// How many calls are being answered, and the most there were.
+    /// How many calls are being answered now, and the most at any time.
     at_once: Mutex<(usize, usize)>,
 }
 
-/// Everything there is at the gateway.
+/// Everything that the gateway knows.
 #[derive(Default)]
 struct Account {
     client_token: Option<String>,
     partner_token: Option<String>,
     instances: BTreeMap<String, Instance>,
-    /// Planned for one instance, each once.
+    /// Answers planned for an instance, each given once.
     odd: BTreeMap<String, VecDeque<Odd>>,
-    /// What every call is answered with until further notice.
+    /// The answer to every call, until it is changed.
     always: Option<Odd>,
 }
 
 impl ZApi {
-    /// In the clear, for what is measured.
+    /// A stand-in without encryption.
     pub fn new() -> Self {
         Self::listen(None)
     }
 
-    /// As the real one is: over HTTPS only.
+    /// Like the real one: over HTTPS only.
     pub fn over_tls(certificates: &Certificates) -> Self {
         Self::listen(Some(certificates.server()))
     }
@@ -173,14 +173,14 @@ impl ZApi {
         Self { port, scheme, state }
     }
 
-    /// The account insists on its security token.
+    /// Makes the account require its security token.
     #[must_use]
     pub fn with_client_token(self, token: &str) -> Self {
         self.account().client_token = Some(token.to_owned());
         self
     }
 
-    /// There is a partner, who may list the fleet.
+    /// Adds a partner, who may list the fleet.
     #[must_use]
     pub fn with_partner_token(self, token: &str) -> Self {
         self.account().partner_token = Some(token.to_owned());
@@ -199,7 +199,7 @@ impl ZApi {
         format!("{}://127.0.0.1:{}", self.scheme, self.port)
     }
 
-    /// One more instance: connected, without webhooks.
+    /// Adds an instance: connected, without webhooks.
     pub fn add(&self, id: &str, token: &str) {
         self.account().instances.insert(id.to_owned(), Instance::new(token));
     }
@@ -209,7 +209,7 @@ impl ZApi {
         change(self.account().instances.get_mut(id).expect("there is such an instance"));
     }
 
-    /// An instance as it is.
+    /// An instance as it is now.
     pub fn instance(&self, id: &str) -> Instance {
         self.account().instances.get(id).expect("there is such an instance").clone()
     }
@@ -219,7 +219,7 @@ impl ZApi {
         self.account().odd.entry(id.to_owned()).or_default().push_back(odd);
     }
 
-    /// Answers every call so from now on, or as usual again.
+    /// Answers every call like this from now on; none for the usual answers again.
     pub fn always(&self, odd: Option<Odd>) {
         self.account().always = odd;
     }
@@ -229,7 +229,7 @@ impl ZApi {
         self.state.calls.all()
     }
 
-    /// The calls, as soon as there are so many.
+    /// Waits until there are at least `count` calls, and returns all of them.
     pub fn wait_for(&self, count: usize) -> Vec<Call> {
         self.state.calls.wait_for(count, "calls")
     }
@@ -318,7 +318,7 @@ impl State {
         self.calls.push(Call { at: Instant::now(), method: request.method.clone(), instance, name, body, status });
     }
 
-    /// None if there is none.
+    /// The answer to a request; none if the connection is to be cut.
     fn answer(&self, request: &Request) -> Option<Answer> {
         let odd = {
             let mut account = lock(&self.account);
@@ -349,7 +349,7 @@ struct Answer {
     status: u16,
     content_type: &'static str,
     body: String,
-    /// Between two bytes of the body.
+    /// The pause between two bytes of the body.
     pause: Option<Duration>,
 }
 

@@ -1,5 +1,5 @@
-//! What Z-API documents of its calls: <https://developer.z-api.io>. Everything that it does not is refused here, so that
-//! a client that goes beyond it is found out.
+//! Z-API's calls as documented: <https://developer.z-api.io>. Everything undocumented is refused, so that a client that
+//! goes beyond the documentation is found out.
 
 use serde_json::{Value, json};
 
@@ -17,6 +17,7 @@ pub(super) fn parts(path: &str) -> (Option<String>, String) {
     }
 }
 
+/// The status and the body that a request is answered with; registering changes the account.
 pub(super) fn answer(account: &mut Account, request: &Request) -> (u16, String) {
     answered(account, request).unwrap_or_else(|refusal| refusal)
 }
@@ -61,7 +62,7 @@ fn get(request: &Request) -> Result<(), Refusal> {
     if request.method != "GET" {
         return Err((405, String::new()));
     }
-    // Nothing is documented to have a body on a GET.
+    // No documented GET has a body.
     if request.body.is_empty() { Ok(()) } else { Err((400, said("a body on a GET"))) }
 }
 
@@ -81,7 +82,7 @@ fn put(request: &Request) -> Result<String, Refusal> {
 
 fn answer_put(registered: &mut Value, url: String) -> (u16, String) {
     *registered = url.into();
-    // Undocumented; so it was seen.
+    // The answer is not documented; this one was seen.
     (200, json!({"value": true}).to_string())
 }
 
@@ -98,16 +99,15 @@ fn profile(id: &str, instance: &Instance) -> Value {
     })
 }
 
-/// An image of 29 by 29 pixels that looks like one.
+/// A PNG of 29 by 29 pixels that looks like a QR code, in base64.
 const QR_CODE: &str = "iVBORw0KGgoAAAANSUhEUgAAAB0AAAAdAQAAAAB+6FqiAAAAOElEQVR42mNgjLq2ncF0bXY8A+O54vkMrv///2dwtTxXzpAJkmAESViCJP6DJJ6DJLJBEltpJQEAdvlIOOu1bHsAAAAASUVORK5CYII=";
 
 fn qr_code(instance: &Instance) -> String {
-    // A PNG's first bytes.
     let image = json!({"value": format!("data:image/png;base64,{QR_CODE}")});
     if instance.connected == json!(true) { json!({"connected": true}).to_string() } else { image.to_string() }
 }
 
-/// The partner's list, from page 1.
+/// The partner's list of instances, in pages from 1 on.
 fn fleet(account: &Account, request: &Request, query: &str) -> Result<(u16, String), Refusal> {
     get(request)?;
     let expected = account.partner_token.as_ref().map(|token| format!("Bearer {token}"));
