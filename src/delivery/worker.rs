@@ -130,7 +130,8 @@ impl Worker {
         match self.store.lease(&self.name, room, waits, now, self.routing.load_full()).await {
             Ok(leased) => {
                 let full = leased.due.len() == room;
-                for due in leased.due {
+                for mut due in leased.due {
+                    in_hand.explain(&mut due);
                     in_hand.last = Some(now);
                     breaker.begins(&due.notification.recipient);
                     in_hand.attempts.spawn(self.attempt(due, &assignment));
@@ -184,7 +185,10 @@ impl Worker {
         let recorded = if failure.is_some() { Recorded::Failed } else { Recorded::Taken };
         breaker.ended(&notification.recipient);
         if !self.assignment.borrow().stands_in {
+            let was_down = breaker.trouble().map(|trouble| trouble.why.clone());
             self.learn(breaker, notification.at, &notification.recipient, failure.as_ref());
+            let down = breaker.trouble().map(|trouble| trouble.why.clone()).or(was_down);
+            in_hand.down = down.map(|why| (clock::now(), why)).or(in_hand.down.take());
         }
         let (store, routing) = (Arc::clone(&self.store), Arc::clone(&self.routing));
         let (metrics, bells) = (Arc::clone(&self.metrics), Arc::clone(&self.bells));

@@ -4,7 +4,7 @@ use std::sync::LazyLock;
 
 use jiff::Timestamp;
 use linedown_sinks::{Kind, Notification, Undelivered};
-use rusqlite::{Connection, Row};
+use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::flapping;
 use super::gathering::Group;
@@ -21,6 +21,8 @@ pub(super) struct Candidate {
     pub(super) grouping: String,
     pub(super) class: String,
     pub(super) batch: Option<i64>,
+    /// The kind of the row; that of the message may differ by now.
+    pub(super) owed_as: Kind,
     /// What it waited for.
     pub(super) held_by: Option<Wait>,
     /// For a message about a line that flaps: when the first of its outages began.
@@ -33,7 +35,7 @@ pub(super) struct Candidate {
 pub(super) fn columns() -> String {
     format!(
         "SELECT {}, kind, wants_resolved, {KNOWS}, notification.id, recipient, rule, attempts, detail, {PROMISED}, owed_at, lost, \
-         grouping, class, batch, since, coalesce(held_by, held_before) FROM notification JOIN incident ON incident.id = notification.incident",
+         grouping, class, batch, since, held_by IS NOT NULL, coalesce(held_by, held_before) FROM notification JOIN incident ON incident.id = notification.incident",
         row::INCIDENT
     )
 }
@@ -49,7 +51,7 @@ impl Candidate {
             _ => Knows::End,
         };
         let kind = kind_when_sent(owed, row::state(&incident), wants_resolved, knows);
-        Ok(Self {
+        let mut candidate = Self {
             notification: Notification {
                 store: store.to_owned(),
                 id: row.get()?,
@@ -66,9 +68,39 @@ impl Candidate {
             class: row.text()?,
             batch: row.get()?,
             since: row.time_or_null()?,
-            held_by: row.wait()?,
+            owed_as: owed,
+            held_by: None,
             has_something_to_say: kind.is_some(),
-        })
+        };
+        // If it waited for its group since, it is not known any more when that ended.
+        let until = row.get::<bool>()?.then_some(candidate.owed_at);
+        candidate.held_by = row.wait()?;
+        candidate.notification.held_back = candidate.held_by.as_ref().and_then(|by| by.held_back(until));
+        Ok(candidate)
+    }
+
+    /// For a recipient whose first message was given up, the reminder is that message, late: adds since when they were
+    /// to know, and why they do not.
+    pub(super) fn add_given_up(&mut self, connection: &Connection, sink: &str) -> rusqlite::Result<()> {
+        let Self { notification, owed_as, .. } = self;
+        if notification.kind == *owed_as || notification.kind != Kind::Down {
+            return Ok(());
+        }
+        let query = format!(
+            "SELECT {PROMISED}, detail FROM notification WHERE incident = ? AND sink = ? AND recipient = ? \
+             AND state = 'dead' AND lost IS NULL ORDER BY id LIMIT 1"
+        );
+        let values = params![notification.incident.id, sink, notification.recipient];
+        let mut statement = connection.prepare_cached(&query)?;
+        let given_up = statement.query_row(values, |row| {
+            let mut row = Columns::of(row);
+            Ok((row.time()?, row.text_or_null()?))
+        });
+        if let Some((promised, why)) = given_up.optional()? {
+            notification.created_at = promised;
+            notification.last_failure = notification.last_failure.take().or(why);
+        }
+        Ok(())
     }
 
     /// The one of this number, whatever its state.
@@ -80,9 +112,9 @@ impl Candidate {
     /// Why there is nothing left to say, if that is so: the line is back or flaps no more, somebody has taken it, or a
     /// lost message has arrived after all or is sent again.
     pub(super) fn why_moot(&self, connection: &Connection) -> rusqlite::Result<Option<&'static str>> {
-        let Self { notification, since, lost, .. } = self;
+        let Self { notification, owed_as, since, lost, .. } = self;
         let told = need_not_be_told(connection, *lost)?;
-        Ok(match (notification.kind, since) {
+        Ok(match (owed_as, since) {
             (Kind::Flapping, Some(since)) if !flapping::goes_on(connection, notification, *since)? => {
                 Some("the line has stopped flapping: the summary covers this")
             }
@@ -103,12 +135,12 @@ fn is_taken(notification: &Notification) -> bool {
     notification.incident.acknowledged.is_some() && notification.incident.closed_at.is_none()
 }
 
-/// What other messages told the recipient of an incident that is over, or are telling now: 0 nothing, 1 the outage, 2
-/// its end.
-const KNOWS: &str = "(SELECT coalesce(max(1 + (other.told_closed = 1)), 0) FROM notification AS other \
-    WHERE closed_at IS NOT NULL AND other.incident = notification.incident AND other.sink = notification.sink \
+/// What other messages told the recipient of an incident, or are telling now: 0 nothing, 1 the outage, 2 its end. It is
+/// only looked up if the incident is over or the message is for somebody who knows of it.
+const KNOWS: &str = "(SELECT coalesce(max(1 + (other.told_closed IS 1)), 0) FROM notification AS other \
+    WHERE (closed_at IS NOT NULL OR notification.kind = 'reminder' OR notification.kind = 'worse') AND other.incident = notification.incident AND other.sink = notification.sink \
     AND other.recipient = notification.recipient AND other.id <> notification.id AND other.kind <> 'flapping' \
-    AND (other.state = 'delivered' OR (other.leased = 1 AND other.told_closed = 1)))";
+    AND (other.state = 'delivered' OR (other.leased = 1 AND (closed_at IS NULL OR other.told_closed = 1))))";
 
 /// When it was to be sent. One that a person has sent again has been late since its first attempt.
 const PROMISED: &str = "coalesce((SELECT min(owed_at, started_at) FROM attempt WHERE attempt.notification = notification.id AND number = 1), owed_at)";
@@ -139,11 +171,14 @@ pub(super) fn need_not_be_told(connection: &Connection, lost: Option<i64>) -> ru
 pub(super) const SENT_AGAIN: &str = "the lost notification is sent again";
 
 /// What the first recipient of a chain of losses would have been told and why they were not, with the sinks that were
-/// then to tell of it and failed too.
-pub(super) fn undelivered(connection: &Connection, lost: Option<i64>) -> rusqlite::Result<Option<Undelivered>> {
-    let Some(lost) = lost else { return Ok(None) };
+/// then to tell of it and failed too; and, if it was about a line that flaps, when the first of its outages began. Of the
+/// others who were told, nothing is known here.
+pub(super) fn undelivered(
+    connection: &Connection,
+    lost: i64,
+) -> rusqlite::Result<Option<(Undelivered, Option<Timestamp>)>> {
     let query = format!(
-        "{CHAIN} SELECT id, kind, sink, recipient, detail, attempts FROM chain CROSS JOIN notification USING (id) ORDER BY id"
+        "{CHAIN} SELECT id, kind, sink, recipient, detail, attempts, since FROM chain CROSS JOIN notification USING (id) ORDER BY id"
     );
     let mut statement = connection.prepare_cached(&query)?;
     let mut rows = statement.query([lost])?;
@@ -157,9 +192,11 @@ pub(super) fn undelivered(connection: &Connection, lost: Option<i64>) -> rusqlit
         why: first.text_or_null()?.unwrap_or_default(),
         attempts: first.get()?,
         untold: Vec::new(),
+        others_told: 0,
     };
+    let since = first.time_or_null()?;
     while let Some(instead) = rows.next()? {
         undelivered.untold.push(row::text(instead, 2)?);
     }
-    Ok(Some(undelivered))
+    Ok(Some((undelivered, since)))
 }

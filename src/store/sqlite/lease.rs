@@ -5,6 +5,7 @@
 //! is put off to its end, and leaves then as one message. A message keeps its parts and its number over all attempts.
 
 use std::cmp::Reverse;
+use std::collections::BTreeMap;
 use std::iter;
 use std::time::Duration;
 
@@ -16,11 +17,11 @@ use super::super::{Due, Leased, Wait, Waits};
 use super::candidate::{Candidate, OLDEST, columns, undelivered};
 use super::gathering::Group;
 use super::silence::Silences;
-use super::{flapping, line, settle};
+use super::{flapping, line, people, settle};
 use crate::clock::from_millis;
 use crate::link::{self, Purpose};
 use crate::rule::timing::{Held, Silence};
-use crate::rule::{Routing, Rule};
+use crate::rule::{Routing, Rule, class};
 
 /// Most notifications in one message, so that leasing them keeps no webhook waiting. The rest of a group leaves with
 /// its next message.
@@ -172,7 +173,10 @@ impl<'l> Lessor<'l> {
         };
         let (owed_at, tries) = (first.owed_at, 1 + tries_since(connection, &first.notification, first.owed_at)?);
         let leader = first.batch.or_else(|| (!others.is_empty()).then_some(first.notification.id));
+        let mut others_told = BTreeMap::new();
         for part in iter::once(&mut first).chain(&mut others) {
+            part.add_given_up(connection, sink)?;
+            self.add_loss(connection, sink, part, &mut others_told)?;
             self.add_tally(connection, part)?;
             self.add_again(connection, sink, &mut part.notification)?;
             self.begin(connection, part, leader)?;
@@ -180,7 +184,7 @@ impl<'l> Lessor<'l> {
         let covers = iter::once(&first).chain(&others).map(|part| part.notification.id).collect();
         let mut notification = match leader {
             Some(leader) => digest(first.notification, leader, others),
-            None => Notification { undelivered: undelivered(connection, first.lost)?, ..first.notification },
+            None => first.notification,
         };
         if notification.asks_to_act() {
             notification.acknowledge_url = self.acknowledge_url(&notification);
@@ -189,10 +193,33 @@ impl<'l> Lessor<'l> {
         Ok(Due { notification, covers, owed_at, tries })
     }
 
-    /// Adds to a message about a line that flaps how often it came and went.
+    /// Adds to a notice of a loss what was lost, and how many others were told of that incident; `others_told` has what
+    /// was looked up for the same message before.
+    fn add_loss(
+        &self,
+        connection: &Connection,
+        sink: &str,
+        part: &mut Candidate,
+        others_told: &mut BTreeMap<i64, u32>,
+    ) -> rusqlite::Result<()> {
+        let Some(lost) = part.lost else { return Ok(()) };
+        let Some((mut lost, since)) = undelivered(connection, lost)? else { return Ok(()) };
+        let Notification { incident, recipient, .. } = &part.notification;
+        lost.others_told = match others_told.get(&incident.id) {
+            Some(told) => *told,
+            None => people::others_told(connection, incident, (sink, recipient), self.routing)?,
+        };
+        others_told.insert(incident.id, lost.others_told);
+        part.since = since;
+        part.notification.undelivered = Some(lost);
+        Ok(())
+    }
+
+    /// Adds to a message about a line that flaps, or to a notice that it was lost, how often the line came and went.
     fn add_tally(&self, connection: &Connection, part: &mut Candidate) -> rusqlite::Result<()> {
         let notification = &part.notification;
-        if let (Kind::Flapping | Kind::Steady, Some(since)) = (notification.kind, part.since) {
+        let kind = notification.undelivered.as_ref().map_or(notification.kind, |lost| lost.kind);
+        if let (Kind::Flapping | Kind::Steady, Some(since)) = (kind, part.since) {
             let within = self.rule(notification).and_then(|rule| rule.flapping).map(|flapping| flapping.within);
             part.notification.flapping = Some(flapping::facts(connection, notification, since, within)?);
         }
@@ -220,9 +247,8 @@ impl<'l> Lessor<'l> {
         self.still_to_be_said(connection, others)
     }
 
-    /// How long the notification's rule gathers. A rule that has left the config gathers nothing any more.
     fn interval(&self, notification: &Notification) -> Duration {
-        self.rule(notification).map(|rule| rule.group_interval).unwrap_or_default()
+        self.routing.interval(notification.rule.as_deref(), class(notification.kind))
     }
 
     fn rule(&self, notification: &Notification) -> Option<&Rule> {
@@ -273,11 +299,11 @@ impl<'l> Lessor<'l> {
     /// before. ("Before", not "until now": since then it may have waited for its group or its sink.)
     fn begin(&self, connection: &Connection, part: &Candidate, batch: Option<i64>) -> rusqlite::Result<()> {
         let Notification { id, attempt, incident, .. } = &part.notification;
-        let update = "UPDATE notification SET leased = 1, attempts = ?2, held_by = NULL, held_before = NULL, batch = ?3, \
-                      told_reason = ?4, told_closed = ?5 WHERE id = ?1";
+        let update = "UPDATE notification SET leased = 1, attempts = ?2, held_by = NULL, \
+                      held_before = coalesce(held_by, held_before), batch = ?3, told_reason = ?4, told_closed = ?5 WHERE id = ?1";
         let values = params![id, attempt, batch, incident.reason.as_str(), incident.closed_at.is_some()];
         connection.prepare_cached(update)?.execute(values)?;
-        let held_by = part.held_by.as_ref().filter(|by| by.holds_back());
+        let held_by = part.held_by.as_ref().filter(|_| *attempt == 1 && part.notification.held_back.is_some());
         let late = held_by.map(|by| format!("{by} held it back before"));
         let insert = "INSERT INTO attempt (notification, number, started_at, detail) VALUES (?, ?, ?, ?)";
         connection.prepare_cached(insert)?.execute(params![id, attempt, self.now.as_millisecond(), late])?;
@@ -331,13 +357,20 @@ fn digest(first: Notification, leader: i64, others: Vec<Candidate>) -> Notificat
     let others = others.into_iter().map(|part| part.notification);
     let mut items: Vec<Item> = iter::once(first.clone())
         .chain(others)
-        .map(|Notification { id, kind, incident, flapping, .. }| Item { notification: id, kind, incident, flapping })
+        .map(|Notification { id, kind, incident, flapping, undelivered, .. }| Item {
+            notification: id,
+            kind,
+            incident,
+            flapping,
+            undelivered,
+        })
         .collect();
     items.sort_by_key(|item| {
-        let Item { notification, kind, incident, .. } = item;
+        let Item { notification, kind, incident, undelivered, .. } = item;
         let is_over = incident.closed_at.is_some() && incident.again.is_none();
-        (is_over, *kind == Kind::Reminder, Reverse(incident.reason), incident.opened_at, *notification)
+        let news = undelivered.as_ref().map_or(*kind, |lost| lost.kind);
+        (is_over, news == Kind::Reminder, Reverse(incident.reason), incident.opened_at, *notification)
     });
     let incident = items.first().map_or_else(|| first.incident.clone(), |item| item.incident.clone());
-    Notification { id: leader, kind: Kind::Digest, incident, items, flapping: None, ..first }
+    Notification { id: leader, kind: Kind::Digest, incident, items, flapping: None, undelivered: None, ..first }
 }

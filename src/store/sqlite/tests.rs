@@ -19,6 +19,7 @@ mod opened;
 mod retry;
 mod settled;
 mod timing;
+mod told;
 mod unreadable;
 mod waits;
 mod worse;
@@ -138,6 +139,11 @@ impl Life {
         let store = Sqlite::open(&folder.path().join("x.db")).unwrap();
         Self { folder, store, routing }
     }
+}
+
+/// Given up because the sink failed for too long: not because it refused the recipient.
+fn lost() -> Outcome {
+    Outcome::Dead { kind: FailureKind::Busy, why: "503".into() }
 }
 
 fn dead() -> Outcome {

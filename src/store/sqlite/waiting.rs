@@ -37,7 +37,8 @@ impl Waiting {
         let (due_at, held_by) = if tried { (before.due_at, &before.held_by) } else { (owed.due_at, &owed.held_by) };
         // Patience does not run while something is held back.
         let update = "UPDATE notification SET rule = ?2, wants_resolved = ?3, grouping = ?4, due_at = ?5, \
-                      owed_at = CASE WHEN held_by IS NULL THEN min(owed_at, ?5) ELSE ?5 END, held_by = ?6 WHERE id = ?1";
+                      owed_at = CASE WHEN held_by IS NULL THEN min(owed_at, ?5) ELSE ?5 END, held_by = ?6, \
+                      held_before = CASE WHEN ?6 IS NULL THEN coalesce(held_by, held_before) ELSE held_before END WHERE id = ?1";
         let values = params![id, owed.rule, owed.resolved, owed.group, due_at.as_millisecond(), held_by];
         connection.prepare_cached(update)?.execute(values)?;
         Ok((due_at != before.due_at).then_some((due_at, owed.sink)))

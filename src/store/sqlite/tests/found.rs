@@ -61,7 +61,7 @@ async fn a_dead_letter_is_no_end_of_reminders() {
         let due = life.lease("log", second).await;
         life.settle(&due[0], second, dead()).await;
     }
-    assert_eq!(life.deliver_all("log", 121).await, [Kind::Reminder]);
+    assert_eq!(life.deliver_all("log", 121).await, [Kind::Down], "they were never told");
 }
 
 #[tokio::test]

@@ -31,6 +31,8 @@ struct Told {
     recipient: String,
     rule: String,
     kind: Kind,
+    /// The row, and the message that it went out in.
+    notification: i64,
     incident: i64,
     closed: bool,
     attempt: u32,
@@ -267,7 +269,7 @@ impl<'s> World<'s> {
         if due.notification.attempt > 1 {
             return Ok(());
         }
-        for (kind, incident) in parts(&due.notification) {
+        for (_, kind, incident) in parts(&due.notification) {
             if matches!(kind, Kind::Acknowledged | Kind::Undelivered) {
                 continue;
             }
@@ -319,8 +321,9 @@ impl<'s> World<'s> {
             Ending::Dead => dead(),
         };
         if matches!(outcome, Outcome::Delivered(_)) {
-            for (kind, incident) in parts(&due.notification) {
+            for (notification, kind, incident) in parts(&due.notification) {
                 self.told.push(Told {
+                    notification,
                     at: due.notification.at.as_second(),
                     sink: sink.clone(),
                     recipient: due.notification.recipient.clone(),
@@ -394,11 +397,11 @@ impl<'s> World<'s> {
 }
 
 /// What a message tells: itself, or each part of a digest.
-fn parts(notification: &linedown_sinks::Notification) -> Vec<(Kind, &linedown_sinks::Incident)> {
+fn parts(notification: &linedown_sinks::Notification) -> Vec<(i64, Kind, &linedown_sinks::Incident)> {
     if notification.items.is_empty() {
-        return vec![(notification.kind, &notification.incident)];
+        return vec![(notification.id, notification.kind, &notification.incident)];
     }
-    notification.items.iter().map(|item| (item.kind, &item.incident)).collect()
+    notification.items.iter().map(|item| (item.notification, item.kind, &item.incident)).collect()
 }
 
 fn stories() -> ProptestConfig {

@@ -95,17 +95,14 @@ async fn a_dead_digest_that_is_sent_again_is_one_message() {
 async fn who_waits_for_what_need_not_be_said_any_more_hears_what_changed_meanwhile() {
     let life = Life::with(&["mail"]);
     life.down(1).await;
-    for due in life.lease("mail", 2).await {
-        life.settle(&due, 2, dead()).await;
-    }
-    let [of_ana, of_bia] = life.lease("slack", 3).await.try_into().unwrap();
+    let [of_ana, of_bia] = life.two_notices().await;
     let again = Outcome::Again { kind: FailureKind::Busy, why: "503".into(), due_at: from_millis(100_000) };
-    life.settle(&of_bia, 3, Outcome::Delivered("ok".into())).await;
-    assert_eq!(life.retry(Which::Dead { sink: None }, 4).await.len(), 2);
-    life.settle(&of_ana, 4, again).await;
-    assert_eq!(life.deliver_all("mail", 5).await, [Kind::Down; 2]);
-    life.up(6).await;
-    assert_eq!(life.deliver_all("slack", 7).await, []);
+    life.settle(&of_bia, 63, Outcome::Delivered("ok".into())).await;
+    assert_eq!(life.retry(Which::Dead { sink: None }, 64).await.len(), 2);
+    life.settle(&of_ana, 64, again).await;
+    assert_eq!(life.deliver_all("mail", 65).await, [Kind::Down; 2]);
+    life.up(66).await;
+    assert_eq!(life.deliver_all("slack", 67).await, []);
     assert_eq!(life.deliver_all("slack", 100).await, [Kind::Resolved]);
 }
 
