@@ -127,6 +127,7 @@ impl Worker {
         };
         match self.store.lease(&self.name, room, now, self.routing.load_full()).await {
             Ok(leased) => {
+                self.bells.ring(&leased.sinks);
                 let full = leased.due.len() == room;
                 for mut due in leased.due {
                     in_hand.explain(&mut due);

@@ -10,8 +10,10 @@
 pub mod flapping;
 pub mod inventory;
 pub mod matcher;
+mod named;
 mod own;
 pub mod rules;
+pub mod step;
 pub mod terms;
 pub mod timing;
 pub mod wait;

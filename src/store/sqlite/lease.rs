@@ -5,23 +5,24 @@
 //! is put off to its end, and leaves then as one message. A message keeps its parts and its number over all attempts.
 
 use std::cmp::Reverse;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::iter;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use linedown_sinks::{Item, Kind, Notification};
+use linedown_sinks::{Incident, Item, Kind, Notification};
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::super::{Due, Leased};
-use super::candidate::{Candidate, OLDEST, columns, need_not_be_told, undelivered};
+use super::candidate::{Candidate, OLDEST, columns, firsts, is_told_otherwise, need_not_be_told, undelivered};
 use super::gathering::Group;
+use super::owe::{as_it_was, newly_named};
 use super::silence::Silences;
-use super::{flapping, line, people, settle};
+use super::{flapping, line, notification, people, settle};
 use crate::clock::from_millis;
 use crate::link::{self, Purpose};
 use crate::rule::timing::{Held, Silence};
-use crate::rule::{Routing, Rule, class};
+use crate::rule::{Routing, Rule, class, step};
 
 /// Most notifications in one message, so that leasing them keeps no webhook waiting. The rest of a group leaves with
 /// its next message.
@@ -30,9 +31,12 @@ const MOST_IN_ONE: i64 = 2_000;
 /// Most notifications looked at for one lease, so that a silenced storm keeps no webhook waiting.
 const MOST_LOOKED_AT: u16 = 500;
 
+/// Why a reminder or a step is withdrawn after the config changed.
+const NOT_NAMED: &str = "the config no longer names this recipient for the line";
+
 /// Why a notification that is due is not sent now.
 enum Delay {
-    /// A silence or quiet hours hold it back.
+    /// A silence or quiet hours hold it back, or it is a step that waits for the first message.
     Held(Held),
     /// Its group is gathered until then.
     Gathered(Timestamp),
@@ -53,11 +57,16 @@ impl Lessor<'_> {
     pub(super) fn lease(&self, connection: &Connection, sink: &str, limit: usize) -> rusqlite::Result<Leased> {
         let silences = self.silences.in_force(connection, self.now)?;
         let mut due = Vec::new();
+        let mut sinks = BTreeSet::new();
         let mut looked_at = 0;
         while due.len() < limit && looked_at < usize::from(MOST_LOOKED_AT) {
             let Some(first) = self.oldest(connection, sink)? else { break };
             looked_at += 1;
-            if self.is_stale(connection, &first)? {
+            if self.is_stale(connection, sink, &first)? {
+                continue;
+            }
+            if first.batch.is_none() && !self.is_named(connection, sink, &first)? {
+                sinks.append(&mut self.pass_on(connection, &first)?);
                 continue;
             }
             looked_at += match self.delay(connection, sink, &first, &silences)? {
@@ -73,12 +82,14 @@ impl Lessor<'_> {
         }
         let next = "SELECT min(due_at) FROM notification WHERE sink = ? AND state = 'pending' AND leased = 0";
         let next: Option<i64> = connection.prepare_cached(next)?.query_row([sink], |row| row.get(0))?;
-        Ok(Leased { due, next: next.map(from_millis) })
+        sinks.remove(sink);
+        Ok(Leased { due, next: next.map(from_millis), sinks })
     }
 
     /// Withdraws a candidate, and returns true, if there is nothing left to say: the line is back or flaps no more,
-    /// somebody has taken it, or a lost message has arrived after all or is sent again.
-    fn is_stale(&self, connection: &Connection, candidate: &Candidate) -> rusqlite::Result<bool> {
+    /// somebody has taken it, the recipient hears the same from another message now, or a lost message has arrived after
+    /// all or is sent again.
+    fn is_stale(&self, connection: &Connection, sink: &str, candidate: &Candidate) -> rusqlite::Result<bool> {
         let notification = &candidate.notification;
         let moot = need_not_be_told(connection, candidate.lost)?;
         let why = match (candidate.owed_as, candidate.since) {
@@ -86,6 +97,11 @@ impl Lessor<'_> {
                 "the line has stopped flapping: the summary covers this"
             }
             (Kind::Reminder | Kind::Escalation, _) if is_taken(notification) => "somebody has taken it",
+            (Kind::Reminder | Kind::Escalation, _)
+                if notification.attempt == 1 && is_told_otherwise(connection, sink, candidate)? =>
+            {
+                "another message at the same time tells them of it"
+            }
             _ if let Some(why) = moot => why,
             _ if candidate.has_something_to_say => return Ok(false),
             _ => "they know already that it is over",
@@ -94,12 +110,34 @@ impl Lessor<'_> {
         Ok(true)
     }
 
+    /// Whether the config still names the recipient of a reminder or a step, for the outage as it is or was.
+    fn is_named(&self, connection: &Connection, sink: &str, candidate: &Candidate) -> rusqlite::Result<bool> {
+        let Candidate { notification: Notification { recipient, incident, .. }, owed_as: kind, .. } = candidate;
+        let names = |incident: &Incident| self.routing.names(*kind, (sink, recipient), incident);
+        if !matches!(kind, Kind::Reminder | Kind::Escalation) || names(incident) {
+            return Ok(true);
+        }
+        Ok(as_it_was(connection, incident)?.iter().any(names))
+    }
+
+    /// Withdraws a reminder or a step whose recipient the config no longer names, and tells those whom it names instead
+    /// that the line is down. Returns the sinks that have something to do.
+    fn pass_on(&self, connection: &Connection, candidate: &Candidate) -> rusqlite::Result<BTreeSet<String>> {
+        let Notification { id, incident, .. } = &candidate.notification;
+        let mut sinks = settle::withdraw_last(connection, *id, NOT_NAMED, self.now, self.routing)?;
+        for owed in newly_named(connection, incident, self.routing, self.now)? {
+            notification::add(connection, incident.id, &owed, None, self.now)?;
+            sinks.insert(owed.sink);
+        }
+        Ok(sinks)
+    }
+
     fn oldest(&self, connection: &Connection, sink: &str) -> rusqlite::Result<Option<Candidate>> {
         let values = params![sink, self.now.as_millisecond()];
         connection.prepare_cached(&OLDEST)?.query_row(values, |row| self.read(row)).optional()
     }
 
-    /// Why a candidate is not to be sent now, if so. What was tried before is not delayed again.
+    /// Why a candidate is not to be sent now, if so. What was tried before is not gathered again.
     fn delay(
         &self,
         connection: &Connection,
@@ -109,13 +147,57 @@ impl Lessor<'_> {
     ) -> rusqlite::Result<Option<Delay>> {
         let notification = &candidate.notification;
         if notification.attempt > 1 {
-            return Ok(None);
+            return Ok(self.whole_held(connection, sink, candidate, silences)?.map(Delay::Held));
         }
-        if let Some(held) = self.held(sink, notification, silences) {
+        let held = match self.held(sink, notification, silences) {
+            None => self.waits_for_first(connection, sink, candidate)?,
+            held => held,
+        };
+        if let Some(held) = held {
             return Ok(Some(Delay::Held(held)));
         }
         let until = candidate.group(sink).open_until(connection, self.interval(notification), self.now)?;
         Ok(until.map(Delay::Gathered))
+    }
+
+    /// What holds back a message that was tried before. Its parts keep together, so it is held back only if all of them
+    /// are.
+    fn whole_held(
+        &self,
+        connection: &Connection,
+        sink: &str,
+        first: &Candidate,
+        silences: &[Silence],
+    ) -> rusqlite::Result<Option<Held>> {
+        let Some(held) = self.held(sink, &first.notification, silences) else { return Ok(None) };
+        let others = match first.batch {
+            Some(batch) => self.batch(connection, sink, first, batch)?,
+            None => Vec::new(),
+        };
+        let held_parts = others.iter().map(|part| Some((part, self.held(sink, &part.notification, silences)?)));
+        let Some(held_parts) = held_parts.collect::<Option<Vec<_>>>() else { return Ok(None) };
+        for (part, held) in held_parts {
+            hold_back(connection, part, &held)?;
+        }
+        Ok(Some(held))
+    }
+
+    /// Until when a step of an escalation waits because the first message was late.
+    fn waits_for_first(
+        &self,
+        connection: &Connection,
+        sink: &str,
+        candidate: &Candidate,
+    ) -> rusqlite::Result<Option<Held>> {
+        let Candidate { notification, step, .. } = candidate;
+        let hold = self.rule(notification).and_then(|rule| rule.hold);
+        let step = step.as_ref().filter(|_| notification.incident.closed_at.is_none());
+        let Some((step, (behind, kind))) = step.and_then(|step| Some((step, step::behind(step, hold)?))) else {
+            return Ok(None);
+        };
+        let firsts = firsts(connection, notification.incident.id, kind, (sink, &notification.recipient))?;
+        let until = step::earliest(behind, &firsts, self.now).filter(|until| *until > self.now);
+        Ok(until.map(|until| Held { until, by: step.clone() }))
     }
 
     /// Makes everything of a group that is due, as far as one lease looks, due at the end of the group's window.
@@ -144,7 +226,7 @@ impl Lessor<'_> {
         silences: &[Silence],
     ) -> rusqlite::Result<Due> {
         let mut others = match first.batch {
-            Some(batch) => self.batch(connection, &first, batch)?,
+            Some(batch) => self.batch(connection, sink, &first, batch)?,
             None => self.group(connection, sink, &first, silences)?,
         };
         let (owed_at, tries) = (first.owed_at, 1 + tries_since(connection, &first.notification, first.owed_at)?);
@@ -212,7 +294,13 @@ impl Lessor<'_> {
     }
 
     /// The other parts of a message that was tried before.
-    fn batch(&self, connection: &Connection, first: &Candidate, batch: i64) -> rusqlite::Result<Vec<Candidate>> {
+    fn batch(
+        &self,
+        connection: &Connection,
+        sink: &str,
+        first: &Candidate,
+        batch: i64,
+    ) -> rusqlite::Result<Vec<Candidate>> {
         let query = format!(
             "{} WHERE batch = ? AND notification.id <> ? AND state = 'pending' AND leased = 0 LIMIT ?",
             columns()
@@ -220,7 +308,7 @@ impl Lessor<'_> {
         let mut statement = connection.prepare_cached(&query)?;
         let values = [batch, first.notification.id, MOST_IN_ONE - 1];
         let others = statement.query_map(values, |row| self.read(row))?.collect::<rusqlite::Result<_>>()?;
-        self.still_to_be_said(connection, others)
+        self.still_to_be_said(connection, sink, others)
     }
 
     fn interval(&self, notification: &Notification) -> Duration {
@@ -254,17 +342,28 @@ impl Lessor<'_> {
         let now = self.now.as_millisecond();
         let values = params![sink, recipient, first.grouping, first.class, now, id, MOST_IN_ONE - 1];
         let mut statement = connection.prepare_cached(&query)?;
-        let others = statement.query_map(values, |row| self.read(row))?.collect::<rusqlite::Result<_>>()?;
-        let mut others = self.still_to_be_said(connection, others)?;
-        others.retain(|part| self.held(sink, &part.notification, silences).is_none());
-        Ok(others)
+        let others: Vec<_> = statement.query_map(values, |row| self.read(row))?.collect::<rusqlite::Result<_>>()?;
+        let mut ready = Vec::with_capacity(others.len());
+        for part in self.still_to_be_said(connection, sink, others)? {
+            let is_held = self.held(sink, &part.notification, silences).is_some()
+                || self.waits_for_first(connection, sink, &part)?.is_some();
+            if !is_held && self.is_named(connection, sink, &part)? {
+                ready.push(part);
+            }
+        }
+        Ok(ready)
     }
 
     /// Those parts that have something left to say. The others are withdrawn.
-    fn still_to_be_said(&self, connection: &Connection, parts: Vec<Candidate>) -> rusqlite::Result<Vec<Candidate>> {
+    fn still_to_be_said(
+        &self,
+        connection: &Connection,
+        sink: &str,
+        parts: Vec<Candidate>,
+    ) -> rusqlite::Result<Vec<Candidate>> {
         let mut left = Vec::with_capacity(parts.len());
         for part in parts {
-            if !self.is_stale(connection, &part)? {
+            if !self.is_stale(connection, sink, &part)? {
                 left.push(part);
             }
         }
@@ -279,7 +378,8 @@ impl Lessor<'_> {
                       held_before = coalesce(held_by, held_before), batch = ?3, told_reason = ?4, told_closed = ?5 WHERE id = ?1";
         let values = params![id, attempt, batch, incident.reason.as_str(), incident.closed_at.is_some()];
         connection.prepare_cached(update)?.execute(values)?;
-        let held_by = part.held_by.as_ref().filter(|_| *attempt == 1 && part.notification.held_back.is_some());
+        let held_back = part.notification.held_back.as_ref();
+        let held_by = part.held_by.as_ref().filter(|_| held_back.is_some_and(|by| *attempt == 1 || by.until.is_some()));
         let late = held_by.map(|by| format!("{by} held it back before"));
         let insert = "INSERT INTO attempt (notification, number, started_at, detail) VALUES (?, ?, ?, ?)";
         connection.prepare_cached(insert)?.execute(params![id, attempt, self.now.as_millisecond(), late])?;
@@ -310,10 +410,12 @@ impl Lessor<'_> {
     }
 }
 
-/// Makes a candidate due when what holds it back ends. Returns how many are put off: one.
+/// Makes a candidate due when what holds it back ends. A step goes on saying what step it is. Returns how many are put
+/// off: one.
 fn hold_back(connection: &Connection, candidate: &Candidate, held: &Held) -> rusqlite::Result<usize> {
-    let update = "UPDATE notification SET due_at = ?, owed_at = ?1, held_by = ? WHERE id = ?";
-    let values = params![held.until.as_millisecond(), held.by, candidate.notification.id];
+    let update = "UPDATE notification SET due_at = ?1, owed_at = ?1, held_by = ?2, \
+                  held_before = coalesce(?3, held_before) WHERE id = ?4";
+    let values = params![held.until.as_millisecond(), held.by, candidate.step, candidate.notification.id];
     connection.prepare_cached(update)?.execute(values)
 }
 
