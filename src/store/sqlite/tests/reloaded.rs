@@ -92,7 +92,7 @@ async fn a_sink_that_a_rule_no_longer_notifies_is_not_reminded_and_the_one_inste
 
 #[tokio::test]
 async fn a_step_goes_to_whom_the_rule_names_when_it_is_due() {
-    let step = |sink: &str| Step { after: Duration::from_secs(60), notify: vec![sink.to_owned()] };
+    let step = |sink: &str| Step { after: Duration::from_mins(1), notify: vec![sink.to_owned()] };
     let rule = |sink| Rule { escalate: vec![step(sink)], ..to_slack() };
     let mut life = Life::by(rule("log"));
     life.down(0).await;
@@ -107,7 +107,7 @@ async fn a_step_goes_to_whom_the_rule_names_when_it_is_due() {
 #[tokio::test]
 async fn a_rule_for_the_former_reason_still_names_whom_it_named_then() {
     let dropped = Rule { goes_on: true, ..rule("dropped", r#"{"reason":"other"}"#, &["log"], false) };
-    let step = Step { after: Duration::from_secs(60), notify: vec!["mail".to_owned()] };
+    let step = Step { after: Duration::from_mins(1), notify: vec!["mail".to_owned()] };
     let dropped = Rule { escalate: vec![step], remind: vec![Duration::from_secs(100)], ..dropped };
     let life = Life::by_rules(vec![dropped, to_slack()]);
     life.down(0).await;

@@ -20,7 +20,7 @@ impl Life {
         let kinds = self.deliver_all(sink, second).await;
         let next =
             self.store.lease(sink, 10, from_millis(second * 1000), Arc::clone(&self.routing)).await.unwrap().next;
-        (kinds, next.map(|next| next.as_second()))
+        (kinds, next.map(jiff::Timestamp::as_second))
     }
 
     async fn why_withdrawn(&self, incident: i64) -> Vec<(String, String)> {
@@ -58,6 +58,7 @@ async fn a_step_that_counts_from_a_late_message_need_not_be_sent_if_the_line_is_
     let life = Life::by(escalating(&[(15 * 60, "log")]));
     life.silence("{}", 0, HOUR).await;
     life.down(1).await;
+    assert_eq!(life.deliver_all("slack", 2).await, []);
     assert_eq!(life.deliver_all("log", 16 * MINUTE).await, []);
     assert_eq!(life.deliver_all("slack", HOUR).await, [Kind::Down]);
     assert_eq!(life.deliver_all("log", HOUR).await, []);
@@ -104,6 +105,7 @@ async fn a_step_counts_from_when_a_gathered_message_is_sent() {
     life.webhook_of("B", EventKind::Disconnected, Reason::Other, 0).await;
     assert_eq!(life.deliver_all("slack", 0).await, [Kind::Down]);
     life.store.acknowledge(1, "ana", "a test", from_millis(1000)).await.unwrap();
+    assert_eq!(life.deliver_all("slack", 1).await, [Kind::Acknowledged]);
     life.down(5).await;
     assert_eq!(life.told("log", 15).await, (vec![], Some(70)));
     assert_eq!(life.deliver_all("slack", 60).await, [Kind::Down]);
@@ -151,7 +153,7 @@ async fn of_two_steps_that_become_due_at_once_somebody_gets_one() {
 
 #[tokio::test]
 async fn who_hears_that_it_is_worse_gets_no_step_and_no_reminder_at_the_same_time() {
-    let rule = Rule { remind: vec![Duration::from_secs(60)], ..escalating(&[(60, "slack")]) };
+    let rule = Rule { remind: vec![Duration::from_mins(1)], ..escalating(&[(60, "slack")]) };
     let life = Life::by(rule);
     life.down(0).await;
     assert_eq!(life.deliver_all("slack", 0).await, [Kind::Down]);
