@@ -10,37 +10,25 @@ use std::iter;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use linedown_sinks::{Incident, Item, Kind, Notification};
+use linedown_sinks::{Item, Kind, Notification};
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::super::{Due, Leased};
-use super::candidate::{Candidate, OLDEST, columns, firsts, is_told_otherwise, need_not_be_told, undelivered};
-use super::gathering::Group;
-use super::owe::{as_it_was, newly_named};
+use super::candidate::{Candidate, OLDEST, columns, is_told_otherwise, need_not_be_told, undelivered};
+use super::delay::{Delay, hold_back};
 use super::silence::Silences;
-use super::{flapping, line, notification, people, settle};
+use super::{flapping, line, people, settle};
 use crate::clock::from_millis;
 use crate::link::{self, Purpose};
-use crate::rule::timing::{Held, Silence};
-use crate::rule::{Routing, Rule, class, step};
+use crate::rule::timing::Silence;
+use crate::rule::{Routing, Rule, class};
 
 /// Most notifications in one message, so that leasing them keeps no webhook waiting. The rest of a group leaves with
 /// its next message.
 const MOST_IN_ONE: i64 = 2_000;
 
 /// Most notifications looked at for one lease, so that a silenced storm keeps no webhook waiting.
-const MOST_LOOKED_AT: u16 = 500;
-
-/// Why a reminder or a step is withdrawn after the config changed.
-const NOT_NAMED: &str = "the config no longer names this recipient for the line";
-
-/// Why a notification that is due is not sent now.
-enum Delay {
-    /// A silence or quiet hours hold it back, or it is a step that waits for the first message.
-    Held(Held),
-    /// Its group is gathered until then.
-    Gathered(Timestamp),
-}
+pub(super) const MOST_LOOKED_AT: u16 = 500;
 
 /// What a lease needs besides the rows.
 pub(super) struct Lessor<'l> {
@@ -110,111 +98,9 @@ impl Lessor<'_> {
         Ok(true)
     }
 
-    /// Whether the config still names the recipient of a reminder or a step, for the outage as it is or was.
-    fn is_named(&self, connection: &Connection, sink: &str, candidate: &Candidate) -> rusqlite::Result<bool> {
-        let Candidate { notification: Notification { recipient, incident, .. }, owed_as: kind, .. } = candidate;
-        let names = |incident: &Incident| self.routing.names(*kind, (sink, recipient), incident);
-        if !matches!(kind, Kind::Reminder | Kind::Escalation) || names(incident) {
-            return Ok(true);
-        }
-        Ok(as_it_was(connection, incident)?.iter().any(names))
-    }
-
-    /// Withdraws a reminder or a step whose recipient the config no longer names, and tells those whom it names instead
-    /// that the line is down. Returns the sinks that have something to do.
-    fn pass_on(&self, connection: &Connection, candidate: &Candidate) -> rusqlite::Result<BTreeSet<String>> {
-        let Notification { id, incident, .. } = &candidate.notification;
-        let mut sinks = settle::withdraw_last(connection, *id, NOT_NAMED, self.now, self.routing)?;
-        for owed in newly_named(connection, incident, self.routing, self.now)? {
-            notification::add(connection, incident.id, &owed, None, self.now)?;
-            sinks.insert(owed.sink);
-        }
-        Ok(sinks)
-    }
-
     fn oldest(&self, connection: &Connection, sink: &str) -> rusqlite::Result<Option<Candidate>> {
         let values = params![sink, self.now.as_millisecond()];
         connection.prepare_cached(&OLDEST)?.query_row(values, |row| self.read(row)).optional()
-    }
-
-    /// Why a candidate is not to be sent now, if so. What was tried before is not gathered again.
-    fn delay(
-        &self,
-        connection: &Connection,
-        sink: &str,
-        candidate: &Candidate,
-        silences: &[Silence],
-    ) -> rusqlite::Result<Option<Delay>> {
-        let notification = &candidate.notification;
-        if notification.attempt > 1 {
-            return Ok(self.whole_held(connection, sink, candidate, silences)?.map(Delay::Held));
-        }
-        let held = match self.held(sink, notification, silences) {
-            None => self.waits_for_first(connection, sink, candidate)?,
-            held => held,
-        };
-        if let Some(held) = held {
-            return Ok(Some(Delay::Held(held)));
-        }
-        let until = candidate.group(sink).open_until(connection, self.interval(notification), self.now)?;
-        Ok(until.map(Delay::Gathered))
-    }
-
-    /// What holds back a message that was tried before. Its parts keep together, so it is held back only if all of them
-    /// are.
-    fn whole_held(
-        &self,
-        connection: &Connection,
-        sink: &str,
-        first: &Candidate,
-        silences: &[Silence],
-    ) -> rusqlite::Result<Option<Held>> {
-        let Some(held) = self.held(sink, &first.notification, silences) else { return Ok(None) };
-        let others = match first.batch {
-            Some(batch) => self.batch(connection, sink, first, batch)?,
-            None => Vec::new(),
-        };
-        let held_parts = others.iter().map(|part| Some((part, self.held(sink, &part.notification, silences)?)));
-        let Some(held_parts) = held_parts.collect::<Option<Vec<_>>>() else { return Ok(None) };
-        for (part, held) in held_parts {
-            hold_back(connection, part, &held)?;
-        }
-        Ok(Some(held))
-    }
-
-    /// Until when a step of an escalation waits because the first message was late.
-    fn waits_for_first(
-        &self,
-        connection: &Connection,
-        sink: &str,
-        candidate: &Candidate,
-    ) -> rusqlite::Result<Option<Held>> {
-        let Candidate { notification, step, .. } = candidate;
-        let hold = self.rule(notification).and_then(|rule| rule.hold);
-        let step = step.as_ref().filter(|_| notification.incident.closed_at.is_none());
-        let Some((step, (behind, kind))) = step.and_then(|step| Some((step, step::behind(step, hold)?))) else {
-            return Ok(None);
-        };
-        let firsts = firsts(connection, notification.incident.id, kind, (sink, &notification.recipient))?;
-        let until = step::earliest(behind, &firsts, self.now).filter(|until| *until > self.now);
-        Ok(until.map(|until| Held { until, by: step.clone() }))
-    }
-
-    /// Makes everything of a group that is due, as far as one lease looks, due at the end of the group's window.
-    /// Returns how many these are.
-    fn gather(&self, connection: &Connection, group: &Group<'_>, until: Timestamp) -> rusqlite::Result<usize> {
-        let update = "UPDATE notification SET due_at = ?6, owed_at = ?6, held_by = NULL, \
-                      held_before = coalesce(held_by, held_before) WHERE id IN (SELECT id FROM notification WHERE sink = ?1 AND recipient = ?2 AND grouping = ?3 AND class = ?4 AND due_at <= ?5 \
-                      AND state = 'pending' AND leased = 0 AND attempts = 0 LIMIT ?7)";
-        let Group { sink, recipient, grouping, class } = group;
-        let (now, until) = (self.now.as_millisecond(), until.as_millisecond());
-        let values = params![sink, recipient, grouping, class, now, until, MOST_LOOKED_AT];
-        connection.prepare_cached(update)?.execute(values)
-    }
-
-    fn held(&self, sink: &str, notification: &Notification, silences: &[Silence]) -> Option<Held> {
-        let Notification { kind, rule, incident, .. } = notification;
-        self.routing.held(*kind, (sink, rule.as_deref()), incident, silences, self.now)
     }
 
     /// Leases a notification, with everything that goes out in the same message.
@@ -294,7 +180,7 @@ impl Lessor<'_> {
     }
 
     /// The other parts of a message that was tried before.
-    fn batch(
+    pub(super) fn batch(
         &self,
         connection: &Connection,
         sink: &str,
@@ -311,11 +197,11 @@ impl Lessor<'_> {
         self.still_to_be_said(connection, sink, others)
     }
 
-    fn interval(&self, notification: &Notification) -> Duration {
+    pub(super) fn interval(&self, notification: &Notification) -> Duration {
         self.routing.interval(notification.rule.as_deref(), class(notification.kind))
     }
 
-    fn rule(&self, notification: &Notification) -> Option<&Rule> {
+    pub(super) fn rule(&self, notification: &Notification) -> Option<&Rule> {
         notification.rule.as_deref().and_then(|name| self.routing.rule(name))
     }
 
@@ -408,15 +294,6 @@ impl Lessor<'_> {
         let public_url = self.routing.public_url.as_deref()?;
         Some(link::make(purpose, public_url, self.link_key, notification.id, self.now))
     }
-}
-
-/// Makes a candidate due when what holds it back ends. A step goes on saying what step it is. Returns how many are put
-/// off: one.
-fn hold_back(connection: &Connection, candidate: &Candidate, held: &Held) -> rusqlite::Result<usize> {
-    let update = "UPDATE notification SET due_at = ?1, owed_at = ?1, held_by = ?2, \
-                  held_before = coalesce(?3, held_before) WHERE id = ?4";
-    let values = params![held.until.as_millisecond(), held.by, candidate.step, candidate.notification.id];
-    connection.prepare_cached(update)?.execute(values)
 }
 
 /// Whether somebody has taken an outage and it goes on.
