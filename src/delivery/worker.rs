@@ -129,6 +129,7 @@ impl Worker {
         let waits = breaker.waits(now, &assignment.retry);
         match self.store.lease(&self.name, room, waits, now, self.routing.load_full()).await {
             Ok(leased) => {
+                self.bells.ring(&leased.sinks);
                 let full = leased.due.len() == room;
                 for mut due in leased.due {
                     in_hand.explain(&mut due);

@@ -10,8 +10,10 @@
 pub mod flapping;
 pub mod inventory;
 pub mod matcher;
+mod named;
 mod own;
 pub mod rules;
+pub mod step;
 pub mod terms;
 pub mod timing;
 pub mod wait;
@@ -70,7 +72,7 @@ pub const LOST_INTERVAL: Duration = Duration::from_mins(1);
 /// One step of an escalation.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Step {
-    /// How long after the line went down.
+    /// How long after the line went down. If the first message is late, the step is as much later ([`step`]).
     pub after: Duration,
     /// The sinks that hear then.
     pub notify: Vec<String>,

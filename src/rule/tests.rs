@@ -4,12 +4,14 @@ use proptest::prelude::*;
 use super::*;
 use crate::clock::from_millis;
 
-/// A sink with these recipients; one that begins with "no " is no usable address.
+/// A sink with these recipients; one that begins with "no " is no usable address, and "label owner" stands for what the
+/// line has in that label.
 pub(crate) struct Toy(pub(crate) Vec<&'static str>);
 
 impl Settings for Toy {
-    fn recipients(&self, _incident: &Incident) -> Vec<String> {
-        self.0.iter().map(|name| (*name).to_owned()).collect()
+    fn recipients(&self, incident: &Incident) -> Vec<String> {
+        let of_label = |key| incident.instance.labels.get(key).cloned().unwrap_or_default();
+        self.0.iter().map(|name| name.strip_prefix("label ").map_or_else(|| (*name).to_owned(), of_label)).collect()
     }
 
     fn reaches(&self, recipient: &str) -> bool {

@@ -212,6 +212,8 @@ pub struct Leased {
     pub due: Vec<Due>,
     /// When the sink's next notification is due, if one is pending.
     pub next: Option<Timestamp>,
+    /// Other sinks that have something to do now.
+    pub sinks: BTreeSet<String>,
 }
 
 /// One message to be delivered now.

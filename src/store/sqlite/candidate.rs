@@ -10,6 +10,7 @@ use super::flapping;
 use super::gathering::Group;
 use super::notification::CHAIN;
 use super::row::{self, Columns};
+use crate::rule::step::{self, First};
 use crate::rule::wait::Wait;
 use crate::rule::{Knows, kind_when_sent};
 
@@ -25,6 +26,8 @@ pub(super) struct Candidate {
     pub(super) owed_as: Kind,
     /// What it waited for.
     pub(super) held_by: Option<Wait>,
+    /// Of a step of an escalation that was not tried yet: the step.
+    pub(super) step: Option<Wait>,
     /// For a message about a line that flaps: when the first of its outages began.
     pub(super) since: Option<Timestamp>,
     /// False if the incident is over and there is nothing left to tell this recipient.
@@ -35,7 +38,7 @@ pub(super) struct Candidate {
 pub(super) fn columns() -> String {
     format!(
         "SELECT {}, kind, wants_resolved, {KNOWS}, notification.id, recipient, rule, attempts, detail, {PROMISED}, owed_at, lost, \
-         grouping, class, batch, since, held_by IS NOT NULL, coalesce(held_by, held_before) FROM notification JOIN incident ON incident.id = notification.incident",
+         grouping, class, batch, since, held_by IS NOT NULL, coalesce(held_by, held_before), held_before FROM notification JOIN incident ON incident.id = notification.incident",
         row::INCIDENT
     )
 }
@@ -70,12 +73,17 @@ impl Candidate {
             since: row.time_or_null()?,
             owed_as: owed,
             held_by: None,
+            step: None,
             has_something_to_say: kind.is_some(),
         };
         // If it waited for its group since, it is not known any more when that ended.
         let until = row.get::<bool>()?.then_some(candidate.owed_at);
         candidate.held_by = row.wait()?;
         candidate.notification.held_back = candidate.held_by.as_ref().and_then(|by| by.held_back(until));
+        if owed == Kind::Escalation && candidate.notification.attempt == 1 {
+            let waits = [candidate.held_by.clone(), row.wait()?];
+            candidate.step = waits.into_iter().flatten().find(|wait| step::behind(wait, None).is_some());
+        }
         Ok(candidate)
     }
 
@@ -144,6 +152,38 @@ const KNOWS: &str = "(SELECT coalesce(max(1 + (other.told_closed IS 1)), 0) FROM
 
 /// When it was to be sent. One that a person has sent again has been late since its first attempt.
 const PROMISED: &str = "coalesce((SELECT min(owed_at, started_at) FROM attempt WHERE attempt.notification = notification.id AND number = 1), owed_at)";
+
+/// The first messages about an incident: those of this kind. `to` is the recipient of a step.
+pub(super) fn firsts(
+    connection: &Connection,
+    incident: i64,
+    kind: Kind,
+    (sink, recipient): (&str, &str),
+) -> rusqlite::Result<Vec<First>> {
+    let query = "SELECT owed_at, (SELECT started_at FROM attempt WHERE notification = notification.id AND number = 1), \
+                 state = 'pending', sink = ? AND recipient = ? FROM notification \
+                 WHERE incident = ? AND kind = ? AND state <> 'withdrawn'";
+    let read = |row: &Row<'_>| {
+        let mut row = Columns::of(row);
+        Ok(First { due_at: row.time()?, tried_at: row.time_or_null()?, is_pending: row.get()?, is_to_same: row.get()? })
+    };
+    let values = params![sink, recipient, incident, kind.as_str()];
+    connection.prepare_cached(query)?.query_map(values, read)?.collect()
+}
+
+/// Whether a recipient hears of the outage from another message at the same time as, or since, a step or a reminder became
+/// due that was not tried yet: that it is worse, or an earlier step.
+pub(super) fn is_told_otherwise(connection: &Connection, sink: &str, candidate: &Candidate) -> rusqlite::Result<bool> {
+    let query = "SELECT EXISTS (SELECT 1 FROM notification AS other WHERE incident = ?1 AND sink = ?2 AND recipient = ?3 \
+                 AND id <> ?4 AND (kind = 'worse' OR kind = 'escalation') AND state <> 'withdrawn' AND ( \
+                     (SELECT started_at FROM attempt WHERE notification = other.id AND number = 1) >= ?5 \
+                     OR (state = 'pending' AND leased = 0 AND attempts = 0 AND due_at <= ?6 \
+                         AND (kind = 'worse' OR id < ?4 OR ?7))))";
+    let Notification { id, incident, recipient, at, .. } = &candidate.notification;
+    let (owed_at, now) = (candidate.owed_at.as_millisecond(), at.as_millisecond());
+    let values = params![incident.id, sink, recipient, id, owed_at, now, candidate.owed_as == Kind::Reminder];
+    connection.prepare_cached(query)?.query_row(values, |row| row.get(0))
+}
 
 /// The query for a sink's oldest candidate.
 pub(super) static OLDEST: LazyLock<String> = LazyLock::new(|| {

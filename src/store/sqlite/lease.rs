@@ -5,7 +5,7 @@
 //! is put off to its end, and leaves then as one message. A message keeps its parts and its number over all attempts.
 
 use std::cmp::Reverse;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::iter;
 use std::time::Duration;
 
@@ -13,14 +13,14 @@ use jiff::Timestamp;
 use linedown_sinks::{Item, Kind, Notification};
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
-use super::super::{Due, Leased, Wait, Waits};
-use super::candidate::{Candidate, OLDEST, columns, undelivered};
-use super::gathering::Group;
+use super::super::{Due, Leased, Waits};
+use super::candidate::{Candidate, OLDEST, columns, is_told_otherwise, undelivered};
+use super::delay::{Delay, hold_back};
 use super::silence::Silences;
 use super::{flapping, line, people, settle};
 use crate::clock::from_millis;
 use crate::link::{self, Purpose};
-use crate::rule::timing::{Held, Silence};
+use crate::rule::timing::Silence;
 use crate::rule::{Routing, Rule, class};
 
 /// Most notifications in one message, so that leasing them keeps no webhook waiting. The rest of a group leaves with
@@ -28,17 +28,7 @@ use crate::rule::{Routing, Rule, class};
 const MOST_IN_ONE: i64 = 2_000;
 
 /// Most notifications looked at for one lease, so that a silenced storm keeps no webhook waiting.
-const MOST_LOOKED_AT: u16 = 500;
-
-/// Why a notification that is due is not sent now.
-enum Delay<'l> {
-    /// A silence or quiet hours hold it back.
-    Held(Held),
-    /// Its group is gathered until then.
-    Gathered(Timestamp),
-    /// Its recipient fails, and nothing is sent to them until then.
-    Waits(Timestamp, &'l Wait),
-}
+pub(super) const MOST_LOOKED_AT: u16 = 500;
 
 /// What a lease needs besides the rows.
 pub(super) struct Lessor<'l> {
@@ -53,15 +43,20 @@ pub(super) struct Lessor<'l> {
     pub(super) now: Timestamp,
 }
 
-impl<'l> Lessor<'l> {
+impl Lessor<'_> {
     pub(super) fn lease(&self, connection: &Connection, sink: &str, limit: usize) -> rusqlite::Result<Leased> {
         let silences = self.silences.in_force(connection, self.now)?;
         let mut due = Vec::new();
+        let mut sinks = BTreeSet::new();
         let mut looked_at = 0;
         while due.len() < limit && looked_at < usize::from(MOST_LOOKED_AT) {
             let Some(first) = self.oldest(connection, sink)? else { break };
             looked_at += 1;
-            if self.is_stale(connection, &first)? {
+            if self.is_stale(connection, sink, &first)? {
+                continue;
+            }
+            if first.batch.is_none() && !self.is_named(connection, sink, &first)? {
+                sinks.append(&mut self.pass_on(connection, &first)?);
                 continue;
             }
             looked_at += match self.delay(connection, sink, &first, &silences, &due)? {
@@ -80,83 +75,30 @@ impl<'l> Lessor<'l> {
         }
         let next = "SELECT min(due_at) FROM notification WHERE sink = ? AND state = 'pending' AND leased = 0";
         let next: Option<i64> = connection.prepare_cached(next)?.query_row([sink], |row| row.get(0))?;
-        Ok(Leased { due, next: next.map(from_millis) })
+        sinks.remove(sink);
+        Ok(Leased { due, next: next.map(from_millis), sinks })
     }
 
     /// Withdraws a candidate, and returns true, if there is nothing left to say: the line is back or flaps no more,
-    /// somebody has taken it, or a lost message has arrived after all or is sent again.
-    fn is_stale(&self, connection: &Connection, candidate: &Candidate) -> rusqlite::Result<bool> {
-        let Some(why) = candidate.why_moot(connection)? else { return Ok(false) };
-        settle::withdraw(connection, candidate.notification.id, why, self.now, self.routing)?;
+    /// somebody has taken it, the recipient hears the same from another message now, or a lost message has arrived after
+    /// all or is sent again.
+    fn is_stale(&self, connection: &Connection, sink: &str, candidate: &Candidate) -> rusqlite::Result<bool> {
+        let Candidate { notification: Notification { id, attempt, .. }, owed_as, .. } = candidate;
+        let tells_again = *attempt == 1 && matches!(owed_as, Kind::Reminder | Kind::Escalation);
+        let why = match candidate.why_moot(connection)? {
+            Some(why) => why,
+            None if tells_again && is_told_otherwise(connection, sink, candidate)? => {
+                "another message at the same time tells them of it"
+            }
+            None => return Ok(false),
+        };
+        settle::withdraw(connection, *id, why, self.now, self.routing)?;
         Ok(true)
     }
 
     fn oldest(&self, connection: &Connection, sink: &str) -> rusqlite::Result<Option<Candidate>> {
         let values = params![sink, self.now.as_millisecond()];
         connection.prepare_cached(&OLDEST)?.query_row(values, |row| self.read(row)).optional()
-    }
-
-    /// Why a candidate is not to be sent now, if so; `taken` is what this lease hands out so far. What was tried before
-    /// waits for its recipient only.
-    fn delay(
-        &self,
-        connection: &Connection,
-        sink: &str,
-        candidate: &Candidate,
-        silences: &[Silence],
-        taken: &[Due],
-    ) -> rusqlite::Result<Option<Delay<'l>>> {
-        let notification = &candidate.notification;
-        if notification.attempt > 1 {
-            return Ok(self.wait(candidate, taken));
-        }
-        if let Some(held) = self.held(sink, notification, silences) {
-            return Ok(Some(Delay::Held(held)));
-        }
-        let until = candidate.group(sink).open_until(connection, self.interval(notification), self.now)?;
-        Ok(until.map(Delay::Gathered).or_else(|| self.wait(candidate, taken)))
-    }
-
-    fn wait(&self, candidate: &Candidate, taken: &[Due]) -> Option<Delay<'l>> {
-        let recipient = &candidate.notification.recipient;
-        let wait = self.waits.get(recipient).filter(|wait| candidate.owed_at > wait.owed_after)?;
-        let is_next = !taken.iter().any(|due| due.notification.recipient == *recipient);
-        let until = if is_next { wait.until } else { wait.then };
-        (until > self.now).then_some(Delay::Waits(until, wait))
-    }
-
-    /// Makes everything that is due to a recipient who waits, as far as one lease looks, due when the wait ends. Returns
-    /// how many these are.
-    fn put_off(
-        &self,
-        connection: &Connection,
-        (sink, recipient): (&str, &str),
-        until: Timestamp,
-        wait: &Wait,
-    ) -> rusqlite::Result<usize> {
-        let update = "UPDATE notification SET due_at = ?5, detail = coalesce(detail, ?6) WHERE id IN \
-                      (SELECT id FROM notification WHERE sink = ?1 AND recipient = ?2 AND due_at <= ?3 AND owed_at > ?4 \
-                      AND state = 'pending' AND leased = 0 LIMIT ?7)";
-        let [now, owed_after, until] = [self.now, wait.owed_after, until].map(Timestamp::as_millisecond);
-        let values = params![sink, recipient, now, owed_after, until, wait.why, MOST_LOOKED_AT];
-        connection.prepare_cached(update)?.execute(values)
-    }
-
-    /// Makes everything of a group that is due, as far as one lease looks, due at the end of the group's window.
-    /// Returns how many these are.
-    fn gather(&self, connection: &Connection, group: &Group<'_>, until: Timestamp) -> rusqlite::Result<usize> {
-        let update = "UPDATE notification SET due_at = ?6, owed_at = ?6, held_by = NULL, \
-                      held_before = coalesce(held_by, held_before) WHERE id IN (SELECT id FROM notification WHERE sink = ?1 AND recipient = ?2 AND grouping = ?3 AND class = ?4 AND due_at <= ?5 \
-                      AND state = 'pending' AND leased = 0 AND attempts = 0 LIMIT ?7)";
-        let Group { sink, recipient, grouping, class } = group;
-        let (now, until) = (self.now.as_millisecond(), until.as_millisecond());
-        let values = params![sink, recipient, grouping, class, now, until, MOST_LOOKED_AT];
-        connection.prepare_cached(update)?.execute(values)
-    }
-
-    fn held(&self, sink: &str, notification: &Notification, silences: &[Silence]) -> Option<Held> {
-        let Notification { kind, rule, incident, .. } = notification;
-        self.routing.held(*kind, (sink, rule.as_deref()), incident, silences, self.now)
     }
 
     /// Leases a notification, with everything that goes out in the same message.
@@ -168,7 +110,7 @@ impl<'l> Lessor<'l> {
         silences: &[Silence],
     ) -> rusqlite::Result<Due> {
         let mut others = match first.batch {
-            Some(batch) => self.batch(connection, &first, batch)?,
+            Some(batch) => self.batch(connection, sink, &first, batch)?,
             None => self.group(connection, sink, &first, silences)?,
         };
         let (owed_at, tries) = (first.owed_at, 1 + tries_since(connection, &first.notification, first.owed_at)?);
@@ -236,7 +178,13 @@ impl<'l> Lessor<'l> {
     }
 
     /// The other parts of a message that was tried before.
-    fn batch(&self, connection: &Connection, first: &Candidate, batch: i64) -> rusqlite::Result<Vec<Candidate>> {
+    pub(super) fn batch(
+        &self,
+        connection: &Connection,
+        sink: &str,
+        first: &Candidate,
+        batch: i64,
+    ) -> rusqlite::Result<Vec<Candidate>> {
         let query = format!(
             "{} WHERE batch = ? AND notification.id <> ? AND state = 'pending' AND leased = 0 LIMIT ?",
             columns()
@@ -244,14 +192,14 @@ impl<'l> Lessor<'l> {
         let mut statement = connection.prepare_cached(&query)?;
         let values = [batch, first.notification.id, MOST_IN_ONE - 1];
         let others = statement.query_map(values, |row| self.read(row))?.collect::<rusqlite::Result<_>>()?;
-        self.still_to_be_said(connection, others)
+        self.still_to_be_said(connection, sink, others)
     }
 
-    fn interval(&self, notification: &Notification) -> Duration {
+    pub(super) fn interval(&self, notification: &Notification) -> Duration {
         self.routing.interval(notification.rule.as_deref(), class(notification.kind))
     }
 
-    fn rule(&self, notification: &Notification) -> Option<&Rule> {
+    pub(super) fn rule(&self, notification: &Notification) -> Option<&Rule> {
         notification.rule.as_deref().and_then(|name| self.routing.rule(name))
     }
 
@@ -278,17 +226,28 @@ impl<'l> Lessor<'l> {
         let now = self.now.as_millisecond();
         let values = params![sink, recipient, first.grouping, first.class, now, id, MOST_IN_ONE - 1];
         let mut statement = connection.prepare_cached(&query)?;
-        let others = statement.query_map(values, |row| self.read(row))?.collect::<rusqlite::Result<_>>()?;
-        let mut others = self.still_to_be_said(connection, others)?;
-        others.retain(|part| self.held(sink, &part.notification, silences).is_none());
-        Ok(others)
+        let others: Vec<_> = statement.query_map(values, |row| self.read(row))?.collect::<rusqlite::Result<_>>()?;
+        let mut ready = Vec::with_capacity(others.len());
+        for part in self.still_to_be_said(connection, sink, others)? {
+            let is_held = self.held(sink, &part.notification, silences).is_some()
+                || self.waits_for_first(connection, sink, &part)?.is_some();
+            if !is_held && self.is_named(connection, sink, &part)? {
+                ready.push(part);
+            }
+        }
+        Ok(ready)
     }
 
     /// Those parts that have something left to say. The others are withdrawn.
-    fn still_to_be_said(&self, connection: &Connection, parts: Vec<Candidate>) -> rusqlite::Result<Vec<Candidate>> {
+    fn still_to_be_said(
+        &self,
+        connection: &Connection,
+        sink: &str,
+        parts: Vec<Candidate>,
+    ) -> rusqlite::Result<Vec<Candidate>> {
         let mut left = Vec::with_capacity(parts.len());
         for part in parts {
-            if !self.is_stale(connection, &part)? {
+            if !self.is_stale(connection, sink, &part)? {
                 left.push(part);
             }
         }
@@ -303,7 +262,8 @@ impl<'l> Lessor<'l> {
                       held_before = coalesce(held_by, held_before), batch = ?3, told_reason = ?4, told_closed = ?5 WHERE id = ?1";
         let values = params![id, attempt, batch, incident.reason.as_str(), incident.closed_at.is_some()];
         connection.prepare_cached(update)?.execute(values)?;
-        let held_by = part.held_by.as_ref().filter(|_| *attempt == 1 && part.notification.held_back.is_some());
+        let held_back = part.notification.held_back.as_ref();
+        let held_by = part.held_by.as_ref().filter(|_| held_back.is_some_and(|by| *attempt == 1 || by.until.is_some()));
         let late = held_by.map(|by| format!("{by} held it back before"));
         let insert = "INSERT INTO attempt (notification, number, started_at, detail) VALUES (?, ?, ?, ?)";
         connection.prepare_cached(insert)?.execute(params![id, attempt, self.now.as_millisecond(), late])?;
@@ -332,13 +292,6 @@ impl<'l> Lessor<'l> {
         let public_url = self.routing.public_url.as_deref()?;
         Some(link::make(purpose, public_url, self.link_key, notification.id, self.now))
     }
-}
-
-/// Makes a candidate due when what holds it back ends. Returns how many are put off: one.
-fn hold_back(connection: &Connection, candidate: &Candidate, held: &Held) -> rusqlite::Result<usize> {
-    let update = "UPDATE notification SET due_at = ?, owed_at = ?1, held_by = ? WHERE id = ?";
-    let values = params![held.until.as_millisecond(), held.by, candidate.notification.id];
-    connection.prepare_cached(update)?.execute(values)
 }
 
 /// How many attempts were made since it has been owed.

@@ -5,6 +5,7 @@ mod accept;
 mod acknowledge;
 mod candidate;
 mod damage;
+mod delay;
 mod flapping;
 mod gathering;
 mod job;

@@ -234,7 +234,7 @@ const HAVE_THEIR_OWN: &str = "everybody it is meant for now has a message of the
 
 /// Sends a message whose recipient is no usable address to `recipients` instead, with what else is pending for that
 /// address about the same incident. The first recipient gets the existing rows; each other gets a copy of the message
-/// with its count of attempts, so that nothing holds it back again if it was tried. What else was given up is not sent
+/// with its count of attempts, so that it is not gathered with others if it was tried. What else was given up is not sent
 /// with it. Returns the numbers of the copies.
 fn address(
     connection: &Connection,

@@ -83,6 +83,20 @@ pub(super) fn withdraw(
     Ok(after_delivery(connection, id, now, routing)?.sinks)
 }
 
+/// Withdraws a notification whose recipient need not be reminded any more. They hear what changed while it was pending.
+/// Returns the sinks that have something to do.
+pub(super) fn withdraw_last(
+    connection: &Connection,
+    id: i64,
+    why: &str,
+    now: Timestamp,
+    routing: &Routing,
+) -> rusqlite::Result<BTreeSet<String>> {
+    notification::withdraw(connection, id, why, now)?;
+    let (incident, settled) = settled(connection, id)?;
+    go_on(connection, settled, None, &incident, now, routing)
+}
+
 /// Gives up a notification, for a reason and, if an attempt was the last, its failure. A notice of a loss that need not
 /// be told any more is no loss itself: it is withdrawn.
 fn lose(
