@@ -91,7 +91,8 @@ pub(super) fn check_people(
         let keys: BTreeSet<&str> = labels.iter().map(|(_, key)| key.as_str()).collect();
         let shown: Vec<String> = keys.iter().map(|key| format!("`{key}`")).collect();
         let hint = format!("give such instances the label {}, or add a fixed address", shown.join(" or "));
-        reader.note(keys.into_iter().fold(problem.hint(hint), Problem::unless));
+        // Without `match`, a rule may look as if it took every incident.
+        reader.note(keys.into_iter().chain(["match"]).fold(problem.hint(hint), Problem::unless));
     }
 }
 
