@@ -36,7 +36,7 @@ const AROUND: &str = r#"
     type = "stdout"
     [sinks.email]
     type = "email"
-    server = "file:mailbox"
+    server = "file:/mailbox"
     from = "a@example.com"
     to = "b@example.com"
     fallback = "console"

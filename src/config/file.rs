@@ -2,6 +2,7 @@
 //! that cannot be read counts as one without values that carries its own error, so that mistakes in other files are
 //! still found.
 
+use std::borrow::Cow;
 use std::fs;
 use std::io;
 use std::ops::Range;
@@ -9,14 +10,17 @@ use std::path::Path as FilePath;
 use std::string::FromUtf8Error;
 
 use config::{ConfigError, Map, Value as Merged, ValueKind};
-use linedown_sinks::{is_deceptive, is_public, read_bounded};
+use linedown_sinks::{is_public, read_bounded};
 use serde_json::Value;
 use toml::Spanned;
 use toml::de::{DeFloat, DeInteger, DeTable, DeValue};
 
 use super::instances::Instances;
 use super::pieces::{self, ENOUGH, INVENTORY, Piece};
+use super::reader::{MOST, TOO_MANY};
+use super::remains::Remains;
 use super::report::Row;
+use super::syntax::{DUPLICATE, EXTENDED, Mistake};
 use crate::packed::room;
 
 /// Largest file, in bytes.
@@ -26,9 +30,9 @@ const LARGEST: usize = 16 * 1024 * 1024;
 /// user's keys as paths, with their dots and brackets.
 pub(super) const ROOT: &str = "root";
 
-/// What the parser says about a key that is set twice, and about a header without its closing bracket.
-const DUPLICATE: &str = "duplicate key";
-const UNCLOSED: &str = "unclosed table";
+/// How often the rest of a file is parsed after its mistakes were taken out. A mistake may have hidden others: those in
+/// the syntax are found first, then keys that are there twice.
+const MOST_ROUNDS: usize = 8;
 
 /// One file as it was read.
 #[derive(Clone, Debug)]
@@ -40,6 +44,10 @@ pub(super) struct File {
     pub(super) public: bool,
     /// The pieces in which it is parsed; none if it cannot be parsed.
     pub(super) pieces: Vec<Piece>,
+    /// The text as it is parsed, in which mistakes in the syntax are blank; none if there are no such mistakes.
+    remains: Option<String>,
+    /// The part of the text that could not be read; none if all could. If it is empty, nothing is known about the file.
+    lost: Option<String>,
     /// What kept all or part of it from being read, each with its offset in bytes.
     pub(super) mistakes: Vec<(usize, Row)>,
 }
@@ -58,10 +66,8 @@ type Wrong = Vec<(Range<usize>, String)>;
 
 /// The result of parsing a file.
 enum Parsed {
-    /// All that the file says.
-    Whole(Content),
-    /// What it says without some values, which have these mistakes.
-    Partly(Content, Wrong),
+    /// What the file says, without some values, which have these mistakes.
+    Read(Content, Wrong),
     /// Mistakes in the syntax, or pieces that do not fit together.
     Unusable(Wrong),
 }
@@ -119,13 +125,14 @@ impl File {
         // Editors on Windows begin files with a byte order mark. Without it, positions are easier to compute.
         let text = text.strip_prefix('\u{feff}').map(str::to_owned).unwrap_or(text);
         let pieces = pieces::cut(&text, ENOUGH);
-        Self { name, text, public, pieces, mistakes: Vec::new() }
+        Self { name, text, public, pieces, remains: None, lost: None, mistakes: Vec::new() }
     }
 
     /// A file that could not be read, and why.
     pub(super) fn unread(why: Row) -> Self {
-        let name = why.file.clone();
-        Self { name, text: String::new(), public: false, pieces: Vec::new(), mistakes: vec![(0, why)] }
+        let (name, text, pieces) = (why.file.clone(), String::new(), Vec::new());
+        let (remains, lost) = (None, Some(String::new()));
+        Self { name, text, public: false, pieces, remains, lost, mistakes: vec![(0, why)] }
     }
 
     fn not_utf8(name: String, error: &FromUtf8Error) -> Self {
@@ -135,47 +142,45 @@ impl File {
         let is_utf_16 = text.contains('\0');
         let hint = if is_utf_16 { "it is UTF-16, it seems: save the file as UTF-8" } else { "save the file as UTF-8" };
         // UTF-16 without its zero bytes: enough to find the names that it mentions.
-        Self { text: text.replace('\0', ""), ..Self::unread(row.hint(hint)) }
+        let text = text.replace('\0', "");
+        Self { lost: Some(text.clone()), text, ..Self::unread(row.hint(hint)) }
     }
 
-    /// Whether none of its values are known.
-    pub(super) fn is_unread(&self) -> bool {
-        self.pieces.is_empty() && !self.mistakes.is_empty()
+    /// Whether a mistake in its syntax hides something.
+    pub(super) fn has_gaps(&self) -> bool {
+        self.remains.is_some() || (self.pieces.is_empty() && self.lost.is_some())
+    }
+
+    /// The text to parse, in its pieces. Everything in it is at the same place as in the file.
+    pub(super) fn parts(&self) -> impl Iterator<Item = (&Piece, Cow<'_, str>)> {
+        let text = self.remains.as_ref().unwrap_or(&self.text);
+        self.pieces.iter().map(|piece| (piece, piece.text(text)))
     }
 
     /// Whether the part of it that could not be read may set this name.
     pub(super) fn may_set(&self, name: &str) -> bool {
+        let Some(lost) = &self.lost else { return false };
         let is_part = |c: char| c.is_alphanumeric() || c == '_' || c == '-';
         let is_named = |line: &str| {
             let whole = |at: usize| !line[..at].ends_with(is_part) && !line[at + name.len()..].starts_with(is_part);
             line.match_indices(name).any(|(at, _)| whole(at))
         };
-        let mut lines = self.text.lines().filter(|line| !line.trim_start().starts_with('#'));
-        // An empty text with a mistake means that the file was not read at all.
-        !self.mistakes.is_empty() && (self.text.is_empty() || lines.any(is_named))
+        lost.is_empty() || lost.lines().filter(|line| !line.trim_start().starts_with('#')).any(is_named)
     }
 
     /// The file's values and its inventory. A mistake in a value leaves out that value; a mistake in the syntax leaves
-    /// out the whole file. `number` is the file's position among all files.
+    /// out the expression. `number` is the file's position among all files.
     ///
     /// The inventory is returned apart because it may be large, and the `config` crate copies what it merges.
     pub(super) fn values(&mut self, number: usize) -> (Values, Option<Instances>) {
-        let mut parsed = self.parse_pieces();
-        if self.pieces.len() > 1 && !matches!(parsed, Parsed::Whole(_)) {
+        let mut parsed = self.parse();
+        if self.pieces.len() > 1 && !matches!(&parsed, Parsed::Read(_, wrong) if wrong.is_empty()) {
             self.pieces = pieces::whole(&self.text);
-            parsed = self.parse_pieces();
+            parsed = self.parse();
         }
         let Content { mut tables, instances } = match parsed {
-            Parsed::Whole(content) => content,
-            Parsed::Partly(content, wrong) => {
-                self.note(wrong);
-                content
-            }
-            Parsed::Unusable(wrong) => {
-                self.note(wrong);
-                self.pieces.clear();
-                Content::default()
-            }
+            Parsed::Read(content, wrong) if wrong.is_empty() => content,
+            parsed => self.without_mistakes(parsed),
         };
         let lists = APPENDED.iter().filter_map(|list| Some((appended_key(list, number), tables.remove(*list)?)));
         let appended = lists.collect();
@@ -184,17 +189,16 @@ impl File {
 
     /// Parses piece by piece and drops each tree before the next. The places of mistakes are right only if there is a
     /// single piece.
-    fn parse_pieces(&self) -> Parsed {
+    fn parse(&self) -> Parsed {
         let (mut content, mut wrong) = (Content::default(), Wrong::new());
         let in_one = self.pieces.len() <= 1;
-        for (number, piece) in self.pieces.iter().enumerate() {
-            let text = piece.text(&self.text);
+        for (number, (_, text)) in self.parts().enumerate() {
             let (table, errors) = DeTable::parse_recoverable(&text);
             let mut table = table.into_inner();
             let inventory = table.remove(INVENTORY);
             if !errors.is_empty() || (inventory.is_some() && number == 0 && !in_one) {
                 let errors = errors.iter().map(|error| (error.span().unwrap_or(0..0), error.message().to_owned()));
-                return Parsed::Unusable(without_consequences(errors.collect(), &text));
+                return Parsed::Unusable(errors.collect());
             }
             if let Some(inventory) = inventory {
                 read_inventory(&inventory, content.instances.get_or_insert_default(), &mut wrong);
@@ -203,73 +207,73 @@ impl File {
         }
         if !in_one && content.instances.as_ref().is_some_and(Instances::has_duplicates) {
             Parsed::Unusable(wrong)
-        } else if wrong.is_empty() {
-            Parsed::Whole(content)
         } else {
-            Parsed::Partly(content, wrong)
+            Parsed::Read(content, wrong)
         }
     }
 
-    fn note(&mut self, wrong: Wrong) {
-        if wrong.is_empty() {
-            return;
+    /// Takes out the mistakes in the syntax until the rest can be parsed, and notes all of them.
+    fn without_mistakes(&mut self, mut parsed: Parsed) -> Content {
+        let text = std::mem::take(&mut self.text);
+        let mut remains = Remains::of(&text);
+        let mut mistakes = Vec::new();
+        let mut content = None;
+        for _ in 0..MOST_ROUNDS {
+            let wrong = match parsed {
+                Parsed::Read(read, wrong) => {
+                    let at: Vec<usize> = wrong.iter().map(|(span, _)| span.start).collect();
+                    self.lost = Some(remains.lost(&at));
+                    let mistake = |(span, what): (Range<usize>, String)| Mistake { within: span.clone(), span, what };
+                    mistakes.extend(wrong.into_iter().map(mistake));
+                    content = Some(read);
+                    break;
+                }
+                Parsed::Unusable(wrong) => wrong,
+            };
+            let new = take_out(first(wrong), &text, &mut remains);
+            if new.is_empty() {
+                break;
+            }
+            mistakes.extend(new);
+            self.remains = Some(remains.text());
+            parsed = self.parse();
         }
-        let lines = Lines::of(&self.text);
-        let mistakes = wrong.into_iter().map(|(span, what)| (span.start, self.syntax_error(&lines, &span, &what)));
-        self.mistakes = mistakes.collect();
-    }
-
-    fn syntax_error(&self, lines: &Lines<'_>, span: &Range<usize>, what: &str) -> Row {
-        let (what, expected) = match what.split_once(", expected ") {
-            Some((what, expected)) => (what, Some(expected.to_owned())),
-            None => (what, None),
-        };
-        let row = Row::error(&self.name, what).at(lines.position(span.start));
-        let row = Row { expected, ..row };
-        let list = APPENDED.into_iter().find(|list| self.text.get(span.clone()) == Some(*list));
-        if let Some(hint) = stray(&self.text, span) {
-            return row.hint(hint);
+        let lines = Lines::of(&text);
+        let shown = mistakes.iter().take(MOST);
+        self.mistakes = shown.map(|mistake| mistake.row(&self.name, &text, &lines)).collect();
+        if let Some(next) = mistakes.get(MOST) {
+            let row = Row::error(&self.name, TOO_MANY).at(lines.position(next.span.start));
+            self.mistakes.push((next.span.start, row.hint("is it the right file?")));
         }
-        let rest = self.text.get(span.start..).and_then(|rest| rest.lines().next());
-        let is_closed = rest.is_some_and(|rest| rest.contains(']'));
-        match (what, list) {
-            (DUPLICATE, Some(list)) => row.hint(format!("write [[{list}]], in double brackets, each time")),
-            (DUPLICATE, None) => row.hint("it is already set above; TOML allows a key and a `[table]` only once"),
-            (UNCLOSED, _) if is_closed => row.hint("names with spaces or dots go in quotes: [sinks.\"my slack\"]"),
-            _ if row.expected.is_none() => row.hint("files are TOML (https://toml.io): texts in quotes, lists in [ ]"),
-            _ => row,
-        }
+        self.text = text;
+        content.unwrap_or_else(|| {
+            self.pieces.clear();
+            self.lost = Some(self.text.clone());
+            Content::default()
+        })
     }
 }
 
-/// Removes mistakes that only follow from another one. Keys below a header that cannot be read count as set twice, and
-/// so do the keys below a header that is there twice.
-fn without_consequences(mut wrong: Wrong, text: &str) -> Wrong {
-    let is_header = |at: usize| text.get(..at).is_some_and(|before| before.ends_with('['));
-    let first = wrong.iter().filter(|(_, what)| what != DUPLICATE).map(|(span, _)| span.start).min();
-    let headers: Vec<usize> = wrong.iter().map(|(span, _)| span.start).filter(|at| is_header(*at)).collect();
-    let is_below =
-        |at: usize, header: usize| header < at && text.get(header..at).is_some_and(|between| !between.contains("\n["));
-    wrong.retain(|(Range { start: at, .. }, what)| {
-        let follows = first.is_some_and(|first| first < *at) || headers.iter().any(|header| is_below(*at, *header));
-        what != DUPLICATE || !follows
-    });
+/// The mistakes to take out first. That a key is there twice may only follow from another mistake.
+fn first(mut wrong: Wrong) -> Wrong {
+    let is_consequence = |what: &str| what == DUPLICATE || what.starts_with(EXTENDED);
+    if wrong.iter().any(|(_, what)| !is_consequence(what)) {
+        wrong.retain(|(_, what)| !is_consequence(what));
+    }
+    wrong.sort_by_key(|(span, _)| span.start);
     wrong
 }
 
-/// The hint about a deceptive or invisible character at a mistake or just before it.
-fn stray(text: &str, span: &Range<usize>) -> Option<String> {
-    let (before, after) = text.split_at_checked(span.start)?;
-    let mut around = before.chars().next_back().into_iter().chain(after.chars().next());
-    around.find_map(|c| match c {
-        '\u{201c}'..='\u{201f}' | '\u{2018}'..='\u{201b}' | '«' | '»' | '´' => {
-            Some(format!("{c} is a typographic quotation mark: write \" or '"))
+/// Takes out expressions with mistakes. Of several mistakes in one, the others may only follow from the first.
+fn take_out(wrong: Wrong, text: &str, remains: &mut Remains<'_>) -> Vec<Mistake> {
+    let mistakes = wrong.into_iter().filter_map(|(span, what)| {
+        let within = remains.take_out(span.start)?;
+        if let Some(list) = text.get(span.clone()).filter(|_| what == DUPLICATE) {
+            remains.take_out_list(list);
         }
-        c if !c.is_ascii() && (c.is_whitespace() || is_deceptive(c)) => {
-            Some(format!("there is an invisible character here (U+{:04X}): take it out", u32::from(c)))
-        }
-        _ => None,
-    })
+        Some(Mistake { span, what, within })
+    });
+    mistakes.collect()
 }
 
 fn bytes(path: &FilePath) -> io::Result<(Vec<u8>, bool)> {

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use linedown_sinks::http::is_loopback;
-use linedown_sinks::{Path, Secret, Section};
+use linedown_sinks::{Path, Problem, Secret, Section};
 use reqwest::Url;
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
@@ -61,9 +61,10 @@ fn read_keys(section: &mut Section<'_>) -> Option<Heartbeat> {
         Some(url) if url.scheme() == "https" => {}
         Some(url) if url.scheme() == "http" && (keys.insecure || is_loopback(&url)) => {}
         Some(url) if url.scheme() == "http" => {
-            section
-                .error("url", "http:// would expose the address, and anyone who has it can report that all is well")
-                .hint = Some("use https://, or write `insecure = true`".into());
+            let what = "http:// would expose the address, and anyone who has it can report that all is well";
+            let problem = Problem::error(section.path().join("url"), what);
+            let problem = problem.hint("use https://, or write `insecure = true`");
+            section.problems.push(problem.unless("insecure"));
         }
         _ => section.error("url", "not an address").expected = Some("`https://…`".into()),
     }

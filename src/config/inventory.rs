@@ -77,6 +77,10 @@ pub(super) fn read(instances: &Instances, sources: &[&str], path: &Path, reader:
         let Some(Keys { name, labels, source, token }) = read_keys(id, &instances.value(said), &path, reader) else {
             continue;
         };
+        if id.trim().is_empty() {
+            let problem = Problem::error(path.clone(), "this cannot be the identifier of an instance");
+            reader.note(problem.expected("the identifier that the gateway sends: [instances.39ECB202B157D11E]"));
+        }
         check_bounds(name.as_deref(), &labels, &path, reader);
         inventory.lines.push(id, name.as_deref(), source.as_deref(), &labels);
         if let Some(value) = token.and_then(|secret| read_token(&secret, &path, &mut told, reader)) {

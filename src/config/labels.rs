@@ -37,17 +37,17 @@ impl<'c> Labels<'c> {
             let mut problem = Problem::warning(path, format!("no instance of the inventory has the label `{key}`"));
             let near = did_you_mean(key, self.keys.iter().copied());
             problem.hint = near.or_else(|| Some(LABELS.into()));
-            reader.note(problem.unless(key));
+            reader.note(problem.unless(key).unless("labels"));
         }
     }
 
     /// Warns of names and label values that no line has. A label that no line has is left to [`Self::check`]. The empty
     /// value stands for lines without the label.
     pub(super) fn check_values(&self, field: &Field, wanted: &BTreeSet<&str>, path: &Path, reader: &mut Reader<'_>) {
-        let (which, standing) = match field {
-            Field::Name => ("the name".to_owned(), NAMES),
+        let (which, standing, unless) = match field {
+            Field::Name => ("the name".to_owned(), NAMES, "name"),
             Field::Label(key) if self.keys.contains(key.as_str()) => {
-                (format!("the label `{key}` with the value"), LABELS)
+                (format!("the label `{key}` with the value"), LABELS, "labels")
             }
             _ => return,
         };
@@ -57,7 +57,7 @@ impl<'c> Labels<'c> {
             let what = format!("no instance of the inventory has {which} `{value}`");
             let near = did_you_mean(value, values.iter().copied().take(MOST_VALUES));
             let hint = near.unwrap_or_else(|| standing.into());
-            reader.note(Problem::warning(path.clone(), what).hint(hint).unless(*value));
+            reader.note(Problem::warning(path.clone(), what).hint(hint).unless(*value).unless(unless));
         }
     }
 

@@ -62,9 +62,12 @@ impl Lasting {
     }
 }
 
+/// Larger numbers of minutes are hardly ever written.
+const MOST_MINUTES: u64 = 120;
+
 /// The same number as minutes, if the duration is in seconds or milliseconds.
 fn in_minutes(period: Period) -> Option<String> {
     let text = period.to_string();
     let number = text.strip_suffix("ms").or_else(|| text.strip_suffix('s'))?;
-    number.parse::<u64>().is_ok().then(|| format!("{number}m"))
+    number.parse::<u64>().is_ok_and(|number| number <= MOST_MINUTES).then(|| format!("{number}m"))
 }

@@ -158,16 +158,16 @@ impl<'t> Cut<'t> {
 }
 
 /// A table header, or a key with its value.
-struct Expression<'t> {
-    at: usize,
+pub(super) struct Expression<'t> {
+    pub(super) at: usize,
     /// The number of brackets that it begins with.
-    brackets: usize,
+    pub(super) brackets: usize,
     /// Its first two keys, as they are written.
-    keys: [Option<&'t str>; 2],
+    pub(super) keys: [Option<&'t str>; 2],
 }
 
 /// The expressions of a file, in order.
-fn expressions(file: &str) -> impl Iterator<Item = Expression<'_>> {
+pub(super) fn expressions(file: &str) -> impl Iterator<Item = Expression<'_>> {
     let mut tokens = Source::new(file).lex().peekable();
     let (mut depth, mut begins) = (0_usize, true);
     iter::from_fn(move || {

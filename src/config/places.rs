@@ -116,8 +116,7 @@ fn sought(layers: &Layers, path: &Path) -> Sought {
 fn origins(layers: &Layers, sought: &[Sought]) -> Vec<Found> {
     let mut best = vec![NOTHING; sought.len()];
     for (number, file) in layers.files.iter().enumerate() {
-        for piece in &file.pieces {
-            let text = piece.text(&file.text);
+        for (piece, text) in file.parts() {
             let (root, _) = DeTable::parse_recoverable(&text);
             for (sought, best) in sought.iter().zip(&mut best) {
                 if sought.file.is_some_and(|only| only != number) {

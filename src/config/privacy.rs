@@ -39,8 +39,7 @@ pub(super) fn warnings(files: &[File], written_out: &BTreeSet<Sort>) -> Vec<(Ord
 
 /// The place of the first secret that a file contains.
 fn first(file: &File, written_out: &BTreeSet<Sort>) -> Option<(usize, Vec<Key>)> {
-    file.pieces.iter().find_map(|piece| {
-        let text = piece.text(&file.text);
+    file.parts().find_map(|(piece, text)| {
         let (root, _) = DeTable::parse_recoverable(&text);
         let found = written_out.iter().filter_map(|sort| first_of(sort, root.get_ref())).min()?;
         Some((piece.place(found.0), found.1))

@@ -59,8 +59,9 @@ fn read_window(
     let mut section = Section::new(value, path.clone(), &[], reader.environment);
     let keys: Keys = section.read().unwrap_or_default();
     for (key, hint) in [("from", "when it begins: from = \"22:00\""), ("to", "when it ends: to = \"07:00\"")] {
-        if let Some(problem) = section.missing(key, hint) {
-            // The key cannot be in another file: each window is in one file.
+        if !reader.may_be_lost(window, key)
+            && let Some(problem) = section.missing(key, hint)
+        {
             problem.circumstances = None;
         }
     }
@@ -87,7 +88,8 @@ fn read_window(
 }
 
 fn time(section: &mut Section<'_>, key: &str, text: &str) -> Option<Time> {
-    let time = text.parse::<Time>().ok();
+    // The parser also accepts an hour alone, but not with one digit.
+    let time = text.parse::<Time>().ok().filter(|_| text.contains(':'));
     if time.is_none() {
         section.error(key, "this is not a time of day").expected =
             Some("hours and minutes such as \"22:00\"".to_owned());

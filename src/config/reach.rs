@@ -55,7 +55,7 @@ pub(super) fn check_use(sinks: &BTreeMap<String, Target>, written: &Value, rules
         if !is_fallback && !is_notified {
             let problem = Problem::warning(path, format!("nothing is ever sent to {name}"));
             let problem = problem.hint("name it in a rule's `notify`, or as another sink's `fallback`");
-            reader.note(problem.unless(name));
+            reader.note(problem.unless(name).unless("notify"));
         } else if sink.fallback.is_none() && !sink.is_own_output() && !is_fallback {
             let problem = Problem::warning(path, "a notification that this sink gives up on is only logged");
             reader.note(problem.hint("name a `fallback`: a sink that tells somebody").unless("fallback"));
@@ -91,7 +91,8 @@ pub(super) fn check_people(
         let keys: BTreeSet<&str> = labels.iter().map(|(_, key)| key.as_str()).collect();
         let shown: Vec<String> = keys.iter().map(|key| format!("`{key}`")).collect();
         let hint = format!("give such instances the label {}, or add a fixed address", shown.join(" or "));
-        reader.note(keys.into_iter().fold(problem.hint(hint), Problem::unless));
+        // Without `match`, a rule may look as if it took every incident.
+        reader.note(keys.into_iter().chain(["match"]).fold(problem.hint(hint), Problem::unless));
     }
 }
 

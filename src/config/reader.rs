@@ -12,8 +12,12 @@ use serde_json::{Map, Value};
 
 use crate::period::NO_UNIT;
 
-/// Most errors noted, and most warnings. A config with more is probably another file given by mistake.
-const MOST: usize = 1_000;
+/// Most errors noted, most warnings, and most mistakes in the syntax of a file. A config with more is probably another
+/// file given by mistake.
+pub(super) const MOST: usize = 1_000;
+
+/// The error in place of those that are not noted.
+pub(super) const TOO_MANY: &str = "there are more problems than these 1,000";
 
 /// Most names listed as expected.
 const NAMED: usize = 20;
@@ -58,9 +62,15 @@ impl<'e> Reader<'e> {
         if *count <= MOST {
             self.problems.push(reworded(problem));
         } else if *count == MOST + 1 {
-            let more = Problem::error(Path::default(), "there are more problems than these 1,000");
+            let more = Problem::error(Path::default(), TOO_MANY);
             self.problems.push(Problem { severity: problem.severity, ..more.hint("is it the right file?") });
         }
+    }
+
+    /// Whether a key of an appended list's element may be in a part of its file that could not be read. It cannot be in
+    /// another file.
+    pub(super) fn may_be_lost(&self, element: &Element, key: &str) -> bool {
+        self.files.get(element.file).is_some_and(|file| file.may_set(key))
     }
 
     /// The number of errors so far.

@@ -95,7 +95,7 @@ pub(super) fn read(elements: &[Element], known: &Known<'_>, reader: &mut Reader<
     for (index, element) in elements.iter().enumerate() {
         let path = path.join(index);
         if reader.element(element, &path).is_some() {
-            rules.push((index, read_rule(&element.value, index, &path, known, reader)));
+            rules.push((index, read_rule(element, index, &path, known, reader)));
         }
     }
     warn_of_names(&rules, reader);
@@ -106,8 +106,8 @@ pub(super) fn read(elements: &[Element], known: &Known<'_>, reader: &mut Reader<
     rules.into_iter().map(|(_, rule)| rule).collect()
 }
 
-fn read_rule(value: &Value, index: usize, path: &Path, known: &Known<'_>, reader: &mut Reader<'_>) -> Rule {
-    let keys: Keys = reader.read(value, path, "[[rules]]");
+fn read_rule(element: &Element, index: usize, path: &Path, known: &Known<'_>, reader: &mut Reader<'_>) -> Rule {
+    let keys: Keys = reader.read(&element.value, path, "[[rules]]");
     if keys.name.as_ref().is_some_and(|name| name.is_empty() || name.chars().count() > LONGEST_NAME) {
         let problem = Problem::error(path.join("name"), "this cannot be the name of a rule");
         reader.note(problem.expected(format!("1 to {LONGEST_NAME} characters")));
@@ -117,7 +117,8 @@ fn read_rule(value: &Value, index: usize, path: &Path, known: &Known<'_>, reader
     }
     let hold = keys.hold.map(|hold| hold.0);
     let matcher = keys.r#match.map(|value| read_matcher(&value, &path.join("match"), known, reader));
-    let notify = sinks(value, &keys.notify, path, known, reader);
+    check_notify(element, &element.value, path, reader);
+    let notify = sinks(&keys.notify, &path.join("notify"), known, reader);
     Rule {
         name: keys.name.unwrap_or_else(|| format!("rule {}", index + 1)),
         matcher: matcher.unwrap_or_default(),
@@ -125,8 +126,8 @@ fn read_rule(value: &Value, index: usize, path: &Path, known: &Known<'_>, reader
         goes_on: keys.r#continue,
         resolved: keys.resolved.unwrap_or(true),
         hold,
-        remind: reminders(&keys.remind, &path.join("remind"), reader),
-        escalate: steps(&keys.escalate, hold.unwrap_or_default(), &path.join("escalate"), known, reader),
+        remind: reminders(&keys.remind, hold.unwrap_or_default(), &path.join("remind"), reader),
+        escalate: steps(element, &keys.escalate, hold.unwrap_or_default(), path, known, reader),
         critical: keys.severity == Some(Severity::Critical),
         group_by: fields(&keys.group_by, &path.join("group_by"), known, reader),
         group_interval: keys.group_interval.map_or(GROUP_INTERVAL, |interval| interval.0),
@@ -176,26 +177,30 @@ fn fields(names: &[Value], path: &Path, known: &Known<'_>, reader: &mut Reader<'
     fields
 }
 
-/// The sinks in the `notify` of a rule or a step at `path`.
-fn sinks(value: &Value, names: &[Value], path: &Path, known: &Known<'_>, reader: &mut Reader<'_>) -> Vec<String> {
-    let at = path.join("notify");
+/// Checks that the rule or the step at `path`, which is part of `element`, notifies somebody.
+fn check_notify(element: &Element, value: &Value, path: &Path, reader: &mut Reader<'_>) {
     match value.get("notify") {
+        None if reader.may_be_lost(element, "notify") => {}
         None => {
             let problem = Problem::error(path.clone(), "`notify` is missing");
             reader.note(problem.hint("name the sinks to notify: notify = [\"…\"]"));
         }
         Some(Value::Array(list)) if list.is_empty() => {
             let hint = "to leave lines out on purpose, notify a sink of type `stdout`; for a while, `linedown silence`";
-            reader.note(Problem::error(at.clone(), "an empty list: nobody would be told").hint(hint));
+            reader.note(Problem::error(path.join("notify"), "an empty list: nobody would be told").hint(hint));
         }
         Some(_) => {}
     }
-    if is_too_long(names, &at, reader) {
+}
+
+/// The sinks in the `notify` at `path`.
+fn sinks(names: &[Value], path: &Path, known: &Known<'_>, reader: &mut Reader<'_>) -> Vec<String> {
+    if is_too_long(names, path, reader) {
         return Vec::new();
     }
     let mut sinks: Vec<String> = Vec::new();
-    for (index, name) in reader.each::<String>(names, &at) {
-        let name_at = at.join(index);
+    for (index, name) in reader.each::<String>(names, path) {
+        let name_at = path.join(index);
         if !known.sinks.contains(&name.as_str()) {
             let mut problem = Problem::error(name_at, format!("there is no sink `{name}`"));
             problem.expected = (!known.sinks.is_empty()).then(|| some_of(&known.sinks));
@@ -221,7 +226,8 @@ fn is_too_long(values: &[Value], path: &Path, reader: &mut Reader<'_>) -> bool {
     too_long
 }
 
-fn reminders(values: &[Value], path: &Path, reader: &mut Reader<'_>) -> Vec<Duration> {
+/// Reads the reminders of a rule with this `hold`.
+fn reminders(values: &[Value], hold: Duration, path: &Path, reader: &mut Reader<'_>) -> Vec<Duration> {
     if is_too_long(values, path, reader) {
         return Vec::new();
     }
@@ -230,7 +236,10 @@ fn reminders(values: &[Value], path: &Path, reader: &mut Reader<'_>) -> Vec<Dura
     for (index, period) in &periods {
         let is_usual = REMINDED.check(path.join(*index), *period, reader);
         // The last one repeats, so it may be shorter than those before it.
-        if is_usual && *period <= latest && index + 1 < values.len() {
+        if is_usual && period.0 <= hold && latest.0 <= hold {
+            let problem = Problem::warning(path.join(*index), "this reminder is not later than `notify`");
+            reader.note(problem.hint(longer_than_hold("it", hold)));
+        } else if is_usual && *period <= latest && index + 1 < values.len() {
             let problem = Problem::warning(path.join(*index), format!("it never comes: {latest} is listed before it"));
             reader.note(problem.hint("each counts from when the line went down: write the shorter one first"));
         }
@@ -239,8 +248,21 @@ fn reminders(values: &[Value], path: &Path, reader: &mut Reader<'_>) -> Vec<Dura
     periods.into_iter().map(|(_, period)| period.0).collect()
 }
 
+/// The hint about something that comes no later than the first message of a rule with this `hold`.
+fn longer_than_hold(which: &str, hold: Duration) -> String {
+    format!("both count from when the line went down: make {which} longer than `hold`, {}", Period(hold))
+}
+
 /// Reads the escalation steps of a rule with this `hold`.
-fn steps(values: &[Value], hold: Duration, path: &Path, known: &Known<'_>, reader: &mut Reader<'_>) -> Vec<Step> {
+fn steps(
+    rule: &Element,
+    values: &[Value],
+    hold: Duration,
+    path: &Path,
+    known: &Known<'_>,
+    reader: &mut Reader<'_>,
+) -> Vec<Step> {
+    let path = &path.join("escalate");
     if is_too_long(values, path, reader) {
         return Vec::new();
     }
@@ -249,18 +271,18 @@ fn steps(values: &[Value], hold: Duration, path: &Path, known: &Known<'_>, reade
         reader.table(value, &path, "escalate = [{ after = \"15m\", notify = [\"…\"] }]")?;
         let mut section = Section::new(value, path.clone(), &[], reader.environment);
         let keys: StepKeys = section.read().unwrap_or_default();
-        if let Some(problem) = section.missing("after", "say how long after the line went down: after = \"15m\"") {
-            // The key cannot be in another file: an element of an appended list is in one file.
+        if !reader.may_be_lost(rule, "after")
+            && let Some(problem) = section.missing("after", "say how long after the line went down: after = \"15m\"")
+        {
             problem.circumstances = None;
         }
         reader.finish(section);
-        let notify = sinks(value, &keys.notify, &path, known, reader);
+        check_notify(rule, value, &path, reader);
+        let notify = sinks(&keys.notify, &path.join("notify"), known, reader);
         let after = keys.after?;
         if WAIT.check(path.join("after"), after, reader) && after.0 <= hold {
             let what = "this step is not later than `notify`";
-            let hold = Period(hold);
-            let hint = format!("both count from when the line went down: make `after` longer than `hold`, {hold}");
-            reader.note(Problem::warning(path.join("after"), what).hint(hint));
+            reader.note(Problem::warning(path.join("after"), what).hint(longer_than_hold("`after`", hold)));
         }
         Some(Step { after: after.0, notify })
     });
@@ -288,7 +310,9 @@ fn warn_of_order(rules: &[(usize, Rule)], reader: &mut Reader<'_>) {
         let taker = last.map(|last| rules[last].1.name.as_str()).unwrap_or_default();
         let problem =
             Problem::warning(path(*index), format!("never reached: {taker:?} above it matches every incident"));
-        reader.note(problem.hint("move it up, or write `continue = true` into that rule"));
+        let problem = problem.hint("move it up, or write `continue = true` into that rule");
+        // Without them, a rule may look as if it took every incident.
+        reader.note(problem.unless("match").unless("continue"));
     }
     if let (Some((index, _)), false) = (rules.last(), rules.iter().any(|(_, rule)| rule.matcher.takes_everything())) {
         let what = "nobody is told of an incident that none of the rules matches";

@@ -68,6 +68,10 @@ struct Keys {
 pub(super) fn read(value: &Value, path: &Path, now: Timestamp, reader: &mut Reader<'_>) -> Server {
     let mut section = Section::new(value, path.clone(), &[], reader.environment);
     let keys: Keys = reader.table(value, path, "[server]").and_then(|_| section.read()).unwrap_or_default();
+    let port = value.get("listen").and_then(Value::as_u64).and_then(|port| u16::try_from(port).ok());
+    for problem in section.problems.iter_mut().filter(|problem| problem.path == path.join("listen")) {
+        problem.hint = port.map(|port| format!("write `listen = \"127.0.0.1:{port}\"`"));
+    }
     let max_connections = keys.max_connections.unwrap_or(MAX_CONNECTIONS);
     let max_connections = section.within(&["max_connections"], max_connections, &CONNECTIONS);
     let max_body = section.within(&["max_body"], keys.max_body.unwrap_or(MAX_BODY), &BODY);
@@ -148,7 +152,7 @@ fn address(text: &str) -> Result<SocketAddr, Problem> {
             problem.hint("the port is missing")
         } else if let Some(port) = text.strip_prefix(':').or(text.strip_prefix("*:")) {
             problem.hint(format!("write \"0.0.0.0:{port}\" to listen on every address"))
-        } else if let Some(port) = text.strip_prefix("localhost:") {
+        } else if let Some(port) = text.strip_prefix("localhost:").or(text.parse::<u16>().is_ok().then_some(text)) {
             problem.hint(format!("write \"127.0.0.1:{port}\""))
         } else if text.starts_with('/') || text.starts_with("unix:") {
             problem.hint("webhooks come in by TCP; behind a proxy on this machine, use a port of 127.0.0.1")

@@ -227,11 +227,13 @@ fn texts(common: &Common, value: &Value, path: &Path, messages: &Messages, reade
 fn read_retry(value: &Value, path: &Path, reader: &mut Reader<'_>) -> Retry {
     let keys: RetryKeys = reader.read(value, path, "retry = { first = \"2s\" }");
     let default = Retry::default();
-    // A default gives way to what the user set: who sets only a short `give_up_after` need not lower the pauses as
-    // well.
-    let give_up_after = keys.give_up_after.map_or(default.give_up_after, |period| period.0);
-    let max = keys.max.map_or(default.max.min(give_up_after), |period| period.0);
-    let first = keys.first.map_or(default.first.min(max), |period| period.0);
+    // A default gives way to what the user set, so that nobody need set all three.
+    let written = |period: Option<Period>| period.map(|period| period.0);
+    let (first, max, give_up_after) = (written(keys.first), written(keys.max), written(keys.give_up_after));
+    let longest = max.or(first).unwrap_or_default();
+    let give_up_after = give_up_after.unwrap_or(default.give_up_after.max(longest));
+    let max = max.unwrap_or(default.max.max(longest).min(give_up_after));
+    let first = first.unwrap_or(default.first.min(max));
     let written =
         [("first", keys.first, PAUSE), ("max", keys.max, PAUSE), ("give_up_after", keys.give_up_after, PATIENCE)];
     for (key, period, lasting) in written {
@@ -239,18 +241,28 @@ fn read_retry(value: &Value, path: &Path, reader: &mut Reader<'_>) -> Retry {
             lasting.check(path.join(key), period, reader);
         }
     }
-    // A period of zero has been reported already.
-    if first > max && !max.is_zero() {
-        let key = if keys.max.is_some() { "max" } else { "first" };
-        let what = format!("the longest pause, {}, is shorter than the first, {}", Period(max), Period(first));
-        reader.note(Problem::error(path.join(key), what).expected("`first` ≤ `max` ≤ `give_up_after`"));
-    }
-    if max > give_up_after && !give_up_after.is_zero() {
-        let key = if keys.give_up_after.is_some() { "give_up_after" } else { "max" };
-        let what = format!("it gives up after {}, before a pause of {} ends", Period(give_up_after), Period(max));
-        reader.note(Problem::error(path.join(key), what).expected("`first` ≤ `max` ≤ `give_up_after`"));
-    }
+    check_order(&keys, path, reader);
     Retry { first, max, give_up_after }
+}
+
+/// Checks the keys that are written against each other. A period of zero has been reported already.
+fn check_order(keys: &RetryKeys, path: &Path, reader: &mut Reader<'_>) {
+    let written = |period: Option<Period>| period.filter(|period| !period.0.is_zero());
+    if let (Some(first), Some(max)) = (keys.first, written(keys.max))
+        && first > max
+    {
+        let what = format!("the longest pause, {max}, is shorter than the first, {first}");
+        reader.note(Problem::error(path.join("max"), what).expected("`first` ≤ `max` ≤ `give_up_after`"));
+    }
+    if let (Some((key, pause)), Some(end)) =
+        (keys.max.map(|max| ("max", max)).or(keys.first.map(|first| ("first", first))), written(keys.give_up_after))
+        && pause > end
+    {
+        let which = if key == "max" { "a pause" } else { "the first pause" };
+        let what = format!("it gives up after {end}, before {which} of {pause} ends");
+        let problem = Problem::error(path.join("give_up_after"), what);
+        reader.note(problem.expected(format!("`{key}` ≤ `give_up_after`")));
+    }
 }
 
 fn read_limits(value: &Value, path: &Path, reader: &mut Reader<'_>) -> LimitKeys {

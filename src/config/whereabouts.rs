@@ -42,7 +42,7 @@ pub fn whereabouts(main: &FilePath, process: &Process) -> Result<Whereabouts, Re
     let may_set = |file: &File, keys: [&str; 2]| keys.into_iter().all(|key| file.may_set(key));
     let may_say =
         |file: &File| (of_api && may_set(file, ["server", "api"])) || (of_store && may_set(file, ["store", "url"]));
-    let mut unread = layers.files.iter_mut().filter(|file| file.is_unread());
+    let mut unread = layers.files.iter_mut().filter(|file| file.has_gaps());
     let doubt = unread.find(|file| may_say(file)).map(|file| file.mistakes.swap_remove(0).1);
     let unusable = [("server", "api", api.is_none()), ("store", "url", api.is_none() && named.is_none())];
     let mut unusable = unusable.into_iter().filter(|(name, key, unknown)| *unknown && table(name).get(key).is_some());

@@ -85,13 +85,16 @@ fn check_folder(section: &mut Section<'_>, folder: &str) -> Option<Server> {
         Some(rest) if rest.starts_with('/') => rest,
         Some(_) => {
             section.error("server", "`file://` is followed by a host here, and a folder has none").hint =
-                Some("write file:mails for a folder here, file:///mails for one at the root".into());
+                Some("write file:///mails for /mails".into());
             return None;
         }
         None => folder,
     };
     if folder.is_empty() {
         section.error("server", "the folder is missing").expected = Some("`file:DIR`".into());
+    } else if Path::new(folder).is_relative() {
+        let what = "where this is depends on the folder that linedown is started in";
+        section.warning("server", what).expected = Some("file:/absolute/folder".into());
     }
     (!folder.is_empty()).then(|| Server::Folder(folder.into()))
 }

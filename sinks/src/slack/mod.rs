@@ -24,7 +24,9 @@ use secrecy::ExposeSecret;
 use serde::Deserialize;
 
 use crate::http::{self, Answer};
-use crate::{BuildError, Failure, Limits, Notification, Receipt, Secret, Section, Settings, Sink, SinkKind, Texts};
+use crate::{
+    BuildError, Failure, Limits, Notification, Problem, Receipt, Secret, Section, Settings, Sink, SinkKind, Texts,
+};
 
 /// This sink's entry in [`crate::KINDS`].
 pub(crate) const KIND: SinkKind = SinkKind { name: "slack", check };
@@ -51,20 +53,34 @@ fn check(section: &mut Section<'_>, texts: Texts) -> Option<Arc<dyn Settings>> {
     Some(Arc::new(Checked { address, texts }))
 }
 
+const EXPECTED: &str = "`https://hooks.slack.com/services/…`";
+
 /// Checks the address; no problem repeats it.
 fn check_address(section: &mut Section<'_>, text: &str, insecure: bool) -> Option<Url> {
-    let url = Url::parse(text.trim()).ok().filter(Url::has_host);
+    let text = text.trim();
+    if text.contains(char::is_whitespace) {
+        section.error("webhook_url", "there is a blank in the address").hint =
+            Some("copy it again, in one line".into());
+        return None;
+    }
+    let url = Url::parse(text).ok().filter(Url::has_host);
     match url {
+        Some(url) if url.path() == "/" && url.query().is_none() => {
+            section.error("webhook_url", "the address ends with the host: it is not that of a webhook").expected =
+                Some(EXPECTED.into());
+            None
+        }
         Some(url) if url.scheme() == "https" => Some(url),
         Some(url) if url.scheme() == "http" && (insecure || http::is_loopback(&url)) => Some(url),
         Some(url) if url.scheme() == "http" => {
-            section.error("webhook_url", "http:// would expose the address, and anyone who has it can post").hint =
-                Some("use https://, or write `insecure = true`".into());
+            let what = "http:// would expose the address, and anyone who has it can post";
+            let problem = Problem::error(section.path().join("webhook_url"), what);
+            let problem = problem.hint("use https://, or write `insecure = true`");
+            section.problems.push(problem.unless("insecure"));
             None
         }
         _ => {
-            section.error("webhook_url", "not the address of a webhook").expected =
-                Some("`https://hooks.slack.com/services/…`".into());
+            section.error("webhook_url", "not the address of a webhook").expected = Some(EXPECTED.into());
             None
         }
     }

@@ -711,7 +711,16 @@ fn keys_that_do_nothing_with_a_folder_are_warned_about() {
     let found: Vec<String> = problems.iter().map(|problem| problem.path.to_string()).collect();
     assert_eq!(found, ["sinks.test.tls", "sinks.test.username", "sinks.test.password"]);
     assert!(settings.is_some() && problems.iter().all(|problem| problem.severity == Severity::Warning));
-    assert!(check("email", &section("file:mails", "")).1.is_empty());
+    assert!(check("email", &section("file:/mails", "")).1.is_empty());
+}
+
+#[test]
+fn a_folder_that_depends_on_where_linedown_starts_is_warned_about() {
+    let (settings, problems) = check("email", &section("file:mails", ""));
+    let found: Vec<_> = problems.iter().map(|found| (found.path.to_string(), found.what.as_str())).collect();
+    let what = "where this is depends on the folder that linedown is started in";
+    assert_eq!(found, [("sinks.test.server".to_owned(), what)]);
+    assert!(settings.is_some() && problems[0].severity == Severity::Warning);
 }
 
 #[test]

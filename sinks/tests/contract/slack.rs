@@ -279,6 +279,10 @@ fn addresses_that_give_themselves_away_are_refused() {
         ("webhook_url = \"http://hooks.example.com/0canary\"", "http://"),
         ("webhook_url = \"ftp://hooks.example.com/0canary\"", "not the address"),
         ("webhook_url = \"hooks.example.com/0canary\"", "not the address"),
+        ("webhook_url = \"https://hooks.example.com/0 0canary\"", "a blank"),
+        ("webhook_url = \"https://hooks.example.com/0\\n0canary\"", "a blank"),
+        ("webhook_url = \"https://0canary.example.com\"", "ends with the host"),
+        ("webhook_url = \"https://0canary.example.com/\"", "ends with the host"),
         ("webhook_url = [\"https://hooks.example.com/0canary\"]", "wrong type"),
     ] {
         let (settings, problems) = check("slack", section);
@@ -288,4 +292,5 @@ fn addresses_that_give_themselves_away_are_refused() {
     }
     settings("slack", "webhook_url = \"http://hooks.example.com/x\"\ninsecure = true");
     settings("slack", "webhook_url = \"http://[::1]:8065/hooks/x\"");
+    settings("slack", "webhook_url = \" https://hooks.example.com/?token=x\\n\"");
 }

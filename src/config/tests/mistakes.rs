@@ -8,7 +8,7 @@ const MISTAKES: &[(&str, &str, &str)] = &[
     ("server = 7", "1:10 wrong type: number", "write `[server]`"),
     ("[[server]]\nlisten = 'x'", "1:1 wrong type: list", "write `[server]`"),
     // Syntax.
-    ("a = 1\na = 2", "2:1 duplicate key", "it is already set above"),
+    ("[store]\nkeep = '2d'\nkeep = '3d'", "3:1 duplicate key", "it is already set above"),
     ("[server]\n[server]", "2:2 duplicate key", "it is already set above"),
     ("[server\n", "1:8 unclosed table", ""),
     ("[rules]\nnotify = ['console']\n[rules]\nnotify = ['console']", "3:2 duplicate key", "write [[rules]], in double"),
@@ -24,8 +24,8 @@ const MISTAKES: &[(&str, &str, &str)] = &[
     ),
     ("[quiet]\nfrom = '22:00'\n[quiet]\nto = '7:00'", "3:2 duplicate key", "write [[quiet]], in double"),
     (
-        "[[rules]]\nnotify = ['console']\n[sinks.my slack]\ntype = 'slack'\n[[rules]]\nnotify = ['console']",
-        "3:10 unclosed table",
+        "[[rules]]\ncontinue = true\nnotify = ['console']\n[sinks.my slack]\ntype = 'slack'",
+        "4:10 unclosed table",
         "names with spaces or dots go in quotes: [sinks.\"my slack\"]",
     ),
     (
@@ -40,6 +40,33 @@ const MISTAKES: &[(&str, &str, &str)] = &[
         "2:11 missing opening quote",
         "there is an invisible character here (U+200B)",
     ),
+    ("[server]\nlisten = 127.0.0.1:8080", "2:10 string values must be quoted", "write `listen = \"127.0.0.1:8080\"`"),
+    ("[store]\nkeep = 400d # a year", "2:8 string values must be quoted", "write `keep = \"400d\"`"),
+    (
+        "[[rules]]\ncontinue = true\nnotify = ['console', ops]",
+        "3:22 string values must be quoted",
+        "write `notify = ['console', \"ops\"]`",
+    ),
+    ("[troubles]\non = yes", "2:6 this is no value in TOML", "write `on = true`"),
+    ("[troubles]\non = False", "2:6 this is no value in TOML", "write `on = false`"),
+    ("[server]\nlisten =", "2:9 there is no value after `=`", "write the value, or take out the line"),
+    ("[server]\nlisten =   # later", "2:12 there is no value after `=`", "write the value, or take out the line"),
+    ("; comment", "1:1 a comment begins with `#`", "write `# comment` in place of `; comment`"),
+    ("[server]\n// comment", "2:1 a comment begins with `#`", "write `# comment` in place of `// comment`"),
+    ("[store]\nkeep = '1d' // a day", "2:13 a comment begins with `#`", "write `# comment` in place of `// comment`"),
+    (
+        "[sinks.a]\ntype = 'toy'\nfallback = 'console'\nfrom = linedown <a@b>",
+        "4:8 string values must be quoted",
+        "write `from = \"linedown <a@b>\"`",
+    ),
+    (
+        "[sinks.a]\ntype = 'toy'\nfallback = 'console'\nretry = { first = 2s, max = '10m' }",
+        "4:19 string values must be quoted",
+        "write `retry = { first = \"2s\", max = '10m' }`",
+    ),
+    ("[server]\nlisten: 'x'", "2:7 invalid unquoted key", ""),
+    ("[server]\nlisten = 'x", "2:12 invalid literal string", ""),
+    ("[store]\nkeep = 1d, 2d", "2:8 string values must be quoted", ""),
     ("x = \"a\0\"", "1:7 invalid basic string", ""),
     ("x = 99999999999999999999", "1:5 this number is too big", ""),
     ("x = nan", "1:5 this is not a finite number", ""),
@@ -55,7 +82,9 @@ const MISTAKES: &[(&str, &str, &str)] = &[
         "write \"0.0.0.0:80\" to listen on every address",
     ),
     ("[server]\nlisten = '::1'", "2:10 \"::1\" is not an address to listen on", "the port is missing"),
-    ("[server]\nlisten = 80", "2:10 wrong type: integer", ""),
+    ("[server]\nlisten = 80", "2:10 wrong type: integer", "write `listen = \"127.0.0.1:80\"`"),
+    ("[server]\nlisten = '80'", "2:10 \"80\" is not an address to listen on", "write \"127.0.0.1:80\""),
+    ("[server]\nlisten = 99999", "2:10 wrong type: integer", ""),
     (
         "[server]\nlisten = '0.0.0.0:80'",
         "warning 2:10 0.0.0.0:80 is open to the network without TLS: others can read the secrets in transit",
@@ -293,6 +322,7 @@ const MISTAKES: &[(&str, &str, &str)] = &[
         "warning 4:8 instance A has the name \"x\" as well",
         "messages show the name",
     ),
+    ("[instances.\"\"]\nname = 'x'", "1:1 this cannot be the identifier of an instance", ""),
     ("instances.A = 'Loja'", "1:15 wrong type: string", "write `[instances.ID]`"),
     // Sinks.
     ("[sinks.a]\nport = 1", "1:1 `type` is missing", "the type says"),
@@ -326,7 +356,16 @@ const MISTAKES: &[(&str, &str, &str)] = &[
         "warning 3:23 30ms is short for this",
         "did you mean `30m`?",
     ),
-    ("[sinks.a.retry]\nmax = '2d'\n[sinks.a]\ntype = 'toy'", "2:7 it gives up after 1d, before a pause of 2d ends", ""),
+    (
+        "[sinks.a]\ntype = 'toy'\nretry = { max = '2d', give_up_after = '1d' }",
+        "3:39 it gives up after 1d, before a pause of 2d ends",
+        "",
+    ),
+    (
+        "[sinks.a]\ntype = 'toy'\nretry = { first = '5s', give_up_after = '1s' }",
+        "3:41 it gives up after 1s, before the first pause of 5s ends",
+        "",
+    ),
     ("[sinks.a]\ntype = 'toy'\nlimits.in_fligth = 8", "3:8 unknown key `in_fligth`", "did you mean `in_flight`?"),
     ("[sinks.a]\ntype = 'toy'\nlimits = { in_flight = 0 }", "3:24 0 is out of bounds", ""),
     ("[sinks.a]\ntype = 'toy'\nlimits = { in_flight = 65 }", "3:24 65 is out of bounds", ""),
@@ -450,6 +489,7 @@ const MISTAKES: &[(&str, &str, &str)] = &[
     ("[[rules]]\nnotify = ['console']\nflapping = { times = 3 }", "3:14 unknown key `times`", ""),
     ("[[rules]]\nnotify = ['console']\nflapping = 3", "3:12 wrong type: number", "write `flapping = {"),
     ("[[quiet]]\nfrom = '22:00'", "1:1 `to` is missing", "when it ends"),
+    ("[[quiet]]\nfrom = '22'\nto = '07:00'", "2:8 this is not a time of day", ""),
     ("[[quiet]]\nfrom = '22:00'\nto = '25:00'", "3:6 this is not a time of day", ""),
     ("[[quiet]]\nfrom = '22:00'\nto = '22:00'", "3:6 the window ends when it begins", ""),
     ("[[quiet]]\nfrom = '22:00'\nto = '07:00'\ntime_zone = 'Brasil'", "4:13 there is no time zone `Brasil`", ""),
@@ -499,6 +539,12 @@ const MISTAKES: &[(&str, &str, &str)] = &[
         "warning 4:23 it never comes: 4h is listed before it",
         "each counts from when the line went down",
     ),
+    (
+        "[[rules]]\nnotify = ['console']\ncontinue = true\nhold = '1h'\nremind = ['30m']",
+        "warning 5:11 this reminder is not later than `notify`",
+        "both count from when the line went down: make it longer than `hold`, 1h",
+    ),
+    ("[[rules]]\nnotify = ['console']\nremind = ['999ms']", "3:11 999ms is out of bounds", ""),
 ];
 
 #[test]
@@ -554,6 +600,7 @@ fn what_is_no_mistake() {
         "hold = '0s'\ngroup_interval = '0s'",
         "remind = ['4h', '1h']",
         "remind = ['1h', '1h']",
+        "hold = '1h'\nremind = ['90m', '30m']",
         "hold = '1m'\nescalate = [{ after = '61s', notify = ['console'] }]",
         "match = { source = ['linedown', 'z-api'], reason = 'number-blocked' }",
         "match = { source = 'linedown', reason = 'sink-*', instance = 'console', labels.tier = '' }",
@@ -678,6 +725,51 @@ server.tls = { certificate = "-----BEGIN hunter2", key = "-----BEGIN hunter2" }
     assert!(report.errors() >= 8, "{}", report.render(false));
     assert!(!report.render(false).contains("hunter2"), "{}", report.render(false));
     assert!(!serde_json::to_string(&report).unwrap().contains("hunter2"));
+}
+
+/// A hint repeats what is written only where it cannot be a secret.
+#[test]
+fn what_lacks_its_quotes_may_be_a_secret() {
+    for (line, shown) in [
+        ("password = hunter2", "password = \"…\""),
+        ("password = { env = hunter2 }", "password = \"…\""),
+        ("url = https://hooks.example/hunter2", "url = \"…\""),
+        ("to = https://hooks.example/hunter2", "to = \"…\""),
+        ("retry = { first = 2s, password = hunter2 }", "retry = \"…\""),
+    ] {
+        let found = Folder::with(&format!("[sinks.a]\ntype = 'toy'\n{line}")).problems();
+        assert!(found.iter().any(|(_, hint)| *hint == format!("write `{shown}`")), "{found:?}");
+        assert!(!format!("{found:?}").contains("hunter2"), "{found:?}");
+    }
+    let found = Folder::with("; password = hunter2\n// hunter2\nx = 'y' // hunter2").problems();
+    assert!(found.len() == 3 && !format!("{found:?}").contains("hunter2"), "{found:?}");
+}
+
+/// A retry key that is not written follows those that are.
+#[test]
+fn what_is_not_written_of_a_retry_follows() {
+    for (written, first, max, give_up_after) in [
+        ("first = '20m'", 1_200, 1_200, 86_400),
+        ("first = '2d'", 172_800, 172_800, 172_800),
+        ("max = '1s'", 1, 1, 86_400),
+        ("max = '2d'", 2, 172_800, 172_800),
+        ("give_up_after = '1s'", 1, 1, 1),
+        ("give_up_after = '5m'", 2, 300, 300),
+        ("first = '1s', give_up_after = '1m'", 1, 60, 60),
+    ] {
+        let text = format!("sinks.a = {{ type = 'toy', fallback = 'console', retry = {{ {written} }} }}");
+        let retry = Folder::with(&text).config().routing.sinks["a"].retry;
+        let seconds = [retry.first, retry.max, retry.give_up_after].map(|period| period.as_secs());
+        assert_eq!(seconds, [first, max, give_up_after], "{written}");
+    }
+}
+
+/// A file that is no config is not repeated line by line.
+#[test]
+fn mistakes_in_the_syntax_are_bounded() {
+    let found = Folder::with(&"what is this\n".repeat(5_000)).problems();
+    assert_eq!(found.len(), 1_001);
+    assert_eq!(found[1_000].0, "1001:6 there are more problems than these 1,000");
 }
 
 #[test]

@@ -13,7 +13,7 @@ impl Folder {
 #[test]
 fn only_what_may_say_where_it_is_makes_that_doubtful() {
     for (text, doubtful) in [
-        ("server.api = '/run/a.sock'\n[sinks", true),
+        ("server.api = /run/a.sock\n[sinks", true),
         ("[server]\napi = '/run/a.sock\n", true),
         ("[store]\nurl = 'sqlite:///a.db\n", true),
         ("[sinks", false),
@@ -26,6 +26,7 @@ fn only_what_may_say_where_it_is_makes_that_doubtful() {
         ),
         ("apis = 1\nwebhook_url = 'x\n", false),
         // The rest of the file can be read.
+        ("server = { api = '/run/a.sock' }\nstore.url = 'sqlite:///a.db'\n[sinks", false),
         ("server = { api = '/run/a.sock', max_body = 99999999999999999999 }", false),
         // What says where it is cannot be used.
         ("server = { api = 7 }", true),
@@ -39,14 +40,14 @@ fn only_what_may_say_where_it_is_makes_that_doubtful() {
 
 #[test]
 fn what_a_variable_says_is_not_in_doubt() {
-    let text = "[server]\napi = '/run/a.sock'\n[store]\nurl = 'sqlite:///a.db'\n[sinks";
+    let text = "[server]\napi = '/run/a.sock\n[store]\nurl = 'sqlite:///a.db";
     let found = |name: &str, value: &str| Folder::with(text).variable(name, value).whereabouts();
     for (name, value) in [("LINEDOWN__SERVER__API", "/run/b.sock"), ("LINEDOWN__SERVER", "{ api = \"/run/b.sock\" }")] {
         let found = found(name, value);
         assert_eq!((found.api.as_deref(), found.doubt), (Some(FilePath::new("/run/b.sock")), None), "{name}");
     }
     assert!(found("LINEDOWN__STORE__URL", "sqlite:///b.db").doubt.is_some(), "the socket may be named");
-    let of_the_store = Folder::with("[store]\nurl = 'sqlite:///a.db'\n[sinks");
+    let of_the_store = Folder::with("[store]\nurl = 'sqlite:///a.db");
     let found = of_the_store.variable("LINEDOWN__STORE__URL", "sqlite:///b.db").whereabouts();
     assert_eq!((found.store.as_path(), found.doubt), (FilePath::new("/b.db"), None));
 }
