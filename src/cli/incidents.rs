@@ -9,7 +9,7 @@ use super::deliveries::{address, look, state};
 use super::limit::Limit;
 use super::output::Look;
 use super::table::{Column, Row, table};
-use super::{Code, CommandError, Place, output};
+use super::{Code, CommandError, Place, output, usage};
 use crate::clock;
 use crate::server::api::IncidentQuery;
 use crate::store::view::{Delivery, Incident, IncidentStory};
@@ -30,6 +30,7 @@ pub(super) struct ListArguments {
 #[derive(Debug, clap::Args)]
 pub(super) struct ShowArguments {
     /// The incident, by the number that messages and `linedown incidents` show
+    #[arg(value_parser = usage::number)]
     pub(super) id: i64,
     /// Print it as JSON
     #[arg(long)]
