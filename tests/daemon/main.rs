@@ -27,4 +27,5 @@ mod socket;
 mod standing;
 mod timing;
 mod tls;
+mod told;
 mod troubles;

@@ -119,6 +119,7 @@ impl Sides {
             match line["items"].as_array() {
                 None => spread(&mut told, "console", key.as_deref(), kind.as_deref(), &line.to_string(), true),
                 Some(items) => {
+                    assert_eq!(line["more"], 0, "what a line has no room for cannot be judged: {line}");
                     for item in items {
                         let kind = item["kind"].as_str();
                         spread(&mut told, "console", key.as_deref(), kind, &item.to_string(), true);

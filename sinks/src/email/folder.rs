@@ -1,7 +1,8 @@
 //! `file:DIR`: writes each message to a file, for trials and for mail systems that pick messages up from a folder.
 
-use std::fs::File;
+use std::fs::{File, Permissions};
 use std::io::{self, ErrorKind, Write};
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use crate::{Failure, FailureKind, Receipt};
@@ -27,6 +28,8 @@ impl Folder {
     }
 }
 
+/// The mode of a message's file: for its owner, and for the group that collects it. Anybody who reads it can use its links.
+const MODE: u32 = 0o640;
 /// The end of the name of a file that is still being written.
 const UNFINISHED: &str = ".unfinished";
 
@@ -60,7 +63,9 @@ fn clear(folder: &Path, hidden: &str) {
 }
 
 fn fill(path: &Path, message: &[u8]) -> io::Result<()> {
-    let mut output = File::create_new(path)?;
+    let mut output = File::options().write(true).create_new(true).mode(MODE).open(path)?;
+    // The umask may have taken away the group's part. A file system without modes refuses this, and needs it as little.
+    let _ = output.set_permissions(Permissions::from_mode(MODE));
     output.write_all(message)?;
     output.sync_all()
 }

@@ -11,6 +11,8 @@ use crate::EXCERPT;
 /// of one line, without the password.
 pub(crate) fn reply(data: &[u8]) {
     const PASSWORD: &str = "hunter2";
+    /// The login as PLAIN sends it, and the password as LOGIN does.
+    const SENT: [&str; 2] = ["AGxpbmVkb3duAGh1bnRlcjI", "aHVudGVyMg"];
     let Some((stage, text)) = data.split_first() else { return };
     let text = String::from_utf8_lossy(text);
     let (code, text) = match text.parse::<Response>() {
@@ -30,4 +32,8 @@ pub(crate) fn reply(data: &[u8]) {
     assert!(!failure.message.is_empty() && failure.message.chars().count() <= EXCERPT, "{failure}");
     assert!(!failure.message.contains(char::is_control), "{failure:?}");
     assert!(!failure.message.contains(PASSWORD), "{failure}");
+    let said = &failure.message;
+    for part in SENT.iter().flat_map(|sent| sent.as_bytes().windows(4)) {
+        assert!(!said.as_bytes().windows(4).any(|few| few.eq_ignore_ascii_case(part)), "{failure}");
+    }
 }

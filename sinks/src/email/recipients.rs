@@ -127,10 +127,13 @@ impl Recipients {
     /// a notification exists, fails and is seen.
     pub(super) fn of(&self, incident: &Incident) -> Vec<String> {
         let mut found: Vec<String> = Vec::new();
+        let mut sealed = None;
         for recipient in &self.0 {
             let names = match recipient {
                 Recipient::Address(address) => vec![address.clone()],
-                Recipient::Template { template, .. } => names(&template.render(incident)),
+                Recipient::Template { template, .. } => {
+                    names(&template.render(sealed.get_or_insert_with(|| seal(incident))))
+                }
             };
             for name in names {
                 if !found.iter().any(|other| address(other) == address(&name)) {
@@ -165,11 +168,37 @@ fn has_single_braces(template: &str) -> bool {
     pieces.next().is_some_and(has_braces) || pieces.any(after)
 }
 
+/// The characters that separate addresses or quote a separator, each with its stand-in in text that is not the operator's.
+/// The stand-ins are private-use characters, which have no other meaning.
+const SEALS: [(char, char); 3] = [(',', '\u{f700}'), ('"', '\u{f701}'), ('\\', '\u{f702}')];
+
+/// Returns the incident with stand-ins for the separators in all text but its labels. Only a label may name several
+/// recipients: the rest may come from a payload, and must stay one address or be refused as no address.
+fn seal(incident: &Incident) -> Incident {
+    let mut sealed = incident.clone();
+    let Incident { instance, error, acknowledged, .. } = &mut sealed;
+    let by = acknowledged.as_mut().map(|acknowledged| &mut acknowledged.by);
+    let words = [&mut instance.name, &mut instance.phone, error].into_iter().flatten();
+    for words in words.chain([&mut instance.id]).chain(by) {
+        *words = replaced(words, SEALS);
+    }
+    sealed
+}
+
+/// Undoes [`seal`] in one recipient.
+fn unseal(text: &str) -> String {
+    replaced(text, SEALS.map(|(separator, seal)| (seal, separator)))
+}
+
+fn replaced(text: &str, pairs: [(char, char); 3]) -> String {
+    text.chars().map(|c| pairs.iter().find(|(from, _)| *from == c).map_or(c, |(_, to)| *to)).collect()
+}
+
 /// Splits a rendered entry: a label may hold several addresses, separated by commas. A part that is no address becomes
 /// a recipient of its own, which is later refused by name; the other addresses still get their messages.
 fn names(rendered: &str) -> Vec<String> {
-    let name = |part: &str| part.parse::<Mailbox>().map_or_else(|_| part.to_owned(), |mailbox| mailbox.to_string());
-    parts(rendered).map(name).collect()
+    let name = |part: String| part.parse::<Mailbox>().map_or(part, |mailbox| mailbox.to_string());
+    parts(rendered).map(unseal).map(name).collect()
 }
 
 /// The parts between the commas, without empty ones, such as after a trailing comma. A comma in quotes belongs to a
@@ -258,6 +287,52 @@ mod tests {
             assert_eq!(alone.are_nobody(&|_| Some(owner)), alone.of(&incident) == [""], "{owner}");
             assert!(!recipients.are_nobody(&|_| None), "somebody is always told");
         }
+    }
+
+    /// Anybody who has the webhook's secret can choose every value in a payload.
+    #[test]
+    fn a_payload_names_nobody_beside_the_one_it_is_part_of() {
+        let of = |entry: &str, fill: &dyn Fn(&mut Incident)| {
+            let mut incident = crate::sample::notification().incident;
+            incident.instance.labels.insert("several".into(), "a@x.example, \"B, b\" <b@x.example>".into());
+            fill(&mut incident);
+            Recipients(vec![read(entry, Path::default()).unwrap()]).of(&incident)
+        };
+        let hostile = "1@x.example,eve@evil.example,\"";
+        for entry in ["{{ instance.id }}", "{{ instance.title }}", "{{ instance.name }}", "{{ incident.error }}"] {
+            let fill = |incident: &mut Incident| {
+                incident.instance.id = hostile.into();
+                incident.instance.name = Some(hostile.into());
+                incident.error = Some(hostile.into());
+            };
+            let named = of(entry, &fill);
+            assert_eq!(named, [hostile], "{entry}");
+            assert!(named[0].parse::<Mailbox>().is_err());
+            // What is one address is one.
+            let one = |incident: &mut Incident| {
+                incident.instance.id = "1@x.example".into();
+                incident.instance.name = Some("1@x.example".into());
+                incident.error = Some("1@x.example".into());
+            };
+            assert_eq!(of(entry, &one), ["1@x.example"], "{entry}");
+        }
+        let id = |id: &'static str| move |incident: &mut Incident| incident.instance.id = id.into();
+        let phone = |incident: &mut Incident| incident.instance.phone = Some("1,a@evil.example,".into());
+        assert_eq!(of("{{ instance.phone }}@sms.example", &phone).len(), 1);
+        for id in
+            [id("eve@evil.example,x"), id("eve@evil.example, x"), id("eve@evil.example <x"), id("<eve@evil.example>")]
+        {
+            let named = of("{{ instance.id }}@sms.example", &id);
+            assert!(named.len() == 1 && named[0].parse::<Mailbox>().is_err(), "{named:?}");
+        }
+        // Nor does it take anybody away: its quotes are none around a comma of the operator's.
+        let named = of("{{ instance.id }} <a@x.example>, {{ instance.id }} <b@x.example>", &id("\""));
+        assert_eq!(named.len(), 2, "{named:?}");
+        // The operator's own words may still name several, whatever stands beside them.
+        let several = ["a@x.example", "\"B, b\" <b@x.example>"];
+        assert_eq!(of("{{ instance.labels.several }}", &id(hostile)), several);
+        assert_eq!(of("{% if incident.error %}{{ instance.labels.several }}{% endif %}", &id(hostile)), several);
+        assert_eq!(of("{% if instance.id %}a@x.example, b@x.example{% endif %}", &id(hostile)), several.map(address));
     }
 
     #[test]

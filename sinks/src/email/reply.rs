@@ -12,7 +12,14 @@ use lettre::transport::smtp::Error;
 use lettre::transport::smtp::authentication::{Credentials, Mechanism};
 use lettre::transport::smtp::commands::Auth;
 
-use crate::{Failure, FailureKind, excerpt};
+use super::codes;
+use crate::failure::about_name_servers;
+use crate::{Failure, FailureKind, excerpt, one_line};
+
+/// How many consecutive characters a word shares with a login to count as a part of it.
+const TELLING: usize = 4;
+/// Shortest word, in characters, that counts as the beginning or the end of a login that was cut short.
+const REST: usize = 2;
 
 /// A stage of the conversation.
 pub(super) enum Stage<'a> {
@@ -58,9 +65,7 @@ pub(super) fn failure(
 ) -> Failure {
     if let Some(code) = error.status() {
         let text = error.source().map(ToString::to_string).unwrap_or_default();
-        return answered(stage, u16::from(code), &text, login);
-    }
-    if let Some((code, text)) = unknown_code(error) {
+        let (code, text) = codes::sent(u16::from(code), &text);
         return answered(stage, code, &text, login);
     }
     if error.is_client() && matches!(stage, Stage::Login) {
@@ -86,7 +91,8 @@ pub(super) fn failure(
 /// The failure to connect at all.
 pub(super) fn unreachable(error: &io::Error, (host, port): &(String, u16)) -> Failure {
     let kind = if error.kind() == ErrorKind::TimedOut { FailureKind::TimedOut } else { FailureKind::Unreachable };
-    Failure::new(kind, format!("{host}:{port} cannot be reached: {error}"))
+    let why = error.to_string();
+    Failure::new(kind, format!("{host}:{port} cannot be reached: {why}")).advice(about_name_servers(&why))
 }
 
 /// Returns the failure that an answer of 4xx or 5xx means.
@@ -114,7 +120,7 @@ pub(super) fn answered(stage: &Stage<'_>, code: u16, text: &str, login: Option<&
             (format!("{to} is refused").into(), Some("correct `to`, or the label the address comes from"))
         }
         (FailureKind::Refused, _) => ("the relay refuses the message".into(), None),
-        (FailureKind::Deferred, Stage::Recipient(to) | Stage::Data(to) | Stage::Message(to)) => {
+        (FailureKind::Deferred | FailureKind::Busy, Stage::Recipient(to) | Stage::Data(to) | Stage::Message(to)) => {
             (format!("the relay does not accept mail for {to} now").into(), None)
         }
         _ => ("the relay cannot do it now".into(), None),
@@ -135,18 +141,6 @@ fn kind(stage: &Stage<'_>, code: u16, enhanced: Option<[u16; 3]>, is_about_login
     }
 }
 
-/// The code and text of an answer that lettre cannot read. lettre reads no code whose second digit is above 5, such as
-/// 571, and its error has only what follows the first digit: `error Tag at: 71 5.7.1 …`. The first digit is taken from
-/// the enhanced code; without one, 4 is assumed, and the message is tried again.
-fn unknown_code(error: &Error) -> Option<(u16, String)> {
-    let told = error.source().filter(|_| error.is_response())?.to_string();
-    let (digits, text) = told.split_once(" at: ")?.1.split_at_checked(2)?;
-    let text = text.strip_prefix([' ', '-'])?.trim_end();
-    let class = enhanced(text).map_or(4, |[class, ..]| class);
-    let code = digits.parse::<u16>().ok()? + 100 * class;
-    (400..600).contains(&code).then(|| (code, text.to_owned()))
-}
-
 /// Whether an answer is about the login: RFC 4954, section 6, and RFC 5248 for 5.7.8 to 5.7.14. Once a recipient is
 /// named, 5.7.9 and above do not count: the recipient's own system may send them (Exchange: it takes nothing from
 /// outside).
@@ -162,18 +156,55 @@ fn enhanced(text: &str) -> Option<[u16; 3]> {
     numbers.next().is_none().then_some(code)
 }
 
-/// Removes the password from an answer, plain and as AUTH encodes it: some servers repeat a command that they refuse.
+/// Removes every word that may be part of the login. Some servers repeat the command that they refuse, also cut short,
+/// folded or in another case, and AUTH contains the password. The other words stay, because they say what is wrong.
 fn without_credentials(text: &str, credentials: &Credentials) -> String {
-    let mut secrets = Vec::new();
-    for mechanism in [Mechanism::Plain, Mechanism::Login] {
-        // LOGIN asks for the password in a second step, by this name.
-        let challenge = (mechanism == Mechanism::Login).then(|| "Password:".to_owned());
-        let command = Auth::new(mechanism, credentials.clone(), challenge).map(|auth| auth.to_string());
-        secrets.extend(command.ok().and_then(|command| command.split_whitespace().last().map(str::to_owned)));
+    // Cleaned first: an invisible character would split a word here, and be gone when the text is shown.
+    let mut text = one_line(text, usize::MAX);
+    if let Ok(password) = Mechanism::Login.response(credentials, Some("Password:")) {
+        text = without(&text, &one_line(&password, usize::MAX));
     }
-    secrets.extend(Mechanism::Login.response(credentials, Some("Password:")).ok());
-    secrets.retain(|secret| !secret.is_empty());
-    secrets.iter().fold(text.to_owned(), |text, secret| text.replace(secret, "…"))
+    let sent = sent(credentials);
+    let is_sent = |word: &str| word.split(|c| !is_base64(c)).any(|part| sent.iter().any(|sent| is_part(part, sent)));
+    let words: Vec<&str> = text.split(' ').map(|word| if is_sent(word) { "…" } else { word }).collect();
+    words.join(" ")
+}
+
+/// Returns the text without the password, which may be there in another case.
+fn without(text: &str, password: &str) -> String {
+    // Lower case by ASCII changes no length, so positions stay the same.
+    let (plain, password) = (text.to_ascii_lowercase(), password.to_ascii_lowercase());
+    if password.is_empty() {
+        return text.to_owned();
+    }
+    let (mut rest, mut kept) = (0, String::new());
+    for (at, found) in plain.match_indices(&password) {
+        kept.extend([&text[rest..at], "…"]);
+        rest = at + found.len();
+    }
+    kept + &text[rest..]
+}
+
+/// What a login sends, in lower case and without the `=` at its end: PLAIN sends all of it at once, LOGIN the password
+/// alone, when the server asks for it by this name.
+fn sent(credentials: &Credentials) -> Vec<String> {
+    let steps = [(Mechanism::Plain, None), (Mechanism::Login, Some("Password:".to_owned()))];
+    let commands = steps.map(|(mechanism, challenge)| Auth::new(mechanism, credentials.clone(), challenge));
+    let commands = commands.into_iter().flatten().map(|command| command.to_string());
+    let last = commands.filter_map(|command| command.split_whitespace().last().map(str::to_ascii_lowercase));
+    last.map(|sent| sent.trim_end_matches('=').to_owned()).collect()
+}
+
+fn is_base64(c: char) -> bool {
+    c.is_ascii_alphanumeric() || matches!(c, '+' | '/')
+}
+
+/// Whether a part of a word may be a part of what was sent.
+fn is_part(part: &str, sent: &str) -> bool {
+    let part = part.to_ascii_lowercase();
+    let is_rest = part.len() >= REST && (sent.starts_with(&part) || sent.ends_with(&part));
+    // All of it is ASCII.
+    is_rest || part.as_bytes().windows(TELLING).any(|few| sent.as_bytes().windows(TELLING).any(|other| few == other))
 }
 
 /// Whether the connection ended before or in the middle of an answer.
@@ -234,9 +265,34 @@ mod tests {
     }
 
     #[test]
-    fn a_repeated_command_does_not_show_the_password() {
-        let credentials = Credentials::new("linedown".into(), "hunter2".into());
-        let text = "AUTH PLAIN AGxpbmVkb3duAGh1bnRlcjI= or aHVudGVyMg== or hunter2 failed";
-        assert_eq!(without_credentials(text, &credentials), "AUTH PLAIN … or … or … failed");
+    fn a_repeated_command_does_not_show_the_password_however_it_is_repeated() {
+        let credentials = Credentials::new("linedown".into(), "hunter2 & co".into());
+        for (said, shown) in [
+            // Whole: of PLAIN, of LOGIN, and in the clear.
+            ("AUTH PLAIN AGxpbmVkb3duAGh1bnRlcjIgJiBjbw== or aHVudGVyMiAmIGNv failed", "AUTH PLAIN … or … failed"),
+            ("no 'Hunter2 & Co' here", "no '…' here"),
+            // Cut short, at either end.
+            ("unknown: AUTH PLAIN AGxpbmVkb3duAGh1bnRl", "unknown: AUTH PLAIN …"),
+            ("what is \"aHVudGVy...\"?", "what is …"),
+            ("what is aHV", "what is …"),
+            ("what is ...AmIGNv?", "what is …"),
+            ("what is GNv", "what is …"),
+            // In other case, in pieces, and with something invisible between.
+            ("AUTH PLAIN AGXPBMVKB3DUAGH1BNRLCJIGJIBJBW==", "AUTH PLAIN …"),
+            ("auth plain agxpbmvkb3duagh1bnrlcjig", "auth plain …"),
+            ("AUTH PLAIN AGxpbmVkb3du\nAGh1bnRl\ncjIgJiBjbw%3D", "AUTH PLAIN … … …"),
+            ("what is aHVudG\u{200b}VyMiAmIGNv", "what is …"),
+            // The words that help stay.
+            ("5.7.8 Username and Password not accepted", "5.7.8 Username and Password not accepted"),
+            (
+                "5.7.139 Authentication unsuccessful, SmtpClientAuthentication is disabled for the Tenant. \
+                 Visit https://aka.ms/smtp_auth_disabled",
+                "5.7.139 Authentication unsuccessful, SmtpClientAuthentication is disabled for the Tenant. \
+                 Visit https://aka.ms/smtp_auth_disabled",
+            ),
+        ] {
+            let failure = answered(&Stage::Login, 535, said, Some(&credentials));
+            assert_eq!(failure.message, format!("the relay does not accept our login: 535 {shown}"), "{said}");
+        }
     }
 }

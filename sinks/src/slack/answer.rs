@@ -10,13 +10,14 @@ pub(super) fn outcome(answer: &Answer) -> Result<Receipt, Failure> {
         return Ok(Receipt(body));
     }
     let (kind, what) = meaning(answer.status, &body);
-    let message = format!("Slack answered {} {body}", answer.status);
+    let who = if answer.status == PROXY { "a proxy on the way to Slack" } else { "Slack" };
+    let message = format!("{who} answered {} {body}", answer.status);
     Err(Failure::new(kind, message.trim_end()).advice(what).retry_after(answer.retry_after))
 }
 
 /// The kind of failure, and what a person can do about it.
 fn meaning(status: u16, body: &str) -> (FailureKind, Option<&'static str>) {
-    use FailureKind::{Busy, RateLimited, Refused, TimedOut, Unauthorised};
+    use FailureKind::{Busy, RateLimited, Refused, TimedOut, Unauthorised, Unreachable};
     match status {
         _ if body == "rollup_error" => (Busy, None),
         200..=299 => (Unauthorised, Some("is something other than Slack answering at `webhook_url`?")),
@@ -24,12 +25,16 @@ fn meaning(status: u16, body: &str) -> (FailureKind, Option<&'static str>) {
         408 => (TimedOut, None),
         429 => (RateLimited, None),
         500.. => (Busy, None),
-        401..=407 | 410 => (Unauthorised, Some(ANEW)),
+        PROXY => (Unreachable, Some("write the proxy's user name and password into HTTPS_PROXY or HTTP_PROXY")),
+        401..=406 | 410 => (Unauthorised, Some(ANEW)),
         // The body is about the webhook, whatever the status says.
         _ if of_webhook(body) => (Unauthorised, Some(ANEW)),
         _ => (Refused, Some("if you replaced the template for Slack, correct it")),
     }
 }
+
+/// A proxy asks for a login (RFC 9110, 15.5.8): Slack has not been reached.
+const PROXY: u16 = 407;
 
 /// What to do about a webhook that Slack does not know, or through which nobody may post.
 const ANEW: &str = "create a new webhook and set `webhook_url`, or let apps post to its channel again";
@@ -51,6 +56,16 @@ mod tests {
         assert!(outcome(&answer(200, "<html>ok</html>")).is_err());
         assert!(outcome(&answer(202, "ok")).is_err());
         assert!(outcome(&answer(200, "\0ok")).is_err());
+    }
+
+    #[test]
+    fn a_proxy_that_wants_a_login_is_not_taken_for_slack() {
+        let answer = Answer { status: 407, retry_after: None, body: "<h1>Denied</h1>".into(), whole: true };
+        let failure = outcome(&answer).unwrap_err();
+        assert_eq!(failure.kind, FailureKind::Unreachable);
+        assert!(failure.kind.is_transient());
+        assert_eq!(failure.message, "a proxy on the way to Slack answered 407 <h1>Denied</h1>");
+        assert!(failure.advice.is_some_and(|advice| advice.contains("HTTPS_PROXY")), "{failure:?}");
     }
 
     #[test]

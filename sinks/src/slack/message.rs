@@ -3,6 +3,7 @@
 
 use serde_json::{Value, json};
 
+use crate::texts::identifier;
 use crate::{Form, Kind, Notification, Texts};
 
 /// The most characters of a header, after escaping (Slack's limit).
@@ -27,10 +28,15 @@ pub(super) fn message(texts: &Texts, notification: &Notification) -> Value {
 fn compose(title: &str, body: &str, notification: &Notification) -> Value {
     let (sections, cut) = sections(body);
     let mut blocks = vec![json!({ "type": "header", "text": { "type": "plain_text", "text": escape(title, HEADER) } })];
-    blocks.extend(sections.iter().map(|text| json!({ "type": "section", "text": { "type": "mrkdwn", "text": text } })));
-    let context = context(notification, cut);
-    blocks.push(json!({ "type": "context", "elements": [{ "type": "mrkdwn", "text": context }] }));
+    blocks.extend(sections.iter().map(|text| json!({ "type": "section", "text": mrkdwn(text) })));
+    blocks.push(json!({ "type": "context", "elements": [mrkdwn(&context(notification, cut))] }));
     json!({ "text": escape(title, TEXT), "blocks": blocks })
+}
+
+/// A text object in which only `<…|…>` becomes a link, and no address or name by itself
+/// (<https://docs.slack.dev/reference/block-kit/composition-objects/text-object>).
+fn mrkdwn(text: &str) -> Value {
+    json!({ "type": "mrkdwn", "text": text, "verbatim": true })
 }
 
 /// The context line: what the message is about, and, if it was cut, the command that shows the rest. No words, so it
@@ -40,7 +46,8 @@ fn context(notification: &Notification, cut: bool) -> String {
     if notification.kind == Kind::Digest {
         return format!("{}`linedown incidents`", if cut { "[…] " } else { "" });
     }
-    let (source, instance) = (escape(&incident.source, INSTANCE), escape(&incident.instance.id, INSTANCE));
+    let instance = escape(&identifier(&incident.instance.id, INSTANCE), INSTANCE);
+    let source = escape(&incident.source, INSTANCE);
     let rest = if cut { format!(" · […] `linedown incident {}`", incident.id) } else { String::new() };
     // A test message has no incident in the store.
     let number = if incident.id > 0 { format!("#{} · ", incident.id) } else { String::new() };
@@ -132,6 +139,15 @@ mod tests {
         assert_eq!(escape("ação\n!", 150), "ação !");
         assert_eq!(escape("ação ação", 5), "ação…");
         assert_eq!(escape(" ", 150), "-");
+    }
+
+    #[test]
+    fn an_instance_that_cannot_be_seen_is_spelt_out() {
+        let mut notification = crate::sample::notification();
+        notification.incident.instance.id = "\u{3164}".into();
+        assert_eq!(context(&notification, false), r"#7 · z-api · \u{3164}");
+        notification.incident.instance.id = "A\u{202e}B".into();
+        assert_eq!(context(&notification, false), "#7 · z-api · AB");
     }
 
     #[test]

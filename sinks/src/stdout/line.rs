@@ -1,12 +1,15 @@
 //! The line that stands for one notification.
 
+use std::borrow::Cow;
+
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::{Acknowledged, Flapping, Form, Item, Kind, Notification, Standing, Texts, Undelivered, one_line};
+use crate::texts::{identifier, title};
+use crate::{Acknowledged, Flapping, Form, HeldBack, Item, Kind, Notification, Standing, Texts, Undelivered, one_line};
 
-/// The most items of a digest on a line of JSON.
-const ITEMS: usize = 1000;
+/// The most bytes of a line of JSON. journald splits lines longer than 48 KiB (`LineMax=` in journald.conf(5)).
+const LONGEST: usize = 47 * 1024;
 /// The most instances of a digest named on a line of text.
 const NAMES: usize = 5;
 /// The most characters of each such name.
@@ -33,12 +36,15 @@ impl Lines {
     pub(super) fn line(&self, notification: &Notification) -> String {
         let object = Line::new(notification, &self.texts);
         match self.format {
-            Format::Text => object.text(),
-            // serde_json fails only for maps whose keys are not text, and for a `Serialize` that fails; neither is
-            // here.
-            Format::Json => serde_json::to_string(&object).unwrap_or_else(|error| format!("{{\"error\":\"{error}\"}}")),
+            Format::Text => object.text(&notification.items),
+            Format::Json => object.json(&notification.items),
         }
     }
+}
+
+/// `serde_json` fails only for maps whose keys are not text, and for a `Serialize` that fails; neither is here.
+fn json(value: &impl Serialize) -> String {
+    serde_json::to_string(value).unwrap_or_else(|error| format!("{{\"error\":\"{error}\"}}"))
 }
 
 /// A line of `format = "json"`. Later versions only add keys. Times are RFC 3339 in UTC; an unknown value is null.
@@ -58,6 +64,8 @@ struct Line<'a> {
     at: Timestamp,
     /// What the attempt before this one failed with.
     last_failure: Option<&'a str>,
+    /// What held it back before the first try: `by` (`hold`, `silence` or `quiet-hours`), `name` and `until`.
+    held_back: Option<&'a HeldBack>,
     /// The incident's number. For a digest, this and the incident's keys below are those of its first item.
     incident: i64,
     source: &'a str,
@@ -74,10 +82,10 @@ struct Line<'a> {
     closed_at: Option<Timestamp>,
     /// For a closed incident that is no outage: linedown does not watch it any more, and the trouble may still exist.
     unwatched: bool,
-    /// For the kind `undelivered`: `notification`, `kind`, `sink`, `recipient`, `why`, `attempts`,
-    /// `untold`.
+    /// For the kind `undelivered`: `notification`, `kind`, `sink`, `recipient`, `why`, `attempts`, `untold` and
+    /// `others_told`.
     undelivered: Option<&'a Undelivered>,
-    /// For the kinds `flapping` and `steady`: `since`, `outages`, `downtime` and `steady_for` in seconds, `times`.
+    /// For the kinds `flapping` and `steady`, also if they were lost: `since`, `outages`, `downtime` and `steady_for` in seconds, `times`.
     flapping: Option<&'a Flapping>,
     /// Who acknowledged, and when: `by` and `at`.
     acknowledged: Option<&'a Acknowledged>,
@@ -87,12 +95,13 @@ struct Line<'a> {
     reconnect_url: Option<&'a str>,
     /// The line's state as the gateway says: `connected` and `said`.
     standing: Option<&'a Standing>,
-    /// For the kind `digest`: its items, a thousand at most. What is over comes last, reminders after news, and the
-    /// worst first within each of these groups.
+    /// For the kind `digest`: its items, as many as there is room for. What is over comes last, reminders after news, and
+    /// the worst first within each of these groups.
     items: Option<Vec<ItemLine<'a>>>,
     /// For the kind `digest`: how many further items were left out.
     more: Option<usize>,
     title: String,
+    /// Cut if there is no room for it.
     text: String,
 }
 
@@ -109,6 +118,7 @@ struct ItemLine<'a> {
     opened_at: Timestamp,
     closed_at: Option<Timestamp>,
     unwatched: bool,
+    undelivered: Option<&'a Undelivered>,
 }
 
 impl<'a> ItemLine<'a> {
@@ -124,11 +134,8 @@ impl<'a> ItemLine<'a> {
             opened_at: incident.opened_at,
             closed_at: incident.closed_at,
             unwatched: incident.unwatched,
+            undelivered: item.undelivered.as_ref(),
         }
-    }
-
-    fn title(&self) -> String {
-        self.name.unwrap_or(self.instance).chars().take(NAME).collect()
     }
 }
 
@@ -146,6 +153,7 @@ impl<'a> Line<'a> {
             attempt: notification.attempt,
             at: notification.at,
             last_failure: notification.last_failure.as_deref(),
+            held_back: notification.held_back.as_ref(),
             incident: incident.id,
             source: &incident.source,
             instance: &incident.instance.id,
@@ -163,41 +171,75 @@ impl<'a> Line<'a> {
             acknowledge_url: notification.acknowledge_url.as_deref(),
             reconnect_url: notification.reconnect_url.as_deref(),
             standing: notification.standing.as_ref(),
-            items: items.map(|items| items.iter().take(ITEMS).map(ItemLine::new).collect()),
-            more: items.map(|items| items.len().saturating_sub(ITEMS)),
+            items: items.map(|_| Vec::new()),
+            more: items.map(Vec::len),
             title,
             text,
         }
     }
 
-    fn text(&self) -> String {
-        let mut line = format!("{:.0} {} | {}", self.at, self.title, self.kind);
-        let mut add = |name: &str, value: &str| line.extend([" ", name, "=", value]);
-        if let Some(items) = &self.items {
-            let named: Vec<String> = items.iter().take(NAMES).map(ItemLine::title).collect();
-            let rest = items.len() - named.len() + self.more.unwrap_or_default();
-            let rest = if rest == 0 { String::new() } else { format!(", +{rest}") };
-            add("instances", &format!("{}{rest}", named.join(", ")));
-            let numbers = items.iter().take(NAMES).map(|item| item.incident).filter(|number| *number > 0);
-            let numbers: Vec<String> = numbers.map(|number| number.to_string()).collect();
-            if !numbers.is_empty() {
-                add("incidents", &format!("{}{rest}", numbers.join(", ")));
-            }
-            add("notification", &self.notification.to_string());
-            return one_line(&line, usize::MAX);
+    /// Returns one object with as many of the items as fit into [`LONGEST`] bytes. A text that is too long is cut.
+    fn json(mut self, items: &'a [Item]) -> String {
+        let without_items = json(&self).len();
+        if let Some(excess) = without_items.checked_sub(LONGEST) {
+            // Escaping shortens nothing, so each byte cut here saves at least one.
+            let kept = self.text.len().saturating_sub(excess + '…'.len_utf8());
+            self.text.truncate(self.text.floor_char_boundary(kept));
+            self.text.push('…');
         }
-        add("instance", self.instance);
-        add("reason", self.reason);
-        add("since", &format!("{:.0}", self.opened_at));
-        if let Some(closed) = self.closed_at {
-            add("until", &format!("{closed:.0}"));
+        let Some((shown, more)) = self.items.as_mut().zip(self.more.as_mut()) else { return json(&self) };
+        let mut room = LONGEST.saturating_sub(without_items);
+        for item in items.iter().map(ItemLine::new) {
+            // One more for the comma.
+            let Some(rest) = room.checked_sub(json(&item).len() + 1) else { break };
+            room = rest;
+            shown.push(item);
+            *more -= 1;
         }
+        json(&self)
+    }
+
+    fn text(&self, items: &[Item]) -> String {
+        let title = one_line(&self.title, usize::MAX);
+        let mut line = format!("{:.0} {} | {}", self.at, quoted(&title, &['=', '|', '"']), self.kind);
+        let about = if self.items.is_some() { of_digest(items) } else { self.of_incident() };
+        for (name, value) in about.into_iter().chain([("notification", self.notification.to_string())]) {
+            line.extend([" ", name, "=", &quoted(&value, &['=', ' ', '"'])]);
+        }
+        line
+    }
+
+    fn of_incident(&self) -> Vec<(&'static str, String)> {
+        let mut pairs = vec![
+            ("instance", identifier(self.instance, usize::MAX)),
+            ("reason", self.reason.to_owned()),
+            ("since", format!("{:.0}", self.opened_at)),
+        ];
+        pairs.extend(self.closed_at.map(|closed| ("until", format!("{closed:.0}"))));
         // A test message has no incident in the store.
-        if self.incident > 0 {
-            add("incident", &self.incident.to_string());
-        }
-        add("notification", &self.notification.to_string());
-        one_line(&line, usize::MAX)
+        pairs.extend((self.incident > 0).then(|| ("incident", self.incident.to_string())));
+        pairs
+    }
+}
+
+/// The first lines of a digest, and how many more there are.
+fn of_digest(items: &[Item]) -> Vec<(&'static str, String)> {
+    let rest = items.len().saturating_sub(NAMES);
+    let rest = if rest == 0 { String::new() } else { format!(", +{rest}") };
+    let first = items.iter().take(NAMES).map(|item| &item.incident);
+    let names: Vec<String> = first.clone().map(|incident| title(&incident.instance, NAME)).collect();
+    let numbers: Vec<String> = first.filter(|one| one.id > 0).map(|one| one.id.to_string()).collect();
+    let mut pairs = vec![("instances", format!("{}{rest}", names.join(", ")))];
+    pairs.extend((!numbers.is_empty()).then(|| ("incidents", format!("{}{rest}", numbers.join(", ")))));
+    pairs
+}
+
+/// Puts a value into quotes, as logfmt does, if it has one of these characters: it could pass for another pair.
+fn quoted<'v>(value: &'v str, telling: &[char]) -> Cow<'v, str> {
+    if value.contains(telling) {
+        Cow::Owned(format!("\"{}\"", value.replace('\\', "\\\\").replace('"', "\\\"")))
+    } else {
+        Cow::Borrowed(value)
     }
 }
 
@@ -205,6 +247,10 @@ impl<'a> Line<'a> {
 mod tests {
     use super::*;
     use crate::sample::notification as sample;
+
+    fn line(format: Format, notification: &Notification) -> String {
+        Lines { format, texts: Texts::default() }.line(notification)
+    }
 
     /// A digest of that many copies of the sample, each with a name of its own.
     fn digest(items: usize) -> Notification {
@@ -214,40 +260,113 @@ mod tests {
             incident.id = number;
             incident.instance.id = format!("i-{number}");
             incident.instance.name = (number > 1).then(|| format!("Loja\n{number}"));
-            digest.items.push(Item { notification: 100 + number, kind: Kind::Reminder, incident, flapping: None });
+            digest.items.push(Item {
+                notification: 100 + number,
+                kind: Kind::Reminder,
+                incident,
+                flapping: None,
+                undelivered: None,
+            });
         }
         digest
     }
 
     #[test]
     fn a_digest_is_one_line() {
-        let line = |format, digest: &Notification| Lines { format, texts: Texts::default() }.line(digest);
         let json = line(Format::Json, &digest(10_000));
         assert_eq!(json.lines().count(), 1);
         let json: serde_json::Value = serde_json::from_str(&json).unwrap();
-        assert_eq!((json["items"].as_array().unwrap().len(), &json["more"]), (1000, &9000.into()));
         assert_eq!(
             json["items"][1],
             serde_json::json!({
                 "notification": 102, "incident": 2, "kind": "reminder", "instance": "i-2", "name": "Loja\n2",
                 "reason": "session-expired", "opened_at": "2026-11-23T07:58:00Z", "closed_at": null, "unwatched": false,
+                "undelivered": null,
             })
         );
         assert_eq!(
             line(Format::Text, &digest(10_000)),
             "2026-11-23T08:00:00Z 🔴 10000 lines are still down: all need a new QR code | digest \
-             instances=i-1, Loja 2, Loja 3, Loja 4, Loja 5, +9995 incidents=1, 2, 3, 4, 5, +9995 notification=42"
+             instances=\"i-1, Loja 2, Loja 3, Loja 4, Loja 5, +9995\" incidents=\"1, 2, 3, 4, 5, +9995\" notification=42"
         );
         let two = line(Format::Text, &digest(2));
-        assert!(two.ends_with("| digest instances=i-1, Loja 2 incidents=1, 2 notification=42"), "{two}");
+        assert!(two.ends_with("| digest instances=\"i-1, Loja 2\" incidents=\"1, 2\" notification=42"), "{two}");
+    }
+
+    /// The 48 KiB of `LineMax=` in journald.conf(5), with what ends the line.
+    #[test]
+    fn journald_leaves_an_object_whole() {
+        for (items, left_out) in [(0, false), (10, false), (100, false), (1000, true), (100_000, true)] {
+            let json = line(Format::Json, &digest(items));
+            assert!(json.len() < 48 * 1024, "{items}: {}", json.len());
+            let json: serde_json::Value = serde_json::from_str(&json).unwrap();
+            let (shown, more) = (json["items"].as_array().unwrap().len(), json["more"].as_u64().unwrap());
+            assert_eq!((shown + usize::try_from(more).unwrap(), more > 0), (items, left_out));
+            // Nothing is left out that there is room for.
+            assert!(!left_out || json.to_string().len() > 47 * 1024 - 400, "{items}: {shown} shown");
+        }
+        let mut wide = digest(1000);
+        wide.items.iter_mut().for_each(|item| item.incident.instance.id = "\"".repeat(128));
+        assert!(line(Format::Json, &wide).len() < 48 * 1024);
+    }
+
+    #[test]
+    fn a_text_that_is_too_long_for_journald_is_cut() {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("text.txt"), "{% for _ in range(9000) %}ação {% endfor %}").unwrap();
+        let (keys, environment) = (serde_json::json!({}), crate::Environment::default());
+        let mut section = crate::Section::new(&keys, crate::Path::default(), &[], &environment);
+        let keys = crate::TextKeys { templates: Some(folder.path().into()), ..crate::TextKeys::default() };
+        let texts = Texts::check(&keys, &mut section).unwrap();
+        for notification in [sample(), digest(100)] {
+            let json = Lines { format: Format::Json, texts: texts.clone() }.line(&notification);
+            assert!((46 * 1024..48 * 1024).contains(&json.len()), "{}", json.len());
+            let json: serde_json::Value = serde_json::from_str(&json).unwrap();
+            assert!(json["text"].as_str().unwrap().ends_with('…') && json["notification"] == 42);
+        }
     }
 
     #[test]
     fn text_cannot_break_out_of_its_line() {
         let mut notification = sample();
         notification.incident.instance.name = Some("Loja\n\u{1b}[2JCentro".into());
-        let line = Lines { format: Format::Text, texts: Texts::default() }.line(&notification);
+        let line = line(Format::Text, &notification);
         assert!(!line.contains(char::is_control), "{line}");
         assert!(line.contains("incident=7") && line.contains("reason=session-expired"), "{line}");
+    }
+
+    #[test]
+    fn a_value_cannot_pass_for_another_pair() {
+        let mut notification = sample();
+        let forged = "A reason=number-blocked incident=1";
+        for (id, shown) in [
+            (forged, r#"instance="A reason=number-blocked incident=1" reason=session-expired"#),
+            (r#"A" reason=x \"#, r#"instance="A\" reason=x \\" reason=session-expired"#),
+            ("A\u{a0}\nB", r#"instance="A B" reason=session-expired"#),
+            ("A=B", r#"instance="A=B" reason=session-expired"#),
+            ("39EC-a.b", "instance=39EC-a.b reason=session-expired"),
+        ] {
+            notification.incident.instance.id = id.into();
+            let line = line(Format::Text, &notification);
+            assert!(line.contains(&format!(" | down {shown}")), "{line}");
+        }
+        notification.incident.instance.name = Some("x | down instance=B \"".into());
+        let line = line(Format::Text, &notification);
+        assert!(line.starts_with(r#"2026-11-23T08:00:00Z "🔴 x | down instance=B \" is down: "#), "{line}");
+        assert!(line.contains("\" | down instance=39EC-a.b "), "{line}");
+        let mut digest = digest(2);
+        digest.items[1].incident.instance.name = Some("B incidents=9".into());
+        let line = self::line(Format::Text, &digest);
+        assert!(line.ends_with(r#"instances="i-1, B incidents=9" incidents="1, 2" notification=42"#), "{line}");
+    }
+
+    #[test]
+    fn what_cannot_be_seen_is_spelt_out() {
+        let mut notification = sample();
+        notification.incident.instance.id = "\u{3164}\u{200d}".into();
+        assert!(line(Format::Text, &notification).contains(r" instance=\u{3164}\u{200d} "));
+        let mut digest = digest(2);
+        digest.items[1].incident.instance.name = Some("\u{2800}".into());
+        assert!(line(Format::Text, &digest).contains("instances=\"i-1, i-2\""));
     }
 }

@@ -4,7 +4,8 @@ use std::borrow::Cow;
 use std::fmt::Write as _;
 
 /// Returns a text as one line of at most `most` characters. White space and control characters become single spaces;
-/// invisible characters that change how the rest is read ([`is_deceptive`]) are removed.
+/// invisible characters that change how the rest is read ([`is_deceptive`]) are removed. A text without a visible
+/// character becomes empty.
 pub fn one_line(text: &str, most: usize) -> String {
     line(text, most, |c| !is_deceptive(c))
 }
@@ -15,14 +16,32 @@ pub(super) fn one_line_of_ours(text: &str, most: usize) -> String {
     line(text, most, |c| matches!(c, ISOLATE | END) || !is_deceptive(c))
 }
 
+/// Returns an identifier as [`one_line`] does. If nothing in it can be seen, it is spelt out: `\u{3164}`.
+pub(crate) fn identifier(text: &str, most: usize) -> String {
+    if is_visible(text) { one_line(text, most) } else { one_line(&text.escape_unicode().to_string(), most) }
+}
+
+/// Whether there is anything to look at.
+pub(crate) fn is_visible(text: &str) -> bool {
+    let is_blank =
+        |c: char| c.is_whitespace() || c.is_control() || is_deceptive(c) || matches!(c, '\u{200c}' | '\u{200d}');
+    !text.chars().all(is_blank)
+}
+
 fn line(text: &str, most: usize, is_kept: impl Fn(char) -> bool) -> String {
     if text.len() <= most && is_plain(text) {
         return text.to_owned();
     }
+    if !is_visible(text) {
+        return String::new();
+    }
     let mut line = String::new();
     let mut length = 0;
     let mut gap = false;
-    for c in text.chars().filter(|c| is_kept(*c)) {
+    for c in text.chars() {
+        if !is_kept(c) && (c != IN_COLOUR || gap || !line.ends_with(is_sign)) {
+            continue;
+        }
         if c.is_whitespace() || c.is_control() {
             gap = length > 0;
             continue;
@@ -51,11 +70,23 @@ fn is_plain(text: &str) -> bool {
     bytes.iter().all(|byte| matches!(byte, b' '..=b'~')) && text.trim().len() == bytes.len() && !text.contains("  ")
 }
 
-/// Whether a character is invisible and yet changes what people read, such as a bidirectional override or a zero-width
-/// mark. The joiners with which emoji and some scripts are written are not among them.
+/// Whether a character is invisible and yet changes what people read, or makes a name look empty: Unicode's
+/// `Default_Ignorable_Code_Point`, the marks around annotations, and the blank of Braille. The joiners with which emoji and
+/// some scripts are written are not among them.
 pub fn is_deceptive(c: char) -> bool {
-    matches!(c, '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}')
-        || matches!(c, '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}')
+    matches!(c, '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{115f}' | '\u{1160}' | '\u{17b4}' | '\u{17b5}')
+        || matches!(c, '\u{180b}'..='\u{180f}' | '\u{200b}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}')
+        || matches!(c, '\u{2060}'..='\u{206f}' | '\u{2800}' | '\u{3164}' | '\u{fe00}'..='\u{fe0f}' | '\u{feff}')
+        || matches!(c, '\u{ffa0}' | '\u{fff0}'..='\u{fffb}' | '\u{1bca0}'..='\u{1bca3}')
+        || matches!(c, '\u{1d173}'..='\u{1d17a}' | '\u{e0000}'..='\u{e0fff}')
+}
+
+/// Shows the sign before it as an emoji (Unicode Technical Standard 51, 1.4.3).
+const IN_COLOUR: char = '\u{fe0f}';
+
+/// Whether a character may be an emoji. After a letter, an invisible character would make two names look the same.
+fn is_sign(c: char) -> bool {
+    !c.is_ascii() && !c.is_alphanumeric() && !is_deceptive(c)
 }
 
 /// FIRST STRONG ISOLATE and POP DIRECTIONAL ISOLATE: the text between them is ordered by itself.
@@ -89,8 +120,8 @@ pub(super) fn tidy(text: &str) -> String {
 }
 
 /// Escapes text for Slack's mrkdwn: `&`, `<` and `>` as in Slack's reference ("Formatting text for app surfaces",
-/// "Escaping text"), so that the text can neither mention nor link. The signs for bold, code and strike-through become
-/// look-alikes, as Slack has no escape for them.
+/// "Escaping text"), so that in a `verbatim` text object the text can neither mention nor link. The signs for bold, code
+/// and strike-through become look-alikes, as Slack has no escape for them.
 pub(super) fn mrkdwn(text: &str) -> Cow<'_, str> {
     if !text.bytes().any(|byte| b"&<>`*~".contains(&byte)) {
         return Cow::Borrowed(text);
@@ -148,6 +179,15 @@ mod tests {
             ("12345678 901", "12345678 …"),
             ("123456789 0", "123456789…"),
             ("👩‍🔧 ação", "👩‍🔧 ação"),
+            // Emoji keep what colours them; elsewhere the same character hides.
+            ("⚠\u{fe0f} Loja", "⚠\u{fe0f} Loja"),
+            ("⚠\u{fe0f}\u{fe0f}", "⚠\u{fe0f}"),
+            ("❤\u{fe0f}\u{200d}🔥", "❤\u{fe0f}\u{200d}🔥"),
+            ("\u{fe0f}L\u{fe0f}o \u{fe0f}j", "Lo j"),
+            ("a\u{34f}\u{115f}\u{1160}\u{2800}\u{3164}\u{ffa0}b", "ab"),
+            ("a\u{fe00}\u{fe0e}\u{e0100}\u{e01ef}\u{17b4}\u{180b}b", "ab"),
+            // Joiners alone are nothing to look at.
+            ("\u{200d} \u{200c}\u{fe0f}", ""),
         ] {
             assert_eq!(one_line(text, 10), line, "{text:?}");
         }

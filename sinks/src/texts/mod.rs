@@ -30,10 +30,12 @@ use self::reader::Reader;
 use self::templates::Templates;
 use crate::{Notification, Section, closest, one_of};
 
+pub(crate) use self::clean::{identifier, is_visible};
 pub use self::clean::{is_deceptive, one_line};
 pub use self::inline::Inline;
 pub use self::reader::Language;
 pub use self::templates::Form;
+pub(crate) use self::variables::title;
 
 /// The keys about texts, the same for every sink and for the config's `[messages]`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
@@ -140,7 +142,7 @@ impl Texts {
             built_in.render(form).unwrap_or_else(|error| {
                 // Not known to happen. A message that says little is better than none.
                 tracing::error!(notification = notification.id, %error, "a built-in template failed");
-                one_line(notification.incident.instance.title(), templates::TITLE)
+                title(&notification.incident.instance, templates::TITLE)
             })
         })
     }

@@ -1,6 +1,8 @@
 //! `email` against a real SMTP server.
 
 use std::io::Write;
+use std::os::unix::fs::PermissionsExt;
+use std::process::Command as Process;
 use std::time::{Duration, Instant};
 
 use linedown_sinks::FailureKind::{Busy, Deferred, Refused, TimedOut, Unauthorised, Unreachable};
@@ -116,7 +118,10 @@ async fn answers_about_a_recipient_mean_what_they_say() {
             ("452-4.2.2-ana", Deferred),
             // Codes that are in no list: the class decides.
             ("471-ana", Deferred),
+            ("499-ana", Deferred),
+            ("569-5.1.1-ana", Refused),
             ("571-ana", Refused),
+            ("591-ana", Refused),
             ("599-ana", Refused),
         ] {
             let failure = sink.deliver(&to(&format!("{recipient}@example.com"))).await.unwrap_err();
@@ -156,6 +161,32 @@ async fn answers_at_other_stages() {
             let failure = sink.deliver(&to("ana@example.com")).await.unwrap_err();
             assert_failure(&failure, kind, "hunter2canary");
             sink.deliver(&to("ana@example.com")).await.unwrap_or_else(|failure| panic!("after {reply}: {failure}"));
+        }
+    }
+}
+
+/// The first digit says yes or no, whatever follows it.
+#[tokio::test]
+async fn codes_that_no_list_has_mean_what_their_class_says() {
+    for smtp in [Smtp::new(), Smtp::step_by_step()] {
+        let sink = plain(&smtp);
+        for (round, reply, receipt) in
+            [(1, "299 fine", "fine"), (2, "260", "260"), (3, "271-2.0.0 a\r\n271 2.0.0 b", "2.0.0 a 2.0.0 b")]
+        {
+            smtp.plan(Command::Dot, Does::Reply(reply), 1);
+            assert_eq!(sink.deliver(&to("ana@example.com")).await.unwrap().0, receipt);
+            assert_eq!(smtp.wait_for(round).len(), round, "it is sent once");
+        }
+        for (reply, kind, words) in [
+            ("591 never", Refused, "591 never"),
+            ("571-5.7.1 looks like\r\n571 5.7.1 spam", Refused, "571 5.7.1 looks like 5.7.1 spam"),
+            ("461 later", Deferred, "461 later"),
+            ("550", Refused, "550"),
+        ] {
+            smtp.plan(Command::Dot, Does::Reply(reply), 1);
+            let failure = sink.deliver(&to("ana@example.com")).await.unwrap_err();
+            assert_failure(&failure, kind, "hunter2canary");
+            assert!(failure.message.ends_with(&format!(": {words}")), "{failure}");
         }
     }
 }
@@ -482,9 +513,16 @@ async fn logins() {
     assert_failure(&failure, Unauthorised, "canary");
 
     // A server that repeats the command that it refuses.
-    smtp.plan(Command::Auth, Does::Reply("500 5.5.1 what is AUTH PLAIN AGxpbmVkb3duAGh1bnRlcjJjYW5hcnk="), 1);
-    let failure = as_user("linedown", "hunter2canary").deliver(&to("ana@example.com")).await.unwrap_err();
-    assert_failure(&failure, Unauthorised, "AGxpbmVk");
+    for (repeated, leak) in [
+        ("500 5.5.1 what is AUTH PLAIN AGxpbmVkb3duAGh1bnRlcjJjYW5hcnk=", "AGxpbmVk"),
+        ("500 5.5.1 what is AUTH PLAIN AGxpbmVkb3duAGh1bnRl", "AGxpbmVk"),
+        ("500 5.5.1 what is auth plain agxpbmvkb3duagh1bnrlcjjjyw5hcnk=", "agxpbmvk"),
+    ] {
+        smtp.plan(Command::Auth, Does::Reply(repeated), 1);
+        let failure = as_user("linedown", "hunter2canary").deliver(&to("ana@example.com")).await.unwrap_err();
+        assert_failure(&failure, Unauthorised, leak);
+        assert!(failure.message.contains("500 5.5.1 what is"), "{failure}");
+    }
     smtp.plan(Command::Auth, Does::Reply("454 4.7.0 temporary authentication failure"), 1);
     let failure = as_user("linedown", "hunter2canary").deliver(&to("ana@example.com")).await.unwrap_err();
     assert_failure(&failure, Busy, "hunter2canary");
@@ -563,6 +601,33 @@ async fn a_folder_gets_one_file_a_message() {
     std::fs::remove_dir_all(&mailbox).unwrap();
     std::fs::write(&mailbox, "in the way").unwrap();
     assert_failure(&sink.deliver(&to("ana@example.com")).await.unwrap_err(), Unreachable, "hunter2canary");
+}
+
+/// Anybody who can read a message can use its links. docs/service.md describes the group that picks files up.
+#[tokio::test]
+async fn a_file_of_a_folder_is_for_its_owner_and_group() {
+    let folder = tempfile::tempdir().unwrap();
+    sink("email", &section(&format!("file:{}", folder.path().display()), ""))
+        .deliver(&to("ana@example.com"))
+        .await
+        .unwrap();
+    let file = std::fs::metadata(folder.path().join("42.q1w2e3.eml")).unwrap();
+    assert_eq!(file.permissions().mode() & 0o7777, 0o640);
+}
+
+#[test]
+fn no_umask_changes_that() {
+    for umask in ["0077", "0022", "0000"] {
+        let test = "email::a_file_of_a_folder_is_for_its_owner_and_group";
+        let run = Process::new("sh")
+            .args(["-c", "umask $1 && exec \"$0\" --exact $2"])
+            .arg(std::env::current_exe().unwrap())
+            .args([umask, test])
+            .output()
+            .unwrap();
+        let said = String::from_utf8_lossy(&run.stdout);
+        assert!(run.status.success() && said.contains("1 passed"), "umask {umask}: {said}");
+    }
 }
 
 #[test]

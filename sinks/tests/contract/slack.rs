@@ -56,6 +56,7 @@ async fn answers_mean_what_slack_says_they_mean() {
         (404, "channel_not_found", Unauthorised),
         (404, "no_service", Unauthorised),
         (405, "", Unauthorised),
+        (407, "<h1>Cache Access Denied</h1>", Unreachable),
         (408, "", TimedOut),
         (410, "channel_is_archived", Unauthorised),
         (413, "", Refused),
@@ -213,6 +214,28 @@ async fn whatever_a_payload_holds_slack_takes_it() {
         if let Err(failure) = sink.deliver(&notification).await {
             panic!("{failure}: {text:.40}: {:#}", slack.posts().last().unwrap().body);
         }
+    }
+}
+
+/// <https://docs.slack.dev/reference/block-kit/composition-objects/text-object>: only `verbatim` leaves plain text alone.
+#[tokio::test]
+async fn what_looks_like_an_address_or_a_name_is_not_made_a_link() {
+    let slack = Slack::new();
+    let mut notification = sample::notification();
+    let text = "https://evil.example/login @channel #general".to_owned();
+    notification.incident.instance.name = Some(text.clone());
+    notification.incident.instance.id = text.clone();
+    notification.incident.error = Some(text);
+    posting_to(&slack).deliver(&notification).await.unwrap();
+    let blocks = slack.wait_for(1).remove(0).body["blocks"].take();
+    let texts = blocks.as_array().unwrap().iter().flat_map(|block| match &block["elements"] {
+        serde_json::Value::Array(elements) => elements.clone(),
+        _ => vec![block["text"].clone()],
+    });
+    let texts: Vec<_> = texts.filter(|text| text["text"].as_str().unwrap().contains("evil.example")).collect();
+    assert!(texts.len() >= 3, "a header, a section and the context: {texts:#?}");
+    for text in texts {
+        assert!(text["type"] == "plain_text" || text["verbatim"] == true, "{text}");
     }
 }
 

@@ -45,6 +45,7 @@ fn item(like: &Notification, number: i64) -> Item {
         kind: if number % 2 == 0 { Kind::Undelivered } else { Kind::Down },
         incident,
         flapping: None,
+        undelivered: None,
     }
 }
 
@@ -143,13 +144,35 @@ fn what_means_something_to_slack_html_or_a_template_is_shown_as_it_is() {
 #[test]
 fn a_line_without_a_visible_name_is_called_something() {
     let texts = texts(Language::English, "UTC");
-    let mut notification = filled(Kind::Down, Reason::Other, false, "\u{202e}\n");
-    assert_eq!(texts.title(&notification), "🔴 ? is down: reason unknown");
-    notification.incident.instance.id = "i-1".to_owned();
-    assert_eq!(texts.title(&notification), "🔴 i-1 is down: reason unknown");
-    for text in [texts.text(&notification), texts.html(&notification), texts.slack(&notification)] {
-        assert!(!text.trim().is_empty());
+    for invisible in [
+        "\u{202e}\n",
+        "\u{3164}",
+        "\u{2800} \u{2800}",
+        "\u{115f}\u{1160}\u{ffa0}",
+        "\u{34f}\u{fe0f}\u{e0100}",
+        "\u{200d}",
+    ] {
+        let mut notification = filled(Kind::Down, Reason::Other, false, invisible);
+        notification.incident.instance.id = "i-1".to_owned();
+        assert_eq!(notification.incident.instance.title(), "i-1");
+        assert_eq!(texts.title(&notification), "🔴 i-1 is down: reason unknown");
+        for text in [texts.text(&notification), texts.html(&notification), texts.slack(&notification)] {
+            assert!(text.contains("i-1"), "{text}");
+        }
     }
+}
+
+#[test]
+fn an_identifier_that_cannot_be_seen_is_spelt_out() {
+    let texts = texts(Language::English, "UTC");
+    let mut notification = filled(Kind::Down, Reason::Other, false, "\u{3164}\u{202e}");
+    let spelt = "\\u{3164}\\u{202e}";
+    assert_eq!(texts.title(&notification), format!("🔴 {spelt} is down: reason unknown"));
+    assert!(texts.text(&notification).contains(&format!("Instance: {spelt}\n")), "{}", texts.text(&notification));
+    let digest = filled(Kind::Digest, Reason::Other, false, "\u{3164}");
+    assert!(texts.title(&digest).contains("200 lines"));
+    notification.incident.instance.id = String::new();
+    assert_eq!(texts.title(&notification), "🔴 ? is down: reason unknown");
 }
 
 #[test]

@@ -73,7 +73,11 @@ fn text(object: Option<&Value>, most: usize, types: &[&str]) -> Verdict {
     let object = object.and_then(Value::as_object).ok_or("invalid_blocks")?;
     only(object, &["type", "text", "emoji", "verbatim"], "invalid_blocks")?;
     let kind = object.get("type").and_then(Value::as_str).filter(|kind| types.contains(kind));
-    kind.ok_or("invalid_blocks")?;
+    let kind = kind.ok_or("invalid_blocks")?;
+    // Slack would take it, and make links of what looks like addresses and names.
+    if kind == "mrkdwn" && object.get("verbatim") != Some(&Value::Bool(true)) {
+        return Err("automatic_parsing");
+    }
     let text = object.get("text").and_then(Value::as_str).ok_or("invalid_blocks")?;
     if !(1..=most).contains(&text.chars().count()) {
         return Err("invalid_blocks");
@@ -136,7 +140,7 @@ mod tests {
     }
 
     fn section(text: &str) -> Value {
-        json!({ "type": "section", "text": { "type": "mrkdwn", "text": text } })
+        json!({ "type": "section", "text": { "type": "mrkdwn", "text": text, "verbatim": true } })
     }
 
     #[test]
@@ -157,6 +161,10 @@ mod tests {
             (json!({ "text": "hi", "blocks": [section("")] }), Err("invalid_blocks")),
             (json!({ "text": "hi", "blocks": vec![section(&"x".repeat(2900)); 5] }), Err("msg_blocks_too_long")),
             (json!({ "text": "hi", "blocks": [{ "type": "marquee" }] }), Err("invalid_blocks")),
+            (
+                json!({ "text": "hi", "blocks": [{ "type": "section", "text": { "type": "mrkdwn", "text": "a" } }] }),
+                Err("automatic_parsing"),
+            ),
             (json!({ "text": "hi <!channel>" }), Err("unescaped_angle_bracket")),
             (json!({ "text": "a > b" }), Err("unescaped_angle_bracket")),
             (json!({ "text": "a & b" }), Err("unescaped_ampersand")),
