@@ -8,7 +8,8 @@ use serde::{Deserialize, Deserializer, de};
 /// The error for a bare number, which might be seconds, minutes or milliseconds.
 pub(crate) const NO_UNIT: &str = "a duration without a unit";
 
-const EXPECTED: &str = r#"a duration such as "500ms", "90s", "10m", "1h30m", "24h" or "400d""#;
+/// What a duration looks like.
+pub(crate) const EXPECTED: &str = r#"a duration such as "500ms", "90s", "10m", "1h30m", "24h" or "400d""#;
 
 /// The units, longest first, with their lengths in milliseconds.
 const UNITS: [(&str, u64); 5] = [("d", 86_400_000), ("h", 3_600_000), ("m", 60_000), ("s", 1_000), ("ms", 1)];

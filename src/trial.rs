@@ -5,6 +5,10 @@ use linedown_sinks::{Failure, FailureKind, Incident, Instance, Kind, Notificatio
 use serde::{Deserialize, Serialize};
 
 use crate::delivery::deliver;
+use crate::rule::Routing;
+
+/// The source of a test that is about no line, or about one that may be of any source.
+const NO_SOURCE: &str = "test";
 
 /// What became of a test message to one recipient.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -30,9 +34,17 @@ impl Outcome {
     }
 }
 
-/// Sends a test message to every recipient of the sink, and returns what became of each. The test is about no line, so
-/// recipients that come from a line's labels are left out.
-pub async fn send(settings: &dyn Settings, now: Timestamp) -> Vec<Outcome> {
+/// The line of a test: one of the inventory, with its source if that is known. None if the inventory has no such line.
+pub fn line(routing: &Routing, id: &str) -> Option<Incident> {
+    let entry = routing.inventory.iter().find(|entry| entry.id == id)?;
+    let source = entry.source.unwrap_or(NO_SOURCE);
+    Some(Incident::of(source, routing.instance(source, id, None), Reason::Other, Timestamp::UNIX_EPOCH))
+}
+
+/// Sends a test message to every recipient of the sink, and returns what became of each. Without a `line` ([`line`]), the
+/// test is about none, so recipients that come from a line's labels are left out.
+pub async fn send(settings: &dyn Settings, line: Option<Incident>, now: Timestamp) -> Vec<Outcome> {
+    let incident = Incident { opened_at: now, ..line.unwrap_or_else(|| no_line(now)) };
     let sink = match settings.build() {
         Ok(sink) => sink,
         Err(error) => {
@@ -42,8 +54,8 @@ pub async fn send(settings: &dyn Settings, now: Timestamp) -> Vec<Outcome> {
         }
     };
     let mut outcomes = Vec::new();
-    for recipient in settings.recipients(&incident(now)) {
-        let notification = notification(recipient.clone(), now);
+    for recipient in settings.recipients(&incident) {
+        let notification = notification(&incident, recipient.clone(), now);
         outcomes.push(match deliver(sink.as_ref(), &notification, settings.limits().timeout).await {
             Ok(receipt) => Outcome { recipient, delivered: true, said: receipt.0, failure: None, advice: None },
             Err(failure) => Outcome::failed(recipient, &failure),
@@ -52,16 +64,16 @@ pub async fn send(settings: &dyn Settings, now: Timestamp) -> Vec<Outcome> {
     outcomes
 }
 
-fn notification(recipient: String, now: Timestamp) -> Notification {
+fn notification(incident: &Incident, recipient: String, now: Timestamp) -> Notification {
     // A store's name of its own, so that no receiver that drops copies takes one test for another.
     let store = format!("test.{}", now.as_millisecond());
-    Notification { store, recipient, ..Notification::about(incident(now), Kind::Test, now) }
+    Notification { store, recipient, ..Notification::about(incident.clone(), Kind::Test, now) }
 }
 
-fn incident(now: Timestamp) -> Incident {
+fn no_line(now: Timestamp) -> Incident {
     let instance =
         Instance { id: "test".to_owned(), name: None, phone: None, labels: std::collections::BTreeMap::new() };
-    Incident::of("test", instance, Reason::Other, now)
+    Incident::of(NO_SOURCE, instance, Reason::Other, now)
 }
 
 #[cfg(test)]
@@ -104,7 +116,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_sink_that_crashes_or_hangs_has_an_outcome_too() {
-        let outcomes = send(&Odd, crate::clock::from_millis(0)).await;
+        let outcomes = send(&Odd, None, crate::clock::from_millis(0)).await;
         let said: Vec<_> = outcomes.iter().map(|outcome| (outcome.recipient.as_str(), outcome.said.as_str())).collect();
         assert!(said[0].0 == "bia" && said[0].1.contains("crashed"), "{said:?}");
         assert!(said[1].0 == "ana" && said[1].1.contains("no answer within 30 s"), "{said:?}");

@@ -1,13 +1,13 @@
 //! `linedown ack`: acknowledges incidents.
 
 use super::client::Daemon;
-use super::{Code, CommandError, Place, output};
+use super::{Code, CommandError, Place, output, usage};
 use crate::server::api::{AckAnswer, AckRequest};
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Arguments {
     /// The incidents, by the numbers that messages and `linedown incidents` show
-    #[arg(required = true, value_name = "INCIDENT")]
+    #[arg(required = true, value_name = "INCIDENT", value_parser = usage::number)]
     incidents: Vec<i64>,
     /// Who takes it; by default your user name on this machine
     #[arg(long = "as", value_name = "NAME")]

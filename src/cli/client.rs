@@ -12,8 +12,8 @@ use serde::de::DeserializeOwned;
 use tokio::net::UnixStream;
 
 use super::{Code, CommandError, Place, output};
-use crate::config::Row;
-use crate::server::api;
+use crate::config::{Config, Row};
+use crate::server::api::{self, StoreAnswer};
 
 /// How long the daemon may take to answer; `send-test` waits for its sink.
 const PATIENCE: Duration = Duration::from_secs(150);
@@ -42,6 +42,20 @@ impl Daemon {
             (socket, None) => Self::at(socket),
             (socket, Some(doubt)) => Err(unsure(&doubt, &socket)),
         }
+    }
+
+    /// Finds the daemon of this config, if it runs and this user may talk to it: in the usual places may be the daemon
+    /// of another config, which has another store.
+    pub(super) async fn running(place: &Place, config: &Config) -> Result<Option<Self>, CommandError> {
+        let Some(store) = StoreAnswer::at(&config.store.path) else { return Ok(None) };
+        for socket in api::sockets(&place.whereabouts()?) {
+            if UnixStream::connect(&socket).await.is_ok() {
+                let daemon = Self::at(socket)?;
+                let its: Option<StoreAnswer> = daemon.get("store", &()).await?;
+                return Ok((its == Some(store)).then_some(daemon));
+            }
+        }
+        Ok(None)
     }
 
     fn at(socket: PathBuf) -> Result<Self, CommandError> {

@@ -3,10 +3,11 @@
 use std::fmt::Write as _;
 use std::path::Path;
 
+use jiff::Timestamp;
 use linedown_sinks::{Incident, Notification, read_bounded, read_file};
 use serde::Serialize;
 
-use super::{Code, CommandError, Place, incidents, output};
+use super::{Code, CommandError, Place, incidents, output, usage};
 use crate::clock;
 use crate::config::{Config, Source};
 use crate::incident::{Change, Line};
@@ -17,7 +18,7 @@ use crate::rule::timing::Held;
 use crate::rule::{Owed, Routing, Rule};
 use crate::source::{self, Event, EventKind, Unusable};
 
-/// Most bytes of a payload.
+/// Most bytes of a payload, unless `server.max_body` allows more.
 const LARGEST: usize = 1024 * 1024;
 
 /// Printed because only the daemon knows the silences; the config has everything else.
@@ -29,7 +30,7 @@ pub(super) struct Arguments {
     #[arg(required_unless_present = "incident")]
     file: Option<String>,
     /// Explain a stored incident instead: what was sent, and what comes next
-    #[arg(long, value_name = "ID", conflicts_with_all = ["file", "source", "instance"])]
+    #[arg(long, value_name = "ID", value_parser = usage::number, conflicts_with_all = ["file", "source", "instance"])]
     incident: Option<i64>,
     /// The source that receives it; by default the only one in the config
     #[arg(long, value_name = "NAME")]
@@ -68,6 +69,9 @@ struct Planned {
     recipient: String,
     when: String,
     message: String,
+    /// The earliest time at which it is sent.
+    #[serde(skip)]
+    at: Timestamp,
 }
 
 pub(super) async fn run(place: &Place, arguments: &Arguments) -> Result<Code, CommandError> {
@@ -75,12 +79,16 @@ pub(super) async fn run(place: &Place, arguments: &Arguments) -> Result<Code, Co
         return incidents::show(place, &incidents::ShowArguments { id, json: arguments.json }).await;
     }
     let config = place.config()?;
-    let body = read(arguments.file.as_deref().unwrap_or("-"))?;
+    let file = arguments.file.as_deref().unwrap_or("-");
+    let body = read(file, config.server.max_body.max(LARGEST))?;
+    if body.len() > config.server.max_body {
+        return Err(too_large(file, body.len(), config.server.max_body));
+    }
     let (name, source) = chosen(&config, arguments.source.as_deref())?;
     let kind = source::kind(&source.kind)
         .ok_or_else(|| CommandError::new(Code::Config, format!("nothing reads sources of type {}", source.kind)))?;
     let event = source::read(kind, name, arguments.instance.as_deref(), &body, clock::now())
-        .map_err(|error| unusable(arguments.file.as_deref(), &error))?;
+        .map_err(|error| unusable(file, &error))?;
     let explanation = explain(event, &config.routing);
     if arguments.json {
         output::print_json(&explanation)?;
@@ -106,16 +114,26 @@ fn chosen<'c>(config: &'c Config, name: Option<&str>) -> Result<(&'c str, &'c So
     found.ok_or_else(|| unknown().hint(format!("there are: {}", names())))
 }
 
-fn unusable(file: Option<&str>, why: &Unusable) -> CommandError {
-    let file = file.filter(|file| *file != "-").unwrap_or("the standard input");
-    let what = format!("{file} cannot be read as a webhook");
+/// The name of the file in messages.
+fn shown(file: &str) -> &str {
+    if file == "-" { "the standard input" } else { file }
+}
+
+fn too_large(file: &str, bytes: usize, most: usize) -> CommandError {
+    let what = format!("{} is too large for a webhook: linedown answers it with 413 and tells nobody", shown(file));
+    let why = format!("it has {bytes} bytes, and `server.max_body` is {most}");
+    CommandError::new(Code::Failed, what).because(why).hint("raise `server.max_body`, and reload the daemon")
+}
+
+fn unusable(file: &str, why: &Unusable) -> CommandError {
+    let what = format!("{} cannot be read as a webhook", shown(file));
     CommandError::new(Code::Failed, what).caused_by(why).hint("give the complete body, as the gateway sends it")
 }
 
-fn read(file: &str) -> Result<Vec<u8>, CommandError> {
+fn read(file: &str, most: usize) -> Result<Vec<u8>, CommandError> {
     let body = match file {
-        "-" => read_bounded(std::io::stdin().lock(), LARGEST, Vec::new()),
-        path => read_file(Path::new(path), LARGEST),
+        "-" => read_bounded(std::io::stdin().lock(), most, Vec::new()),
+        path => read_file(Path::new(path), most),
     };
     body.map_err(|error| {
         let error = CommandError::new(Code::Failed, format!("cannot read {file}")).caused_by(&error);
@@ -197,13 +215,13 @@ fn flapping(rule: &Rule) -> String {
 
 /// Everything that is owed as long as the line stays down and nobody acknowledges, up to the first reminder.
 fn planned(incident: &Incident, routing: &Routing) -> Vec<Planned> {
-    let owed = routing.owed(incident);
+    let (owed, now) = (routing.owed(incident), clock::now());
     let reminders = owed.iter().filter_map(|owed| routing.reminder(owed, incident, owed.due_at)).collect::<Vec<_>>();
-    owed.into_iter().chain(reminders).map(|owed| plan(owed, incident, routing)).collect()
+    owed.into_iter().chain(reminders).map(|owed| plan(owed, incident, routing, now)).collect()
 }
 
-fn plan(owed: Owed, incident: &Incident, routing: &Routing) -> Planned {
-    let at = owed.due_at.max(clock::now());
+fn plan(owed: Owed, incident: &Incident, routing: &Routing, now: Timestamp) -> Planned {
+    let at = owed.due_at.max(now);
     let recipient = owed.recipient.clone();
     let mut notification = Notification {
         store: "explain".to_owned(),
@@ -222,11 +240,11 @@ fn plan(owed: Owed, incident: &Incident, routing: &Routing) -> Planned {
         Some(held_by) => format!("in {} ({held_by})", Period(clock::between(incident.opened_at, owed.due_at))),
         None => "now".to_owned(),
     };
-    let when = match routing.held(owed.kind, (&owed.sink, Some(&owed.rule)), incident, &[], at) {
-        Some(Held { until, by }) => format!("{when}, but not before {} ({by})", output::moment(until)),
-        None => when,
+    let (when, at) = match routing.held(owed.kind, (&owed.sink, Some(&owed.rule)), incident, &[], at) {
+        Some(Held { until, by }) => (format!("{when}, but not before {} ({by})", output::moment(until)), until.max(at)),
+        None => (when, at),
     };
-    Planned { rule: owed.rule, sink: owed.sink, recipient, when, message }
+    Planned { rule: owed.rule, sink: owed.sink, recipient, when, message, at }
 }
 
 impl Planned {
@@ -237,10 +255,12 @@ impl Planned {
     }
 }
 
-/// One line that says who is told and when, each recipient once, with the first time.
+/// One line that says who is told and when: each recipient once, with the first time, in order of time.
 fn answer(notifications: &[Planned]) -> String {
     let mut first: Vec<(String, &str)> = Vec::new();
-    for planned in notifications {
+    let mut by_time: Vec<&Planned> = notifications.iter().collect();
+    by_time.sort_by_key(|planned| planned.at);
+    for planned in by_time {
         let address = planned.address();
         if first.iter().all(|(known, _)| *known != address) {
             first.push((address, &planned.when));

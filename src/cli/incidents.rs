@@ -9,7 +9,7 @@ use super::deliveries::{address, look, state, state_in_full};
 use super::limit::Limit;
 use super::output::Look;
 use super::table::{Column, Row, table};
-use super::{Code, CommandError, Place, output};
+use super::{Code, CommandError, Place, output, usage};
 use crate::clock;
 use crate::server::api::IncidentQuery;
 use crate::store::given_up;
@@ -31,6 +31,7 @@ pub(super) struct ListArguments {
 #[derive(Debug, clap::Args)]
 pub(super) struct ShowArguments {
     /// The incident, by the number that messages and `linedown incidents` show
+    #[arg(value_parser = usage::number)]
     pub(super) id: i64,
     /// Print it as JSON
     #[arg(long)]

@@ -1,7 +1,5 @@
 //! `--limit`: how many rows of a list are shown.
 
-use clap::builder::RangedU64ValueParser;
-
 use crate::store::view::MOST;
 
 /// Rows shown without `--limit`.
@@ -10,8 +8,13 @@ const SHOWN: usize = 100;
 #[derive(Clone, Copy, Debug, clap::Args)]
 pub(super) struct Limit {
     /// Show at most so many, the latest first
-    #[arg(long, value_name = "N", default_value_t = SHOWN, value_parser = RangedU64ValueParser::<usize>::new().range(1..=MOST as u64))]
+    #[arg(long, value_name = "N", default_value_t = SHOWN, value_parser = rows)]
     limit: usize,
+}
+
+fn rows(text: &str) -> Result<usize, String> {
+    let rows = text.parse().ok().filter(|rows| (1..=MOST).contains(rows));
+    rows.ok_or_else(|| format!("not a number of rows\n  expected: 1 to {MOST}"))
 }
 
 impl Limit {

@@ -17,6 +17,7 @@ mod send_test;
 mod serve;
 mod silence;
 mod table;
+mod usage;
 mod z_api;
 
 use std::ffi::OsString;
@@ -98,7 +99,7 @@ pub fn run(kinds: &'static [SinkKind]) -> ExitCode {
         Ok(arguments) => arguments,
         Err(error) => {
             // A closed pipe is not an error of ours, and neither are help and version.
-            let unwritten = error.print().is_err_and(|error| error.kind() != ErrorKind::BrokenPipe);
+            let unwritten = usage::complain(&error).is_err_and(|error| error.kind() != ErrorKind::BrokenPipe);
             return match (error.use_stderr(), unwritten) {
                 (true, _) => Code::Usage.into(),
                 (false, true) => Code::Failed.into(),

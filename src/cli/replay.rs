@@ -12,7 +12,7 @@ use serde::Serialize;
 
 use super::client::Daemon;
 use super::table::{Column, table};
-use super::{Code, CommandError, Place, output};
+use super::{Code, CommandError, Place, output, usage};
 use crate::clock;
 use crate::period::Period;
 use crate::replay::{self, History, Lived, Outage, Sent};
@@ -28,7 +28,7 @@ const LISTED: usize = 20;
 #[derive(Debug, clap::Args)]
 pub(super) struct Arguments {
     /// How far back to go, such as 7d
-    #[arg(long, value_name = "PERIOD", default_value = "7d")]
+    #[arg(long, value_name = "PERIOD", default_value = "7d", value_parser = usage::period)]
     since: Period,
     /// Another config to compare with; `--config` after `replay` means the same
     #[arg(long, value_name = "FILE")]

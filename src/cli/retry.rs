@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 use clap::ArgGroup;
 
 use super::client::Daemon;
-use super::{Code, CommandError, Place, is_there, output};
+use super::{Code, CommandError, Place, is_there, output, usage};
 use crate::server::api::{RetryAnswer, RetryRequest};
 use crate::store::view::WaitsFor;
 
@@ -17,7 +17,7 @@ const USAGE: &str = "linedown retry [OPTIONS] <ID>...\n       linedown retry [OP
 #[command(group(ArgGroup::new("which").args(["ids", "dead"]).required(true)), override_usage = USAGE)]
 pub(super) struct Arguments {
     /// Notifications, by the numbers that `linedown deliveries` shows
-    #[arg(value_name = "ID")]
+    #[arg(value_name = "ID", value_parser = usage::number)]
     ids: Vec<i64>,
     /// All notifications that were given up
     #[arg(long)]

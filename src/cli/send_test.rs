@@ -1,17 +1,28 @@
 //! `linedown send-test`: sends one real, marked message through one sink.
 
-use linedown_sinks::FailureKind;
+use std::collections::BTreeSet;
+
+use linedown_sinks::{FailureKind, Settings};
 
 use super::client::Daemon;
 use super::{Code, CommandError, Place, output, unknown_sink};
 use crate::clock;
+use crate::config::Config;
+use crate::rule::Target;
 use crate::server::api::{TrialAnswer, TrialRequest};
 use crate::trial::{self, Outcome};
+
+/// The hint where recipients come from labels.
+const NAME_A_LINE: &str = "test them with a line of the inventory that has these labels: --instance ID";
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Arguments {
     /// The sink, by its name in the config
     sink: String,
+    /// The line that the test is about, by its identifier in the inventory: recipients that come from its labels are
+    /// tested too
+    #[arg(long, value_name = "ID")]
+    instance: Option<String>,
     /// Print the answers as JSON
     #[arg(long)]
     json: bool,
@@ -22,16 +33,13 @@ pub(super) async fn run(place: &Place, arguments: &Arguments) -> Result<Code, Co
     let Some(target) = config.routing.sinks.get(&arguments.sink) else {
         return Err(unknown_sink(&config, &arguments.sink));
     };
-    // Credentials from systemd are only available to the daemon.
-    let results = if config.lacks_credentials {
-        let request = TrialRequest { sink: arguments.sink.clone() };
-        Daemon::find_to_change(place).await?.post::<TrialAnswer>("send-test", &request).await?.results
-    } else {
-        let messages = arguments.json.then(output::divert_stdout).transpose()?;
-        let results = trial::send(target.settings.as_ref(), clock::now()).await;
-        drop(messages);
-        results
-    };
+    let (results, goes_through_daemon) = sent(place, &config, target, arguments).await?;
+    let untested = if arguments.instance.is_none() { labels(target.settings.as_ref()) } else { String::new() };
+    let has_nobody = !untested.is_empty() && results.iter().all(|result| result.recipient.is_empty());
+    if !untested.is_empty() && !has_nobody {
+        let what = output::printable(&format!("not tested: the recipients that come from {untested}"));
+        output::complain(&format!("warning: {what}\n  hint: {NAME_A_LINE}\n"));
+    }
     if arguments.json {
         output::print_json(&results)?;
     } else {
@@ -44,7 +52,49 @@ pub(super) async fn run(place: &Place, arguments: &Arguments) -> Result<Code, Co
         }
     }
     let failed: Vec<&Outcome> = results.iter().filter(|result| !result.delivered).collect();
-    if failed.is_empty() { Ok(Code::Done) } else { Err(not_delivered(arguments, &failed)) }
+    if failed.is_empty() {
+        return Ok(Code::Done);
+    }
+    let error = not_delivered(arguments, &failed, goes_through_daemon);
+    Err(if has_nobody { error.hint(NAME_A_LINE) } else { error })
+}
+
+/// Sends the test, and returns what became of it for each recipient, and whether the running daemon sent it: that has
+/// the rights, the network and the credentials with which real messages are sent.
+async fn sent(
+    place: &Place,
+    config: &Config,
+    target: &Target,
+    arguments: &Arguments,
+) -> Result<(Vec<Outcome>, bool), CommandError> {
+    let Arguments { sink, instance, json } = arguments;
+    let line = match instance {
+        Some(id) => Some(trial::line(&config.routing, id).ok_or_else(|| unknown_line(id))?),
+        None => None,
+    };
+    let daemon = match Daemon::running(place, config).await? {
+        None if config.sinks_without_credentials.contains(sink) => Some(Daemon::find_to_change(place).await?),
+        daemon => daemon,
+    };
+    if let Some(daemon) = daemon {
+        let request = TrialRequest { sink: sink.clone(), instance: instance.clone() };
+        return Ok((daemon.post::<TrialAnswer>("send-test", &request).await?.results, true));
+    }
+    let messages = json.then(output::divert_stdout).transpose()?;
+    let results = trial::send(target.settings.as_ref(), line, clock::now()).await;
+    drop(messages);
+    Ok((results, false))
+}
+
+/// The labels that the sink takes recipients from, as they are written in the config.
+fn labels(settings: &dyn Settings) -> String {
+    let labels: BTreeSet<String> = settings.labels().into_iter().map(|(_, key)| format!("labels.{key}")).collect();
+    labels.into_iter().collect::<Vec<_>>().join(", ")
+}
+
+fn unknown_line(id: &str) -> CommandError {
+    CommandError::new(Code::Usage, format!("there is no instance {id:?} in the inventory"))
+        .hint("name one by its identifier: that of its section, [instances.ID]")
 }
 
 fn address(arguments: &Arguments, outcome: &Outcome) -> String {
@@ -54,7 +104,7 @@ fn address(arguments: &Arguments, outcome: &Outcome) -> String {
 
 /// The error for failed recipients. Failures that a person must mend come before temporary ones, and a sink's own
 /// advice before the general hint.
-fn not_delivered(arguments: &Arguments, failed: &[&Outcome]) -> CommandError {
+fn not_delivered(arguments: &Arguments, failed: &[&Outcome], goes_through_daemon: bool) -> CommandError {
     use FailureKind::{Refused, TimedOut, Unauthorised, Unreachable};
     let of = |sorts: &[FailureKind]| {
         let of_these = |outcome: &&&Outcome| outcome.failure.is_some_and(|kind| sorts.contains(&kind));
@@ -62,7 +112,8 @@ fn not_delivered(arguments: &Arguments, failed: &[&Outcome]) -> CommandError {
     };
     let (mendable, unreached) = (of(&[Refused, Unauthorised]), of(&[Unreachable, TimedOut]));
     let (code, first, hint) = if !mendable.is_empty() || failed.iter().any(|outcome| outcome.failure.is_none()) {
-        (Code::Failed, mendable, format!("correct [sinks.{}] in the config, or what it names", arguments.sink))
+        let reload = if goes_through_daemon { ", and reload the daemon" } else { "" };
+        (Code::Failed, mendable, format!("correct [sinks.{}] in the config, or what it names{reload}", arguments.sink))
     } else if !unreached.is_empty() {
         (Code::Unavailable, unreached, "check that the address is right, and that this machine can reach it".to_owned())
     } else {

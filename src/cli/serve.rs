@@ -57,7 +57,7 @@ fn load(place: &Place, colour: bool) -> Result<Config, String> {
 
 fn explained(error: &StartError) -> CommandError {
     let code = match error {
-        StartError::Sink(_) | StartError::Gateway(_) => Code::Config,
+        StartError::Sink(_) | StartError::Gateway(_) | StartError::Store(StoreError::Foreign(_)) => Code::Config,
         StartError::Damaged | StartError::Store(StoreError::Damaged) => Code::TryAgain,
         _ => Code::Failed,
     };
@@ -99,6 +99,9 @@ const DAMAGED: &str = "start linedown again (systemd does so by itself), then ch
 fn advice_on_store(error: &StoreError) -> &'static str {
     match error {
         StoreError::InUse(_) => "another daemon is running with this store: use that one, or stop it first",
+        StoreError::Foreign(_) => {
+            "set `store.url` to a file that is linedown's alone; it makes the file if there is none"
+        }
         StoreError::TooNew { .. } => {
             "install the version that wrote it, or a later one; or put back a copy of the store from before"
         }

@@ -1,17 +1,16 @@
 //! `linedown silence`: adds, lists and ends silences.
 
-use std::collections::BTreeMap;
+mod matchers;
+
 use std::time::Duration;
 
-use linedown_sinks::Problem;
-use serde_json::{Map, Value};
+use linedown_sinks::{Path, Problem};
 
 use super::client::Daemon;
 use super::table::{Column, table};
-use super::{Code, CommandError, Place, output};
+use super::{Code, CommandError, Place, output, usage};
 use crate::clock;
 use crate::period::Period;
-use crate::rule::matcher::Matcher;
 use crate::server::api::{SilenceAnswer, SilenceQuery};
 use crate::store::view::SilenceRow;
 
@@ -44,7 +43,7 @@ struct AddArguments {
     #[arg(required = true, value_name = "FIELD=VALUE")]
     matchers: Vec<String>,
     /// For how long, such as 2h
-    #[arg(long = "for", value_name = "PERIOD")]
+    #[arg(long = "for", value_name = "PERIOD", value_parser = usage::period)]
     lasting: Period,
     /// Why, for whoever lists the silences
     #[arg(long, default_value = "")]
@@ -67,7 +66,11 @@ struct ListArguments {
 #[derive(Debug, clap::Args)]
 struct ExpireArguments {
     /// The silence, by its number
+    #[arg(value_parser = usage::number)]
     id: i64,
+    /// Print its number as JSON
+    #[arg(long)]
+    json: bool,
 }
 
 pub(super) async fn run(place: &Place, arguments: &Arguments) -> Result<Code, CommandError> {
@@ -85,9 +88,10 @@ async fn add(place: &Place, arguments: &AddArguments) -> Result<Code, CommandErr
             CommandError::new(Code::Usage, "a silence of no duration holds nothing back").hint("such as --for 2h")
         );
     }
+    let (matcher, takes_everything) = matchers::read(&arguments.matchers)?;
     let mut silence = SilenceRow {
         id: 0,
-        matcher: matcher(&arguments.matchers)?,
+        matcher,
         starts_at: now,
         ends_at: clock::later(now, arguments.lasting.0),
         comment: arguments.comment.clone(),
@@ -95,6 +99,11 @@ async fn add(place: &Place, arguments: &AddArguments) -> Result<Code, CommandErr
         made_at: now,
     };
     let daemon = Daemon::find_to_change(place).await?;
+    if takes_everything {
+        let problem = Problem::warning(Path::default(), "this silences every line, and linedown's own troubles");
+        let hint = "`linedown silence expire` with its number ends it";
+        warn(&[problem.hint(hint)]);
+    }
     if let Some(config) = place.config_if_right("linedown cannot tell whether this silence matches any of its lines") {
         warn(&config.amiss_with(&silence.matcher));
     }
@@ -108,7 +117,7 @@ async fn add(place: &Place, arguments: &AddArguments) -> Result<Code, CommandErr
     Ok(Code::Done)
 }
 
-/// Warns that the silence holds nothing back, as far as the config shows.
+/// Warns that the silence may not be what was meant.
 fn warn(problems: &[Problem]) {
     for Problem { path, what, expected, hint, .. } in problems {
         let line = |name: &str, words: &Option<String>| {
@@ -118,56 +127,6 @@ fn warn(problems: &[Problem]) {
         let what = output::printable(&format!("{at}{what}"));
         output::complain(&format!("warning: {what}\n{}{}", line("expected", expected), line("hint", hint)));
     }
-}
-
-/// The matchers as a rule's `match` table. A field that is given several times may have any of the values.
-fn matcher(pairs: &[String]) -> Result<Value, CommandError> {
-    let wrong = |what: String| CommandError::new(Code::Usage, what);
-    let (mut fields, mut labels) = (BTreeMap::<&str, Vec<Value>>::new(), BTreeMap::<&str, Vec<Value>>::new());
-    for pair in pairs {
-        let example = "as in a rule: `labels.customer=acme`, `instance=39EC*`, `reason=other`";
-        let Some((field, value)) = pair.split_once('=').filter(|(field, _)| !["labels", "labels."].contains(field))
-        else {
-            return Err(wrong(format!("{pair:?} is not of the form FIELD=VALUE")).hint(example));
-        };
-        let field = field.trim();
-        match field.strip_prefix("labels.") {
-            Some(key) => labels.entry(key).or_default().push(test(value)),
-            None => fields.entry(field).or_default().push(test(value)),
-        }
-    }
-    let table = |values: BTreeMap<&str, Vec<Value>>| -> Map<String, Value> {
-        let one_or_any = |mut values: Vec<Value>| match (values.pop(), values.len()) {
-            (Some(only), 0) => only,
-            (last, _) => values.into_iter().chain(last).collect(),
-        };
-        values.into_iter().map(|(key, values)| (key.to_owned(), one_or_any(values))).collect()
-    };
-    let mut matcher = table(fields);
-    if !labels.is_empty() {
-        matcher.insert("labels".to_owned(), table(labels).into());
-    }
-    let matcher = Value::Object(matcher);
-    match Matcher::whole(&matcher) {
-        Ok(_) => Ok(matcher),
-        Err(problem) => {
-            let error = wrong(format!("{}: {}", problem.path, problem.what));
-            Err(match problem.hint.or(problem.expected) {
-                Some(hint) => error.hint(hint),
-                None => error,
-            })
-        }
-    }
-}
-
-/// Parses a value as TOML if it looks like a quoted text, a list or a table; otherwise takes it as it is. (Globs such
-/// as `{A,B}` and `[AB]*` are not valid TOML.)
-fn test(value: &str) -> Value {
-    let value = value.trim();
-    let written = Some(value).filter(|value| value.starts_with(['"', '\'', '[', '{']));
-    let read = written.and_then(|value| toml::from_str::<BTreeMap<String, Value>>(&format!("test = {value}")).ok());
-    let only = read.filter(|read| read.len() == 1).and_then(|mut read| read.remove("test"));
-    only.unwrap_or_else(|| value.into())
 }
 
 async fn list(place: &Place, arguments: &ListArguments) -> Result<Code, CommandError> {
@@ -196,7 +155,7 @@ async fn list(place: &Place, arguments: &ListArguments) -> Result<Code, CommandE
             } else {
                 "in force"
             };
-            let matches = shown(&silence.matcher);
+            let matches = matchers::shown(&silence.matcher);
             let (from, until) = (output::moment(silence.starts_at), output::moment(silence.ends_at));
             vec![silence.id.to_string(), state.to_owned(), from, until, matches, silence.made_by, silence.comment]
         });
@@ -205,58 +164,13 @@ async fn list(place: &Place, arguments: &ListArguments) -> Result<Code, CommandE
     Ok(Code::Done)
 }
 
-/// A matcher as it is typed, except that lists and tables are in JSON: `labels.tier=["gold","silver"]`.
-fn shown(matcher: &Value) -> String {
-    let pairs = |table: &Value, prefix: &str| {
-        let pairs = table.as_object().into_iter().flatten();
-        let pairs = pairs.filter(|(key, _)| !prefix.is_empty() || *key != "labels");
-        let text = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
-        pairs.map(|(key, value)| format!("{prefix}{key}={}", text(value))).collect::<Vec<_>>()
-    };
-    [pairs(matcher, ""), pairs(&matcher["labels"], "labels.")].concat().join(", ")
-}
-
 async fn expire(place: &Place, arguments: &ExpireArguments) -> Result<Code, CommandError> {
     let path = format!("silences/{}/expire", arguments.id);
     let answer: SilenceAnswer = Daemon::find_to_change(place).await?.post(&path, &()).await?;
-    output::print(&format!("silence {} is over\n", answer.id))?;
+    if arguments.json {
+        output::print_json(&answer)?;
+    } else {
+        output::print(&format!("silence {} is over\n", answer.id))?;
+    }
     Ok(Code::Done)
-}
-
-#[cfg(test)]
-mod tests {
-    use serde_json::json;
-
-    use super::*;
-
-    #[test]
-    fn a_value_is_what_it_would_be_in_a_rule_or_else_a_text() {
-        for (pair, matcher) in [
-            ("name=Loja Centro", json!({ "name": "Loja Centro" })),
-            ("name=\"Loja = Centro\"", json!({ "name": "Loja = Centro" })),
-            ("instance='39EC*'", json!({ "instance": "39EC*" })),
-            ("instance=[AB]*", json!({ "instance": "[AB]*" })),
-            ("instance={A,B}", json!({ "instance": "{A,B}" })),
-            ("instance=39", json!({ "instance": "39" })),
-            ("labels.tier=[\"gold\", 'silver']", json!({ "labels": { "tier": ["gold", "silver"] } })),
-            (" labels.tier = { not = [\"gold\"] } ", json!({ "labels": { "tier": { "not": ["gold"] } } })),
-            ("name=\"a\"\nreason = \"other\"", json!({ "name": "\"a\"\nreason = \"other\"" })),
-        ] {
-            assert_eq!(super::matcher(&[pair.to_owned()]).unwrap(), matcher, "{pair}");
-        }
-    }
-
-    #[test]
-    fn a_matcher_is_listed_as_it_is_typed() {
-        let matcher = json!({ "name": "Loja Centro", "labels": { "tier": ["gold", "silver"], "vip": "yes" } });
-        assert_eq!(shown(&matcher), "name=Loja Centro, labels.tier=[\"gold\",\"silver\"], labels.vip=yes");
-    }
-
-    #[test]
-    fn what_no_rule_takes_is_refused() {
-        for pair in ["instance=[1, 2]", "instance=[]", "instance={ regx = \"A\" }", "instance=[A", "labels.=x", "name"]
-        {
-            assert!(matcher(&[pair.to_owned()]).is_err(), "{pair}");
-        }
-    }
 }

@@ -37,7 +37,7 @@ mod tls;
 mod troubles;
 mod whereabouts;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path as FilePath;
 use std::sync::Arc;
 
@@ -86,6 +86,8 @@ pub struct Config {
     /// Whether a secret is a systemd credential and this process has no credentials. Such a config may be inspected,
     /// but must not be served with: its secrets are empty.
     pub lacks_credentials: bool,
+    /// The sinks that such a secret belongs to.
+    pub sinks_without_credentials: BTreeSet<String>,
 }
 
 /// What a config needs to know of the process that reads it.
@@ -162,7 +164,7 @@ fn check(
     let gateways = sources.values().filter_map(|source| source.gateway.as_ref());
     gateways.flat_map(|access| access.lines.iter()).for_each(|line| inventory.ask(&line.instance));
     let messages = sinks::messages(table("messages"), &at("messages"), reader);
-    let sinks = sinks::read(table("sinks"), &at("sinks"), kinds, &messages, reader);
+    let (sinks, sinks_without_credentials) = sinks::read(table("sinks"), &at("sinks"), kinds, &messages, reader);
     let labels = Labels::of(&inventory);
     reach::check_labels(&sinks, &inventory, &labels, reader);
     let known = Known {
@@ -197,6 +199,7 @@ fn check(
             ..Routing::default()
         }),
         lacks_credentials: reader.lacks_credentials(),
+        sinks_without_credentials,
     }
 }
 

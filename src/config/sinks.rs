@@ -1,6 +1,6 @@
 //! `[messages]` and `[sinks]`: where notifications are sent, and how they are worded.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
@@ -90,16 +90,16 @@ pub(super) fn messages(value: &Value, path: &Path, reader: &mut Reader<'_>) -> M
     Messages { keys, texts }
 }
 
-/// Reads `[sinks]`.
+/// Reads `[sinks]`. Also returns the sinks of which a secret is a systemd credential that this process does not have.
 pub(super) fn read(
     value: &Value,
     path: &Path,
     kinds: &[SinkKind],
     messages: &Messages,
     reader: &mut Reader<'_>,
-) -> BTreeMap<String, Target> {
-    let mut sinks = BTreeMap::new();
-    let Some(table) = reader.table(value, path, "[sinks.NAME]") else { return sinks };
+) -> (BTreeMap<String, Target>, BTreeSet<String>) {
+    let (mut sinks, mut incomplete) = (BTreeMap::new(), BTreeSet::new());
+    let Some(table) = reader.table(value, path, "[sinks.NAME]") else { return (sinks, incomplete) };
     if table.is_empty() {
         let problem = Problem::error(path.clone(), "there is no sink: nobody would be told");
         let problem = problem.hint("add [sinks.console] with `type = \"stdout\"` for a start");
@@ -108,7 +108,7 @@ pub(super) fn read(
     if table.len() > MOST {
         let what = format!("{} sinks; at most {MOST} are allowed", table.len());
         reader.note(Problem::error(path.clone(), what).hint("one sink can have many recipients, also from labels"));
-        return sinks;
+        return (sinks, incomplete);
     }
     for (name, value) in table {
         let path = path.join(name.as_str());
@@ -116,10 +116,12 @@ pub(super) fn read(
         if let Some(fallback) = value.get("fallback").and_then(Value::as_str) {
             check_fallback(name, fallback, &path, table, reader);
         }
-        let sink = read_sink(value, &path, kinds, messages, reader);
-        sinks.extend(sink.map(|sink| (name.clone(), sink)));
+        if let Some((sink, lacks_credentials)) = read_sink(value, &path, kinds, messages, reader) {
+            sinks.insert(name.clone(), sink);
+            incomplete.extend(lacks_credentials.then(|| name.clone()));
+        }
     }
-    sinks
+    (sinks, incomplete)
 }
 
 fn check_name(name: &str, path: &Path, reader: &mut Reader<'_>) {
@@ -135,7 +137,7 @@ fn read_sink(
     kinds: &[SinkKind],
     messages: &Messages,
     reader: &mut Reader<'_>,
-) -> Option<Target> {
+) -> Option<(Target, bool)> {
     let table = reader.table(value, path, "[sinks.NAME]")?;
     let common_part: Map<String, Value> =
         COMMON.iter().filter_map(|key| Some(((*key).to_owned(), table.get(*key)?.clone()))).collect();
@@ -164,6 +166,7 @@ fn read_sink(
         let problem = Problem::error(path.clone(), "this sink cannot be used, and its type does not say why");
         section.problems.push(problem.hint("ask the author of this type of sink"));
     }
+    let lacks_credentials = section.lacks_credentials;
     reader.finish(section);
     let settings = settings?;
     let own = settings.limits();
@@ -172,7 +175,8 @@ fn read_sink(
         interval: limits.interval.map_or(own.interval, |period| period.0),
         ..own
     };
-    Some(Target { kind: kind.name, settings, language, limits, retry, fallback: common.fallback })
+    let target = Target { kind: kind.name, settings, language, limits, retry, fallback: common.fallback };
+    Some((target, lacks_credentials))
 }
 
 fn kind(common: &Common, value: &Value, path: &Path, kinds: &[SinkKind], reader: &mut Reader<'_>) -> Option<SinkKind> {

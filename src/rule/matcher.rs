@@ -170,6 +170,12 @@ impl Matcher {
         }
     }
 
+    /// Whether an incident passes every test just because it lacks the fields, and no test says that it means all
+    /// incidents, or all but some.
+    pub fn wants_nothing(&self) -> bool {
+        self.tests.iter().all(|(_, test)| test.wants_nothing())
+    }
+
     /// Whether it matches everything: it has no test, or none that can fail.
     pub fn takes_everything(&self) -> bool {
         self.tests.iter().all(|(_, test)| test.takes_everything())
@@ -246,6 +252,16 @@ impl Test {
                 each.map(|texts| texts.into_iter().flatten().collect())
             }
             Self::EqualIgnoringCase(_) | Self::Glob(..) | Self::Regex(..) | Self::Not(_) => None,
+        }
+    }
+
+    fn wants_nothing(&self) -> bool {
+        match self {
+            Self::Not(_) => false,
+            Self::AnyOf(tests) => !self.takes_everything() && tests.iter().any(Self::wants_nothing),
+            Self::Equal(_) | Self::EqualIgnoringCase(_) | Self::Glob(..) | Self::Regex(..) => {
+                !self.takes_everything() && self.passes("")
+            }
         }
     }
 

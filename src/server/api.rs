@@ -3,6 +3,7 @@
 mod retry;
 
 use std::convert::Infallible;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -75,6 +76,8 @@ pub struct Local {
     pub delivery: Arc<Delivery>,
     /// Has the sinks that `send-test` tries.
     pub routing: Arc<SharedRouting>,
+    /// The store's file.
+    pub store_path: PathBuf,
     /// Whether the last reload failed, so that `routing` is that of the former config.
     pub reload_failed: Arc<AtomicBool>,
 }
@@ -103,7 +106,7 @@ pub struct AckRequest {
 pub struct AckAnswer {
     /// The incident's number.
     pub incident: i64,
-    /// Whether it is acknowledged now, by this request.
+    /// Whether the person has it now, by this request or an earlier one.
     pub acknowledged: bool,
     /// The result in words.
     pub said: String,
@@ -137,6 +140,26 @@ pub struct SilenceAnswer {
 pub struct TrialRequest {
     /// Its name.
     pub sink: String,
+    /// The line of the inventory that the test is about, if any.
+    #[serde(default)]
+    pub instance: Option<String>,
+}
+
+/// Which file the daemon has its store in, so that a command can tell whether it is the daemon of its config.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StoreAnswer {
+    /// The number of its device.
+    pub device: u64,
+    /// Its number on that device.
+    pub inode: u64,
+}
+
+impl StoreAnswer {
+    /// Which file is at this path; none if there is none, or if this process may not look.
+    pub fn at(path: &Path) -> Option<Self> {
+        let found = std::fs::metadata(path).ok()?;
+        Some(Self { device: found.dev(), inode: found.ino() })
+    }
 }
 
 /// The result of a [`TrialRequest`].
@@ -197,9 +220,14 @@ pub fn routes(local: Arc<Local>) -> impl Filter<Extract = (impl Reply,), Error =
     let silence =
         warp::path!("silences").and(warp::post()).and(body).and(warp::body::json()).and(with.clone()).then(silence);
     let expire = warp::path!("silences" / i64 / "expire").and(warp::post()).and(with.clone()).then(end_silence);
-    let trial = warp::path!("send-test").and(warp::post()).and(body).and(warp::body::json()).and(with).then(send_test);
+    let trial =
+        warp::path!("send-test").and(warp::post()).and(body).and(warp::body::json()).and(with.clone()).then(send_test);
+    let store = warp::path!("store")
+        .and(warp::get())
+        .and(with.clone())
+        .then(|local: Arc<Local>| async move { answer(Ok(StoreAnswer::at(&local.store_path))) });
     let silences = silences.or(silence).unify().or(expire).unify();
-    let asked = incidents.or(incident).unify().or(deliveries).unify().or(past).unify();
+    let asked = incidents.or(incident).unify().or(store).unify().or(deliveries).unify().or(past).unify();
     let all = asked.or(retry).unify().or(ack).unify().or(silences).unify().or(trial).unify();
     all.recover(not_understood).unify().map(move |response| with_warning(response, &hook))
 }
@@ -242,11 +270,16 @@ async fn acknowledge(request: AckRequest, local: Arc<Local>) -> Response<String>
             Acknowledgement::Done(_) => {
                 "it is yours: reminders and escalation stop, and those who were told are informed".to_owned()
             }
+            Acknowledgement::Already(by) if *by == request.by => "it is yours already".to_owned(),
             Acknowledgement::Already(by) => format!("{by} has taken it already"),
             Acknowledgement::Over => "it is over".to_owned(),
             Acknowledgement::Unknown => "there is no such incident".to_owned(),
         };
-        let acknowledged = matches!(outcome, Acknowledgement::Done(_));
+        let acknowledged = match outcome {
+            Acknowledgement::Done(_) => true,
+            Acknowledgement::Already(by) => by == request.by,
+            Acknowledgement::Over | Acknowledgement::Unknown => false,
+        };
         AckAnswer { incident: request.incident, acknowledged, said }
     }))
 }
@@ -274,19 +307,28 @@ async fn end_silence(id: i64, local: Arc<Local>) -> Response<String> {
     }
 }
 
-async fn send_test(TrialRequest { sink }: TrialRequest, local: Arc<Local>) -> Response<String> {
+async fn send_test(TrialRequest { sink, instance }: TrialRequest, local: Arc<Local>) -> Response<String> {
     let routing = local.routing.load_full();
     let Some(target) = routing.sinks.get(&sink) else {
-        let words = format!("the running daemon has no sink {sink:?}");
-        let hint = if local.reload_failed.load(Ordering::Relaxed) {
-            "its last reload failed, so the former config is in force; the log says why: journalctl -u linedown -n 50"
-        } else {
-            "reload it if you have just added it: systemctl reload linedown"
-        };
-        return refused(StatusCode::NOT_FOUND, &words, hint);
+        return unknown_to(&local, &format!("sink {sink:?}"));
     };
-    let results = trial::send(target.settings.as_ref(), clock::now()).await;
+    let line = match instance.map(|id| (trial::line(&routing, &id), id)) {
+        Some((None, id)) => return unknown_to(&local, &format!("instance {id:?}")),
+        Some((line, _)) => line,
+        None => None,
+    };
+    let results = trial::send(target.settings.as_ref(), line, clock::now()).await;
     answer(Ok(TrialAnswer { results }))
+}
+
+/// The answer for something that a command found in the config and this daemon does not know.
+fn unknown_to(local: &Local, what: &str) -> Response<String> {
+    let hint = if local.reload_failed.load(Ordering::Relaxed) {
+        "its last reload failed, so the former config is in force; the log says why: journalctl -u linedown -n 50"
+    } else {
+        "reload it if you have just added it: systemctl reload linedown"
+    };
+    refused(StatusCode::NOT_FOUND, &format!("the running daemon has no {what}"), hint)
 }
 
 fn answer<T: Serialize>(result: Result<T, StoreError>) -> Response<String> {

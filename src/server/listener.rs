@@ -52,6 +52,10 @@ pub fn bind(address: SocketAddr) -> io::Result<TcpListener> {
 /// wait in the kernel for the next process. Fails if there is more than one socket, or if it is not a listening TCP
 /// socket.
 pub fn inherited() -> io::Result<Option<TcpListener>> {
+    // By sd_listen_fds(3) this means none; libsystemd takes it for an error.
+    if std::env::var_os("LISTEN_FDS").is_some_and(|number| number == "0") {
+        return Ok(None);
+    }
     let sockets = systemd::daemon::listen_fds()?;
     let mut sockets = sockets.iter();
     let Some(socket) = sockets.next() else { return Ok(None) };

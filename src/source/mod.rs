@@ -269,6 +269,7 @@ mod tests {
             ("null", Unusable::NotAnObject),
             ("{}", Unusable::NoType),
             (r#"{"type":7}"#, Unusable::NoType),
+            (r#"{"type":" \t"}"#, Unusable::NoType),
             (r#"{"type":""}"#, Unusable::NoType),
         ] {
             assert_eq!(read_at(body, 0), Err(why), "{body}");

@@ -11,7 +11,7 @@ use super::{ERROR, EventKind, INSTANCE, Reading, Report, Unusable, phone, stamp,
 
 pub(super) fn read(payload: &Payload) -> Result<Reading, Unusable> {
     let kind = match payload.get("type") {
-        Some(Value::String(name)) if !name.is_empty() => match name.as_str() {
+        Some(Value::String(name)) if !name.trim().is_empty() => match name.as_str() {
             "DisconnectedCallback" => EventKind::Disconnected,
             "ConnectedCallback" if says_down(payload) => EventKind::Disconnected,
             "ConnectedCallback" => EventKind::Connected,

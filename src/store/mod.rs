@@ -367,6 +367,9 @@ pub enum StoreError {
     /// Another process has it open.
     #[error("the store {0} is in use by another linedown")]
     InUse(String),
+    /// The file is something else than a store of linedown's.
+    #[error("{0} is not a store of linedown")]
+    Foreign(String),
     /// It was written by a later version of linedown.
     #[error("the store has format {found}, this linedown knows up to {known}")]
     TooNew {

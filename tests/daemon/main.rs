@@ -22,6 +22,7 @@ mod proxy;
 mod reconnect;
 mod recovery;
 mod replay;
+mod slips;
 mod socket;
 mod standing;
 mod timing;

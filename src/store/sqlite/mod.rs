@@ -7,6 +7,7 @@ mod candidate;
 mod damage;
 mod delay;
 mod flapping;
+mod foreign;
 mod gathering;
 mod job;
 mod lease;
@@ -78,13 +79,16 @@ pub struct Sqlite {
 
 impl Sqlite {
     /// Opens the store, creating it if it is missing. What workers had in hand when the daemon ended can be leased
-    /// again.
+    /// again. Fails if the file is there and is not linedown's.
     pub fn open(path: &Path) -> Result<Self, StoreError> {
         Self::observed(path, |_| ())
     }
 
     /// Like [`Sqlite::open`]; `observer` is told how long each synced commit takes.
     pub fn observed(path: &Path, observer: impl Fn(Duration) + Send + 'static) -> Result<Self, StoreError> {
+        if foreign::is_foreign(path) {
+            return Err(StoreError::Foreign(path.display().to_string()));
+        }
         let lock = lock(path)?;
         let open = |source| StoreError::Open { path: path.display().to_string(), source };
         damage::end_replacing(path, clock::now()).map_err(open)?;

@@ -10,6 +10,7 @@ use rusqlite::Connection;
 use rusqlite::config::DbConfig;
 
 use super::super::StoreError;
+use super::foreign::APPLICATION;
 use super::job::failure;
 use super::{beside, damage, row, silence, takeover};
 use crate::clock;
@@ -96,6 +97,7 @@ pub(super) fn prepare(connection: &mut Connection) -> rusqlite::Result<Result<Id
         tracing::info!(took_ms, "the store has the new format");
     }
     transaction.pragma_update(None, "user_version", FORMAT)?;
+    transaction.pragma_update(None, "application_id", APPLICATION)?;
     take_back(&transaction)?;
     transaction.commit()?;
     silence::warn_of_what_is_not_understood(connection, clock::now())?;

@@ -46,6 +46,13 @@ impl Daemon {
         self.launch_as(handed(OwnedFd::from(socket)));
     }
 
+    /// Starts it as systemd would if it handed over no socket, and said so.
+    pub(crate) fn launch_with_no_socket_of_systemd(&mut self) {
+        let mut shell = Command::new("/bin/sh");
+        shell.args(["-c", "LISTEN_PID=$$ LISTEN_FDS=0 exec \"$@\" </dev/null", "sh", BINARY]);
+        self.launch_as(shell);
+    }
+
     /// Starts it as systemd would, but with something that is no socket, and returns how it ended.
     pub(crate) fn ends_on(&self, handed_over: impl Into<Stdio>) -> Ended {
         let mut shell = handed(handed_over);
