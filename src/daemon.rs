@@ -218,7 +218,8 @@ impl Daemon {
             self.servers.spawn(renewal.run(self.stop.subscribe()));
         }
         let (routing, reload_failed) = (Arc::clone(&self.hook.routing), Arc::clone(&self.reload_failed));
-        let asked = Arc::new(Local { store, delivery, routing, reload_failed });
+        let hook = Arc::clone(&self.hook);
+        let asked = Arc::new(Local { hook, store, delivery, routing, reload_failed });
         let webhooks = self.servers.spawn(listener::serve(
             listener,
             encryption,

@@ -12,7 +12,7 @@ use serde::Serialize;
 
 use crate::rule::Routing;
 use crate::store::view::{Past, SilenceRow};
-use crate::store::{Accepted, Acknowledgement, Leased, Outcome, Settlement, Sqlite, Store, StoreError};
+use crate::store::{Accepted, Acknowledgement, Leased, Outcome, Settlement, Sqlite, Store, StoreError, Waits};
 
 /// Most messages leased at once.
 const AT_ONCE: usize = 256;
@@ -182,9 +182,9 @@ impl Life {
         while let Some(sink) = self.due.iter().find(|(_, due)| due.is_some_and(|due| due <= now)) {
             let sink = sink.0.clone();
             let routing = Arc::clone(&self.routing);
-            let Leased { due, next } = self.store.lease(&sink, AT_ONCE, now, routing).await?;
+            let Leased { due, next, sinks } = self.store.lease(&sink, AT_ONCE, Waits::new(), now, routing).await?;
             let full = due.len() == AT_ONCE;
-            let mut woken = BTreeSet::new();
+            let mut woken = sinks;
             for due in due {
                 let outcome = Outcome::Delivered(String::new());
                 let settlement = Settlement { notifications: due.covers, at: now, outcome };

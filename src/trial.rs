@@ -25,7 +25,7 @@ pub struct Outcome {
 
 impl Outcome {
     fn failed(recipient: String, failure: &Failure) -> Self {
-        let (said, kind) = (failure.to_string(), failure.kind);
+        let (said, kind) = (failure.described(), failure.kind);
         Self { recipient, delivered: false, said, failure: Some(kind), advice: failure.advice.map(str::to_owned) }
     }
 }

@@ -218,7 +218,9 @@ fn advice(secret: &Secret, error: &SecretError) -> String {
 pub fn unread(error: &io::Error) -> &'static str {
     match error.kind() {
         io::ErrorKind::NotFound => "write the full path of one that exists",
-        io::ErrorKind::PermissionDenied => "check as the user that the service runs as, or use a credential",
+        io::ErrorKind::PermissionDenied => {
+            "let the user who runs linedown read it; for the service, make the secret a credential"
+        }
         io::ErrorKind::IsADirectory => "that is a folder: name a file",
         io::ErrorKind::NotADirectory => "a part of the path is a file, not a folder: correct the path",
         _ => "is it the right file?",

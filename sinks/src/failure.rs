@@ -22,6 +22,9 @@ pub struct Failure {
     pub advice: Option<&'static str>,
     /// How long the far side asked linedown to wait, unclamped.
     pub retry_after: Option<Duration>,
+    /// Whether it came when the sink had accepted everything up to the recipient. It may then concern that recipient
+    /// alone, whatever its kind.
+    pub may_spare_others: bool,
     /// The underlying error.
     source: Option<Box<dyn Error + Send + Sync>>,
 }
@@ -29,7 +32,14 @@ pub struct Failure {
 impl Failure {
     /// A failure with its message. Control characters become spaces, and the text is cut to [`EXCERPT`].
     pub fn new(kind: FailureKind, message: impl AsRef<str>) -> Self {
-        Self { kind, message: excerpt(message.as_ref()), advice: None, retry_after: None, source: None }
+        Self {
+            kind,
+            message: excerpt(message.as_ref()),
+            advice: None,
+            retry_after: None,
+            may_spare_others: false,
+            source: None,
+        }
     }
 
     /// Adds what a person can do about it.
@@ -39,18 +49,40 @@ impl Failure {
         self
     }
 
+    /// The kind and what happened, with the causes that the message does not name: for people, who are shown no chain of
+    /// causes.
+    pub fn described(&self) -> String {
+        excerpt(&format!("{}: {}", self.kind.as_str(), self.with_causes()))
+    }
+
+    fn with_causes(&self) -> String {
+        let causes = std::iter::successors(Error::source(self), |cause| (*cause).source());
+        causes.fold(self.message.clone(), |words, cause| {
+            let cause = excerpt(&cause.to_string());
+            if words.contains(&cause) { words } else { format!("{words}: {cause}") }
+        })
+    }
+
     /// Returns the message and the advice in one line of at most [`EXCERPT`] characters, for a record that has no
     /// separate place for advice. If it is too long, the message is cut.
     pub fn in_full(&self) -> String {
-        let Some(advice) = self.advice else { return self.message.clone() };
+        let what = self.with_causes();
+        let Some(advice) = self.advice else { return excerpt(&what) };
         let room = EXCERPT.saturating_sub(advice.chars().count() + 2);
-        excerpt(&format!("{}; {advice}", one_line(&self.message, room)))
+        excerpt(&format!("{}; {advice}", one_line(&what, room)))
     }
 
     /// Adds how long the far side asked linedown to wait.
     #[must_use]
     pub fn retry_after(mut self, hint: Option<Duration>) -> Self {
         self.retry_after = hint;
+        self
+    }
+
+    /// Notes that it came when the sink had accepted everything up to the recipient.
+    #[must_use]
+    pub fn may_spare_others(mut self) -> Self {
+        self.may_spare_others = true;
         self
     }
 
@@ -73,6 +105,14 @@ impl Error for Failure {
         self.source.as_deref().map(|source| source as _)
     }
 }
+
+/// What to do if a name could not be looked up since no name server answers; `why` is what the system says.
+pub(crate) fn about_name_servers(why: &str) -> Option<&'static str> {
+    why.contains("Temporary failure in name resolution").then_some(NO_NAME_SERVER)
+}
+
+const NO_NAME_SERVER: &str = "does /etc/resolv.conf name a server that answers? as a service, linedown calls none at \
+                              169.254.… unless the unit says IPAddressAllow=";
 
 /// One line of at most [`EXCERPT`] characters from a text of unknown origin.
 pub fn excerpt(text: &str) -> String {
@@ -140,12 +180,33 @@ mod tests {
     use super::*;
 
     #[test]
+    fn where_no_name_server_answers_that_is_what_to_look_at() {
+        let unanswered = "failed to lookup address information: Temporary failure in name resolution";
+        assert!(about_name_servers(unanswered).is_some_and(|advice| advice.contains("IPAddressAllow=")));
+        assert_eq!(about_name_servers("failed to lookup address information: Name or service not known"), None);
+        assert_eq!(about_name_servers("Connection refused (os error 111)"), None);
+    }
+
+    #[test]
     fn what_to_do_survives_a_long_answer() {
         let failure = |words: &str| Failure::new(FailureKind::Refused, words).advice("set `webhook_url`");
         assert_eq!(failure("404 no_service").in_full(), "404 no_service; set `webhook_url`");
         assert_eq!(failure("404 no_service").to_string(), "refused: 404 no_service");
         let long = failure(&"x ".repeat(4000)).in_full();
         assert!(long.ends_with("…; set `webhook_url`") && long.chars().count() <= EXCERPT, "{long}");
+    }
+
+    #[test]
+    fn a_cause_is_named_once() {
+        let cause = || std::io::Error::from(std::io::ErrorKind::NotADirectory);
+        let failure = |words: &str| Failure::new(FailureKind::Unreachable, words).caused_by(cause());
+        assert_eq!(failure("cannot write to /x").in_full(), "cannot write to /x: not a directory");
+        assert_eq!(failure("cannot write to /x").described(), "unreachable: cannot write to /x: not a directory");
+        assert_eq!(failure("/x: not a directory").in_full(), "/x: not a directory");
+        let advised = failure("cannot write to /x").advice("make room");
+        assert_eq!(advised.in_full(), "cannot write to /x: not a directory; make room");
+        let long = failure(&"x ".repeat(4000)).described();
+        assert!(long.chars().count() <= EXCERPT, "{long}");
     }
 
     #[test]

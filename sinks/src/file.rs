@@ -5,6 +5,10 @@ use std::io::{self, ErrorKind, Read};
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
+/// The permission bits with which others may read a file, and enter a folder.
+const READ: u32 = 0o004;
+const ENTER: u32 = 0o001;
+
 /// Reads a file of at most `most` bytes. A larger one is an error, [`ErrorKind::FileTooLarge`].
 pub fn read_file(path: &Path, most: usize) -> io::Result<Vec<u8>> {
     read_bounded(File::open(path)?, most, Vec::new())
@@ -21,9 +25,16 @@ pub(crate) fn text(bytes: Vec<u8>) -> io::Result<String> {
     String::from_utf8(bytes).map_err(|_| io::Error::new(ErrorKind::InvalidData, "it is not valid UTF-8"))
 }
 
-/// Whether every user of the machine can read a file.
-pub fn is_public(metadata: &Metadata) -> bool {
-    metadata.permissions().mode() & 0o004 != 0
+/// Whether every user of the machine can read a file: its mode lets others read it, and so do the modes of all folders
+/// that lead to it.
+pub fn is_public(path: &Path, metadata: &Metadata) -> bool {
+    let others_may = |metadata: &Metadata, right| metadata.permissions().mode() & right != 0;
+    if !others_may(metadata, READ) {
+        return false;
+    }
+    // Where it really is: what leads to a link keeps nobody from the file.
+    let Ok(path) = path.canonicalize() else { return true };
+    path.ancestors().skip(1).all(|folder| folder.metadata().map_or(true, |folder| others_may(&folder, ENTER)))
 }
 
 fn larger_than(bytes: usize) -> String {

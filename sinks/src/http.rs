@@ -11,6 +11,7 @@ use jiff::Timestamp;
 use reqwest::header::{HeaderMap, RETRY_AFTER};
 use reqwest::{Client, Error, Response, Url, redirect};
 
+use crate::failure::about_name_servers;
 use crate::{BuildError, Failure, FailureKind, excerpt};
 
 pub(crate) use self::address::Address;
@@ -136,7 +137,9 @@ pub(crate) fn failure(who: &str, error: &Error) -> Failure {
     let why = innermost(error);
     if error.is_connect() {
         let failure = Failure::new(FailureKind::Unreachable, format!("{who} cannot be reached: {why}"));
-        return failure.advice("is this machine online? are its name resolution, proxy and clock right?");
+        let advice = about_name_servers(&why);
+        return failure
+            .advice(advice.unwrap_or("is this machine online? are its name resolution, proxy and clock right?"));
     }
     let what = format!("the connection to {who} broke before the answer was complete: {why}");
     Failure::new(FailureKind::Unreachable, what)

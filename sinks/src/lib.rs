@@ -36,7 +36,8 @@ pub use failure::{EXCERPT, Failure, FailureKind, excerpt};
 pub use file::{is_public, read_bounded, read_file};
 pub use http::use_ring;
 pub use notification::{
-    Acknowledged, Again, Flapping, Incident, Instance, Item, Kind, Notification, Standing, Undelivered,
+    Acknowledged, Again, Flapping, HeldBack, Holder, Incident, Instance, Item, Kind, Notification, Standing,
+    Undelivered,
 };
 pub use reason::Reason;
 pub use secret::{Found, Secret, SecretError, Secrets};

@@ -29,6 +29,8 @@ pub struct Notification {
     pub at: Timestamp,
     /// What the last attempt failed with, if there was one: why the message comes late.
     pub last_failure: Option<String>,
+    /// What held it back before it was first tried, if anything did: another reason why the message comes late.
+    pub held_back: Option<HeldBack>,
     /// The incident it is about; for a digest, that of its first item.
     pub incident: Incident,
     /// For [`Kind::Undelivered`]: the message that another sink gave up.
@@ -36,7 +38,7 @@ pub struct Notification {
     /// For [`Kind::Digest`]: everything it is about, [`Notification::incident`] included. What is over comes last, and
     /// reminders come after news; within each of these groups, the worst comes first.
     pub items: Vec<Item>,
-    /// For [`Kind::Flapping`] and [`Kind::Steady`]: how often the line came and went.
+    /// For [`Kind::Flapping`] and [`Kind::Steady`], also of a lost one: how often the line came and went.
     pub flapping: Option<Flapping>,
     /// The page on which the reader can acknowledge; none if there is nothing to acknowledge, or no address is
     /// configured.
@@ -62,6 +64,7 @@ impl Notification {
             created_at: at,
             at,
             last_failure: None,
+            held_back: None,
             incident,
             undelivered: None,
             items: Vec::new(),
@@ -74,9 +77,15 @@ impl Notification {
 
     /// Whether it asks the reader to do something about the line.
     pub fn asks_to_act(&self) -> bool {
-        let asks = match self.kind {
-            Kind::Down | Kind::Worse | Kind::Reminder | Kind::Escalation | Kind::Flapping | Kind::Steady => true,
-            Kind::Undelivered => self.undelivered.as_ref().is_none_or(|other| other.kind != Kind::Test),
+        // A notice of a loss asks for what the lost message asked for.
+        let asks = match self.undelivered.as_ref().map_or(self.kind, |lost| lost.kind) {
+            Kind::Down
+            | Kind::Worse
+            | Kind::Reminder
+            | Kind::Escalation
+            | Kind::Flapping
+            | Kind::Steady
+            | Kind::Undelivered => true,
             Kind::Resolved | Kind::Acknowledged | Kind::Digest | Kind::Test => false,
         };
         asks && self.incident.closed_at.is_none()
@@ -238,6 +247,42 @@ pub struct Item {
     pub incident: Incident,
     /// See [`Notification::flapping`].
     pub flapping: Option<Flapping>,
+    /// As [`Notification::undelivered`].
+    pub undelivered: Option<Undelivered>,
+}
+
+/// What held a message back.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct HeldBack {
+    /// What sort of thing.
+    pub by: Holder,
+    /// The number of the silence, the name of the quiet hours, or the length of the hold as the config writes it.
+    pub name: String,
+    /// When that ended; none if it is not known any more.
+    pub until: Option<Timestamp>,
+}
+
+/// What can hold a message back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Holder {
+    /// The rule's hold.
+    Hold,
+    /// A silence.
+    Silence,
+    /// Quiet hours.
+    QuietHours,
+}
+
+impl Holder {
+    /// As templates see it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Hold => "hold",
+            Self::Silence => "silence",
+            Self::QuietHours => "quiet-hours",
+        }
+    }
 }
 
 /// The state of a line, as its gateway says.
@@ -316,6 +361,9 @@ pub struct Undelivered {
     pub attempts: u32,
     /// The sinks that were to tell somebody about it, and gave up in their turn.
     pub untold: Vec<String>,
+    /// How many recipients besides the reader were told of the outage with the reason that it has now. (What only goes
+    /// to our own output is not counted: perhaps nobody reads it.)
+    pub others_told: u32,
 }
 
 #[cfg(test)]

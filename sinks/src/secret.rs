@@ -91,7 +91,9 @@ impl Found {
     pub fn warning(&self, path: &Path) -> Option<Problem> {
         let file = self.public.as_ref()?.display();
         let what = format!("the secret in {file} can be read by every user of this machine");
-        Some(Problem::warning(path.join("file"), what).hint(format!("chmod o-r {file}")))
+        // The service's own user is one of the others.
+        let hint = format!("for the service, make it a credential; or chmod o-r {file}");
+        Some(Problem::warning(path.join("file"), what).hint(hint))
     }
 }
 
@@ -169,7 +171,7 @@ fn credential(folder: &FilePath, name: &str) -> Result<SecretString, SecretError
 /// Returns the content of a file, and whether it is a secret that every user of the machine can read.
 fn read(path: &FilePath) -> Result<(SecretString, bool), SecretError> {
     let read = File::open(path).and_then(|file| {
-        let is_public = is_public(&file.metadata()?);
+        let is_public = is_public(path, &file.metadata()?);
         Ok((read_bounded(file, LARGEST, Vec::new()).and_then(text)?, is_public))
     });
     let (text, is_public) = read.map_err(|source| SecretError::File { path: path.to_owned(), source })?;
@@ -210,20 +212,42 @@ mod tests {
     #[test]
     fn what_every_user_can_read_is_said_to_be() {
         use std::os::unix::fs::PermissionsExt;
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("token");
+        let folder = open_folder();
+        let closed = folder.path().join("closed");
+        std::fs::create_dir(&closed).unwrap();
+        let path = closed.join("token");
         std::fs::write(&path, "s3cret").unwrap();
-        for (mode, is_public) in [(0o600, false), (0o640, false), (0o644, true)] {
+        let link = folder.path().join("link");
+        std::os::unix::fs::symlink(&path, &link).unwrap();
+        for (folder_mode, mode, is_public) in [
+            (0o755, 0o600, false),
+            (0o755, 0o640, false),
+            (0o755, 0o644, true),
+            (0o711, 0o644, true),
+            (0o700, 0o644, false),
+            (0o750, 0o644, false),
+        ] {
             std::fs::set_permissions(&path, std::fs::Permissions::from_mode(mode)).unwrap();
-            let found = Secrets::default().get(&Secret::File(path.clone())).unwrap();
-            assert_eq!(found.public.is_some(), is_public, "{mode:o}");
+            std::fs::set_permissions(&closed, std::fs::Permissions::from_mode(folder_mode)).unwrap();
+            for path in [&path, &link] {
+                let found = Secrets::default().get(&Secret::File(path.clone())).unwrap();
+                assert_eq!(found.public.is_some(), is_public, "{folder_mode:o} {mode:o} {}", path.display());
+            }
         }
+    }
+
+    /// A folder that everybody may enter, as those of a temporary folder of one's own may not be.
+    fn open_folder() -> tempfile::TempDir {
+        use std::os::unix::fs::PermissionsExt;
+        let folder = tempfile::tempdir_in("/tmp").unwrap();
+        std::fs::set_permissions(folder.path(), std::fs::Permissions::from_mode(0o755)).unwrap();
+        folder
     }
 
     #[test]
     fn what_is_no_secret_is_not_to_be_hidden() {
         use std::os::unix::fs::PermissionsExt;
-        let folder = tempfile::tempdir().unwrap();
+        let folder = open_folder();
         let path = folder.path().join("file");
         for (text, is_public) in [
             ("s3cret\r\n\r\n", true),

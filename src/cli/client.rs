@@ -3,8 +3,10 @@
 use std::error::Error as _;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
+use std::sync::Once;
 use std::time::Duration;
 
+use reqwest::header::HeaderValue;
 use reqwest::{Client, RequestBuilder, StatusCode};
 use serde::de::DeserializeOwned;
 use tokio::net::UnixStream;
@@ -19,6 +21,8 @@ const PATIENCE: Duration = Duration::from_secs(150);
 /// The running daemon.
 pub(super) struct Daemon {
     client: Client,
+    /// The warning that the store cannot be written to is printed once.
+    warned: Once,
 }
 
 impl Daemon {
@@ -45,7 +49,7 @@ impl Daemon {
         let client = Client::builder().unix_socket(socket).no_proxy().timeout(PATIENCE).build();
         let client =
             client.map_err(|error| CommandError::new(Code::Failed, "cannot make a client").caused_by(&error))?;
-        Ok(Self { client })
+        Ok(Self { client, warned: Once::new() })
     }
 
     /// Sends a GET request.
@@ -54,7 +58,7 @@ impl Daemon {
         path: &str,
         query: &impl serde::Serialize,
     ) -> Result<T, CommandError> {
-        ask(self.client.get(format!("http://linedown/{path}")).query(query)).await
+        self.ask(self.client.get(format!("http://linedown/{path}")).query(query)).await
     }
 
     /// Sends a POST request.
@@ -63,8 +67,38 @@ impl Daemon {
         path: &str,
         body: &impl serde::Serialize,
     ) -> Result<T, CommandError> {
-        ask(self.client.post(format!("http://linedown/{path}")).json(body)).await
+        self.ask(self.client.post(format!("http://linedown/{path}")).json(body)).await
     }
+
+    async fn ask<T: DeserializeOwned>(&self, request: RequestBuilder) -> Result<T, CommandError> {
+        let response = request.send().await.map_err(failed)?;
+        if let Some(since) = response.headers().get(api::NOT_WRITING_SINCE) {
+            self.warned.call_once(|| warn_of_the_store(since));
+        }
+        let status = response.status();
+        if status.is_success() {
+            return response.json().await.map_err(failed);
+        }
+        let body: serde_json::Value = response.json().await.unwrap_or_default();
+        let words = body["error"].as_str().unwrap_or("it gave no reason").to_owned();
+        let error = match status {
+            StatusCode::SERVICE_UNAVAILABLE => CommandError::new(Code::TryAgain, words),
+            _ => CommandError::new(Code::Failed, words),
+        };
+        Err(match body["hint"].as_str() {
+            Some(hint) => error.hint(hint),
+            None => error,
+        })
+    }
+}
+
+/// Warns that the store cannot be written to, so that what is listed may be incomplete.
+fn warn_of_the_store(since: &HeaderValue) {
+    let since = since.to_str().ok().and_then(|since| since.parse().ok());
+    let since = since.map(|since| format!(" since {}", output::moment(since))).unwrap_or_default();
+    output::complain(&format!(
+        "warning: the store cannot be written to{since}: webhooks are refused, so outages may be missing here\n"
+    ));
 }
 
 /// The daemon's socket, and why it may be that of another daemon.
@@ -92,32 +126,15 @@ async fn listening(sockets: &[PathBuf]) -> Option<&PathBuf> {
     barred
 }
 
-async fn ask<T: DeserializeOwned>(request: RequestBuilder) -> Result<T, CommandError> {
-    let failed = |error: reqwest::Error| {
-        let error = error.without_url();
-        let (what, hint) = match refusal(&error) {
-            Some(ErrorKind::PermissionDenied) => {
-                ("no permission to talk to the daemon", "only root and the service's user may: use sudo")
-            }
-            _ => ("the daemon does not answer", "check it: systemctl status linedown"),
-        };
-        CommandError::new(Code::Unavailable, what).caused_by(&error).hint(hint)
+fn failed(error: reqwest::Error) -> CommandError {
+    let error = error.without_url();
+    let (what, hint) = match refusal(&error) {
+        Some(ErrorKind::PermissionDenied) => {
+            ("no permission to talk to the daemon", "only root and the service's user may: use sudo")
+        }
+        _ => ("the daemon does not answer", "check it: systemctl status linedown"),
     };
-    let response = request.send().await.map_err(failed)?;
-    let status = response.status();
-    if status.is_success() {
-        return response.json().await.map_err(failed);
-    }
-    let body: serde_json::Value = response.json().await.unwrap_or_default();
-    let words = body["error"].as_str().unwrap_or("it gave no reason").to_owned();
-    let error = match status {
-        StatusCode::SERVICE_UNAVAILABLE => CommandError::new(Code::TryAgain, words),
-        _ => CommandError::new(Code::Failed, words),
-    };
-    Err(match body["hint"].as_str() {
-        Some(hint) => error.hint(hint),
-        None => error,
-    })
+    CommandError::new(Code::Unavailable, what).caused_by(&error).hint(hint)
 }
 
 /// The system's error when connecting, if that is why the request failed.

@@ -8,7 +8,7 @@ use super::output::Look;
 use super::table::{Column, Row, table};
 use super::{Code, CommandError, Place, is_there, output};
 use crate::clock;
-use crate::store::view::{Delivery, DeliveryQuery};
+use crate::store::view::{Delivery, DeliveryQuery, WaitReason, WaitsFor};
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Arguments {
@@ -70,7 +70,7 @@ fn row(delivery: &Delivery, now: Timestamp) -> Row {
         output::moment(delivery.owed_at),
         output::moment_or_dash(delivery.settled_at),
         delivery.tries.to_string(),
-        delivery.detail.clone().unwrap_or_default(),
+        detail(delivery).unwrap_or_default(),
     ];
     Row::new(look(delivery), cells)
 }
@@ -79,10 +79,20 @@ fn row(delivery: &Delivery, now: Timestamp) -> Row {
 pub(super) fn look(delivery: &Delivery) -> Look {
     match delivery.state.as_str() {
         "dead" => Look::Bad,
-        "pending" if delivery.tries > 0 => Look::Doubtful,
+        "pending" if delivery.tries > 0 || why_sink_fails(delivery).is_some() => Look::Doubtful,
         "withdrawn" => Look::Faint,
         _ => Look::Plain,
     }
+}
+
+/// The receipt or the last failure; for a notification that has none and waits for its sink, the failure of that.
+fn detail(delivery: &Delivery) -> Option<String> {
+    delivery.detail.clone().or_else(|| why_sink_fails(delivery).map(str::to_owned))
+}
+
+/// Why the sink fails that a notification waits for.
+fn why_sink_fails(delivery: &Delivery) -> Option<&str> {
+    delivery.waits_for.as_ref()?.why.as_deref()
 }
 
 /// The sink, with the recipient if there is one.
@@ -95,13 +105,39 @@ pub(super) fn address(delivery: &Delivery) -> String {
 
 /// The state; for a pending notification also what it waits for.
 pub(super) fn state(delivery: &Delivery, now: Timestamp) -> String {
-    match delivery.due_at {
+    state_with(delivery, "", now)
+}
+
+/// The state; for a notification that waits for its sink also why that fails.
+pub(super) fn state_in_full(delivery: &Delivery, now: Timestamp) -> String {
+    let why = why_sink_fails(delivery).map(|why| format!(" ({})", output::printable(why)));
+    state_with(delivery, &why.unwrap_or_default(), now)
+}
+
+fn state_with(delivery: &Delivery, why: &str, now: Timestamp) -> String {
+    match (&delivery.waits_for, delivery.due_at) {
         _ if delivery.in_flight => "in flight".to_owned(),
-        Some(due_at) if due_at > now => {
-            let others = if delivery.tries == 0 { "with its group" } else { "next try" };
-            let waits_for = delivery.held_by.as_deref().unwrap_or(others);
-            format!("pending, {waits_for}, in {}", output::span(now, due_at))
+        (Some(waits_for), _) => format!("pending, {}", waits_at(&delivery.sink, waits_for, why, now)),
+        (None, Some(due_at)) if due_at > now => {
+            let span = output::span(now, due_at);
+            match delivery.held_by.as_deref() {
+                Some(held_by) => format!("pending, {held_by}, in {span}"),
+                None if delivery.tries == 0 => format!("pending, with its group, in {span}"),
+                None => format!("pending, next try in {span}"),
+            }
         }
         _ => delivery.state.clone(),
+    }
+}
+
+/// What a notification waits for at a sink.
+fn waits_at(sink: &str, WaitsFor { reason, until, .. }: &WaitsFor, why: &str, now: Timestamp) -> String {
+    match (reason, until.filter(|until| *until > now)) {
+        (WaitReason::Turn, _) => format!("waits for its turn at {sink}"),
+        (WaitReason::Paused, Some(until)) => format!("{sink} asked for a pause until {}{why}", output::moment(until)),
+        (WaitReason::Failing, Some(until)) => {
+            format!("{sink} is failing{why}, next try in {}", output::span(now, until))
+        }
+        (WaitReason::Failing | WaitReason::Paused, None) => format!("{sink} is failing{why}, next try now"),
     }
 }

@@ -5,13 +5,14 @@ use std::fmt::Write;
 use jiff::Timestamp;
 
 use super::client::Daemon;
-use super::deliveries::{address, look, state};
+use super::deliveries::{address, look, state, state_in_full};
 use super::limit::Limit;
 use super::output::Look;
 use super::table::{Column, Row, table};
 use super::{Code, CommandError, Place, output};
 use crate::clock;
 use crate::server::api::IncidentQuery;
+use crate::store::given_up;
 use crate::store::view::{Delivery, Incident, IncidentStory};
 use crate::trouble;
 
@@ -111,7 +112,7 @@ fn told(story: &IncidentStory, now: Timestamp) -> String {
     }
     for delivery in &story.deliveries {
         let _ = writeln!(text);
-        text.push_str(&told_delivery(delivery, now));
+        text.push_str(&told_delivery(delivery, &story.deliveries, now));
     }
     text
 }
@@ -165,7 +166,7 @@ fn is_outage(incident: &Incident) -> bool {
     linedown_sinks::Reason::parse(&incident.reason).is_none_or(linedown_sinks::Reason::is_outage)
 }
 
-fn told_delivery(delivery: &Delivery, now: Timestamp) -> String {
+fn told_delivery(delivery: &Delivery, all: &[Delivery], now: Timestamp) -> String {
     let mut text = String::new();
     let lost = delivery.lost.map(|lost| format!(" instead of notification {lost}")).unwrap_or_default();
     let to = output::printable(&address(delivery));
@@ -174,22 +175,55 @@ fn told_delivery(delivery: &Delivery, now: Timestamp) -> String {
         delivery.id,
         delivery.kind,
         delivery.rule,
-        state(delivery, now)
+        state_in_full(delivery, now)
     );
     let _ = writeln!(text, "{}", output::painted(look(delivery), &head));
-    // If it was tried, the last attempt below says why.
-    if delivery.state == "withdrawn" || (delivery.state == "dead" && delivery.tries == 0) {
-        let why = output::printable(delivery.detail.as_deref().unwrap_or_default());
-        let _ = writeln!(text, "  {}  {why}", output::moment_or_dash(delivery.settled_at));
-    }
     if let Some(batch) = delivery.batch {
         let _ = writeln!(text, "  sent together with others, as message {batch}");
     }
     for attempt in delivery.attempts.iter().flatten() {
         let outcome = attempt.outcome.as_deref().unwrap_or("in progress");
-        let detail = output::printable(attempt.detail.as_deref().unwrap_or_default());
+        // Why the last one was the last is said below.
+        let (detail, _) = given_up::split(attempt.detail.as_deref().unwrap_or_default());
+        let detail = output::printable(detail);
         let started = output::moment(attempt.started_at);
         let _ = writeln!(text, "  {started}  try {}: {outcome}  {detail}", attempt.number);
     }
+    if let Some(end) = told_end(delivery) {
+        let _ = writeln!(text, "  {}  {}", output::moment_or_dash(delivery.settled_at), output::printable(&end));
+    }
+    if delivery.state == "dead" {
+        text.push_str(&told_instead(delivery, all, now));
+    }
     text
+}
+
+/// Why a notification was withdrawn or given up. If it was tried, its last try says what failed.
+fn told_end(delivery: &Delivery) -> Option<String> {
+    let detail = delivery.detail.as_deref().unwrap_or_default();
+    let lasting = delivery.settled_at.map(|end| output::span(delivery.owed_at, end)).unwrap_or_default();
+    match (delivery.state.as_str(), given_up::split(detail)) {
+        ("withdrawn", _) => Some(detail.to_owned()),
+        ("dead", (_, Some(why))) if delivery.tries > 0 => Some(format!("given up after {lasting}, {why}")),
+        ("dead", (_, None)) if delivery.tries > 0 => Some("given up: trying again cannot help".to_owned()),
+        ("dead", (failure, Some(why))) => Some(format!("given up after {lasting}, {why}: {failure}")),
+        ("dead", (failure, None)) => Some(format!("given up: {failure}")),
+        _ => None,
+    }
+}
+
+/// Who was told instead that a notification was given up.
+fn told_instead(delivery: &Delivery, all: &[Delivery], now: Timestamp) -> String {
+    let mut text = String::new();
+    for notice in all.iter().filter(|other| other.lost == Some(delivery.id)) {
+        let to = format!("{} to {}, {}", notice.id, address(notice), state(notice, now));
+        let _ = writeln!(text, "  told instead: notification {}", output::printable(&to));
+    }
+    match (text.is_empty(), delivery.lost) {
+        (false, _) => text,
+        (true, None) => {
+            format!("  nobody was told instead: {} has no fallback\n", output::printable(&delivery.sink))
+        }
+        (true, Some(_)) => "  nobody was told instead: no other sink was left\n".to_owned(),
+    }
 }

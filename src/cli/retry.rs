@@ -8,6 +8,7 @@ use clap::ArgGroup;
 use super::client::Daemon;
 use super::{Code, CommandError, Place, is_there, output};
 use crate::server::api::{RetryAnswer, RetryRequest};
+use crate::store::view::WaitsFor;
 
 /// The usage, in its two variants; clap would merge them.
 const USAGE: &str = "linedown retry [OPTIONS] <ID>...\n       linedown retry [OPTIONS] --dead [--sink <NAME>]";
@@ -38,12 +39,12 @@ pub(super) async fn run(place: &Place, arguments: &Arguments) -> Result<Code, Co
     if again.is_empty() {
         is_there(place, sink.as_deref())?;
     }
+    let waits = waits(&answer);
     if *json {
         output::print_json(again)?;
-    } else if again.len() == 1 {
-        output::print("1 notification is sent again\n")?;
+        output::complain(&waits);
     } else {
-        output::print(&format!("{} notifications are sent again\n", again.len()))?;
+        output::print(&format!("{}\n{waits}", counted(again.len(), answer.withdrawn.len())))?;
     }
     if answer.left > 0 {
         let error = CommandError::new(Code::Failed, format!("{} are not sent again: the store failed", answer.left));
@@ -62,6 +63,39 @@ pub(super) async fn run(place: &Place, arguments: &Arguments) -> Result<Code, Co
     }
     let error = CommandError::new(Code::Failed, format!("not sent again: {}", left.join(", ")));
     Err(refused.iter().fold(error, |error, (why, ids)| error.because(format!("{ids}: {why}"))))
+}
+
+/// How many notifications are sent again, and how many are withdrawn instead.
+fn counted(again: usize, withdrawn: usize) -> String {
+    let again = match again {
+        1 => "1 notification is sent again".to_owned(),
+        many => format!("{many} notifications are sent again"),
+    };
+    match withdrawn {
+        0 => again,
+        1 => format!("{again}, 1 is withdrawn"),
+        many => format!("{again}, {many} are withdrawn"),
+    }
+}
+
+/// What the notifications wait for, with a line for each sink.
+fn waits(answer: &RetryAnswer) -> String {
+    let mut text = String::new();
+    let is_one = answer.notifications.len() == 1;
+    for (sink, WaitsFor { why, until, .. }) in &answer.waits_for {
+        let why = why.as_deref().unwrap_or_default();
+        let line = match until {
+            Some(until) => {
+                let until = output::moment(*until);
+                let then = if is_one { "it is sent" } else { "they are sent" };
+                format!("{sink} asked for a pause until {until} ({why}): {then} after that")
+            }
+            None if is_one => format!("{sink} is failing ({why}): it is tried now"),
+            None => format!("{sink} is failing ({why}): one is tried now, the others once it works"),
+        };
+        let _ = writeln!(text, "  {}", output::printable(&line));
+    }
+    text
 }
 
 /// Groups refused notifications by reason: for each reason, their numbers.

@@ -27,6 +27,9 @@ pub(super) struct Arguments {
 #[derive(Debug, clap::Subcommand)]
 enum Command {
     /// Send nothing about matching lines for a while
+    ///
+    /// Messages that are being retried wait too. These are still sent: that somebody acknowledged an outage, that a sink
+    /// gave up a notification, and tests.
     Add(AddArguments),
     /// List silences that are in force, are still to come, or ended within the last day
     List(ListArguments),

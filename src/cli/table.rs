@@ -1,8 +1,9 @@
 //! Tables for people: columns under their heads, no wider than the terminal if there is one.
 
+use std::collections::BTreeMap;
 use std::iter;
 
-use comfy_table::{ColumnConstraint, ContentArrangement, Row as TableRow, Table, TableStyle, Width};
+use comfy_table::{Cell, ColumnConstraint, ContentArrangement, Row as TableRow, Table, TableStyle, Width};
 
 use super::output::{Look, painted, printable, terminal_width};
 
@@ -40,7 +41,7 @@ impl Column {
         Self { narrowing: Narrowing::Cut, ..Self::whole(head) }
     }
 
-    /// A column of texts that may be left out if every row has a name in the column before it.
+    /// A column of identifiers, which may be left out if the names in the column before it tell them apart.
     pub(super) const fn identifier(head: &'static str) -> Self {
         Self { may_be_left_out: true, ..Self::text(head) }
     }
@@ -204,18 +205,29 @@ fn narrowest(table: &Table, columns: &[Column], width: usize) -> Vec<u16> {
         _ => width,
     });
     let mut least: Vec<u16> = least.collect();
+    for (place, column) in columns.iter().enumerate().filter(|(_, column)| column.may_be_left_out) {
+        let is_identifier = column.narrowing == Narrowing::Cut;
+        if total(&least, 1) > width && (!is_identifier || is_named_before(table, place)) {
+            least[place] = 0;
+        }
+    }
     if let Some(last) = columns.iter().position(|column| column.narrowing == Narrowing::CutLast)
         && total(&least, 1) > width
     {
         least[last] = least[last].min(NARROWEST);
     }
-    for (place, column) in columns.iter().enumerate().filter(|(_, column)| column.may_be_left_out) {
-        let has_names = column.narrowing != Narrowing::Cut || place.checked_sub(1).is_some_and(|name| blank(name) == 0);
-        if has_names && total(&least, 1) > width {
-            least[place] = 0;
-        }
-    }
     least
+}
+
+/// Whether the names in the column before tell the identifiers of a column apart, however much they are cut.
+fn is_named_before(table: &Table, place: usize) -> bool {
+    let Some(names) = place.checked_sub(1) else { return false };
+    let column = |place| table.column_cells_iter(place).flatten().map(Cell::content);
+    let mut known = BTreeMap::new();
+    column(names).zip(column(place)).all(|(name, identifier)| {
+        let shown: String = name.chars().take(usize::from(NARROWEST) - 1).collect();
+        !shown.is_empty() && *known.entry(shown).or_insert_with(|| identifier.clone()) == identifier
+    })
 }
 
 /// The width of a table whose columns have so much padding. Hidden columns do not count.
@@ -318,6 +330,23 @@ mod tests {
         let text = shown(&deliveries::COLUMNS, Look::Bad, &row("unreachable: connection refused"));
         assert!(text.ends_with("\n    unreachable: connection refused\n"), "{text}");
         assert!(shown(&deliveries::COLUMNS, Look::Bad, &row(&"A".repeat(90))).ends_with("AAA…\n"));
+    }
+
+    #[test]
+    fn lines_whose_names_begin_alike_keep_their_identifiers() {
+        let at = "2026-11-23 08:58:26 UTC";
+        let shown = |names: [&str; 2]| {
+            let rows = ["3A01", "3A02"].into_iter().zip(names).map(|(id, name)| {
+                let id = format!("{id}B202B157D11E37905AE607963117");
+                Row::from(
+                    ["7", name, &id, "session-expired", at, "4m 12s", "ana", "1", "0", "0"].map(str::to_owned).to_vec(),
+                )
+            });
+            arranged(&incidents::COLUMNS, rows, Some(80), |_, text| text.to_owned())
+        };
+        assert!(!shown(["Loja Centro", "Farmácia Popular"]).contains("3A01"));
+        let alike = shown(["Farmácia Popular Centro", "Farmácia Popular Norte"]);
+        assert!(alike.contains(" 3A01") && alike.contains(" 3A02"), "{alike}");
     }
 
     #[test]

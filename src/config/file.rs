@@ -107,7 +107,9 @@ impl File {
             }
             Err(error) => {
                 let row = Row::error(name, format!("cannot be read: {error}"));
-                return Self::unread(row.hint("it must be a file that the user who runs linedown may read"));
+                return Self::unread(row.hint(
+                    "it must be a file that the user who runs linedown may read; for the service's, one for everybody or for a group in SupplementaryGroups=",
+                ));
             }
         };
         let text = match String::from_utf8(bytes) {
@@ -274,7 +276,7 @@ fn bytes(path: &FilePath) -> io::Result<(Vec<u8>, bool)> {
     let file = fs::File::open(path)?;
     let metadata = file.metadata()?;
     let length = usize::try_from(metadata.len()).unwrap_or(LARGEST).min(LARGEST);
-    Ok((read_bounded(file, LARGEST, Vec::with_capacity(room(length)))?, is_public(&metadata)))
+    Ok((read_bounded(file, LARGEST, Vec::with_capacity(room(length)))?, is_public(path, &metadata)))
 }
 
 fn read_inventory(inventory: &Spanned<DeValue<'_>>, instances: &mut Instances, wrong: &mut Wrong) {

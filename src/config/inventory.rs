@@ -118,9 +118,10 @@ fn read_token(secret: &Secret, path: &Path, told: &mut Told, reader: &mut Reader
     match reader.environment.secrets.get(secret) {
         Ok(found) if is_token(found.value.expose_secret()) && (told.plain || !is_plain) => {
             let warning = found.warning(&path.join("token")).filter(|_| !told.public);
-            if let (Some(warning), Some(file)) = (warning, &found.public) {
+            if let Some(mut warning) = warning {
                 told.public = true;
-                reader.note(warning.hint(format!("chmod o-r {}, and likewise the other token files", file.display())));
+                warning.hint = warning.hint.map(|hint| hint + ", and likewise the other token files");
+                reader.note(warning);
             }
             return Some(found.value);
         }

@@ -47,6 +47,8 @@ pub struct Server {
     pub trusted_proxies: Vec<IpNet>,
     /// Whether the connections of these proxies begin with a PROXY protocol header.
     pub proxy_protocol: bool,
+    /// The networks that metrics are for; none for everyone.
+    pub metrics_for: Option<Vec<IpNet>>,
 }
 
 #[derive(Default, Deserialize)]
@@ -60,6 +62,7 @@ struct Keys {
     max_body: Option<usize>,
     trusted_proxies: Vec<String>,
     proxy_protocol: bool,
+    metrics_for: Option<Vec<String>>,
 }
 
 pub(super) fn read(value: &Value, path: &Path, now: Timestamp, reader: &mut Reader<'_>) -> Server {
@@ -96,6 +99,7 @@ pub(super) fn read(value: &Value, path: &Path, now: Timestamp, reader: &mut Read
         max_body,
         trusted_proxies: networks(&keys.trusted_proxies, &path.join("trusted_proxies"), reader),
         proxy_protocol: keys.proxy_protocol,
+        metrics_for: keys.metrics_for.map(|texts| networks(&texts, &path.join("metrics_for"), reader)),
     }
 }
 

@@ -36,5 +36,6 @@ pub(super) fn hook_settings(config: &Config) -> HookSettings {
         max_body: config.server.max_body,
         trusted_proxies: config.server.trusted_proxies.clone(),
         proxy_protocol: config.server.proxy_protocol,
+        metrics_for: config.server.metrics_for.clone(),
     }
 }

@@ -1,10 +1,10 @@
 //! What a worker has in progress: attempts, and the recording of finished ones.
 
 use jiff::Timestamp;
-use linedown_sinks::Failure;
+use linedown_sinks::{Failure, Notification};
 use tokio::task::JoinSet;
 
-use crate::store::Settlement;
+use crate::store::{Due, Settlement};
 
 /// While results are being recorded, the store is asked for more only if at least one part in this many of `in_flight`
 /// is free.
@@ -12,7 +12,7 @@ const WORTH_A_LOOK: usize = 4;
 
 /// A finished attempt.
 pub(super) struct Ended {
-    pub(super) began: Timestamp,
+    pub(super) notification: Box<Notification>,
     pub(super) failure: Option<Failure>,
     pub(super) settlement: Settlement,
 }
@@ -38,9 +38,19 @@ pub(super) struct InHand {
     pub(super) last: Option<Timestamp>,
     /// Nothing is due before this time, unless the bell rings or something else changes.
     pub(super) nothing_until: Option<Timestamp>,
+    /// Until when the sink was down, as far as is known, and why.
+    pub(super) down: Option<(Timestamp, String)>,
 }
 
 impl InHand {
+    /// Tells the reader of a message that waited, untried, while the sink was down, why it is late.
+    pub(super) fn explain(&self, due: &mut Due) {
+        let waited = self.down.as_ref().filter(|(until, _)| due.owed_at <= *until);
+        if let (None, Some((_, why))) = (&due.notification.last_failure, waited) {
+            due.notification.last_failure = Some(why.clone());
+        }
+    }
+
     pub(super) fn is_empty(&self) -> bool {
         self.attempts.is_empty() && self.records.is_empty()
     }
@@ -51,5 +61,34 @@ impl InHand {
         let unrecorded = self.attempts.len() + self.records.len();
         let room = in_flight.saturating_sub(self.attempts.len()).min((2 * in_flight).saturating_sub(unrecorded));
         if room * WORTH_A_LOOK < in_flight && !self.records.is_empty() { 0 } else { room }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use linedown_sinks::{Incident, Instance, Kind, Notification, Reason};
+
+    use super::*;
+    use crate::clock::from_millis;
+
+    #[test]
+    fn what_waited_while_the_sink_was_down_says_so() {
+        let down = Some((from_millis(10_000), "unreachable: refused".to_owned()));
+        let in_hand = InHand { down, ..InHand::default() };
+        let line = Instance { id: "A".to_owned(), name: None, phone: None, labels: BTreeMap::new() };
+        let incident = Incident::of("z-api", line, Reason::Other, from_millis(0));
+        for (owed_at, own, expected) in [
+            (9_000, None, Some("unreachable: refused")),
+            (11_000, None, None),
+            (9_000, Some("busy: 503"), Some("busy: 503")),
+        ] {
+            let mut notification = Notification::about(incident.clone(), Kind::Down, from_millis(20_000));
+            notification.last_failure = own.map(str::to_owned);
+            let mut due = Due { notification, covers: vec![1], owed_at: from_millis(owed_at), tries: 1 };
+            in_hand.explain(&mut due);
+            assert_eq!(due.notification.last_failure.as_deref(), expected, "owed at {owed_at}");
+        }
     }
 }

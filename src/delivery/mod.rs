@@ -6,7 +6,10 @@ mod breaker;
 mod in_hand;
 mod missing;
 mod outcome;
+mod pause;
 mod pulse;
+mod recipients;
+mod waits;
 mod worker;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -22,7 +25,8 @@ use crate::clock;
 use crate::gateway::counter::SharedCounter;
 use crate::metrics::Metrics;
 use crate::rule::{Retry, Routing};
-use crate::store::{Outcome, Store};
+use crate::store::view::{Delivery as Row, WaitsFor};
+use crate::store::{Outcome, Pauses, Store};
 use bells::Bells;
 use missing::Missing;
 use pulse::Pulse;
@@ -204,6 +208,29 @@ impl Delivery {
         self.health().into_iter().filter_map(since).collect()
     }
 
+    /// The sinks that asked for a pause, and until when.
+    pub fn pauses(&self) -> Pauses {
+        let now = clock::now();
+        let until = |(sink, health): (String, Health)| Some((sink, waits::pause(&health, now)?));
+        self.health().into_iter().filter_map(until).collect()
+    }
+
+    /// Adds to rows that are due what they wait for.
+    pub fn say_what_they_wait_for<'r>(&self, rows: impl IntoIterator<Item = &'r mut Row>) {
+        let (health, now) = (self.health(), clock::now());
+        for row in rows {
+            row.waits_for = health.get(&row.sink).and_then(|health| waits::waits_for(row, health, now));
+        }
+    }
+
+    /// What notifications that a person sends again wait for, by sink: of `sinks`, those that fail. Unless they asked for
+    /// a pause, [`Delivery::try_now`] tries them at once.
+    pub fn what_a_retry_waits_for(&self, sinks: &BTreeSet<String>) -> BTreeMap<String, WaitsFor> {
+        let (health, now) = (self.health(), clock::now());
+        let waits = |sink: &String| Some((sink.clone(), waits::after_a_retry(health.get(sink)?, now)?));
+        sinks.iter().filter_map(waits).collect()
+    }
+
     /// Makes one attempt to deliver a notification that is not in the store, bypassing the worker; used when the store
     /// cannot write. `again_at` is when the caller will try again; none for the last attempt.
     pub(crate) async fn hand_over(
@@ -227,7 +254,10 @@ impl Delivery {
             }
             (Err(failure), _) => Outcome::Dead { kind: failure.kind, why: failure.in_full() },
         };
-        outcome::note(sink, notification, &outcome, &self.metrics, clock::now());
+        let now = clock::now();
+        outcome::note(sink, notification, &outcome, &self.metrics, now);
+        // What is not in the store has no fallback.
+        outcome::note_given_up(sink, notification, &outcome, 1, now);
         outcome
     }
 

@@ -14,16 +14,17 @@ use tokio::time::{sleep, timeout};
 
 use super::SharedRouting;
 use super::bells::{Bell, Bells};
-use super::breaker::{Breaker, Leave};
+use super::breaker::{Breaker, Complaint, Leave};
 use super::in_hand::{Ended, InHand, Recorded};
-use super::outcome::{note, outcome};
+use super::outcome::{note, note_given_up, outcome};
+use super::pause::Failed;
 use super::pulse::Pulse;
 use crate::clock;
 use crate::gateway::Standing;
 use crate::gateway::counter::{Counter, SharedCounter};
 use crate::metrics::Metrics;
 use crate::rule::Retry;
-use crate::store::{Due, Settled, Settlement, Store};
+use crate::store::{Due, Settled, Settlement, Store, given_up};
 
 /// The longest sleep. After it the wall clock is read again, because it may have been set meanwhile.
 const NAP: Duration = Duration::from_secs(30);
@@ -71,7 +72,7 @@ impl Worker {
         loop {
             self.pulse.beat(breaker.health());
             self.bell.looks();
-            let nap = self.start_what_is_due(&breaker, &mut in_hand).await;
+            let nap = self.start_what_is_due(&mut breaker, &mut in_hand).await;
             let woken_at = clock::later(clock::now(), nap);
             self.bell.looks_again_at(in_hand.nothing_until.map_or(woken_at, |until| until.max(woken_at)));
             tokio::select! {
@@ -117,7 +118,7 @@ impl Worker {
     }
 
     /// Starts as many attempts as the sink allows now. Returns how long to sleep if nothing else happens.
-    async fn start_what_is_due(&self, breaker: &Breaker, in_hand: &mut InHand) -> Duration {
+    async fn start_what_is_due(&self, breaker: &mut Breaker, in_hand: &mut InHand) -> Duration {
         let now = clock::now();
         let assignment = self.assignment.borrow().clone();
         let limits = assignment.limits;
@@ -125,11 +126,15 @@ impl Worker {
             Room::For(attempts) => attempts,
             Room::NoneFor(wait) => return wait,
         };
-        match self.store.lease(&self.name, room, now, self.routing.load_full()).await {
+        let waits = breaker.waits(now, &assignment.retry);
+        match self.store.lease(&self.name, room, waits, now, self.routing.load_full()).await {
             Ok(leased) => {
+                self.bells.ring(&leased.sinks);
                 let full = leased.due.len() == room;
-                for due in leased.due {
+                for mut due in leased.due {
+                    in_hand.explain(&mut due);
                     in_hand.last = Some(now);
+                    breaker.begins(&due.notification.recipient);
                     in_hand.attempts.spawn(self.attempt(due, &assignment));
                 }
                 let next = leased.next.map_or(NAP, |next| clock::between(now, next).min(NAP));
@@ -163,46 +168,60 @@ impl Worker {
             // The outcome is recorded even if logging panics; otherwise the notification would stay leased for ever.
             let _ = catch_unwind(AssertUnwindSafe(|| note(&name, &notification, &outcome, &metrics, now)));
             let settlement = Settlement { notifications: covers, at: now, outcome };
-            Ended { began: notification.at, failure: result.err(), settlement }
+            Ended { notification: Box::new(notification), failure: result.err(), settlement }
         }
     }
 
     /// Updates the breaker after an attempt, and starts to record the outcome.
     fn ended(&self, breaker: &mut Breaker, in_hand: &mut InHand, ended: Result<Ended, JoinError>) {
-        let Ended { began, failure, settlement } = match ended {
+        let Ended { notification, failure, settlement } = match ended {
             Ok(ended) => ended,
             Err(error) => {
                 tracing::error!(sink = self.name, error = %error, "an attempt ended without a result; this is a bug in linedown, and the notification is tried again after a restart");
+                // It may have been the one that its recipient waits for.
+                breaker.forgive(clock::now());
                 return;
             }
         };
         let recorded = if failure.is_some() { Recorded::Failed } else { Recorded::Taken };
+        breaker.ended(&notification.recipient);
         if !self.assignment.borrow().stands_in {
-            self.learn(breaker, began, failure);
+            let was_down = breaker.trouble().map(|trouble| trouble.why.clone());
+            self.learn(breaker, notification.at, &notification.recipient, failure.as_ref());
+            let down = breaker.trouble().map(|trouble| trouble.why.clone()).or(was_down);
+            in_hand.down = down.map(|why| (clock::now(), why)).or(in_hand.down.take());
         }
         let (store, routing) = (Arc::clone(&self.store), Arc::clone(&self.routing));
         let (metrics, bells) = (Arc::clone(&self.metrics), Arc::clone(&self.bells));
+        let name = self.name.clone();
         in_hand.records.spawn(async move {
-            tell_others(&metrics, &bells, &record(store.as_ref(), &settlement, &routing).await);
+            let settled = record(store.as_ref(), &settlement, &routing).await;
+            tell_others(&metrics, &bells, &settled);
+            note_given_up(&name, &notification, &settlement.outcome, settled.untold, settlement.at);
             recorded
         });
     }
 
-    fn learn(&self, breaker: &mut Breaker, began: Timestamp, failure: Option<Failure>) {
+    fn learn(&self, breaker: &mut Breaker, began: Timestamp, recipient: &str, failure: Option<&Failure>) {
         match failure {
             Some(failure) if failure.kind.concerns_whole_sink() && failure.kind.is_transient() => {
-                let retry = self.assignment.borrow().retry;
-                let why = failure.in_full();
-                let what = (failure.kind, why.as_str(), failure.retry_after);
-                if breaker.failed(what, began, clock::now(), &retry, fastrand::f64()) {
-                    tracing::warn!(name: "sink-failing", sink = self.name, failure = %failure, advice = failure.advice, "the sink is failing; it is probed until it is back");
+                let (retry, why) = (self.assignment.borrow().retry, failure.in_full());
+                let failed = Failed { began, now: clock::now(), retry: &retry, dice: fastrand::f64() };
+                let complaint = Complaint {
+                    kind: failure.kind,
+                    why: &why,
+                    hint: failure.retry_after,
+                    recipient: failure.may_spare_others.then_some(recipient),
+                };
+                if breaker.failed(complaint, failed) {
+                    tracing::warn!(name: "sink-failing", sink = self.name, failure = failure.described(), advice = failure.advice, "the sink is failing; it is probed until it is back");
                 }
             }
             Some(failure) if failure.kind.concerns_whole_sink() => {
                 breaker.refused((failure.kind, failure.in_full().as_str()), clock::now());
             }
             _ => {
-                if let Some(since) = breaker.well() {
+                if let Some(since) = breaker.well(recipient, failure.is_none()) {
                     tracing::info!(name: "sink-back", sink = self.name, since = %since, "the sink is back");
                 }
             }
@@ -216,7 +235,7 @@ impl Worker {
         let now = clock::now();
         let patience = self.assignment.borrow().retry.give_up_after;
         let owed_before = now.checked_sub(patience).unwrap_or(Timestamp::MIN);
-        let why = format!("{} (given up while the sink was failing)", trouble.why);
+        let why = given_up::with(&trouble.why, given_up::WHILE_FAILING);
         let given_up = self.store.give_up(&self.name, owed_before, &why, now, self.routing.load_full()).await;
         match given_up {
             Ok(settled) => {

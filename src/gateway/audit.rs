@@ -58,7 +58,7 @@ pub fn findings(
         let registered = profile.registered(webhook);
         let registration = addresses.judge(instance, registered);
         if !registration.arrives() {
-            let registered = addresses.shown(registered);
+            let registered = addresses.shown(instance, registered);
             findings.push(Finding::WebhookDrift { webhook, registration, registered });
         }
     }

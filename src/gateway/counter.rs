@@ -19,7 +19,9 @@ const ASKING: usize = 4;
 const REST: Duration = Duration::from_mins(1);
 /// How long a line's code is reused before a new one is requested. A code lives for 20 seconds.
 const SHOWN: Duration = Duration::from_secs(10);
-/// Most lines whose codes are shown at the same time.
+/// How long a line's state is reused for pages.
+const KNOWN: Duration = Duration::from_secs(3);
+/// Most lines whose codes, and whose states, are shown on pages at the same time.
 const LINES: usize = 64;
 /// Most idle connections kept to one gateway.
 const CONNECTIONS: usize = 4;
@@ -30,14 +32,25 @@ pub struct Counter {
     asking: Semaphore,
     /// When a gateway last failed to answer in time, by source.
     silent: Mutex<BTreeMap<String, Instant>>,
-    codes: Mutex<HashMap<(String, String), Arc<Kept>>>,
+    codes: Latest<Result<QrCode, Failure>>,
+    standings: Latest<Option<Standing>>,
 }
 
 /// The counter in force, swapped on reload.
 pub type SharedCounter = arc_swap::ArcSwap<Counter>;
 
-/// The latest code of a line, with the time of the request.
-type Kept = tokio::sync::Mutex<Option<(Instant, Result<QrCode, Failure>)>>;
+/// The latest answers about lines.
+struct Latest<T> {
+    /// How long an answer is reused.
+    reused: Duration,
+    lines: Mutex<Lines<T>>,
+}
+
+/// By source and instance.
+type Lines<T> = HashMap<(String, String), Arc<Kept<T>>>;
+
+/// The latest answer about a line, with the time of the request.
+type Kept<T> = tokio::sync::Mutex<Option<(Instant, T)>>;
 
 impl Default for Counter {
     fn default() -> Self {
@@ -45,7 +58,8 @@ impl Default for Counter {
             clients: BTreeMap::new(),
             asking: Semaphore::new(ASKING),
             silent: Mutex::default(),
-            codes: Mutex::default(),
+            codes: Latest::new(SHOWN),
+            standings: Latest::new(KNOWN),
         }
     }
 }
@@ -85,34 +99,53 @@ impl Counter {
         }
     }
 
+    /// The state of a line for a page. However many people look, the gateway is asked at most every few seconds. None if
+    /// the state is not known.
+    pub async fn standing_for_page(&self, source: &str, instance: &str) -> Option<Standing> {
+        // Only lines that can be asked about take a place.
+        self.clients.get(source)?.access().line(instance)?;
+        self.standings.get((source, instance), self.standing(source, instance)).await?.0
+    }
+
     /// A line's code, and its age. However many people look, the gateway is asked at most every ten seconds. None if it
     /// cannot be asked about this line.
     pub async fn qr_code(&self, source: &str, instance: &str) -> Option<(Result<QrCode, Failure>, Duration)> {
         let client = self.clients.get(source)?;
         let line = client.access().line(instance)?;
-        let Some(kept) = self.kept(source, instance) else {
-            return Some((Err(Failure::new(FailureKind::Busy)), Duration::ZERO));
-        };
-        let mut latest = kept.lock().await;
-        if let Some((at, code)) = latest.as_ref().filter(|(at, _)| at.elapsed() < SHOWN) {
-            return Some((code.clone(), at.elapsed()));
-        }
-        let code = client.qr_code(line).await;
-        *latest = Some((Instant::now(), code.clone()));
-        Some((code, Duration::ZERO))
+        let code = self.codes.get((source, instance), client.qr_code(line)).await;
+        Some(code.unwrap_or_else(|| (Err(Failure::new(FailureKind::Busy)), Duration::ZERO)))
+    }
+}
+
+impl<T: Clone> Latest<T> {
+    fn new(reused: Duration) -> Self {
+        Self { reused, lines: Mutex::default() }
     }
 
-    fn kept(&self, source: &str, instance: &str) -> Option<Arc<Kept>> {
-        let mut codes = self.codes.lock().unwrap_or_else(PoisonError::into_inner);
+    /// The latest answer about a line, and its age; asks if there is none that may be reused. Others who want to know
+    /// meanwhile wait for the same answer. None if too many lines are being asked about.
+    async fn get(&self, line: (&str, &str), ask: impl Future<Output = T>) -> Option<(T, Duration)> {
+        let kept = self.kept(line)?;
+        let mut latest = kept.lock().await;
+        if let Some((at, answer)) = latest.as_ref().filter(|(at, _)| at.elapsed() < self.reused) {
+            return Some((answer.clone(), at.elapsed()));
+        }
+        let answer = ask.await;
+        *latest = Some((Instant::now(), answer.clone()));
+        Some((answer, Duration::ZERO))
+    }
+
+    fn kept(&self, (source, instance): (&str, &str)) -> Option<Arc<Kept<T>>> {
+        let mut lines = self.lines.lock().unwrap_or_else(PoisonError::into_inner);
         // An entry in use is kept, whatever its age.
-        codes.retain(|_, kept| {
+        lines.retain(|_, kept| {
             Arc::strong_count(kept) > 1
-                || kept.try_lock().is_ok_and(|kept| kept.as_ref().is_some_and(|(at, _)| at.elapsed() < SHOWN))
+                || kept.try_lock().is_ok_and(|kept| kept.as_ref().is_some_and(|(at, _)| at.elapsed() < self.reused))
         });
         let key = (source.to_owned(), instance.to_owned());
-        if codes.len() >= LINES && !codes.contains_key(&key) {
+        if lines.len() >= LINES && !lines.contains_key(&key) {
             return None;
         }
-        Some(Arc::clone(codes.entry(key).or_default()))
+        Some(Arc::clone(lines.entry(key).or_default()))
     }
 }

@@ -92,12 +92,15 @@ impl Addresses {
         }
     }
 
-    /// A registered address for people: one of ours without its secret, of any other one only the host, because its
-    /// path may be secret.
-    pub fn shown(&self, registered: Option<&str>) -> String {
+    /// The address that is registered for an instance, for people: one of ours without its secret, of any other one only
+    /// the host, because its path may be secret. Only the instance itself is shown after the secret: with its parts
+    /// mixed up, the address has the secret there.
+    pub fn shown(&self, instance: &str, registered: Option<&str>) -> String {
         let Some(registered) = registered else { return "-".to_owned() };
-        if let Some(rest) = registered.strip_prefix(&self.base) {
-            let named = rest.split_once('/').map(|(_, named)| format!("/{named}")).unwrap_or_default();
+        if let Some(rest) = registered.trim_end_matches('/').strip_prefix(&self.base) {
+            let named = rest.split_once('/').map(|(_, named)| named);
+            let named = named.map(|named| if named == encoded(instance) { named } else { MASK });
+            let named = named.map(|named| format!("/{named}")).unwrap_or_default();
             return linedown_sinks::excerpt(&format!("{}{MASK}{named}", self.base));
         }
         match Url::parse(registered) {
@@ -153,11 +156,25 @@ mod tests {
         for (registered, shown) in [
             (None, "-"),
             (Some("https://alerts.example.com/hooks/z-api/s3cret/A"), "https://alerts.example.com/hooks/z-api/…/A"),
+            (Some("https://alerts.example.com/hooks/z-api/s3cret/A/"), "https://alerts.example.com/hooks/z-api/…/A"),
             (Some("https://alerts.example.com/hooks/z-api/s3cret"), "https://alerts.example.com/hooks/z-api/…"),
+            (Some("https://alerts.example.com/hooks/z-api/A/s3cret"), "https://alerts.example.com/hooks/z-api/…/…"),
+            (
+                Some("https://alerts.example.com/hooks/z-api/s3cret/s3cret"),
+                "https://alerts.example.com/hooks/z-api/…/…",
+            ),
+            (
+                Some("https://alerts.example.com/hooks/z-api/s3cret/A/s3cret"),
+                "https://alerts.example.com/hooks/z-api/…/…",
+            ),
+            (
+                Some("https://alerts.example.com/hooks/z-api/s3cret/A?s3cret"),
+                "https://alerts.example.com/hooks/z-api/…/…",
+            ),
             (Some("https://u:s3cret@crm.example.com:8/s3cret?s3cret"), "https://crm.example.com:8/…"),
             (Some("s3cret"), "not an address"),
         ] {
-            assert_eq!(addresses().shown(registered), shown);
+            assert_eq!(addresses().shown("A", registered), shown);
         }
     }
 }

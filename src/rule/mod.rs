@@ -10,8 +10,10 @@
 pub mod flapping;
 pub mod inventory;
 pub mod matcher;
+mod named;
 mod own;
 pub mod rules;
+pub mod step;
 pub mod terms;
 pub mod timing;
 pub mod wait;
@@ -63,10 +65,14 @@ pub struct Rule {
 /// The [`Rule::group_interval`] of a rule that has none in the config.
 pub const GROUP_INTERVAL: Duration = Duration::from_mins(1);
 
+/// How long what follows a notice of a loss is gathered, whatever the rules say: a sink that fails loses many messages at
+/// once, and whoever stands in for it needs one message about them.
+pub const LOST_INTERVAL: Duration = Duration::from_mins(1);
+
 /// One step of an escalation.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Step {
-    /// How long after the line went down.
+    /// How long after the line went down. If the first message is late, the step is as much later ([`step`]).
     pub after: Duration,
     /// The sinks that hear then.
     pub notify: Vec<String>,
@@ -175,6 +181,22 @@ impl Routing {
     /// The rule of this name.
     pub fn rule(&self, name: &str) -> Option<&Rule> {
         self.rules.named(name)
+    }
+
+    /// How long news of a sort that a rule owes is gathered. A rule that has left the config gathers nothing any more.
+    pub fn interval(&self, rule: Option<&str>, class: Class) -> Duration {
+        match class {
+            Class::Lost => LOST_INTERVAL,
+            Class::Bad | Class::Good => {
+                rule.and_then(|name| self.rule(name)).map(|rule| rule.group_interval).unwrap_or_default()
+            }
+        }
+    }
+
+    /// Whether a sink that refused a message refused its recipient: a sink that is its own address has none.
+    pub fn is_address(&self, sink: &str, recipient: &str) -> bool {
+        let reaches = |target: &Target| target.settings.reaches(recipient);
+        !recipient.is_empty() || !self.sinks.get(sink).is_none_or(reaches)
     }
 
     /// The language of a sink's messages, even if the sink has left the config.
@@ -308,9 +330,13 @@ pub enum Knows {
 
 /// The kind that a notification has by the time it is sent; `None` if there is nothing left to say.
 ///
-/// If the incident is over, a message to a recipient who knows of it says that it is over, but only if they want to
-/// hear that, and only once. A message to a recipient who knows nothing keeps its kind and says both.
+/// Nobody is reminded of what they were never told: they are told that the line is down, late. If the incident is over,
+/// a message to a recipient who knows of it says that it is over, but only if they want to hear that, and only once. A
+/// message to a recipient who knows nothing says both.
 pub fn kind_when_sent(kind: Kind, now: State, wants_resolved: bool, knows: Knows) -> Option<Kind> {
+    if knows == Knows::Nothing && tells_who_knows(kind) {
+        return Some(Kind::Down);
+    }
     let follows = matches!(kind, Kind::Worse | Kind::Reminder | Kind::Acknowledged);
     if !now.closed || !(follows || matches!(kind, Kind::Escalation | Kind::Resolved)) {
         return Some(kind);
@@ -323,6 +349,11 @@ pub fn kind_when_sent(kind: Kind, now: State, wants_resolved: bool, knows: Knows
         (Kind::Worse, Knows::Outage) => Some(kind),
         (_, Knows::Outage) => None,
     }
+}
+
+/// Whether a kind of message makes sense only to somebody who knows of the outage, also while that goes on.
+fn tells_who_knows(kind: Kind) -> bool {
+    matches!(kind, Kind::Worse | Kind::Reminder)
 }
 
 /// The sort of news that a message is. Each sort is gathered by itself, so that good news never delays bad.

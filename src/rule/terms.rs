@@ -90,7 +90,7 @@ impl Rule {
 
     /// Whether the rule has a say in messages of a kind to a sink. A sink that is told of an outage, and a sink that
     /// only hears when nobody takes it, both hear what becomes of it.
-    fn has_a_say(&self, kind: Kind, sink: &str) -> bool {
+    pub(super) fn has_a_say(&self, kind: Kind, sink: &str) -> bool {
         self.names().any(|(named, after)| {
             let fits = match kind {
                 Kind::Down | Kind::Reminder | Kind::Flapping | Kind::Steady => after.is_none(),
@@ -164,7 +164,8 @@ impl Routing {
         Some(terms.put_on(reminder, incident))
     }
 
-    /// Returns what holds back now what a rule owes to a sink, if anything does.
+    /// Returns what holds back now what a rule owes to a sink, if anything does. Quiet hours look at the line as rules do,
+    /// by what it was called when the outage began; silences also by what it is called now.
     pub fn held(
         &self,
         kind: Kind,
@@ -174,7 +175,8 @@ impl Routing {
         now: Timestamp,
     ) -> Option<Held> {
         let is_critical = || self.terms(kind, sink, incident, rule).is_some_and(|terms| terms.is_critical());
-        held(kind, incident, is_critical, silences, &self.quiet, now)
+        let line_now = if silences.is_empty() { None } else { self.line_now(incident) };
+        held(kind, (incident, line_now.as_ref()), is_critical, silences, &self.quiet, now)
     }
 }
 

@@ -4,12 +4,14 @@ use proptest::prelude::*;
 use super::*;
 use crate::clock::from_millis;
 
-/// A sink with these recipients; one that begins with "no " is no usable address.
+/// A sink with these recipients; one that begins with "no " is no usable address, and "label owner" stands for what the
+/// line has in that label.
 pub(crate) struct Toy(pub(crate) Vec<&'static str>);
 
 impl Settings for Toy {
-    fn recipients(&self, _incident: &Incident) -> Vec<String> {
-        self.0.iter().map(|name| (*name).to_owned()).collect()
+    fn recipients(&self, incident: &Incident) -> Vec<String> {
+        let of_label = |key| incident.instance.labels.get(key).cloned().unwrap_or_default();
+        self.0.iter().map(|name| name.strip_prefix("label ").map_or_else(|| (*name).to_owned(), of_label)).collect()
     }
 
     fn reaches(&self, recipient: &str) -> bool {
@@ -145,7 +147,7 @@ fn what_is_over_by_the_time_is_said_once_and_to_whom_it_matters() {
         (Kind::Worse, false, Knows::Outage, Some(Kind::Worse)),
         (Kind::Reminder, true, Knows::Outage, Some(Kind::Resolved)),
         (Kind::Reminder, false, Knows::Outage, None),
-        (Kind::Reminder, false, Knows::Nothing, Some(Kind::Reminder)),
+        (Kind::Reminder, false, Knows::Nothing, Some(Kind::Down)),
         (Kind::Acknowledged, true, Knows::End, None),
         (Kind::Escalation, false, Knows::Outage, Some(Kind::Escalation)),
         (Kind::Escalation, true, Knows::End, None),
@@ -154,7 +156,15 @@ fn what_is_over_by_the_time_is_said_once_and_to_whom_it_matters() {
         assert_eq!(kind_when_sent(kind, over, wants_resolved, knows), expected, "{kind:?}");
     }
     let on = State { closed: false, ..over };
-    assert_eq!(kind_when_sent(Kind::Reminder, on, false, Knows::Outage), Some(Kind::Reminder));
+    for (kind, knows, expected) in [
+        (Kind::Reminder, Knows::Outage, Kind::Reminder),
+        (Kind::Reminder, Knows::Nothing, Kind::Down),
+        (Kind::Worse, Knows::Outage, Kind::Worse),
+        (Kind::Worse, Knows::Nothing, Kind::Down),
+        (Kind::Escalation, Knows::Nothing, Kind::Escalation),
+    ] {
+        assert_eq!(kind_when_sent(kind, on, false, knows), Some(expected), "{kind:?} {knows:?}");
+    }
 }
 
 proptest! {

@@ -7,7 +7,7 @@ use std::time::Duration;
 use jiff::civil::{Time, Weekday};
 use jiff::tz::TimeZone;
 use jiff::{Timestamp, Zoned};
-use linedown_sinks::{Incident, Kind};
+use linedown_sinks::{Incident, Instance, Kind};
 
 use super::matcher::{Matcher, Subject};
 use super::wait::Wait;
@@ -85,10 +85,11 @@ pub struct Held {
 
 /// Returns what holds a notification back now, if anything does: of several, the one that ends last. A message that
 /// somebody has taken an incident, or that somebody else was not told, is never held back, nor is a test; and what is
-/// critical is not held back by quiet hours.
+/// critical is not held back by quiet hours. A silence holds a line by what it was called when the outage began, and by what
+/// it is called now, if that is given: whoever made the silence may have meant either.
 pub fn held(
     kind: Kind,
-    incident: &Incident,
+    (incident, line_now): (&Incident, Option<&Instance>),
     is_critical: impl FnOnce() -> bool,
     silences: &[Silence],
     quiet: &[Quiet],
@@ -98,9 +99,13 @@ pub fn held(
         return None;
     }
     let subject = Subject::from(incident);
+    let is_meant = |silence: &Silence| {
+        let is_by = |instance| silence.matcher.passes(&Subject { instance, ..subject });
+        is_by(&incident.instance) || line_now.is_some_and(is_by)
+    };
     let by_people = silences
         .iter()
-        .filter(|silence| silence.starts_at <= now && now < silence.ends_at && silence.matcher.passes(&subject))
+        .filter(|silence| silence.starts_at <= now && now < silence.ends_at && is_meant(silence))
         .map(|silence| Held { until: silence.ends_at, by: Wait::Silence(silence.id) });
     let by_config = quiet
         .iter()

@@ -3,6 +3,9 @@
 use std::fmt;
 use std::time::Duration;
 
+use jiff::Timestamp;
+use linedown_sinks::{HeldBack, Holder};
+
 use crate::period::Period;
 
 /// What a notification waits for until it is due.
@@ -43,6 +46,21 @@ impl Wait {
     /// Whether it is a silence or quiet hours, which hold back what would be due.
     pub fn holds_back(&self) -> bool {
         matches!(self, Self::Silence(_) | Self::QuietHours(_))
+    }
+
+    /// What messages say that it held them back, if it makes them late; `until` says when it ended. (A reminder, or a step
+    /// of an escalation, is not late.)
+    pub fn held_back(&self, until: Option<Timestamp>) -> Option<HeldBack> {
+        let (by, name) = match self {
+            Self::Hold(hold) => (Holder::Hold, Period(*hold).to_string()),
+            Self::Silence(number) => (Holder::Silence, number.to_string()),
+            Self::QuietHours(quoted) => {
+                let name = quoted.strip_prefix('"').and_then(|name| name.strip_suffix('"'));
+                (Holder::QuietHours, name.unwrap_or(quoted).to_owned())
+            }
+            _ => return None,
+        };
+        Some(HeldBack { by, name, until })
     }
 
     /// Reads the words that its `Display` writes. Others are kept as they are.

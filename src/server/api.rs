@@ -1,6 +1,7 @@
 //! The local API on a Unix socket, through which the commands ask a running daemon.
 
-use std::collections::{BTreeMap, BTreeSet};
+mod retry;
+
 use std::convert::Infallible;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -10,20 +11,26 @@ use linedown_sinks::Problem;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use warp::body::BodyDeserializeError;
-use warp::http::{Response, StatusCode};
+use warp::http::{HeaderValue, Response, StatusCode};
 use warp::reject::{InvalidQuery, LengthRequired, MethodNotAllowed, PayloadTooLarge};
 use warp::{Filter, Rejection, Reply};
 
+use super::hook::Hook;
 use crate::clock;
 use crate::config::{Config, Whereabouts};
 use crate::delivery::{Delivery, SharedRouting};
 use crate::rule::matcher::Matcher;
 use crate::store::view::{DeliveryQuery, MOST, SilenceRow};
-use crate::store::{Acknowledgement, Retried, Store, StoreError, Which};
+use crate::store::{Acknowledgement, Store, StoreError};
 use crate::trial;
+
+pub use retry::{RetryAnswer, RetryRequest};
 
 /// Most bytes of a request.
 const LARGEST: u64 = 1024 * 1024;
+
+/// The header of every answer while the store cannot be written to: since when, by RFC 3339.
+pub const NOT_WRITING_SINCE: &str = "linedown-store-not-writing-since";
 
 /// The name of the socket in the runtime directory.
 const SOCKET: &str = "linedown.sock";
@@ -60,6 +67,8 @@ fn beside(store: &Path) -> PathBuf {
 
 /// The parts of the daemon that requests act on.
 pub struct Local {
+    /// Knows whether the store can be written to.
+    pub hook: Arc<Hook>,
     /// Answers questions, and is changed by requests.
     pub store: Arc<dyn Store>,
     /// Its workers are woken when something becomes due.
@@ -78,31 +87,6 @@ pub struct IncidentQuery {
     pub open: bool,
     /// At most this many.
     pub limit: Option<usize>,
-}
-
-/// Which notifications to send again.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
-#[serde(default)]
-pub struct RetryRequest {
-    /// The notifications with these numbers.
-    pub ids: Vec<i64>,
-    /// All dead ones.
-    pub dead: bool,
-    /// Only dead ones of this sink.
-    pub sink: Option<String>,
-}
-
-/// The result of a [`RetryRequest`].
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
-pub struct RetryAnswer {
-    /// The numbers of the notifications that are sent again.
-    pub notifications: BTreeSet<i64>,
-    /// Those that are not, with the reason in words.
-    #[serde(default)]
-    pub refused: BTreeMap<i64, String>,
-    /// How many more are not, because the store failed.
-    #[serde(default)]
-    pub left: usize,
 }
 
 /// Acknowledges an incident.
@@ -164,6 +148,7 @@ pub struct TrialAnswer {
 
 /// All requests of the local API.
 pub fn routes(local: Arc<Local>) -> impl Filter<Extract = (impl Reply,), Error = Infallible> + Clone {
+    let hook = Arc::clone(&local.hook);
     let with = warp::any().map(move || Arc::clone(&local));
     let incidents =
         warp::path!("incidents").and(warp::get()).and(warp::query::<IncidentQuery>()).and(with.clone()).then(
@@ -178,15 +163,23 @@ pub fn routes(local: Arc<Local>) -> impl Filter<Extract = (impl Reply,), Error =
                 Ok(None) => {
                     refused(StatusCode::NOT_FOUND, &format!("there is no incident {id}"), "see `linedown incidents`")
                 }
-                found => answer(found),
+                found => answer(found.map(|mut story| {
+                    let rows = story.iter_mut().flat_map(|story| &mut story.deliveries);
+                    local.delivery.say_what_they_wait_for(rows);
+                    story
+                })),
             }
         },
     );
-    let deliveries = warp::path!("deliveries")
-        .and(warp::get())
-        .and(warp::query::<DeliveryQuery>())
-        .and(with.clone())
-        .then(|query: DeliveryQuery, local: Arc<Local>| async move { answer(local.store.deliveries(query).await) });
+    let deliveries =
+        warp::path!("deliveries").and(warp::get()).and(warp::query::<DeliveryQuery>()).and(with.clone()).then(
+            |query: DeliveryQuery, local: Arc<Local>| async move {
+                answer(local.store.deliveries(query).await.map(|mut rows| {
+                    local.delivery.say_what_they_wait_for(&mut rows);
+                    rows
+                }))
+            },
+        );
     let past =
         warp::path!("past").and(warp::get()).and(warp::query::<PastQuery>()).and(with.clone()).then(
             |query: PastQuery, local: Arc<Local>| async move {
@@ -194,7 +187,8 @@ pub fn routes(local: Arc<Local>) -> impl Filter<Extract = (impl Reply,), Error =
             },
         );
     let body = warp::body::content_length_limit(LARGEST);
-    let retry = warp::path!("retry").and(warp::post()).and(body).and(warp::body::json()).and(with.clone()).then(retry);
+    let retry =
+        warp::path!("retry").and(warp::post()).and(body).and(warp::body::json()).and(with.clone()).then(retry::retry);
     let ack =
         warp::path!("ack").and(warp::post()).and(body).and(warp::body::json()).and(with.clone()).then(acknowledge);
     let silences = warp::path!("silences").and(warp::get()).and(warp::query::<SilenceQuery>()).and(with.clone()).then(
@@ -206,7 +200,17 @@ pub fn routes(local: Arc<Local>) -> impl Filter<Extract = (impl Reply,), Error =
     let trial = warp::path!("send-test").and(warp::post()).and(body).and(warp::body::json()).and(with).then(send_test);
     let silences = silences.or(silence).unify().or(expire).unify();
     let asked = incidents.or(incident).unify().or(deliveries).unify().or(past).unify();
-    asked.or(retry).unify().or(ack).unify().or(silences).unify().or(trial).unify().recover(not_understood).unify()
+    let all = asked.or(retry).unify().or(ack).unify().or(silences).unify().or(trial).unify();
+    all.recover(not_understood).unify().map(move |response| with_warning(response, &hook))
+}
+
+/// The answer, with a header that warns if the store cannot be written to: what it says may then be incomplete.
+fn with_warning(mut response: Response<String>, hook: &Hook) -> Response<String> {
+    let since = hook.readiness.not_writing_since().and_then(|since| HeaderValue::try_from(since.to_string()).ok());
+    if let Some(since) = since {
+        response.headers_mut().insert(NOT_WRITING_SINCE, since);
+    }
+    response
 }
 
 /// The answer to a request that no route accepted.
@@ -225,18 +229,6 @@ async fn not_understood(why: Rejection) -> Result<Response<String>, Infallible> 
         (StatusCode::NOT_FOUND, "no such request".to_owned())
     };
     Ok(super::json(status, &json!({ "error": words })))
-}
-
-async fn retry(request: RetryRequest, local: Arc<Local>) -> Response<String> {
-    let which = if request.dead { Which::Dead { sink: request.sink } } else { Which::These(request.ids) };
-    let retried = local.store.retry(which, clock::now(), local.routing.load_full()).await;
-    if let Ok(retried) = &retried {
-        local.delivery.try_now(&retried.sinks);
-    }
-    answer(retried.map(|Retried { notifications, refused, left, .. }| {
-        let refused = refused.into_iter().map(|(id, why)| (id, why.to_string())).collect();
-        RetryAnswer { notifications, refused, left }
-    }))
 }
 
 async fn acknowledge(request: AckRequest, local: Arc<Local>) -> Response<String> {

@@ -36,7 +36,8 @@ const LEAVING: u8 = 2;
 pub(super) struct Busy {
     state: AtomicU8,
     begun: Notify,
-    /// Notified when a request is finished.
+    finished: Notify,
+    /// Notified when a request of any connection is finished.
     freed: Arc<Notify>,
 }
 
@@ -64,15 +65,26 @@ impl Busy {
         self.state.compare_exchange(from, to, Ordering::Relaxed, Ordering::Relaxed).is_ok()
     }
 
+    /// Whether a request is in progress.
+    pub(super) fn is_working(&self) -> bool {
+        self.state.load(Ordering::Relaxed) == WORKING
+    }
+
     /// Waits until a request has begun since the last call.
     pub(super) async fn begun(&self) {
         self.begun.notified().await;
+    }
+
+    /// Waits until a request is finished since the last call.
+    pub(super) async fn finished(&self) {
+        self.finished.notified().await;
     }
 }
 
 impl Drop for Working {
     fn drop(&mut self) {
         self.0.state.store(IDLE, Ordering::Relaxed);
+        self.0.finished.notify_one();
         self.0.freed.notify_one();
     }
 }

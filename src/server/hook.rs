@@ -64,6 +64,8 @@ pub struct HookSettings {
     pub trusted_proxies: Vec<IpNet>,
     /// Whether they say so by the PROXY protocol at the beginning of each connection.
     pub proxy_protocol: bool,
+    /// The networks that metrics, and the reason of not being ready, are for; none for everyone.
+    pub metrics_for: Option<Vec<IpNet>>,
 }
 
 /// A request without its body.
@@ -99,10 +101,18 @@ impl Hook {
         proxy::sender(peer, headers, &self.settings.load().trusted_proxies)
     }
 
+    /// Whether metrics, and the reason of not being ready, are for the sender of a request.
+    pub(super) fn may_look(&self, peer: Option<IpAddr>, headers: &HeaderMap) -> bool {
+        let settings = self.settings.load();
+        let sender = peer.map(|peer| proxy::sender(peer, headers, &settings.trusted_proxies));
+        let is_among = |networks: &Vec<IpNet>| sender.is_some_and(|sender| proxy::is_among(sender, networks));
+        settings.metrics_for.as_ref().is_none_or(is_among)
+    }
+
     /// Whether connections from this address begin with a PROXY header.
     pub(super) fn is_announced(&self, peer: IpAddr) -> bool {
         let settings = self.settings.load();
-        settings.proxy_protocol && proxy::is_ours(peer, &settings.trusted_proxies)
+        settings.proxy_protocol && proxy::is_among(peer, &settings.trusted_proxies)
     }
 
     /// Answers one request to `/hooks/…`.

@@ -15,6 +15,7 @@ use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, BufReader};
 use tokio::net::{TcpListener, TcpSocket, TcpStream, UnixListener};
 use tokio::sync::{Semaphore, watch};
 use tokio::time::{sleep, timeout};
+use tokio_io_timeout::TimeoutWriter;
 use tokio_rustls::TlsAcceptor;
 use warp::{Filter, Reply};
 
@@ -26,8 +27,11 @@ use crate::certificate::CHALLENGE_PROTOCOL;
 
 /// How long a client may take for a PROXY header, a TLS handshake or a request's head, and stay idle between requests.
 pub(super) const HEAD: Duration = Duration::from_secs(10);
-/// How long a client that connected before the stop, but has not sent a request yet, may still take to send one.
-const NEWCOMER: Duration = Duration::from_secs(2);
+/// How long a client may read nothing of an answer.
+const UNREAD: Duration = Duration::from_secs(10);
+/// How long a client without a request in progress may take after the stop: to send the whole head of a request, or to
+/// read the rest of an answer.
+const LAST_CHANCE: Duration = Duration::from_secs(2);
 /// Most bytes of a request's head.
 const LARGEST_HEAD: usize = 16 * 1024;
 /// Most connections that wait in the kernel to be accepted. A client beyond that retries after a second or more.
@@ -136,11 +140,24 @@ async fn in_time<T>(arrival: impl Future<Output = Option<T>>, stop: &watch::Rece
     }
 }
 
-/// Returns once [`NEWCOMER`] has passed since the stop.
+/// Returns once [`LAST_CHANCE`] has passed since the stop.
 async fn overdue(mut stop: watch::Receiver<bool>) {
     // A sender that is gone counts as a stop.
     let _ = stop.wait_for(|stop| *stop).await;
-    sleep(NEWCOMER).await;
+    sleep(LAST_CHANCE).await;
+}
+
+/// Returns once [`LAST_CHANCE`] has passed since the stop, or since the last request after it, and no request is in
+/// progress.
+async fn idle_after(mut stop: watch::Receiver<bool>, busy: &Busy) {
+    let _ = stop.wait_for(|stop| *stop).await;
+    loop {
+        sleep(LAST_CHANCE).await;
+        if !busy.is_working() {
+            return;
+        }
+        busy.finished().await;
+    }
 }
 
 async fn shake_hands(
@@ -173,6 +190,8 @@ where
     F::Future: Send,
 {
     let busy = Arc::clone(&from.busy);
+    let mut stream = TimeoutWriter::new(stream);
+    stream.set_timeout(Some(UNREAD));
     let service = TowerToHyperService::new(warp::service(routes));
     let service = hyper::service::service_fn(move |mut request: hyper::Request<hyper::body::Incoming>| {
         if let Some(peer) = from.peer {
@@ -195,20 +214,21 @@ where
         // the sender stops sending, whether or not the webhook is committed.
         .half_close(true)
         .max_buf_size(LARGEST_HEAD)
-        .serve_connection(TokioIo::new(stream), service);
-    // Once watched, a connection without a request is closed at once on a stop. But a webhook may be on its way, so
-    // watch it only after its first request has begun, or [`NEWCOMER`] after the stop.
-    let ended = tokio::select! {
-        ended = &mut connection => Some(ended),
-        () = busy.begun() => None,
-        () = overdue(stop.clone()) => None,
+        .serve_connection(TokioIo::new(Box::pin(stream)), service);
+    let conversation = async {
+        // Once watched, a connection without a request is closed at once on a stop. But a webhook may be on its way, so
+        // watch it only after its first request has begun.
+        tokio::select! {
+            ended = &mut connection => return ended,
+            () = busy.begun() => {}
+        }
+        watcher.watch(connection).await
     };
-    let ended = match ended {
-        Some(ended) => ended,
-        None => watcher.watch(connection).await,
-    };
-    if let Err(error) = ended {
-        tracing::debug!(error = %error, "connection ended early");
+    tokio::select! {
+        ended = conversation => if let Err(error) = ended {
+            tracing::debug!(error = %error, "connection ended early");
+        },
+        () = idle_after(stop.clone(), &busy) => tracing::debug!("closed a connection without a request in progress"),
     }
 }
 

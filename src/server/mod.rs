@@ -51,32 +51,44 @@ pub fn routes(hook: Arc<Hook>) -> impl Filter<Extract = (impl Reply,), Error = I
     };
     let acknowledge = {
         let hook = Arc::clone(&hook);
-        warp::path!("ack" / String)
+        warp::path("ack")
+            .and(warp::path::tail())
             .and(warp::method())
             .and(warp::header::headers_cloned())
             .and(warp::ext::optional::<Peer>())
-            .then(move |token, method, headers: HeaderMap, peer: Option<Peer>| {
+            .then(move |tail, method, headers: HeaderMap, peer: Option<Peer>| {
                 let peer = peer.map(|peer| hook.sender(peer.0, &headers));
-                ack::answer(Arc::clone(&hook), token, method, peer)
+                ack::answer(Arc::clone(&hook), token(&tail), method, peer)
             })
     };
     let reconnect = {
         let hook = Arc::clone(&hook);
         let code = warp::query::raw().or(warp::any().map(String::new)).unify();
-        warp::path!("reconnect" / String).and(warp::method()).and(code).then(move |token, method, query: String| {
-            let code = query.strip_prefix("code=").and_then(|code| code.parse().ok());
-            reconnect::answer(Arc::clone(&hook), token, method, code)
-        })
+        warp::path("reconnect").and(warp::path::tail()).and(warp::method()).and(code).then(
+            move |tail, method, query: String| {
+                let code = query.strip_prefix("code=").and_then(|code| code.parse().ok());
+                reconnect::answer(Arc::clone(&hook), token(&tail), method, code)
+            },
+        )
+    };
+    let may_look = {
+        let hook = Arc::clone(&hook);
+        warp::ext::optional::<Peer>()
+            .and(warp::header::headers_cloned())
+            .map(move |peer: Option<Peer>, headers: HeaderMap| hook.may_look(peer.map(|peer| peer.0), &headers))
     };
     let at = |name: &'static str| warp::path(name).and(warp::path::end());
     let healthy = at("healthz").map(|| json(StatusCode::OK, &serde_json::json!({ "status": "alive" })));
     let ready = {
         let hook = Arc::clone(&hook);
-        at("readyz").then(move || ready(Arc::clone(&hook)))
+        at("readyz").and(may_look.clone()).then(move |may_look| ready(Arc::clone(&hook), may_look))
     };
+    // Others find nothing there.
+    let permitted = |may_look| async move { if may_look { Ok(()) } else { Err(warp::reject::not_found()) } };
+    let at_metrics = at("metrics").and(may_look).and_then(permitted).untuple_one();
     let scrape = Arc::new(Scrape::new(hook));
     let accept = warp::header::optional::<String>("accept");
-    let metrics = at("metrics").and(accept).then(move |accept: Option<String>| {
+    let metrics = at_metrics.clone().and(accept).then(move |accept: Option<String>| {
         let scrape = Arc::clone(&scrape);
         async move {
             let figures = scrape.open_metrics().await;
@@ -88,7 +100,7 @@ pub fn routes(hook: Arc<Hook>) -> impl Filter<Extract = (impl Reply,), Error = I
         }
     });
     let lookups = (warp::get().or(warp::head()).unify()).and(healthy.or(ready).unify().or(metrics).unify());
-    let otherwise = at("healthz").or(at("readyz")).unify().or(at("metrics")).unify().map(only_looked_at);
+    let otherwise = at("healthz").or(at("readyz")).unify().or(at_metrics).unify().map(only_looked_at);
     let nothing = warp::any().map(|| {
         let words = "nothing here; webhooks go to /hooks/{source}/{secret}";
         json(StatusCode::NOT_FOUND, &serde_json::json!({ "error": words }))
@@ -96,12 +108,19 @@ pub fn routes(hook: Arc<Hook>) -> impl Filter<Extract = (impl Reply,), Error = I
     webhooks.or(acknowledge).unify().or(reconnect).unify().or(lookups).unify().or(otherwise).unify().or(nothing).unify()
 }
 
-/// Answers whether webhooks can be accepted.
-async fn ready(hook: Arc<Hook>) -> Response<String> {
-    match hook.readiness.not_ready().await {
-        None => json(StatusCode::OK, &serde_json::json!({ "status": "ready" })),
-        Some(reason) => json(StatusCode::SERVICE_UNAVAILABLE, &serde_json::json!({ "error": reason.to_string() })),
-    }
+/// The token of a link: all that follows. As a parameter of the path, warp would log it.
+fn token(tail: &warp::path::Tail) -> String {
+    tail.as_str().trim_end_matches('/').to_owned()
+}
+
+/// Answers whether webhooks can be accepted, and why not to those who may know.
+async fn ready(hook: Arc<Hook>, may_look: bool) -> Response<String> {
+    let error = match hook.readiness.not_ready().await {
+        None => return json(StatusCode::OK, &serde_json::json!({ "status": "ready" })),
+        Some(reason) if may_look => reason.to_string(),
+        Some(_) => "not ready".to_owned(),
+    };
+    json(StatusCode::SERVICE_UNAVAILABLE, &serde_json::json!({ "error": error }))
 }
 
 /// Answers requests with a method other than GET and HEAD.

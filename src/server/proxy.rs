@@ -14,7 +14,7 @@ const MOST: usize = 32;
 /// `X-Forwarded-For` is read from its end, and whatever a stranger wrote at its beginning is never believed.
 pub(super) fn sender(peer: IpAddr, headers: &HeaderMap, trusted: &[IpNet]) -> IpAddr {
     let peer = peer.to_canonical();
-    if !is_ours(peer, trusted) {
+    if !is_among(peer, trusted) {
         return peer;
     }
     // Values are read as bytes: a stranger's invalid text at the beginning must not hide what a proxy appended.
@@ -24,17 +24,17 @@ pub(super) fn sender(peer: IpAddr, headers: &HeaderMap, trusted: &[IpNet]) -> Ip
     for part in chain {
         let Some(address) = std::str::from_utf8(part).ok().and_then(|text| address(text.trim())) else { break };
         sender = address;
-        if !is_ours(address, trusted) {
+        if !is_among(address, trusted) {
             break;
         }
     }
     sender
 }
 
-/// Whether an address belongs to a trusted proxy.
-pub(super) fn is_ours(address: IpAddr, trusted: &[IpNet]) -> bool {
+/// Whether an address belongs to one of the networks.
+pub(super) fn is_among(address: IpAddr, networks: &[IpNet]) -> bool {
     let address = address.to_canonical();
-    trusted.iter().any(|network| network.contains(&address))
+    networks.iter().any(|network| network.contains(&address))
 }
 
 /// Parses an address; some proxies add the port.

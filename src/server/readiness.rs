@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use arc_swap::ArcSwapOption;
+use jiff::Timestamp;
 use tokio::time::{Instant, timeout};
 
 use crate::certificate::Served;
@@ -39,11 +40,11 @@ pub struct Readiness {
     certificate: Option<Arc<Served>>,
     /// When the store was last tested. The lock is held during a test, so that others wait for its result.
     tried_at: tokio::sync::Mutex<Option<Instant>>,
-    /// The result of that test.
-    amiss: ArcSwapOption<NotReady>,
-    /// When and why the store last refused a webhook, until it accepts one. On a full disk the test may pass although a
-    /// webhook does not fit.
-    refused: ArcSwapOption<(Instant, String)>,
+    /// The result of that test, and since when it has not passed.
+    amiss: ArcSwapOption<(Timestamp, NotReady)>,
+    /// Since when the store has refused webhooks, until it accepts one; and when and why it did last. On a full disk the
+    /// test may pass although a webhook does not fit.
+    refused: ArcSwapOption<(Timestamp, Instant, String)>,
 }
 
 impl Readiness {
@@ -74,10 +75,12 @@ impl Readiness {
     async fn store_amiss(&self) -> Option<NotReady> {
         let mut tried_at = self.tried_at.lock().await;
         if tried_at.is_none_or(|at| at.elapsed() >= FRESH) {
-            self.amiss.store(self.try_store().await.map(Arc::new));
+            let amiss = self.try_store().await;
+            let since = self.amiss.load().as_ref().map_or_else(clock::now, |last| last.0);
+            self.amiss.store(amiss.map(|amiss| Arc::new((since, amiss))));
             *tried_at = Some(Instant::now());
         }
-        self.last_amiss()
+        self.last_amiss().map(|(_, amiss)| amiss)
     }
 
     async fn try_store(&self) -> Option<NotReady> {
@@ -91,13 +94,20 @@ impl Readiness {
 
     /// Why the store did not write when it was last tested or used, if it did not.
     pub(crate) fn cannot_write(&self) -> Option<String> {
-        self.last_amiss().map(|amiss| amiss.to_string())
+        self.last_amiss().map(|(_, amiss)| amiss.to_string())
+    }
+
+    /// Since when the store has not written, if it did not when it was last tested or used.
+    pub(super) fn not_writing_since(&self) -> Option<Timestamp> {
+        self.last_amiss().map(|(since, _)| since)
     }
 
     /// Notes that a webhook could not be stored.
     pub(super) fn refused(&self, error: &StoreError) {
         if matches!(error, StoreError::Full | StoreError::Failed(_)) {
-            self.refused.store(Some(Arc::new((Instant::now(), error.to_string()))));
+            let last = self.refused.load().as_ref().filter(|last| last.1.elapsed() < REMEMBERED).map(|last| last.0);
+            let since = last.unwrap_or_else(clock::now);
+            self.refused.store(Some(Arc::new((since, Instant::now(), error.to_string()))));
         }
     }
 
@@ -108,12 +118,15 @@ impl Readiness {
         }
     }
 
-    fn last_amiss(&self) -> Option<NotReady> {
-        let refused = || {
-            let refused = self.refused.load_full().filter(|refused| refused.0.elapsed() < REMEMBERED);
-            refused.map(|refused| NotReady::Store(refused.1.clone()))
-        };
-        self.amiss.load().as_deref().cloned().or_else(refused)
+    /// Why the store did not write when it was last tested or used, if it did not; and since when.
+    fn last_amiss(&self) -> Option<(Timestamp, NotReady)> {
+        let amiss = self.amiss.load().as_deref().cloned();
+        let refused = self.refused.load_full().filter(|refused| refused.1.elapsed() < REMEMBERED);
+        let refused = refused.map(|refused| (refused.0, NotReady::Store(refused.2.clone())));
+        match (amiss, refused) {
+            (Some((since, why)), Some((earlier, _))) => Some((since.min(earlier), why)),
+            (amiss, refused) => amiss.or(refused),
+        }
     }
 }
 
@@ -137,6 +150,9 @@ mod tests {
         readiness.refused(&StoreError::Busy);
         assert_eq!(readiness.cannot_write(), None, "there is only much to do");
         readiness.refused(&StoreError::Full);
+        let since = readiness.not_writing_since();
+        readiness.refused(&StoreError::Full);
+        assert!(since.is_some() && readiness.not_writing_since() == since, "from the first refusal on");
         assert!(readiness.cannot_write().is_some_and(|why| why.contains("no space left")));
         readiness.took();
         assert_eq!(readiness.cannot_write(), None);

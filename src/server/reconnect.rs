@@ -47,7 +47,7 @@ pub(super) async fn answer(hook: Arc<Hook>, token: String, method: Method, code:
     let gateways = hook.gateways.load_full();
     if code > CODES {
         // Somebody may have read the last code just before it expired.
-        let saying = match gateways.standing(&incident.source, &incident.instance.id).await {
+        let saying = match gateways.standing_for_page(&incident.source, &incident.instance.id).await {
             Some(Standing::Up) => return page(StatusCode::OK, Saying::Connected { line }).answer(),
             _ => Saying::RanOut { line, of: CODES },
         };

@@ -7,6 +7,7 @@
 //!   person's retry makes a dead one pending again.
 //! - What the fallback of a dead notification is owed is written in the transaction that makes it dead.
 
+pub mod given_up;
 mod retry;
 mod sqlite;
 pub mod view;
@@ -50,12 +51,13 @@ pub trait Store: Send + Sync {
     async fn down(&self) -> Result<BTreeMap<String, u32>, StoreError>;
 
     /// Hands out what is due for a sink, oldest first, at most `limit` messages; notifications that belong together
-    /// come as one message. What a silence, quiet hours or an open group window holds back is put off instead. A leased
-    /// notification is not handed out again until it is settled or the daemon restarts.
+    /// come as one message. What a silence, quiet hours, an open group window or a recipient in `waits` holds back is
+    /// put off instead. A leased notification is not handed out again until it is settled or the daemon restarts.
     async fn lease(
         &self,
         sink: &str,
         limit: usize,
+        waits: Waits,
         now: Timestamp,
         routing: Arc<Routing>,
     ) -> Result<Leased, StoreError>;
@@ -76,8 +78,15 @@ pub trait Store: Send + Sync {
 
     /// Makes notifications due again, as if they were owed from now on, each with what is left of the message that it
     /// went out in. Works in steps that keep no webhook waiting. The notices that these were lost are withdrawn. If a
-    /// recipient is no usable address, the recipients are looked up in the config again.
-    async fn retry(&self, which: Which, now: Timestamp, routing: Arc<Routing>) -> Result<Retried, StoreError>;
+    /// recipient is no usable address, the recipients are looked up in the config again. Dead ones that need not be sent
+    /// any more are withdrawn, also if another one that is sent again tells their recipient the same.
+    async fn retry(
+        &self,
+        which: Which,
+        now: Timestamp,
+        routing: Arc<Routing>,
+        pauses: Pauses,
+    ) -> Result<Retried, StoreError>;
 
     /// Records that a person takes an incident: `by` whom and `from` where, in words.
     async fn acknowledge(
@@ -180,6 +189,22 @@ impl Accepted {
     }
 }
 
+/// Recipients to whom a lease hands out nothing yet.
+pub type Waits = BTreeMap<String, Wait>;
+
+/// How long what is due to a recipient waits. After that, one message to them is handed out in a lease.
+#[derive(Clone, Debug)]
+pub struct Wait {
+    /// Until when.
+    pub until: Timestamp,
+    /// Until when the rest waits if the lease hands out one message.
+    pub then: Timestamp,
+    /// What has been owed since then or longer does not wait: it is its last attempt.
+    pub owed_after: Timestamp,
+    /// Why, in words: kept with what has not been tried yet.
+    pub why: String,
+}
+
 /// What one lease hands to a worker.
 #[derive(Debug, Default)]
 pub struct Leased {
@@ -187,6 +212,8 @@ pub struct Leased {
     pub due: Vec<Due>,
     /// When the sink's next notification is due, if one is pending.
     pub next: Option<Timestamp>,
+    /// Other sinks that have something to do now.
+    pub sinks: BTreeSet<String>,
 }
 
 /// One message to be delivered now.
@@ -318,6 +345,9 @@ pub enum Acknowledgement {
     /// There is no such incident.
     Unknown,
 }
+
+/// Sinks that asked for a pause, each with its end: what a person sends again is due then.
+pub type Pauses = BTreeMap<String, Timestamp>;
 
 /// Incidents, each with its recipient, whose pending reminder is the last one; by rule and sink.
 pub type LastReminders = BTreeMap<(String, String), BTreeSet<(i64, String)>>;

@@ -19,6 +19,8 @@ pub enum Which {
 pub struct Retried {
     /// The notifications that are due again, including those that go out in one message with a requested one.
     pub notifications: BTreeSet<i64>,
+    /// The sinks of those.
+    pub through: BTreeSet<String>,
     /// The sinks that have something to do because of it.
     pub sinks: BTreeSet<String>,
     /// Requested notifications that are not sent again, and why.
@@ -36,6 +38,7 @@ impl Retried {
 
     pub(super) fn add(&mut self, mut other: Self) {
         self.notifications.append(&mut other.notifications);
+        self.through.append(&mut other.through);
         self.sinks.append(&mut other.sinks);
         self.refused.append(&mut other.refused);
     }
@@ -74,11 +77,19 @@ pub enum Refused {
     /// Its recipient is no usable address, and everybody it is for now has another message: it is withdrawn, and why.
     #[error("it is withdrawn now: {0}")]
     Told(&'static str),
+    /// It need not be sent any more, or another one that is sent again says the same: it is withdrawn, and why.
+    #[error("it is withdrawn now: {0}")]
+    Moot(&'static str),
 }
 
 impl Refused {
+    /// Whether it was withdrawn by this request.
+    pub fn withdraws(&self) -> bool {
+        matches!(self, Self::Told(_) | Self::Moot(_))
+    }
+
     /// Whether to mention it to somebody who asked for all dead letters: it is one still, or was one until now.
     fn concerns_the_dead(&self) -> bool {
-        matches!(self, Self::InFlight | Self::Taken(_) | Self::Gone(_) | Self::Nobody(_) | Self::Told(_))
+        matches!(self, Self::InFlight | Self::Taken(_) | Self::Gone(_) | Self::Nobody(_)) || self.withdraws()
     }
 }

@@ -91,7 +91,8 @@ CREATE TABLE notification (
     due_at INTEGER NOT NULL,
     -- What it waits for until it is due, in words: a hold, a silence, the next reminder.
     held_by TEXT,
-    -- What it waited for before, while it is gathered with others; until it is tried.
+    -- What it waited for before it was gathered with others or tried: messages say what held them back. Of a step of an
+    -- escalation that is held back or was due from the start: the step.
     held_before TEXT,
     -- What may go out with it in one message: the rule and what its outages have in common; and the sort of news.
     grouping TEXT NOT NULL,

@@ -136,11 +136,42 @@ pub struct Delivery {
     pub detail: Option<String>,
     /// The notification that was given up, if this one tells of that.
     pub lost: Option<i64>,
+    /// What it waits for at its sink, if it is due.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub waits_for: Option<WaitsFor>,
     /// The attempts, in order; `None` where they were not looked up, as in long listings.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub attempts: Option<Vec<Attempt>>,
     /// How many tries there were.
     pub tries: u32,
+}
+
+/// What a notification that is due waits for.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WaitsFor {
+    /// Why its sink does not get it now.
+    pub reason: WaitReason,
+    /// Since when the sink has been failing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub since: Option<Timestamp>,
+    /// The sink's latest failure, in words.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub why: Option<String>,
+    /// When the sink, or the notification, may be tried next.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub until: Option<Timestamp>,
+}
+
+/// Why a sink does not get a notification now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum WaitReason {
+    /// The sink fails, and is probed with one notification at a time.
+    Failing,
+    /// The sink asked for a pause.
+    Paused,
+    /// The sink's limits: others come first.
+    Turn,
 }
 
 /// One attempt.

@@ -16,7 +16,7 @@ pub(super) fn of_sink(health: &Health) -> Option<Sign> {
     match health {
         Health::Unknown => None,
         Health::Well => Some(Sign::Right),
-        Health::Failing { since, why } => Some(Sign::Amiss { why: why.clone(), since: Some(*since) }),
+        Health::Failing { since, why, .. } => Some(Sign::Amiss { why: why.clone(), since: Some(*since) }),
     }
 }
 

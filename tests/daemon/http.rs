@@ -1,6 +1,8 @@
 //! HTTP by hand: sends exactly the bytes that a test means to send.
 
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{self, BufRead, BufReader, Read, Write};
+use std::net::TcpStream;
+use std::time::Duration;
 
 use serde_json::Value;
 
@@ -42,6 +44,17 @@ pub(crate) fn exchange(mut stream: impl Read + Write, bytes: &[u8]) -> Option<An
     // A daemon that has answered already may have stopped reading.
     let _ = stream.write_all(bytes).and_then(|()| stream.flush());
     read(stream)
+}
+
+/// Sends requests without reading answers until the daemon accepts nothing for `patience`. Returns why it ended.
+pub(crate) fn ask_without_reading(mut stream: &TcpStream, patience: Duration) -> io::Error {
+    stream.set_write_timeout(Some(patience)).expect("a timeout can be set");
+    let requests = request("GET", "/metrics", &[], b"").repeat(100);
+    loop {
+        if let Err(error) = stream.write_all(&requests) {
+            return error;
+        }
+    }
 }
 
 /// Reads one answer, which may be an interim one such as 100.

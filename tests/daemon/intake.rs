@@ -1,15 +1,16 @@
 //! Every answer that a webhook can get.
 
-use std::io::Write;
+use std::io::{ErrorKind, Write};
 use std::net::Shutdown;
 use std::thread;
 
 use flate2::Compression;
 use flate2::write::GzEncoder;
+use linedown_standins::DEADLINE;
 use serde_json::json;
 
 use crate::daemon::{Daemon, HOOK, JSON, SECRET, eventually};
-use crate::http::{Answer, exchange, read, request};
+use crate::http::{Answer, ask_without_reading, exchange, read, request};
 use crate::payload::{down, up};
 use crate::sections::{CONSOLE, tell};
 
@@ -236,6 +237,11 @@ fn slow_clients_are_left() {
             let first = exchange(&idle, &post(&[JSON], down("A").to_string().as_bytes()));
             assert_eq!(first.map(|answer| answer.status), Some(200));
             assert_eq!(read(&idle), None, "an idle connection is closed");
+        });
+        scope.spawn(|| {
+            let closed = ask_without_reading(&daemon.connect(), DEADLINE);
+            let gone = [ErrorKind::ConnectionReset, ErrorKind::BrokenPipe].contains(&closed.kind());
+            assert!(gone, "who reads no answer is left: {closed}");
         });
     });
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::fs;
-use std::io::Write;
+use std::io::{ErrorKind, Write};
 use std::process::{self, Stdio};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
@@ -14,7 +14,7 @@ use serde_json::json;
 
 use crate::daemon::{BINARY, CANARY, Daemon, HOOK, JSON, SECRET, eventually};
 use crate::held::Held;
-use crate::http::{exchange, read, request};
+use crate::http::{ask_without_reading, exchange, read, request};
 use crate::payload::{down, up};
 use crate::sections::{CONSOLE, QUICK, chat, email, tell};
 
@@ -45,6 +45,49 @@ fn it_says_that_it_lives_and_that_it_is_ready() {
     assert_eq!(daemon.metric("linedown_webhooks_total{source=\"z-api\",result=\"accepted\"}"), Some(1));
     let delivered = "linedown_notifications_total{sink=\"console\",kind=\"down\",state=\"delivered\"}";
     eventually("the figure of what was delivered", || daemon.metric(delivered).filter(|count| *count == 1));
+}
+
+#[test]
+fn metrics_and_reasons_may_be_for_some_networks_alone() {
+    let server = |keys: &str| format!("[server]\n{keys}{CONSOLE}{}", tell(&["console"]));
+    let some = "trusted_proxies = [\"127.0.0.1\"]\nmetrics_for = [\"10.0.0.0/8\", \"::1\"]\n";
+    let mut daemon = Daemon::prepare(&server(some));
+    daemon.launch_without_file_size_signal();
+    let ask = |daemon: &Daemon, method: &str, path: &str, from: &str| {
+        let answer = daemon.send(&request(method, path, &[("x-forwarded-for", from)], b""));
+        (answer.status, answer.json()["error"].as_str().unwrap_or_default().to_owned())
+    };
+    let nothing = ask(&daemon, "GET", "/nothing", "203.0.113.5");
+    assert_eq!(nothing.0, 404);
+    for (method, from) in
+        [("GET", "203.0.113.5"), ("POST", "203.0.113.5"), ("GET", "10.1.2.3, 203.0.113.5"), ("GET", "")]
+    {
+        assert_eq!(ask(&daemon, method, "/metrics", from), nothing, "{method} {from:?}");
+    }
+    for (method, from, status) in [("GET", "10.1.2.3", 200), ("GET", "::1", 200), ("POST", "10.1.2.3", 405)] {
+        assert_eq!(ask(&daemon, method, "/metrics", from).0, status, "{method} {from}");
+    }
+    for path in ["/healthz", "/readyz"] {
+        assert_eq!(ask(&daemon, "GET", path, "203.0.113.5").0, 200, "{path}");
+    }
+
+    daemon.largest_file(Some(0));
+    let not_ready = |from: &str| {
+        eventually("it not to be ready", || {
+            Some(ask(&daemon, "GET", "/readyz", from)).filter(|(status, _)| *status == 503)
+        })
+        .1
+    };
+    assert_eq!(not_ready("203.0.113.5"), "not ready");
+    assert!(not_ready("10.1.2.3").starts_with("cannot write to the store"));
+    daemon.largest_file(None);
+
+    daemon.configure(&server("metrics_for = []\n"));
+    daemon.reload();
+    assert_eq!(daemon.get("/metrics").status, 404, "they are for nobody");
+    daemon.configure(&server(""));
+    daemon.reload();
+    assert_eq!(daemon.get("/metrics").status, 200, "by default for everybody");
 }
 
 #[test]
@@ -102,6 +145,30 @@ fn who_has_connected_before_the_end_is_answered() {
     // A silent connection is closed earlier than one with a request in progress.
     assert_eq!(read(&silent), None);
     assert_eq!(daemon.ended().code(), Some(0));
+    assert!(daemon.logged("stopped before everything").is_empty());
+}
+
+#[test]
+fn only_who_has_sent_a_whole_head_is_waited_for_at_the_end() {
+    let mut daemon = Daemon::start(&format!("{CONSOLE}{}", tell(&["console"])));
+    let (mut half_a_head, reads_nothing, mut webhook) = (daemon.connect(), daemon.connect(), daemon.connect());
+    half_a_head.write_all(b"POST /hooks").expect("it reads");
+    let gave_up = ask_without_reading(&reads_nothing, Duration::from_secs(1));
+    assert_eq!(gave_up.kind(), ErrorKind::WouldBlock, "it waits to be read");
+    let body = down("A").to_string();
+    let (begin, end) = body.split_at(20);
+    let head = request("POST", HOOK, &[JSON, ("content-length", &body.len().to_string())], begin.as_bytes());
+    webhook.write_all(&head).expect("it reads");
+    // An answer on a later connection: the earlier ones have been accepted.
+    assert_eq!(daemon.get("/healthz").status, 200);
+    let started = Instant::now();
+    daemon.term();
+    assert_eq!(read(&half_a_head), None);
+    webhook.write_all(end.as_bytes()).expect("it still reads");
+    assert_eq!(read(&webhook).expect("an answer").status, 200);
+    assert_eq!(daemon.ended().code(), Some(0));
+    // Left to themselves, half a head would have been closed after 10 s, and what nobody reads never.
+    assert!(started.elapsed() < Duration::from_secs(8), "{:?}", started.elapsed());
     assert!(daemon.logged("stopped before everything").is_empty());
 }
 

@@ -27,5 +27,6 @@ mod socket;
 mod standing;
 mod timing;
 mod tls;
+mod told;
 mod troubles;
 mod webhook;

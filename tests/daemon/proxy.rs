@@ -53,12 +53,16 @@ struct Haproxy {
 
 impl Haproxy {
     fn before(daemon: &Daemon, sends: &str) -> Self {
+        Self::in_mode("tcp", daemon, sends)
+    }
+
+    fn in_mode(mode: &str, daemon: &Daemon, sends: &str) -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder can be made");
         let (config, control) = (folder.path().join("haproxy.cfg"), folder.path().join("control"));
         let (control, server) = (control.display(), daemon.address());
         let text = format!(
             "global\n stats socket {control}\n\
-             defaults\n mode tcp\n timeout connect 30s\n timeout client 60s\n timeout server 60s\n\
+             defaults\n mode {mode}\n timeout connect 30s\n timeout client 60s\n timeout server 60s\n\
              frontend webhooks\n bind fd@0 accept-proxy\n default_backend linedown\n\
              backend linedown\n option httpchk GET /readyz\n\
              server one {server} source {PROXY} {sends} check inter 100ms\n"
@@ -117,6 +121,16 @@ fn haproxy_says_whom_it_speaks_for() {
         eventually("a look that finds us well", || proxy.servers().filter(|table| table.contains("L7OK")));
         assert!(daemon.logged("closed a connection from a trusted proxy").is_empty(), "{sends}");
     }
+}
+
+#[test]
+fn haproxy_writes_whom_it_speaks_for() {
+    let server = format!("[server]\ntrusted_proxies = [\"{PROXY}\"]\n");
+    let daemon = Daemon::start(&format!("{server}{CONSOLE}{}", tell(&["console"])));
+    let proxy = Haproxy::in_mode("http\n option forwardfor", &daemon, "");
+    let lie = guess(&[("x-forwarded-for", "198.51.100.7")]);
+    assert_eq!(exchange(proxy.connect("203.0.113.5"), &lie).expect("an answer").status, 404);
+    eventually("a record of it", || (guessers(&daemon) == ["203.0.113.5"]).then_some(()));
 }
 
 #[test]

@@ -171,6 +171,44 @@ fn who_reads_the_last_code_in_time_sees_that_the_line_is_connected() {
     let link = format!("{}?code=4", path(&daemon, "reconnect_url"));
     assert!(daemon.get(&link).body.contains("<h1>Not connected yet</h1>"));
     gateway.change("A", Instance::log_in);
-    assert!(daemon.get(&link).body.contains("<h1 class=\"good\">Connected</h1>"));
+    eventually("the page to say so", || {
+        daemon.get(&link).body.contains("<h1 class=\"good\">Connected</h1>").then_some(())
+    });
     assert_eq!(codes(&gateway).len(), 0, "no code is asked for");
+}
+
+#[test]
+fn however_many_look_after_the_last_code_the_gateway_is_asked_now_and_then() {
+    let (gateway, daemon) = start();
+    daemon.accept(&down("A"));
+    let link = format!("{}?code=4", path(&daemon, "reconnect_url"));
+    let asked = || gateway.calls().iter().filter(|call| call.name == "status").map(|call| call.at).collect::<Vec<_>>();
+    let for_the_alert = asked().len();
+    for _ in 0..100 {
+        assert_eq!(daemon.get(&link).status, 200);
+    }
+    let asked = asked().split_off(for_the_alert);
+    assert!(!asked.is_empty());
+    let apart = asked.windows(2).all(|two| two[1] - two[0] >= Duration::from_secs(3));
+    assert!(apart, "it is asked again only after a while: {asked:?}");
+}
+
+#[test]
+fn a_link_is_in_no_log() {
+    let (_gateway, mut daemon) = start();
+    daemon.accept(&down("A"));
+    let links = ["reconnect_url", "acknowledge_url"].map(|key| path(&daemon, key));
+    for link in &links {
+        assert_eq!(daemon.get(link).status, 200);
+        assert_eq!(daemon.get(&format!("{link}/")).status, 200);
+        assert_eq!(daemon.get(&format!("{link}/x")).status, 404);
+    }
+    daemon.term();
+    assert_eq!(daemon.ended().code(), Some(0));
+    daemon.wait_for_log("stopped");
+    for (link, record) in links.iter().flat_map(|link| daemon.logged("").into_iter().map(move |record| (link, record)))
+    {
+        let token = link.rsplit('/').next().expect("it has parts");
+        assert!(!record.to_string().contains(token), "{record}");
+    }
 }

@@ -49,6 +49,36 @@ fn a_line_that_is_back_before_anybody_heard_makes_one_message_that_says_both() {
     assert_eq!((mails.len(), daemon.rows(&["deliveries"]).len()), (1, 1));
 }
 
+/// Those that follow the first are gathered, and tried in vain as one message.
+#[test]
+fn lines_that_are_back_before_anybody_heard_are_not_told_as_just_being_back() {
+    let relay = Smtp::new();
+    relay.plan(Command::Connect, Does::Reply("421 4.3.2 later"), 1_000_000);
+    let gathering = tell(&["ops"]).replace("\"0s\"", "\"3s\"");
+    let daemon = Daemon::start(&format!("{}{QUICK}{gathering}", email("ops", &relay)));
+    let tried = |count: usize| {
+        eventually("tries", || {
+            let rows = daemon.rows(&["deliveries"]);
+            (rows.iter().filter(|row| row["tries"].as_u64() > Some(0)).count() == count).then_some(())
+        });
+    };
+    daemon.accept(&down("A"));
+    tried(1);
+    for line in ["B", "C", "D"] {
+        daemon.accept(&down(line));
+        daemon.accept(&up(line));
+    }
+    tried(4);
+    relay.behave();
+    daemon.wait_for_deliveries("delivered", 4);
+    let mails = relay.received();
+    let titles: Vec<_> = mails.iter().filter_map(|mail| mail.header("Subject")).collect();
+    let digest = titles.iter().position(|title| title.contains("3 lines were down and are back"));
+    let text = mails[digest.unwrap_or_else(|| panic!("{titles:?}"))].text().expect("a text");
+    assert!(text.contains("This message is late") && text.contains("421"), "{text}");
+    assert_eq!(mails.len(), 2, "{titles:?}");
+}
+
 #[test]
 fn a_rule_may_leave_out_that_it_is_over() {
     let rule = format!("{}resolved = false\n", tell(&["console"]));

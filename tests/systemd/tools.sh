@@ -174,12 +174,24 @@ kernel_says() {
     grep -q "^$1:[[:space:]]*$2\$" "$root/proc/$(property MainPID)/status"
 }
 
-# drop_in N: installs the N-th block of docs/service.md's section on hardening.
+# section NAME: prints this section of docs/service.md.
+section() {
+    awk -v wanted="## $1" '/^## / { within = $0 == wanted } within' "$here/../../docs/service.md"
+}
+
+# drop_in SECTION N: installs the N-th block of this section of docs/service.md, until `no_drop_ins`.
 drop_in() {
     mkdir -p "$root/run/systemd/system/linedown.service.d"
-    sed -n '/^## Hardening$/,/^## The/p' "$here/../../docs/service.md" |
-        awk -v wanted="$1" '/^```ini$/ { block++; within = 1; next } /^```$/ { within = 0 } within && block == wanted' \
-            >"$root/run/systemd/system/linedown.service.d/$1.conf"
+    section "$1" |
+        awk -v wanted="$2" '/^```ini$/ { block++; within = 1; next } /^```$/ { within = 0 } within && block == wanted' \
+            >"$root/run/systemd/system/linedown.service.d/$2.conf"
+    [ -s "$root/run/systemd/system/linedown.service.d/$2.conf" ]
+    inside systemctl daemon-reload
+}
+
+no_drop_ins() {
+    rm -r "$root/run/systemd/system/linedown.service.d"
+    inside systemctl daemon-reload
 }
 
 # Builds the package again as the next version.

@@ -13,6 +13,7 @@
 //! to = ["ops@example.com", "{{ instance.labels.owner }}"]
 //! ```
 
+mod codes;
 mod connection;
 mod folder;
 #[cfg(any(test, feature = "fuzzing"))]

@@ -18,6 +18,7 @@ use lettre::transport::smtp::response::Response;
 use tokio::net::TcpStream;
 use tokio::time::{Instant, sleep_until, timeout};
 
+use super::codes;
 use super::connection::{Body, Connection, Resumed, completes, goes_on};
 use super::reply::{Stage, failure, unreachable};
 use super::server::Encryption;
@@ -76,7 +77,7 @@ impl Relay {
             Resumed::Well(connection) => connection,
             _ => self.begin(from, to).await?,
         };
-        let outcome = self.hand_in(&mut connection, to, message).await;
+        let outcome = self.hand_in(&mut connection, to, message).await.map_err(Failure::may_spare_others);
         if choked && outcome.is_ok() {
             self.in_one_piece.store(false, Ordering::Relaxed);
         }
@@ -201,7 +202,7 @@ impl Relay {
         if belongs {
             return Ok(answer);
         }
-        let ((host, port), code) = (&self.address, answer.code());
+        let ((host, port), code) = (&self.address, codes::of(&answer).0);
         Err(Failure::new(FailureKind::Unreachable, format!("{host}:{port} unexpectedly answered {stage} with {code}")))
     }
 
@@ -270,6 +271,6 @@ fn lock(kept: &Mutex<Kept>) -> MutexGuard<'_, Kept> {
 }
 
 fn receipt(answer: &Response) -> Receipt {
-    let words = answer.message().collect::<Vec<_>>().join(" ");
-    Receipt(if words.trim().is_empty() { answer.code().to_string() } else { excerpt(&words) })
+    let (code, words) = codes::of(answer);
+    Receipt(if words.trim().is_empty() { code.to_string() } else { excerpt(&words) })
 }

@@ -12,6 +12,8 @@ use lettre::transport::smtp::Error;
 use lettre::transport::smtp::authentication::{Credentials, Mechanism};
 use lettre::transport::smtp::commands::Auth;
 
+use super::codes;
+use crate::failure::about_name_servers;
 use crate::{Failure, FailureKind, excerpt, one_line};
 
 /// How many consecutive characters a word shares with a login to count as a part of it.
@@ -63,9 +65,7 @@ pub(super) fn failure(
 ) -> Failure {
     if let Some(code) = error.status() {
         let text = error.source().map(ToString::to_string).unwrap_or_default();
-        return answered(stage, u16::from(code), &text, login);
-    }
-    if let Some((code, text)) = unknown_code(error) {
+        let (code, text) = codes::sent(u16::from(code), &text);
         return answered(stage, code, &text, login);
     }
     if error.is_client() && matches!(stage, Stage::Login) {
@@ -91,7 +91,8 @@ pub(super) fn failure(
 /// The failure to connect at all.
 pub(super) fn unreachable(error: &io::Error, (host, port): &(String, u16)) -> Failure {
     let kind = if error.kind() == ErrorKind::TimedOut { FailureKind::TimedOut } else { FailureKind::Unreachable };
-    Failure::new(kind, format!("{host}:{port} cannot be reached: {error}"))
+    let why = error.to_string();
+    Failure::new(kind, format!("{host}:{port} cannot be reached: {why}")).advice(about_name_servers(&why))
 }
 
 /// Returns the failure that an answer of 4xx or 5xx means.
@@ -119,7 +120,7 @@ pub(super) fn answered(stage: &Stage<'_>, code: u16, text: &str, login: Option<&
             (format!("{to} is refused").into(), Some("correct `to`, or the label the address comes from"))
         }
         (FailureKind::Refused, _) => ("the relay refuses the message".into(), None),
-        (FailureKind::Deferred, Stage::Recipient(to) | Stage::Data(to) | Stage::Message(to)) => {
+        (FailureKind::Deferred | FailureKind::Busy, Stage::Recipient(to) | Stage::Data(to) | Stage::Message(to)) => {
             (format!("the relay does not accept mail for {to} now").into(), None)
         }
         _ => ("the relay cannot do it now".into(), None),
@@ -138,18 +139,6 @@ fn kind(stage: &Stage<'_>, code: u16, enhanced: Option<[u16; 3]>, is_about_login
         _ if matches!(enhanced, Some([4, 3, _])) => FailureKind::Busy,
         _ => FailureKind::Deferred,
     }
-}
-
-/// The code and text of an answer that lettre cannot read. lettre reads no code whose second digit is above 5, such as
-/// 571, and its error has only what follows the first digit: `error Tag at: 71 5.7.1 …`. The first digit is taken from
-/// the enhanced code; without one, 4 is assumed, and the message is tried again.
-fn unknown_code(error: &Error) -> Option<(u16, String)> {
-    let told = error.source().filter(|_| error.is_response())?.to_string();
-    let (digits, text) = told.split_once(" at: ")?.1.split_at_checked(2)?;
-    let text = text.strip_prefix([' ', '-'])?.trim_end();
-    let class = enhanced(text).map_or(4, |[class, ..]| class);
-    let code = digits.parse::<u16>().ok()? + 100 * class;
-    (400..600).contains(&code).then(|| (code, text.to_owned()))
 }
 
 /// Whether an answer is about the login: RFC 4954, section 6, and RFC 5248 for 5.7.8 to 5.7.14. Once a recipient is

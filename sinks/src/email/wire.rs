@@ -12,6 +12,8 @@ use tokio::net::{TcpStream, lookup_host};
 use tokio::time::timeout;
 use tokio_rustls::client::TlsStream;
 
+use super::codes::Codes;
+
 /// Time limit for the TCP connection alone, to one address.
 const CONNECT: Duration = Duration::from_secs(10);
 /// The most bytes that a relay may send between two writes to it: an answer is one line or a few. lettre checks the
@@ -19,6 +21,9 @@ const CONNECT: Duration = Duration::from_secs(10);
 const MOST: usize = 64 * 1024;
 /// A greeting for lettre, which expects one: after STARTTLS the relay does not greet again (RFC 3207, 4.2).
 const GREETING: &[u8] = b"220 \r\n";
+
+/// The most bytes that one read takes from a connection.
+const PIECE: usize = 1024;
 
 /// A relay's answer is longer than [`MOST`].
 #[derive(Debug, thiserror::Error)]
@@ -29,8 +34,9 @@ pub(super) struct Endless;
 #[derive(Debug)]
 pub(super) struct Wire<S> {
     stream: S,
-    /// What is read before anything that comes over the stream.
-    greeting: &'static [u8],
+    /// What is read before anything else that comes over the stream.
+    heard: Vec<u8>,
+    codes: Codes,
     /// The most bytes that one read takes from the stream.
     at_once: usize,
     /// How many bytes the relay may still send before the next write.
@@ -39,12 +45,12 @@ pub(super) struct Wire<S> {
 
 impl<S> Wire<S> {
     pub(super) fn new(stream: S) -> Self {
-        Self { stream, greeting: &[], at_once: usize::MAX, left: MOST }
+        Self { stream, heard: Vec::new(), codes: Codes::default(), at_once: PIECE, left: MOST }
     }
 
     /// A stream on which the relay has greeted already: it begins with [`GREETING`].
     pub(super) fn greeted(stream: S) -> Self {
-        Self { greeting: GREETING, ..Self::new(stream) }
+        Self { heard: GREETING.to_vec(), ..Self::new(stream) }
     }
 
     /// A stream that is read byte by byte: bytes after an answer stay in the socket, for the next reader.
@@ -76,21 +82,19 @@ pub(super) fn twice(stream: TcpStream) -> io::Result<[TcpStream; 2]> {
 impl<S: AsyncRead + Unpin> AsyncRead for Wire<S> {
     fn poll_read(self: Pin<&mut Self>, context: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let this = self.get_mut();
-        if !this.greeting.is_empty() {
-            let (heard, later) = this.greeting.split_at(this.greeting.len().min(buffer.remaining()));
-            buffer.put_slice(heard);
-            this.greeting = later;
-            return Poll::Ready(Ok(()));
+        if this.heard.is_empty() {
+            if this.left == 0 {
+                return Poll::Ready(Err(io::Error::new(ErrorKind::InvalidData, Endless)));
+            }
+            let mut piece = [0; PIECE];
+            let mut part = ReadBuf::new(&mut piece[..this.at_once.min(this.left)]);
+            ready!(Pin::new(&mut this.stream).poll_read(context, &mut part))?;
+            this.left -= part.filled().len();
+            this.codes.spell(part.filled(), &mut this.heard);
         }
-        if this.left == 0 {
-            return Poll::Ready(Err(io::Error::new(ErrorKind::InvalidData, Endless)));
-        }
-        let most = buffer.remaining().min(this.at_once).min(this.left);
-        let mut part = ReadBuf::new(buffer.initialize_unfilled_to(most));
-        ready!(Pin::new(&mut this.stream).poll_read(context, &mut part))?;
-        let read = part.filled().len();
-        this.left -= read;
-        buffer.advance(read);
+        let read = this.heard.len().min(buffer.remaining());
+        buffer.put_slice(&this.heard[..read]);
+        this.heard.drain(..read);
         Poll::Ready(Ok(()))
     }
 }

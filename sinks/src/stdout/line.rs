@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::texts::{identifier, title};
-use crate::{Acknowledged, Flapping, Form, Item, Kind, Notification, Standing, Texts, Undelivered, one_line};
+use crate::{Acknowledged, Flapping, Form, HeldBack, Item, Kind, Notification, Standing, Texts, Undelivered, one_line};
 
 /// The most bytes of a line of JSON. journald splits lines longer than 48 KiB (`LineMax=` in journald.conf(5)).
 const LONGEST: usize = 47 * 1024;
@@ -64,6 +64,8 @@ struct Line<'a> {
     at: Timestamp,
     /// What the attempt before this one failed with.
     last_failure: Option<&'a str>,
+    /// What held it back before the first try: `by` (`hold`, `silence` or `quiet-hours`), `name` and `until`.
+    held_back: Option<&'a HeldBack>,
     /// The incident's number. For a digest, this and the incident's keys below are those of its first item.
     incident: i64,
     source: &'a str,
@@ -80,10 +82,10 @@ struct Line<'a> {
     closed_at: Option<Timestamp>,
     /// For a closed incident that is no outage: linedown does not watch it any more, and the trouble may still exist.
     unwatched: bool,
-    /// For the kind `undelivered`: `notification`, `kind`, `sink`, `recipient`, `why`, `attempts`,
-    /// `untold`.
+    /// For the kind `undelivered`: `notification`, `kind`, `sink`, `recipient`, `why`, `attempts`, `untold` and
+    /// `others_told`.
     undelivered: Option<&'a Undelivered>,
-    /// For the kinds `flapping` and `steady`: `since`, `outages`, `downtime` and `steady_for` in seconds, `times`.
+    /// For the kinds `flapping` and `steady`, also if they were lost: `since`, `outages`, `downtime` and `steady_for` in seconds, `times`.
     flapping: Option<&'a Flapping>,
     /// Who acknowledged, and when: `by` and `at`.
     acknowledged: Option<&'a Acknowledged>,
@@ -116,6 +118,7 @@ struct ItemLine<'a> {
     opened_at: Timestamp,
     closed_at: Option<Timestamp>,
     unwatched: bool,
+    undelivered: Option<&'a Undelivered>,
 }
 
 impl<'a> ItemLine<'a> {
@@ -131,6 +134,7 @@ impl<'a> ItemLine<'a> {
             opened_at: incident.opened_at,
             closed_at: incident.closed_at,
             unwatched: incident.unwatched,
+            undelivered: item.undelivered.as_ref(),
         }
     }
 }
@@ -149,6 +153,7 @@ impl<'a> Line<'a> {
             attempt: notification.attempt,
             at: notification.at,
             last_failure: notification.last_failure.as_deref(),
+            held_back: notification.held_back.as_ref(),
             incident: incident.id,
             source: &incident.source,
             instance: &incident.instance.id,
@@ -255,7 +260,13 @@ mod tests {
             incident.id = number;
             incident.instance.id = format!("i-{number}");
             incident.instance.name = (number > 1).then(|| format!("Loja\n{number}"));
-            digest.items.push(Item { notification: 100 + number, kind: Kind::Reminder, incident, flapping: None });
+            digest.items.push(Item {
+                notification: 100 + number,
+                kind: Kind::Reminder,
+                incident,
+                flapping: None,
+                undelivered: None,
+            });
         }
         digest
     }
@@ -270,6 +281,7 @@ mod tests {
             serde_json::json!({
                 "notification": 102, "incident": 2, "kind": "reminder", "instance": "i-2", "name": "Loja\n2",
                 "reason": "session-expired", "opened_at": "2026-11-23T07:58:00Z", "closed_at": null, "unwatched": false,
+                "undelivered": null,
             })
         );
         assert_eq!(

@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use crate::{Flapping, Incident, Item, Kind, Notification, Reason};
+use crate::{Flapping, Incident, Item, Kind, Notification, Reason, Undelivered};
 
 /// A digest by its lines. Each line counts once and each incident is listed once, however many of the digest's
 /// notifications are about it.
@@ -20,12 +20,16 @@ pub(super) struct Digest<'a> {
     pub(super) worse: usize,
     /// How many of the lines that are down somebody has acknowledged.
     pub(super) taken: usize,
+    /// How many lines are back whose outages the reader hears of only now.
+    pub(super) missed: usize,
     /// How many lines are closed only because linedown does not watch them any more.
     pub(super) unwatched: usize,
     /// How many notifications the digest replaces.
     pub(super) messages: usize,
     /// How many of these say that another sink gave up a message.
     pub(super) undelivered: usize,
+    /// These messages, as far as is known, in the same order.
+    pub(super) losses: Vec<&'a Undelivered>,
 }
 
 /// One line of a digest.
@@ -35,6 +39,7 @@ pub(super) struct Line<'a> {
     pub(super) kind: Kind,
     pub(super) incident: &'a Incident,
     pub(super) flapping: Option<&'a Flapping>,
+    pub(super) undelivered: Option<&'a Undelivered>,
 }
 
 impl<'a> Digest<'a> {
@@ -50,6 +55,7 @@ impl<'a> Digest<'a> {
                 kind: Kind::Down,
                 incident: &notification.incident,
                 flapping: None,
+                undelivered: None,
             });
         }
         // The open ones first: for a line that went down twice, it matters that it is down now.
@@ -67,11 +73,13 @@ impl<'a> Digest<'a> {
         Some(Self {
             down: count(|line| line.is_down()),
             new: count(|line| line.is_down() && !line.is_reminder()),
-            worse: count(|line| line.is_down() && line.kind == Kind::Worse),
+            worse: count(|line| line.is_down() && line.news() == Kind::Worse),
             taken: count(|line| line.incident.closed_at.is_none() && line.incident.acknowledged.is_some()),
             unwatched: count(|line| line.incident.unwatched),
             messages: all.len(),
             undelivered: all.iter().filter(|line| line.kind == Kind::Undelivered).count(),
+            losses: all.iter().filter_map(|line| line.undelivered).collect(),
+            missed: count(|line| line.is_missed()),
             lines,
             outages,
         })
@@ -79,7 +87,7 @@ impl<'a> Digest<'a> {
 
     /// The kind that all lines that are down have in common; none if they differ.
     pub(super) fn kind(&self) -> Option<Kind> {
-        let mut kinds = self.lines.iter().filter(|line| line.is_down()).map(|line| line.kind);
+        let mut kinds = self.lines.iter().filter(|line| line.is_down()).map(Line::news);
         let first = kinds.next()?;
         kinds.all(|kind| kind == first).then_some(first)
     }
@@ -93,6 +101,28 @@ impl<'a> Digest<'a> {
     pub(super) fn worst(&self) -> Option<Reason> {
         self.lines.iter().filter(|line| line.is_down()).map(Line::reason).max()
     }
+
+    /// The sink that gave up everything that was lost; none if there are several, or nothing was lost.
+    pub(super) fn lost_sink(&self) -> Option<&'a str> {
+        let first = self.losses.first()?;
+        self.losses.iter().all(|loss| loss.sink == first.sink).then_some(&first.sink)
+    }
+
+    /// How many recipients were not told because of that; a sink that is its own address has none.
+    pub(super) fn lost_recipients(&self) -> usize {
+        let named = self.losses.iter().filter(|loss| !loss.recipient.is_empty());
+        named.map(|loss| (&loss.sink, &loss.recipient)).collect::<HashSet<_>>().len()
+    }
+
+    /// Whether everything that was lost was given up for the same reason.
+    pub(super) fn lost_alike(&self) -> bool {
+        self.losses.windows(2).all(|pair| pair[0].why == pair[1].why)
+    }
+
+    /// The least number of others who were told of one of the outages of which messages were lost.
+    pub(super) fn others_told(&self) -> u32 {
+        self.losses.iter().map(|loss| loss.others_told).min().unwrap_or_default()
+    }
 }
 
 impl<'a> Line<'a> {
@@ -102,6 +132,7 @@ impl<'a> Line<'a> {
             kind: item.kind,
             incident: &item.incident,
             flapping: item.flapping.as_ref(),
+            undelivered: item.undelivered.as_ref(),
         }
     }
 
@@ -109,8 +140,19 @@ impl<'a> Line<'a> {
         self.incident.closed_at.is_none() || self.incident.again.is_some()
     }
 
+    /// What it tells: of a lost message, what that was to tell.
+    fn news(&self) -> Kind {
+        self.undelivered.map_or(self.kind, |lost| lost.kind)
+    }
+
     fn is_reminder(&self) -> bool {
-        self.kind == Kind::Reminder
+        self.news() == Kind::Reminder
+    }
+
+    /// Whether the reader is told of an outage only now that it is over.
+    fn is_missed(&self) -> bool {
+        let says_so = !matches!(self.news(), Kind::Resolved | Kind::Steady | Kind::Flapping);
+        !self.is_down() && says_so && self.incident.reason.is_outage()
     }
 
     /// Why the line is down now.

@@ -5,7 +5,10 @@ use std::collections::BTreeMap;
 
 use jiff::{SignedDuration, Timestamp};
 
-use crate::{Acknowledged, Flapping, Incident, Instance, Item, Kind, Notification, Reason, Standing, Undelivered};
+use crate::{
+    Acknowledged, Flapping, HeldBack, Holder, Incident, Instance, Item, Kind, Notification, Reason, Standing,
+    Undelivered,
+};
 
 /// The time at which the samples' outages begin: Monday, 2026-11-23 14:02 UTC.
 const OPENED: Timestamp = Timestamp::constant(1_795_442_520, 0);
@@ -28,6 +31,9 @@ pub(super) fn all() -> Vec<Notification> {
     samples.extend([1, 3, 1000].map(digest));
     samples.extend([Kind::Reminder, Kind::Escalation].map(digest_of));
     samples.push(digest_with_one_new());
+    samples.extend([1, 3].map(digest_lost));
+    samples.push(digest_over());
+    samples.extend([Holder::Hold, Holder::Silence, Holder::QuietHours].map(held_back));
     samples.extend(Reason::ALL.map(|reason| asked(sample(Kind::Down, reason, true, false))));
     samples.extend(Reason::ALL.into_iter().filter(|reason| !reason.is_outage()).flat_map(unwatched));
     samples
@@ -35,12 +41,14 @@ pub(super) fn all() -> Vec<Notification> {
 
 /// A notification that has everything that any may have, so that every variable is defined.
 pub(super) fn everything() -> Notification {
-    let undelivered = Some(undelivered(true));
-    let mut everything = asked(Notification { undelivered, flapping: Some(flapping()), ..digest(3) });
+    let lost = Some(undelivered(true));
+    let mut everything = asked(Notification { undelivered: lost, flapping: Some(flapping()), ..digest(3) });
     for item in &mut everything.items {
         item.incident.acknowledged = Some(acknowledged());
         item.flapping = Some(flapping());
+        item.undelivered = Some(undelivered(true));
     }
+    everything.held_back = held_back(Holder::Silence).held_back;
     everything
 }
 
@@ -86,6 +94,45 @@ fn digest_with_one_new() -> Notification {
     digest
 }
 
+/// A digest of so many lines of which another sink was to tell, each to two people.
+pub(super) fn digest_lost(lines: usize) -> Notification {
+    let mut digest = digest(lines);
+    digest.items.iter_mut().for_each(|item| {
+        (item.kind, item.undelivered) = (Kind::Undelivered, Some(undelivered(true)));
+    });
+    let to_another = digest.items.clone().into_iter().map(|mut item| {
+        item.notification += 1000;
+        item.undelivered.iter_mut().for_each(|lost| "bia@acme.example".clone_into(&mut lost.recipient));
+        item
+    });
+    digest.items.extend(to_another.collect::<Vec<_>>());
+    digest
+}
+
+/// A digest of three lines that are back: of two of them the reader hears only now.
+pub(super) fn digest_over() -> Notification {
+    let mut digest = digest(3);
+    let at = OPENED + SignedDuration::from_mins(5);
+    for (number, item) in digest.items.iter_mut().enumerate() {
+        (item.incident.closed_at, item.incident.acknowledged) = (Some(at), None);
+        item.kind = if number == 2 { Kind::Resolved } else { Kind::Down };
+    }
+    digest.incident = digest.items[0].incident.clone();
+    digest
+}
+
+/// Sent when what held it back had ended.
+pub(super) fn held_back(by: Holder) -> Notification {
+    let down = sample(Kind::Down, Reason::Other, true, false);
+    let name = match by {
+        Holder::Hold => "5m",
+        Holder::Silence => "3",
+        Holder::QuietHours => "night",
+    };
+    let held_back = Some(HeldBack { by, name: name.to_owned(), until: Some(down.at) });
+    Notification { created_at: down.at, last_failure: None, held_back, ..down }
+}
+
 fn item(number: usize) -> Item {
     let back = number.is_multiple_of(5);
     let closed = back.then_some(OPENED + SignedDuration::from_mins(5));
@@ -99,6 +146,7 @@ fn item(number: usize) -> Item {
         kind: if back { Kind::Resolved } else { Kind::Down },
         incident,
         flapping: None,
+        undelivered: None,
     }
 }
 
@@ -155,6 +203,7 @@ fn incident_of_a_line(reason: Reason, full: bool, closed_at: Option<Timestamp>) 
 
 fn undelivered(full: bool) -> Undelivered {
     Undelivered {
+        others_told: if full { 0 } else { 50 },
         notification: 11,
         kind: if full { Kind::Down } else { Kind::Test },
         sink: "ops-slack".to_owned(),

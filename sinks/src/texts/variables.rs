@@ -12,7 +12,9 @@ use minijinja::value::{Enumerator, Object, Value};
 
 use super::clean::{address, identifier, isolated, one_line};
 use super::digest::{Digest, Line};
-use crate::{Acknowledged, Again, Flapping, Incident, Instance, Kind, Notification, Reason, Standing};
+use crate::{
+    Acknowledged, Again, Flapping, HeldBack, Incident, Instance, Kind, Notification, Reason, Standing, Undelivered,
+};
 
 /// The most characters of a name: a longer one would push the news out of a title.
 const NAME: usize = 80;
@@ -33,10 +35,12 @@ pub(super) fn of_notification(notification: &Notification, most: usize) -> Value
     let lines = digest.as_ref().map(|digest| digest.outages.as_slice()).unwrap_or_default();
     let about = lines.first().map_or(&notification.incident, |line| line.incident);
     let flaps = lines.first().map_or(notification.flapping.as_ref(), |line| line.flapping);
+    let lost = lines.first().map_or(notification.undelivered.as_ref(), |line| line.undelivered);
     let shown = &lines[..lines.len().min(most)];
     context! {
         notification => of_message(notification),
-        undelivered => undelivered(notification),
+        undelivered => lost.map(undelivered),
+        held_back => notification.held_back.as_ref().map(held_back),
         flapping => flaps.map(|flaps| flapping(flaps, notification.at)),
         digest => digest.as_ref().map(|digest| counts(digest, shown.len())),
         items => shown.iter().map(|line| item(line, notification.at)).collect::<Vec<_>>(),
@@ -65,17 +69,28 @@ fn of_message(notification: &Notification) -> Value {
     }
 }
 
-fn undelivered(notification: &Notification) -> Option<Value> {
-    let other = notification.undelivered.as_ref()?;
-    Some(context! {
-        notification => other.notification,
-        kind => other.kind.as_str(),
-        sink => one_line(&other.sink, NAME / 2),
-        recipient => one_line(&other.recipient, ADDRESS),
-        why => one_line(&other.why, WORDS),
-        attempts => other.attempts,
-        untold => other.untold.iter().map(|sink| one_line(sink, NAME / 2)).collect::<Vec<_>>(),
-    })
+fn undelivered(lost: &Undelivered) -> Value {
+    let whom = if lost.recipient.is_empty() { &lost.sink } else { &lost.recipient };
+    context! {
+        notification => lost.notification,
+        kind => lost.kind.as_str(),
+        sink => one_line(&lost.sink, NAME / 2),
+        recipient => one_line(&lost.recipient, ADDRESS),
+        whom => one_line(whom, NAME / 2),
+        why => one_line(&lost.why, WORDS),
+        attempts => lost.attempts,
+        untold => lost.untold.iter().map(|sink| one_line(sink, NAME / 2)).collect::<Vec<_>>(),
+        others_told => lost.others_told,
+    }
+}
+
+/// What held the message back before it was first tried.
+fn held_back(of: &HeldBack) -> Value {
+    context! {
+        by => of.by.as_str(),
+        name => one_line(&of.name, NAME),
+        until => of.until.map(moment).unwrap_or_default(),
+    }
 }
 
 /// How often the line came and went.
@@ -99,6 +114,7 @@ fn counts(digest: &Digest<'_>, shown: usize) -> Value {
         down => digest.down,
         new => digest.new,
         back => digest.lines.len() - digest.down,
+        missed => digest.missed,
         unwatched => digest.unwatched,
         worse => digest.worse,
         taken => digest.taken,
@@ -107,6 +123,10 @@ fn counts(digest: &Digest<'_>, shown: usize) -> Value {
         worst => digest.worst().map(Reason::as_str).unwrap_or_default(),
         messages => digest.messages,
         undelivered => digest.undelivered,
+        lost_sink => digest.lost_sink().map(|sink| one_line(sink, NAME / 2)).unwrap_or_default(),
+        lost_recipients => digest.lost_recipients(),
+        lost_alike => digest.lost_alike(),
+        others_told => digest.others_told(),
     }
 }
 
@@ -119,6 +139,7 @@ fn item(line: &Line<'_>, now: Timestamp) -> Value {
         instance => instance(&line.incident.instance, isolated(title(&line.incident.instance, LISTED)), LISTED),
         source => one_line(&line.incident.source, NAME),
         flapping => line.flapping.map(|flaps| flapping(flaps, now)),
+        undelivered => line.undelivered.map(undelivered),
     }
 }
 

@@ -118,7 +118,10 @@ async fn answers_about_a_recipient_mean_what_they_say() {
             ("452-4.2.2-ana", Deferred),
             // Codes that are in no list: the class decides.
             ("471-ana", Deferred),
+            ("499-ana", Deferred),
+            ("569-5.1.1-ana", Refused),
             ("571-ana", Refused),
+            ("591-ana", Refused),
             ("599-ana", Refused),
         ] {
             let failure = sink.deliver(&to(&format!("{recipient}@example.com"))).await.unwrap_err();
@@ -158,6 +161,32 @@ async fn answers_at_other_stages() {
             let failure = sink.deliver(&to("ana@example.com")).await.unwrap_err();
             assert_failure(&failure, kind, "hunter2canary");
             sink.deliver(&to("ana@example.com")).await.unwrap_or_else(|failure| panic!("after {reply}: {failure}"));
+        }
+    }
+}
+
+/// The first digit says yes or no, whatever follows it.
+#[tokio::test]
+async fn codes_that_no_list_has_mean_what_their_class_says() {
+    for smtp in [Smtp::new(), Smtp::step_by_step()] {
+        let sink = plain(&smtp);
+        for (round, reply, receipt) in
+            [(1, "299 fine", "fine"), (2, "260", "260"), (3, "271-2.0.0 a\r\n271 2.0.0 b", "2.0.0 a 2.0.0 b")]
+        {
+            smtp.plan(Command::Dot, Does::Reply(reply), 1);
+            assert_eq!(sink.deliver(&to("ana@example.com")).await.unwrap().0, receipt);
+            assert_eq!(smtp.wait_for(round).len(), round, "it is sent once");
+        }
+        for (reply, kind, words) in [
+            ("591 never", Refused, "591 never"),
+            ("571-5.7.1 looks like\r\n571 5.7.1 spam", Refused, "571 5.7.1 looks like 5.7.1 spam"),
+            ("461 later", Deferred, "461 later"),
+            ("550", Refused, "550"),
+        ] {
+            smtp.plan(Command::Dot, Does::Reply(reply), 1);
+            let failure = sink.deliver(&to("ana@example.com")).await.unwrap_err();
+            assert_failure(&failure, kind, "hunter2canary");
+            assert!(failure.message.ends_with(&format!(": {words}")), "{failure}");
         }
     }
 }

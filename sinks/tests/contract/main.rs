@@ -83,7 +83,7 @@ fn digest(name: &str, lines: i64) -> Notification {
         incident.id = number;
         incident.instance.id = format!("i-{number}");
         incident.instance.name = Some(format!("{number} {name}"));
-        digest.items.push(Item { notification: number, kind: Kind::Down, incident, flapping: None });
+        digest.items.push(Item { notification: number, kind: Kind::Down, incident, flapping: None, undelivered: None });
     }
     digest
 }

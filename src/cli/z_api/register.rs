@@ -143,7 +143,8 @@ async fn set(
                 }
             },
         };
-        steps.push(Step { webhook, was, was_address: addresses.shown(registered), outcome });
+        let was_address = addresses.shown(&line.instance, registered);
+        steps.push(Step { webhook, was, was_address, outcome });
     }
     Ok((steps, first_failure))
 }

@@ -74,6 +74,7 @@ const MISTAKES: &[(&str, &str, &str)] = &[
     ("[server]\nmax_body = 3", "2:12 3 is out of bounds", ""),
     ("[server]\nproxy_protocol = true", "2:18 no proxy is trusted: `trusted_proxies` is missing", ""),
     ("[server]\ntrusted_proxies = ['lb']", "2:20 \"lb\" is neither an address nor a network", ""),
+    ("[server]\nmetrics_for = ['prometheus']", "2:16 \"prometheus\" is neither an address nor a network", ""),
     ("[server]\nmax_connections = -1", "2:19 invalid value: integer `-1`", ""),
     ("server.tls = 'x'", "1:14 wrong type: string", "write `tls = {"),
     ("server.tls.acme = { names = ['a.example'] }", "1:19 `agree_to_terms` is missing", "read its terms"),
@@ -685,12 +686,17 @@ fn whoever_can_read_a_secret() {
         "sinks.a = { type = 'toy', password = 'x', fallback = 'console' }\n[[rules]]\ncontinue = true\nnotify = ['a']";
     assert_eq!(Folder::with(text).problems(), []);
     let open = Folder::with(text).mode("l.toml", 0o644);
-    let hint = "chmod o-r l.toml; or write `{ credential = … }` or `{ file = … }`";
+    let hint = "write `{ credential = … }` or `{ file = … }`; or chmod o-r l.toml";
     let what = "warning 1:38 there is a secret here, and every user of this machine can read l.toml";
     assert_eq!(open.problems(), [(what.to_owned(), hint.to_owned())]);
     let open = Folder::with(text).mode("secret", 0o604).mode("conf.d/base.toml", 0o644);
     let what = "warning conf.d/base.toml:2:53 the secret in secret can be read by every user of this machine";
-    assert_eq!(open.problems(), [(what.to_owned(), "chmod o-r secret".to_owned())]);
+    assert_eq!(
+        open.problems(),
+        [(what.to_owned(), "for the service, make it a credential; or chmod o-r secret".to_owned())]
+    );
+    let closed = open.mode("", 0o700);
+    assert_eq!(closed.problems(), [], "nobody else reaches it");
 }
 
 /// Whichever secret it is, and however it is written.

@@ -88,7 +88,10 @@ struct Folder {
 
 impl Folder {
     fn empty() -> Self {
-        Self { root: tempfile::tempdir().unwrap(), variables: Vec::new(), kinds: TOYS.to_vec() }
+        // Everybody may enter it, so that its files are as open as their modes are.
+        let root = tempfile::tempdir_in("/tmp").unwrap();
+        std::fs::set_permissions(root.path(), std::fs::Permissions::from_mode(0o755)).unwrap();
+        Self { root, variables: Vec::new(), kinds: TOYS.to_vec() }
     }
 
     /// Uses the text as the main file, and puts what else is needed into `conf.d`.

@@ -59,9 +59,9 @@ fn lines_of_which_a_fallback_tells_nobody() {
     let found = |rule: &str| {
         let text = format!("{mail}{other}to = 'ops@x.example'\n[[rules]]\ncontinue = true\nnotify = ['{rule}']\n");
         let problems = Folder::with(&text).of_kinds(linedown_sinks::KINDS).problems();
-        problems.into_iter().map(|(what, _)| what).filter(|what| what.contains("nobody")).collect::<Vec<_>>()
+        problems.into_iter().map(|(what, _)| what).filter(|what| what.contains("no recipient")).collect::<Vec<_>>()
     };
-    assert_eq!(found("other"), ["warning 6:6 this tells nobody of instance A"]);
+    assert_eq!(found("other"), ["warning 6:6 this has no recipient for instance A"]);
     assert_eq!(found("console"), [""; 0]);
 }
 

@@ -114,13 +114,13 @@ fn unreadable_missing_and_public_files() {
     let (certificate, key) = pair(2040);
     let what = |at: &str| format!("warning {at} the secret in k.pem can be read by every user of this machine");
     let open = with(&certificate, &key).mode("k.pem", 0o644).mode("c.pem", 0o644).mode("l.toml", 0o644);
-    assert_eq!(open.problems(), [(what("3:11"), "chmod o-r k.pem".into())]);
+    assert_eq!(open.problems(), [(what("3:11"), "for the service, make it a credential; or chmod o-r k.pem".into())]);
     let (certificate, key) = (open.path("c.pem"), open.path("k.pem"));
     let (certificate, key) = (certificate.display(), key.display());
     let text = format!("[server]\ntls = {{ certificate = {{ file = '{certificate}' }}, key = {{ file = '{key}' }} }}");
     let open = open.write("l.toml", &text);
     let at = format!("2:{}", text.lines().nth(1).unwrap().rfind("'/").unwrap() + 1);
-    assert_eq!(open.problems(), [(what(&at), "chmod o-r k.pem".into())]);
+    assert_eq!(open.problems(), [(what(&at), "for the service, make it a credential; or chmod o-r k.pem".into())]);
 }
 
 #[test]

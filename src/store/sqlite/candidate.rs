@@ -3,12 +3,14 @@
 use std::sync::LazyLock;
 
 use jiff::Timestamp;
-use linedown_sinks::{Notification, Undelivered};
-use rusqlite::{Connection, Row};
+use linedown_sinks::{Kind, Notification, Undelivered};
+use rusqlite::{Connection, OptionalExtension, Row, params};
 
+use super::flapping;
 use super::gathering::Group;
 use super::notification::CHAIN;
 use super::row::{self, Columns};
+use crate::rule::step::{self, First};
 use crate::rule::wait::Wait;
 use crate::rule::{Knows, kind_when_sent};
 
@@ -20,8 +22,12 @@ pub(super) struct Candidate {
     pub(super) grouping: String,
     pub(super) class: String,
     pub(super) batch: Option<i64>,
+    /// The kind of the row; that of the message may differ by now.
+    pub(super) owed_as: Kind,
     /// What it waited for.
     pub(super) held_by: Option<Wait>,
+    /// Of a step of an escalation that was not tried yet: the step.
+    pub(super) step: Option<Wait>,
     /// For a message about a line that flaps: when the first of its outages began.
     pub(super) since: Option<Timestamp>,
     /// False if the incident is over and there is nothing left to tell this recipient.
@@ -32,7 +38,7 @@ pub(super) struct Candidate {
 pub(super) fn columns() -> String {
     format!(
         "SELECT {}, kind, wants_resolved, {KNOWS}, notification.id, recipient, rule, attempts, detail, {PROMISED}, owed_at, lost, \
-         grouping, class, batch, since, coalesce(held_by, held_before) FROM notification JOIN incident ON incident.id = notification.incident",
+         grouping, class, batch, since, held_by IS NOT NULL, coalesce(held_by, held_before), held_before FROM notification JOIN incident ON incident.id = notification.incident",
         row::INCIDENT
     )
 }
@@ -48,7 +54,7 @@ impl Candidate {
             _ => Knows::End,
         };
         let kind = kind_when_sent(owed, row::state(&incident), wants_resolved, knows);
-        Ok(Self {
+        let mut candidate = Self {
             notification: Notification {
                 store: store.to_owned(),
                 id: row.get()?,
@@ -65,8 +71,65 @@ impl Candidate {
             class: row.text()?,
             batch: row.get()?,
             since: row.time_or_null()?,
-            held_by: row.wait()?,
+            owed_as: owed,
+            held_by: None,
+            step: None,
             has_something_to_say: kind.is_some(),
+        };
+        // If it waited for its group since, it is not known any more when that ended.
+        let until = row.get::<bool>()?.then_some(candidate.owed_at);
+        candidate.held_by = row.wait()?;
+        candidate.notification.held_back = candidate.held_by.as_ref().and_then(|by| by.held_back(until));
+        if owed == Kind::Escalation && candidate.notification.attempt == 1 {
+            let waits = [candidate.held_by.clone(), row.wait()?];
+            candidate.step = waits.into_iter().flatten().find(|wait| step::behind(wait, None).is_some());
+        }
+        Ok(candidate)
+    }
+
+    /// For a recipient whose first message was given up, the reminder is that message, late: adds since when they were
+    /// to know, and why they do not.
+    pub(super) fn add_given_up(&mut self, connection: &Connection, sink: &str) -> rusqlite::Result<()> {
+        let Self { notification, owed_as, .. } = self;
+        if notification.kind == *owed_as || notification.kind != Kind::Down {
+            return Ok(());
+        }
+        let query = format!(
+            "SELECT {PROMISED}, detail FROM notification WHERE incident = ? AND sink = ? AND recipient = ? \
+             AND state = 'dead' AND lost IS NULL ORDER BY id LIMIT 1"
+        );
+        let values = params![notification.incident.id, sink, notification.recipient];
+        let mut statement = connection.prepare_cached(&query)?;
+        let given_up = statement.query_row(values, |row| {
+            let mut row = Columns::of(row);
+            Ok((row.time()?, row.text_or_null()?))
+        });
+        if let Some((promised, why)) = given_up.optional()? {
+            notification.created_at = promised;
+            notification.last_failure = notification.last_failure.take().or(why);
+        }
+        Ok(())
+    }
+
+    /// The one of this number, whatever its state.
+    pub(super) fn by_id(connection: &Connection, id: i64, now: Timestamp) -> rusqlite::Result<Self> {
+        let query = format!("{} WHERE notification.id = ?", columns());
+        connection.prepare_cached(&query)?.query_row([id], |row| Self::read(row, "", now))
+    }
+
+    /// Why there is nothing left to say, if that is so: the line is back or flaps no more, somebody has taken it, or a
+    /// lost message has arrived after all or is sent again.
+    pub(super) fn why_moot(&self, connection: &Connection) -> rusqlite::Result<Option<&'static str>> {
+        let Self { notification, owed_as, since, lost, .. } = self;
+        let told = need_not_be_told(connection, *lost)?;
+        Ok(match (owed_as, since) {
+            (Kind::Flapping, Some(since)) if !flapping::goes_on(connection, notification, *since)? => {
+                Some("the line has stopped flapping: the summary covers this")
+            }
+            (Kind::Reminder | Kind::Escalation, _) if is_taken(notification) => Some("somebody has taken it"),
+            _ if told.is_some() => told,
+            _ if self.has_something_to_say => None,
+            _ => Some("they know already that it is over"),
         })
     }
 
@@ -75,15 +138,52 @@ impl Candidate {
     }
 }
 
-/// What other messages told the recipient of an incident that is over, or are telling now: 0 nothing, 1 the outage, 2
-/// its end.
-const KNOWS: &str = "(SELECT coalesce(max(1 + (other.told_closed = 1)), 0) FROM notification AS other \
-    WHERE closed_at IS NOT NULL AND other.incident = notification.incident AND other.sink = notification.sink \
+/// Whether somebody has taken an outage and it goes on.
+fn is_taken(notification: &Notification) -> bool {
+    notification.incident.acknowledged.is_some() && notification.incident.closed_at.is_none()
+}
+
+/// What other messages told the recipient of an incident, or are telling now: 0 nothing, 1 the outage, 2 its end. It is
+/// only looked up if the incident is over or the message is for somebody who knows of it.
+const KNOWS: &str = "(SELECT coalesce(max(1 + (other.told_closed IS 1)), 0) FROM notification AS other \
+    WHERE (closed_at IS NOT NULL OR notification.kind = 'reminder' OR notification.kind = 'worse') AND other.incident = notification.incident AND other.sink = notification.sink \
     AND other.recipient = notification.recipient AND other.id <> notification.id AND other.kind <> 'flapping' \
-    AND (other.state = 'delivered' OR (other.leased = 1 AND other.told_closed = 1)))";
+    AND (other.state = 'delivered' OR (other.leased = 1 AND (closed_at IS NULL OR other.told_closed = 1))))";
 
 /// When it was to be sent. One that a person has sent again has been late since its first attempt.
 const PROMISED: &str = "coalesce((SELECT min(owed_at, started_at) FROM attempt WHERE attempt.notification = notification.id AND number = 1), owed_at)";
+
+/// The first messages about an incident: those of this kind. `to` is the recipient of a step.
+pub(super) fn firsts(
+    connection: &Connection,
+    incident: i64,
+    kind: Kind,
+    (sink, recipient): (&str, &str),
+) -> rusqlite::Result<Vec<First>> {
+    let query = "SELECT owed_at, (SELECT started_at FROM attempt WHERE notification = notification.id AND number = 1), \
+                 state = 'pending', sink = ? AND recipient = ? FROM notification \
+                 WHERE incident = ? AND kind = ? AND state <> 'withdrawn'";
+    let read = |row: &Row<'_>| {
+        let mut row = Columns::of(row);
+        Ok(First { due_at: row.time()?, tried_at: row.time_or_null()?, is_pending: row.get()?, is_to_same: row.get()? })
+    };
+    let values = params![sink, recipient, incident, kind.as_str()];
+    connection.prepare_cached(query)?.query_map(values, read)?.collect()
+}
+
+/// Whether a recipient hears of the outage from another message at the same time as, or since, a step or a reminder became
+/// due that was not tried yet: that it is worse, or an earlier step.
+pub(super) fn is_told_otherwise(connection: &Connection, sink: &str, candidate: &Candidate) -> rusqlite::Result<bool> {
+    let query = "SELECT EXISTS (SELECT 1 FROM notification AS other WHERE incident = ?1 AND sink = ?2 AND recipient = ?3 \
+                 AND id <> ?4 AND (kind = 'worse' OR kind = 'escalation') AND state <> 'withdrawn' AND ( \
+                     (SELECT started_at FROM attempt WHERE notification = other.id AND number = 1) >= ?5 \
+                     OR (state = 'pending' AND leased = 0 AND attempts = 0 AND due_at <= ?6 \
+                         AND (kind = 'worse' OR id < ?4 OR ?7))))";
+    let Notification { id, incident, recipient, at, .. } = &candidate.notification;
+    let (owed_at, now) = (candidate.owed_at.as_millisecond(), at.as_millisecond());
+    let values = params![incident.id, sink, recipient, id, owed_at, now, candidate.owed_as == Kind::Reminder];
+    connection.prepare_cached(query)?.query_row(values, |row| row.get(0))
+}
 
 /// The query for a sink's oldest candidate.
 pub(super) static OLDEST: LazyLock<String> = LazyLock::new(|| {
@@ -111,11 +211,14 @@ pub(super) fn need_not_be_told(connection: &Connection, lost: Option<i64>) -> ru
 pub(super) const SENT_AGAIN: &str = "the lost notification is sent again";
 
 /// What the first recipient of a chain of losses would have been told and why they were not, with the sinks that were
-/// then to tell of it and failed too.
-pub(super) fn undelivered(connection: &Connection, lost: Option<i64>) -> rusqlite::Result<Option<Undelivered>> {
-    let Some(lost) = lost else { return Ok(None) };
+/// then to tell of it and failed too; and, if it was about a line that flaps, when the first of its outages began. Of the
+/// others who were told, nothing is known here.
+pub(super) fn undelivered(
+    connection: &Connection,
+    lost: i64,
+) -> rusqlite::Result<Option<(Undelivered, Option<Timestamp>)>> {
     let query = format!(
-        "{CHAIN} SELECT id, kind, sink, recipient, detail, attempts FROM chain CROSS JOIN notification USING (id) ORDER BY id"
+        "{CHAIN} SELECT id, kind, sink, recipient, detail, attempts, since FROM chain CROSS JOIN notification USING (id) ORDER BY id"
     );
     let mut statement = connection.prepare_cached(&query)?;
     let mut rows = statement.query([lost])?;
@@ -129,9 +232,11 @@ pub(super) fn undelivered(connection: &Connection, lost: Option<i64>) -> rusqlit
         why: first.text_or_null()?.unwrap_or_default(),
         attempts: first.get()?,
         untold: Vec::new(),
+        others_told: 0,
     };
+    let since = first.time_or_null()?;
     while let Some(instead) = rows.next()? {
         undelivered.untold.push(row::text(instead, 2)?);
     }
-    Ok(Some(undelivered))
+    Ok(Some((undelivered, since)))
 }

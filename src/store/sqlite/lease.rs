@@ -5,6 +5,7 @@
 //! is put off to its end, and leaves then as one message. A message keeps its parts and its number over all attempts.
 
 use std::cmp::Reverse;
+use std::collections::{BTreeMap, BTreeSet};
 use std::iter;
 use std::time::Duration;
 
@@ -12,30 +13,22 @@ use jiff::Timestamp;
 use linedown_sinks::{Item, Kind, Notification};
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
-use super::super::{Due, Leased};
-use super::candidate::{Candidate, OLDEST, columns, need_not_be_told, undelivered};
-use super::gathering::Group;
+use super::super::{Due, Leased, Waits};
+use super::candidate::{Candidate, OLDEST, columns, is_told_otherwise, undelivered};
+use super::delay::{Delay, hold_back};
 use super::silence::Silences;
-use super::{flapping, line, settle};
+use super::{flapping, line, people, settle};
 use crate::clock::from_millis;
 use crate::link::{self, Purpose};
-use crate::rule::timing::{Held, Silence};
-use crate::rule::{Routing, Rule};
+use crate::rule::timing::Silence;
+use crate::rule::{Routing, Rule, class};
 
 /// Most notifications in one message, so that leasing them keeps no webhook waiting. The rest of a group leaves with
 /// its next message.
 const MOST_IN_ONE: i64 = 2_000;
 
 /// Most notifications looked at for one lease, so that a silenced storm keeps no webhook waiting.
-const MOST_LOOKED_AT: u16 = 500;
-
-/// Why a notification that is due is not sent now.
-enum Delay {
-    /// A silence or quiet hours hold it back.
-    Held(Held),
-    /// Its group is gathered until then.
-    Gathered(Timestamp),
-}
+pub(super) const MOST_LOOKED_AT: u16 = 500;
 
 /// What a lease needs besides the rows.
 pub(super) struct Lessor<'l> {
@@ -45,6 +38,8 @@ pub(super) struct Lessor<'l> {
     pub(super) link_key: &'l [u8],
     pub(super) routing: &'l Routing,
     pub(super) silences: &'l Silences,
+    /// The recipients that wait.
+    pub(super) waits: &'l Waits,
     pub(super) now: Timestamp,
 }
 
@@ -52,16 +47,24 @@ impl Lessor<'_> {
     pub(super) fn lease(&self, connection: &Connection, sink: &str, limit: usize) -> rusqlite::Result<Leased> {
         let silences = self.silences.in_force(connection, self.now)?;
         let mut due = Vec::new();
+        let mut sinks = BTreeSet::new();
         let mut looked_at = 0;
         while due.len() < limit && looked_at < usize::from(MOST_LOOKED_AT) {
             let Some(first) = self.oldest(connection, sink)? else { break };
             looked_at += 1;
-            if self.is_stale(connection, &first)? {
+            if self.is_stale(connection, sink, &first)? {
                 continue;
             }
-            looked_at += match self.delay(connection, sink, &first, &silences)? {
+            if first.batch.is_none() && !self.is_named(connection, sink, &first)? {
+                sinks.append(&mut self.pass_on(connection, &first)?);
+                continue;
+            }
+            looked_at += match self.delay(connection, sink, &first, &silences, &due)? {
                 Some(Delay::Held(held)) => hold_back(connection, &first, &held)?,
                 Some(Delay::Gathered(until)) => self.gather(connection, &first.group(sink), until)?,
+                Some(Delay::Waits(until, wait)) => {
+                    self.put_off(connection, (sink, &first.notification.recipient), until, wait)?
+                }
                 None => {
                     let taken = self.take(connection, sink, first, &silences)?;
                     let parts = taken.covers.len();
@@ -72,66 +75,30 @@ impl Lessor<'_> {
         }
         let next = "SELECT min(due_at) FROM notification WHERE sink = ? AND state = 'pending' AND leased = 0";
         let next: Option<i64> = connection.prepare_cached(next)?.query_row([sink], |row| row.get(0))?;
-        Ok(Leased { due, next: next.map(from_millis) })
+        sinks.remove(sink);
+        Ok(Leased { due, next: next.map(from_millis), sinks })
     }
 
     /// Withdraws a candidate, and returns true, if there is nothing left to say: the line is back or flaps no more,
-    /// somebody has taken it, or a lost message has arrived after all or is sent again.
-    fn is_stale(&self, connection: &Connection, candidate: &Candidate) -> rusqlite::Result<bool> {
-        let notification = &candidate.notification;
-        let moot = need_not_be_told(connection, candidate.lost)?;
-        let why = match (notification.kind, candidate.since) {
-            (Kind::Flapping, Some(since)) if !flapping::goes_on(connection, notification, since)? => {
-                "the line has stopped flapping: the summary covers this"
+    /// somebody has taken it, the recipient hears the same from another message now, or a lost message has arrived after
+    /// all or is sent again.
+    fn is_stale(&self, connection: &Connection, sink: &str, candidate: &Candidate) -> rusqlite::Result<bool> {
+        let Candidate { notification: Notification { id, attempt, .. }, owed_as, .. } = candidate;
+        let tells_again = *attempt == 1 && matches!(owed_as, Kind::Reminder | Kind::Escalation);
+        let why = match candidate.why_moot(connection)? {
+            Some(why) => why,
+            None if tells_again && is_told_otherwise(connection, sink, candidate)? => {
+                "another message at the same time tells them of it"
             }
-            (Kind::Reminder | Kind::Escalation, _) if is_taken(notification) => "somebody has taken it",
-            _ if let Some(why) = moot => why,
-            _ if candidate.has_something_to_say => return Ok(false),
-            _ => "they know already that it is over",
+            None => return Ok(false),
         };
-        settle::withdraw(connection, notification.id, why, self.now, self.routing)?;
+        settle::withdraw(connection, *id, why, self.now, self.routing)?;
         Ok(true)
     }
 
     fn oldest(&self, connection: &Connection, sink: &str) -> rusqlite::Result<Option<Candidate>> {
         let values = params![sink, self.now.as_millisecond()];
         connection.prepare_cached(&OLDEST)?.query_row(values, |row| self.read(row)).optional()
-    }
-
-    /// Why a candidate is not to be sent now, if so. What was tried before is not delayed again.
-    fn delay(
-        &self,
-        connection: &Connection,
-        sink: &str,
-        candidate: &Candidate,
-        silences: &[Silence],
-    ) -> rusqlite::Result<Option<Delay>> {
-        let notification = &candidate.notification;
-        if notification.attempt > 1 {
-            return Ok(None);
-        }
-        if let Some(held) = self.held(sink, notification, silences) {
-            return Ok(Some(Delay::Held(held)));
-        }
-        let until = candidate.group(sink).open_until(connection, self.interval(notification), self.now)?;
-        Ok(until.map(Delay::Gathered))
-    }
-
-    /// Makes everything of a group that is due, as far as one lease looks, due at the end of the group's window.
-    /// Returns how many these are.
-    fn gather(&self, connection: &Connection, group: &Group<'_>, until: Timestamp) -> rusqlite::Result<usize> {
-        let update = "UPDATE notification SET due_at = ?6, owed_at = ?6, held_by = NULL, \
-                      held_before = coalesce(held_by, held_before) WHERE id IN (SELECT id FROM notification WHERE sink = ?1 AND recipient = ?2 AND grouping = ?3 AND class = ?4 AND due_at <= ?5 \
-                      AND state = 'pending' AND leased = 0 AND attempts = 0 LIMIT ?7)";
-        let Group { sink, recipient, grouping, class } = group;
-        let (now, until) = (self.now.as_millisecond(), until.as_millisecond());
-        let values = params![sink, recipient, grouping, class, now, until, MOST_LOOKED_AT];
-        connection.prepare_cached(update)?.execute(values)
-    }
-
-    fn held(&self, sink: &str, notification: &Notification, silences: &[Silence]) -> Option<Held> {
-        let Notification { kind, rule, incident, .. } = notification;
-        self.routing.held(*kind, (sink, rule.as_deref()), incident, silences, self.now)
     }
 
     /// Leases a notification, with everything that goes out in the same message.
@@ -143,12 +110,15 @@ impl Lessor<'_> {
         silences: &[Silence],
     ) -> rusqlite::Result<Due> {
         let mut others = match first.batch {
-            Some(batch) => self.batch(connection, &first, batch)?,
+            Some(batch) => self.batch(connection, sink, &first, batch)?,
             None => self.group(connection, sink, &first, silences)?,
         };
         let (owed_at, tries) = (first.owed_at, 1 + tries_since(connection, &first.notification, first.owed_at)?);
         let leader = first.batch.or_else(|| (!others.is_empty()).then_some(first.notification.id));
+        let mut others_told = BTreeMap::new();
         for part in iter::once(&mut first).chain(&mut others) {
+            part.add_given_up(connection, sink)?;
+            self.add_loss(connection, sink, part, &mut others_told)?;
             self.add_tally(connection, part)?;
             self.add_again(connection, sink, &mut part.notification)?;
             self.begin(connection, part, leader)?;
@@ -156,7 +126,7 @@ impl Lessor<'_> {
         let covers = iter::once(&first).chain(&others).map(|part| part.notification.id).collect();
         let mut notification = match leader {
             Some(leader) => digest(first.notification, leader, others),
-            None => Notification { undelivered: undelivered(connection, first.lost)?, ..first.notification },
+            None => first.notification,
         };
         if notification.asks_to_act() {
             notification.acknowledge_url = self.acknowledge_url(&notification);
@@ -165,10 +135,33 @@ impl Lessor<'_> {
         Ok(Due { notification, covers, owed_at, tries })
     }
 
-    /// Adds to a message about a line that flaps how often it came and went.
+    /// Adds to a notice of a loss what was lost, and how many others were told of that incident; `others_told` has what
+    /// was looked up for the same message before.
+    fn add_loss(
+        &self,
+        connection: &Connection,
+        sink: &str,
+        part: &mut Candidate,
+        others_told: &mut BTreeMap<i64, u32>,
+    ) -> rusqlite::Result<()> {
+        let Some(lost) = part.lost else { return Ok(()) };
+        let Some((mut lost, since)) = undelivered(connection, lost)? else { return Ok(()) };
+        let Notification { incident, recipient, .. } = &part.notification;
+        lost.others_told = match others_told.get(&incident.id) {
+            Some(told) => *told,
+            None => people::others_told(connection, incident, (sink, recipient), self.routing)?,
+        };
+        others_told.insert(incident.id, lost.others_told);
+        part.since = since;
+        part.notification.undelivered = Some(lost);
+        Ok(())
+    }
+
+    /// Adds to a message about a line that flaps, or to a notice that it was lost, how often the line came and went.
     fn add_tally(&self, connection: &Connection, part: &mut Candidate) -> rusqlite::Result<()> {
         let notification = &part.notification;
-        if let (Kind::Flapping | Kind::Steady, Some(since)) = (notification.kind, part.since) {
+        let kind = notification.undelivered.as_ref().map_or(notification.kind, |lost| lost.kind);
+        if let (Kind::Flapping | Kind::Steady, Some(since)) = (kind, part.since) {
             let within = self.rule(notification).and_then(|rule| rule.flapping).map(|flapping| flapping.within);
             part.notification.flapping = Some(flapping::facts(connection, notification, since, within)?);
         }
@@ -185,7 +178,13 @@ impl Lessor<'_> {
     }
 
     /// The other parts of a message that was tried before.
-    fn batch(&self, connection: &Connection, first: &Candidate, batch: i64) -> rusqlite::Result<Vec<Candidate>> {
+    pub(super) fn batch(
+        &self,
+        connection: &Connection,
+        sink: &str,
+        first: &Candidate,
+        batch: i64,
+    ) -> rusqlite::Result<Vec<Candidate>> {
         let query = format!(
             "{} WHERE batch = ? AND notification.id <> ? AND state = 'pending' AND leased = 0 LIMIT ?",
             columns()
@@ -193,15 +192,14 @@ impl Lessor<'_> {
         let mut statement = connection.prepare_cached(&query)?;
         let values = [batch, first.notification.id, MOST_IN_ONE - 1];
         let others = statement.query_map(values, |row| self.read(row))?.collect::<rusqlite::Result<_>>()?;
-        self.still_to_be_said(connection, others)
+        self.still_to_be_said(connection, sink, others)
     }
 
-    /// How long the notification's rule gathers. A rule that has left the config gathers nothing any more.
-    fn interval(&self, notification: &Notification) -> Duration {
-        self.rule(notification).map(|rule| rule.group_interval).unwrap_or_default()
+    pub(super) fn interval(&self, notification: &Notification) -> Duration {
+        self.routing.interval(notification.rule.as_deref(), class(notification.kind))
     }
 
-    fn rule(&self, notification: &Notification) -> Option<&Rule> {
+    pub(super) fn rule(&self, notification: &Notification) -> Option<&Rule> {
         notification.rule.as_deref().and_then(|name| self.routing.rule(name))
     }
 
@@ -228,17 +226,28 @@ impl Lessor<'_> {
         let now = self.now.as_millisecond();
         let values = params![sink, recipient, first.grouping, first.class, now, id, MOST_IN_ONE - 1];
         let mut statement = connection.prepare_cached(&query)?;
-        let others = statement.query_map(values, |row| self.read(row))?.collect::<rusqlite::Result<_>>()?;
-        let mut others = self.still_to_be_said(connection, others)?;
-        others.retain(|part| self.held(sink, &part.notification, silences).is_none());
-        Ok(others)
+        let others: Vec<_> = statement.query_map(values, |row| self.read(row))?.collect::<rusqlite::Result<_>>()?;
+        let mut ready = Vec::with_capacity(others.len());
+        for part in self.still_to_be_said(connection, sink, others)? {
+            let is_held = self.held(sink, &part.notification, silences).is_some()
+                || self.waits_for_first(connection, sink, &part)?.is_some();
+            if !is_held && self.is_named(connection, sink, &part)? {
+                ready.push(part);
+            }
+        }
+        Ok(ready)
     }
 
     /// Those parts that have something left to say. The others are withdrawn.
-    fn still_to_be_said(&self, connection: &Connection, parts: Vec<Candidate>) -> rusqlite::Result<Vec<Candidate>> {
+    fn still_to_be_said(
+        &self,
+        connection: &Connection,
+        sink: &str,
+        parts: Vec<Candidate>,
+    ) -> rusqlite::Result<Vec<Candidate>> {
         let mut left = Vec::with_capacity(parts.len());
         for part in parts {
-            if !self.is_stale(connection, &part)? {
+            if !self.is_stale(connection, sink, &part)? {
                 left.push(part);
             }
         }
@@ -249,11 +258,12 @@ impl Lessor<'_> {
     /// before. ("Before", not "until now": since then it may have waited for its group or its sink.)
     fn begin(&self, connection: &Connection, part: &Candidate, batch: Option<i64>) -> rusqlite::Result<()> {
         let Notification { id, attempt, incident, .. } = &part.notification;
-        let update = "UPDATE notification SET leased = 1, attempts = ?2, held_by = NULL, held_before = NULL, batch = ?3, \
-                      told_reason = ?4, told_closed = ?5 WHERE id = ?1";
+        let update = "UPDATE notification SET leased = 1, attempts = ?2, held_by = NULL, \
+                      held_before = coalesce(held_by, held_before), batch = ?3, told_reason = ?4, told_closed = ?5 WHERE id = ?1";
         let values = params![id, attempt, batch, incident.reason.as_str(), incident.closed_at.is_some()];
         connection.prepare_cached(update)?.execute(values)?;
-        let held_by = part.held_by.as_ref().filter(|by| by.holds_back());
+        let held_back = part.notification.held_back.as_ref();
+        let held_by = part.held_by.as_ref().filter(|_| held_back.is_some_and(|by| *attempt == 1 || by.until.is_some()));
         let late = held_by.map(|by| format!("{by} held it back before"));
         let insert = "INSERT INTO attempt (notification, number, started_at, detail) VALUES (?, ?, ?, ?)";
         connection.prepare_cached(insert)?.execute(params![id, attempt, self.now.as_millisecond(), late])?;
@@ -284,18 +294,6 @@ impl Lessor<'_> {
     }
 }
 
-/// Makes a candidate due when what holds it back ends. Returns how many are put off: one.
-fn hold_back(connection: &Connection, candidate: &Candidate, held: &Held) -> rusqlite::Result<usize> {
-    let update = "UPDATE notification SET due_at = ?, owed_at = ?1, held_by = ? WHERE id = ?";
-    let values = params![held.until.as_millisecond(), held.by, candidate.notification.id];
-    connection.prepare_cached(update)?.execute(values)
-}
-
-/// Whether somebody has taken an outage and it goes on.
-fn is_taken(notification: &Notification) -> bool {
-    notification.incident.acknowledged.is_some() && notification.incident.closed_at.is_none()
-}
-
 /// How many attempts were made since it has been owed.
 fn tries_since(connection: &Connection, notification: &Notification, owed_at: Timestamp) -> rusqlite::Result<u32> {
     if notification.attempt == 1 {
@@ -312,13 +310,20 @@ fn digest(first: Notification, leader: i64, others: Vec<Candidate>) -> Notificat
     let others = others.into_iter().map(|part| part.notification);
     let mut items: Vec<Item> = iter::once(first.clone())
         .chain(others)
-        .map(|Notification { id, kind, incident, flapping, .. }| Item { notification: id, kind, incident, flapping })
+        .map(|Notification { id, kind, incident, flapping, undelivered, .. }| Item {
+            notification: id,
+            kind,
+            incident,
+            flapping,
+            undelivered,
+        })
         .collect();
     items.sort_by_key(|item| {
-        let Item { notification, kind, incident, .. } = item;
+        let Item { notification, kind, incident, undelivered, .. } = item;
         let is_over = incident.closed_at.is_some() && incident.again.is_none();
-        (is_over, *kind == Kind::Reminder, Reverse(incident.reason), incident.opened_at, *notification)
+        let news = undelivered.as_ref().map_or(*kind, |lost| lost.kind);
+        (is_over, news == Kind::Reminder, Reverse(incident.reason), incident.opened_at, *notification)
     });
     let incident = items.first().map_or_else(|| first.incident.clone(), |item| item.incident.clone());
-    Notification { id: leader, kind: Kind::Digest, incident, items, flapping: None, ..first }
+    Notification { id: leader, kind: Kind::Digest, incident, items, flapping: None, undelivered: None, ..first }
 }

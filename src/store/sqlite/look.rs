@@ -212,6 +212,7 @@ pub(super) fn delivery_row(row: &Row<'_>) -> rusqlite::Result<Delivery> {
         held_by: row.text_or_null()?,
         batch: row.get()?,
         owed_at: row.time()?,
+        waits_for: None,
         attempts: None,
     })
 }

@@ -5,6 +5,7 @@ mod accept;
 mod acknowledge;
 mod candidate;
 mod damage;
+mod delay;
 mod flapping;
 mod gathering;
 mod job;
@@ -43,8 +44,8 @@ use rusqlite::{Connection, OpenFlags, OptionalExtension};
 
 use super::view::{Delivery, DeliveryQuery, Incident, IncidentStory, MOST, Past, SilenceRow};
 use super::{
-    Accepted, Acknowledgement, Figures, Forgotten, LastReminders, Leased, Retried, Room, Settled, Settlement, Store,
-    StoreError, Tally, Which,
+    Accepted, Acknowledgement, Figures, Forgotten, LastReminders, Leased, Pauses, Retried, Room, Settled, Settlement,
+    Store, StoreError, Tally, Waits, Which,
 };
 use crate::clock;
 use crate::link::{self, Purpose};
@@ -192,13 +193,14 @@ impl Store for Sqlite {
         &self,
         sink: &str,
         limit: usize,
+        waits: Waits,
         now: Timestamp,
         routing: Arc<Routing>,
     ) -> Result<Leased, StoreError> {
         let (sink, identity, silences) = (sink.to_owned(), Arc::clone(&self.identity), Arc::clone(&self.silences));
         let work = move |connection: &Connection| {
             let Identity { name: store, link_key } = &*identity;
-            let lessor = Lessor { store, link_key, routing: &routing, silences: &silences, now };
+            let lessor = Lessor { store, link_key, routing: &routing, silences: &silences, waits: &waits, now };
             lessor.lease(connection, &sink, limit)
         };
         self.writer.note(work).await
@@ -221,12 +223,18 @@ impl Store for Sqlite {
         self.writer.write(work).await
     }
 
-    async fn retry(&self, which: Which, now: Timestamp, routing: Arc<Routing>) -> Result<Retried, StoreError> {
+    async fn retry(
+        &self,
+        which: Which,
+        now: Timestamp,
+        routing: Arc<Routing>,
+        pauses: Pauses,
+    ) -> Result<Retried, StoreError> {
         match which {
-            Which::These(ids) => retry::in_steps(&self.writer, ids, now, &routing).await,
+            Which::These(ids) => retry::in_steps(&self.writer, ids, pauses, now, &routing).await,
             Which::Dead { sink } => {
                 let dead = self.read(move |connection| retry::dead(connection, sink.as_deref())).await?;
-                Ok(retry::in_steps(&self.writer, dead, now, &routing).await?.of_the_dead())
+                Ok(retry::in_steps(&self.writer, dead, pauses, now, &routing).await?.of_the_dead())
             }
         }
     }

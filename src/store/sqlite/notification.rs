@@ -1,6 +1,7 @@
 //! Adds notifications when they are owed, and withdraws them when they need not be sent any more.
 
 use jiff::Timestamp;
+use linedown_sinks::Kind;
 use rusqlite::{Connection, params};
 
 use super::row::{self, Columns};
@@ -40,10 +41,12 @@ pub(super) fn add(
     now: Timestamp,
 ) -> rusqlite::Result<i64> {
     let insert = "INSERT INTO notification \
-                  (incident, rule, sink, recipient, kind, wants_resolved, lost, created_at, owed_at, due_at, held_by, grouping, class, since) \
-                  VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?9, ?10, ?11, ?12, ?13)";
+                  (incident, rule, sink, recipient, kind, wants_resolved, lost, created_at, owed_at, due_at, held_by, grouping, class, since, held_before) \
+                  VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?9, ?10, ?11, ?12, ?13, ?14)";
     let due_at = owed.due_at.max(now);
     let held_by = owed.held_by.as_ref().filter(|_| due_at > now);
+    // A step that is due already may have to wait for the first message.
+    let step = owed.held_by.as_ref().filter(|_| due_at <= now && owed.kind == Kind::Escalation);
     connection.prepare_cached(insert)?.insert(params![
         incident,
         owed.rule,
@@ -58,6 +61,7 @@ pub(super) fn add(
         owed.group,
         class(owed.kind).as_str(),
         owed.since.map(Timestamp::as_millisecond),
+        step,
     ])
 }
 

@@ -135,7 +135,8 @@ pub(super) fn lock(path: &Path) -> Result<File, StoreError> {
     if path.is_dir() {
         return Err(open(ErrorKind::IsADirectory.into()));
     }
-    let file = File::options().create(true).append(true).open(beside(path, ".lock")).map_err(open)?;
+    // For its owner alone, since whoever can open it can lock it.
+    let file = File::options().create(true).append(true).mode(0o600).open(beside(path, ".lock")).map_err(open)?;
     match file.try_lock() {
         Ok(()) => Ok(file),
         Err(TryLockError::WouldBlock) => Err(StoreError::InUse(path.display().to_string())),

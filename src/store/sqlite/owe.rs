@@ -1,5 +1,7 @@
 //! What a change to an incident makes owed, and which of that is withdrawn at once because it need not be sent.
 
+use std::collections::BTreeSet;
+
 use jiff::Timestamp;
 use linedown_sinks::{Incident, Kind};
 use rusqlite::Connection;
@@ -138,6 +140,33 @@ fn owed_anew(
     Ok(owed)
 }
 
+/// Returns what is owed to those whom the config names for an outage only since it changed: that the line is down, and
+/// their steps of escalations. Nothing if the outage is over or somebody has taken it.
+pub(super) fn newly_named(
+    connection: &Connection,
+    incident: &Incident,
+    routing: &Routing,
+    now: Timestamp,
+) -> rusqlite::Result<Vec<Owed>> {
+    if incident.closed_at.is_some() || incident.acknowledged.is_some() {
+        return Ok(Vec::new());
+    }
+    let people = people::of(connection, incident.id)?;
+    let query = "SELECT sink, recipient FROM notification WHERE incident = ? AND kind = 'escalation'";
+    let mut steps = connection.prepare_cached(query)?;
+    let steps = steps.query_map([incident.id], |row| Ok((row::text(row, 0)?, row::text(row, 1)?)))?;
+    let have_steps: BTreeSet<(String, String)> = steps.collect::<rusqlite::Result<_>>()?;
+    let mut owed = routing.owed(&begun(&routing.as_of_now(incident), now));
+    owed.retain(|owed| {
+        let to = (owed.sink.clone(), owed.recipient.clone());
+        match owed.kind {
+            Kind::Escalation => !have_steps.contains(&to),
+            _ => !people.get(&to).is_some_and(|person| person.concerned || person.knows()),
+        }
+    });
+    Ok(owed)
+}
+
 /// Returns what those who know of an incident must hear now. Echoes are written down as withdrawn.
 fn news(
     connection: &Connection,
@@ -165,7 +194,7 @@ pub(super) fn begun(incident: &Incident, now: Timestamp) -> Incident {
 
 /// The states that an incident had before it got worse just now: at its beginning, and each earlier time that it got
 /// worse.
-fn as_it_was(connection: &Connection, incident: &Incident) -> rusqlite::Result<Vec<Incident>> {
+pub(super) fn as_it_was(connection: &Connection, incident: &Incident) -> rusqlite::Result<Vec<Incident>> {
     let query = "SELECT reason, error FROM event WHERE incident = ? AND (change = 'opened' OR change = 'worsened') \
                  ORDER BY id";
     let mut statement = connection.prepare_cached(query)?;

@@ -7,7 +7,7 @@ use linedown_sinks::{Incident, Kind};
 use rusqlite::{Connection, Params, params};
 
 use super::row::Columns;
-use crate::rule::{Owed, State, news};
+use crate::rule::{Owed, Routing, State, Target, news};
 
 /// What one recipient knows of an incident.
 #[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own, read from the same rows")]
@@ -87,6 +87,29 @@ pub(super) fn one(
 pub(super) fn who_know(connection: &Connection, incident: i64) -> rusqlite::Result<Vec<Owed>> {
     let people = of(connection, incident)?.into_iter().filter(|(_, person)| person.knows());
     Ok(people.map(|((sink, recipient), person)| person.owed(sink, recipient, Kind::Acknowledged)).collect())
+}
+
+/// How many recipients besides one were told of an incident with the reason that it has now. (Perhaps nobody reads what
+/// only goes to our own output.)
+pub(super) fn others_told(
+    connection: &Connection,
+    incident: &Incident,
+    (sink, recipient): (&str, &str),
+    routing: &Routing,
+) -> rusqlite::Result<u32> {
+    let query = "SELECT sink, count(DISTINCT recipient) FROM notification WHERE incident = ? AND state = 'delivered' \
+                 AND told_reason = ? AND NOT (sink = ? AND recipient = ?) GROUP BY sink";
+    let mut statement = connection.prepare_cached(query)?;
+    let mut rows = statement.query(params![incident.id, incident.reason.as_str(), sink, recipient])?;
+    let mut told = 0;
+    while let Some(row) = rows.next()? {
+        let mut row = Columns::of(row);
+        let (sink, recipients) = (row.text()?, row.get::<u32>()?);
+        if !routing.sinks.get(&sink).is_some_and(Target::is_own_output) {
+            told += recipients;
+        }
+    }
+    Ok(told)
 }
 
 /// Whether a recipient need not be told who has taken an incident: nobody has, it is over, or they were told or are

@@ -1,5 +1,7 @@
 //! Sends notifications again because a person asked for it: they are made due, as if they were owed from now on.
 
+mod moot;
+
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
@@ -7,7 +9,7 @@ use jiff::Timestamp;
 use linedown_sinks::{Incident, Kind};
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
-use super::super::{Refused, Retried, StoreError};
+use super::super::{Pauses, Refused, Retried, StoreError, given_up};
 use super::candidate::SENT_AGAIN;
 use super::row::{self, Columns};
 use super::writer::Writer;
@@ -22,22 +24,32 @@ pub(super) fn dead(connection: &Connection, sink: Option<&str>) -> rusqlite::Res
     connection.prepare_cached(&query)?.query_map([sink], |row| row.get(0))?.collect()
 }
 
+/// What a person asked for.
+struct Request {
+    /// The numbers of all notifications, over all steps.
+    all: BTreeSet<i64>,
+    pauses: Pauses,
+}
+
 /// Makes notifications due again, in steps that keep no webhook waiting. If the store fails after some were done, the
 /// others are left as they were.
 pub(super) async fn in_steps(
     writer: &Writer,
     ids: Vec<i64>,
+    pauses: Pauses,
     now: Timestamp,
     routing: &Arc<Routing>,
 ) -> Result<Retried, StoreError> {
     let mut rest = BTreeSet::from_iter(ids);
+    let request = Arc::new(Request { all: rest.clone(), pauses });
     let mut retried = Retried::default();
     while !rest.is_empty() {
         let ids: Vec<i64> = rest.iter().copied().take(AT_ONCE.into()).collect();
-        let (these, routing) = (ids.clone(), Arc::clone(routing));
-        match writer.write(move |connection| step(connection, &these, now, &routing)).await {
+        let (these, routing, request) = (ids.clone(), Arc::clone(routing), Arc::clone(&request));
+        match writer.write(move |connection| step(connection, &these, now, &routing, &request)).await {
             Ok((looked_at, done)) => {
-                ids[..looked_at].iter().chain(&done.notifications).for_each(|id| _ = rest.remove(id));
+                let done_with = ids[..looked_at].iter().chain(&done.notifications).chain(done.refused.keys());
+                done_with.for_each(|id| _ = rest.remove(id));
                 retried.add(done);
             }
             // The sinks of the steps that are done must still be woken.
@@ -54,15 +66,22 @@ pub(super) async fn in_steps(
 
 /// Makes notifications due again, with what goes out in the same message, until [`AT_ONCE`] have changed. Returns how
 /// many of `ids` were looked at: in their order, so that a lost notification comes before the notices of its loss.
-fn step(connection: &Connection, ids: &[i64], now: Timestamp, routing: &Routing) -> rusqlite::Result<(usize, Retried)> {
+fn step(
+    connection: &Connection,
+    ids: &[i64],
+    now: Timestamp,
+    routing: &Routing,
+    request: &Request,
+) -> rusqlite::Result<(usize, Retried)> {
     let mut retried = Retried::default();
-    let (mut looked_at, mut withdrawn) = (0, 0);
+    let mut withdrawn = moot::withdraw(connection, ids, now, routing, request, &mut retried)?;
+    let mut looked_at = 0;
     for id in ids {
         if retried.notifications.len() + withdrawn >= usize::from(AT_ONCE) {
             break;
         }
         looked_at += 1;
-        if retried.notifications.contains(id) {
+        if retried.notifications.contains(id) || retried.refused.contains_key(id) {
             continue;
         }
         let Some(wanted) = Wanted::of(connection, *id)? else {
@@ -80,7 +99,9 @@ fn step(connection: &Connection, ids: &[i64], now: Timestamp, routing: &Routing)
         if let Addressees::Instead(recipients) = addressees {
             retried.notifications.extend(address(connection, &wanted, &recipients, now)?);
         }
-        withdrawn += again(connection, *id, now, routing, &mut retried)?;
+        retried.through.insert(wanted.sink.clone());
+        let due_at = request.pauses.get(&wanted.sink).map_or(now, |until| now.max(*until));
+        withdrawn += again(connection, *id, due_at, now, routing, &mut retried)?;
     }
     Ok((looked_at, retried))
 }
@@ -213,7 +234,7 @@ const HAVE_THEIR_OWN: &str = "everybody it is meant for now has a message of the
 
 /// Sends a message whose recipient is no usable address to `recipients` instead, with what else is pending for that
 /// address about the same incident. The first recipient gets the existing rows; each other gets a copy of the message
-/// with its count of attempts, so that nothing holds it back again if it was tried. What else was given up is not sent
+/// with its count of attempts, so that it is not gathered with others if it was tried. What else was given up is not sent
 /// with it. Returns the numbers of the copies.
 fn address(
     connection: &Connection,
@@ -235,25 +256,28 @@ fn address(
 }
 
 /// Makes a notification due again, or all that is left of the message that it went out in, which keeps its name.
-/// Reminders and escalations of an outage that somebody has taken are left out: they ask for somebody to take it.
+/// Reminders and escalations of an outage that somebody has taken are left out: they ask for somebody to take it. The
+/// last failure stays, without why it was given up.
 const AGAIN: &str = "WITH message (id) AS ( \
         SELECT ?2 UNION SELECT part.id FROM notification AS one JOIN notification AS part ON part.batch = one.batch \
         WHERE one.id = ?2 \
-    ) UPDATE notification SET state = 'pending', owed_at = ?1, due_at = ?1, held_by = NULL, settled_at = NULL \
+    ) UPDATE notification SET state = 'pending', owed_at = ?1, due_at = ?1, held_by = NULL, settled_at = NULL, \
+        detail = iif(instr(detail, ?3), substr(detail, 1, instr(detail, ?3) - 1), detail) \
     WHERE id IN message AND state IN ('dead', 'pending') \
     AND NOT (kind IN ('reminder', 'escalation') AND EXISTS (SELECT 1 FROM incident \
         WHERE incident.id = incident AND acknowledged_at IS NOT NULL AND closed_at IS NULL)) RETURNING id, sink";
 
-/// Makes it due and withdraws the notices that it was lost. Returns how many are withdrawn.
+/// Makes it due at a time and withdraws the notices that it was lost. Returns how many are withdrawn.
 fn again(
     connection: &Connection,
     id: i64,
+    due_at: Timestamp,
     now: Timestamp,
     routing: &Routing,
     retried: &mut Retried,
 ) -> rusqlite::Result<usize> {
     let mut statement = connection.prepare_cached(AGAIN)?;
-    let mut rows = statement.query(params![now.as_millisecond(), id])?;
+    let mut rows = statement.query(params![due_at.as_millisecond(), id, given_up::MARK])?;
     let mut message = Vec::new();
     while let Some(row) = rows.next()? {
         message.push(row.get(0)?);

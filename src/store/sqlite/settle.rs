@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use std::sync::LazyLock;
 
 use jiff::Timestamp;
-use linedown_sinks::{Incident, Kind};
+use linedown_sinks::{FailureKind, Incident, Kind};
 use rusqlite::{Connection, params};
 
 use super::super::{Outcome, Settled, Settlement};
@@ -51,7 +51,7 @@ fn settle_one(
             finish(connection, id, "delivered", &detail, at)?;
             after_delivery(connection, id, at, routing)
         }
-        Outcome::Dead { .. } => lose(connection, id, &detail, at, routing),
+        Outcome::Dead { kind, .. } => lose(connection, id, (&detail, Some(*kind)), at, routing),
     }
 }
 
@@ -65,7 +65,8 @@ fn finish(connection: &Connection, id: i64, state: &str, detail: &str, at: Times
 /// reminder.
 fn after_delivery(connection: &Connection, id: i64, now: Timestamp, routing: &Routing) -> rusqlite::Result<Settled> {
     let (incident, settled) = settled(connection, id)?;
-    let sinks = go_on(connection, settled, &incident, now, routing)?;
+    let reminder = routing.reminder(&settled, &incident, now);
+    let sinks = go_on(connection, settled, reminder, &incident, now, routing)?;
     Ok(Settled { sinks, ..Settled::default() })
 }
 
@@ -82,8 +83,29 @@ pub(super) fn withdraw(
     Ok(after_delivery(connection, id, now, routing)?.sinks)
 }
 
-/// Gives up a notification. A notice of a loss that need not be told any more is no loss itself: it is withdrawn.
-fn lose(connection: &Connection, id: i64, why: &str, now: Timestamp, routing: &Routing) -> rusqlite::Result<Settled> {
+/// Withdraws a notification whose recipient need not be reminded any more. They hear what changed while it was pending.
+/// Returns the sinks that have something to do.
+pub(super) fn withdraw_last(
+    connection: &Connection,
+    id: i64,
+    why: &str,
+    now: Timestamp,
+    routing: &Routing,
+) -> rusqlite::Result<BTreeSet<String>> {
+    notification::withdraw(connection, id, why, now)?;
+    let (incident, settled) = settled(connection, id)?;
+    go_on(connection, settled, None, &incident, now, routing)
+}
+
+/// Gives up a notification, for a reason and, if an attempt was the last, its failure. A notice of a loss that need not
+/// be told any more is no loss itself: it is withdrawn.
+fn lose(
+    connection: &Connection,
+    id: i64,
+    (why, failure): (&str, Option<FailureKind>),
+    now: Timestamp,
+    routing: &Routing,
+) -> rusqlite::Result<Settled> {
     let lost = "SELECT lost FROM notification WHERE id = ?";
     let lost = connection.prepare_cached(lost)?.query_row([id], |row| row.get(0))?;
     if let Some(moot) = need_not_be_told(connection, lost)? {
@@ -91,29 +113,39 @@ fn lose(connection: &Connection, id: i64, why: &str, now: Timestamp, routing: &R
         return after_delivery(connection, id, now, routing);
     }
     finish(connection, id, "dead", why, now)?;
-    after_death(connection, id, now, routing)
+    after_death(connection, id, failure, now, routing)
 }
 
 /// Owes the fallback the news that a notification was given up. Its recipient is not given up with it: they are still
-/// reminded of an outage that goes on and, if they knew of it, told of its end.
-fn after_death(connection: &Connection, id: i64, now: Timestamp, routing: &Routing) -> rusqlite::Result<Settled> {
+/// reminded of an outage that goes on and, if they knew of it, told of its end. Only an address that was refused is not
+/// reminded: it would be refused again, and the fallback would hear the same again each time.
+fn after_death(
+    connection: &Connection,
+    id: i64,
+    failure: Option<FailureKind>,
+    now: Timestamp,
+    routing: &Routing,
+) -> rusqlite::Result<Settled> {
     let (incident, lost) = settled(connection, id)?;
     let tried = sinks_tried(connection, id)?;
     let told_instead = routing.fallback(&lost, &tried, &incident);
     for owed in &told_instead {
         notification::add(connection, incident.id, owed, Some(id), now)?;
     }
-    let mut sinks = go_on(connection, lost, &incident, now, routing)?;
+    let is_refused = failure == Some(FailureKind::Refused) && routing.is_address(&lost.sink, &lost.recipient);
+    let reminder = if is_refused { None } else { routing.reminder(&lost, &incident, now) };
+    let mut sinks = go_on(connection, lost, reminder, &incident, now, routing)?;
     let untold = usize::from(told_instead.is_empty());
     sinks.extend(told_instead.into_iter().map(|owed| owed.sink));
     Ok(Settled { dead: 1, untold, sinks })
 }
 
 /// Owes somebody what follows a settled message to them: news of what changed meanwhile, be it only that somebody has
-/// taken the incident, and the next reminder. Returns the sinks that have something to do.
+/// taken the incident, and a reminder, unless one is pending. Returns the sinks that have something to do.
 fn go_on(
     connection: &Connection,
     settled: Owed,
+    reminder: Option<Owed>,
     incident: &Incident,
     now: Timestamp,
     routing: &Routing,
@@ -126,7 +158,6 @@ fn go_on(
         }
         (news, _) => news,
     };
-    let reminder = routing.reminder(&settled, incident, now);
     let reminder = match reminder {
         Some(_) if is_reminded(connection, incident.id, &settled)? => None,
         reminder => reminder,
@@ -188,7 +219,7 @@ pub(super) fn give_up(
         .collect::<rusqlite::Result<_>>()?;
     let mut settled = Settled::default();
     for id in ids {
-        settled.add(lose(connection, id, why, now, routing)?);
+        settled.add(lose(connection, id, (why, None), now, routing)?);
     }
     Ok(settled)
 }

@@ -16,17 +16,22 @@ mod late;
 mod lost;
 mod notices;
 mod opened;
+mod reloaded;
 mod retry;
 mod settled;
+mod silenced;
+mod steps;
 mod timing;
+mod told;
 mod unreadable;
+mod waits;
 mod worse;
 
 use super::*;
 use crate::clock::from_millis;
 use crate::rule::tests::{routing, rule};
 use crate::source::EventKind;
-use crate::store::{Due, Outcome};
+use crate::store::{Due, Outcome, Wait, Waits};
 
 /// A store with rules, driven by hand. Times are in seconds.
 struct Life {
@@ -108,7 +113,11 @@ impl Life {
     }
 
     async fn lease(&self, sink: &str, second: i64) -> Vec<Due> {
-        self.store.lease(sink, 10, from_millis(second * 1000), Arc::clone(&self.routing)).await.unwrap().due
+        self.store
+            .lease(sink, 10, Waits::new(), from_millis(second * 1000), Arc::clone(&self.routing))
+            .await
+            .unwrap()
+            .due
     }
 
     async fn settle(&self, due: &Due, second: i64, outcome: Outcome) -> Settled {
@@ -133,6 +142,11 @@ impl Life {
         let store = Sqlite::open(&folder.path().join("x.db")).unwrap();
         Self { folder, store, routing }
     }
+}
+
+/// Given up because the sink failed for too long: not because it refused the recipient.
+fn lost() -> Outcome {
+    Outcome::Dead { kind: FailureKind::Busy, why: "503".into() }
 }
 
 fn dead() -> Outcome {

@@ -10,13 +10,14 @@ use super::super::LastReminders;
 use super::notification;
 use super::owe::{Basis, begun};
 use super::row::{self, Columns};
-use crate::rule::wait::QUIET_HOURS;
+use crate::rule::wait::{QUIET_HOURS, Wait};
 use crate::rule::{Owed, Routing};
 
 /// One pending notification.
 struct Waiting {
     id: i64,
-    /// Whether it has been tried or is in hand: rules then no longer say when it is tried.
+    /// Whether it has been tried or is in hand: rules then no longer say when it is tried, but they do say for how long it
+    /// is held back.
     tried: bool,
     owed: Owed,
 }
@@ -34,10 +35,12 @@ impl Waiting {
     /// Writes down what it becomes: `owed`. Returns when it is due and for which sink, if that time has changed.
     fn becomes(self, connection: &Connection, owed: Owed) -> rusqlite::Result<Option<(Timestamp, String)>> {
         let Self { id, tried, owed: before } = self;
-        let (due_at, held_by) = if tried { (before.due_at, &before.held_by) } else { (owed.due_at, &owed.held_by) };
-        // Patience does not run while something is held back.
+        let is_fixed = tried && !before.held_by.as_ref().is_some_and(Wait::holds_back);
+        let (due_at, held_by) = if is_fixed { (before.due_at, &before.held_by) } else { (owed.due_at, &owed.held_by) };
+        // Patience does not run while something is held back. (A step goes on saying what step it is.)
         let update = "UPDATE notification SET rule = ?2, wants_resolved = ?3, grouping = ?4, due_at = ?5, \
-                      owed_at = CASE WHEN held_by IS NULL THEN min(owed_at, ?5) ELSE ?5 END, held_by = ?6 WHERE id = ?1";
+                      owed_at = CASE WHEN held_by IS NULL THEN min(owed_at, ?5) ELSE ?5 END, held_by = ?6, \
+                      held_before = CASE WHEN ?6 IS NULL AND kind <> 'escalation' THEN coalesce(held_by, held_before) ELSE held_before END WHERE id = ?1";
         let values = params![id, owed.rule, owed.resolved, owed.group, due_at.as_millisecond(), held_by];
         connection.prepare_cached(update)?.execute(values)?;
         Ok((due_at != before.due_at).then_some((due_at, owed.sink)))

@@ -28,6 +28,8 @@ PLANS = {}
 HUNG = set()
 LIVE = set()
 NUMBERS = itertools.count(1)
+# cut-anything@…
+CUT = re.compile(r"to:\s*<cut-", re.IGNORECASE)
 # 450-anything@… or 452-4.3.1-anything@…
 SCRIPTED = re.compile(r"to:\s*<([45]\d\d)(?:-([45]\.\d+\.\d+))?-", re.IGNORECASE)
 
@@ -86,6 +88,8 @@ class Server(SMTP):
             if scripted:
                 code, enhanced = scripted.groups()
                 await self.push(f"{code} {enhanced or code[0] + '.1.1'} as scripted")
+            elif name == "RCPT" and CUT.match(argument or ""):
+                self.transport.close()
             elif name == "DATA" and PLANS.get("CONTENT"):
                 await self.push("354 go on")
                 await self._reader.readline()

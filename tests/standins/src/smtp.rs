@@ -204,7 +204,8 @@ impl Smtp {
     }
 
     /// Makes this go wrong at the next `times` occurrences of a command, after anything planned for it before. A
-    /// recipient such as `450-ana@…` or `452-4.3.1-ana@…` needs no plan: it is answered with its code.
+    /// recipient such as `450-ana@…` or `452-4.3.1-ana@…` needs no plan: it is answered with its code. At
+    /// `cut-ana@…`, the connection is closed.
     pub fn plan(&self, command: Command, does: Does<'_>, times: usize) {
         let command = format!("{command:?}").to_uppercase();
         let (does, line) = match does {

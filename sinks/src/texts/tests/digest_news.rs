@@ -223,6 +223,52 @@ fn only_who_is_asked_to_act_reads_how_to_take_it() {
     assert!(!asks(&unnumbered) && !texts.text(&unnumbered).contains("incident"));
 }
 
+/// An alert that nobody got in time is never resolved away.
+#[test]
+fn what_the_reader_missed_is_not_told_as_just_being_back() {
+    let mut digest = lines(&[None, None, None]);
+    let missed = |digest: &mut Notification, kinds: &[Kind]| {
+        digest.items.iter_mut().zip(kinds).for_each(|(item, kind)| item.kind = *kind);
+    };
+    for (kinds, titles) in [
+        ([Kind::Down; 3], ["🟠 3 lines were down and are back", "🟠 3 linhas ficaram fora do ar e já voltaram"]),
+        (
+            [Kind::Reminder, Kind::Resolved, Kind::Resolved],
+            ["🟠 1 line was down and is back, 2 are back", "🟠 1 linha ficou fora do ar e já voltou, 2 já voltaram"],
+        ),
+        ([Kind::Resolved; 3], ["🟢 3 lines are back", "🟢 3 linhas voltaram"]),
+    ] {
+        missed(&mut digest, &kinds);
+        assert_eq!(Language::ALL.map(|language| texts(language, "UTC").title(&digest)), titles);
+    }
+    missed(&mut digest, &[Kind::Down, Kind::Down, Kind::Resolved]);
+    digest.last_failure = Some("unreachable: connection refused".to_owned());
+    let text = texts(Language::English, "UTC").text(&digest);
+    assert!(
+        text.contains(
+            "\n2 lines were disconnected from WhatsApp and are connected again.\n1 line is connected again.\n\n\
+             This message is late: "
+        ),
+        "{text}"
+    );
+    assert!(text.contains("\nThe previous attempt failed: unreachable: connection refused\n"), "{text}");
+    assert!(texts(Language::English, "UTC").html(&digest).contains("solid #f97316"));
+    let text = texts(Language::BrazilianPortuguese, "UTC").text(&digest);
+    assert!(
+        text.contains(
+            "\n2 linhas ficaram sem conexão com o WhatsApp e já estão conectadas de novo.\n1 linha já está conectada de \
+             novo.\n"
+        ),
+        "{text}"
+    );
+    digest.items[2].incident.closed_at = None;
+    let titles = [
+        "🔴 1 line is down, 2 were down and are back",
+        "🔴 1 linha está fora do ar, 2 ficaram fora do ar e já voltaram",
+    ];
+    assert_eq!(Language::ALL.map(|language| texts(language, "UTC").title(&digest)), titles);
+}
+
 /// The first `new` items are news, the others reminders.
 #[test]
 fn what_is_new_is_named_in_the_title_and_first_in_the_list() {

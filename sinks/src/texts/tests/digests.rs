@@ -99,13 +99,6 @@ Mensagem: 12"
     );
 }
 
-/// A digest of three messages that other sinks gave up.
-fn given_up() -> Notification {
-    let mut digest = digest(3);
-    digest.items.iter_mut().for_each(|item| item.kind = Kind::Undelivered);
-    digest
-}
-
 #[test]
 fn titles_count() {
     use Reason::{DeviceDisconnected as Phone, NumberBlocked as Blocked, Other, SessionExpired as Code};
@@ -156,23 +149,6 @@ fn nobody_is_alarmed_by_what_is_in_good_hands() {
     assert_eq!(portuguese.title(&digest), "👋 2 linhas estão fora do ar, mas já há quem cuide");
     assert!(english.text(&digest).contains("\n\nIn good hands\n- "), "{}", english.text(&digest));
     assert!(portuguese.text(&digest).contains("\n\nEm boas mãos\n- "), "{}", portuguese.text(&digest));
-}
-
-#[test]
-fn what_other_sinks_gave_up_is_said() {
-    let english = texts(Language::English, "UTC");
-    let mut digest = given_up();
-    let title = "⚠ 3 messages to other sinks were given up: 3 lines are down";
-    assert_eq!(english.title(&digest), title);
-    assert!(english.slack(&digest).starts_with(
-        "3 messages to other sinks were given up. You may be the only one who hears of this: please pass it on.\n"
-    ));
-    digest.items[0].kind = Kind::Down;
-    assert_eq!(english.title(&digest), "🔴 3 lines are down: 1 needs a new QR code");
-    assert!(english.text(&digest).contains("\n2 messages to other sinks were given up. "));
-    digest.items.drain(..2);
-    assert_eq!(english.title(&digest), "🔴 i-3 is down: reason unknown");
-    assert!(english.text(&digest).contains("\n1 message to another sink was given up. "));
 }
 
 #[test]

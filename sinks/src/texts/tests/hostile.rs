@@ -45,6 +45,7 @@ fn item(like: &Notification, number: i64) -> Item {
         kind: if number % 2 == 0 { Kind::Undelivered } else { Kind::Down },
         incident,
         flapping: None,
+        undelivered: None,
     }
 }
 

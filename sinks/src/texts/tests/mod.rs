@@ -5,6 +5,7 @@ mod digests;
 mod hostile;
 mod in_full;
 mod inline;
+mod lost;
 mod notices;
 mod own;
 mod shown;

@@ -144,7 +144,7 @@ fn what_is_not_watched_any_more_is_not_called_right() {
     let item = |unwatched: bool, name: &str| {
         let mut incident = timely(Kind::Resolved, Reason::WebhookDrift, true).incident;
         (incident.unwatched, incident.instance.id) = (unwatched, name.to_owned());
-        Item { notification: 1, kind: Kind::Resolved, incident, flapping: None }
+        Item { notification: 1, kind: Kind::Resolved, incident, flapping: None, undelivered: None }
     };
     for (items, en, pt) in [
         (

@@ -3,7 +3,7 @@
 use jiff::SignedDuration;
 
 use super::super::reader::Language;
-use super::super::samples::sample;
+use super::super::samples::{held_back, sample};
 use super::texts;
 use crate::{Acknowledged, Kind, Notification, Reason};
 
@@ -260,17 +260,34 @@ fn the_link_to_acknowledge_is_there_while_it_is_of_use() {
 }
 
 #[test]
-fn an_undelivered_message_of_a_new_kind_is_named() {
-    let texts = texts(Language::English, "UTC");
-    for (kind, title) in [
-        (Kind::Reminder, "⚠ ops-slack was not told: Loja Centro is down"),
-        (Kind::Acknowledged, "⚠ ops-slack was not told: Ana has taken Loja Centro"),
-        (Kind::Digest, "⚠ ops-slack was not told: Loja Centro and others"),
+fn what_held_a_message_back_is_said() {
+    use crate::Holder::{Hold, QuietHours, Silence};
+    for (by, english, portuguese) in [
+        (
+            Hold,
+            "The rule holds alerts back for 5m, in case the problem ends by itself.",
+            "A regra espera 5m antes de avisar, caso o problema acabe sozinho.",
+        ),
+        (
+            Silence,
+            "This message was held back by silence 3 until 2026-11-23 14:09 UTC.",
+            "Esta mensagem foi retida pelo silêncio 3 até 23/11/2026 14:09 UTC.",
+        ),
+        (
+            QuietHours,
+            "This message was held back by quiet hours “night” until 2026-11-23 14:09 UTC.",
+            "Esta mensagem foi retida pelo horário de silêncio “night” até 23/11/2026 14:09 UTC.",
+        ),
     ] {
-        let mut notification = taken(Kind::Undelivered, Reason::Other);
-        notification.undelivered.as_mut().unwrap().kind = kind;
-        assert_eq!(texts.title(&notification), title);
+        for (language, said) in Language::ALL.into_iter().zip([english, portuguese]) {
+            let text = texts(language, "UTC").text(&held_back(by));
+            assert!(text.contains(&format!("\n\n{said}\n\n")), "{text}");
+        }
     }
+    let mut ended = held_back(Silence);
+    ended.held_back.as_mut().unwrap().until = None;
+    let text = texts(Language::English, "UTC").text(&ended);
+    assert!(text.contains("\nThis message was held back by silence 3.\n"), "{text}");
 }
 
 #[test]

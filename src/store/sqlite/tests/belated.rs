@@ -105,6 +105,6 @@ async fn what_is_gathered_is_not_late_and_what_is_sent_again_is() {
     assert_eq!(promised(&gathered), (310, 310), "it was to be sent at the end of the window");
     life.settle(&gathered, 311, Outcome::Dead { kind: FailureKind::Refused, why: "no".into() }).await;
     let again = Which::These(gathered.covers);
-    life.store.retry(again, from_millis(90_000_000), Arc::clone(&life.routing)).await.unwrap();
+    life.store.retry(again, from_millis(90_000_000), Arc::clone(&life.routing), Pauses::new()).await.unwrap();
     assert_eq!(promised(&life.lease("slack", 90_000).await.remove(0)), (310, 90_000), "patience begins anew");
 }

@@ -24,7 +24,11 @@ async fn what_held_something_back_is_told_when_that_is_over() {
         (Life::with(&["slack"]).at_night(), None, &format!("ok; {quiet} held it back before")),
         (Life::with(&["slack"]).at_night(), Some(50), &format!("{quiet} held it until the line was back")),
         (held, Some(50), "the line was back within the hold of 1m"),
-        (Life::by(Rule { hold: Some(Duration::from_mins(1)), ..to_slack() }), None, "ok"),
+        (
+            Life::by(Rule { hold: Some(Duration::from_mins(1)), ..to_slack() }),
+            None,
+            "ok; hold of 1m held it back before",
+        ),
     ] {
         life.down(1).await;
         assert_eq!(life.deliver_all("slack", 2).await, []);
@@ -59,6 +63,40 @@ async fn what_held_something_back_is_told_also_if_it_is_gathered_then() {
     assert_eq!(life.deliver_all("slack", 90).await, [Kind::Down]);
     let tried: Vec<_> = only().await.attempts.unwrap().into_iter().filter_map(|attempt| attempt.detail).collect();
     assert_eq!(tried, ["busy: 503; silence 1 held it back before", "ok"]);
+}
+
+/// Also when the silence is ended early, and in a second try.
+#[tokio::test]
+async fn a_message_carries_what_held_it_back() {
+    use linedown_sinks::{HeldBack, Holder};
+    let carried = async |life: &Life, second: i64| life.lease("slack", second).await.remove(0);
+    let held = |by, name: &str, until: Option<i64>| {
+        Some(HeldBack { by, name: name.into(), until: until.map(|second| from_millis(second * 1000)) })
+    };
+    let on_hold = Life::by(Rule { hold: Some(Duration::from_mins(5)), ..to_slack() });
+    let silenced = Life::with(&["slack"]);
+    silenced.silence("{}", 0, 100).await;
+    let night = Life::with(&["slack"]).at_night();
+    for (life, second, expected) in [
+        (on_hold, 300, held(Holder::Hold, "5m", Some(300))),
+        (silenced, 100, held(Holder::Silence, "1", Some(100))),
+        (night, 7 * HOUR, held(Holder::QuietHours, "night", Some(7 * HOUR))),
+    ] {
+        life.down(0).await;
+        assert_eq!(life.deliver_all("slack", 0).await, []);
+        let due = carried(&life, second).await;
+        assert_eq!(due.notification.held_back, expected);
+        let again = Outcome::Again { kind: FailureKind::Busy, why: "503".into(), due_at: due.notification.at };
+        life.settle(&due, second, again).await;
+        let kept = carried(&life, second).await.notification.held_back.map(|held| (held.by, held.name));
+        assert_eq!(kept, expected.map(|held| (held.by, held.name)));
+    }
+    let ended = Life::with(&["slack"]);
+    let silence = ended.silence("{}", 0, 1000).await;
+    ended.down(1).await;
+    assert_eq!(ended.deliver_all("slack", 1).await, []);
+    ended.store.end_silence(silence, from_millis(50_000)).await.unwrap();
+    assert_eq!(carried(&ended, 50).await.notification.held_back, held(Holder::Silence, "1", Some(50)));
 }
 
 #[tokio::test]

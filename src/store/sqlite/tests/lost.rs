@@ -27,6 +27,15 @@ impl Life {
         lost
     }
 
+    /// Two people could not be told by mail: each of the notices of that, a minute apart, in the hands of `slack`.
+    pub(super) async fn two_notices(&self) -> [Due; 2] {
+        let [ana, bia] = self.lease("mail", 2).await.try_into().unwrap();
+        self.settle(&ana, 2, dead()).await;
+        let of_ana = self.lease("slack", 3).await.remove(0);
+        self.settle(&bia, 3, dead()).await;
+        [of_ana, self.lease("slack", 63).await.remove(0)]
+    }
+
     /// The notifications in a state, each with the one whose loss it tells of.
     async fn in_state(&self, state: &str) -> Vec<(i64, Option<i64>)> {
         let query = DeliveryQuery { state: Some(state.to_owned()), ..DeliveryQuery::default() };
@@ -43,15 +52,15 @@ async fn what_tells_of_a_loss_makes_way_for_what_was_lost() {
     life.down(1).await;
     assert_eq!(life.lose(["a", "b", "c"], 1).await, [1, 1, 1]);
     for round in 1..=4 {
-        let now = 10 * round;
+        let now = 100 * round;
         assert_eq!(life.retry(Which::Dead { sink: None }, now).await, [1]);
         assert_eq!(life.in_state("pending").await, [(1, None)], "nothing tells of it while it is sent again");
         assert_eq!(life.lose(["a", "b", "c"], now).await, [1, 1, 1]);
         let (to_b, to_c) = (2 + 2 * round, 3 + 2 * round);
         assert_eq!(life.in_state("dead").await, [(1, None), (to_b, Some(1)), (to_c, Some(to_b))]);
     }
-    assert_eq!(life.retry(Which::Dead { sink: None }, 50).await, [1]);
-    assert_eq!(life.deliver_all("a", 50).await, [Kind::Down]);
+    assert_eq!(life.retry(Which::Dead { sink: None }, 500).await, [1]);
+    assert_eq!(life.deliver_all("a", 500).await, [Kind::Down]);
     let left = [life.in_state("dead").await, life.in_state("pending").await];
     assert_eq!(left, [[], []]);
 }
@@ -125,14 +134,13 @@ async fn the_last_of_a_chain_hears_who_was_to_hear_at_first() {
 async fn who_waits_for_a_notice_that_makes_way_hears_what_changed_meanwhile() {
     let life = Life::with(&["mail"]);
     life.down(1).await;
-    assert_eq!(life.lose(["mail"], 2).await, [2]);
-    let [of_ana, of_bia] = life.lease("slack", 3).await.try_into().unwrap();
+    let [of_ana, of_bia] = life.two_notices().await;
     let again = Outcome::Again { kind: FailureKind::Busy, why: "503".into(), due_at: from_millis(100_000) };
-    life.settle(&of_ana, 3, again).await;
-    life.settle(&of_bia, 3, Outcome::Delivered("ok".into())).await;
-    life.up(4).await;
-    assert_eq!(life.deliver_all("slack", 4).await, []);
-    let retried = life.retried(Which::Dead { sink: None }, 5).await;
+    life.settle(&of_ana, 63, again).await;
+    life.settle(&of_bia, 63, Outcome::Delivered("ok".into())).await;
+    life.up(64).await;
+    assert_eq!(life.deliver_all("slack", 64).await, []);
+    let retried = life.retried(Which::Dead { sink: None }, 65).await;
     assert!(retried.sinks.contains("slack"), "it has something to do: {retried:?}");
-    assert_eq!(life.deliver_all("slack", 5).await, [Kind::Resolved]);
+    assert_eq!(life.deliver_all("slack", 65).await, [Kind::Resolved]);
 }

@@ -50,7 +50,7 @@ async fn what_is_owed_does_not_wait_for_a_clock_that_was_set_back() {
 async fn a_store_is_for_its_owner_alone() {
     let life = Life::with(&["slack"]);
     life.down(1).await;
-    for file in ["x.db", "x.db-wal", "x.db-shm"] {
+    for file in ["x.db", "x.db-wal", "x.db-shm", "x.db.lock"] {
         let mode = std::fs::metadata(life.folder.path().join(file)).unwrap().permissions().mode();
         assert_eq!(mode & 0o777, 0o600, "{file}");
     }

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use super::timing::to_slack;
 use super::*;
 use crate::rule::Rule;
-use crate::store::Refused;
+use crate::store::{Refused, given_up};
 
 impl Life {
     /// Lines 1 to 5 go down and are told in one message, which is in hand at second 61; its first notification is 2.
@@ -20,7 +20,11 @@ impl Life {
     }
 
     pub(super) async fn retried(&self, which: Which, second: i64) -> Retried {
-        self.store.retry(which, from_millis(second * 1000), Arc::clone(&self.routing)).await.unwrap()
+        self.retried_in(Pauses::new(), which, second).await
+    }
+
+    async fn retried_in(&self, pauses: Pauses, which: Which, second: i64) -> Retried {
+        self.store.retry(which, from_millis(second * 1000), Arc::clone(&self.routing), pauses).await.unwrap()
     }
 
     pub(super) async fn retry(&self, which: Which, second: i64) -> Vec<i64> {
@@ -91,17 +95,14 @@ async fn a_dead_digest_that_is_sent_again_is_one_message() {
 async fn who_waits_for_what_need_not_be_said_any_more_hears_what_changed_meanwhile() {
     let life = Life::with(&["mail"]);
     life.down(1).await;
-    for due in life.lease("mail", 2).await {
-        life.settle(&due, 2, dead()).await;
-    }
-    let [of_ana, of_bia] = life.lease("slack", 3).await.try_into().unwrap();
+    let [of_ana, of_bia] = life.two_notices().await;
     let again = Outcome::Again { kind: FailureKind::Busy, why: "503".into(), due_at: from_millis(100_000) };
-    life.settle(&of_bia, 3, Outcome::Delivered("ok".into())).await;
-    assert_eq!(life.retry(Which::Dead { sink: None }, 4).await.len(), 2);
-    life.settle(&of_ana, 4, again).await;
-    assert_eq!(life.deliver_all("mail", 5).await, [Kind::Down; 2]);
-    life.up(6).await;
-    assert_eq!(life.deliver_all("slack", 7).await, []);
+    life.settle(&of_bia, 63, Outcome::Delivered("ok".into())).await;
+    assert_eq!(life.retry(Which::Dead { sink: None }, 64).await.len(), 2);
+    life.settle(&of_ana, 64, again).await;
+    assert_eq!(life.deliver_all("mail", 65).await, [Kind::Down; 2]);
+    life.up(66).await;
+    assert_eq!(life.deliver_all("slack", 67).await, []);
     assert_eq!(life.deliver_all("slack", 100).await, [Kind::Resolved]);
 }
 
@@ -233,4 +234,90 @@ async fn what_a_person_sets_free_is_set_free_in_steps() {
     assert!(in_steps(before), "{}", commits.load(Ordering::SeqCst) - before);
     let held = life.store.deliveries(DeliveryQuery { limit: Some(10_000), ..DeliveryQuery::default() }).await.unwrap();
     assert!(held.iter().all(|delivery| delivery.due_at == Some(from_millis(60_000))));
+}
+
+impl Life {
+    /// A line is down, and two reminders of that are dead. Returns their numbers.
+    async fn two_dead_reminders() -> (Self, [i64; 2]) {
+        let life = Self::by(Rule { remind: vec![Duration::from_secs(10)], ..to_slack() });
+        life.down(1).await;
+        assert_eq!(life.deliver_all("slack", 1).await, [Kind::Down]);
+        let mut dead_ones = [0; 2];
+        for (number, id) in (1..).zip(&mut dead_ones) {
+            let second = 1 + 10 * number;
+            let reminder = life.lease("slack", second).await.remove(0);
+            assert_eq!(reminder.notification.kind, Kind::Reminder);
+            life.settle(&reminder, second, dead()).await;
+            *id = reminder.notification.id;
+        }
+        (life, dead_ones)
+    }
+
+    /// The state and the detail of a notification.
+    async fn end_of(&self, id: i64) -> (String, Option<String>) {
+        let rows = self.store.deliveries(DeliveryQuery::default()).await.unwrap();
+        let row = rows.into_iter().find(|row| row.id == id).unwrap();
+        (row.state, row.detail)
+    }
+}
+
+#[tokio::test]
+async fn of_dead_reminders_only_the_latest_is_sent_again() {
+    let (life, [first, latest]) = Life::two_dead_reminders().await;
+    let retried = life.retried(Which::Dead { sink: None }, 25).await;
+    assert_eq!(retried.notifications, BTreeSet::from([latest]));
+    let why = "another notification that is sent again tells the same recipient the same";
+    assert_eq!(retried.refused, BTreeMap::from([(first, Refused::Moot(why))]));
+    assert_eq!(life.end_of(first).await, ("withdrawn".to_owned(), Some(why.to_owned())));
+    assert_eq!(life.deliver_all("slack", 25).await, [Kind::Reminder]);
+
+    let (life, [first, latest]) = Life::two_dead_reminders().await;
+    assert_eq!(life.retry(Which::These(vec![first]), 25).await, [first], "nobody asked for the other");
+    assert_eq!(life.end_of(latest).await.0, "dead");
+}
+
+#[tokio::test]
+async fn nothing_is_withdrawn_for_what_is_not_sent() {
+    let (life, dead_ones) = Life::two_dead_reminders().await;
+    life.store.acknowledge(1, "ana", "a test", from_millis(24_000)).await.unwrap();
+    let taken = dead_ones.map(|id| (id, Refused::Taken("ana".to_owned())));
+    assert_eq!(life.retried(Which::Dead { sink: None }, 25).await.refused, BTreeMap::from(taken));
+    assert_eq!(life.end_of(dead_ones[0]).await.0, "dead");
+}
+
+#[tokio::test]
+async fn of_an_outage_that_is_over_as_many_are_sent_again_as_is_said() {
+    let (life, [first, latest]) = Life::two_dead_reminders().await;
+    life.up(24).await;
+    let end = life.lease("slack", 24).await.remove(0);
+    life.settle(&end, 24, dead()).await;
+    let retried = life.retried(Which::Dead { sink: None }, 25).await;
+    assert_eq!(retried.notifications, BTreeSet::from([end.notification.id]));
+    assert_eq!(retried.refused.keys().copied().collect::<Vec<_>>(), [first, latest]);
+    assert_eq!(life.deliver_all("slack", 25).await, [Kind::Resolved]);
+
+    let (life, [first, latest]) = Life::two_dead_reminders().await;
+    life.up(24).await;
+    assert_eq!(life.deliver_all("slack", 24).await, [Kind::Resolved]);
+    let known = Refused::Moot("they know already that it is over");
+    let refused = BTreeMap::from([(first, known.clone()), (latest, known)]);
+    assert_eq!(life.retried(Which::Dead { sink: None }, 25).await, Retried { refused, ..Retried::default() });
+}
+
+#[tokio::test]
+async fn what_is_sent_again_in_a_pause_is_due_when_that_ends_and_not_given_up_before() {
+    let life = Life::with(&["slack"]);
+    life.down(1).await;
+    let due = life.lease("slack", 2).await.remove(0);
+    let why = given_up::with("no such user", given_up::TOO_LONG);
+    life.settle(&due, 3, Outcome::Dead { kind: FailureKind::Refused, why }).await;
+    let pauses = Pauses::from([("slack".to_owned(), from_millis(100_000)), ("mail".to_owned(), from_millis(900_000))]);
+    let retried = life.retried_in(pauses, Which::These(vec![1]), 50).await;
+    assert_eq!(retried.through, BTreeSet::from(["slack".to_owned()]));
+    assert_eq!(life.end_of(1).await, ("pending".to_owned(), Some("refused: no such user".to_owned())));
+    let settled =
+        life.store.give_up("slack", from_millis(99_000), "busy", from_millis(99_000), Arc::clone(&life.routing));
+    assert_eq!((settled.await.unwrap(), life.lease("slack", 99).await.len()), (Settled::default(), 0));
+    let due = life.lease("slack", 100).await.remove(0);
+    assert_eq!((due.owed_at, due.tries), (from_millis(100_000), 1));
 }

@@ -116,7 +116,7 @@ async fn nobody_hears_of_a_lost_message_that_arrived_after_all() {
     life.settle(&due, 2, dead()).await;
     let in_hand = life.lease("mail", 2).await;
     let again = Which::These(vec![due.notification.id]);
-    life.store.retry(again, from_millis(3_000), Arc::clone(&life.routing)).await.unwrap();
+    life.store.retry(again, from_millis(3_000), Arc::clone(&life.routing), Pauses::new()).await.unwrap();
     assert_eq!(life.deliver_all("slack", 3).await, [Kind::Down]);
     for due in in_hand {
         let again = Outcome::Again { kind: FailureKind::Busy, why: "503".into(), due_at: from_millis(4_000) };

@@ -1,0 +1,99 @@
+//! Pure: when a step of an escalation is sent. It says that somebody was told and that nobody took the outage, so its time
+//! counts from the first message: if that was held back or heard of late, the step is as much later.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+use linedown_sinks::Kind;
+
+use super::wait::Wait;
+use crate::clock::later;
+
+/// One of the first messages about an outage.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct First {
+    /// When it was, or is, to be sent. (A sink that fails does not change that.)
+    pub due_at: Timestamp,
+    /// When its first attempt began.
+    pub tried_at: Option<Timestamp>,
+    /// Whether it is still to be sent.
+    pub is_pending: bool,
+    /// Whether it is to the recipient of the step.
+    pub is_to_same: bool,
+}
+
+/// Returns how long a step comes after the first messages, and of which kind these are, if a wait is that of a step.
+/// `hold` is how long these are held.
+pub fn behind(step: &Wait, hold: Option<Duration>) -> Option<(Duration, Kind)> {
+    match step {
+        Wait::Step(after) => Some((after.saturating_sub(hold.unwrap_or_default()), Kind::Down)),
+        Wait::StepAfterFlapping { after, .. } => Some((*after, Kind::Steady)),
+        _ => None,
+    }
+}
+
+/// Returns the earliest time at which a step may be sent that comes `behind` the first messages; `None` if there are
+/// none. One recipient who could be told is enough; but who is to get the step must have been told, too, if a first
+/// message is to them.
+pub fn earliest(behind: Duration, firsts: &[First], now: Timestamp) -> Option<Timestamp> {
+    let sent_at = |first: &First| first.tried_at.map_or(first.due_at, |tried_at| tried_at.min(first.due_at));
+    let to_same = firsts.iter().filter(|first| first.is_to_same).filter_map(|first| {
+        let ahead = first.is_pending.then(|| first.due_at.max(now));
+        first.tried_at.or(ahead)
+    });
+    let told_at = firsts.iter().map(sent_at).min().max(to_same.max())?;
+    Some(later(told_at, behind))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock::from_millis;
+
+    fn at(second: i64) -> Timestamp {
+        from_millis(second * 1000)
+    }
+
+    #[test]
+    fn a_step_counts_from_who_could_be_told_first_and_from_what_its_own_recipient_was_told() {
+        let sent = |due_at, tried_at: i64| First {
+            due_at: at(due_at),
+            tried_at: Some(at(tried_at)),
+            is_pending: false,
+            is_to_same: false,
+        };
+        let waits = |due_at| First { tried_at: None, is_pending: true, ..sent(due_at, 0) };
+        let given_up = |due_at| First { is_pending: false, ..waits(due_at) };
+        let same = |first| First { is_to_same: true, ..first };
+        for (what, firsts, expected) in [
+            ("nobody is to be told", vec![], None),
+            ("in time", vec![sent(0, 1)], Some(10)),
+            ("held back", vec![waits(300)], Some(310)),
+            ("the sink fails", vec![waits(0)], Some(10)),
+            ("sent again by a person", vec![sent(90, 5)], Some(15)),
+            ("one of them in time", vec![waits(300), sent(0, 0)], Some(10)),
+            ("the same person is told now", vec![sent(0, 0), same(waits(0))], Some(110)),
+            ("the same person is told later", vec![sent(0, 0), same(waits(200))], Some(210)),
+            ("the same person was told late", vec![sent(0, 0), same(sent(0, 90))], Some(100)),
+            ("the same person could not be told", vec![same(given_up(0))], Some(10)),
+        ] {
+            assert_eq!(earliest(Duration::from_secs(10), &firsts, at(100)), expected.map(at), "{what}");
+        }
+    }
+
+    #[test]
+    fn a_hold_is_part_of_what_a_step_waits() {
+        let minutes = Duration::from_mins;
+        let after_flapping = Wait::StepAfterFlapping { after: minutes(15), flapping: minutes(30) };
+        for (step, hold, expected) in [
+            (Wait::Step(minutes(15)), None, Some((15, Kind::Down))),
+            (Wait::Step(minutes(15)), Some(10), Some((5, Kind::Down))),
+            (Wait::Step(minutes(15)), Some(20), Some((0, Kind::Down))),
+            (after_flapping, Some(10), Some((15, Kind::Steady))),
+            (Wait::Reminder, None, None),
+        ] {
+            let expected = expected.map(|(behind, kind)| (minutes(behind), kind));
+            assert_eq!(behind(&step, hold.map(minutes)), expected, "{step}");
+        }
+    }
+}

@@ -1,0 +1,60 @@
+//! Leases while a recipient fails.
+
+use super::*;
+use crate::rule::tests::Toy;
+
+/// A wait, in seconds.
+fn wait(until: i64, then: i64, owed_after: i64) -> Waits {
+    let [until, then, owed_after] = [until, then, owed_after].map(|second| from_millis(second * 1000));
+    Waits::from([("ana".to_owned(), Wait { until, then, owed_after, why: "busy: 451".into() })])
+}
+
+/// Many lines went down in the first second: each is told to Ana first, and then to Bia.
+async fn many_down(count: usize) -> Life {
+    let mut life = Life::with(&["mail"]);
+    let mut routing = (*life.routing).clone();
+    routing.sinks.get_mut("mail").unwrap().settings = Arc::new(Toy(vec!["ana", "bia"]));
+    life.routing = Arc::new(routing);
+    for line in 0..count {
+        life.webhook_of(&format!("line {line}"), EventKind::Disconnected, Reason::Other, 1).await;
+    }
+    life
+}
+
+impl Life {
+    /// Whom the next messages are for.
+    async fn lease_but(&self, limit: usize, waits: Waits, second: i64) -> Vec<String> {
+        let now = from_millis(second * 1000);
+        let leased = self.store.lease("mail", limit, waits, now, Arc::clone(&self.routing)).await.unwrap();
+        leased.due.into_iter().map(|due| due.notification.recipient).collect()
+    }
+}
+
+#[tokio::test]
+async fn who_waits_stands_in_nobodys_way() {
+    let life = many_down(600).await;
+    let mut told = Vec::new();
+    // One lease looks at 500 notifications, so the first finds nobody else yet; it says that more is due.
+    for _ in 0..4 {
+        told.extend(life.lease_but(4, wait(30, 32, 0), 2).await);
+    }
+    assert_eq!(told, vec!["bia"; 12], "however much waits for Ana");
+    let waiting = life.store.deliveries(DeliveryQuery { limit: Some(1200), ..DeliveryQuery::default() }).await.unwrap();
+    let of_ana = waiting.iter().filter(|row| row.recipient == "ana");
+    assert!(of_ana.clone().any(|row| row.detail.as_deref() == Some("busy: 451") && row.tries == 0));
+}
+
+#[tokio::test]
+async fn one_message_at_a_time_finds_out_whether_the_wait_is_over() {
+    let life = many_down(400).await;
+    let told = life.lease_but(3, wait(2, 4, 0), 2).await;
+    assert_eq!(told, ["ana", "bia", "bia"]);
+    assert_eq!(life.lease_but(1, wait(4, 4, 0), 2).await, ["bia"], "one is in progress");
+    assert_eq!(life.lease_but(3, Waits::new(), 4).await.len(), 3, "what was put off comes then");
+}
+
+#[tokio::test]
+async fn what_is_at_the_end_of_its_patience_does_not_wait() {
+    let life = many_down(400).await;
+    assert_eq!(life.lease_but(3, wait(30, 32, 1), 2).await, ["ana", "bia", "ana"]);
+}
