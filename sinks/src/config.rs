@@ -130,8 +130,13 @@ impl<'a> Section<'a> {
 
     /// Fetches a secret. Notes why if it cannot be had, and warns if every user of this machine can read it.
     pub fn secret(&mut self, key: &str, secret: &Secret) -> Option<SecretString> {
-        let path = self.path.join(key);
-        let found = self.fetch(key, secret)?;
+        self.secret_at(&Path(vec![key.into()]), secret)
+    }
+
+    /// Like [`Section::secret`], for a secret anywhere below this section.
+    pub fn secret_at(&mut self, place: &Path, secret: &Secret) -> Option<SecretString> {
+        let path = self.path.extend(place);
+        let found = self.fetch(&path, secret)?;
         self.problems.extend(found.warning(&path));
         if matches!(secret, Secret::Plain(_)) {
             self.written_out.push(path);
@@ -142,21 +147,22 @@ impl<'a> Section<'a> {
     /// Fetches a value that is configured like a secret but is none, such as a certificate. Notes why if it cannot be
     /// had.
     pub fn no_secret(&mut self, key: &str, place: &Secret) -> Option<SecretString> {
-        self.fetch(key, place).map(|found| found.value)
+        self.fetch(&self.path.join(key), place).map(|found| found.value)
     }
 
-    fn fetch(&mut self, key: &str, secret: &Secret) -> Option<Found> {
+    fn fetch(&mut self, path: &Path, secret: &Secret) -> Option<Found> {
         match self.environment.secrets.get(secret) {
             Ok(found) => Some(found),
             // Only systemd provides credentials: to a person who runs `linedown check` by hand, this is no mistake.
             Err(error @ SecretError::NoCredentials(_)) => {
                 self.lacks_credentials = true;
-                self.warning(key, error.to_string()).hint = Some(format!("to check it as well: {AS_THE_SERVICE}"));
+                let problem = Problem::warning(path.clone(), error.to_string());
+                self.note(problem.hint(format!("to check it as well: {AS_THE_SERVICE}")));
                 Some(Found { value: SecretString::from(""), public: None })
             }
             Err(error) => {
                 let why = std::error::Error::source(&error).map(|source| format!(": {source}")).unwrap_or_default();
-                self.error(key, format!("{error}{why}")).hint = Some(advice(secret, &error));
+                self.note(Problem::error(path.clone(), format!("{error}{why}")).hint(advice(secret, &error)));
                 None
             }
         }

@@ -2,6 +2,8 @@
 //!
 //! A URL may be a credential, so no text made here contains one.
 
+mod address;
+
 use std::net::IpAddr;
 use std::time::Duration;
 
@@ -10,7 +12,9 @@ use reqwest::header::{HeaderMap, RETRY_AFTER};
 use reqwest::{Client, Error, Response, Url, redirect};
 
 use crate::failure::about_name_servers;
-use crate::{BuildError, Failure, FailureKind};
+use crate::{BuildError, Failure, FailureKind, excerpt};
+
+pub(crate) use self::address::Address;
 
 /// The time limits of a client, and how many connections it keeps.
 #[derive(Clone, Copy, Debug)]
@@ -91,6 +95,34 @@ impl Answer {
             body: String::from_utf8_lossy(&body).into_owned(),
             whole,
         })
+    }
+
+    /// The failure that this answer of `who` means, with what a person can do about it.
+    pub(crate) fn failure(&self, who: &str, (kind, advice): Meaning) -> Failure {
+        let proxy = if self.status == PROXY { "a proxy on the way to " } else { "" };
+        let message = format!("{proxy}{who} answered {} {}", self.status, excerpt(&self.body));
+        Failure::new(kind, message.trim_end()).advice(advice).retry_after(self.retry_after)
+    }
+}
+
+/// What a status means: the kind of failure, and what a person can do about it.
+pub(crate) type Meaning = (FailureKind, Option<&'static str>);
+
+/// A proxy asks for a login (RFC 9110, 15.5.8): the far side has not been reached.
+const PROXY: u16 = 407;
+
+/// What a status means that leads to another attempt, whoever answers with it.
+pub(crate) fn later(status: u16) -> Option<Meaning> {
+    match status {
+        PROXY => {
+            let advice = "write the proxy's user name and password into HTTPS_PROXY or HTTP_PROXY";
+            Some((FailureKind::Unreachable, Some(advice)))
+        }
+        408 => Some((FailureKind::TimedOut, None)),
+        429 => Some((FailureKind::RateLimited, None)),
+        // RFC 8470, 5.2: what came with the start of the connection is to be sent again.
+        425 | 500.. => Some((FailureKind::Busy, None)),
+        _ => None,
     }
 }
 

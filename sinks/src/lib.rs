@@ -6,11 +6,13 @@
 
 mod config;
 mod email;
+mod exec;
 mod failure;
 mod file;
 #[cfg(any(test, feature = "fuzzing"))]
 #[doc(hidden)]
 pub mod fuzzing;
+mod hidden;
 pub mod http;
 mod notification;
 mod reason;
@@ -20,6 +22,7 @@ mod secret;
 mod slack;
 mod stdout;
 mod texts;
+mod webhook;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -113,6 +116,13 @@ pub struct Receipt(pub String);
 #[error("{0}")]
 pub struct BuildError(pub String);
 
+impl BuildError {
+    /// A secret of the sink is a systemd credential, and this process has none.
+    pub(crate) fn lacks_credentials() -> Self {
+        Self("a secret of this sink is a systemd credential, available only when systemd starts linedown".into())
+    }
+}
+
 /// One kind of sink: the `type` a user writes, and how its section is read.
 #[derive(Clone, Copy)]
 pub struct SinkKind {
@@ -124,4 +134,4 @@ pub struct SinkKind {
 }
 
 /// The sinks that ship with linedown.
-pub const KINDS: &[SinkKind] = &[stdout::KIND, email::KIND, slack::KIND];
+pub const KINDS: &[SinkKind] = &[stdout::KIND, email::KIND, slack::KIND, webhook::KIND, exec::KIND];

@@ -1,6 +1,6 @@
 //! What Slack's answer means (<https://docs.slack.dev/messaging/sending-messages-using-incoming-webhooks>).
 
-use crate::http::Answer;
+use crate::http::{self, Answer};
 use crate::{Failure, FailureKind, Receipt, excerpt};
 
 /// Returns the outcome that an answer means. Only 200 with the body `ok` is a success.
@@ -9,32 +9,25 @@ pub(super) fn outcome(answer: &Answer) -> Result<Receipt, Failure> {
     if answer.status == 200 && answer.body.trim() == "ok" {
         return Ok(Receipt(body));
     }
-    let (kind, what) = meaning(answer.status, &body);
-    let who = if answer.status == PROXY { "a proxy on the way to Slack" } else { "Slack" };
-    let message = format!("{who} answered {} {body}", answer.status);
-    Err(Failure::new(kind, message.trim_end()).advice(what).retry_after(answer.retry_after))
+    Err(answer.failure("Slack", meaning(answer.status, &body)))
 }
 
 /// The kind of failure, and what a person can do about it.
 fn meaning(status: u16, body: &str) -> (FailureKind, Option<&'static str>) {
-    use FailureKind::{Busy, RateLimited, Refused, TimedOut, Unauthorised, Unreachable};
+    use FailureKind::{Busy, Refused, Unauthorised};
+    if let Some(meaning) = http::later(status) {
+        return meaning;
+    }
     match status {
         _ if body == "rollup_error" => (Busy, None),
         200..=299 => (Unauthorised, Some("is something other than Slack answering at `webhook_url`?")),
         300..=399 => (Unauthorised, Some("redirects are not followed: set `webhook_url` to the new address")),
-        408 => (TimedOut, None),
-        429 => (RateLimited, None),
-        500.. => (Busy, None),
-        PROXY => (Unreachable, Some("write the proxy's user name and password into HTTPS_PROXY or HTTP_PROXY")),
         401..=406 | 410 => (Unauthorised, Some(ANEW)),
         // The body is about the webhook, whatever the status says.
         _ if of_webhook(body) => (Unauthorised, Some(ANEW)),
         _ => (Refused, Some("if you replaced the template for Slack, correct it")),
     }
 }
-
-/// A proxy asks for a login (RFC 9110, 15.5.8): Slack has not been reached.
-const PROXY: u16 = 407;
 
 /// What to do about a webhook that Slack does not know, or through which nobody may post.
 const ANEW: &str = "create a new webhook and set `webhook_url`, or let apps post to its channel again";

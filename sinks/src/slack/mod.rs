@@ -13,20 +13,18 @@ mod answer;
 pub(crate) mod fuzz;
 mod message;
 
-use std::cmp::Reverse;
 use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use reqwest::Client;
 use reqwest::header::CONTENT_TYPE;
-use reqwest::{Client, Url};
 use secrecy::ExposeSecret;
 use serde::Deserialize;
 
-use crate::http::{self, Answer};
-use crate::{
-    BuildError, Failure, Limits, Notification, Problem, Receipt, Secret, Section, Settings, Sink, SinkKind, Texts,
-};
+use crate::hidden::Hidden;
+use crate::http::{self, Address, Answer};
+use crate::{BuildError, Failure, Limits, Notification, Receipt, Secret, Section, Settings, Sink, SinkKind, Texts};
 
 /// This sink's entry in [`crate::KINDS`].
 pub(crate) const KIND: SinkKind = SinkKind { name: "slack", check };
@@ -48,69 +46,22 @@ fn check(section: &mut Section<'_>, texts: Texts) -> Option<Arc<dyn Settings>> {
     // A credential is empty if this process has none; the section has noted that.
     let address = match address.expose_secret() {
         "" => None,
-        text => Some(Address(check_address(section, text, keys.insecure)?)),
+        text => Some(check_address(section, text, keys.insecure)?),
     };
     Some(Arc::new(Checked { address, texts }))
 }
 
 const EXPECTED: &str = "`https://hooks.slack.com/services/…`";
 
-/// Checks the address; no problem repeats it.
-fn check_address(section: &mut Section<'_>, text: &str, insecure: bool) -> Option<Url> {
-    let text = text.trim();
-    if text.contains(char::is_whitespace) {
-        section.error("webhook_url", "there is a blank in the address").hint =
-            Some("copy it again, in one line".into());
+/// Checks the address. Slack tells its webhooks apart by the path.
+fn check_address(section: &mut Section<'_>, text: &str, insecure: bool) -> Option<Address> {
+    let address = Address::check(section, "webhook_url", text, insecure, EXPECTED)?;
+    if address.0.path() == "/" && address.0.query().is_none() {
+        section.error("webhook_url", "the address ends with the host: it is not that of a webhook").expected =
+            Some(EXPECTED.into());
         return None;
     }
-    let url = Url::parse(text).ok().filter(Url::has_host);
-    match url {
-        Some(url) if url.path() == "/" && url.query().is_none() => {
-            section.error("webhook_url", "the address ends with the host: it is not that of a webhook").expected =
-                Some(EXPECTED.into());
-            None
-        }
-        Some(url) if url.scheme() == "https" => Some(url),
-        Some(url) if url.scheme() == "http" && (insecure || http::is_loopback(&url)) => Some(url),
-        Some(url) if url.scheme() == "http" => {
-            let what = "http:// would expose the address, and anyone who has it can post";
-            let problem = Problem::error(section.path().join("webhook_url"), what);
-            let problem = problem.hint("use https://, or write `insecure = true`");
-            section.problems.push(problem.unless("insecure"));
-            None
-        }
-        _ => {
-            section.error("webhook_url", "not the address of a webhook").expected = Some(EXPECTED.into());
-            None
-        }
-    }
-}
-
-/// The shortest part of an address that counts as a secret by itself, in bytes.
-const SECRET: usize = 8;
-
-/// An address that cannot print itself.
-#[derive(Clone)]
-struct Address(Url);
-
-impl Address {
-    /// Removes the address from an answer, which may repeat it: the whole, its path, its query, or a part of them.
-    fn taken_out_of(&self, text: &str) -> String {
-        self.secrets().iter().fold(text.to_owned(), |text, secret| text.replace(secret, "…"))
-    }
-
-    /// Everything in the address that is secret, the longest first, since a shorter one may be part of it.
-    fn secrets(&self) -> Vec<String> {
-        let Self(url) = self;
-        let query = url.query().unwrap_or_default();
-        let values = query.split('&').map(|pair| pair.split_once('=').map_or(pair, |(_, value)| value));
-        let decoded = url.query_pairs().map(|(_, value)| value.into_owned());
-        let parts = url.path().split('/').chain(values).chain(url.password()).map(str::to_owned).chain(decoded);
-        let wholes = [url.as_str(), url.path(), query].into_iter().filter(|whole| whole.len() > 1).map(str::to_owned);
-        let mut secrets: Vec<String> = wholes.chain(parts.filter(|part| part.len() >= SECRET)).collect();
-        secrets.sort_unstable_by_key(|secret| Reverse(secret.len()));
-        secrets
-    }
+    Some(address)
 }
 
 struct Checked {
@@ -135,13 +86,15 @@ impl Settings for Checked {
                 "`webhook_url` is a systemd credential, available only when systemd starts linedown".into(),
             ));
         };
-        Ok(Arc::new(Slack { client: http::client(&address.0, http::SINK)?, address, texts: self.texts.clone() }))
+        let (client, hidden) = (http::client(&address.0, http::SINK)?, Hidden::new(address.secrets()));
+        Ok(Arc::new(Slack { client, address, hidden, texts: self.texts.clone() }))
     }
 }
 
 struct Slack {
     client: Client,
     address: Address,
+    hidden: Hidden,
     texts: Texts,
 }
 
@@ -153,6 +106,6 @@ impl Sink for Slack {
         let response = request.send().await.map_err(|error| http::failure("Slack", &error))?;
         let answer = Answer::read(response, http::LARGEST, notification.at).await;
         let answer = answer.map_err(|error| http::failure("Slack", &error))?;
-        answer::outcome(&Answer { body: self.address.taken_out_of(&answer.body), ..answer })
+        answer::outcome(&Answer { body: self.hidden.out_of(&answer.body), ..answer })
     }
 }

@@ -36,6 +36,11 @@ fn check(section: &mut Section<'_>, texts: Texts) -> Option<Arc<dyn Settings>> {
     Some(Arc::new(Checked { lines: Lines { format: keys.format, texts } }))
 }
 
+/// The object that `format = "json"` writes, for sinks that hand over the same.
+pub(crate) fn object(texts: &Texts, notification: &Notification) -> String {
+    Lines { format: Format::Json, texts: texts.clone() }.line(notification)
+}
+
 struct Checked {
     lines: Lines,
 }

@@ -1,9 +1,11 @@
 //! The contract that every sink keeps. A kind in the table without an entry here fails.
 
 mod email;
+mod exec;
 #[path = "../../src/sample.rs"]
 mod sample;
 mod slack;
+mod webhook;
 
 use std::error::Error;
 use std::sync::Arc;
@@ -26,6 +28,8 @@ fn entry(kind: &str) -> Entry {
         "stdout" => Entry { documented: "format = \"json\"", misspelt: ("fromat = \"json\"", "format") },
         "email" => email::ENTRY,
         "slack" => slack::ENTRY,
+        "webhook" => webhook::ENTRY,
+        "exec" => exec::ENTRY,
         kind => panic!("the sink `{kind}` has no entry in the contract"),
     }
 }
@@ -34,8 +38,13 @@ fn entry(kind: &str) -> Entry {
 fn check(kind: &str, section: &str) -> (Option<Arc<dyn Settings>>, Vec<Problem>) {
     let value = serde_json::to_value(section.parse::<toml::Table>().expect("TOML")).expect("TOML as JSON");
     let credentials = tempfile::tempdir().expect("a temporary folder");
-    for (name, secret) in [("smtp-password", "hunter2canary"), ("slack-url", "https://hooks.slack.com/services/canary")]
-    {
+    for (name, secret) in [
+        ("smtp-password", "hunter2canary"),
+        ("slack-url", "https://hooks.slack.com/services/canary"),
+        ("webhook-url", "https://helpdesk.example.com/hooks/canary"),
+        ("webhook-secret", "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"),
+        ("pager-token", "hunter2canary"),
+    ] {
         std::fs::write(credentials.path().join(name), secret).expect("a file can be written");
     }
     let secrets = Secrets { credentials: Some(credentials.path().to_owned()) };
