@@ -103,17 +103,24 @@ fn settle(
         verdict.delivered += 1;
     } else if !dead.contains_key(&(sink, name)) {
         verdict.broken.push(format!("{what}: {sink} was not told, and nothing was given up"));
-    } else if told.iter().any(|told| told.taken && told.kind.as_deref() == Some("undelivered")) {
+    } else if told.iter().any(|told| told.taken && is_notice(told)) {
         verdict.told_elsewhere += 1;
     } else {
         verdict.broken.push(format!("{what}: given up for {sink}, and nobody else was told"));
     }
 }
 
+/// Whether a message tells that others could not be told. A mail about several losses has the kind of a digest.
+fn is_notice(told: &Told) -> bool {
+    let kind = told.kind.as_deref();
+    kind == Some("undelivered") || (kind == Some("digest") && told.text.contains("linedown could not deliver"))
+}
+
 /// Whether a message tells of the outage itself; telling only of its end does not count.
 fn is_alarm(told: &Told) -> bool {
     match told.kind.as_deref() {
-        Some(kind) => !matches!(kind, "undelivered" | "resolved"),
+        Some(_) if is_notice(told) => false,
+        Some(kind) => kind != "resolved",
         None => !told.text.contains(BACK),
     }
 }
@@ -135,7 +142,7 @@ fn is_item(told: &Told) -> bool {
 /// Checks the messages: none about a line that was never posted, none garbled, none to a sink that is not concerned,
 /// and none twice under different ids.
 fn look_at_messages(case: &Case, verdict: &mut Verdict) {
-    let instead = case.told.iter().filter(|told| told.kind.as_deref() == Some("undelivered"));
+    let instead = case.told.iter().filter(|told| is_notice(told));
     let instead: BTreeSet<(&str, &str)> = instead.map(|told| (told.sink, told.instance.as_str())).collect();
     let mut keys: BTreeMap<(&str, &str, &str), BTreeMap<&str, usize>> = BTreeMap::new();
     for told in &case.told {
