@@ -18,7 +18,7 @@ fn running(daemon: &Daemon, script: &str) -> String {
 #[test]
 fn a_program_that_says_later_is_run_again_for_the_same_notification() {
     let daemon = Daemon::prepare("");
-    let script = "read -r notification\necho \"$notification\" >>\"$1\"\n\
+    let script = "cat >>\"$1\"\n\
                   [ \"$LINEDOWN_ATTEMPT\" != 1 ] || { echo 'the line is busy' >&2; exit 75; }\n\
                   echo \"paged $LINEDOWN_KEY\"\necho debug $TOKEN >&2\n";
     let token = format!("[sinks.pager.environment]\nTOKEN = \"{CANARY}\"\n");
