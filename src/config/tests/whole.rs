@@ -203,7 +203,11 @@ fn the_shipped_config_is_accepted_with_and_without_its_examples() {
             .write("credentials/z-api-token-39ECB202B157D11E37905AE607963117", "F00D")
             .write("credentials/smtp-password", "hunter2")
             .write("credentials/heartbeat-url", "https://hc.example.com/ping/x")
-            .write("credentials/slack-url", "https://hooks.slack.com/services/T0/B0/x");
+            .write("credentials/slack-url", "https://hooks.slack.com/services/T0/B0/x")
+            .write("credentials/webhook-url", "https://example.com/hooks/x")
+            .write("credentials/webhook-secret", "whsec_MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIz")
+            .write("credentials/webhook-login", "Bearer F00D")
+            .write("credentials/pager-token", "F00D");
         let here = folder.root.path().display().to_string();
         std::fs::create_dir(folder.path("templates")).unwrap();
         let folder = folder.write("l.toml", shipped(with_examples).replace("/etc/linedown", &here));

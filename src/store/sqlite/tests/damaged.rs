@@ -8,13 +8,22 @@ use super::*;
 use crate::rule::Rule;
 
 impl Life {
-    /// The folder of the store, once the writer's thread has closed it.
+    /// The folder of the store, once all its connections are closed. Two that close together may each take the other for
+    /// the one that removes the log; another one then does so.
     fn closed(self) -> TempDir {
         let Self { folder, store, .. } = self;
         drop(store);
-        while folder.path().join("x.db-wal").exists() {
-            std::thread::yield_now();
+        let is_there = || folder.path().join("x.db-wal").exists();
+        for _ in 0..1000 {
+            if !is_there() {
+                break;
+            }
+            let connection = Connection::open(folder.path().join("x.db")).unwrap();
+            connection.execute_batch("PRAGMA wal_checkpoint").unwrap();
+            connection.close().unwrap();
+            std::thread::sleep(Duration::from_millis(10));
         }
+        assert!(!is_there(), "somebody still has the store open");
         folder
     }
 
