@@ -88,12 +88,12 @@ fn where_the_file_that_names_the_socket_cannot_be_read_the_usual_places_are_look
     daemon.launch();
     let main = daemon.path("linedown.toml");
     let text = fs::read_to_string(&main).expect("it is there");
-    let last = text.lines().count() + 1;
-    fs::write(&main, format!("{text}[sinks\n")).expect("it can be written");
+    let last = text.lines().count() + 2;
+    fs::write(&main, format!("x = \"\"\"\n{text}")).expect("it can be written");
     let ended = daemon.command_with(&["incidents", "--json"], &of_the_service, "");
     assert_eq!((ended.code, &*ended.out), (Some(0), "[]\n"), "{ended:?}");
     let asked = format!(
-        "warning: {main}:{last}:7: unclosed table\n  \
+        "warning: {main}:{last}:1: invalid multi-line basic string\n  \
          asked the daemon at {runtime}/linedown.sock, which is the right one unless that file names another \
          socket\n  hint: `linedown check`"
     );
@@ -101,7 +101,7 @@ fn where_the_file_that_names_the_socket_cannot_be_read_the_usual_places_are_look
     // The daemon there may be that of another config, so commands change nothing.
     let unsure = format!(
         "error: cannot tell whether the daemon at {runtime}/linedown.sock is the one of this config\n  \
-         caused by: {main}:{last}:7: unclosed table\n  hint: correct that file (`linedown check` shows what is \
+         caused by: {main}:{last}:1: invalid multi-line basic string\n  hint: correct that file (`linedown check` shows what is \
          wrong), or "
     );
     let changes = [
@@ -130,15 +130,15 @@ fn where_nobody_is_at_the_usual_places_the_file_that_cannot_be_read_is_why() {
     let daemon = Daemon::start(&sound());
     let main = daemon.path("linedown.toml");
     let text = fs::read_to_string(&main).expect("it is there");
-    let last = text.lines().count() + 1;
-    fs::write(&main, format!("{text}[sinks\n")).expect("it can be written");
+    let last = text.lines().count() + 2;
+    fs::write(&main, format!("x = \"\"\"\n{text}")).expect("it can be written");
     let elsewhere = daemon.path("elsewhere");
     let usual = [("STATE_DIRECTORY", &*elsewhere), ("RUNTIME_DIRECTORY", &*elsewhere)];
     for arguments in [&["incidents"][..], &["ack", "1"]] {
         let ended = daemon.command_with(arguments, &usual, "");
         let why = format!(
             "error: no daemon was found in the usual places, and the config may name another one\n  caused by: \
-             {main}:{last}:7: unclosed table\n  hint: correct that file (`linedown check` shows what is wrong), or "
+             {main}:{last}:1: invalid multi-line basic string\n  hint: correct that file (`linedown check` shows what is wrong), or "
         );
         assert!(ended.code == Some(69) && ended.err.starts_with(&why), "{ended:?}");
         let looked = format!("looked for its socket at {elsewhere}/linedown.sock, /run/linedown/linedown.sock\n");
