@@ -1,3 +1,6 @@
+use std::fs::Permissions;
+use std::os::unix::fs::PermissionsExt;
+
 use linedown_sinks::{Incident, Limits, Reason};
 
 use super::*;
@@ -210,7 +213,10 @@ fn the_shipped_config_is_accepted_with_and_without_its_examples() {
             .write("credentials/pager-token", "F00D");
         let here = folder.root.path().display().to_string();
         std::fs::create_dir(folder.path("templates")).unwrap();
-        let folder = folder.write("l.toml", shipped(with_examples).replace("/etc/linedown", &here));
+        let folder = folder.write("page-me", "#!/bin/sh\n");
+        std::fs::set_permissions(folder.path("page-me"), Permissions::from_mode(0o755)).unwrap();
+        let text = shipped(with_examples).replace("/etc/linedown", &here).replace("/usr/local/bin", &here);
+        let folder = folder.write("l.toml", text);
         let secrets = Secrets { credentials: Some(folder.path("credentials")) };
         let process = Process { variables: Vec::new(), secrets, now: "2026-06-01T00:00:00Z".parse().unwrap() };
         let loaded = load(&folder.path("l.toml"), kinds(), SOURCES, &process);
