@@ -41,7 +41,7 @@ pub fn line(routing: &Routing, id: &str) -> Option<Incident> {
     Some(Incident::of(source, routing.instance(source, id, None), Reason::Other, Timestamp::UNIX_EPOCH))
 }
 
-/// Sends a test message to every recipient of the sink, and returns what became of each. Without a `line` ([`line`]), the
+/// Sends a test message to every recipient of the sink, and returns what became of each. Without a `line` ([`line()`]), the
 /// test is about none, so recipients that come from a line's labels are left out.
 pub async fn send(settings: &dyn Settings, line: Option<Incident>, now: Timestamp) -> Vec<Outcome> {
     let incident = Incident { opened_at: now, ..line.unwrap_or_else(|| no_line(now)) };
