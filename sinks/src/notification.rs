@@ -361,8 +361,8 @@ pub struct Undelivered {
     pub attempts: u32,
     /// The sinks that were to tell somebody about it, and gave up in their turn.
     pub untold: Vec<String>,
-    /// How many recipients besides the reader were told of the outage with the reason that it has now. (What only goes
-    /// to our own output is not counted: perhaps nobody reads it.)
+    /// How many recipients besides the reader and the one it was for were told of the outage with the reason that it has
+    /// now. (What only goes to our own output is not counted: perhaps nobody reads it.)
     pub others_told: u32,
 }
 

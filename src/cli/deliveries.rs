@@ -79,7 +79,7 @@ fn row(delivery: &Delivery, now: Timestamp) -> Row {
 pub(super) fn look(delivery: &Delivery) -> Look {
     match delivery.state.as_str() {
         "dead" => Look::Bad,
-        "pending" if delivery.tries > 0 || why_sink_fails(delivery).is_some() => Look::Doubtful,
+        "pending" if delivery.tries > 0 || detail(delivery).is_some() => Look::Doubtful,
         "withdrawn" => Look::Faint,
         _ => Look::Plain,
     }
@@ -122,7 +122,10 @@ fn state_with(delivery: &Delivery, why: &str, now: Timestamp) -> String {
             let span = output::span(now, due_at);
             match delivery.held_by.as_deref() {
                 Some(held_by) => format!("pending, {held_by}, in {span}"),
-                None if delivery.tries == 0 => format!("pending, with its group, in {span}"),
+                // Only what waits for its recipient has a reason before its first try.
+                None if delivery.tries == 0 && delivery.detail.is_none() => {
+                    format!("pending, with its group, in {span}")
+                }
                 None => format!("pending, next try in {span}"),
             }
         }

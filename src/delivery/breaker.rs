@@ -27,7 +27,8 @@ pub enum Health {
         since: Timestamp,
         /// The latest failure, in words.
         why: String,
-        /// When it is tried next; none if every message is tried as it comes.
+        /// When it is tried next, for recipients that have failed (others may be tried sooner); none if every message is
+        /// tried as it comes.
         resume_at: Option<Timestamp>,
         /// Until when it asked not to be tried.
         asked_until: Option<Timestamp>,
@@ -126,7 +127,7 @@ impl Breaker {
             State::Down(trouble) => Health::Failing {
                 since: trouble.since,
                 why: trouble.why.clone(),
-                resume_at: Some(trouble.not_before(&trouble.others)),
+                resume_at: Some(trouble.not_before(&trouble.pause)),
                 asked_until: trouble.asked_until,
             },
         }

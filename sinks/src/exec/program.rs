@@ -170,7 +170,14 @@ impl<S: AsyncRead + AsFd + Unpin> Kept<S> {
         }
     }
 
+    /// What is kept, in whole lines if it is the end of more: a secret that was cut in two could not be recognised.
     fn text(&self) -> String {
-        String::from_utf8_lossy(&self.bytes).into_owned()
+        let start = match self.end {
+            End::Last if self.bytes.len() >= KEPT => {
+                self.bytes.iter().position(|byte| *byte == b'\n').unwrap_or(self.bytes.len())
+            }
+            End::First | End::Last => 0,
+        };
+        String::from_utf8_lossy(&self.bytes[start..]).into_owned()
     }
 }

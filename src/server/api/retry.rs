@@ -48,7 +48,8 @@ pub(super) async fn retry(request: RetryRequest, local: Arc<Local>) -> Response<
     let retried = local.store.retry(which, clock::now(), local.routing.load_full(), pauses).await;
     let retried = retried.map(|retried| {
         let waits_for = local.delivery.what_a_retry_waits_for(&retried.through);
-        local.delivery.try_now(&retried.sinks);
+        local.delivery.try_now(&retried.through);
+        local.delivery.wake(&retried.sinks);
         said(retried, waits_for)
     });
     answer(retried)

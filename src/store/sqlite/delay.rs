@@ -62,11 +62,12 @@ impl<'l> Lessor<'l> {
         let wait = self.waits.get(recipient).filter(|wait| candidate.owed_at > wait.owed_after)?;
         let is_next = !taken.iter().any(|due| due.notification.recipient == *recipient);
         let until = if is_next { wait.until } else { wait.then };
-        (until > self.now).then_some(Delay::Waits(until, wait))
+        // The store keeps milliseconds: what waited for the rest of one would be due again at once.
+        (until.as_millisecond() > self.now.as_millisecond()).then_some(Delay::Waits(until, wait))
     }
 
-    /// Makes everything that is due to a recipient who waits, as far as one lease looks, due when the wait ends. Returns
-    /// how many these are.
+    /// Makes everything that is due to a recipient who waits, as far as one lease looks, due when the wait ends. It stays
+    /// owed: nothing holds it back, so a line that is back by then is told of all the same. Returns how many these are.
     pub(super) fn put_off(
         &self,
         connection: &Connection,
@@ -74,7 +75,8 @@ impl<'l> Lessor<'l> {
         until: Timestamp,
         wait: &Wait,
     ) -> rusqlite::Result<usize> {
-        let update = "UPDATE notification SET due_at = ?5, detail = coalesce(detail, ?6) WHERE id IN \
+        let update = "UPDATE notification SET due_at = ?5, held_by = NULL, held_before = coalesce(held_by, held_before), \
+                      detail = coalesce(detail, ?6) WHERE id IN \
                       (SELECT id FROM notification WHERE sink = ?1 AND recipient = ?2 AND due_at <= ?3 AND owed_at > ?4 \
                       AND state = 'pending' AND leased = 0 LIMIT ?7)";
         let [now, owed_after, until] = [self.now, wait.owed_after, until].map(Timestamp::as_millisecond);

@@ -5,7 +5,7 @@
 //! is put off to its end, and leaves then as one message. A message keeps its parts and its number over all attempts.
 
 use std::cmp::Reverse;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::iter;
 use std::time::Duration;
 
@@ -115,10 +115,9 @@ impl Lessor<'_> {
         };
         let (owed_at, tries) = (first.owed_at, 1 + tries_since(connection, &first.notification, first.owed_at)?);
         let leader = first.batch.or_else(|| (!others.is_empty()).then_some(first.notification.id));
-        let mut others_told = BTreeMap::new();
         for part in iter::once(&mut first).chain(&mut others) {
             part.add_given_up(connection, sink)?;
-            self.add_loss(connection, sink, part, &mut others_told)?;
+            self.add_loss(connection, sink, part)?;
             self.add_tally(connection, part)?;
             self.add_again(connection, sink, &mut part.notification)?;
             self.begin(connection, part, leader)?;
@@ -135,23 +134,13 @@ impl Lessor<'_> {
         Ok(Due { notification, covers, owed_at, tries })
     }
 
-    /// Adds to a notice of a loss what was lost, and how many others were told of that incident; `others_told` has what
-    /// was looked up for the same message before.
-    fn add_loss(
-        &self,
-        connection: &Connection,
-        sink: &str,
-        part: &mut Candidate,
-        others_told: &mut BTreeMap<i64, u32>,
-    ) -> rusqlite::Result<()> {
+    /// Adds to a notice of a loss what was lost, and how many others were told of that incident.
+    fn add_loss(&self, connection: &Connection, sink: &str, part: &mut Candidate) -> rusqlite::Result<()> {
         let Some(lost) = part.lost else { return Ok(()) };
         let Some((mut lost, since)) = undelivered(connection, lost)? else { return Ok(()) };
         let Notification { incident, recipient, .. } = &part.notification;
-        lost.others_told = match others_told.get(&incident.id) {
-            Some(told) => *told,
-            None => people::others_told(connection, incident, (sink, recipient), self.routing)?,
-        };
-        others_told.insert(incident.id, lost.others_told);
+        let but = [(sink, recipient.as_str()), (&lost.sink, &lost.recipient)];
+        lost.others_told = people::others_told(connection, incident, but, self.routing)?;
         part.since = since;
         part.notification.undelivered = Some(lost);
         Ok(())

@@ -124,6 +124,6 @@ pub(super) fn back_in_time(held_by: Option<&Wait>) -> String {
         Some(by @ (Wait::Hold(_) | Wait::Step(_) | Wait::StepAfterFlapping { .. })) => {
             format!("the line was back within the {by}")
         }
-        _ => "the line was back before it was due".to_owned(),
+        _ => "the line was back before it was sent".to_owned(),
     }
 }

@@ -89,18 +89,20 @@ pub(super) fn who_know(connection: &Connection, incident: i64) -> rusqlite::Resu
     Ok(people.map(|((sink, recipient), person)| person.owed(sink, recipient, Kind::Acknowledged)).collect())
 }
 
-/// How many recipients besides one were told of an incident with the reason that it has now. (Perhaps nobody reads what
+/// How many recipients but these two were told of an incident with the reason that it has now. (Perhaps nobody reads what
 /// only goes to our own output.)
 pub(super) fn others_told(
     connection: &Connection,
     incident: &Incident,
-    (sink, recipient): (&str, &str),
+    but: [(&str, &str); 2],
     routing: &Routing,
 ) -> rusqlite::Result<u32> {
     let query = "SELECT sink, count(DISTINCT recipient) FROM notification WHERE incident = ? AND state = 'delivered' \
-                 AND told_reason = ? AND NOT (sink = ? AND recipient = ?) GROUP BY sink";
+                 AND told_reason = ? AND NOT (sink = ? AND recipient = ?) AND NOT (sink = ? AND recipient = ?) \
+                 GROUP BY sink";
     let mut statement = connection.prepare_cached(query)?;
-    let mut rows = statement.query(params![incident.id, incident.reason.as_str(), sink, recipient])?;
+    let [(reader, by), (lost, to)] = but;
+    let mut rows = statement.query(params![incident.id, incident.reason.as_str(), reader, by, lost, to])?;
     let mut told = 0;
     while let Some(row) = rows.next()? {
         let mut row = Columns::of(row);

@@ -97,6 +97,19 @@ async fn an_address_that_is_refused_is_not_reminded() {
     }
 }
 
+/// Who was told of the outage, and then could not be reminded, is no other.
+#[tokio::test]
+async fn who_could_not_be_reminded_is_not_counted_among_the_others() {
+    let life = Life::by(Rule { remind: vec![Duration::from_mins(1)], ..rule("all", "{}", &["mail"], false) });
+    life.down(0).await;
+    for due in life.lease("mail", 1).await {
+        life.settle(&due, 1, Outcome::Delivered("ok".into())).await;
+    }
+    life.settle(&life.lease("mail", 61).await.remove(0), 61, dead()).await;
+    let notice = life.only("slack", 62).await.notification;
+    assert_eq!(notice.undelivered.map(|lost| (lost.kind, lost.others_told)), Some((Kind::Reminder, 1)));
+}
+
 /// What only goes to our own output is not counted, and neither is the reader.
 #[tokio::test]
 async fn a_notice_of_a_loss_knows_how_many_others_were_told() {

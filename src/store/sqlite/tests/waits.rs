@@ -1,6 +1,9 @@
 //! Leases while a recipient fails.
 
+use std::time::Duration;
+
 use super::*;
+use crate::rule::Rule;
 use crate::rule::tests::Toy;
 
 /// A wait, in seconds.
@@ -51,6 +54,28 @@ async fn one_message_at_a_time_finds_out_whether_the_wait_is_over() {
     assert_eq!(told, ["ana", "bia", "bia"]);
     assert_eq!(life.lease_but(1, wait(4, 4, 0), 2).await, ["bia"], "one is in progress");
     assert_eq!(life.lease_but(3, Waits::new(), 4).await.len(), 3, "what was put off comes then");
+}
+
+/// Whose recipient fails is owed all the same: a line that was down for longer than the hold is told of.
+#[tokio::test]
+async fn what_was_due_and_waits_for_its_recipient_is_told_although_the_line_is_back() {
+    let mut life = Life::by(Rule { hold: Some(Duration::from_mins(1)), ..rule("all", "{}", &["mail"], false) });
+    let mut routing = (*life.routing).clone();
+    routing.sinks.get_mut("mail").unwrap().settings = Arc::new(Toy(vec!["ana"]));
+    life.routing = Arc::new(routing);
+    life.down(0).await;
+    assert_eq!(life.lease_but(1, wait(90, 90, 0), 60).await, [""; 0]);
+    life.up(70).await;
+    assert_eq!(life.lease_but(1, Waits::new(), 90).await, ["ana"]);
+}
+
+/// The store keeps milliseconds, and a pause ends between two of them.
+#[tokio::test]
+async fn a_wait_ends_with_its_millisecond() {
+    let life = many_down(1).await;
+    let until = from_millis(2000).checked_add(Duration::from_nanos(500)).unwrap();
+    let wait = Wait { until, then: until, owed_after: from_millis(0), why: "busy: 451".into() };
+    assert_eq!(life.lease_but(1, Waits::from([("ana".to_owned(), wait)]), 2).await, ["ana"]);
 }
 
 #[tokio::test]
