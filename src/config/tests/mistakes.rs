@@ -196,6 +196,7 @@ const MISTAKES: &[(&str, &str, &str)] = &[
     ),
     ("[heartbeat]\nurl = 'https://hc.example/x'\nevery = '0s'", "3:9 0s is out of bounds", ""),
     ("[heartbeat]\nurl = 'nonsense'", "2:7 not an address", ""),
+    ("[heartbeat]\nurl = 'https://hc.example/a b'", "2:7 there is a blank in the address", "copy it again"),
     ("[store]\nkeep = 400", "2:8 a duration without a unit", "add one of `ms`"),
     ("[store]\nkeep = '400'", "2:8 a duration without a unit", "add one of `ms`"),
     ("[store]\nkeep = '4 weeks'", "2:8 \"4 weeks\" is not a duration", ""),
