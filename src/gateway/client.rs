@@ -3,13 +3,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use linedown_sinks::BuildError;
 use linedown_sinks::http::{self, Answer, Manners};
+use linedown_sinks::{BuildError, Hidden};
 use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderValue};
 use reqwest::{Method, RequestBuilder, Url};
 use secrecy::{ExposeSecret, SecretString};
 
-use super::hidden::Hidden;
 use super::{Access, Failure, FailureKind, Line, Page, Profile, QrCode, Standing, Webhook, answer};
 use crate::clock;
 
@@ -96,7 +95,7 @@ impl Client {
         self.send(request, &self.hidden(&line.token), largest).await
     }
 
-    async fn send(&self, mut request: RequestBuilder, hidden: &Hidden<'_>, largest: usize) -> Result<String, Failure> {
+    async fn send(&self, mut request: RequestBuilder, hidden: &Hidden, largest: usize) -> Result<String, Failure> {
         let client_token = self.client_token();
         if let Some(value) = secret_header(client_token).filter(|_| !client_token.is_empty()) {
             request = request.header(CLIENT_TOKEN, value);
@@ -116,7 +115,7 @@ impl Client {
     }
 
     /// The secrets of a call with this token, which its answer may repeat.
-    fn hidden<'s>(&'s self, token: &'s SecretString) -> Hidden<'s> {
+    fn hidden(&self, token: &SecretString) -> Hidden {
         Hidden::new([token.expose_secret(), self.client_token()])
     }
 

@@ -13,7 +13,6 @@ mod failure;
 pub mod fleet;
 #[cfg(any(test, feature = "fuzzing"))]
 pub(crate) mod fuzz;
-mod hidden;
 pub(crate) mod notices;
 pub(crate) mod patrol;
 pub mod registration;
