@@ -14,8 +14,9 @@ use tokio::time::{Instant, sleep};
 
 use super::auditor::Auditor;
 use super::notices::Notices;
-use super::patrol::{Orders, Patrol};
-use super::{Access, Audit, Line, Watched};
+use super::orders::Orders;
+use super::patrol::Patrol;
+use super::{Access, Audit, LineAccess, Watched};
 use crate::delivery::Delivery;
 use crate::metrics::Metrics;
 use crate::rule::Routing;
@@ -29,7 +30,7 @@ const LOOKS: usize = 1_000_000;
 
 /// Orders without an audit.
 fn orders(lines: &[&str], every: Option<Duration>) -> Orders {
-    let line = |name: &&str| Line { instance: (**name).into(), token: "t".into() };
+    let line = |name: &&str| LineAccess { instance: (**name).into(), token: "t".into() };
     let lines = lines.iter().map(line).collect();
     // Nobody listens at this address.
     let api = "http://127.0.0.1:1".parse().unwrap();
