@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use linedown_standins::{Command, Does, Smtp};
+use linedown_standins::{Command, Does, Smtp, StopOnDrop};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::json;
 
@@ -243,15 +243,6 @@ fn a_reload_brings_new_sinks_and_rules() {
     daemon.accept(&down("after"));
     assert!(relay.wait_for(1)[0].header("Subject").expect("a subject").contains("Loja Centro"));
     assert_eq!(daemon.told().len(), 1);
-}
-
-/// Stops the posting threads, also when the test fails.
-struct StopOnDrop<'s>(&'s AtomicBool);
-
-impl Drop for StopOnDrop<'_> {
-    fn drop(&mut self) {
-        self.0.store(true, Ordering::SeqCst);
-    }
 }
 
 #[test]
