@@ -1,14 +1,17 @@
 //! The local API on a Unix socket, through which the commands ask a running daemon.
 
+mod ack;
 mod retry;
+mod silences;
+mod socket;
+mod trial;
 
 use std::convert::Infallible;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::AtomicBool;
 
-use linedown_sinks::Problem;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use warp::body::BodyDeserializeError;
@@ -17,54 +20,21 @@ use warp::reject::{InvalidQuery, LengthRequired, MethodNotAllowed, PayloadTooLar
 use warp::{Filter, Rejection, Reply};
 
 use super::hook::Hook;
-use crate::clock;
-use crate::config::{Config, Whereabouts};
 use crate::delivery::{Delivery, SharedRouting};
-use crate::rule::matcher::Matcher;
-use crate::store::view::{DeliveryQuery, MOST, SilenceRow};
-use crate::store::{Acknowledgement, Store, StoreError};
-use crate::trial;
+use crate::store::view::{DeliveryQuery, MOST};
+use crate::store::{Store, StoreError};
 
+pub use ack::{AckAnswer, AckRequest};
 pub use retry::{RetryAnswer, RetryRequest};
+pub use silences::{SilenceAnswer, SilenceQuery};
+pub use socket::{socket, sockets};
+pub use trial::{TrialAnswer, TrialRequest};
 
 /// Most bytes of a request.
 const LARGEST: u64 = 1024 * 1024;
 
 /// The header of every answer while the store cannot be written to: since when, by RFC 3339.
 pub const NOT_WRITING_SINCE: &str = "linedown-store-not-writing-since";
-
-/// The name of the socket in the runtime directory.
-const SOCKET: &str = "linedown.sock";
-/// The runtime directory of the service.
-const RUNTIME_DIRECTORY: &str = "/run/linedown";
-
-/// The socket on which the daemon listens for commands: the configured one, or one in its runtime directory, or beside
-/// its store.
-pub fn socket(config: &Config) -> PathBuf {
-    config.server.api.clone().unwrap_or_else(|| by_itself(&config.store.path))
-}
-
-/// The sockets at which a command looks for the daemon, in order.
-pub fn sockets(Whereabouts { api, store, .. }: &Whereabouts) -> Vec<PathBuf> {
-    if let Some(path) = api {
-        return vec![path.clone()];
-    }
-    let mut sockets = vec![beside(store), by_itself(store), PathBuf::from(RUNTIME_DIRECTORY).join(SOCKET)];
-    sockets.dedup();
-    sockets
-}
-
-/// The socket of a daemon without `server.api`.
-fn by_itself(store: &Path) -> PathBuf {
-    match std::env::var_os("RUNTIME_DIRECTORY") {
-        Some(folder) => PathBuf::from(folder).join(SOCKET),
-        None => beside(store),
-    }
-}
-
-fn beside(store: &Path) -> PathBuf {
-    store.with_extension("sock")
-}
 
 /// The parts of the daemon that requests act on.
 pub struct Local {
@@ -92,26 +62,6 @@ pub struct IncidentQuery {
     pub limit: Option<usize>,
 }
 
-/// Acknowledges an incident.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct AckRequest {
-    /// The incident's number.
-    pub incident: i64,
-    /// The name of the person who is on it.
-    pub by: String,
-}
-
-/// The result of an [`AckRequest`].
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct AckAnswer {
-    /// The incident's number.
-    pub incident: i64,
-    /// Whether the person has it now, by this request or an earlier one.
-    pub acknowledged: bool,
-    /// The result in words.
-    pub said: String,
-}
-
 /// The query for stored webhooks, for a replay.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct PastQuery {
@@ -119,30 +69,6 @@ pub struct PastQuery {
     pub since: jiff::Timestamp,
     /// With a number higher than this.
     pub after: i64,
-}
-
-/// The query for silences.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct SilenceQuery {
-    /// Only those that end, or ended, after this time.
-    pub ended_after: jiff::Timestamp,
-}
-
-/// The silence that was created or ended.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct SilenceAnswer {
-    /// Its number.
-    pub id: i64,
-}
-
-/// Which sink to try.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct TrialRequest {
-    /// Its name.
-    pub sink: String,
-    /// The line of the inventory that the test is about, if any.
-    #[serde(default)]
-    pub instance: Option<String>,
 }
 
 /// Which file the daemon has its store in, so that a command can tell whether it is the daemon of its config.
@@ -160,13 +86,6 @@ impl StoreAnswer {
         let found = std::fs::metadata(path).ok()?;
         Some(Self { device: found.dev(), inode: found.ino() })
     }
-}
-
-/// The result of a [`TrialRequest`].
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct TrialAnswer {
-    /// One for each recipient.
-    pub results: Vec<trial::Outcome>,
 }
 
 /// All requests of the local API.
@@ -213,15 +132,23 @@ pub fn routes(local: Arc<Local>) -> impl Filter<Extract = (impl Reply,), Error =
     let retry =
         warp::path!("retry").and(warp::post()).and(body).and(warp::body::json()).and(with.clone()).then(retry::retry);
     let ack =
-        warp::path!("ack").and(warp::post()).and(body).and(warp::body::json()).and(with.clone()).then(acknowledge);
+        warp::path!("ack").and(warp::post()).and(body).and(warp::body::json()).and(with.clone()).then(ack::acknowledge);
     let silences = warp::path!("silences").and(warp::get()).and(warp::query::<SilenceQuery>()).and(with.clone()).then(
         |query: SilenceQuery, local: Arc<Local>| async move { answer(local.store.silences(query.ended_after).await) },
     );
-    let silence =
-        warp::path!("silences").and(warp::post()).and(body).and(warp::body::json()).and(with.clone()).then(silence);
-    let expire = warp::path!("silences" / i64 / "expire").and(warp::post()).and(with.clone()).then(end_silence);
-    let trial =
-        warp::path!("send-test").and(warp::post()).and(body).and(warp::body::json()).and(with.clone()).then(send_test);
+    let silence = warp::path!("silences")
+        .and(warp::post())
+        .and(body)
+        .and(warp::body::json())
+        .and(with.clone())
+        .then(silences::add);
+    let expire = warp::path!("silences" / i64 / "expire").and(warp::post()).and(with.clone()).then(silences::end);
+    let trial = warp::path!("send-test")
+        .and(warp::post())
+        .and(body)
+        .and(warp::body::json())
+        .and(with.clone())
+        .then(trial::send_test);
     let store = warp::path!("store")
         .and(warp::get())
         .and(with.clone())
@@ -257,78 +184,6 @@ async fn not_understood(why: Rejection) -> Result<Response<String>, Infallible> 
         (StatusCode::NOT_FOUND, "no such request".to_owned())
     };
     Ok(super::json(status, &json!({ "error": words })))
-}
-
-async fn acknowledge(request: AckRequest, local: Arc<Local>) -> Response<String> {
-    let outcome = local.store.acknowledge(request.incident, &request.by, "the command line", clock::now()).await;
-    if let Ok(Acknowledgement::Done(sinks)) = &outcome {
-        tracing::info!(name: "acknowledged", incident = request.incident, by = request.by, from = "command", "acknowledged");
-        local.delivery.wake(sinks);
-    }
-    answer(outcome.map(|outcome| {
-        let said = match &outcome {
-            Acknowledgement::Done(_) => {
-                "it is yours: reminders and escalation stop, and those who were told are informed".to_owned()
-            }
-            Acknowledgement::Already(by) if *by == request.by => "it is yours already".to_owned(),
-            Acknowledgement::Already(by) => format!("{by} has taken it already"),
-            Acknowledgement::Over => "it is over".to_owned(),
-            Acknowledgement::Unknown => "there is no such incident".to_owned(),
-        };
-        let acknowledged = match outcome {
-            Acknowledgement::Done(_) => true,
-            Acknowledgement::Already(by) => by == request.by,
-            Acknowledgement::Over | Acknowledgement::Unknown => false,
-        };
-        AckAnswer { incident: request.incident, acknowledged, said }
-    }))
-}
-
-async fn silence(silence: SilenceRow, local: Arc<Local>) -> Response<String> {
-    if let Err(Problem { path, what, .. }) = Matcher::whole(&silence.matcher) {
-        let words = format!("the running daemon does not understand what to silence: {path}: {what}");
-        let hint = "if linedown was upgraded, the daemon is the old one: systemctl restart linedown";
-        return refused(StatusCode::BAD_REQUEST, &words, hint);
-    }
-    answer(local.store.add_silence(silence).await.map(|id| SilenceAnswer { id }))
-}
-
-async fn end_silence(id: i64, local: Arc<Local>) -> Response<String> {
-    match local.store.end_silence(id, clock::now()).await {
-        Ok(None) => {
-            let words = format!("there is no silence {id} in force or to come");
-            refused(StatusCode::NOT_FOUND, &words, "see `linedown silence list`")
-        }
-        Ok(Some(sinks)) => {
-            local.delivery.wake(&sinks);
-            answer(Ok(SilenceAnswer { id }))
-        }
-        Err(error) => answer::<SilenceAnswer>(Err(error)),
-    }
-}
-
-async fn send_test(TrialRequest { sink, instance }: TrialRequest, local: Arc<Local>) -> Response<String> {
-    let routing = local.routing.load_full();
-    let Some(target) = routing.sinks.get(&sink) else {
-        return unknown_to(&local, &format!("sink {sink:?}"));
-    };
-    let line = match instance.map(|id| (trial::line(&routing, &id), id)) {
-        Some((None, id)) => return unknown_to(&local, &format!("instance {id:?}")),
-        Some((line, _)) => line,
-        None => None,
-    };
-    let results = trial::send(target.settings.as_ref(), line, clock::now()).await;
-    answer(Ok(TrialAnswer { results }))
-}
-
-/// The answer for something that a command found in the config and this daemon does not know.
-fn unknown_to(local: &Local, what: &str) -> Response<String> {
-    let hint = if local.reload_failed.load(Ordering::Relaxed) {
-        "its last reload failed, so the former config is in force; the log says why: journalctl -u linedown -n 50"
-    } else {
-        "reload it if you have just added it: systemctl reload linedown"
-    };
-    refused(StatusCode::NOT_FOUND, &format!("the running daemon has no {what}"), hint)
 }
 
 fn answer<T: Serialize>(result: Result<T, StoreError>) -> Response<String> {
