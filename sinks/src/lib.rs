@@ -118,9 +118,9 @@ pub struct Receipt(pub String);
 pub struct BuildError(pub String);
 
 impl BuildError {
-    /// A secret of the sink is a systemd credential, and this process has none.
-    pub(crate) fn lacks_credentials() -> Self {
-        Self("a secret of this sink is a systemd credential, available only when systemd starts linedown".into())
+    /// A `secret` of the sink, in words, is a systemd credential, and this process has none.
+    pub(crate) fn lacks(secret: &str) -> Self {
+        Self(format!("{secret} is a systemd credential, available only when systemd starts linedown"))
     }
 }
 

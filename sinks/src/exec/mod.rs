@@ -125,7 +125,7 @@ impl Settings for Checked {
     }
 
     fn build(&self) -> Result<Arc<dyn Sink>, BuildError> {
-        let program = self.program.clone().ok_or_else(BuildError::lacks_credentials)?;
+        let program = self.program.clone().ok_or_else(|| BuildError::lacks("a secret of this sink"))?;
         let values = program.environment.iter().flat_map(|(_, value)| value_and_parts(value.expose_secret()));
         let hidden = Hidden::new(values);
         Ok(Arc::new(Exec { program, hidden, texts: self.texts.clone() }))

@@ -82,11 +82,7 @@ impl Settings for Checked {
     }
 
     fn build(&self) -> Result<Arc<dyn Sink>, BuildError> {
-        let Some(address) = self.address.clone() else {
-            return Err(BuildError(
-                "`webhook_url` is a systemd credential, available only when systemd starts linedown".into(),
-            ));
-        };
+        let address = self.address.clone().ok_or_else(|| BuildError::lacks("`webhook_url`"))?;
         let (client, hidden) = (http::client(&address.0, http::SINK)?, Hidden::new(address.secrets()));
         Ok(Arc::new(Slack { client, address, hidden, texts: self.texts.clone() }))
     }

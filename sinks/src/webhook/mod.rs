@@ -90,7 +90,7 @@ impl Settings for Checked {
     }
 
     fn build(&self) -> Result<Arc<dyn Sink>, BuildError> {
-        let target = self.target.clone().ok_or_else(BuildError::lacks_credentials)?;
+        let target = self.target.clone().ok_or_else(|| BuildError::lacks("a secret of this sink"))?;
         let client = http::client(&target.address.0, http::SINK)?;
         let values = target.headers.values().filter_map(|value| value.to_str().ok());
         let hidden = Hidden::new(target.address.secrets().into_iter().chain(values.flat_map(value_and_parts)));
