@@ -1,18 +1,18 @@
 //! The local API on a Unix socket, through which the commands ask a running daemon.
 
 mod ack;
+mod questions;
 mod retry;
 mod silences;
 mod socket;
 mod trial;
 
 use std::convert::Infallible;
-use std::os::unix::fs::MetadataExt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use serde_json::json;
 use warp::body::BodyDeserializeError;
 use warp::http::{HeaderValue, Response, StatusCode};
@@ -21,10 +21,10 @@ use warp::{Filter, Rejection, Reply};
 
 use super::hook::Hook;
 use crate::delivery::{Delivery, SharedRouting};
-use crate::store::view::{DeliveryQuery, MOST};
 use crate::store::{Store, StoreError};
 
 pub use ack::{AckAnswer, AckRequest};
+pub use questions::{IncidentQuery, PastQuery, StoreAnswer};
 pub use retry::{RetryAnswer, RetryRequest};
 pub use silences::{SilenceAnswer, SilenceQuery};
 pub use socket::{socket, sockets};
@@ -52,109 +52,27 @@ pub struct Local {
     pub reload_failed: Arc<AtomicBool>,
 }
 
-/// The query for outages.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
-#[serde(default)]
-pub struct IncidentQuery {
-    /// Only those that are not over.
-    pub open: bool,
-    /// At most this many.
-    pub limit: Option<usize>,
-}
-
-/// The query for stored webhooks, for a replay.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct PastQuery {
-    /// Received at this time or later.
-    pub since: jiff::Timestamp,
-    /// With a number higher than this.
-    pub after: i64,
-}
-
-/// Which file the daemon has its store in, so that a command can tell whether it is the daemon of its config.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct StoreAnswer {
-    /// The number of its device.
-    pub device: u64,
-    /// Its number on that device.
-    pub inode: u64,
-}
-
-impl StoreAnswer {
-    /// Which file is at this path; none if there is none, or if this process may not look.
-    pub fn at(path: &Path) -> Option<Self> {
-        let found = std::fs::metadata(path).ok()?;
-        Some(Self { device: found.dev(), inode: found.ino() })
-    }
-}
-
 /// All requests of the local API.
 pub fn routes(local: Arc<Local>) -> impl Filter<Extract = (impl Reply,), Error = Infallible> + Clone {
+    use warp::{get, path, query};
     let hook = Arc::clone(&local.hook);
     let with = warp::any().map(move || Arc::clone(&local));
-    let incidents =
-        warp::path!("incidents").and(warp::get()).and(warp::query::<IncidentQuery>()).and(with.clone()).then(
-            |query: IncidentQuery, local: Arc<Local>| async move {
-                let found = local.store.incidents(query.open, query.limit.unwrap_or(MOST)).await;
-                answer(found)
-            },
-        );
-    let incident = warp::path!("incidents" / i64).and(warp::get()).and(with.clone()).then(
-        |id: i64, local: Arc<Local>| async move {
-            match local.store.incident(id).await {
-                Ok(None) => {
-                    refused(StatusCode::NOT_FOUND, &format!("there is no incident {id}"), "see `linedown incidents`")
-                }
-                found => answer(found.map(|mut story| {
-                    let rows = story.iter_mut().flat_map(|story| &mut story.deliveries);
-                    local.delivery.say_what_they_wait_for(rows);
-                    story
-                })),
-            }
-        },
-    );
-    let deliveries =
-        warp::path!("deliveries").and(warp::get()).and(warp::query::<DeliveryQuery>()).and(with.clone()).then(
-            |query: DeliveryQuery, local: Arc<Local>| async move {
-                answer(local.store.deliveries(query).await.map(|mut rows| {
-                    local.delivery.say_what_they_wait_for(&mut rows);
-                    rows
-                }))
-            },
-        );
-    let past =
-        warp::path!("past").and(warp::get()).and(warp::query::<PastQuery>()).and(with.clone()).then(
-            |query: PastQuery, local: Arc<Local>| async move {
-                answer(local.store.past(query.since, query.after, MOST).await)
-            },
-        );
-    let body = warp::body::content_length_limit(LARGEST);
-    let retry =
-        warp::path!("retry").and(warp::post()).and(body).and(warp::body::json()).and(with.clone()).then(retry::retry);
-    let ack =
-        warp::path!("ack").and(warp::post()).and(body).and(warp::body::json()).and(with.clone()).then(ack::acknowledge);
-    let silences = warp::path!("silences").and(warp::get()).and(warp::query::<SilenceQuery>()).and(with.clone()).then(
-        |query: SilenceQuery, local: Arc<Local>| async move { answer(local.store.silences(query.ended_after).await) },
-    );
-    let silence = warp::path!("silences")
-        .and(warp::post())
-        .and(body)
-        .and(warp::body::json())
-        .and(with.clone())
-        .then(silences::add);
-    let expire = warp::path!("silences" / i64 / "expire").and(warp::post()).and(with.clone()).then(silences::end);
-    let trial = warp::path!("send-test")
-        .and(warp::post())
-        .and(body)
-        .and(warp::body::json())
-        .and(with.clone())
-        .then(trial::send_test);
-    let store = warp::path!("store")
-        .and(warp::get())
-        .and(with.clone())
-        .then(|local: Arc<Local>| async move { answer(Ok(StoreAnswer::at(&local.store_path))) });
-    let silences = silences.or(silence).unify().or(expire).unify();
+    let incidents = path!("incidents").and(get()).and(query()).and(with.clone()).then(questions::incidents);
+    let incident = path!("incidents" / i64).and(get()).and(with.clone()).then(questions::incident);
+    let deliveries = path!("deliveries").and(get()).and(query()).and(with.clone()).then(questions::deliveries);
+    let past = path!("past").and(get()).and(query()).and(with.clone()).then(questions::past);
+    let store = path!("store").and(get()).and(with.clone()).then(questions::store);
+    let silences = path!("silences").and(get()).and(query()).and(with.clone()).then(silences::list);
+
+    let post = warp::post().and(warp::body::content_length_limit(LARGEST));
+    let retry = path!("retry").and(post).and(warp::body::json()).and(with.clone()).then(retry::retry);
+    let ack = path!("ack").and(post).and(warp::body::json()).and(with.clone()).then(ack::acknowledge);
+    let silence = path!("silences").and(post).and(warp::body::json()).and(with.clone()).then(silences::add);
+    let expire = path!("silences" / i64 / "expire").and(warp::post()).and(with.clone()).then(silences::end);
+    let trial = path!("send-test").and(post).and(warp::body::json()).and(with.clone()).then(trial::send_test);
+
     let asked = incidents.or(incident).unify().or(store).unify().or(deliveries).unify().or(past).unify();
+    let silences = silences.or(silence).unify().or(expire).unify();
     let all = asked.or(retry).unify().or(ack).unify().or(silences).unify().or(trial).unify();
     all.recover(not_understood).unify().map(move |response| with_warning(response, &hook))
 }

@@ -25,6 +25,10 @@ pub struct SilenceAnswer {
     pub id: i64,
 }
 
+pub(super) async fn list(query: SilenceQuery, local: Arc<Local>) -> Response<String> {
+    answer(local.store.silences(query.ended_after).await)
+}
+
 pub(super) async fn add(silence: SilenceRow, local: Arc<Local>) -> Response<String> {
     if let Err(Problem { path, what, .. }) = Matcher::whole(&silence.matcher) {
         let words = format!("the running daemon does not understand what to silence: {path}: {what}");
