@@ -11,7 +11,7 @@ use super::backoff;
 use super::pause::{Failed, Pause};
 use crate::clock::later;
 use crate::rule::Retry;
-use crate::store::{Wait, Waits};
+use crate::store::{RecipientPause, RecipientPauses};
 
 /// Most failing recipients that are remembered for a sink. Beyond that, the one whose pause ends first is forgotten.
 const MOST_FAILING: usize = 1000;
@@ -112,17 +112,17 @@ impl Recipients {
     /// The recipients that fail, each with the time before which nothing may be sent to them: the end of their own pause,
     /// and of that of a sink that is down. While an attempt for a recipient is in progress, no other begins. If the sink
     /// works, what is at the end of its patience does not wait; if it is down, that is given up without an attempt.
-    pub(super) fn waits(&self, sink: Option<Timestamp>, now: Timestamp, retry: &Retry) -> Waits {
+    pub(super) fn pauses(&self, sink: Option<Timestamp>, now: Timestamp, retry: &Retry) -> RecipientPauses {
         let patience_began = now.checked_sub(retry.give_up_after).unwrap_or(Timestamp::MIN);
         let owed_after = if sink.is_some() { Timestamp::MIN } else { patience_began };
         let next = later(now, backoff::wait(retry, 1, 0.5).min(PUT_OFF)).max(later(now, Duration::from_millis(1)));
-        let wait = |failing: &Failing| {
+        let pause = |failing: &Failing| {
             let until = sink.map_or(failing.pause.until, |other| failing.pause.until.max(other));
             let until = until.min(later(now, PUT_OFF));
             let until = if failing.in_progress { until.max(next) } else { until };
-            Wait { until, then: next, owed_after, why: failing.why.clone() }
+            RecipientPause { until, then: next, owed_after, why: failing.why.clone() }
         };
-        self.failing.iter().map(|(recipient, failing)| (recipient.clone(), wait(failing))).collect()
+        self.failing.iter().map(|(recipient, failing)| (recipient.clone(), pause(failing))).collect()
     }
 
     /// Somebody says that all is well, or the clock was set back: everybody may be tried now.

@@ -51,13 +51,13 @@ pub trait Store: Send + Sync {
     async fn down(&self) -> Result<BTreeMap<String, u32>, StoreError>;
 
     /// Hands out what is due for a sink, oldest first, at most `limit` messages; notifications that belong together
-    /// come as one message. What a silence, quiet hours, an open group window or a recipient in `waits` holds back is
+    /// come as one message. What a silence, quiet hours, an open group window or a recipient in `pauses` holds back is
     /// put off instead. A leased notification is not handed out again until it is settled or the daemon restarts.
     async fn lease(
         &self,
         sink: &str,
         limit: usize,
-        waits: Waits,
+        pauses: RecipientPauses,
         now: Timestamp,
         routing: Arc<Routing>,
     ) -> Result<Leased, StoreError>;
@@ -139,7 +139,7 @@ pub trait Store: Send + Sync {
     /// by as much as they lie in the future, and up to `limit` lines count as heard of now. Returns the number of both.
     async fn set_back(&self, now: Timestamp, limit: u32) -> Result<usize, StoreError>;
 
-    /// Waits until the store turns out to be damaged. Only a restart repairs that.
+    /// RecipientPauses until the store turns out to be damaged. Only a restart repairs that.
     async fn met_damage(&self);
 
     /// Checks that the store can write now, by a small write that is synced.
@@ -190,11 +190,11 @@ impl Accepted {
 }
 
 /// Recipients to whom a lease hands out nothing yet.
-pub type Waits = BTreeMap<String, Wait>;
+pub type RecipientPauses = BTreeMap<String, RecipientPause>;
 
 /// How long what is due to a recipient waits. After that, one message to them is handed out in a lease.
 #[derive(Clone, Debug)]
-pub struct Wait {
+pub struct RecipientPause {
     /// Until when.
     pub until: Timestamp,
     /// Until when the rest waits if the lease hands out one message.

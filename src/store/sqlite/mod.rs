@@ -45,8 +45,8 @@ use rusqlite::{Connection, OpenFlags, OptionalExtension};
 
 use super::view::{Delivery, DeliveryQuery, Incident, IncidentStory, MOST, Past, SilenceRow};
 use super::{
-    Accepted, Acknowledgement, Figures, Forgotten, LastReminders, Leased, Pauses, Retried, Room, Settled, Settlement,
-    Store, StoreError, Tally, Waits, Which,
+    Accepted, Acknowledgement, Figures, Forgotten, LastReminders, Leased, Pauses, RecipientPauses, Retried, Room,
+    Settled, Settlement, Store, StoreError, Tally, Which,
 };
 use crate::clock;
 use crate::link::{self, Purpose};
@@ -197,14 +197,14 @@ impl Store for Sqlite {
         &self,
         sink: &str,
         limit: usize,
-        waits: Waits,
+        pauses: RecipientPauses,
         now: Timestamp,
         routing: Arc<Routing>,
     ) -> Result<Leased, StoreError> {
         let (sink, identity, silences) = (sink.to_owned(), Arc::clone(&self.identity), Arc::clone(&self.silences));
         let work = move |connection: &Connection| {
             let Identity { name: store, link_key } = &*identity;
-            let lessor = Lessor { store, link_key, routing: &routing, silences: &silences, waits: &waits, now };
+            let lessor = Lessor { store, link_key, routing: &routing, silences: &silences, pauses: &pauses, now };
             lessor.lease(connection, &sink, limit)
         };
         self.writer.note(work).await

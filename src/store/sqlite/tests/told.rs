@@ -7,7 +7,7 @@ use linedown_sinks::{Notification, Texts};
 use super::*;
 use crate::rule::flapping::Flapping;
 use crate::rule::{Rule, Target};
-use crate::store::Waits;
+use crate::store::RecipientPauses;
 
 const HOUR: i64 = 3600;
 
@@ -195,7 +195,7 @@ async fn notices_of_losses_are_gathered_whatever_the_rule_says() {
     life.storm(0..30, EventKind::Disconnected, 0).await;
     let due = life
         .store
-        .lease("slack", 100, Waits::default(), from_millis(1000), Arc::clone(&life.routing))
+        .lease("slack", 100, RecipientPauses::default(), from_millis(1000), Arc::clone(&life.routing))
         .await
         .unwrap()
         .due;
