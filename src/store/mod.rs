@@ -143,7 +143,7 @@ pub trait Store: Send + Sync {
     /// by as much as they lie in the future, and up to `limit` lines count as heard of now. Returns the number of both.
     async fn set_back(&self, now: Timestamp, limit: u32) -> Result<usize, StoreError>;
 
-    /// RecipientPauses until the store turns out to be damaged. Only a restart repairs that.
+    /// Waits until the store turns out to be damaged. Only a restart repairs that.
     async fn met_damage(&self);
 
     /// Checks that the store can write now, by a small write that is synced.
