@@ -20,6 +20,7 @@ mod descriptors;
 #[doc(hidden)]
 pub mod fuzzing;
 pub mod gateway;
+mod health;
 mod heartbeat;
 pub mod incident;
 mod journal;
@@ -32,7 +33,6 @@ pub mod replay;
 pub mod rule;
 pub mod server;
 pub mod source;
-mod standing;
 pub mod store;
 mod systemd;
 mod timekeeper;

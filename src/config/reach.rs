@@ -6,7 +6,7 @@ use linedown_sinks::{Key, Path, Problem};
 use serde_json::{Map, Value};
 
 use super::labels::Labels;
-use super::matching::{Line, may_be_of};
+use super::matching::{Listed, may_be_of};
 use super::pieces::INVENTORY;
 use super::reader::Reader;
 use crate::rule::inventory::{Entry, Inventory};
@@ -112,7 +112,7 @@ fn leading_to<'s>(sink: &'s str, sinks: &'s BTreeMap<String, Target>) -> BTreeSe
 
 /// Whether the rules may send incidents of a line to one of the sinks, judging by what is settled for that line.
 fn is_told(sinks: &BTreeSet<&str>, entry: &Entry<'_>, rules: &[&Rule]) -> bool {
-    let line = Line::of(entry);
+    let line = Listed::of(entry);
     for rule in rules.iter().filter(|rule| line.may_pass(&rule.matcher)) {
         if rule.sinks().any(|sink| sinks.contains(sink)) {
             return true;
