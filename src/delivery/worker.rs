@@ -134,7 +134,7 @@ impl Worker {
                 for mut due in leased.due {
                     in_hand.explain(&mut due);
                     in_hand.last = Some(now);
-                    breaker.begins(&due.notification.recipient);
+                    breaker.begins(&due.notification.recipient, now);
                     in_hand.attempts.spawn(self.attempt(due, &assignment));
                 }
                 let next = leased.next.map_or(NAP, |next| clock::between(now, next).min(NAP));
