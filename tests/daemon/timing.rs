@@ -276,7 +276,7 @@ fn a_silence_that_can_hold_nothing_back_is_warned_of() {
         ("phone=+55 44", "warning: phone: no phone number matches this"),
         ("name=Loja centro", "warning: "),
         ("labels.customer=[acme,beta]", "warning: no instance of the inventory matches this\n  hint: "),
-        ("name={ not = \"Loja Centro\" }", ""),
+        ("name={ not = \"Loja Centro\" }", "warning: this silences everything but what it names\n  hint: "),
         ("name=Loja*", ""),
         ("labels.customer=acme", ""),
         ("source=z-api", ""),
