@@ -26,7 +26,7 @@ use crate::gateway::counter::SharedCounter;
 use crate::metrics::Metrics;
 use crate::rule::{Retry, Routing};
 use crate::store::view::{Delivery as Row, WaitsFor};
-use crate::store::{Outcome, Pauses, Store};
+use crate::store::{Outcome, Pauses, Settlement, Store};
 use bells::Bells;
 use missing::Missing;
 use pulse::Pulse;
@@ -254,11 +254,11 @@ impl Delivery {
             }
             (Err(failure), _) => Outcome::Dead { kind: failure.kind, why: failure.in_full() },
         };
-        let now = clock::now();
-        outcome::note(sink, notification, &outcome, &self.metrics, now);
+        let settlement = Settlement { notifications: vec![notification.id], at: clock::now(), outcome };
+        outcome::note(sink, notification, std::slice::from_ref(&settlement), &self.metrics);
         // What is not in the store has no fallback.
-        outcome::note_given_up(sink, notification, &outcome, 1, now);
-        outcome
+        outcome::note_given_up(sink, notification, &settlement, true, 1);
+        settlement.outcome
     }
 
     /// Starts nothing new, and waits for attempts in progress for at most `within`; the rest stays in the store.

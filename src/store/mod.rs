@@ -223,8 +223,10 @@ pub struct Due {
     pub notification: Notification,
     /// The notifications that are settled with it: itself, or the parts of a digest.
     pub covers: Vec<i64>,
-    /// Since when it is owed: `give_up_after` counts from here.
+    /// Since when it is owed, which is when its first part was.
     pub owed_at: Timestamp,
+    /// Since when each of `covers` is owed: `give_up_after` counts from here.
+    pub parts_owed_at: Vec<Timestamp>,
     /// Which attempt since then this is, from 1.
     pub tries: u32,
 }

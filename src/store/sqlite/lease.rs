@@ -113,7 +113,7 @@ impl Lessor<'_> {
             Some(batch) => self.batch(connection, sink, &first, batch)?,
             None => self.group(connection, sink, &first, silences)?,
         };
-        let (owed_at, tries) = (first.owed_at, 1 + tries_since(connection, &first.notification, first.owed_at)?);
+        let tries = 1 + tries_since(connection, &first.notification, first.owed_at)?;
         let leader = first.batch.or_else(|| (!others.is_empty()).then_some(first.notification.id));
         for part in iter::once(&mut first).chain(&mut others) {
             part.add_given_up(connection, sink)?;
@@ -122,7 +122,8 @@ impl Lessor<'_> {
             self.add_again(connection, sink, &mut part.notification)?;
             self.begin(connection, part, leader)?;
         }
-        let covers = iter::once(&first).chain(&others).map(|part| part.notification.id).collect();
+        let (owed_at, parts) = (first.owed_at, iter::once(&first).chain(&others));
+        let (covers, parts_owed_at) = parts.map(|part| (part.notification.id, part.owed_at)).unzip();
         let mut notification = match leader {
             Some(leader) => digest(first.notification, leader, others),
             None => first.notification,
@@ -131,7 +132,7 @@ impl Lessor<'_> {
             notification.acknowledge_url = self.acknowledge_url(&notification);
             notification.reconnect_url = self.reconnect_url(&notification);
         }
-        Ok(Due { notification, covers, owed_at, tries })
+        Ok(Due { notification, covers, owed_at, parts_owed_at, tries })
     }
 
     /// Adds to a notice of a loss what was lost, and how many others were told of that incident.
