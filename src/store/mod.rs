@@ -26,7 +26,7 @@ pub use sqlite::Sqlite;
 use crate::link::Purpose;
 use crate::rule::Routing;
 use crate::source::Event;
-use view::{Delivery, DeliveryQuery, Incident, IncidentStory, Past, SilenceRow};
+use view::{Delivery, DeliveryQuery, Incident, IncidentStory, Later, Past, SilenceRow};
 
 /// The durable state of one daemon.
 #[async_trait]
@@ -117,6 +117,15 @@ pub trait Store: Send + Sync {
     /// Returns the pending reminders that no other will follow although the outage goes on, because the rule or the
     /// sink has left the config.
     async fn last_reminders(&self, routing: Arc<Routing>) -> Result<LastReminders, StoreError>;
+
+    /// Returns, of pending steps of escalations that were not tried yet, given with their sinks, those that wait for the
+    /// first message: until when, as far as is known now. That may be later than they are due.
+    async fn late_steps(
+        &self,
+        steps: Vec<(i64, String)>,
+        now: Timestamp,
+        routing: Arc<Routing>,
+    ) -> Result<BTreeMap<i64, Later>, StoreError>;
 
     /// Returns the sinks that have pending notifications.
     async fn owing(&self) -> Result<BTreeSet<String>, StoreError>;
