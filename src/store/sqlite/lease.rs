@@ -52,11 +52,13 @@ impl Lessor<'_> {
         while due.len() < limit && looked_at < usize::from(MOST_LOOKED_AT) {
             let Some(first) = self.oldest(connection, sink)? else { break };
             looked_at += 1;
-            if self.is_stale(connection, sink, &first)? {
+            if self.is_stale(connection, sink, &first)? || self.goes_with_bad_news(connection, sink, &first)? {
                 continue;
             }
-            if first.batch.is_none() && !self.is_named(connection, sink, &first)? {
-                sinks.append(&mut self.pass_on(connection, &first)?);
+            if first.batch.is_none()
+                && let Some(why) = self.why_dropped(connection, sink, &first)?
+            {
+                sinks.append(&mut self.pass_on(connection, &first, why)?);
                 continue;
             }
             looked_at += match self.delay(connection, sink, &first, &silences, &due)? {
@@ -221,7 +223,7 @@ impl Lessor<'_> {
         for part in self.still_to_be_said(connection, sink, others)? {
             let is_held = self.held(sink, &part.notification, silences).is_some()
                 || self.waits_for_first(connection, sink, &part)?.is_some();
-            if !is_held && self.is_named(connection, sink, &part)? {
+            if !is_held && self.why_dropped(connection, sink, &part)?.is_none() {
                 ready.push(part);
             }
         }
