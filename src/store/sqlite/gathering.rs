@@ -3,9 +3,12 @@
 use std::time::Duration;
 
 use jiff::Timestamp;
-use rusqlite::{Connection, OptionalExtension, params};
+use rusqlite::{Connection, OptionalExtension, Row, params};
 
+use super::AT_ONCE;
+use super::row::Columns;
 use crate::clock::{from_millis, later};
+use crate::rule::{Routing, class};
 
 /// A group: notifications to one recipient that may go out in one message, because of what they have in common.
 pub(super) struct Group<'g> {
@@ -40,4 +43,34 @@ impl Group<'_> {
         connection.prepare_cached(open)?.execute(params![sink, recipient, grouping, class, until])?;
         Ok(())
     }
+}
+
+/// If a notification that was given up opened a window that is still open: closes it, since its recipient was told nothing
+/// that makes others less urgent. What was gathered until then is due now. Returns the sink, if there is any.
+pub(super) fn close(
+    connection: &Connection,
+    id: i64,
+    now: Timestamp,
+    routing: &Routing,
+) -> rusqlite::Result<Option<String>> {
+    let query = "SELECT sink, recipient, grouping, class, kind, rule, started_at FROM notification \
+                 JOIN attempt ON attempt.notification = id AND number = 1 WHERE id = ?";
+    let read = |row: &Row<'_>| {
+        let mut row = Columns::of(row);
+        let group = (row.text()?, row.text()?, row.text()?, row.text()?);
+        let (kind, rule) = (row.kind()?, row.text()?);
+        Ok((group, later(row.time()?, routing.interval(Some(&rule), class(kind))).as_millisecond()))
+    };
+    let opened = connection.prepare_cached(query)?.query_row([id], read).optional()?;
+    let Some(((sink, recipient, grouping, class), until)) = opened else { return Ok(None) };
+    let close = "DELETE FROM gathering WHERE sink = ? AND recipient = ? AND grouping = ? AND class = ? AND until = ?";
+    if connection.prepare_cached(close)?.execute(params![sink, recipient, grouping, class, until])? == 0 {
+        return Ok(None);
+    }
+    let free = "UPDATE notification SET due_at = ?6, owed_at = ?6 WHERE id IN (SELECT id FROM notification \
+                WHERE sink = ?1 AND recipient = ?2 AND grouping = ?3 AND class = ?4 AND due_at = ?5 AND due_at > ?6 \
+                AND state = 'pending' AND leased = 0 AND attempts = 0 AND held_by IS NULL LIMIT ?7)";
+    let values = params![sink, recipient, grouping, class, until, now.as_millisecond(), AT_ONCE];
+    let freed = connection.prepare_cached(free)?.execute(values)?;
+    Ok((freed > 0).then_some(sink))
 }

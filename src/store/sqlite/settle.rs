@@ -12,7 +12,7 @@ use super::super::{Outcome, Settled, Settlement};
 use super::candidate::need_not_be_told;
 use super::notification::CHAIN;
 use super::row::{self, Columns};
-use super::{AT_ONCE, notification, people};
+use super::{AT_ONCE, gathering, notification, people};
 use crate::rule::{Owed, Routing};
 
 pub(super) fn settle(connection: &Connection, settlement: &Settlement, routing: &Routing) -> rusqlite::Result<Settled> {
@@ -113,7 +113,9 @@ fn lose(
         return after_delivery(connection, id, now, routing);
     }
     finish(connection, id, "dead", why, now)?;
-    after_death(connection, id, failure, now, routing)
+    let mut settled = after_death(connection, id, failure, now, routing)?;
+    settled.sinks.extend(gathering::close(connection, id, now, routing)?);
+    Ok(settled)
 }
 
 /// Owes the fallback the news that a notification was given up. Its recipient is not given up with it: they are still

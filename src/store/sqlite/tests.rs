@@ -25,6 +25,7 @@ mod timing;
 mod told;
 mod unreadable;
 mod waits;
+mod windows;
 mod worse;
 
 use super::*;
