@@ -79,7 +79,9 @@ pub trait Store: Send + Sync {
     /// Makes notifications due again, as if they were owed from now on, each with what is left of the message that it
     /// went out in. Works in steps that keep no webhook waiting. The notices that these were lost are withdrawn. If a
     /// recipient is no usable address, the recipients are looked up in the config again. Dead ones that need not be sent
-    /// any more are withdrawn, also if another one that is sent again tells their recipient the same.
+    /// any more are withdrawn, also if another one that is sent again tells their recipient the same; and so are those
+    /// whose recipient was told of the outage since, unless they are asked for by number. What a silence, quiet hours or an
+    /// open group window hold back is put off at once.
     async fn retry(
         &self,
         which: Which,

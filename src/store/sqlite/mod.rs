@@ -235,13 +235,15 @@ impl Store for Sqlite {
         routing: Arc<Routing>,
         pauses: Pauses,
     ) -> Result<Retried, StoreError> {
-        match which {
-            Which::These(ids) => retry::in_steps(&self.writer, ids, pauses, now, &routing).await,
+        let (ids, is_by_number) = match which {
+            Which::These(ids) => (ids, true),
             Which::Dead { sink } => {
-                let dead = self.read(move |connection| retry::dead(connection, sink.as_deref())).await?;
-                Ok(retry::in_steps(&self.writer, dead, pauses, now, &routing).await?.of_the_dead())
+                (self.read(move |connection| retry::dead(connection, sink.as_deref())).await?, false)
             }
-        }
+        };
+        let request = retry::Request { all: ids.into_iter().collect(), is_by_number, pauses };
+        let retried = retry::in_steps(&self.writer, request, &self.silences, now, &routing).await?;
+        Ok(if is_by_number { retried } else { retried.of_the_dead() })
     }
 
     async fn acknowledge(

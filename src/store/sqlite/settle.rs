@@ -13,7 +13,7 @@ use super::candidate::need_not_be_told;
 use super::notification::CHAIN;
 use super::row::{self, Columns};
 use super::{AT_ONCE, gathering, notification, people};
-use crate::rule::{Owed, Routing};
+use crate::rule::{Knows, Owed, Routing};
 
 pub(super) fn settle(connection: &Connection, settlement: &Settlement, routing: &Routing) -> rusqlite::Result<Settled> {
     let mut settled = Settled::default();
@@ -108,7 +108,7 @@ fn lose(
 ) -> rusqlite::Result<Settled> {
     let lost = "SELECT lost FROM notification WHERE id = ?";
     let lost = connection.prepare_cached(lost)?.query_row([id], |row| row.get(0))?;
-    if let Some(moot) = need_not_be_told(connection, lost)? {
+    if let Some(moot) = need_not_be_told(connection, lost, Knows::Nothing)? {
         finish(connection, id, "withdrawn", moot, now)?;
         return after_delivery(connection, id, now, routing);
     }
