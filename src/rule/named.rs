@@ -33,6 +33,15 @@ impl Routing {
         self.rules.matching(&Subject::from(&incident)).iter().any(|rule| rule.has_a_say(kind, sink))
             && self.recipients(sink, &incident).iter().any(|named| named == recipient)
     }
+
+    /// Whether the rules still remind a sink of an incident: those that apply to it now, or `rule`, by which the reminder
+    /// goes. (If the sink has left the config, that is said otherwise.)
+    pub fn reminds(&self, (sink, rule): (&str, Option<&str>), incident: &Incident) -> bool {
+        let says_so = |incident: &Incident| {
+            self.terms(Kind::Reminder, sink, incident, rule).is_some_and(|terms| terms.are_reminded())
+        };
+        !self.sinks.contains_key(sink) || says_so(incident) || says_so(&self.as_of_now(incident))
+    }
 }
 
 #[cfg(test)]
