@@ -210,8 +210,8 @@ pub(super) fn need_not_be_told(connection: &Connection, lost: Option<i64>) -> ru
 /// The reason if what was lost is sent again.
 pub(super) const SENT_AGAIN: &str = "the lost notification is sent again";
 
-/// What the first recipient of a chain of losses would have been told and why they were not, with the sinks that were
-/// then to tell of it and failed too; and, if it was about a line that flaps, when the first of its outages began. Of the
+/// What the first recipient of a chain of losses would have been told and why they were not, with those who were then to
+/// hear of it and were not told either; and, if it was about a line that flaps, when the first of its outages began. Of the
 /// others who were told, nothing is known here.
 pub(super) fn undelivered(
     connection: &Connection,
@@ -233,10 +233,12 @@ pub(super) fn undelivered(
         attempts: first.get()?,
         untold: Vec::new(),
         others_told: 0,
+        others_being_told: 0,
     };
     let since = first.time_or_null()?;
     while let Some(instead) = rows.next()? {
-        undelivered.untold.push(row::text(instead, 2)?);
+        let (sink, recipient) = (row::text(instead, 2)?, row::text(instead, 3)?);
+        undelivered.untold.push(if recipient.is_empty() { sink } else { recipient });
     }
     Ok(Some((undelivered, since)))
 }

@@ -89,29 +89,31 @@ pub(super) fn who_know(connection: &Connection, incident: i64) -> rusqlite::Resu
     Ok(people.map(|((sink, recipient), person)| person.owed(sink, recipient, Kind::Acknowledged)).collect())
 }
 
-/// How many recipients but these two were told of an incident with the reason that it has now. (Perhaps nobody reads what
-/// only goes to our own output.)
+/// How many recipients but these two were told of an incident with the reason that it has now, and how many others are
+/// being told, by a first attempt. (Perhaps nobody reads what only goes to our own output.)
 pub(super) fn others_told(
     connection: &Connection,
     incident: &Incident,
     but: [(&str, &str); 2],
     routing: &Routing,
-) -> rusqlite::Result<u32> {
-    let query = "SELECT sink, count(DISTINCT recipient) FROM notification WHERE incident = ? AND state = 'delivered' \
+) -> rusqlite::Result<(u32, u32)> {
+    let query = "SELECT sink, count(DISTINCT iif(state = 'delivered', recipient, NULL)), count(DISTINCT recipient) \
+                 FROM notification WHERE incident = ? AND (state = 'delivered' OR (leased = 1 AND attempts = 1)) \
                  AND told_reason = ? AND NOT (sink = ? AND recipient = ?) AND NOT (sink = ? AND recipient = ?) \
                  GROUP BY sink";
     let mut statement = connection.prepare_cached(query)?;
     let [(reader, by), (lost, to)] = but;
     let mut rows = statement.query(params![incident.id, incident.reason.as_str(), reader, by, lost, to])?;
-    let mut told = 0;
+    let (mut told, mut being_told) = (0, 0);
     while let Some(row) = rows.next()? {
         let mut row = Columns::of(row);
-        let (sink, recipients) = (row.text()?, row.get::<u32>()?);
+        let (sink, told_there, all_there): (_, u32, u32) = (row.text()?, row.get()?, row.get()?);
         if !routing.sinks.get(&sink).is_some_and(Target::is_own_output) {
-            told += recipients;
+            told += told_there;
+            being_told += all_there - told_there;
         }
     }
-    Ok(told)
+    Ok((told, being_told))
 }
 
 /// Whether a recipient need not be told who has taken an incident: nobody has, it is over, or they were told or are

@@ -116,13 +116,13 @@ async fn a_notice_of_a_loss_knows_how_many_others_were_told() {
     let mut life = Life::by(rule("all", "{}", &["mail", "log", "slack"], false));
     let others = async |life: &Life, second: i64| {
         let notice = life.lease("slack", second).await.pop().unwrap().notification;
-        notice.undelivered.unwrap().others_told
+        notice.undelivered.map(|lost| (lost.others_told, lost.others_being_told)).unwrap()
     };
     life.down(0).await;
     assert_eq!(life.deliver_all("slack", 0).await, [Kind::Down], "the reader of the notices");
     let [ana, bia] = life.lease("mail", 1).await.try_into().unwrap();
     life.settle(&bia, 1, dead()).await;
-    assert_eq!(others(&life, 2).await, 0);
+    assert_eq!(others(&life, 2).await, (0, 1), "ana is being told");
     life.settle(&ana, 3, Outcome::Delivered("ok".into())).await;
     assert_eq!(life.deliver_all("log", 3).await, [Kind::Down]);
 
