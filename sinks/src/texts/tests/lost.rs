@@ -140,6 +140,24 @@ fn the_title_names_the_address_and_the_words_how_many_others_know() {
     }
 }
 
+/// Others are told at the same moment, or somebody has taken it already: the reader need not pass it on.
+#[test]
+fn who_is_not_the_only_one_is_not_asked_to_pass_it_on() {
+    let mut notice = lost(Kind::Down, Reason::Other, false);
+    let said = |notice: &Notification| Language::ALL.map(|language| texts(language, "UTC").text(notice));
+    notice.undelivered.as_mut().unwrap().others_being_told = 2;
+    let [english, portuguese] = said(&notice);
+    assert!(english.contains("\n2 other recipients are being told of it now.\n"), "{english}");
+    assert!(portuguese.contains("\nMais 2 destinatários estão sendo avisados disto agora.\n"), "{portuguese}");
+    let mut taken = lost(Kind::Down, Reason::Other, false);
+    taken.incident.acknowledged = sample(Kind::Acknowledged, Reason::Other, true, false).incident.acknowledged;
+    let mut digest = samples::digest_lost(2);
+    digest.items.iter_mut().for_each(|item| item.incident.acknowledged = taken.incident.acknowledged.clone());
+    for text in [said(&notice), said(&taken), said(&digest)].concat() {
+        assert!(!text.contains("only one") && !text.contains("só você"), "{text}");
+    }
+}
+
 /// Thirty notices about one line are one message that says all that one of them would have said.
 #[test]
 fn a_digest_of_losses_about_one_line_names_the_line_the_sink_and_the_reason() {
