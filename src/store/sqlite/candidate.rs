@@ -160,12 +160,19 @@ pub(super) fn firsts(
     kind: Kind,
     (sink, recipient): (&str, &str),
 ) -> rusqlite::Result<Vec<First>> {
-    let query = "SELECT owed_at, (SELECT started_at FROM attempt WHERE notification = notification.id AND number = 1), \
-                 state = 'pending', sink = ? AND recipient = ? FROM notification \
+    let query = "SELECT owed_at, (SELECT min(started_at) FROM attempt WHERE notification = notification.id), \
+                 iif(state = 'delivered', (SELECT max(started_at) FROM attempt WHERE notification = notification.id), NULL), \
+                 iif(state = 'pending', due_at, NULL), sink = ? AND recipient = ? FROM notification \
                  WHERE incident = ? AND kind = ? AND state <> 'withdrawn'";
     let read = |row: &Row<'_>| {
         let mut row = Columns::of(row);
-        Ok(First { due_at: row.time()?, tried_at: row.time_or_null()?, is_pending: row.get()?, is_to_same: row.get()? })
+        Ok(First {
+            due_at: row.time()?,
+            tried_at: row.time_or_null()?,
+            told_at: row.time_or_null()?,
+            next_at: row.time_or_null()?,
+            is_to_same: row.get()?,
+        })
     };
     let values = params![sink, recipient, incident, kind.as_str()];
     connection.prepare_cached(query)?.query_map(values, read)?.collect()

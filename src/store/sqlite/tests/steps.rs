@@ -166,3 +166,15 @@ async fn who_hears_that_it_is_worse_gets_no_step_and_no_reminder_at_the_same_tim
     assert_eq!(life.told("slack", 60).await, (vec![Kind::Worse], Some(120)));
     assert_eq!(life.deliver_all("slack", 120).await, [Kind::Reminder]);
 }
+
+/// They would hear that nobody has taken what they know nothing of.
+#[tokio::test]
+async fn a_step_to_somebody_whose_own_first_message_fails_comes_after_that() {
+    let life = Life::by(escalating(&[(15 * 60, "slack"), (15 * 60, "log")]));
+    life.down(0).await;
+    assert_eq!(life.fails("slack", 0, 20 * MINUTE).await, 1);
+    assert_eq!(life.deliver_all("log", 15 * MINUTE).await, [Kind::Escalation]);
+    assert_eq!(life.told("slack", 15 * MINUTE).await, (vec![], Some(20 * MINUTE)));
+    assert_eq!(life.told("slack", 20 * MINUTE).await, (vec![Kind::Down], Some(35 * MINUTE)));
+    assert_eq!(life.told("slack", 35 * MINUTE).await, (vec![Kind::Escalation], None));
+}
