@@ -11,6 +11,7 @@ use rusqlite::{Connection, params};
 use super::super::{Outcome, Settled, Settlement};
 use super::candidate::need_not_be_told;
 use super::notification::CHAIN;
+use super::owe::newly_named;
 use super::row::{self, Columns};
 use super::{AT_ONCE, notification, people};
 use crate::rule::{Owed, Routing};
@@ -141,7 +142,8 @@ fn after_death(
 }
 
 /// Owes somebody what follows a settled message to them: news of what changed meanwhile, be it only that somebody has
-/// taken the incident, and a reminder, unless one is pending. Returns the sinks that have something to do.
+/// taken the incident, and a reminder, unless one is pending. If the config names them no more, and no reminder will find
+/// that out, those whom it names instead are told now. Returns the sinks that have something to do.
 fn go_on(
     connection: &Connection,
     settled: Owed,
@@ -158,6 +160,12 @@ fn go_on(
         }
         (news, _) => news,
     };
+    let instead = match reminder {
+        None if has_reminders(settled.kind) && !is_named(&settled, incident, routing) => {
+            newly_named(connection, incident, routing, now)?
+        }
+        _ => Vec::new(),
+    };
     let reminder = match reminder {
         Some(_) if is_reminded(connection, incident.id, &settled)? => None,
         reminder => reminder,
@@ -166,11 +174,22 @@ fn go_on(
         .map(|kind| routing.by_most_urgent(Owed { kind, ..settled }, incident))
         .into_iter()
         .chain(reminder)
+        .chain(instead)
         .collect();
     for owed in &next {
         notification::add(connection, incident.id, owed, None, now)?;
     }
     Ok(next.into_iter().map(|owed| owed.sink).collect())
+}
+
+/// Whether reminders may follow a message of this kind.
+fn has_reminders(kind: Kind) -> bool {
+    matches!(kind, Kind::Down | Kind::Reminder | Kind::Steady)
+}
+
+/// Whether the config still names the recipient of a settled message for reminders.
+fn is_named(settled: &Owed, incident: &Incident, routing: &Routing) -> bool {
+    routing.names(Kind::Reminder, (&settled.sink, &settled.recipient), incident)
 }
 
 /// Whether a reminder to them is pending.
