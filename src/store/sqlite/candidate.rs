@@ -48,11 +48,7 @@ impl Candidate {
     pub(super) fn read(row: &Row<'_>, store: &str, now: Timestamp) -> rusqlite::Result<Self> {
         let mut row = Columns::of(row);
         let (incident, owed, wants_resolved) = (row.incident()?, row.kind()?, row.get()?);
-        let knows = match row.get()? {
-            0 => Knows::Nothing,
-            1 => Knows::Outage,
-            _ => Knows::End,
-        };
+        let knows = knows(&mut row)?;
         let kind = kind_when_sent(owed, row::state(&incident), wants_resolved, knows);
         let mut candidate = Self {
             notification: Notification {
@@ -143,12 +139,26 @@ fn is_taken(notification: &Notification) -> bool {
     notification.incident.acknowledged.is_some() && notification.incident.closed_at.is_none()
 }
 
-/// What other messages told the recipient of an incident, or are telling now: 0 nothing, 1 the outage, 2 its end. It is
-/// only looked up if the incident is over or the message is for somebody who knows of it.
-const KNOWS: &str = "(SELECT coalesce(max(1 + (other.told_closed IS 1)), 0) FROM notification AS other \
+/// What other messages told the recipient of an incident, or are telling now: 0 nothing, 1 an outage that is not as bad, 2
+/// the outage, 3 its end. (If a message that it is worse is pending, none need say so instead.) It is only looked up if the
+/// incident is over or the message is for somebody who knows of it.
+const KNOWS: &str = "(SELECT coalesce(max(CASE WHEN other.told_closed = 1 THEN 3 WHEN other.told_reason = reason THEN 2 \
+        ELSE 1 + EXISTS (SELECT 1 FROM notification AS news WHERE news.incident = other.incident AND news.kind = 'worse' \
+            AND news.sink = other.sink AND news.recipient = other.recipient AND news.state = 'pending' \
+            AND news.id <> notification.id) END), 0) FROM notification AS other \
     WHERE (closed_at IS NOT NULL OR notification.kind = 'reminder' OR notification.kind = 'worse') AND other.incident = notification.incident AND other.sink = notification.sink \
     AND other.recipient = notification.recipient AND other.id <> notification.id AND other.kind <> 'flapping' \
     AND (other.state = 'delivered' OR (other.leased = 1 AND (closed_at IS NULL OR other.told_closed = 1))))";
+
+/// Reads the column [`KNOWS`].
+fn knows(row: &mut Columns<'_, '_>) -> rusqlite::Result<Knows> {
+    Ok(match row.get()? {
+        0 => Knows::Nothing,
+        1 => Knows::Milder,
+        2 => Knows::Outage,
+        _ => Knows::End,
+    })
+}
 
 /// When it was to be sent. One that a person has sent again has been late since its first attempt.
 const PROMISED: &str = "coalesce((SELECT min(owed_at, started_at) FROM attempt WHERE attempt.notification = notification.id AND number = 1), owed_at)";
