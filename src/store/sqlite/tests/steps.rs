@@ -69,7 +69,7 @@ async fn a_step_that_counts_from_a_late_message_need_not_be_sent_if_the_line_is_
     assert_eq!(life.deliver_all("log", HOUR).await, []);
     life.up(HOUR + MINUTE).await;
     assert_eq!(life.told("log", 2 * HOUR).await, (vec![], None));
-    let why = "the line was back within the escalation of 15m";
+    let why = "the line was back before the escalation of 15m was due";
     assert_eq!(life.why_withdrawn(1).await, [("escalation".to_owned(), why.to_owned())]);
 }
 
