@@ -235,7 +235,9 @@ pub(super) fn undelivered(
     lost: i64,
 ) -> rusqlite::Result<Option<(Undelivered, Option<Timestamp>)>> {
     let query = format!(
-        "{CHAIN} SELECT id, kind, sink, recipient, detail, attempts, since FROM chain CROSS JOIN notification USING (id) ORDER BY id"
+        "{CHAIN} SELECT notification.id, kind, sink, recipient, detail, attempts, since, wants_resolved, told_reason, told_closed, \
+         {KNOWS} FROM chain CROSS JOIN notification USING (id) JOIN incident ON incident.id = notification.incident \
+         ORDER BY notification.id"
     );
     let mut statement = connection.prepare_cached(&query)?;
     let mut rows = statement.query([lost])?;
@@ -253,6 +255,10 @@ pub(super) fn undelivered(
         others_being_told: 0,
     };
     let since = first.time_or_null()?;
+    let (wants_resolved, told) = (first.get()?, first.told()?);
+    if let (Some(told), knows) = (told, knows(&mut first)?) {
+        undelivered.kind = kind_when_sent(undelivered.kind, told, wants_resolved, knows).unwrap_or(undelivered.kind);
+    }
     while let Some(instead) = rows.next()? {
         let (sink, recipient) = (row::text(instead, 2)?, row::text(instead, 3)?);
         undelivered.untold.push(if recipient.is_empty() { sink } else { recipient });

@@ -19,7 +19,8 @@ pub(super) struct Person {
     pub(super) concerned: bool,
     /// They know that the line flaps: a tally will tell them of this outage's end.
     flaps: bool,
-    /// A message is on its way to them: they hear what changed from it, or when it is settled.
+    /// A message is on its way to them: they hear what changed from it, or when it is settled. (A notice that somebody else
+    /// was not told may wait for a minute, and says that above all.)
     pub(super) waits: bool,
     /// What delivered messages told, taken together.
     told: Option<State>,
@@ -129,7 +130,7 @@ pub(super) fn know_who_took(connection: &Connection, incident: &Incident, recipi
 }
 
 /// Reads what recipients know from the notifications of an incident. A message that the line flaps tells of no outage
-/// in particular. A reminder or a step of an escalation that was not yet tried is nothing that anybody waits for; but a
+/// in particular, nor does a notice that such a message was lost. A reminder or a step of an escalation that was not yet tried is nothing that anybody waits for; but a
 /// step that is left when the line is back was due before that, and will be sent. (For a list of three, SQLite would
 /// build a table each time.)
 fn read(connection: &Connection, filter: &str, values: impl Params) -> rusqlite::Result<People> {
@@ -137,7 +138,8 @@ fn read(connection: &Connection, filter: &str, values: impl Params) -> rusqlite:
         "SELECT sink, recipient, rule, grouping, wants_resolved, state, told_reason, told_closed, \
          leased OR attempts > 0 OR (kind <> 'reminder' AND kind <> 'escalation' AND kind <> 'steady') \
              OR (kind = 'escalation' AND (SELECT closed_at IS NOT NULL FROM incident WHERE id = ?1)), \
-         kind = 'resolved', kind = 'steady', kind = 'acknowledged' FROM notification WHERE incident = ?1 AND kind <> 'flapping' {filter} ORDER BY id"
+         kind = 'resolved', kind = 'steady', kind = 'acknowledged', kind = 'undelivered' FROM notification WHERE incident = ?1 AND kind <> 'flapping' \
+         AND NOT (kind = 'undelivered' AND since IS NOT NULL) {filter} ORDER BY id"
     );
     let mut statement = connection.prepare_cached(&query)?;
     let mut rows = statement.query(values)?;
@@ -159,13 +161,13 @@ fn read(connection: &Connection, filter: &str, values: impl Params) -> rusqlite:
         let person = people.entry(to).or_insert(new);
         person.wants_resolved |= row.get::<bool>()?;
         let (state, told) = (row.bytes()?, row.told()?);
-        let (counts, is_end, is_tally, is_taken): (bool, bool, bool, bool) =
-            (row.get()?, row.get()?, row.get()?, row.get()?);
+        let (counts, is_end, is_tally, is_taken, is_notice): (bool, bool, bool, bool, bool) =
+            (row.get()?, row.get()?, row.get()?, row.get()?, row.get()?);
         let waits = state == b"pending" && counts;
         person.concerned |= waits || matches!(state, b"delivered" | b"dead");
         match state {
             b"pending" => {
-                person.waits |= waits;
+                person.waits |= waits && !is_notice;
                 person.flaps |= !waits && is_tally;
             }
             b"delivered" if is_taken => person.heard = together(person.heard, told),

@@ -13,7 +13,7 @@ use super::candidate::need_not_be_told;
 use super::notification::CHAIN;
 use super::owe::newly_named;
 use super::row::{self, Columns};
-use super::{AT_ONCE, notification, people};
+use super::{AT_ONCE, flapping, notification, people};
 use crate::rule::{Owed, Routing};
 
 pub(super) fn settle(connection: &Connection, settlement: &Settlement, routing: &Routing) -> rusqlite::Result<Settled> {
@@ -129,9 +129,14 @@ fn after_death(
 ) -> rusqlite::Result<Settled> {
     let (incident, lost) = settled(connection, id)?;
     let tried = sinks_tried(connection, id)?;
-    let told_instead = routing.fallback(&lost, &tried, &incident);
-    for owed in &told_instead {
+    let mut told_instead = routing.fallback(&lost, &tried, &incident);
+    let since = flapping::lost_since(connection, id)?;
+    for owed in &mut told_instead {
+        owed.since = since;
         notification::add(connection, incident.id, owed, Some(id), now)?;
+        if let Some(tally) = flapping::promised(connection, &incident, owed, now)? {
+            notification::add(connection, incident.id, &tally, None, now)?;
+        }
     }
     let is_refused = failure == Some(FailureKind::Refused) && routing.is_address(&lost.sink, &lost.recipient);
     let reminder = if is_refused { None } else { routing.reminder(&lost, &incident, now) };
