@@ -2,15 +2,16 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use linedown_sinks::{Key, Path, Problem};
+use jiff::Timestamp;
+use linedown_sinks::{Incident, Instance, Key, Path, Problem, Reason};
 use serde_json::{Map, Value};
 
 use super::labels::Labels;
-use super::matching::{Line, may_be_of};
+use super::matching::{Line, may_be_of, nothing};
 use super::pieces::INVENTORY;
 use super::reader::Reader;
 use crate::rule::inventory::{Entry, Inventory};
-use crate::rule::{Rule, Target};
+use crate::rule::{Rule, Step, Target};
 
 /// Most lines without a recipient that are checked against the rules, for each sink: there may be a hundred thousand
 /// lines and a thousand rules.
@@ -61,6 +62,50 @@ pub(super) fn check_use(sinks: &BTreeMap<String, Target>, written: &Value, rules
             reader.note(problem.hint("name a `fallback`: a sink that tells somebody").unless("fallback"));
         }
     }
+}
+
+/// Ends the address that stands for what a line has in a label.
+const STAND_IN: &str = "@label.invalid";
+
+/// Warns of addresses that a rule, or a step of it, tells by two sinks at the same time.
+pub(super) fn check_twice(sinks: &BTreeMap<String, Target>, rules: &[Rule], reader: &mut Reader<'_>) {
+    let addresses: BTreeMap<&str, Vec<String>> =
+        sinks.iter().map(|(name, sink)| (name.as_str(), addresses(sink))).collect();
+    for (index, rule) in rules.iter().enumerate() {
+        let path = Path(vec!["rules".into(), index.into()]);
+        let steps = rule.escalate.iter().enumerate();
+        let steps = steps.map(|(step, Step { notify, .. })| (notify, path.join("escalate").join(step)));
+        for (notify, path) in std::iter::once((&rule.notify, path.clone())).chain(steps) {
+            let mut known: BTreeMap<&str, &str> = BTreeMap::new();
+            let named = notify
+                .iter()
+                .flat_map(|sink| addresses.get(sink.as_str()).into_iter().flatten().map(move |to| (sink, to)));
+            let twice = named.filter_map(|(sink, to)| {
+                let first = *known.entry(to).or_insert(sink);
+                (first != sink).then_some((first, sink, to))
+            });
+            for (first, sink, to) in twice {
+                let to = to.strip_suffix(STAND_IN).map_or(to.clone(), |key| format!("{{{{ instance.labels.{key} }}}}"));
+                let what =
+                    format!("`{sink}` sends to {to}, as `{first}` does: whoever that is gets each message twice");
+                let hint = "take the address out of one of them, or notify only one of them";
+                reader.note(Problem::warning(path.join("notify"), what).hint(hint));
+            }
+        }
+    }
+}
+
+/// The addresses that a sink sends to, without the names beside them. For a label it is a stand-in.
+fn addresses(sink: &Target) -> Vec<String> {
+    let labels = sink.settings.labels().into_iter().map(|(_, key)| (key.clone(), key + STAND_IN)).collect();
+    let incident = Incident::of("", Instance { labels, ..nothing() }, Reason::Other, Timestamp::UNIX_EPOCH);
+    let mut recipients = sink.settings.recipients(&incident);
+    recipients.retain(|recipient| !recipient.is_empty() && sink.settings.reaches(recipient));
+    let address = |recipient: String| match recipient.strip_suffix('>').and_then(|named| named.rsplit_once('<')) {
+        Some((_, address)) => address.to_owned(),
+        None => recipient,
+    };
+    recipients.into_iter().map(address).collect()
 }
 
 /// Warns of sinks that find no recipient for some of the lines whose incidents rules send to them. Names the first line

@@ -1,17 +1,31 @@
 //! Pure: what a notification that is due waits for at its sink.
 
 use jiff::Timestamp;
+use linedown_sinks::Kind;
 
 use super::backoff::LONGEST_HINT;
 use super::breaker::Health;
 use crate::clock::{from_millis, later};
-use crate::store::view::{Delivery, WaitReason, WaitsFor};
+use crate::store::view::{Delivery, Later, WaitReason, WaitsFor};
 
 /// Until when a sink asked for a pause, if that is later than now, as [`forgive`](super::breaker::Breaker::forgive) keeps
 /// to it.
 pub(super) fn pause(health: &Health, now: Timestamp) -> Option<Timestamp> {
     let Health::Failing { asked_until, .. } = health else { return None };
     asked_until.filter(|until| *until > now).map(|until| whole(until.min(later(now, LONGEST_HINT))))
+}
+
+/// Whether it is a step of an escalation that is still to be sent and was not tried yet.
+pub(super) fn is_untried_step(delivery: &Delivery) -> bool {
+    delivery.kind == Kind::Escalation.as_str() && delivery.due_at.is_some() && delivery.tries == 0
+}
+
+/// Shows that it is sent later than it is due, unless it is due even later.
+pub(super) fn put_off(delivery: &mut Delivery, Later { until, by }: &Later) {
+    if delivery.due_at.is_some_and(|due_at| due_at < *until) {
+        (delivery.due_at, delivery.owed_at) = (Some(*until), *until);
+        delivery.held_by.clone_from(by);
+    }
 }
 
 /// What a notification waits for at its sink, if it is in nobody's hands and is due: now, by the time that the sink is

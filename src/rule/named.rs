@@ -40,6 +40,15 @@ impl Routing {
         let incident = self.as_of_now(incident);
         self.owed(&incident).iter().any(|owed| self.reminder(owed, &incident, now).is_some())
     }
+
+    /// Whether the rules still remind a sink of an incident: those that apply to it now, or `rule`, by which the reminder
+    /// goes. (If the sink has left the config, that is said otherwise.)
+    pub fn reminds(&self, (sink, rule): (&str, Option<&str>), incident: &Incident) -> bool {
+        let says_so = |incident: &Incident| {
+            self.terms(Kind::Reminder, sink, incident, rule).is_some_and(|terms| terms.are_reminded())
+        };
+        !self.sinks.contains_key(sink) || says_so(incident) || says_so(&self.as_of_now(incident))
+    }
 }
 
 #[cfg(test)]

@@ -186,21 +186,24 @@ pub fn routes(local: Arc<Local>) -> impl Filter<Extract = (impl Reply,), Error =
                 Ok(None) => {
                     refused(StatusCode::NOT_FOUND, &format!("there is no incident {id}"), "see `linedown incidents`")
                 }
-                found => answer(found.map(|mut story| {
-                    let rows = story.iter_mut().flat_map(|story| &mut story.deliveries);
-                    local.delivery.say_what_they_wait_for(rows);
-                    story
-                })),
+                Ok(Some(mut story)) => {
+                    let said = local.delivery.say_what_they_wait_for(&mut story.deliveries).await;
+                    answer(said.map(|()| story))
+                }
+                Err(error) => answer::<()>(Err(error)),
             }
         },
     );
     let deliveries =
         warp::path!("deliveries").and(warp::get()).and(warp::query::<DeliveryQuery>()).and(with.clone()).then(
             |query: DeliveryQuery, local: Arc<Local>| async move {
-                answer(local.store.deliveries(query).await.map(|mut rows| {
-                    local.delivery.say_what_they_wait_for(&mut rows);
-                    rows
-                }))
+                match local.store.deliveries(query).await {
+                    Ok(mut rows) => {
+                        let said = local.delivery.say_what_they_wait_for(&mut rows).await;
+                        answer(said.map(|()| rows))
+                    }
+                    failed => answer(failed),
+                }
             },
         );
     let past =

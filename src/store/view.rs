@@ -176,6 +176,15 @@ pub enum WaitReason {
     Recipient,
 }
 
+/// What a notification that a person has sent again waits for.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Later {
+    /// Until when.
+    pub until: Timestamp,
+    /// What holds it back, in words; none if it waits for its group.
+    pub by: Option<String>,
+}
+
 /// One attempt.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Attempt {

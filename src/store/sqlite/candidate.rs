@@ -32,6 +32,8 @@ pub(super) struct Candidate {
     pub(super) since: Option<Timestamp>,
     /// False if the incident is over and there is nothing left to tell this recipient.
     pub(super) has_something_to_say: bool,
+    /// What the recipient knows otherwise, as far as that was looked up.
+    knows: Knows,
 }
 
 /// The query for candidates, up to its `WHERE`.
@@ -71,6 +73,7 @@ impl Candidate {
             held_by: None,
             step: None,
             has_something_to_say: kind.is_some(),
+            knows,
         };
         // If it waited for its group since, it is not known any more when that ended.
         let until = row.get::<bool>()?.then_some(candidate.owed_at);
@@ -113,11 +116,11 @@ impl Candidate {
         connection.prepare_cached(&query)?.query_row([id], |row| Self::read(row, "", now))
     }
 
-    /// Why there is nothing left to say, if that is so: the line is back or flaps no more, somebody has taken it, or a
-    /// lost message has arrived after all or is sent again.
+    /// Why there is nothing left to say, if that is so: the line is back or flaps no more, somebody has taken it, or nobody
+    /// need be told of a loss any more.
     pub(super) fn why_moot(&self, connection: &Connection) -> rusqlite::Result<Option<&'static str>> {
-        let Self { notification, owed_as, since, lost, .. } = self;
-        let told = need_not_be_told(connection, *lost)?;
+        let Self { notification, owed_as, since, lost, knows, .. } = self;
+        let told = need_not_be_told(connection, *lost, *knows)?;
         Ok(match (owed_as, since) {
             (Kind::Flapping, Some(since)) if !flapping::goes_on(connection, notification, *since)? => {
                 Some("the line has stopped flapping: the summary covers this")
@@ -125,7 +128,7 @@ impl Candidate {
             (Kind::Reminder | Kind::Escalation, _) if is_taken(notification) => Some("somebody has taken it"),
             _ if told.is_some() => told,
             _ if self.has_something_to_say => None,
-            _ => Some("they know already that it is over"),
+            _ => Some(KNOWS_THE_END),
         })
     }
 
@@ -161,7 +164,32 @@ fn knows(row: &mut Columns<'_, '_>) -> rusqlite::Result<Knows> {
 }
 
 /// When it was to be sent. One that a person has sent again has been late since its first attempt.
-const PROMISED: &str = "coalesce((SELECT min(owed_at, started_at) FROM attempt WHERE attempt.notification = notification.id AND number = 1), owed_at)";
+const PROMISED: &str = "coalesce((SELECT min(notification.owed_at, started_at) FROM attempt \
+    WHERE attempt.notification = notification.id AND number = 1), notification.owed_at)";
+
+/// Whether another message has told the recipient of a notification of its outage, as that is now, since the notification
+/// was to be sent. (What a line that flaps makes owed is about other outages as well, and a notice is about another
+/// recipient.)
+static TOLD_SINCE: LazyLock<String> = LazyLock::new(|| {
+    format!(
+        "lost IS NULL AND kind <> 'flapping' AND kind <> 'steady' AND EXISTS (SELECT 1 FROM notification AS other \
+         WHERE other.incident = notification.incident AND other.sink = notification.sink \
+         AND other.recipient = notification.recipient AND other.id <> notification.id AND other.state = 'delivered' \
+         AND other.kind <> 'flapping' \
+         AND other.told_reason = (SELECT reason FROM incident WHERE incident.id = notification.incident) \
+         AND (SELECT max(started_at) FROM attempt WHERE attempt.notification = other.id) >= {PROMISED})"
+    )
+});
+
+/// Why a notification is not sent, or its loss not told, whose recipient was told since it was to be sent.
+const HAS_BEEN_TOLD: &str = "another message has told the recipient of this outage since";
+
+/// [`HAS_BEEN_TOLD`], if that is so of the notification of this number.
+pub(super) fn has_been_told(connection: &Connection, id: i64) -> rusqlite::Result<Option<&'static str>> {
+    let query = format!("SELECT {} FROM notification WHERE id = ?", *TOLD_SINCE);
+    let is_so: bool = connection.prepare_cached(&query)?.query_row([id], |row| row.get(0))?;
+    Ok(is_so.then_some(HAS_BEEN_TOLD))
+}
 
 /// The first messages about an incident: those of this kind. `to` is the recipient of a step.
 pub(super) fn firsts(
@@ -208,21 +236,34 @@ pub(super) static OLDEST: LazyLock<String> = LazyLock::new(|| {
     format!("{} WHERE {due} ORDER BY due_at, notification.id LIMIT 1", columns())
 });
 
-/// Why nobody need be told that `lost` was given up, if that is so: it has arrived since, or is sent again. If `lost`
-/// was itself a notice of a loss, that also holds for what it was about.
-pub(super) fn need_not_be_told(connection: &Connection, lost: Option<i64>) -> rusqlite::Result<Option<&'static str>> {
+/// Why somebody who `knows` this much need not be told that `lost` was given up, if that is so: it has arrived since, or is
+/// sent again. If `lost` was itself a notice of a loss, that also holds for what it was about. Nor is anybody told if the
+/// first recipient of the chain was told otherwise, or could only not be reminded of an outage whose end the reader knows.
+pub(super) fn need_not_be_told(
+    connection: &Connection,
+    lost: Option<i64>,
+    knows: Knows,
+) -> rusqlite::Result<Option<&'static str>> {
     let Some(lost) = lost else { return Ok(None) };
     let query = format!(
-        "{CHAIN} SELECT max(state = 'delivered'), max(state = 'pending') FROM chain CROSS JOIN notification USING (id)"
+        "{CHAIN} SELECT max(state = 'delivered'), max(state = 'pending'), max({}), \
+         max(lost IS NULL AND kind = 'reminder') FROM chain CROSS JOIN notification USING (id)",
+        *TOLD_SINCE
     );
     connection.prepare_cached(&query)?.query_row([lost], |row| {
-        Ok(match (row.get::<_, Option<bool>>(0)?, row.get::<_, Option<bool>>(1)?) {
-            (Some(true), _) => Some("the lost notification was delivered after all"),
-            (_, Some(true)) => Some(SENT_AGAIN),
+        let is = |column| row.get::<_, Option<bool>>(column).map(Option::unwrap_or_default);
+        Ok(match (is(0)?, is(1)?, is(2)?, is(3)?) {
+            (true, ..) => Some("the lost notification was delivered after all"),
+            (_, true, ..) => Some(SENT_AGAIN),
+            (_, _, true, _) => Some(HAS_BEEN_TOLD),
+            (.., true) if knows == Knows::End => Some(KNOWS_THE_END),
             _ => None,
         })
     })
 }
+
+/// Why nothing is left to be said of an outage that is over.
+const KNOWS_THE_END: &str = "they know already that it is over";
 
 /// The reason if what was lost is sent again.
 pub(super) const SENT_AGAIN: &str = "the lost notification is sent again";

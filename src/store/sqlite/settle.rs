@@ -13,8 +13,8 @@ use super::candidate::need_not_be_told;
 use super::notification::CHAIN;
 use super::owe::newly_named;
 use super::row::{self, Columns};
-use super::{AT_ONCE, flapping, notification, people};
-use crate::rule::{Owed, Routing};
+use super::{AT_ONCE, flapping, gathering, notification, people};
+use crate::rule::{Knows, Owed, Routing};
 
 pub(super) fn settle(connection: &Connection, settlement: &Settlement, routing: &Routing) -> rusqlite::Result<Settled> {
     let mut settled = Settled::default();
@@ -109,12 +109,14 @@ fn lose(
 ) -> rusqlite::Result<Settled> {
     let lost = "SELECT lost FROM notification WHERE id = ?";
     let lost = connection.prepare_cached(lost)?.query_row([id], |row| row.get(0))?;
-    if let Some(moot) = need_not_be_told(connection, lost)? {
+    if let Some(moot) = need_not_be_told(connection, lost, Knows::Nothing)? {
         finish(connection, id, "withdrawn", moot, now)?;
         return after_delivery(connection, id, now, routing);
     }
     finish(connection, id, "dead", why, now)?;
-    after_death(connection, id, failure, now, routing)
+    let mut settled = after_death(connection, id, failure, now, routing)?;
+    settled.sinks.extend(gathering::close(connection, id, now, routing)?);
+    Ok(settled)
 }
 
 /// Owes the fallback the news that a notification was given up. Its recipient is not given up with it: they are still

@@ -185,3 +185,24 @@ async fn a_silence_holds_a_line_by_what_it_was_called_in_the_beginning_and_by_wh
         assert_eq!(life.deliver_all("slack", 100).await, [Kind::Reminder], "{matcher}");
     }
 }
+
+/// Who was never told is told all the same, late.
+#[tokio::test]
+async fn a_rule_that_no_longer_reminds_sends_no_last_reminder() {
+    for told in [true, false] {
+        let mut life = Life::by(reminding(&["slack"]));
+        life.down(0).await;
+        let first = life.lease("slack", 0).await.remove(0);
+        life.settle(&first, 0, if told { Outcome::Delivered("ok".into()) } else { lost() }).await;
+        life.reloaded(|routing| routing.rules = vec![to_slack()].into());
+        if !told {
+            assert_eq!(life.deliver_all("slack", 10).await, [Kind::Down]);
+            continue;
+        }
+        assert_eq!(life.deliver_all("slack", 10).await, []);
+        let why = "the config no longer says that this recipient is reminded";
+        assert_eq!(life.details("slack", "withdrawn").await, [Some(why.to_owned())]);
+        life.up(15).await;
+        assert_eq!(life.deliver_all("slack", 15).await, [Kind::Resolved]);
+    }
+}

@@ -254,7 +254,7 @@ impl Life {
     }
 
     /// The state and the detail of a notification.
-    async fn end_of(&self, id: i64) -> (String, Option<String>) {
+    pub(super) async fn end_of(&self, id: i64) -> (String, Option<String>) {
         let rows = self.store.deliveries(DeliveryQuery::default()).await.unwrap();
         let row = rows.into_iter().find(|row| row.id == id).unwrap();
         (row.state, row.detail)
