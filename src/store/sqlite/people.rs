@@ -90,21 +90,25 @@ pub(super) fn who_know(connection: &Connection, incident: i64) -> rusqlite::Resu
     Ok(people.map(|((sink, recipient), person)| person.owed(sink, recipient, Kind::Acknowledged)).collect())
 }
 
-/// How many recipients but these two were told of an incident with the reason that it has now, and how many others are
-/// being told, by a first attempt. (Perhaps nobody reads what only goes to our own output.)
+/// How many recipients but these two, the reader and the one who was lost, were told of an incident with the reason that
+/// it has now; and how many others are being told, by a first attempt that is under way or, at the reader's sink, due.
+/// (Perhaps nobody reads what only goes to our own output.)
 pub(super) fn others_told(
     connection: &Connection,
     incident: &Incident,
     but: [(&str, &str); 2],
     routing: &Routing,
+    now: Timestamp,
 ) -> rusqlite::Result<(u32, u32)> {
     let query = "SELECT sink, count(DISTINCT iif(state = 'delivered', recipient, NULL)), count(DISTINCT recipient) \
-                 FROM notification WHERE incident = ? AND (state = 'delivered' OR (leased = 1 AND attempts = 1)) \
-                 AND told_reason = ? AND NOT (sink = ? AND recipient = ?) AND NOT (sink = ? AND recipient = ?) \
-                 GROUP BY sink";
+                 FROM notification WHERE incident = ?1 AND (told_reason = ?2 AND \
+                     (state = 'delivered' OR (leased = 1 AND attempts = 1)) \
+                     OR state = 'pending' AND attempts = 0 AND sink = ?3 AND due_at <= ?7) \
+                 AND NOT (sink = ?3 AND recipient = ?4) AND NOT (sink = ?5 AND recipient = ?6) GROUP BY sink";
     let mut statement = connection.prepare_cached(query)?;
     let [(reader, by), (lost, to)] = but;
-    let mut rows = statement.query(params![incident.id, incident.reason.as_str(), reader, by, lost, to])?;
+    let values = params![incident.id, incident.reason.as_str(), reader, by, lost, to, now.as_millisecond()];
+    let mut rows = statement.query(values)?;
     let (mut told, mut being_told) = (0, 0);
     while let Some(row) = rows.next()? {
         let mut row = Columns::of(row);

@@ -237,6 +237,8 @@ async fn notices_of_losses_are_gathered_whatever_the_rule_says() {
     life.settle(first, 1, lost()).await;
     let notices = life.lease("mail", 1).await;
     assert_eq!((notices.len(), title(&notices[0]).as_str()), (2, "⚠ slack was not told: line 0 is down"));
+    let being_told = |due: &Due| due.notification.undelivered.as_ref().unwrap().others_being_told;
+    assert_eq!([being_told(&notices[0]), being_told(&notices[1])], [1, 1], "each other");
     for due in others {
         life.settle(due, 2, lost()).await;
     }
