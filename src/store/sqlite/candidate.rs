@@ -50,11 +50,7 @@ impl Candidate {
     pub(super) fn read(row: &Row<'_>, store: &str, now: Timestamp) -> rusqlite::Result<Self> {
         let mut row = Columns::of(row);
         let (incident, owed, wants_resolved) = (row.incident()?, row.kind()?, row.get()?);
-        let knows = match row.get()? {
-            0 => Knows::Nothing,
-            1 => Knows::Outage,
-            _ => Knows::End,
-        };
+        let knows = knows(&mut row)?;
         let kind = kind_when_sent(owed, row::state(&incident), wants_resolved, knows);
         let mut candidate = Self {
             notification: Notification {
@@ -146,12 +142,26 @@ fn is_taken(notification: &Notification) -> bool {
     notification.incident.acknowledged.is_some() && notification.incident.closed_at.is_none()
 }
 
-/// What other messages told the recipient of an incident, or are telling now: 0 nothing, 1 the outage, 2 its end. It is
-/// only looked up if the incident is over or the message is for somebody who knows of it.
-const KNOWS: &str = "(SELECT coalesce(max(1 + (other.told_closed IS 1)), 0) FROM notification AS other \
+/// What other messages told the recipient of an incident, or are telling now: 0 nothing, 1 an outage that is not as bad, 2
+/// the outage, 3 its end. (If a message that it is worse is pending, none need say so instead.) It is only looked up if the
+/// incident is over or the message is for somebody who knows of it.
+const KNOWS: &str = "(SELECT coalesce(max(CASE WHEN other.told_closed = 1 THEN 3 WHEN other.told_reason = reason THEN 2 \
+        ELSE 1 + EXISTS (SELECT 1 FROM notification AS news WHERE news.incident = other.incident AND news.kind = 'worse' \
+            AND news.sink = other.sink AND news.recipient = other.recipient AND news.state = 'pending' \
+            AND news.id <> notification.id) END), 0) FROM notification AS other \
     WHERE (closed_at IS NOT NULL OR notification.kind = 'reminder' OR notification.kind = 'worse') AND other.incident = notification.incident AND other.sink = notification.sink \
     AND other.recipient = notification.recipient AND other.id <> notification.id AND other.kind <> 'flapping' \
     AND (other.state = 'delivered' OR (other.leased = 1 AND (closed_at IS NULL OR other.told_closed = 1))))";
+
+/// Reads the column [`KNOWS`].
+fn knows(row: &mut Columns<'_, '_>) -> rusqlite::Result<Knows> {
+    Ok(match row.get()? {
+        0 => Knows::Nothing,
+        1 => Knows::Milder,
+        2 => Knows::Outage,
+        _ => Knows::End,
+    })
+}
 
 /// When it was to be sent. One that a person has sent again has been late since its first attempt.
 const PROMISED: &str = "coalesce((SELECT min(notification.owed_at, started_at) FROM attempt \
@@ -188,12 +198,19 @@ pub(super) fn firsts(
     kind: Kind,
     (sink, recipient): (&str, &str),
 ) -> rusqlite::Result<Vec<First>> {
-    let query = "SELECT owed_at, (SELECT started_at FROM attempt WHERE notification = notification.id AND number = 1), \
-                 state = 'pending', sink = ? AND recipient = ? FROM notification \
+    let query = "SELECT owed_at, (SELECT min(started_at) FROM attempt WHERE notification = notification.id), \
+                 iif(state = 'delivered', (SELECT max(started_at) FROM attempt WHERE notification = notification.id), NULL), \
+                 iif(state = 'pending', due_at, NULL), sink = ? AND recipient = ? FROM notification \
                  WHERE incident = ? AND kind = ? AND state <> 'withdrawn'";
     let read = |row: &Row<'_>| {
         let mut row = Columns::of(row);
-        Ok(First { due_at: row.time()?, tried_at: row.time_or_null()?, is_pending: row.get()?, is_to_same: row.get()? })
+        Ok(First {
+            due_at: row.time()?,
+            tried_at: row.time_or_null()?,
+            told_at: row.time_or_null()?,
+            next_at: row.time_or_null()?,
+            is_to_same: row.get()?,
+        })
     };
     let values = params![sink, recipient, incident, kind.as_str()];
     connection.prepare_cached(query)?.query_map(values, read)?.collect()
@@ -251,15 +268,17 @@ const KNOWS_THE_END: &str = "they know already that it is over";
 /// The reason if what was lost is sent again.
 pub(super) const SENT_AGAIN: &str = "the lost notification is sent again";
 
-/// What the first recipient of a chain of losses would have been told and why they were not, with the sinks that were
-/// then to tell of it and failed too; and, if it was about a line that flaps, when the first of its outages began. Of the
+/// What the first recipient of a chain of losses would have been told and why they were not, with those who were then to
+/// hear of it and were not told either; and, if it was about a line that flaps, when the first of its outages began. Of the
 /// others who were told, nothing is known here.
 pub(super) fn undelivered(
     connection: &Connection,
     lost: i64,
 ) -> rusqlite::Result<Option<(Undelivered, Option<Timestamp>)>> {
     let query = format!(
-        "{CHAIN} SELECT id, kind, sink, recipient, detail, attempts, since FROM chain CROSS JOIN notification USING (id) ORDER BY id"
+        "{CHAIN} SELECT notification.id, kind, sink, recipient, detail, attempts, since, wants_resolved, told_reason, told_closed, \
+         {KNOWS} FROM chain CROSS JOIN notification USING (id) JOIN incident ON incident.id = notification.incident \
+         ORDER BY notification.id"
     );
     let mut statement = connection.prepare_cached(&query)?;
     let mut rows = statement.query([lost])?;
@@ -274,10 +293,16 @@ pub(super) fn undelivered(
         attempts: first.get()?,
         untold: Vec::new(),
         others_told: 0,
+        others_being_told: 0,
     };
     let since = first.time_or_null()?;
+    let (wants_resolved, told) = (first.get()?, first.told()?);
+    if let (Some(told), knows) = (told, knows(&mut first)?) {
+        undelivered.kind = kind_when_sent(undelivered.kind, told, wants_resolved, knows).unwrap_or(undelivered.kind);
+    }
     while let Some(instead) = rows.next()? {
-        undelivered.untold.push(row::text(instead, 2)?);
+        let (sink, recipient) = (row::text(instead, 2)?, row::text(instead, 3)?);
+        undelivered.untold.push(if recipient.is_empty() { sink } else { recipient });
     }
     Ok(Some((undelivered, since)))
 }

@@ -144,7 +144,8 @@ impl Lessor<'_> {
         let Some((mut lost, since)) = undelivered(connection, lost)? else { return Ok(()) };
         let Notification { incident, recipient, .. } = &part.notification;
         let but = [(sink, recipient.as_str()), (&lost.sink, &lost.recipient)];
-        lost.others_told = people::others_told(connection, incident, but, self.routing)?;
+        (lost.others_told, lost.others_being_told) =
+            people::others_told(connection, incident, but, self.routing, self.now)?;
         part.since = since;
         part.notification.undelivered = Some(lost);
         Ok(())

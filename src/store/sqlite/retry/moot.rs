@@ -104,23 +104,33 @@ impl Wanted {
     }
 
     fn may_be_said_by_another(&self) -> bool {
-        self.kind == Kind::Reminder || (self.is_over() && follows(self.kind))
+        urgency(self.kind).is_some()
     }
 
-    /// Whether another one about the same outage, sent now, would tell the recipient everything that this one would: of
-    /// reminders the latest does; and of an outage that is over the message that it was, or else the latest.
+    /// Whether another one about the same outage, sent now, would tell the recipient everything that this one would: all of
+    /// them tell how the outage is by then. While it goes on, that is the more urgent one, or the later of two alike; and
+    /// once it is over the message that it was, or else the latest.
     fn is_said_by(&self, id: i64, kind: Kind) -> bool {
         let is_later = id > self.id;
-        match (kind, self.kind) {
-            (Kind::Reminder, Kind::Reminder) => is_later,
-            _ if !self.is_over() => false,
-            (Kind::Down, of) => follows(of),
-            (kind, of) => is_later && follows(kind) && follows(of),
+        let (Some(one), Some(other)) = (urgency(self.kind), urgency(kind)) else { return false };
+        match kind {
+            Kind::Down => self.kind != Kind::Down || is_later,
+            _ if self.is_over() => is_later && self.kind != Kind::Down,
+            _ => other > one || (other == one && is_later),
         }
     }
 }
 
-/// Whether a message of this kind follows the first one about an outage, and says that it is over if it is.
-fn follows(kind: Kind) -> bool {
-    matches!(kind, Kind::Worse | Kind::Reminder | Kind::Escalation | Kind::Acknowledged | Kind::Resolved)
+/// How much a message of this kind is preferred to others about the same outage, if it is about a single one. Those that
+/// follow the first one say that the outage is over if it is.
+fn urgency(kind: Kind) -> Option<u8> {
+    match kind {
+        Kind::Down => Some(5),
+        Kind::Worse => Some(4),
+        Kind::Escalation => Some(3),
+        Kind::Reminder => Some(2),
+        Kind::Acknowledged => Some(1),
+        Kind::Resolved => Some(0),
+        Kind::Flapping | Kind::Steady | Kind::Digest | Kind::Undelivered | Kind::Test => None,
+    }
 }

@@ -2,7 +2,7 @@
 
 use super::timing::to_slack;
 use super::*;
-use crate::rule::Rule;
+use crate::rule::{Rule, Step};
 use crate::store::Refused;
 
 const TOLD: &str = "another message has told the recipient of this outage since";
@@ -153,4 +153,26 @@ async fn a_notice_that_a_reminder_was_lost_is_withdrawn_when_its_reader_has_hear
     life.settle(&bia, 12, lost()).await;
     assert_eq!(life.deliver_all("slack", 13).await, [Kind::Undelivered]);
     assert_eq!(life.deliver_all("slack", 100).await, [], "that Bia was not reminded matters no more");
+}
+
+/// All of them say how the line is now: several would come in any order, and some would remind of what nobody had told.
+#[tokio::test]
+async fn while_a_line_is_down_one_message_about_it_is_sent_again_to_each_recipient() {
+    let step = Step { after: Duration::from_secs(15), notify: vec!["slack".into()] };
+    for is_known in [false, true] {
+        let life = Life::by(Rule { escalate: vec![step.clone()], ..reminding(10) });
+        life.down(1).await;
+        let first = if is_known { Outcome::Delivered("ok".into()) } else { lost() };
+        let due = life.lease("slack", 1).await.remove(0);
+        life.settle(&due, 1, first).await;
+        assert_eq!([life.loses("slack", 11).await, life.loses("slack", 16).await], [1, 1], "a reminder, a step");
+        life.webhook(EventKind::Disconnected, Reason::NumberBlocked, 20).await;
+        assert_eq!(life.loses("slack", 20).await, usize::from(is_known), "that it is worse");
+        let retried = life.retried(Which::Dead { sink: Some("slack".into()) }, 30).await;
+        assert_eq!((retried.notifications.len(), retried.refused.len()), (1, 2));
+        let told = life.deliver_all("slack", 30).await;
+        assert_eq!(told, [if is_known { Kind::Worse } else { Kind::Down }]);
+        assert_eq!(life.deliver_all("slack", 1000).await, []);
+        assert_eq!(life.deliver_all("slack", 3601).await, [Kind::Reminder]);
+    }
 }

@@ -93,7 +93,7 @@ async fn a_step_that_counts_from_a_late_message_need_not_be_sent_if_the_line_is_
     assert_eq!(life.deliver_all("log", HOUR).await, []);
     life.up(HOUR + MINUTE).await;
     assert_eq!(life.told("log", 2 * HOUR).await, (vec![], None));
-    let why = "the line was back within the escalation of 15m";
+    let why = "the line was back before the escalation of 15m was due";
     assert_eq!(life.why_withdrawn(1).await, [("escalation".to_owned(), why.to_owned())]);
 }
 
@@ -189,4 +189,16 @@ async fn who_hears_that_it_is_worse_gets_no_step_and_no_reminder_at_the_same_tim
     life.webhook(EventKind::Disconnected, Reason::NumberBlocked, 60).await;
     assert_eq!(life.told("slack", 60).await, (vec![Kind::Worse], Some(120)));
     assert_eq!(life.deliver_all("slack", 120).await, [Kind::Reminder]);
+}
+
+/// They would hear that nobody has taken what they know nothing of.
+#[tokio::test]
+async fn a_step_to_somebody_whose_own_first_message_fails_comes_after_that() {
+    let life = Life::by(escalating(&[(15 * 60, "slack"), (15 * 60, "log")]));
+    life.down(0).await;
+    assert_eq!(life.fails("slack", 0, 20 * MINUTE).await, 1);
+    assert_eq!(life.deliver_all("log", 15 * MINUTE).await, [Kind::Escalation]);
+    assert_eq!(life.told("slack", 15 * MINUTE).await, (vec![], Some(20 * MINUTE)));
+    assert_eq!(life.told("slack", 20 * MINUTE).await, (vec![Kind::Down], Some(35 * MINUTE)));
+    assert_eq!(life.told("slack", 35 * MINUTE).await, (vec![Kind::Escalation], None));
 }
