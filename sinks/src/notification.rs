@@ -185,9 +185,11 @@ pub struct Undelivered {
     pub why: String,
     /// How many attempts there were.
     pub attempts: u32,
-    /// The sinks that were to tell somebody about it, and gave up in their turn.
+    /// Who was to hear about it instead, and was not told either: recipients, or sinks that are themselves the address.
     pub untold: Vec<String>,
     /// How many recipients besides the reader and the one it was for were told of the outage with the reason that it has
     /// now. (What only goes to our own output is not counted: perhaps nobody reads it.)
     pub others_told: u32,
+    /// How many others have not been told that yet, but are being told it at this moment, by a first attempt.
+    pub others_being_told: u32,
 }

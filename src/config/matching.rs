@@ -172,6 +172,6 @@ fn may_be_own(matcher: &Matcher) -> bool {
 }
 
 /// An instance of which nothing is known.
-fn nothing() -> Instance {
+pub(super) fn nothing() -> Instance {
     Instance { id: String::new(), name: None, phone: None, labels: BTreeMap::new() }
 }

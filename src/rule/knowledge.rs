@@ -27,6 +27,8 @@ pub fn news(told: State, now: State, wants_resolved: bool) -> Option<Kind> {
 pub enum Knows {
     /// They were not told.
     Nothing,
+    /// They were told of it, not how bad it is, nor of its end.
+    Milder,
     /// They were told of it, not of its end.
     Outage,
     /// They were told that it is over, or are being told.
@@ -35,12 +37,15 @@ pub enum Knows {
 
 /// The kind that a notification has by the time it is sent; `None` if there is nothing left to say.
 ///
-/// Nobody is reminded of what they were never told: they are told that the line is down, late. If the incident is over,
-/// a message to a recipient who knows of it says that it is over, but only if they want to hear that, and only once. A
-/// message to a recipient who knows nothing says both.
+/// Nobody is reminded of what they were never told: they are told that the line is down, late, or that it is worse than
+/// they know. If the incident is over, a message to a recipient who knows of it says that it is over, but only if they
+/// want to hear that, and only once. A message to a recipient who knows nothing says both.
 pub fn kind_when_sent(kind: Kind, now: State, wants_resolved: bool, knows: Knows) -> Option<Kind> {
     if knows == Knows::Nothing && tells_who_knows(kind) {
         return Some(Kind::Down);
+    }
+    if !now.closed && kind == Kind::Reminder && knows == Knows::Milder {
+        return Some(Kind::Worse);
     }
     let follows = matches!(kind, Kind::Worse | Kind::Reminder | Kind::Acknowledged);
     if !now.closed || !(follows || matches!(kind, Kind::Escalation | Kind::Resolved)) {
@@ -49,10 +54,10 @@ pub fn kind_when_sent(kind: Kind, now: State, wants_resolved: bool, knows: Knows
     match (kind, knows) {
         (_, Knows::End) => None,
         (Kind::Escalation | Kind::Resolved, _) | (_, Knows::Nothing) => Some(kind),
-        (_, Knows::Outage) if wants_resolved => Some(Kind::Resolved),
+        (_, Knows::Milder | Knows::Outage) if wants_resolved => Some(Kind::Resolved),
         // They do not know yet how bad it was.
-        (Kind::Worse, Knows::Outage) => Some(kind),
-        (_, Knows::Outage) => None,
+        (Kind::Worse, _) => Some(kind),
+        (_, Knows::Milder | Knows::Outage) => None,
     }
 }
 

@@ -87,15 +87,19 @@ impl Rule {
     fn group(&self, incident: &Incident) -> String {
         let subject = Subject::from(incident);
         let parts = self.group_by.iter().map(|field| field.of(&subject).to_owned());
-        // A message about several incidents says the same sort of thing of all of them.
-        let notice = (!incident.reason.is_outage()).then(|| incident.reason.as_str().to_owned());
-        std::iter::once(self.name.clone()).chain(parts).chain(notice).collect::<Vec<_>>().join("\u{1f}")
+        let parts = std::iter::once(self.name.clone()).chain(parts).chain(sort(incident).map(str::to_owned));
+        parts.collect::<Vec<_>>().join("\u{1f}")
     }
 
     /// Every sink that the rule may notify.
     pub fn sinks(&self) -> impl Iterator<Item = &str> {
         self.notify.iter().chain(self.escalate.iter().flat_map(|step| &step.notify)).map(String::as_str)
     }
+}
+
+/// A message about several incidents says the same sort of thing of all of them: that lines are down, or else this.
+fn sort(incident: &Incident) -> Option<&str> {
+    (!incident.reason.is_outage()).then(|| incident.reason.as_str())
 }
 
 /// Rules, sinks and inventory: everything that decides who is told.
@@ -208,7 +212,8 @@ impl Routing {
     }
 
     /// Returns who hears instead when the notification `lost` is given up: the recipients of the next sink. `tried` are
-    /// the sinks that were to carry the bad news so far, the latest last: none is asked twice.
+    /// the sinks that were to carry the bad news so far, the latest last: none is asked twice. Losses are gathered in one
+    /// message, by whatever rules they were owed.
     pub fn fallback(&self, lost: &Owed, tried: &[String], incident: &Incident) -> Vec<Owed> {
         let Some(sink) = self.next_sink(&lost.sink, tried) else { return Vec::new() };
         let recipients = self.recipients(&sink, incident).into_iter();
@@ -217,6 +222,7 @@ impl Routing {
                 sink: sink.clone(),
                 recipient,
                 kind: Kind::Undelivered,
+                group: sort(incident).unwrap_or_default().to_owned(),
                 held_by: None,
                 ..lost.clone()
             })

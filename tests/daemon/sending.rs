@@ -88,11 +88,11 @@ fn retry_sends_the_dead_again() {
         daemon.rows(&["deliveries", "--state", "dead"]).is_empty().then_some(())
     });
     let again = daemon.command(&["retry", &one]);
-    let said = format!("error: not sent again: {one}\n  caused by: {one}: it has been delivered already\n");
+    let said = format!("error: not sent again: {one}\n  caused by: {one}: delivered already\n");
     assert_eq!((again.code, again.err), (Some(1), said));
     let unknown = daemon.command(&["retry", "998", &one, "999"]);
     let said = format!(
-        "error: not sent again: {one}, 998, 999\n  caused by: {one}: it has been delivered already\n\
+        "error: not sent again: {one}, 998, 999\n  caused by: {one}: delivered already\n\
          \x20 caused by: 998, 999: there is no such notification; `linedown deliveries` lists them\n"
     );
     assert_eq!((unknown.code, unknown.err), (Some(1), said));

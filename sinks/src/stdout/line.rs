@@ -76,8 +76,8 @@ struct Object<'a> {
     closed_at: Option<Timestamp>,
     /// For a closed incident that is no outage: linedown does not watch it any more, and the trouble may still exist.
     unwatched: bool,
-    /// For the kind `undelivered`: `notification`, `kind`, `sink`, `recipient`, `why`, `attempts`, `untold` and
-    /// `others_told`.
+    /// For the kind `undelivered`: `notification`, `kind`, `sink`, `recipient`, `why`, `attempts`, `untold`,
+    /// `others_told` and `others_being_told`.
     undelivered: Option<&'a Undelivered>,
     /// For the kinds `flapping` and `steady`, also if they were lost: `since`, `outages`, `downtime` and `steady_for` in seconds, `times`.
     flapping: Option<&'a Flapping>,

@@ -53,18 +53,22 @@ pub(super) async fn incidents(query: IncidentQuery, local: Arc<Local>) -> Respon
 pub(super) async fn incident(id: i64, local: Arc<Local>) -> Response<String> {
     match local.store.incident(id).await {
         Ok(None) => refused(StatusCode::NOT_FOUND, &format!("there is no incident {id}"), "see `linedown incidents`"),
-        found => answer(found.map(|mut story| {
-            local.delivery.say_what_they_wait_for(story.iter_mut().flat_map(|story| &mut story.deliveries));
-            story
-        })),
+        Ok(Some(mut story)) => {
+            let said = local.delivery.say_what_they_wait_for(&mut story.deliveries).await;
+            answer(said.map(|()| story))
+        }
+        Err(error) => answer::<()>(Err(error)),
     }
 }
 
 pub(super) async fn deliveries(query: DeliveryQuery, local: Arc<Local>) -> Response<String> {
-    answer(local.store.deliveries(query).await.map(|mut rows| {
-        local.delivery.say_what_they_wait_for(&mut rows);
-        rows
-    }))
+    match local.store.deliveries(query).await {
+        Ok(mut rows) => {
+            let said = local.delivery.say_what_they_wait_for(&mut rows).await;
+            answer(said.map(|()| rows))
+        }
+        failed => answer(failed),
+    }
 }
 
 pub(super) async fn past(query: PastQuery, local: Arc<Local>) -> Response<String> {

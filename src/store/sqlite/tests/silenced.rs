@@ -12,7 +12,7 @@ fn again(second: i64) -> Outcome {
 
 impl Life {
     /// Tries what is due, in vain, and returns how many messages that were.
-    async fn fails(&self, sink: &str, second: i64, next: i64) -> usize {
+    pub(super) async fn fails(&self, sink: &str, second: i64, next: i64) -> usize {
         let due = self.lease(sink, second).await;
         for due in &due {
             self.settle(due, second, again(next)).await;

@@ -37,13 +37,18 @@ impl World<'_> {
             Ending::Dead => dead(),
         };
         if matches!(outcome, Outcome::Delivered(_)) {
+            // Notices of losses by several rules may go out in one message.
+            let rules: BTreeMap<i64, String> = match due.covers.len() {
+                1 => BTreeMap::new(),
+                _ => invariants::rows(self).await.into_iter().map(|row| (row.id, row.rule)).collect(),
+            };
             for (notification, kind, incident) in parts(&due.notification) {
                 self.told.push(Told {
                     notification,
                     at: due.notification.at.as_second(),
                     sink: sink.clone(),
                     recipient: due.notification.recipient.clone(),
-                    rule: due.notification.rule.clone().unwrap(),
+                    rule: rules.get(&notification).or(due.notification.rule.as_ref()).cloned().unwrap(),
                     kind,
                     incident: incident.id,
                     closed: incident.closed_at.is_some(),
