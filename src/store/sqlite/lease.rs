@@ -43,6 +43,14 @@ pub(super) struct Lessor<'l> {
     pub(super) now: Timestamp,
 }
 
+impl<'l> Lessor<'l> {
+    /// One that hands nothing out, and only finds out what holds a notification back.
+    pub(super) fn looking(routing: &'l Routing, silences: &'l Silences, now: Timestamp) -> Self {
+        const NOBODY: &RecipientPauses = &RecipientPauses::new();
+        Self { store: "", link_key: &[], routing, silences, pauses: NOBODY, now }
+    }
+}
+
 impl Lessor<'_> {
     pub(super) fn lease(&self, connection: &Connection, sink: &str, limit: usize) -> rusqlite::Result<Leased> {
         let silences = self.silences.in_force(connection, self.now)?;
