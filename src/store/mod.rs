@@ -143,7 +143,8 @@ pub trait Store: Send + Sync {
 
     /// Forgets, up to `limit` of each sort: incidents, webhooks without an incident, repeated reports of an open outage
     /// and silences from before `over_before`; and group windows and spells of flapping that have ended by `now`. A
-    /// line is forgotten with the last of its rows.
+    /// line is forgotten with the last of its rows. The latest incident and the latest webhook are kept until others
+    /// come.
     async fn prune(&self, now: Timestamp, over_before: Timestamp, limit: u32) -> Result<Forgotten, StoreError>;
 
     /// Corrects what was written before the clock was set back: up to `limit` pending notifications become due earlier

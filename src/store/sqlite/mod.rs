@@ -224,7 +224,11 @@ impl Store for Sqlite {
         routing: Arc<Routing>,
     ) -> Result<Settled, StoreError> {
         let (sink, why) = (sink.to_owned(), why.to_owned());
-        let work = move |connection: &Connection| settle::give_up(connection, &sink, owed_before, &why, now, &routing);
+        let ids = self.read(move |connection| settle::owed_since(connection, &sink, owed_before)).await?;
+        if ids.is_empty() {
+            return Ok(Settled::default());
+        }
+        let work = move |connection: &Connection| settle::give_up(connection, &ids, owed_before, &why, now, &routing);
         self.writer.write(work).await
     }
 
