@@ -37,7 +37,7 @@ pub(super) async fn reminders_are_ahead(world: &World<'_>) -> Result<(), TestCas
         let ever = past.rules.iter().any(|rule| reminds(&world.story.rules[*rule])) || now;
         let mine = || rows.iter().filter(|other| other.incident == row.incident && person(other) == person(row));
         // Once they have heard the worse reason, the rules for that remind them.
-        let hears = mine().any(|other| other.kind == "worse" && other.state == "pending");
+        let hears = mine().any(|other| matches!(&*other.kind, "down" | "worse") && other.state == "pending");
         // A reminder that was in hand when somebody took the outage is withdrawn when it would be tried again.
         let ahead = mine().filter(|other| other.kind == "reminder" && (goes_on || other.tries == 0));
         let ahead: Vec<_> = ahead.filter(|other| other.state == "pending").collect();
