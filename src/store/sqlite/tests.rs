@@ -16,6 +16,7 @@ mod late;
 mod lost;
 mod notices;
 mod opened;
+mod plans;
 mod reloaded;
 mod retry;
 mod settled;
