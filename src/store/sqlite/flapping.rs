@@ -79,10 +79,6 @@ fn course(
     last: Option<i64>,
     now: Timestamp,
 ) -> rusqlite::Result<Course> {
-    let lately = match last {
-        Some(last) => lately(connection, last, incident.opened_at, rule, setting.within)?,
-        None => Lately::default(),
-    };
     let query = "SELECT since, until, reason FROM flapping WHERE source = ? AND instance = ? AND rule = ?";
     let spell = connection
         .prepare_cached(query)?
@@ -90,7 +86,11 @@ fn course(
             Ok(Spell { since: from_millis(row.get(0)?), until: from_millis(row.get(1)?), reason: row::reason(row, 2)? })
         })
         .optional()?;
-    Ok(setting.course(spell, lately, incident, now))
+    let lately = || match last {
+        Some(last) => lately(connection, last, incident.opened_at, rule, setting.within),
+        None => Ok(Lately::default()),
+    };
+    setting.course(spell, lately, incident, now)
 }
 
 /// The outages of a line, from ?1 back to the first that was heard of before ?2: none before that one began after ?2.
