@@ -136,6 +136,11 @@ impl Life {
         kinds
     }
 
+    /// One step of what follows when the clock was set back.
+    async fn set_back(&self, now: jiff::Timestamp, limit: u32) -> Result<usize, StoreError> {
+        self.store.set_back(now, limit, Arc::clone(&self.routing)).await
+    }
+
     fn reopened(self) -> Self {
         let Self { folder, store, routing } = self;
         // The writer's thread closes the file after its last request.

@@ -219,7 +219,7 @@ async fn a_clock_that_is_set_back_ends_no_flapping_and_lengthens_none() {
         change(EventKind::Connected, second + 5).await;
         life.deliver_all("slack", second + 5).await;
     }
-    while life.store.set_back(from_millis(70_000), 1).await.unwrap() > 0 {}
+    while life.set_back(from_millis(70_000), 1).await.unwrap() > 0 {}
     change(EventKind::Disconnected, 80).await;
     assert_eq!(life.deliver_all("slack", 80).await, [], "they know that it flaps");
     change(EventKind::Connected, 85).await;

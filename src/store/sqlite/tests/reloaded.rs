@@ -78,7 +78,8 @@ async fn who_is_no_longer_a_recipient_is_told_of_the_end_only_and_who_is_now_is_
 async fn whom_nothing_has_reached_is_told_once_when_the_config_changes() {
     for remind in [vec![], vec![Duration::from_secs(10)]] {
         let step = |sink: &str| Step { after: Duration::from_secs(10), notify: vec![sink.to_owned()] };
-        let rule = |to| Rule { escalate: vec![step(to)], remind: remind.clone(), ..rule("all", "{}", &["mail"], false) };
+        let rule =
+            |to| Rule { escalate: vec![step(to)], remind: remind.clone(), ..rule("all", "{}", &["mail"], false) };
         let mut life = Life::by(rule("log"));
         life.down(0).await;
         for due in life.lease("mail", 0).await {
