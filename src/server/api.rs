@@ -72,7 +72,7 @@ pub struct Local {
     pub hook: Arc<Hook>,
     /// Answers questions, and is changed by requests.
     pub store: Arc<dyn Store>,
-    /// Its workers are woken when something becomes due.
+    /// Its workers are woken when something becomes due, and hear that a test arrived.
     pub delivery: Arc<Delivery>,
     /// Has the sinks that `send-test` tries.
     pub routing: Arc<SharedRouting>,
@@ -318,6 +318,9 @@ async fn send_test(TrialRequest { sink, instance }: TrialRequest, local: Arc<Loc
         None => None,
     };
     let results = trial::send(target.settings.as_ref(), line, clock::now()).await;
+    for trial::Outcome { recipient, .. } in results.iter().filter(|outcome| outcome.delivered) {
+        local.delivery.reached(&sink, recipient);
+    }
     answer(Ok(TrialAnswer { results }))
 }
 
