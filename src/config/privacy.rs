@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 
-use linedown_sinks::{Key, Path, Severity};
+use linedown_sinks::{Key, Path, Severity, only_for_us};
 use toml::de::{DeTable, DeValue};
 
 use super::file::{File, Lines};
@@ -30,7 +30,7 @@ pub(super) fn warnings(files: &[File], written_out: &BTreeSet<Sort>) -> Vec<(Ord
     let warnings = public.filter_map(|(number, file)| {
         let (offset, keys) = first(file, written_out)?;
         let what = format!("there is a secret here, and every user of this machine can read {}", file.name);
-        let hint = format!("write `{{ credential = … }}` or `{{ file = … }}`; or chmod o-r {}", file.name);
+        let hint = format!("write `{{ credential = … }}`, or {}", only_for_us(&file.name));
         let row = Row::error(&file.name, what).at(Lines::of(&file.text).position(offset)).hint(hint);
         Some(((number, offset), Row { severity: Severity::Warning, path: Path(keys).to_string(), ..row }))
     });
