@@ -46,7 +46,8 @@ fn load(place: &Place, colour: bool) -> Result<Config, String> {
     let Some(config) = config else { return Err(report.render(colour)) };
     if config.lacks_credentials {
         let words = "a secret is a systemd credential, which is available only when systemd starts linedown";
-        return Err(format!("error: {words}\n  hint: use `systemctl start linedown`, or {{ file = … }} for a trial\n"));
+        let hint = "use `systemctl start linedown`, or { file = … } for a trial";
+        return Err(format!("{}error: {words}\n  hint: {hint}\n", report.render(colour)));
     }
     for row in report.rows() {
         let (expected, hint) = (row.expected.as_deref(), row.hint.as_deref());
