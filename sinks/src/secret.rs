@@ -1,5 +1,7 @@
 //! Secrets: where they are looked up, and a type that cannot print itself.
 
+mod rotation;
+
 use std::fmt;
 use std::fs::File;
 use std::path::{Path as FilePath, PathBuf};
@@ -9,6 +11,8 @@ use serde::{Deserialize, Deserializer, de};
 
 use crate::config::{Path, Problem};
 use crate::file::{is_public, read_bounded, text};
+
+pub use rotation::Rotation;
 
 /// A secret as written in the config: `"plain"`, `{ file = … }`, `{ env = … }` or `{ credential = … }`.
 #[derive(Clone, Debug)]

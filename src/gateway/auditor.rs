@@ -220,10 +220,10 @@ fn is_audited_as(orders: &Orders, former: &Orders) -> bool {
 pub(crate) fn addresses(
     public_url: Option<&str>,
     source: &str,
-    secret: &secrecy::SecretString,
+    secrets: &[secrecy::SecretString],
 ) -> Option<Arc<Addresses>> {
     let public_url = public_url.filter(|url| url.starts_with("https://"))?;
-    Some(Arc::new(Addresses::new(public_url, source, secret)))
+    Some(Arc::new(Addresses::new(public_url, source, secrets)))
 }
 
 #[cfg(test)]
@@ -242,7 +242,7 @@ mod tests {
         for other in others {
             routing.inventory.push(other, None, None, &std::collections::BTreeMap::new());
         }
-        let addresses = addresses(Some("https://a.example"), "z-api", &secret.into());
+        let addresses = addresses(Some("https://a.example"), "z-api", &[secret.into()]);
         Orders { access: Arc::new(access), addresses, routing: Arc::new(routing) }
     }
 
