@@ -95,6 +95,16 @@ fn advice(error: &StartError) -> Option<&'static str> {
     })
 }
 
+/// A copy that root puts in place of the store belongs to root.
+const BARRED: &str = "let the store and its folder belong to the user who runs linedown; for the service: \
+                      chown --reference=/var/lib/linedown/ /var/lib/linedown/linedown.db";
+
+/// Whether the user who runs linedown may not open the store, or may not write it.
+fn is_barred(error: &rusqlite::Error) -> bool {
+    use rusqlite::ErrorCode::{CannotOpen, PermissionDenied, ReadOnly};
+    matches!(error.sqlite_error_code(), Some(CannotOpen | PermissionDenied | ReadOnly))
+}
+
 const DAMAGED: &str = "start linedown again (systemd does so by itself), then check the disk";
 
 fn advice_on_store(error: &StoreError) -> &'static str {
@@ -111,7 +121,26 @@ fn advice_on_store(error: &StoreError) -> &'static str {
         }
         StoreError::Full => "make room on its disk",
         StoreError::Damaged => DAMAGED,
+        StoreError::Failed(error) if is_barred(error) => BARRED,
         StoreError::Failed(_) => "look for disk errors (dmesg | tail), then start linedown again",
         _ => "the folder must exist and be writable for the user that runs linedown",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rusqlite::{Error, ffi};
+
+    use super::*;
+
+    /// Root may write every file, so tests cannot bring this about.
+    #[test]
+    fn a_store_that_is_not_ours_is_no_broken_disk() {
+        for (code, is_ours) in
+            [(ffi::SQLITE_READONLY, false), (ffi::SQLITE_CANTOPEN, false), (ffi::SQLITE_IOERR_READ, true)]
+        {
+            let error = StoreError::Failed(Error::SqliteFailure(ffi::Error::new(code), None));
+            assert_eq!(advice_on_store(&error) != BARRED, is_ours, "{error}");
+        }
     }
 }
