@@ -181,10 +181,10 @@ fn is_public(key: &str) -> bool {
 /// Whether a hint may repeat a corrected value. Labels are shown, whatever they are called.
 fn is_shown(key: &str, corrected: &Corrected<'_>) -> bool {
     let is_label = |key: &str| key.split('.').any(|name| name.trim() == "labels");
-    let may_be = |key: &str| is_label(key) || key.split('.').all(|name| is_public(name.trim()));
-    let is_shown = is_label(key) || key.rsplit('.').next().is_some_and(|last| is_public(last.trim()));
-    let are_labels = is_label(key);
-    is_shown && corrected.keys.iter().all(|key| are_labels || may_be(key)) && !corrected.text.contains("://")
+    let is_known = |key: &str| key.split('.').all(|name| is_public(name.trim())) || is_label(key);
+    let of_key = key.rsplit('.').next().is_some_and(|last| is_public(last.trim()));
+    let is_shown = is_label(key) || (of_key && corrected.keys.iter().all(|key| is_known(key)));
+    is_shown && !corrected.text.contains("://")
 }
 
 /// A value in which the texts have their quotes.

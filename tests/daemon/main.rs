@@ -13,6 +13,7 @@ mod delivery;
 mod durability;
 mod exec;
 mod figures;
+mod first_day;
 mod gateway;
 mod heartbeat;
 mod hostile;

@@ -1,5 +1,7 @@
 //! What people write on their first day, and the hint that leads on.
 
+use secrecy::ExposeSecret;
+
 use super::*;
 
 /// The config, the problem with its line and column, and the beginning of the hint.
@@ -63,6 +65,51 @@ fn each_slip_has_a_hint_that_helps() {
         assert!(problems.iter().any(is_it), "{text}\n  wanted {what:?} {hint:?}\n  found {problems:#?}");
         assert!(!format!("{problems:?}").contains("hunter2"), "{problems:?}");
     }
+}
+
+#[test]
+fn customers_are_not_told_why_a_sink_fails() {
+    let mail = "type = 'email'\nserver = 'smtps://relay.example.com'\nfrom = 'a@x.example'\n";
+    let text = |fallback: &str| {
+        format!(
+            "[sinks.chat]\ntype = 'slack'\nwebhook_url = 'https://hooks.slack.com/services/x'\nfallback = '{fallback}'\n\
+             [sinks.mail]\n{mail}to = ['ops@x.example', '{{{{ instance.labels.owner }}}}']\nfallback = 'ops'\n\
+             [sinks.ops]\n{mail}to = 'ops@x.example'\nfallback = 'console'\n[instances.A]\nlabels.owner = 'b@x.example'\n\
+             [[rules]]\ncontinue = true\nnotify = ['chat', 'mail']"
+        )
+    };
+    let found =
+        |fallback: &str| Folder::with(&text(fallback)).of_kinds(linedown_sinks::KINDS).mode("l.toml", 0o600).problems();
+    let what = "warning 4:12 `mail` also sends to the label `owner`: they would be told of chat's failures";
+    let hint = "name a sink with fixed recipients only, such as a second one of type `email` for operators";
+    assert_eq!(found("mail"), [(what.to_owned(), hint.to_owned())]);
+    assert_eq!(found("ops"), []);
+}
+
+#[test]
+fn a_secret_may_be_one_of_several() {
+    let (old, new) = ("0123456789abcdef0123", "abcdef0123456789abcd");
+    let secrets = |list: &str| format!("[sources.w]\ntype = 'waha'\nsecret = {list}");
+    let config = Folder::with(&secrets(&format!("['{new}', {{ env = 'HOME' }}, '{old}']"))).load().config;
+    let exposed: Vec<String> =
+        config.unwrap().sources["w"].secrets.iter().map(|secret| secret.expose_secret().to_owned()).collect();
+    assert_eq!((exposed.len(), &*exposed[0], &*exposed[2]), (3, new, old));
+    for (list, what) in [
+        ("[]", "3:10 an empty list: no webhook could come in"),
+        ("['a', 'b', 'c', 'd', 'e']", "3:10 5 secrets"),
+        (&format!("['{new}', 7]"), "3:35 wrong type: integer"),
+        (&format!("['{new}', {{ flie = 'x' }}]"), "3:37 unknown key `flie`"),
+        (
+            &format!("['{new}', 'short']"),
+            "warning 3:35 5 characters can be guessed; whoever guesses them can raise false alarms",
+        ),
+    ] {
+        let problems = Folder::with(&secrets(list)).problems();
+        assert!(problems.len() == 1 && problems[0].0 == what, "{list}: {problems:?}");
+    }
+    let open = Folder::with(&secrets(&format!("[{{ env = 'HOME' }}, '{old}']"))).mode("l.toml", 0o644).problems();
+    let what = "warning 3:29 there is a secret here, and every user of this machine can read l.toml";
+    assert!(open.iter().any(|(found, _)| found == what), "{open:?}");
 }
 
 #[test]
