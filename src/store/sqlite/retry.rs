@@ -91,7 +91,7 @@ fn step(
         let addressees = wanted.addressees(connection, routing)?;
         if let Some(why) = wanted.refused(&addressees, routing, now) {
             if let Refused::Told(why) = why {
-                withdrawn += wanted.withdraw(connection, why, now, routing, &mut retried)?;
+                withdrawn += wanted.withdraw(connection, why, now, routing, request, &mut retried)?;
             }
             retried.refused.insert(*id, why);
             continue;
@@ -101,7 +101,7 @@ fn step(
         }
         retried.through.insert(wanted.sink.clone());
         let due_at = request.pauses.get(&wanted.sink).map_or(now, |until| now.max(*until));
-        withdrawn += again(connection, *id, due_at, now, routing, &mut retried)?;
+        withdrawn += again(connection, *id, due_at, now, routing, request, &mut retried)?;
     }
     Ok((looked_at, retried))
 }
@@ -178,9 +178,10 @@ impl Wanted {
     fn withdraw(
         &self,
         connection: &Connection,
-        why: &str,
+        why: &'static str,
         now: Timestamp,
         routing: &Routing,
+        request: &Request,
         retried: &mut Retried,
     ) -> rusqlite::Result<usize> {
         let query = "SELECT id FROM notification WHERE id = ?1 OR (incident = ?2 AND sink = ?3 AND recipient = ?4 \
@@ -191,7 +192,7 @@ impl Wanted {
         for id in &ids {
             notification::withdraw(connection, *id, why, now)?;
         }
-        Ok(ids.len() + withdraw_notices(connection, self.id, why, now, routing, retried)?)
+        Ok(ids.len() + withdraw_notices(connection, self.id, why, now, routing, request, retried)?)
     }
 
     /// Why it is not sent again, or `None` if it is.
@@ -274,6 +275,7 @@ fn again(
     due_at: Timestamp,
     now: Timestamp,
     routing: &Routing,
+    request: &Request,
     retried: &mut Retried,
 ) -> rusqlite::Result<usize> {
     let mut statement = connection.prepare_cached(AGAIN)?;
@@ -285,25 +287,30 @@ fn again(
     }
     let mut withdrawn = 0;
     for part in &message {
-        withdrawn += withdraw_notices(connection, *part, SENT_AGAIN, now, routing, retried)?;
+        withdrawn += withdraw_notices(connection, *part, SENT_AGAIN, now, routing, request, retried)?;
     }
     retried.notifications.extend(message);
     Ok(withdrawn)
 }
 
-/// Withdraws the notices that a notification was lost. Returns how many there were.
+/// Withdraws the notices that a notification was lost, which answers those that were requested. Returns how many there
+/// were.
 fn withdraw_notices(
     connection: &Connection,
     lost: i64,
-    why: &str,
+    why: &'static str,
     now: Timestamp,
     routing: &Routing,
+    request: &Request,
     retried: &mut Retried,
 ) -> rusqlite::Result<usize> {
     let notices = notices(connection, lost)?;
     for notice in &notices {
         retried.sinks.append(&mut settle::withdraw(connection, *notice, why, now, routing)?);
         retried.notifications.remove(notice);
+        if request.all.contains(notice) {
+            retried.refused.insert(*notice, Refused::Moot(why));
+        }
     }
     Ok(notices.len())
 }
