@@ -270,7 +270,7 @@ impl Daemon {
         let mut former = std::mem::take(&mut self.orders);
         for (name, source) in &self.config.sources {
             let Some(access) = &source.gateway else { continue };
-            let addresses = orders::addresses(self.config.server.public_url.as_deref(), name, &source.secret);
+            let addresses = orders::addresses(self.config.server.public_url.as_deref(), name, &source.secrets);
             let routing = Arc::clone(&self.config.routing);
             let orders = Orders { access: Arc::new(access.clone()), addresses, routing };
             let sender = if let Some(sender) = former.remove(name) {

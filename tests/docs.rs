@@ -43,7 +43,7 @@ const AROUND: &str = r#"
     [sinks.slack]
     type = "slack"
     webhook_url = "https://hooks.slack.com/services/x"
-    fallback = "email"
+    fallback = "console"
 "#;
 const RULE: &str = "\n[[rules]]\nnotify = [\"console\", \"email\", \"slack\"]\n";
 

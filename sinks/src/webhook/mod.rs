@@ -26,8 +26,10 @@ use serde::Deserialize;
 use crate::hidden::{Hidden, value_and_parts};
 use crate::http::{self, Address, Answer, Purpose};
 use crate::stdout::object;
-use crate::{BuildError, Failure, Limits, Notification, Receipt, Secret, Section, Settings, Sink, SinkKind, Texts};
-use signature::{Rotation, Signature};
+use crate::{
+    BuildError, Failure, Limits, Notification, Receipt, Rotation, Secret, Section, Settings, Sink, SinkKind, Texts,
+};
+use signature::Signature;
 
 /// This sink's entry in [`crate::KINDS`].
 pub(crate) const KIND: SinkKind = SinkKind { name: "webhook", check };

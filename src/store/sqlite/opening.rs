@@ -129,7 +129,7 @@ pub(super) fn replace(path: &Path) -> Result<(), StoreError> {
     connection.close().map_err(|(_, error)| failure(error))?;
     let aside = damage::replace(path, clock::now()).map_err(open)?;
     let aside = aside.display();
-    tracing::error!(%aside, rows, "the store was damaged: it is set aside, and what could be read of it was copied into a new one; `sqlite3 {aside} .recover` may find more");
+    tracing::error!(%aside, rows, "the store was damaged: it is set aside, and what could be read of it was copied into a new one; a backup may have more (docs/handbook.md, A damaged store)");
     Ok(())
 }
 

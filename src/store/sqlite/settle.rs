@@ -143,9 +143,16 @@ fn after_death(
     let is_refused = failure == Some(FailureKind::Refused) && routing.is_address(&lost.sink, &lost.recipient);
     let reminder = if is_refused { None } else { routing.reminder(&lost, &incident, now) };
     let mut sinks = go_on(connection, lost, reminder, &incident, now, routing)?;
-    let untold = usize::from(told_instead.is_empty());
+    let untold = usize::from(told_instead.is_empty() && !is_told_to_others(connection, id)?);
     sinks.extend(told_instead.into_iter().map(|owed| owed.sink));
     Ok(Settled { dead: 1, untold, sinks })
+}
+
+/// Whether a notice of a loss is not the only one of it: another recipient of the same sink was told, or is still to be.
+fn is_told_to_others(connection: &Connection, id: i64) -> rusqlite::Result<bool> {
+    let query = "SELECT EXISTS (SELECT 1 FROM notification AS this JOIN notification AS other ON other.lost = this.lost \
+                 WHERE this.id = ? AND other.id <> this.id AND other.state IN ('delivered', 'pending'))";
+    connection.prepare_cached(query)?.query_row([id], |row| row.get(0))
 }
 
 /// Owes somebody what follows a settled message to them: news of what changed meanwhile, be it only that somebody has

@@ -3,9 +3,10 @@
 use jiff::Timestamp;
 use rusqlite::{Connection, params};
 
-use super::super::super::{Retried, given_up};
+use super::super::super::{Refused, Retried, given_up};
 use super::super::candidate::SENT_AGAIN;
 use super::super::{row, settle};
+use super::Request;
 use crate::rule::Routing;
 
 /// Makes a notification due again, or all that is left of the message that it went out in, which keeps its name.
@@ -39,6 +40,7 @@ pub(super) fn again(
     due_at: Timestamp,
     now: Timestamp,
     routing: &Routing,
+    request: &Request,
     retried: &mut Retried,
 ) -> rusqlite::Result<(Vec<i64>, usize)> {
     let mut statement = connection.prepare_cached(AGAIN)?;
@@ -51,24 +53,29 @@ pub(super) fn again(
     let mut withdrawn = 0;
     for part in &message {
         connection.prepare_cached(REMINDED_LATER)?.execute(params![part, now.as_millisecond(), SAID_NOW])?;
-        withdrawn += withdraw_notices(connection, *part, SENT_AGAIN, now, routing, retried)?;
+        withdrawn += withdraw_notices(connection, *part, SENT_AGAIN, now, routing, request, retried)?;
     }
     Ok((message, withdrawn))
 }
 
-/// Withdraws the notices that a notification was lost. Returns how many there were.
+/// Withdraws the notices that a notification was lost, which answers those that were requested. Returns how many there
+/// were.
 pub(super) fn withdraw_notices(
     connection: &Connection,
     lost: i64,
-    why: &str,
+    why: &'static str,
     now: Timestamp,
     routing: &Routing,
+    request: &Request,
     retried: &mut Retried,
 ) -> rusqlite::Result<usize> {
     let notices = notices(connection, lost)?;
     for notice in &notices {
         retried.sinks.append(&mut settle::withdraw(connection, *notice, why, now, routing)?);
         retried.notifications.remove(notice);
+        if request.all.contains(notice) {
+            retried.refused.insert(*notice, Refused::Moot(why));
+        }
     }
     Ok(notices.len())
 }
