@@ -21,10 +21,10 @@ const AGAIN: &str = "WITH message (id) AS ( \
     AND NOT (kind IN ('reminder', 'escalation') AND EXISTS (SELECT 1 FROM incident \
         WHERE incident.id = incident AND acknowledged_at IS NOT NULL AND closed_at IS NULL)) RETURNING id, sink";
 
-/// Withdraws the pending reminder to the recipient of a notification that a reminder follows, as
-/// [`Routing::reminder`] says.
+/// Withdraws the pending reminder to the recipient of a notification that a reminder follows, as [`Routing::reminder`] says.
+/// (Without the hint, SQLite would search all that is pending for the recipient.)
 const REMINDED_LATER: &str = "UPDATE notification SET state = 'withdrawn', settled_at = ?2, detail = ?3 WHERE id IN ( \
-        SELECT reminder.id FROM notification AS one JOIN notification AS reminder USING (incident, sink, recipient) \
+        SELECT reminder.id FROM notification AS one JOIN notification AS reminder INDEXED BY notification_incident USING (incident, sink, recipient) \
         WHERE one.id = ?1 AND one.kind IN ('down', 'worse', 'reminder', 'steady') AND reminder.id <> one.id \
         AND reminder.kind = 'reminder' AND reminder.state = 'pending' AND reminder.leased = 0 AND reminder.attempts = 0)";
 
