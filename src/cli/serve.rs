@@ -109,6 +109,9 @@ fn advice_on_store(error: &StoreError) -> &'static str {
             "that is a folder: set `store.url` to a file in it, such as linedown.db"
         }
         StoreError::Full => "make room on its disk",
+        StoreError::Open { source, .. } if source.kind() == ErrorKind::AlreadyExists => {
+            "that is a folder: remove it; linedown makes a file of this name"
+        }
         StoreError::Damaged => DAMAGED,
         StoreError::Failed(_) => "look for disk errors (dmesg | tail), then start linedown again",
         _ => "the folder must exist and be writable for the user that runs linedown",
