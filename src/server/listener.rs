@@ -112,7 +112,7 @@ pub async fn serve<F>(
             let _ = stream.set_nodelay(true);
             let busy = Arc::clone(&place.busy);
             if let Some((stream, peer)) = in_time(proxies.identify(stream, peer.ip()), &stop).await {
-                let from = From { peer: Some(Peer(peer)), busy };
+                let from = From { peer: peer.map(Peer), busy };
                 match tls {
                     None => converse(stream, from, routes, watcher, &stop).await,
                     Some(config) => {
@@ -167,7 +167,7 @@ async fn idle_after(mut stop: watch::Receiver<bool>, busy: &Busy) {
 async fn shake_hands(
     config: Arc<rustls::ServerConfig>,
     stream: BufReader<TcpStream>,
-    peer: IpAddr,
+    peer: Option<IpAddr>,
 ) -> Option<tokio_rustls::server::TlsStream<BufReader<TcpStream>>> {
     match timeout(HEAD, TlsAcceptor::from(config).accept(stream)).await {
         Ok(Ok(mut stream)) => {
@@ -179,7 +179,7 @@ async fn shake_hands(
             Some(stream)
         }
         Ok(Err(error)) => {
-            tracing::debug!(%peer, error = %error, "TLS handshake failed");
+            tracing::debug!(?peer, error = %error, "TLS handshake failed");
             None
         }
         Err(_) => None,
