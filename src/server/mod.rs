@@ -19,9 +19,13 @@ mod reconnect;
 mod scrape;
 
 use std::convert::Infallible;
+use std::future::pending;
 use std::net::IpAddr;
+use std::panic::resume_unwind;
 use std::sync::Arc;
 
+use tokio::runtime::Handle;
+use tokio::task::JoinSet;
 use warp::http::header::{ALLOW, CONTENT_TYPE};
 use warp::http::{HeaderMap, HeaderValue, Method, Response, StatusCode};
 use warp::{Filter, Reply};
@@ -33,8 +37,9 @@ use scrape::Scrape;
 #[derive(Clone, Copy, Debug)]
 pub struct Peer(pub IpAddr);
 
-/// All requests that the port for webhooks accepts.
-pub fn routes(hook: Arc<Hook>) -> impl Filter<Extract = (impl Reply,), Error = Infallible> + Clone {
+/// All requests that the port for webhooks accepts. Those for which a gateway is asked are answered on the threads of
+/// `askers`: what the gateway sends must not keep webhooks waiting.
+pub fn routes(hook: Arc<Hook>, askers: Handle) -> impl Filter<Extract = (impl Reply,), Error = Infallible> + Clone {
     let webhooks = {
         let hook = Arc::clone(&hook);
         warp::path("hooks")
@@ -62,12 +67,12 @@ pub fn routes(hook: Arc<Hook>) -> impl Filter<Extract = (impl Reply,), Error = I
             })
     };
     let reconnect = {
-        let hook = Arc::clone(&hook);
+        let (hook, askers) = (Arc::clone(&hook), askers);
         let code = warp::query::raw().or(warp::any().map(String::new)).unify();
         warp::path("reconnect").and(warp::path::tail()).and(warp::method()).and(code).then(
             move |tail, method, query: String| {
                 let code = query.strip_prefix("code=").and_then(|code| code.parse().ok());
-                reconnect::answer(Arc::clone(&hook), token(&tail), method, code)
+                on(askers.clone(), reconnect::answer(Arc::clone(&hook), token(&tail), method, code))
             },
         )
     };
@@ -106,6 +111,18 @@ pub fn routes(hook: Arc<Hook>) -> impl Filter<Extract = (impl Reply,), Error = I
         json(StatusCode::NOT_FOUND, &serde_json::json!({ "error": words }))
     });
     webhooks.or(acknowledge).unify().or(reconnect).unify().or(lookups).unify().or(otherwise).unify().or(nothing).unify()
+}
+
+/// Does something on the threads of a runtime. It ends when this is dropped.
+async fn on<T: Send + 'static>(runtime: Handle, work: impl Future<Output = T> + Send + 'static) -> T {
+    let mut tasks = JoinSet::new();
+    tasks.spawn_on(work, &runtime);
+    match tasks.join_next().await {
+        Some(Ok(done)) => done,
+        Some(Err(error)) if error.is_panic() => resume_unwind(error.into_panic()),
+        // The runtime ends, and so does this program.
+        _ => pending().await,
+    }
 }
 
 /// The token of a link: all that follows. As a parameter of the path, warp would log it.
