@@ -13,7 +13,7 @@
 //! to = ["ops@example.com", "{{ instance.labels.owner }}"]
 //! ```
 
-mod codes;
+mod answers;
 mod connection;
 mod folder;
 #[cfg(any(test, feature = "fuzzing"))]

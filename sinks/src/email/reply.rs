@@ -12,7 +12,7 @@ use lettre::transport::smtp::Error;
 use lettre::transport::smtp::authentication::{Credentials, Mechanism};
 use lettre::transport::smtp::commands::Auth;
 
-use super::codes;
+use super::answers;
 use crate::failure::about_name_servers;
 use crate::{Failure, FailureKind, excerpt, one_line};
 
@@ -65,7 +65,7 @@ pub(super) fn failure(
 ) -> Failure {
     if let Some(code) = error.status() {
         let text = error.source().map(ToString::to_string).unwrap_or_default();
-        let (code, text) = codes::sent(u16::from(code), &text);
+        let (code, text) = answers::sent(u16::from(code), &text);
         return answered(stage, code, &text, login);
     }
     if error.is_client() && matches!(stage, Stage::Login) {
