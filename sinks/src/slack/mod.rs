@@ -86,7 +86,7 @@ impl Settings for Checked {
                 "`webhook_url` is a systemd credential, available only when systemd starts linedown".into(),
             ));
         };
-        let (client, hidden) = (http::client(&address.0, http::SINK)?, Hidden::new(address.secrets()));
+        let (client, hidden) = (http::client(&address.0, http::SINK)?, address.hidden([]));
         Ok(Arc::new(Slack { client, address, hidden, texts: self.texts.clone() }))
     }
 }

@@ -154,6 +154,22 @@ async fn an_answer_that_repeats_secrets_is_not_repeated() {
     }
 }
 
+#[tokio::test]
+async fn the_login_in_the_address_is_not_repeated_in_any_form() {
+    let receiver = Slack::new().without_rules();
+    let url = receiver.url().replace("://", "://ops:0canary%40home@");
+    let sink = sink("webhook", &format!("url = {url:?}"));
+    sink.deliver(&sample::notification()).await.unwrap();
+    let login = receiver.wait_for(1)[0].header("authorization").unwrap().to_owned();
+    assert_eq!(login, "Basic b3BzOjBjYW5hcnlAaG9tZQ==");
+    for said in ["0canary%40home", "0canary@home", "ops:0canary@home", &login, "b3BzOjBjYW5hcnlAaG9tZQ"] {
+        receiver.script(Scripted::answer(401, &format!("who is {said}?")));
+        let failure = sink.deliver(&sample::notification()).await.unwrap_err();
+        assert_failure(&failure, Unauthorised, "0canary");
+        assert!(!failure.message.contains("b3Bz") && failure.message.contains("who is "), "{said}: {failure}");
+    }
+}
+
 #[test]
 fn mistakes_are_found_with_their_place_and_not_repeated() {
     let url = "url = \"https://example.com/0canary\"\n";
