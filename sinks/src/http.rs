@@ -160,12 +160,14 @@ pub fn innermost(error: &Error) -> String {
     cause.map_or_else(|| "no cause given".to_owned(), ToString::to_string)
 }
 
-/// Reads `Retry-After`: seconds, also with a fraction, or a date (RFC 9110, 10.2.3). Not clamped. Returns none for
-/// anything else, also for negative seconds; a date in the past is zero.
+/// Reads `Retry-After`: seconds, also with a fraction, or a date (RFC 9110, 10.2.3). Not clamped; more seconds than a
+/// [`Duration`] holds are its most. Returns none for anything else, also for negative seconds; a date in the past is
+/// zero.
 pub fn retry_after(headers: &HeaderMap, now: Timestamp) -> Option<Duration> {
     let value = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
     if let Ok(seconds) = value.parse::<f64>() {
-        return Duration::try_from_secs_f64(seconds).ok();
+        let is_hint = seconds >= 0.0 && value.contains(|c: char| c.is_ascii_digit());
+        return is_hint.then(|| Duration::try_from_secs_f64(seconds).unwrap_or(Duration::MAX));
     }
     let date = jiff::fmt::rfc2822::DateTimeParser::new().parse_timestamp(value).ok()?;
     Some(Duration::try_from(date.duration_since(now)).unwrap_or_default())
@@ -192,13 +194,15 @@ mod tests {
             ("-5", None),
             ("NaN", None),
             ("inf", None),
-            ("1e300", None),
             ("soon", None),
             ("", None),
         ] {
             assert_eq!(read(value), seconds.map(Duration::from_secs), "{value}");
         }
         assert_eq!(read("1.5"), Some(Duration::from_millis(1500)));
+        for endless in ["18446744073709551616", "1e300", &"9".repeat(400)] {
+            assert_eq!(read(endless), Some(Duration::MAX), "{endless}");
+        }
     }
 
     #[tokio::test]

@@ -51,6 +51,8 @@ pub enum FailureKind {
     WrongMethod,
     /// 415.
     WrongMediaType,
+    /// 3xx.
+    Redirected,
     /// Any other status that is not a success.
     Refused,
     /// The answer is larger than what is read of it.
@@ -99,6 +101,7 @@ impl Failure {
             }
             (Some(_), _) => FailureKind::AddressNotAllowed,
             (None, 200..=299) => return None,
+            (None, 300..=399) => FailureKind::Redirected,
             (None, 401 | 403) => FailureKind::Unauthorised,
             (None, 404) => FailureKind::NotFound,
             (None, 405) => FailureKind::WrongMethod,
@@ -146,6 +149,9 @@ impl Failure {
             Kind::WrongMethod | Kind::WrongMediaType => {
                 "the API has changed, or `api` in the source is not Z-API's: look for a newer linedown"
             }
+            Kind::Redirected => {
+                "redirects are not followed: `api` in the source must be Z-API's own address; a proxy or a login page may also answer in its place"
+            }
             Kind::Refused => "look at the instance in Z-API's panel: is it paid for, and does it still exist?",
             Kind::TooLarge | Kind::NotJson | Kind::Unexpected => {
                 "something else may answer in its place: a proxy, a login page; or `api` in the source is not Z-API's"
@@ -171,6 +177,7 @@ impl FailureKind {
             Self::NotFound => "the gateway's API does not know this instance, or its token is a different one",
             Self::WrongMethod => "the gateway's API does not accept calls with this method",
             Self::WrongMediaType => "the gateway's API does not accept this type of content",
+            Self::Redirected => "the gateway's API refers to another address",
             Self::Refused => "the gateway's API refused",
             Self::TooLarge => "the answer of the gateway's API is too large",
             Self::NotJson => "the answer of the gateway's API is not JSON",
@@ -234,7 +241,7 @@ mod tests {
             (415, "", Some(Kind::WrongMediaType)),
             (429, "", Some(Kind::RateLimited)),
             (400, r#"{"error":"Instance not found"}"#, Some(Kind::Refused)),
-            (302, "", Some(Kind::Refused)),
+            (302, "", Some(Kind::Redirected)),
             (500, "", Some(Kind::Busy)),
             (599, "", Some(Kind::Busy)),
         ] {
