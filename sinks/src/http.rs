@@ -4,6 +4,7 @@
 
 mod address;
 
+use std::io::{self, ErrorKind};
 use std::net::IpAddr;
 use std::time::Duration;
 
@@ -12,6 +13,7 @@ use reqwest::header::{HeaderMap, RETRY_AFTER};
 use reqwest::{Client, Error, Response, Url, redirect};
 
 use crate::failure::about_name_servers;
+use crate::tls::{CLOSED, about_certificate, causes, error_in};
 use crate::{BuildError, Failure, FailureKind, excerpt};
 
 pub(crate) use self::address::Address;
@@ -136,13 +138,38 @@ pub(crate) fn failure(who: &str, error: &Error) -> Failure {
     }
     let why = innermost(error);
     if error.is_connect() {
-        let failure = Failure::new(FailureKind::Unreachable, format!("{who} cannot be reached: {why}"));
-        let advice = about_name_servers(&why);
-        return failure
-            .advice(advice.unwrap_or("is this machine online? are its name resolution, proxy and clock right?"));
+        let (what, advice) = about_tls(error).unwrap_or_else(|| {
+            let advice = about_name_servers(&why).unwrap_or(OFFLINE);
+            (format!("cannot be reached: {why}"), advice)
+        });
+        return Failure::new(FailureKind::Unreachable, format!("{who} {what}")).advice(advice);
     }
     let what = format!("the connection to {who} broke before the answer was complete: {why}");
     Failure::new(FailureKind::Unreachable, what)
+}
+
+const OFFLINE: &str = "is this machine online? are its name resolution, proxy and clock right?";
+
+const NO_TLS: &str = "is the port right? with https://, it must speak TLS";
+
+/// Why TLS could not begin, as the end of a sentence that begins with the far side's name, and what to do.
+fn about_tls(error: &Error) -> Option<(String, &'static str)> {
+    let Some(found) = tls_error(error) else {
+        let mut causes = causes(error).filter_map(|cause| cause.downcast_ref::<io::Error>());
+        let is_closed = causes.any(|cause| cause.kind() == ErrorKind::UnexpectedEof);
+        return is_closed.then(|| (CLOSED.to_owned(), NO_TLS));
+    };
+    if let rustls::Error::InvalidMessage(_) = found {
+        return Some((format!("does not speak TLS ({found})"), NO_TLS));
+    }
+    let untrusted = "correct the host in the address, or have this system trust its authority \
+                     (update-ca-certificates); is the clock right?";
+    about_certificate(found, untrusted)
+}
+
+/// The TLS error because of which a request failed.
+pub fn tls_error(error: &Error) -> Option<&rustls::Error> {
+    error_in(error)
 }
 
 /// Whether the answer did not come in time. A connection that could not be made in time does not count: that far side
@@ -214,6 +241,21 @@ mod tests {
         let failure = failure("Slack", &client.get(url).send().await.unwrap_err());
         assert_eq!(failure.kind, FailureKind::Unreachable, "{failure}");
         assert!(failure.message.starts_with("Slack cannot be reached"), "{failure}");
+    }
+
+    #[tokio::test]
+    async fn who_closes_the_connection_instead_of_speaking_tls_is_explained() {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let url: Url = format!("https://{}/", listener.local_addr().unwrap()).parse().unwrap();
+        let closing = std::thread::spawn(move || {
+            let (mut stream, _) = listener.accept().unwrap();
+            // All that came must be read: otherwise the connection is reset instead.
+            let _ = io::Read::read(&mut stream, &mut [0; 16 * 1024]);
+        });
+        let failure = failure("Slack", &client(&url, SINK).unwrap().get(url).send().await.unwrap_err());
+        closing.join().unwrap();
+        assert_eq!(failure.message, "Slack closed the connection when TLS was to begin");
+        assert_eq!(failure.advice, Some(NO_TLS));
     }
 
     #[test]

@@ -2,7 +2,6 @@
 
 use std::error::Error;
 use std::fmt;
-use std::io;
 use std::time::Duration;
 
 use linedown_sinks::excerpt;
@@ -83,7 +82,7 @@ impl Failure {
             return Self::new(FailureKind::TimedOut);
         }
         let why = http::innermost(error);
-        if is_certificate(error) {
+        if matches!(http::tls_error(error), Some(rustls::Error::InvalidCertificate(_))) {
             return Self::with(FailureKind::NotTrusted, &why);
         }
         Self::with(if error.is_connect() { FailureKind::Unreachable } else { FailureKind::Broken }, &why)
@@ -200,16 +199,6 @@ fn words(body: &str) -> Option<String> {
     let body: serde_json::Value = serde_json::from_str(body).ok()?;
     let said = ["error", "message"].iter().find_map(|key| body.get(key)?.as_str());
     said.map(|said| said.trim().to_owned()).filter(|said| !said.is_empty())
-}
-
-/// Whether TLS failed because of the certificate at the other end. I/O errors do not show the error inside them as
-/// their source.
-fn is_certificate(error: &(dyn Error + 'static)) -> bool {
-    if let Some(tls) = error.downcast_ref::<rustls::Error>() {
-        return matches!(tls, rustls::Error::InvalidCertificate(_));
-    }
-    let hidden = error.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
-    hidden.is_some_and(|hidden| is_certificate(hidden)) || error.source().is_some_and(is_certificate)
 }
 
 #[cfg(test)]
