@@ -22,6 +22,7 @@ mod secret;
 mod slack;
 mod stdout;
 mod texts;
+mod tls;
 mod webhook;
 
 use std::sync::Arc;

@@ -86,6 +86,7 @@ fn advice(error: &StartError) -> Option<&'static str> {
             }
             _ => "choose another `server.listen`",
         },
+        StartError::Intake(_) => "the limit on threads or on memory is too low (TasksMax=, MemoryMax= in systemd)",
         StartError::Inherited(_) => {
             "`systemctl cat linedown.socket` shows it; it needs exactly one `ListenStream=` with a TCP port"
         }
@@ -119,6 +120,9 @@ fn advice_on_store(error: &StoreError) -> &'static str {
         }
         StoreError::Open { source, .. } if source.kind() == ErrorKind::IsADirectory => {
             "that is a folder: set `store.url` to a file in it, such as linedown.db"
+        }
+        StoreError::Open { source, .. } if source.kind() == ErrorKind::AlreadyExists => {
+            "that is a folder: remove it; linedown makes a file of this name"
         }
         StoreError::Full => "make room on its disk",
         StoreError::Damaged => DAMAGED,

@@ -30,7 +30,7 @@ use self::reader::Reader;
 use self::templates::Templates;
 use crate::{Notification, Section, closest, one_of};
 
-pub(crate) use self::clean::{identifier, is_visible};
+pub(crate) use self::clean::{identifier, is_visible, without_encoded_words};
 pub use self::clean::{is_deceptive, one_line};
 pub use self::inline::Inline;
 pub use self::reader::Language;

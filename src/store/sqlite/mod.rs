@@ -20,6 +20,7 @@ mod notification;
 mod opening;
 mod owe;
 mod people;
+mod place;
 mod prune;
 mod retry;
 mod room;
@@ -56,7 +57,7 @@ use crate::source::Event;
 use damage::Damage;
 use job::failure;
 use lease::Lessor;
-use opening::{Identity, connect, lock, prepare, replace};
+use opening::{Identity, connect, prepare, replace};
 use owe::Basis;
 use scribe::Observer;
 use silence::Silences;
@@ -87,11 +88,13 @@ impl Sqlite {
 
     /// Like [`Sqlite::open`]; `observer` is told how long each synced commit takes.
     pub fn observed(path: &Path, observer: impl Fn(Duration) + Send + 'static) -> Result<Self, StoreError> {
+        let open = |source| StoreError::Open { path: path.display().to_string(), source };
+        let path = &place::resolved(path).map_err(open)?;
         if foreign::is_foreign(path) {
             return Err(StoreError::Foreign(path.display().to_string()));
         }
-        let lock = lock(path)?;
-        let open = |source| StoreError::Open { path: path.display().to_string(), source };
+        let lock = place::lock(path)?;
+        place::warn_of_others(path);
         damage::end_replacing(path, clock::now()).map_err(open)?;
         // The daemon before this one may have ended because its disk did not sync.
         log::rewrite(&log::beside(path)).map_err(open)?;
