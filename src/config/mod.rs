@@ -21,6 +21,7 @@ mod overrides;
 mod periods;
 mod pieces;
 mod places;
+mod position;
 mod privacy;
 mod quiet;
 mod reach;
@@ -35,6 +36,7 @@ mod store;
 mod syntax;
 mod tls;
 mod troubles;
+mod values;
 mod whereabouts;
 
 use std::collections::{BTreeMap, BTreeSet};

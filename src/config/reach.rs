@@ -7,7 +7,7 @@ use linedown_sinks::{Incident, Instance, Key, Path, Problem, Reason};
 use serde_json::{Map, Value};
 
 use super::labels::Labels;
-use super::matching::{Line, may_be_of, nothing};
+use super::matching::{Listed, may_be_of, nothing};
 use super::pieces::INVENTORY;
 use super::reader::Reader;
 use crate::rule::inventory::{Entry, Inventory};
@@ -67,32 +67,38 @@ pub(super) fn check_use(sinks: &BTreeMap<String, Target>, written: &Value, rules
 /// Ends the address that stands for what a line has in a label.
 const STAND_IN: &str = "@label.invalid";
 
-/// Warns of addresses that a rule, or a step of it, tells by two sinks at the same time.
+/// Warns of addresses that a rule, or a step of it, tells by two sinks at the same time. Names the first address.
 pub(super) fn check_twice(sinks: &BTreeMap<String, Target>, rules: &[Rule], reader: &mut Reader<'_>) {
-    let addresses: BTreeMap<&str, Vec<String>> =
-        sinks.iter().map(|(name, sink)| (name.as_str(), addresses(sink))).collect();
+    let addresses = sinks.iter().map(|(name, sink)| (name.as_str(), addresses(sink))).collect();
     for (index, rule) in rules.iter().enumerate() {
         let path = Path(vec!["rules".into(), index.into()]);
         let steps = rule.escalate.iter().enumerate();
         let steps = steps.map(|(step, Step { notify, .. })| (notify, path.join("escalate").join(step)));
         for (notify, path) in std::iter::once((&rule.notify, path.clone())).chain(steps) {
-            let mut known: BTreeMap<&str, &str> = BTreeMap::new();
-            let named = notify
-                .iter()
-                .flat_map(|sink| addresses.get(sink.as_str()).into_iter().flatten().map(move |to| (sink, to)));
-            let twice = named.filter_map(|(sink, to)| {
-                let first = *known.entry(to).or_insert(sink);
-                (first != sink).then_some((first, sink, to))
-            });
-            for (first, sink, to) in twice {
-                let to = to.strip_suffix(STAND_IN).map_or(to.clone(), |key| format!("{{{{ instance.labels.{key} }}}}"));
-                let what =
-                    format!("`{sink}` sends to {to}, as `{first}` does: whoever that is gets each message twice");
-                let hint = "take the address out of one of them, or notify only one of them";
-                reader.note(Problem::warning(path.join("notify"), what).hint(hint));
+            let Some((first, sink, to)) = told_twice(notify, &addresses) else { continue };
+            let to = to.strip_suffix(STAND_IN).map_or(to.into(), |key| format!("{{{{ instance.labels.{key} }}}}"));
+            let what = format!("`{sink}` sends to {to}, as `{first}` does: whoever that is gets each message twice");
+            let hint = "take the address out of one of them, or notify only one of them";
+            reader.note(Problem::warning(path.join("notify"), what).hint(hint));
+        }
+    }
+}
+
+/// The first address that two sinks of a list send to, after those two.
+fn told_twice<'s>(
+    notify: &'s [String],
+    addresses: &'s BTreeMap<&str, Vec<String>>,
+) -> Option<(&'s str, &'s str, &'s str)> {
+    let mut known: BTreeMap<&str, &str> = BTreeMap::new();
+    for sink in notify {
+        for to in addresses.get(sink.as_str()).into_iter().flatten() {
+            match known.insert(to, sink) {
+                Some(first) if first != sink => return Some((first, sink, to)),
+                _ => {}
             }
         }
     }
+    None
 }
 
 /// The addresses that a sink sends to, without the names beside them. For a label it is a stand-in.
@@ -157,7 +163,7 @@ fn leading_to<'s>(sink: &'s str, sinks: &'s BTreeMap<String, Target>) -> BTreeSe
 
 /// Whether the rules may send incidents of a line to one of the sinks, judging by what is settled for that line.
 fn is_told(sinks: &BTreeSet<&str>, entry: &Entry<'_>, rules: &[&Rule]) -> bool {
-    let line = Line::of(entry);
+    let line = Listed::of(entry);
     for rule in rules.iter().filter(|rule| line.may_pass(&rule.matcher)) {
         if rule.sinks().any(|sink| sinks.contains(sink)) {
             return true;

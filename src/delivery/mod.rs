@@ -22,7 +22,7 @@ use tokio::sync::{Notify, watch};
 use tokio::task::{AbortHandle, JoinSet};
 
 use crate::clock;
-use crate::gateway::counter::SharedCounter;
+use crate::gateway::asking::SharedGateways;
 use crate::metrics::Metrics;
 use crate::rule::{Retry, Routing};
 use crate::store::view::{Delivery as Row, WaitsFor};
@@ -44,7 +44,7 @@ pub struct Delivery {
     store: Arc<dyn Store>,
     routing: Arc<SharedRouting>,
     metrics: Arc<Metrics>,
-    gateways: Arc<SharedCounter>,
+    gateways: Arc<SharedGateways>,
     stop: watch::Sender<bool>,
     bells: Arc<Bells>,
     workers: Mutex<Workers>,
@@ -93,7 +93,7 @@ impl Delivery {
         store: Arc<dyn Store>,
         routing: Arc<SharedRouting>,
         metrics: Arc<Metrics>,
-        gateways: Arc<SharedCounter>,
+        gateways: Arc<SharedGateways>,
     ) -> Self {
         Self {
             store,

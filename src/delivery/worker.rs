@@ -21,7 +21,7 @@ use super::pause::Failed;
 use super::pulse::Pulse;
 use crate::clock;
 use crate::gateway::Standing;
-use crate::gateway::counter::{Counter, SharedCounter};
+use crate::gateway::asking::{Gateways, SharedGateways};
 use crate::metrics::Metrics;
 use crate::rule::Retry;
 use crate::store::{Due, Settled, Settlement, Store, given_up};
@@ -54,7 +54,7 @@ pub(super) struct Worker {
     pub(super) store: Arc<dyn Store>,
     pub(super) routing: Arc<SharedRouting>,
     pub(super) metrics: Arc<Metrics>,
-    pub(super) gateways: Arc<SharedCounter>,
+    pub(super) gateways: Arc<SharedGateways>,
     pub(super) bell: Arc<Bell>,
     pub(super) bells: Arc<Bells>,
     pub(super) assignment: watch::Receiver<Assignment>,
@@ -295,7 +295,7 @@ fn tell_others(metrics: &Metrics, bells: &Bells, settled: &Settled) {
 }
 
 /// The line's state according to its gateway, for the first message about an outage.
-async fn standing(gateways: &Counter, notification: &Notification) -> Option<linedown_sinks::Standing> {
+async fn standing(gateways: &Gateways, notification: &Notification) -> Option<linedown_sinks::Standing> {
     let Notification { kind, incident, attempt, .. } = notification;
     let is_news = matches!(kind, Kind::Down | Kind::Worse) && incident.reason.is_outage();
     if !is_news || incident.closed_at.is_some() || *attempt > 1 {

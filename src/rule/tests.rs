@@ -1,4 +1,6 @@
-use linedown_sinks::{BuildError, Limits, Notification, Path, Sink};
+use std::sync::Arc;
+
+use linedown_sinks::{BuildError, Limits, Notification, Path, Settings, Sink};
 use proptest::prelude::*;
 
 use super::*;

@@ -5,7 +5,7 @@ use std::sync::atomic::AtomicBool;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use linedown_standins::DEADLINE;
+use linedown_standins::{DEADLINE, StopOnDrop};
 use rusqlite::{Connection, OpenFlags};
 use serde_json::Value;
 
@@ -14,7 +14,7 @@ use crate::judge::{Case, judge};
 use crate::service::Service;
 use crate::shim::{Number, Shim};
 use crate::sides::Sides;
-use crate::storm::{StopOnDrop, calm, number, seed};
+use crate::storm::{calm, number, seed};
 use crate::weather::{ENDLESS, Weather};
 
 /// How long the daemon lives: in the short form, and for each ten kills (`SOAK_KILLS`) in the long one.

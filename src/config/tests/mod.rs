@@ -1,11 +1,13 @@
 //! Configs as users write them, and the problems reported for them.
 
 mod gaps;
+mod hostile;
 mod layering;
 mod mistakes;
 mod overrides;
 mod pieces;
 mod reach;
+mod secrets;
 mod tls;
 mod whereabouts;
 mod whole;

@@ -4,14 +4,17 @@ use linedown_sinks::{FailureKind, Kind, Reason};
 use tempfile::TempDir;
 
 mod accepted;
+mod acknowledged;
 mod addressed;
 mod belated;
+mod clock;
 mod damaged;
 mod flapping;
 mod forgotten;
 mod formats;
 mod found;
 mod generated;
+mod grouped;
 mod late;
 mod later;
 mod lost;

@@ -2,11 +2,9 @@
 
 use std::time::Duration;
 
-use super::timing::to_slack;
+use super::timing::{HOUR, to_slack};
 use super::*;
 use crate::rule::Rule;
-
-const HOUR: i64 = 3600;
 
 fn again(second: i64) -> Outcome {
     Outcome::Again { kind: FailureKind::Busy, why: "503".into(), due_at: from_millis(second * 1000) }
