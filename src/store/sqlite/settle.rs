@@ -37,7 +37,7 @@ fn settle_one(
             (kind.as_str(), format!("{}: {why}", kind.as_str()))
         }
     };
-    // The attempt's detail already says what held it back before, if anything did.
+    // The attempt's detail already says what is known from its beginning.
     let end = "UPDATE attempt SET ended_at = ?, outcome = ?, detail = ? || coalesce('; ' || detail, '') \
                WHERE notification = ? AND outcome IS NULL";
     connection.prepare_cached(end)?.execute(params![at.as_millisecond(), label, detail, id])?;
