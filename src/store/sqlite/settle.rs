@@ -168,7 +168,7 @@ fn go_on(
         (news, _) => news,
     };
     let instead = match reminder {
-        None if has_reminders(settled.kind) && !is_named(&settled, incident, routing) => {
+        None if has_reminders(settled.kind) && routing.is_dropped(&settled, incident) => {
             newly_named(connection, incident, routing, now)?
         }
         _ => Vec::new(),
@@ -192,11 +192,6 @@ fn go_on(
 /// Whether reminders may follow a message of this kind.
 fn has_reminders(kind: Kind) -> bool {
     matches!(kind, Kind::Down | Kind::Reminder | Kind::Steady)
-}
-
-/// Whether the config still names the recipient of a settled message for reminders.
-fn is_named(settled: &Owed, incident: &Incident, routing: &Routing) -> bool {
-    routing.names(Kind::Reminder, (&settled.sink, &settled.recipient), incident)
 }
 
 /// Whether a reminder to them is pending.
