@@ -38,8 +38,8 @@ pub enum Knows {
 /// The kind that a notification has by the time it is sent; `None` if there is nothing left to say.
 ///
 /// Nobody is reminded of what they were never told: they are told that the line is down, late, or that it is worse than
-/// they know. If the incident is over, a message to a recipient who knows of it says that it is over, but only if they want
-/// to hear that, and only once. A message to a recipient who knows nothing says both.
+/// they know. If the incident is over, a message to a recipient who knows of it says that it is over, but only if they
+/// want to hear that, and only once. A message to a recipient who knows nothing says both.
 pub fn kind_when_sent(kind: Kind, now: State, wants_resolved: bool, knows: Knows) -> Option<Kind> {
     if knows == Knows::Nothing && tells_who_knows(kind) {
         return Some(Kind::Down);

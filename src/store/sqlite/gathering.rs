@@ -28,6 +28,9 @@ impl Group<'_> {
         interval: Duration,
         now: Timestamp,
     ) -> rusqlite::Result<Option<Timestamp>> {
+        if interval.is_zero() {
+            return Ok(None);
+        }
         // A window that ends later than one opened now would was opened before the clock was set back.
         let query = "SELECT until FROM gathering WHERE sink = ? AND recipient = ? AND grouping = ? AND class = ? \
                      AND until > ? AND until <= ?";

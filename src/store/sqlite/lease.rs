@@ -30,6 +30,10 @@ const MOST_IN_ONE: i64 = 2_000;
 /// Most notifications looked at for one lease, so that a silenced storm keeps no webhook waiting.
 pub(super) const MOST_LOOKED_AT: u16 = 500;
 
+/// The query for when a sink's next notification is due.
+pub(super) const NEXT: &str =
+    "SELECT min(due_at) FROM notification WHERE sink = ? AND state = 'pending' AND leased = 0";
+
 /// What a lease needs besides the rows.
 pub(super) struct Lessor<'l> {
     /// The store's name.
@@ -64,9 +68,7 @@ impl Lessor<'_> {
             looked_at += match self.delay(connection, sink, &first, &silences, &due)? {
                 Some(Delay::Held(held)) => hold_back(connection, &first, &held)?,
                 Some(Delay::Gathered(until)) => self.gather(connection, &first.group(sink), until)?,
-                Some(Delay::Waits(until, wait)) => {
-                    self.put_off(connection, (sink, &first.notification.recipient), until, wait)?
-                }
+                Some(Delay::Waits(until, wait)) => self.put_off(connection, &first.group(sink), until, wait)?,
                 None => {
                     let taken = self.take(connection, sink, first, &silences)?;
                     let parts = taken.covers.len();
@@ -75,8 +77,7 @@ impl Lessor<'_> {
                 }
             };
         }
-        let next = "SELECT min(due_at) FROM notification WHERE sink = ? AND state = 'pending' AND leased = 0";
-        let next: Option<i64> = connection.prepare_cached(next)?.query_row([sink], |row| row.get(0))?;
+        let next: Option<i64> = connection.prepare_cached(NEXT)?.query_row([sink], |row| row.get(0))?;
         sinks.remove(sink);
         Ok(Leased { due, next: next.map(from_millis), sinks })
     }

@@ -224,7 +224,11 @@ impl Store for Sqlite {
         routing: Arc<Routing>,
     ) -> Result<Settled, StoreError> {
         let (sink, why) = (sink.to_owned(), why.to_owned());
-        let work = move |connection: &Connection| settle::give_up(connection, &sink, owed_before, &why, now, &routing);
+        let ids = self.read(move |connection| settle::owed_since(connection, &sink, owed_before)).await?;
+        if ids.is_empty() {
+            return Ok(Settled::default());
+        }
+        let work = move |connection: &Connection| settle::give_up(connection, &ids, owed_before, &why, now, &routing);
         self.writer.write(work).await
     }
 
@@ -332,8 +336,8 @@ impl Store for Sqlite {
         self.writer.write(move |connection| prune::prune(connection, now, over_before, limit)).await
     }
 
-    async fn set_back(&self, now: Timestamp, limit: u32) -> Result<usize, StoreError> {
-        self.writer.write(move |connection| set_back::set_back(connection, now, limit)).await
+    async fn set_back(&self, now: Timestamp, limit: u32, routing: Arc<Routing>) -> Result<usize, StoreError> {
+        self.writer.write(move |connection| set_back::set_back(connection, now, limit, &routing)).await
     }
 
     async fn met_damage(&self) {

@@ -224,23 +224,33 @@ fn sinks_tried(connection: &Connection, id: i64) -> rusqlite::Result<Vec<String>
     connection.prepare_cached(&query)?.query_map([id], |row| row::text(row, 0))?.collect()
 }
 
+/// The query for what has been owed to a sink since a moment or earlier and is not in hand.
+pub(super) const OWED_SINCE: &str =
+    "SELECT id FROM notification WHERE sink = ? AND state = 'pending' AND leased = 0 AND owed_at <= ? LIMIT ?";
+
+/// Returns at most [`AT_ONCE`] of these.
+pub(super) fn owed_since(connection: &Connection, sink: &str, owed_before: Timestamp) -> rusqlite::Result<Vec<i64>> {
+    let values = params![sink, owed_before.as_millisecond(), AT_ONCE];
+    connection.prepare_cached(OWED_SINCE)?.query_map(values, |row| row.get(0))?.collect()
+}
+
+/// Gives up those of `ids` that have still been owed since then and are not in hand.
 pub(super) fn give_up(
     connection: &Connection,
-    sink: &str,
+    ids: &[i64],
     owed_before: Timestamp,
     why: &str,
     now: Timestamp,
     routing: &Routing,
 ) -> rusqlite::Result<Settled> {
-    let query =
-        "SELECT id FROM notification WHERE sink = ? AND state = 'pending' AND leased = 0 AND owed_at <= ? LIMIT ?";
-    let mut statement = connection.prepare_cached(query)?;
-    let ids: Vec<i64> = statement
-        .query_map(params![sink, owed_before.as_millisecond(), AT_ONCE], |row| row.get(0))?
-        .collect::<rusqlite::Result<_>>()?;
+    let query = "SELECT EXISTS (SELECT 1 FROM notification \
+                 WHERE id = ? AND state = 'pending' AND leased = 0 AND owed_at <= ?)";
+    let mut is_still_owed = connection.prepare_cached(query)?;
     let mut settled = Settled::default();
     for id in ids {
-        settled.add(lose(connection, id, (why, None), now, routing)?);
+        if is_still_owed.query_row([*id, owed_before.as_millisecond()], |row| row.get(0))? {
+            settled.add(lose(connection, *id, (why, None), now, routing)?);
+        }
     }
     Ok(settled)
 }

@@ -19,7 +19,10 @@ mod late;
 mod later;
 mod lost;
 mod notices;
+mod numbered;
 mod opened;
+mod planned;
+mod plans;
 mod reloaded;
 mod retold;
 mod retry;
@@ -139,6 +142,11 @@ impl Life {
             kinds.push(due.notification.kind);
         }
         kinds
+    }
+
+    /// One step of what follows when the clock was set back.
+    async fn set_back(&self, now: jiff::Timestamp, limit: u32) -> Result<usize, StoreError> {
+        self.store.set_back(now, limit, Arc::clone(&self.routing)).await
     }
 
     fn reopened(self) -> Self {

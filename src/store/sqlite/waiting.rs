@@ -113,8 +113,8 @@ pub(super) fn hold_again(
 /// the config, and nobody else is reminded instead.
 pub(super) fn last_reminders(connection: &Connection, routing: &Routing) -> rusqlite::Result<LastReminders> {
     let query = format!(
-        "SELECT {}, {} FROM notification JOIN incident ON incident.id = notification.incident \
-         WHERE state = 'pending' AND kind = 'reminder'",
+        "SELECT {}, {} FROM pending AS notification JOIN incident ON incident.id = notification.incident \
+         WHERE kind = 'reminder'",
         notification::OWED,
         row::INCIDENT
     );

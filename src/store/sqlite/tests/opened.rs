@@ -7,8 +7,8 @@ use super::*;
 #[test]
 fn sqlite_is_built_as_the_cargo_config_says() {
     let connection = Connection::open_in_memory().unwrap();
-    let used =
-        "SELECT sqlite_compileoption_used('DEFAULT_MEMSTATUS=0') AND NOT sqlite_compileoption_used('ENABLE_API_ARMOR')";
+    let used = "SELECT sqlite_compileoption_used('DEFAULT_MEMSTATUS=0') \
+                AND NOT sqlite_compileoption_used('ENABLE_API_ARMOR') AND NOT sqlite_compileoption_used('ENABLE_FTS5')";
     let used: bool = connection.query_row(used, [], |row| row.get(0)).unwrap();
     assert!(used, "LIBSQLITE3_FLAGS of .cargo/config.toml was not taken");
 }
@@ -39,8 +39,8 @@ async fn what_is_owed_does_not_wait_for_a_clock_that_was_set_back() {
     life.webhook_of("B", EventKind::Disconnected, Reason::Other, day).await;
 
     let now = from_millis(1_000_000);
-    assert_eq!(life.store.set_back(now, 10).await.unwrap(), 4, "two lines and two notifications");
-    assert_eq!(life.store.set_back(now, 10).await.unwrap(), 0);
+    assert_eq!(life.set_back(now, 10).await.unwrap(), 4, "two lines and two notifications");
+    assert_eq!(life.set_back(now, 10).await.unwrap(), 0);
     assert_eq!(life.lease("slack", 1000).await.len(), 1, "the one that was due at once");
     assert_eq!(life.lease("slack", 1059).await.len(), 0, "a pause is as long as it was");
     assert_eq!(life.lease("slack", 1060).await.len(), 1);
