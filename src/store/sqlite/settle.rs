@@ -37,7 +37,7 @@ fn settle_one(
             (kind.as_str(), format!("{}: {why}", kind.as_str()))
         }
     };
-    // The attempt's detail already says what held it back before, if anything did.
+    // The attempt's detail already says what is known from its beginning.
     let end = "UPDATE attempt SET ended_at = ?, outcome = ?, detail = ? || coalesce('; ' || detail, '') \
                WHERE notification = ? AND outcome IS NULL";
     connection.prepare_cached(end)?.execute(params![at.as_millisecond(), label, detail, id])?;
@@ -175,7 +175,7 @@ fn go_on(
         (news, _) => news,
     };
     let instead = match reminder {
-        None if has_reminders(settled.kind) && !is_named(&settled, incident, routing) => {
+        None if has_reminders(settled.kind) && routing.is_dropped(&settled, incident) => {
             newly_named(connection, incident, routing, now)?
         }
         _ => Vec::new(),
@@ -199,11 +199,6 @@ fn go_on(
 /// Whether reminders may follow a message of this kind.
 fn has_reminders(kind: Kind) -> bool {
     matches!(kind, Kind::Down | Kind::Reminder | Kind::Steady)
-}
-
-/// Whether the config still names the recipient of a settled message for reminders.
-fn is_named(settled: &Owed, incident: &Incident, routing: &Routing) -> bool {
-    routing.names(Kind::Reminder, (&settled.sink, &settled.recipient), incident)
 }
 
 /// Whether a reminder to them is pending.
