@@ -2,6 +2,7 @@
 //! drains.
 
 mod error;
+mod intake;
 mod reload;
 mod settings;
 mod sockets;
@@ -15,6 +16,7 @@ use std::time::Duration;
 
 use rustls::ServerConfig;
 use tokio::net::{TcpListener, UnixListener};
+use tokio::runtime::Handle;
 use tokio::sync::{mpsc, watch};
 use tokio::task::{AbortHandle, JoinSet, spawn_blocking};
 use tokio::time::{interval, timeout};
@@ -41,6 +43,7 @@ use crate::store::{LastReminders, Sqlite, Store, StoreError};
 use crate::systemd;
 use crate::timekeeper::{self, Timekeeper};
 use crate::trouble::{self, Watcher};
+use intake::Intake;
 use reload::Begun;
 use settings::{asking, hook_settings, troubles};
 use sockets::{bind_local, listen};
@@ -130,6 +133,7 @@ struct Daemon {
     acme: watch::Sender<Option<Acme>>,
     stop: watch::Sender<bool>,
     servers: JoinSet<()>,
+    intake: Intake,
     /// The task that reports to systemd.
     health: Option<AbortHandle>,
     /// The task that sends the heartbeat.
@@ -150,7 +154,8 @@ impl Daemon {
     /// Sets up and starts all parts. If that fails, no webhook has been accepted.
     async fn start(config: Config, store: Arc<dyn Store>, metrics: Arc<Metrics>) -> Result<Self, StartError> {
         let built = delivery::build(&config.routing)?;
-        let listener = listen(config.server.listen)?;
+        let intake = Intake::new().map_err(StartError::Intake)?;
+        let listener = listen(config.server.listen, intake.handle())?;
         let socket = api::socket(&config);
         let local = bind_local(&socket).await.map_err(|source| StartError::Local { path: socket.clone(), source })?;
 
@@ -186,6 +191,7 @@ impl Daemon {
             acme: watch::Sender::default(),
             stop: watch::Sender::new(false),
             servers: JoinSet::new(),
+            intake,
             health: None,
             heartbeat: None,
             reload_failed: Arc::default(),
@@ -221,14 +227,15 @@ impl Daemon {
         let (routing, reload_failed) = (Arc::clone(&self.hook.routing), Arc::clone(&self.reload_failed));
         let (hook, store_path) = (Arc::clone(&self.hook), self.config.store.path.clone());
         let asked = Arc::new(Local { hook, store, delivery, routing, store_path, reload_failed });
-        let webhooks = self.servers.spawn(listener::serve(
+        let requests = listener::serve(
             listener,
             encryption,
             self.connections(),
             Arc::clone(&self.hook),
-            server::routes(Arc::clone(&self.hook)),
+            server::routes(Arc::clone(&self.hook), Handle::current()),
             self.stop.subscribe(),
-        ));
+        );
+        let webhooks = self.servers.spawn_on(requests, self.intake.handle());
         let commands = self.servers.spawn(listener::serve_local(local, api::routes(asked), self.stop.subscribe()));
         let (sinks, rules) = (self.config.routing.sinks.len(), self.config.routing.rules.len());
         tracing::info!(name: "started", %address, scheme, store = %self.config.store.path.display(), socket = %self.socket.display(), sinks, rules, "accepting webhooks");
@@ -270,7 +277,7 @@ impl Daemon {
         let mut former = std::mem::take(&mut self.orders);
         for (name, source) in &self.config.sources {
             let Some(access) = &source.gateway else { continue };
-            let addresses = orders::addresses(self.config.server.public_url.as_deref(), name, &source.secret);
+            let addresses = orders::addresses(self.config.server.public_url.as_deref(), name, &source.secrets);
             let routing = Arc::clone(&self.config.routing);
             let orders = Orders { access: Arc::new(access.clone()), addresses, routing };
             let sender = if let Some(sender) = former.remove(name) {

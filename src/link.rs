@@ -20,7 +20,7 @@ pub enum Purpose {
 
 impl Purpose {
     /// The first part of the link's path.
-    pub fn path(self) -> &'static str {
+    pub const fn path(self) -> &'static str {
         match self {
             Self::Acknowledge => "ack",
             Self::Reconnect => "reconnect",

@@ -50,7 +50,7 @@ fn hook(folder: &Path) -> Hook {
         Arc::new(Delivery::new(Arc::clone(&store), Arc::clone(&routing), Arc::clone(&metrics), Arc::clone(&gateways)));
     let sources = config.sources.iter().map(|(name, configured)| {
         let kind = source::kind(&configured.kind).expect("the config was checked");
-        (name.clone(), HookSource::new(kind, &configured.secret))
+        (name.clone(), HookSource::new(kind, &configured.secrets))
     });
     let settings =
         HookSettings { sources: sources.collect(), max_body: config.server.max_body, ..HookSettings::default() };

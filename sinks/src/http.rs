@@ -4,6 +4,7 @@
 
 mod address;
 
+use std::io::{self, ErrorKind};
 use std::net::IpAddr;
 use std::time::Duration;
 
@@ -12,6 +13,7 @@ use reqwest::header::{HeaderMap, RETRY_AFTER};
 use reqwest::{Client, Error, Response, Url, redirect};
 
 use crate::failure::about_name_servers;
+use crate::tls::{CLOSED, about_certificate, causes, error_in};
 use crate::{BuildError, Failure, FailureKind, excerpt};
 
 pub use self::address::{Address, Purpose};
@@ -136,13 +138,38 @@ pub(crate) fn failure(who: &str, error: &Error) -> Failure {
     }
     let why = innermost(error);
     if error.is_connect() {
-        let failure = Failure::new(FailureKind::Unreachable, format!("{who} cannot be reached: {why}"));
-        let advice = about_name_servers(&why);
-        return failure
-            .advice(advice.unwrap_or("is this machine online? are its name resolution, proxy and clock right?"));
+        let (what, advice) = about_tls(error).unwrap_or_else(|| {
+            let advice = about_name_servers(&why).unwrap_or(OFFLINE);
+            (format!("cannot be reached: {why}"), advice)
+        });
+        return Failure::new(FailureKind::Unreachable, format!("{who} {what}")).advice(advice);
     }
     let what = format!("the connection to {who} broke before the answer was complete: {why}");
     Failure::new(FailureKind::Unreachable, what)
+}
+
+const OFFLINE: &str = "is this machine online? are its name resolution, proxy and clock right?";
+
+const NO_TLS: &str = "is the port right? with https://, it must speak TLS";
+
+/// Why TLS could not begin, as the end of a sentence that begins with the far side's name, and what to do.
+fn about_tls(error: &Error) -> Option<(String, &'static str)> {
+    let Some(found) = tls_error(error) else {
+        let mut causes = causes(error).filter_map(|cause| cause.downcast_ref::<io::Error>());
+        let is_closed = causes.any(|cause| cause.kind() == ErrorKind::UnexpectedEof);
+        return is_closed.then(|| (CLOSED.to_owned(), NO_TLS));
+    };
+    if let rustls::Error::InvalidMessage(_) = found {
+        return Some((format!("does not speak TLS ({found})"), NO_TLS));
+    }
+    let untrusted = "correct the host in the address, or have this system trust its authority \
+                     (update-ca-certificates); is the clock right?";
+    about_certificate(found, untrusted)
+}
+
+/// The TLS error because of which a request failed.
+pub fn tls_error(error: &Error) -> Option<&rustls::Error> {
+    error_in(error)
 }
 
 /// Whether the answer did not come in time. A connection that could not be made in time does not count: that far side
@@ -160,12 +187,14 @@ pub fn innermost(error: &Error) -> String {
     cause.map_or_else(|| "no cause given".to_owned(), ToString::to_string)
 }
 
-/// Reads `Retry-After`: seconds, also with a fraction, or a date (RFC 9110, 10.2.3). Not clamped. Returns none for
-/// anything else, also for negative seconds; a date in the past is zero.
+/// Reads `Retry-After`: seconds, also with a fraction, or a date (RFC 9110, 10.2.3). Not clamped; more seconds than a
+/// [`Duration`] holds are its most. Returns none for anything else, also for negative seconds; a date in the past is
+/// zero.
 pub fn retry_after(headers: &HeaderMap, now: Timestamp) -> Option<Duration> {
     let value = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
     if let Ok(seconds) = value.parse::<f64>() {
-        return Duration::try_from_secs_f64(seconds).ok();
+        let is_hint = seconds >= 0.0 && value.contains(|c: char| c.is_ascii_digit());
+        return is_hint.then(|| Duration::try_from_secs_f64(seconds).unwrap_or(Duration::MAX));
     }
     let date = jiff::fmt::rfc2822::DateTimeParser::new().parse_timestamp(value).ok()?;
     Some(Duration::try_from(date.duration_since(now)).unwrap_or_default())
@@ -192,13 +221,15 @@ mod tests {
             ("-5", None),
             ("NaN", None),
             ("inf", None),
-            ("1e300", None),
             ("soon", None),
             ("", None),
         ] {
             assert_eq!(read(value), seconds.map(Duration::from_secs), "{value}");
         }
         assert_eq!(read("1.5"), Some(Duration::from_millis(1500)));
+        for endless in ["18446744073709551616", "1e300", &"9".repeat(400)] {
+            assert_eq!(read(endless), Some(Duration::MAX), "{endless}");
+        }
     }
 
     #[tokio::test]
@@ -210,6 +241,21 @@ mod tests {
         let failure = failure("Slack", &client.get(url).send().await.unwrap_err());
         assert_eq!(failure.kind, FailureKind::Unreachable, "{failure}");
         assert!(failure.message.starts_with("Slack cannot be reached"), "{failure}");
+    }
+
+    #[tokio::test]
+    async fn who_closes_the_connection_instead_of_speaking_tls_is_explained() {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let url: Url = format!("https://{}/", listener.local_addr().unwrap()).parse().unwrap();
+        let closing = std::thread::spawn(move || {
+            let (mut stream, _) = listener.accept().unwrap();
+            // All that came must be read: otherwise the connection is reset instead.
+            let _ = io::Read::read(&mut stream, &mut [0; 16 * 1024]);
+        });
+        let failure = failure("Slack", &client(&url, SINK).unwrap().get(url).send().await.unwrap_err());
+        closing.join().unwrap();
+        assert_eq!(failure.message, "Slack closed the connection when TLS was to begin");
+        assert_eq!(failure.advice, Some(NO_TLS));
     }
 
     #[test]

@@ -22,6 +22,7 @@ mod secret;
 mod slack;
 mod stdout;
 mod texts;
+mod tls;
 mod webhook;
 
 use std::sync::Arc;
@@ -41,7 +42,7 @@ pub use notification::{
     Undelivered,
 };
 pub use reason::Reason;
-pub use secret::{Found, Secret, SecretError, Secrets};
+pub use secret::{Found, Rotation, Secret, SecretError, Secrets, only_for_us};
 pub use texts::{Form, Inline, Language, TextKeys, Texts, is_deceptive, one_line, time_zone};
 
 /// A way to deliver notifications. A sink tries once; the caller retries, orders, limits, records, and bounds the time.

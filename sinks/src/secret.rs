@@ -1,5 +1,7 @@
 //! Secrets: where they are looked up, and a type that cannot print itself.
 
+mod rotation;
+
 use std::fmt;
 use std::fs::File;
 use std::path::{Path as FilePath, PathBuf};
@@ -9,6 +11,8 @@ use serde::{Deserialize, Deserializer, de};
 
 use crate::config::{Path, Problem};
 use crate::file::{is_public, read_bounded, text};
+
+pub use rotation::Rotation;
 
 /// A secret as written in the config: `"plain"`, `{ file = … }`, `{ env = … }` or `{ credential = … }`.
 #[derive(Clone, Debug)]
@@ -91,10 +95,14 @@ impl Found {
     pub fn warning(&self, path: &Path) -> Option<Problem> {
         let file = self.public.as_ref()?.display();
         let what = format!("the secret in {file} can be read by every user of this machine");
-        // The service's own user is one of the others.
-        let hint = format!("for the service, make it a credential; or chmod o-r {file}");
+        let hint = format!("make it a credential, or {}", only_for_us(&file));
         Some(Problem::warning(path.join("file"), what).hint(hint))
     }
+}
+
+/// How to hide a file from others, and not from the service: its user, whom systemd makes up, is one of the others.
+pub fn only_for_us(file: &impl fmt::Display) -> String {
+    format!("let only root and a group of the service's read it (docs/service.md, Secrets): chmod 640 {file}")
 }
 
 /// Why a secret cannot be had. Names its place, never its value.

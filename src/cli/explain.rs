@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 use std::path::Path;
 
+use clap::ArgGroup;
 use jiff::Timestamp;
 use linedown_sinks::{Incident, Notification, read_bounded, read_file};
 use serde::Serialize;
@@ -24,10 +25,13 @@ const LARGEST: usize = 1024 * 1024;
 /// Printed because only the daemon knows the silences; the config has everything else.
 const SILENCES: &str = "silences are not taken into account; `linedown silence list` shows them";
 
+/// The usage, in its two variants; clap would merge them.
+const USAGE: &str = "linedown explain [OPTIONS] <FILE>\n       linedown explain [--json] --incident <ID>";
+
 #[derive(Debug, clap::Args)]
+#[command(group(ArgGroup::new("what").args(["file", "incident"]).required(true)), override_usage = USAGE)]
 pub(super) struct Arguments {
     /// File with a webhook's body, or - for standard input
-    #[arg(required_unless_present = "incident")]
     file: Option<String>,
     /// Explain a stored incident instead: what was sent, and what comes next
     #[arg(long, value_name = "ID", value_parser = usage::number, conflicts_with_all = ["file", "source", "instance"])]

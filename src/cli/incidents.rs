@@ -231,6 +231,15 @@ fn told_instead(delivery: &Delivery, all: &[Delivery], now: Timestamp) -> String
         (true, None) => {
             format!("  nobody was told instead: {} has no fallback\n", output::printable(&delivery.sink))
         }
-        (true, Some(_)) => "  nobody was told instead: no other sink was left\n".to_owned(),
+        (true, Some(lost)) => {
+            let is_told = |other: &&Delivery| other.lost == Some(lost) && other.state == "delivered";
+            match all.iter().find(is_told) {
+                Some(other) => {
+                    let to = output::printable(&address(other));
+                    format!("  somebody else was told of the same loss: notification {} to {to}\n", other.id)
+                }
+                None => "  nobody was told instead: no other sink was left\n".to_owned(),
+            }
+        }
     }
 }

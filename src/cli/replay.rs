@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::fmt::Write as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use jiff::Timestamp;
@@ -14,6 +14,7 @@ use super::client::Daemon;
 use super::table::{Column, table};
 use super::{Code, CommandError, Place, output, usage};
 use crate::clock;
+use crate::config::Config;
 use crate::period::Period;
 use crate::replay::{self, History, Lived, Outage, Sent};
 use crate::rule::Routing;
@@ -97,10 +98,19 @@ struct Count {
     messages: Pair,
 }
 
+/// Reads the config to compare with.
+fn other(place: &Place, file: &Path) -> Result<Config, CommandError> {
+    if file.try_exists().is_ok_and(|is_there| !is_there) {
+        let error = CommandError::new(Code::Config, format!("there is no file {}", file.display()));
+        return Err(error.hint("name the config to compare with: --with FILE"));
+    }
+    Place { config: file.to_owned(), ..place.clone() }.config()
+}
+
 pub(super) async fn run(place: &Place, arguments: &Arguments) -> Result<Code, CommandError> {
     let present = place.config()?;
     let other = match &arguments.with {
-        Some(file) => Some(Place { config: file.clone(), ..place.clone() }.config()?),
+        Some(file) => Some(other(place, file)?),
         None => None,
     };
     let until = clock::now();

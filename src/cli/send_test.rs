@@ -8,7 +8,6 @@ use super::client::Daemon;
 use super::{Code, CommandError, Place, output, unknown_sink};
 use crate::clock;
 use crate::config::Config;
-use crate::rule::Target;
 use crate::server::api::{TrialAnswer, TrialRequest};
 use crate::trial::{self, Outcome};
 
@@ -29,12 +28,10 @@ pub(super) struct Arguments {
 }
 
 pub(super) async fn run(place: &Place, arguments: &Arguments) -> Result<Code, CommandError> {
-    let config = place.config()?;
-    let Some(target) = config.routing.sinks.get(&arguments.sink) else {
-        return Err(unknown_sink(&config, &arguments.sink));
+    let Sent { results, goes_through_daemon, untested } = match place.config() {
+        Ok(config) => sent(place, &config, arguments).await?,
+        Err(report) => sent_by_daemon(place, report, arguments).await?,
     };
-    let (results, goes_through_daemon) = sent(place, &config, target, arguments).await?;
-    let untested = if arguments.instance.is_none() { labels(target.settings.as_ref()) } else { String::new() };
     let has_nobody = !untested.is_empty() && results.iter().all(|result| result.recipient.is_empty());
     if !untested.is_empty() && !has_nobody {
         let what = output::printable(&format!("not tested: the recipients that come from {untested}"));
@@ -59,15 +56,22 @@ pub(super) async fn run(place: &Place, arguments: &Arguments) -> Result<Code, Co
     Err(if has_nobody { error.hint(NAME_A_LINE) } else { error })
 }
 
-/// Sends the test, and returns what became of it for each recipient, and whether the running daemon sent it: that has
-/// the rights, the network and the credentials with which real messages are sent.
-async fn sent(
-    place: &Place,
-    config: &Config,
-    target: &Target,
-    arguments: &Arguments,
-) -> Result<(Vec<Outcome>, bool), CommandError> {
+/// What became of a test.
+struct Sent {
+    /// One for each recipient.
+    results: Vec<Outcome>,
+    /// Whether the running daemon sent it: that has the rights, the network and the credentials with which real messages
+    /// are sent.
+    goes_through_daemon: bool,
+    /// The labels with recipients that were not tested, as they are written in the config.
+    untested: String,
+}
+
+/// Sends the test by this config.
+async fn sent(place: &Place, config: &Config, arguments: &Arguments) -> Result<Sent, CommandError> {
     let Arguments { sink, instance, json } = arguments;
+    let target = config.routing.sinks.get(sink).ok_or_else(|| unknown_sink(config, sink))?;
+    let untested = if instance.is_none() { labels(target.settings.as_ref()) } else { String::new() };
     let line = match instance {
         Some(id) => Some(trial::line(&config.routing, id).ok_or_else(|| unknown_line(id))?),
         None => None,
@@ -77,13 +81,27 @@ async fn sent(
         daemon => daemon,
     };
     if let Some(daemon) = daemon {
-        let request = TrialRequest { sink: sink.clone(), instance: instance.clone() };
-        return Ok((daemon.post::<TrialAnswer>("send-test", &request).await?.results, true));
+        return Ok(Sent { results: asked(&daemon, arguments).await?, goes_through_daemon: true, untested });
     }
     let messages = json.then(output::divert_stdout).transpose()?;
     let results = trial::send(target.settings.as_ref(), line, clock::now()).await;
     drop(messages);
-    Ok((results, false))
+    Ok(Sent { results, goes_through_daemon: false, untested })
+}
+
+/// Has the running daemon send the test by the config that it loaded last, because the one on disk has mistakes by now.
+async fn sent_by_daemon(place: &Place, report: CommandError, arguments: &Arguments) -> Result<Sent, CommandError> {
+    let Ok(daemon) = Daemon::find_to_change(place).await else { return Err(report) };
+    output::complain(
+        "warning: the config has mistakes, so the daemon tests the sink by the config that it loaded last\n  \
+         hint: `linedown check` shows them\n",
+    );
+    Ok(Sent { results: asked(&daemon, arguments).await?, goes_through_daemon: true, untested: String::new() })
+}
+
+async fn asked(daemon: &Daemon, arguments: &Arguments) -> Result<Vec<Outcome>, CommandError> {
+    let request = TrialRequest { sink: arguments.sink.clone(), instance: arguments.instance.clone() };
+    Ok(daemon.post::<TrialAnswer>("send-test", &request).await?.results)
 }
 
 /// The labels that the sink takes recipients from, as they are written in the config.

@@ -47,7 +47,8 @@ fn load(place: &Place, colour: bool) -> Result<Config, String> {
     let Some(config) = config else { return Err(report.render(colour)) };
     if config.lacks_credentials {
         let words = "a secret is a systemd credential, which is available only when systemd starts linedown";
-        return Err(format!("error: {words}\n  hint: use `systemctl start linedown`, or {{ file = … }} for a trial\n"));
+        let hint = "use `systemctl start linedown`, or { file = … } for a trial";
+        return Err(format!("{}error: {words}\n  hint: {hint}\n", report.render(colour)));
     }
     for row in report.rows() {
         let (expected, hint) = (row.expected.as_deref(), row.hint.as_deref());
@@ -85,6 +86,7 @@ fn advice(error: &StartError) -> Option<&'static str> {
             }
             _ => "choose another `server.listen`",
         },
+        StartError::Intake(_) => "the limit on threads or on memory is too low (TasksMax=, MemoryMax= in systemd)",
         StartError::Inherited(_) => {
             "`systemctl cat linedown.socket` shows it; it needs exactly one `ListenStream=` with a TCP port"
         }
@@ -93,6 +95,16 @@ fn advice(error: &StartError) -> Option<&'static str> {
         StartError::Local { .. } => "set `server.api` to a path that this user may write and nothing else uses",
         StartError::Sink(_) | StartError::Gateway(_) | StartError::Tls(_) => return None,
     })
+}
+
+/// A copy that root puts in place of the store belongs to root.
+const BARRED: &str = "let the store and its folder belong to the user who runs linedown; for the service: \
+                      chown --reference=/var/lib/linedown/ /var/lib/linedown/linedown.db";
+
+/// Whether the user who runs linedown may not open the store, or may not write it.
+fn is_barred(error: &rusqlite::Error) -> bool {
+    use rusqlite::ErrorCode::{CannotOpen, PermissionDenied, ReadOnly};
+    matches!(error.sqlite_error_code(), Some(CannotOpen | PermissionDenied | ReadOnly))
 }
 
 const DAMAGED: &str = "start linedown again (systemd does so by itself), then check the disk";
@@ -109,9 +121,31 @@ fn advice_on_store(error: &StoreError) -> &'static str {
         StoreError::Open { source, .. } if source.kind() == ErrorKind::IsADirectory => {
             "that is a folder: set `store.url` to a file in it, such as linedown.db"
         }
+        StoreError::Open { source, .. } if source.kind() == ErrorKind::AlreadyExists => {
+            "that is a folder: remove it; linedown makes a file of this name"
+        }
         StoreError::Full => "make room on its disk",
         StoreError::Damaged => DAMAGED,
+        StoreError::Failed(error) if is_barred(error) => BARRED,
         StoreError::Failed(_) => "look for disk errors (dmesg | tail), then start linedown again",
         _ => "the folder must exist and be writable for the user that runs linedown",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rusqlite::{Error, ffi};
+
+    use super::*;
+
+    /// Root may write every file, so tests cannot bring this about.
+    #[test]
+    fn a_store_that_is_not_ours_is_no_broken_disk() {
+        for (code, is_ours) in
+            [(ffi::SQLITE_READONLY, false), (ffi::SQLITE_CANTOPEN, false), (ffi::SQLITE_IOERR_READ, true)]
+        {
+            let error = StoreError::Failed(Error::SqliteFailure(ffi::Error::new(code), None));
+            assert_eq!(advice_on_store(&error) != BARRED, is_ours, "{error}");
+        }
     }
 }

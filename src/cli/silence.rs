@@ -1,5 +1,6 @@
 //! `linedown silence`: adds, lists and ends silences.
 
+mod beginning;
 mod matchers;
 
 use std::time::Duration;
@@ -42,6 +43,9 @@ struct AddArguments {
     /// `'name={ regex = "Loja .*" }'`
     #[arg(required = true, value_name = "FIELD=VALUE")]
     matchers: Vec<String>,
+    /// From when on, such as 22:00, "2026-12-24 18:00" or 2026-12-24T18:00:00Z; by default from now
+    #[arg(long, value_name = "TIME", value_parser = beginning::parse)]
+    from: Option<beginning::Beginning>,
     /// For how long, such as 2h
     #[arg(long = "for", value_name = "PERIOD", value_parser = usage::period)]
     lasting: Period,
@@ -83,6 +87,7 @@ pub(super) async fn run(place: &Place, arguments: &Arguments) -> Result<Code, Co
 
 async fn add(place: &Place, arguments: &AddArguments) -> Result<Code, CommandError> {
     let now = clock::now();
+    let starts_at = beginning::start(arguments.from, now)?;
     if arguments.lasting.0.is_zero() {
         return Err(
             CommandError::new(Code::Usage, "a silence of no duration holds nothing back").hint("such as --for 2h")
@@ -92,8 +97,8 @@ async fn add(place: &Place, arguments: &AddArguments) -> Result<Code, CommandErr
     let mut silence = SilenceRow {
         id: 0,
         matcher,
-        starts_at: now,
-        ends_at: clock::later(now, arguments.lasting.0),
+        starts_at,
+        ends_at: clock::later(starts_at, arguments.lasting.0),
         comment: arguments.comment.clone(),
         made_by: super::person(arguments.by.as_deref()),
         made_at: now,
@@ -108,7 +113,8 @@ async fn add(place: &Place, arguments: &AddArguments) -> Result<Code, CommandErr
     if arguments.json {
         output::print_json(&silence)?;
     } else {
-        output::print(&format!("silence {} until {}\n", silence.id, output::moment(silence.ends_at)))?;
+        let from = if starts_at > now { format!(" from {}", output::moment(starts_at)) } else { String::new() };
+        output::print(&format!("silence {}{from} until {}\n", silence.id, output::moment(silence.ends_at)))?;
     }
     Ok(Code::Done)
 }

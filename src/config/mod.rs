@@ -5,6 +5,7 @@
 //! its process is passed in as a [`Process`].
 
 mod acme;
+mod fallbacks;
 mod file;
 mod forms;
 #[cfg(any(test, feature = "fuzzing"))]
@@ -169,6 +170,7 @@ fn check(
     let (sinks, sinks_without_credentials) = sinks::read(table("sinks"), &at("sinks"), kinds, &messages, reader);
     let labels = Labels::of(&inventory);
     reach::check_labels(&sinks, &inventory, &labels, reader);
+    fallbacks::check(&sinks, reader);
     let known = Known {
         sinks: layers.names("sinks").collect(),
         sources: layers.names("sources").chain([trouble::SOURCE]).collect(),

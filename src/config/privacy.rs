@@ -3,8 +3,8 @@
 
 use std::collections::BTreeSet;
 
-use linedown_sinks::{Key, Path, Severity};
-use toml::de::{DeTable, DeValue};
+use linedown_sinks::{Key, Path, Severity, only_for_us};
+use toml::de::{DeArray, DeTable, DeValue};
 
 use super::file::File;
 use super::places::Order;
@@ -31,7 +31,7 @@ pub(super) fn warnings(files: &[File], written_out: &BTreeSet<Sort>) -> Vec<(Ord
     let warnings = public.filter_map(|(number, file)| {
         let (offset, keys) = first(file, written_out)?;
         let what = format!("there is a secret here, and every user of this machine can read {}", file.name);
-        let hint = format!("write `{{ credential = … }}` or `{{ file = … }}`; or chmod o-r {}", file.name);
+        let hint = format!("write `{{ credential = … }}`, or {}", only_for_us(&file.name));
         let row = Row::error(&file.name, what).at(Positions::of(&file.text).at(offset)).hint(hint);
         Some(((number, offset), Row { severity: Severity::Warning, path: Path(keys).to_string(), ..row }))
     });
@@ -47,6 +47,13 @@ fn first(file: &File, written_out: &BTreeSet<Sort>) -> Option<(usize, Vec<Key>)>
     })
 }
 
+/// The place of the first secret that is written out in a list of them.
+fn first_in(list: &DeArray<'_>) -> Option<(usize, Vec<Key>)> {
+    let mut list = list.iter().enumerate();
+    let (index, secret) = list.find(|(_, secret)| matches!(secret.get_ref(), DeValue::String(_)))?;
+    Some((secret.span().start, vec![index.into()]))
+}
+
 fn first_of(sort: &[Option<String>], table: &DeTable<'_>) -> Option<(usize, Vec<Key>)> {
     let (name, below) = sort.split_first()?;
     let named = table.iter().filter(|(key, _)| name.as_ref().is_none_or(|name| name == key.get_ref()));
@@ -54,6 +61,7 @@ fn first_of(sort: &[Option<String>], table: &DeTable<'_>) -> Option<(usize, Vec<
         let (offset, mut keys) = match value.get_ref() {
             DeValue::String(_) if below.is_empty() => (value.span().start, Vec::new()),
             DeValue::Table(table) => first_of(below, table)?,
+            DeValue::Array(list) if below == [None] => first_in(list)?,
             _ => return None,
         };
         keys.insert(0, Key::from(key.get_ref().as_ref()));

@@ -13,6 +13,9 @@ use crate::rule::timing::Quiet;
 /// Most windows of quiet hours.
 const MOST: usize = 100;
 
+/// How `to` is written for the end of the day: ISO 8601's other name for the midnight that begins the next.
+const END_OF_DAY: &str = "24:00";
+
 /// The names of the days in the config.
 const DAYS: [(&str, Weekday); 7] = [
     ("mon", Weekday::Monday),
@@ -65,10 +68,13 @@ fn read_window(
             problem.circumstances = None;
         }
     }
+    let ends_with_the_day = keys.to.as_deref() == Some(END_OF_DAY);
     let from = keys.from.and_then(|text| time(&mut section, "from", &text));
-    let to = keys.to.and_then(|text| time(&mut section, "to", &text));
-    if from.is_some() && from == to {
-        section.error("to", "the window ends when it begins").expected = Some("another time than `from`".to_owned());
+    let to = keys.to.and_then(|text| if ends_with_the_day { Some(Time::MIN) } else { time(&mut section, "to", &text) });
+    if from.is_some() && from == to && !ends_with_the_day {
+        let problem = section.error("to", "the window ends when it begins");
+        problem.expected = Some("another time than `from`".to_owned());
+        problem.hint = Some("for whole days: from = \"00:00\" and to = \"24:00\"".to_owned());
     }
     let zone = time_zone(keys.time_zone.as_deref(), &mut section);
     reader.finish(section);

@@ -213,8 +213,13 @@ fn reworded(mut problem: Problem) -> Problem {
         _ => expected,
     });
     problem.expected = expected;
-    if problem.what == "wrong type: string" && problem.expected.as_deref() == Some("a list") {
-        problem.hint = Some("write a list, also of one: [\"…\"]".into());
+    if problem.expected.as_deref() == Some("a list") {
+        let one = |shown| format!("write a list, also of one: {shown}");
+        problem.hint = match problem.what.as_str() {
+            "wrong type: string" => Some(one("[\"…\"]")),
+            "wrong type: table" => Some(one("[{ … }]")),
+            _ => problem.hint,
+        };
     }
     if problem.what == NO_UNIT {
         problem.hint = Some("add one of `ms`, `s`, `m`, `h`, `d`, in quotes: \"90s\"".into());

@@ -14,6 +14,7 @@ use serde_json::Value;
 
 use super::reader::Reader;
 use super::tls::{self, Tls};
+use crate::link::Purpose;
 
 const DEFAULT_LISTEN: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 8080);
 
@@ -24,6 +25,9 @@ const CONNECTIONS: RangeInclusive<usize> = 1..=100_000;
 /// Bytes of a webhook's body: the default and the bounds. Gateways send a few hundred.
 const MAX_BODY: usize = 64 * 1024;
 const BODY: RangeInclusive<usize> = 1024..=16 * 1024 * 1024;
+
+/// What linedown answers at: the first parts of the paths that are appended to the public address.
+const PATHS: [&str; 3] = ["hooks", Purpose::Acknowledge.path(), Purpose::Reconnect.path()];
 
 /// Longest path of a Unix socket, in bytes: `sun_path` of unix(7) without its final zero byte.
 const LONGEST_SOCKET: usize = 107;
@@ -79,9 +83,7 @@ pub(super) fn read(value: &Value, path: &Path, now: Timestamp, reader: &mut Read
     let listen = keys.listen.map_or(Some(DEFAULT_LISTEN), |text| {
         address(&text).map_err(|problem| reader.note(Problem { path: path.join("listen"), ..problem })).ok()
     });
-    let public_url = keys.public_url.and_then(|text| {
-        public(&text).map_err(|problem| reader.note(Problem { path: path.join("public_url"), ..problem })).ok()
-    });
+    let public_url = keys.public_url.and_then(|text| public_url(&text, &path.join("public_url"), reader));
     let wants_tls = keys.tls.is_some();
     let tls = keys.tls.and_then(|value| tls::read(&value, &path.join("tls"), public_url.as_deref(), now, reader));
     if let Some(listen) = listen.filter(|listen| !listen.ip().is_loopback() && !wants_tls) {
@@ -94,6 +96,8 @@ pub(super) fn read(value: &Value, path: &Path, now: Timestamp, reader: &mut Read
         let problem = problem.expected("the addresses that your proxy connects from, such as [\"10.0.0.0/8\"]");
         reader.note(problem.unless("trusted_proxies"));
     }
+    let trusted_proxies = networks(&keys.trusted_proxies, &path.join("trusted_proxies"), reader);
+    warn_of_everybody(&keys.trusted_proxies, &path.join("trusted_proxies"), reader);
     Server {
         listen: listen.unwrap_or(DEFAULT_LISTEN),
         public_url,
@@ -101,7 +105,7 @@ pub(super) fn read(value: &Value, path: &Path, now: Timestamp, reader: &mut Read
         api: keys.api.and_then(|socket| socket_path(socket, &path.join("api"), reader)),
         max_connections,
         max_body,
-        trusted_proxies: networks(&keys.trusted_proxies, &path.join("trusted_proxies"), reader),
+        trusted_proxies,
         proxy_protocol: keys.proxy_protocol,
         metrics_for: keys.metrics_for.map(|texts| networks(&texts, &path.join("metrics_for"), reader)),
     }
@@ -132,8 +136,7 @@ pub(super) fn api(value: &Value) -> Option<PathBuf> {
 fn networks(texts: &[String], path: &Path, reader: &mut Reader<'_>) -> Vec<IpNet> {
     let mut networks = Vec::new();
     for (number, text) in texts.iter().enumerate() {
-        // A single address is a network of one.
-        if let Ok(network) = text.parse().or_else(|_| text.parse::<IpAddr>().map(IpNet::from)) {
+        if let Some(network) = network(text) {
             networks.push(network);
         } else {
             let problem = Problem::error(path.join(number), format!("{text:?} is neither an address nor a network"));
@@ -141,6 +144,21 @@ fn networks(texts: &[String], path: &Path, reader: &mut Reader<'_>) -> Vec<IpNet
         }
     }
     networks
+}
+
+/// A single address is a network of one.
+fn network(text: &str) -> Option<IpNet> {
+    text.parse().ok().or_else(|| text.parse::<IpAddr>().map(IpNet::from).ok())
+}
+
+/// Warns of trusted proxies that are every address there is.
+fn warn_of_everybody(texts: &[String], path: &Path, reader: &mut Reader<'_>) {
+    let networks = texts.iter().enumerate().filter_map(|(number, text)| Some((number, network(text)?)));
+    for (number, _) in networks.filter(|(_, network)| network.prefix_len() == 0) {
+        let what = "everybody is trusted to say which address they come from, so guesses at the secret are not limited";
+        let problem = Problem::warning(path.join(number), what);
+        reader.note(problem.hint("name only the addresses that your proxy connects from"));
+    }
 }
 
 /// The caller adds the place to the problem.
@@ -162,10 +180,24 @@ fn address(text: &str) -> Result<SocketAddr, Problem> {
     })
 }
 
-/// The caller adds the place to the problem, which never repeats the address: it may contain a password.
-fn public(text: &str) -> Result<String, Problem> {
+/// Reads the public address. Its problems never repeat it: it may contain a password or the secret of a webhook.
+fn public_url(text: &str, path: &Path, reader: &mut Reader<'_>) -> Option<String> {
+    let url = public(text).map_err(|problem| reader.note(Problem { path: path.clone(), ..problem })).ok()?;
+    if url.path() != "/" {
+        let what = "it has a path, but linedown itself answers at /hooks/, /ack/ and /reconnect/ only";
+        let hint = "leave the path out, or let a proxy take it off each request";
+        reader.note(Problem::warning(path.clone(), what).hint(hint));
+    }
+    Some(url.as_str().trim_end_matches('/').to_owned())
+}
+
+/// The caller adds the place to the problem.
+fn public(text: &str) -> Result<Url, Problem> {
     let problem = |what: &str| Problem::error(Path::default(), what).expected("such as \"https://alerts.example.com\"");
-    let url = Url::parse(text).map_err(|error| problem(&format!("not an address: {error}")))?;
+    let url = Url::parse(text).map_err(|error| {
+        let problem = problem(&format!("not an address: {error}"));
+        if text.contains("://") { problem } else { problem.hint("begin it with `https://`") }
+    })?;
     match url.scheme() {
         "https" => {}
         "http" if is_loopback(&url) => {}
@@ -178,7 +210,12 @@ fn public(text: &str) -> Result<String, Problem> {
     if url.query().is_some() || url.fragment().is_some() {
         return Err(problem("the address must not have a `?` or `#`: paths are appended to it"));
     }
-    Ok(url.as_str().trim_end_matches('/').to_owned())
+    let segments = url.path_segments().into_iter().flatten();
+    if let Some(own) = segments.clone().find(|segment| PATHS.contains(segment)) {
+        let problem = problem(&format!("linedown appends /{own}/ by itself, so nothing would ever arrive"));
+        return Err(problem.hint("write only what comes before it"));
+    }
+    Ok(url)
 }
 
 #[cfg(test)]
@@ -188,18 +225,22 @@ mod tests {
     #[test]
     fn public_addresses() {
         for (text, url) in [
-            ("https://a.example", Some("https://a.example")),
-            ("https://a.example/", Some("https://a.example")),
-            ("https://a.example:8443/x/", Some("https://a.example:8443/x")),
-            ("http://localhost:8080", Some("http://localhost:8080")),
-            ("http://127.0.0.2:8080", Some("http://127.0.0.2:8080")),
+            ("https://a.example", Some("https://a.example/")),
+            ("https://a.example/", Some("https://a.example/")),
+            ("https://a.example:8443/x/", Some("https://a.example:8443/x/")),
+            ("https://a.example/hooks/z-api/s3cret", None),
+            ("https://a.example/hooks", None),
+            ("https://a.example/x/ack/", None),
+            ("https://a.example/hooks-of-ours", Some("https://a.example/hooks-of-ours")),
+            ("http://localhost:8080", Some("http://localhost:8080/")),
+            ("http://127.0.0.2:8080", Some("http://127.0.0.2:8080/")),
             ("http://a.example", None),
             ("a.example", None),
             ("ftp://a.example", None),
             ("https://u:p@a.example", None),
             ("https://a.example/?x", None),
         ] {
-            assert_eq!(public(text).ok().as_deref(), url, "{text}");
+            assert_eq!(public(text).ok().as_ref().map(Url::as_str), url, "{text}");
         }
     }
 }

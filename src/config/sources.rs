@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use linedown_sinks::{Path, Problem, Secret, Section, one_of};
+use linedown_sinks::{Path, Problem, Rotation, Secret, Section, one_of};
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 use serde_json::Value;
@@ -22,8 +22,8 @@ const MAKE_ONE: &str = "make one: openssl rand -hex 24";
 pub struct Source {
     /// The type, which selects the adapter that reads its payloads.
     pub kind: String,
-    /// The secret part of its webhooks' address.
-    pub secret: SecretString,
+    /// The secret part of its webhooks' address: all that are accepted, at least one. The first is the one to register.
+    pub secrets: Vec<SecretString>,
     /// How to ask the gateway's own API; none if linedown does not know it.
     pub gateway: Option<Access>,
 }
@@ -32,7 +32,7 @@ pub struct Source {
 #[serde(default, deny_unknown_fields)]
 struct Keys {
     r#type: Option<String>,
-    secret: Option<Secret>,
+    secret: Rotation,
     api: Option<String>,
     client_token: Option<Secret>,
     partner_token: Option<Secret>,
@@ -91,9 +91,23 @@ fn read_source(value: &Value, section: &mut Section<'_>, kinds: &[&str]) -> Opti
     };
     section.missing("secret", MAKE_ONE);
     let gateway = kind.as_deref().and_then(|kind| gateway(kind, &keys, value, section));
-    let secret = section.secret("secret", &keys.secret?)?;
-    check_secret(secret.expose_secret(), section);
-    Some(Source { kind: kind?, secret, gateway })
+    let secrets = secrets(&keys.secret, section)?;
+    Some(Source { kind: kind?, secrets, gateway })
+}
+
+/// Reads the secrets. Returns none if there is none, or if one is mistaken.
+fn secrets(written: &Rotation, section: &mut Section<'_>) -> Option<Vec<SecretString>> {
+    if matches!(written, Rotation::Several(list) if list.is_empty()) {
+        section.error("secret", "an empty list: no webhook could come in").hint = Some(MAKE_ONE.into());
+    }
+    let places = written.places("secret", section)?;
+    let secrets = places.iter().map(|(place, secret)| {
+        let secret = section.secret_at(place, secret)?;
+        check_secret(secret.expose_secret(), place, section);
+        Some(secret)
+    });
+    let secrets: Vec<_> = secrets.collect();
+    secrets.into_iter().collect::<Option<Vec<_>>>().filter(|secrets| !secrets.is_empty())
 }
 
 /// Reads the keys about the gateway's own API. They are mistakes if the type of source has none.
@@ -119,16 +133,17 @@ fn gateway(kind: &str, keys: &Keys, value: &Value, section: &mut Section<'_>) ->
     None
 }
 
-fn check_secret(secret: &str, section: &mut Section<'_>) {
+fn check_secret(secret: &str, place: &Path, section: &mut Section<'_>) {
+    let path = section.path().extend(place);
     let length = secret.chars().count();
     // An empty one is a credential that is not available in this process.
     if (1..SHORTEST_SECRET).contains(&length) {
         let what = format!("{length} characters can be guessed; whoever guesses them can raise false alarms");
-        section.warning("secret", what).hint = Some(MAKE_ONE.into());
+        section.problems.push(Problem::warning(path.clone(), what).hint(MAKE_ONE));
     }
     if secret.contains(|c: char| !c.is_ascii_alphanumeric() && !"-._~".contains(c)) {
-        let problem = section.warning("secret", "some of its characters must be escaped in an address");
-        problem.expected = Some("letters, digits, `-`, `.`, `_` and `~`".into());
-        problem.hint = Some(MAKE_ONE.into());
+        let problem = Problem::warning(path, "some of its characters must be escaped in an address");
+        let problem = problem.expected("letters, digits, `-`, `.`, `_` and `~`");
+        section.problems.push(problem.hint(MAKE_ONE));
     }
 }

@@ -153,7 +153,7 @@ fn unquoted(key: &str, value: &str) -> Option<Usual> {
     let line = format!("{key} = {}", corrected.text);
     // Something else may be wrong as well.
     DeTable::parse(&line).ok()?;
-    let line = if is_shown(key, &corrected) { line } else { format!("{key} = \"…\"") };
+    let line = if is_shown(key, &corrected) { line } else { format!("{key} = {}", corrected.masked) };
     let (what, expected) = if corrected.is_truth {
         ("this is no value in TOML", "`true` or `false`, or text in quotes")
     } else {
@@ -179,11 +179,13 @@ fn is_public(key: &str) -> bool {
     SHOWN.split(' ').any(|known| known == key)
 }
 
-/// Whether a hint may repeat a corrected value.
+/// Whether a hint may repeat a corrected value. Labels are shown, whatever they are called.
 fn is_shown(key: &str, corrected: &Corrected<'_>) -> bool {
-    let mut names = key.split('.').map(str::trim);
-    let is_shown = names.clone().next_back().is_some_and(is_public) || names.any(|name| name == "labels");
-    is_shown && corrected.keys.iter().all(|key| is_public(key)) && !corrected.text.contains("://")
+    let is_label = |key: &str| key.split('.').any(|name| name.trim() == "labels");
+    let is_known = |key: &str| key.split('.').all(|name| is_public(name.trim())) || is_label(key);
+    let of_key = key.rsplit('.').next().is_some_and(|last| is_public(last.trim()));
+    let is_shown = is_label(key) || (of_key && corrected.keys.iter().all(|key| is_known(key)));
+    is_shown && !corrected.text.contains("://")
 }
 
 /// A value in which the texts have their quotes.
@@ -191,13 +193,18 @@ fn is_shown(key: &str, corrected: &Corrected<'_>) -> bool {
 struct Corrected<'t> {
     /// The value, in one line.
     text: String,
+    /// The same with … in place of each value.
+    masked: String,
     /// Where the first correction is, if there is one.
     at: Option<usize>,
     /// Whether it is a truth value.
     is_truth: bool,
-    /// The keys of tables in it.
+    /// The keys of tables in it, as they are written.
     keys: Vec<&'t str>,
 }
+
+/// What is shown in place of a value that may be secret.
+const MASKED: &str = "\"…\"";
 
 /// The value with quotes around each text that lacks them; none if it is not certain what was meant.
 fn corrected(value: &str) -> Option<Corrected<'_>> {
@@ -209,7 +216,7 @@ fn corrected(value: &str) -> Option<Corrected<'_>> {
     } else {
         let text = value[..end].trim_end();
         let (quoted, is_truth) = quoted(text).filter(|_| !text.contains(','))?;
-        Corrected { text: quoted, at: Some(0), is_truth, keys: Vec::new() }
+        Corrected { text: quoted, masked: MASKED.to_owned(), at: Some(0), is_truth, keys: Vec::new() }
     };
     Some(corrected).filter(|_| !is_value(value[..end].trim_end()))
 }
@@ -232,12 +239,13 @@ fn in_list<'t>(value: &'t str, tokens: &[Token]) -> Option<Corrected<'t>> {
     for token in tokens {
         let (at, end) = (token.span().start(), token.span().end());
         match token.kind() {
-            TokenKind::Whitespace if start.is_none() => corrected.text.push_str(&value[at..end]),
+            TokenKind::Whitespace if start.is_none() => corrected.copy(&value[at..end]),
             TokenKind::Whitespace | TokenKind::Atom | TokenKind::Dot => {
                 start.get_or_insert(at);
             }
             TokenKind::BasicString | TokenKind::LiteralString if start.is_none() => {
                 corrected.text.push_str(&value[at..end]);
+                corrected.masked.push_str(if is_key { &value[at..end] } else { MASKED });
             }
             TokenKind::Equals
             | TokenKind::Comma
@@ -248,7 +256,7 @@ fn in_list<'t>(value: &'t str, tokens: &[Token]) -> Option<Corrected<'t>> {
                 if let Some(start) = start.take() {
                     corrected.push(value, start..at, is_key)?;
                 }
-                corrected.text.push_str(&value[at..end]);
+                corrected.copy(&value[at..end]);
                 match token.kind() {
                     TokenKind::Equals if is_key => is_key = false,
                     TokenKind::Comma => is_key = open.last() == Some(&TokenKind::LeftCurlyBracket),
@@ -273,22 +281,29 @@ fn in_list<'t>(value: &'t str, tokens: &[Token]) -> Option<Corrected<'t>> {
 }
 
 impl<'t> Corrected<'t> {
+    /// Adds what is neither a key nor a value.
+    fn copy(&mut self, written: &str) {
+        self.text.push_str(written);
+        self.masked.push_str(written);
+    }
+
     /// Adds a key as it is, or a value with its quotes.
     fn push(&mut self, value: &'t str, range: Range<usize>, is_key: bool) -> Option<()> {
         let written = &value[range.clone()];
         let text = written.trim_end();
         if is_key {
-            self.keys.extend(text.split('.').map(str::trim));
-            self.text.push_str(written);
+            self.keys.push(text);
+            self.copy(written);
             return Some(());
         }
+        self.masked.push_str(MASKED);
         if is_value(text) {
             self.text.push_str(text);
         } else {
             self.text.push_str(&quoted(text)?.0);
             self.at.get_or_insert(range.start);
         }
-        self.text.push_str(&written[text.len()..]);
+        self.copy(&written[text.len()..]);
         Some(())
     }
 }

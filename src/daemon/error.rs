@@ -27,6 +27,9 @@ pub enum StartError {
     /// TLS could not be set up.
     #[error("cannot set up TLS")]
     Tls(#[from] rustls::Error),
+    /// The threads that take webhooks cannot be started.
+    #[error("cannot start the threads that take webhooks")]
+    Intake(#[source] io::Error),
     /// The port cannot be bound.
     #[error("cannot listen on {address}")]
     Listen {

@@ -29,7 +29,7 @@ pub(super) fn hook_settings(config: &Config) -> HookSettings {
     let sources = config.sources.iter().filter_map(|(name, configured)| {
         // Never missing: the config was checked against the same table of kinds.
         let kind = source::kind(&configured.kind)?;
-        Some((name.clone(), HookSource::new(kind, &configured.secret)))
+        Some((name.clone(), HookSource::new(kind, &configured.secrets)))
     });
     HookSettings {
         sources: sources.collect::<BTreeMap<_, _>>(),

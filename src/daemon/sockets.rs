@@ -6,12 +6,14 @@ use std::os::unix::fs::{FileTypeExt, PermissionsExt};
 use std::path::Path;
 
 use tokio::net::{TcpListener, UnixListener, UnixStream};
+use tokio::runtime::Handle;
 
 use super::StartError;
 use crate::server::listener;
 
-/// Takes the socket that systemd hands over, or else binds the address.
-pub(super) fn listen(address: SocketAddr) -> Result<TcpListener, StartError> {
+/// Takes the socket that systemd hands over, or else binds the address. The threads of `runtime` are woken for it.
+pub(super) fn listen(address: SocketAddr, runtime: &Handle) -> Result<TcpListener, StartError> {
+    let _entered = runtime.enter();
     match listener::inherited().map_err(StartError::Inherited)? {
         Some(listener) => Ok(listener),
         None => listener::bind(address).map_err(|source| StartError::Listen { address, source }),

@@ -147,7 +147,7 @@ mod tests {
     const DAY: i64 = 86_400_000;
 
     fn found(profile: &Profile) -> Vec<String> {
-        let addresses = Addresses::new("https://a.example", "z", &"s3cret".into());
+        let addresses = Addresses::new("https://a.example", "z", &["s3cret".into()]);
         let found = findings("A", profile, Some(&addresses), Audit::default().due_within, from_millis(10 * DAY));
         assert!(found.iter().all(|finding| !finding.hint().is_empty()));
         found.iter().map(ToString::to_string).collect()

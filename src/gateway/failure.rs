@@ -2,7 +2,6 @@
 
 use std::error::Error;
 use std::fmt;
-use std::io;
 use std::time::Duration;
 
 use linedown_sinks::http::{self, Answer};
@@ -49,6 +48,8 @@ pub enum FailureKind {
     WrongMethod,
     /// 415.
     WrongMediaType,
+    /// 3xx.
+    Redirected,
     /// Any other status that is not a success.
     Refused,
     /// The answer is larger than what is read of it.
@@ -79,7 +80,7 @@ impl Failure {
             return Self::new(FailureKind::TimedOut);
         }
         let why = http::innermost(error);
-        if is_certificate(error) {
+        if matches!(http::tls_error(error), Some(rustls::Error::InvalidCertificate(_))) {
             return Self::with(FailureKind::NotTrusted, &why);
         }
         Self::with(if error.is_connect() { FailureKind::Unreachable } else { FailureKind::Broken }, &why)
@@ -97,6 +98,7 @@ impl Failure {
             }
             (Some(_), _) => FailureKind::AddressNotAllowed,
             (None, 200..=299) => return None,
+            (None, 300..=399) => FailureKind::Redirected,
             (None, 401 | 403) => FailureKind::Unauthorised,
             (None, 404) => FailureKind::NotFound,
             (None, 405) => FailureKind::WrongMethod,
@@ -144,6 +146,9 @@ impl Failure {
             Kind::WrongMethod | Kind::WrongMediaType => {
                 "the API has changed, or `api` in the source is not Z-API's: look for a newer linedown"
             }
+            Kind::Redirected => {
+                "redirects are not followed: `api` in the source must be Z-API's own address; a proxy or a login page may also answer in its place"
+            }
             Kind::Refused => "look at the instance in Z-API's panel: is it paid for, and does it still exist?",
             Kind::TooLarge | Kind::NotJson | Kind::Unexpected => {
                 "something else may answer in its place: a proxy, a login page; or `api` in the source is not Z-API's"
@@ -169,6 +174,7 @@ impl FailureKind {
             Self::NotFound => "the gateway's API does not know this instance, or its token is a different one",
             Self::WrongMethod => "the gateway's API does not accept calls with this method",
             Self::WrongMediaType => "the gateway's API does not accept this type of content",
+            Self::Redirected => "the gateway's API refers to another address",
             Self::Refused => "the gateway's API refused",
             Self::TooLarge => "the answer of the gateway's API is too large",
             Self::NotJson => "the answer of the gateway's API is not JSON",
@@ -191,16 +197,6 @@ fn words(body: &str) -> Option<String> {
     let body: serde_json::Value = serde_json::from_str(body).ok()?;
     let said = ["error", "message"].iter().find_map(|key| body.get(key)?.as_str());
     said.map(|said| said.trim().to_owned()).filter(|said| !said.is_empty())
-}
-
-/// Whether TLS failed because of the certificate at the other end. I/O errors do not show the error inside them as
-/// their source.
-fn is_certificate(error: &(dyn Error + 'static)) -> bool {
-    if let Some(tls) = error.downcast_ref::<rustls::Error>() {
-        return matches!(tls, rustls::Error::InvalidCertificate(_));
-    }
-    let hidden = error.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
-    hidden.is_some_and(|hidden| is_certificate(hidden)) || error.source().is_some_and(is_certificate)
 }
 
 #[cfg(test)]
@@ -232,7 +228,7 @@ mod tests {
             (415, "", Some(Kind::WrongMediaType)),
             (429, "", Some(Kind::RateLimited)),
             (400, r#"{"error":"Instance not found"}"#, Some(Kind::Refused)),
-            (302, "", Some(Kind::Refused)),
+            (302, "", Some(Kind::Redirected)),
             (500, "", Some(Kind::Busy)),
             (599, "", Some(Kind::Busy)),
         ] {

@@ -31,9 +31,9 @@ impl Orders {
 }
 
 /// The addresses at which a source's webhooks must be registered; none without a public `https://` address.
-pub(crate) fn addresses(public_url: Option<&str>, source: &str, secret: &SecretString) -> Option<Arc<Addresses>> {
+pub(crate) fn addresses(public_url: Option<&str>, source: &str, secrets: &[SecretString]) -> Option<Arc<Addresses>> {
     let public_url = public_url.filter(|url| url.starts_with("https://"))?;
-    Some(Arc::new(Addresses::new(public_url, source, secret)))
+    Some(Arc::new(Addresses::new(public_url, source, secrets)))
 }
 
 #[cfg(test)]
@@ -53,7 +53,7 @@ mod tests {
         for other in others {
             routing.inventory.push(other, None, None, &std::collections::BTreeMap::new());
         }
-        let addresses = addresses(Some("https://a.example"), "z-api", &secret.into());
+        let addresses = addresses(Some("https://a.example"), "z-api", &[secret.into()]);
         Orders { access: Arc::new(access), addresses, routing: Arc::new(routing) }
     }
 

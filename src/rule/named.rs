@@ -4,8 +4,8 @@
 use jiff::Timestamp;
 use linedown_sinks::{Incident, Instance, Kind};
 
-use super::Routing;
 use super::matcher::Subject;
+use super::{Owed, Routing};
 
 impl Routing {
     /// What the inventory now says of an incident's line; `None` if the inventory lacks the line, so that nothing newer is
@@ -33,6 +33,14 @@ impl Routing {
         let incident = self.as_of_now(incident);
         self.rules.matching(&Subject::from(&incident)).iter().any(|rule| rule.has_a_say(kind, sink))
             && self.recipients(sink, &incident).iter().any(|named| named == recipient)
+    }
+
+    /// Whether the rule that owed a message to somebody has left the config, or no longer notifies the sink, and no other
+    /// names them.
+    pub fn is_dropped(&self, owed: &Owed, incident: &Incident) -> bool {
+        let Owed { rule, sink, recipient, .. } = owed;
+        let by_rule = self.rule(rule).is_some_and(|rule| rule.has_a_say(Kind::Reminder, sink));
+        !by_rule && !self.names(Kind::Reminder, (sink, recipient), incident)
     }
 
     /// Whether anybody whom the rules now name for an incident is reminded of it after `now`.

@@ -38,7 +38,7 @@ pub struct Quiet {
     pub days: Vec<Weekday>,
     /// When it begins, by the clock on the wall.
     pub from: Time,
-    /// When it ends; on the next day if that is not later than `from`.
+    /// When it ends; on the next day if that is not later than `from`. A window from midnight to midnight is a whole day.
     pub to: Time,
     /// The time zone of that clock.
     pub time_zone: TimeZone,
@@ -74,6 +74,9 @@ pub struct Silence {
     pub ends_at: Timestamp,
 }
 
+/// How far ahead the end of quiet hours is looked for. They repeat each week, so beyond it they never end.
+const LONGEST_QUIET: Duration = Duration::from_hours(7 * 24);
+
 /// What holds a notification back, and until when.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Held {
@@ -107,13 +110,23 @@ pub fn held(
         .iter()
         .filter(|silence| silence.starts_at <= now && now < silence.ends_at && is_meant(silence))
         .map(|silence| Held { until: silence.ends_at, by: Wait::Silence(silence.id) });
-    let by_config = quiet
-        .iter()
-        .filter(|quiet| quiet.matcher.passes(&subject))
-        .filter_map(|quiet| Some(Held { until: quiet.ends(now)?, by: Wait::quiet_hours(&quiet.name) }))
-        .max_by_key(|held| held.until)
-        .filter(|_| !is_critical());
+    let quiet: Vec<&Quiet> = quiet.iter().filter(|quiet| quiet.matcher.passes(&subject)).collect();
+    let by_config = quiet_hours(&quiet, now).filter(|_| !is_critical());
     by_people.chain(by_config).max_by_key(|held| held.until)
+}
+
+/// Returns what quiet hours hold back now, if any do: by the window that ends last of those that `now` lies in, and until
+/// the end of all that follow it without a gap, as those of a Saturday and a Sunday do.
+fn quiet_hours(quiet: &[&Quiet], now: Timestamp) -> Option<Held> {
+    let last = |at| quiet.iter().filter_map(|quiet| Some((quiet.ends(at)?, *quiet))).max_by_key(|(end, _)| *end);
+    let (mut until, first) = last(now)?;
+    let longest = later(now, LONGEST_QUIET);
+    while until < longest
+        && let Some((end, _)) = last(until)
+    {
+        until = end;
+    }
+    Some(Held { until, by: Wait::quiet_hours(&first.name) })
 }
 
 #[cfg(test)]
@@ -169,6 +182,32 @@ mod tests {
         assert!(ends(&night, "2026-11-27T23:00:00Z").is_some(), "Friday evening");
         assert!(ends(&night, "2026-11-28T06:00:00Z").is_some(), "Saturday morning belongs to Friday's night");
         assert!(ends(&night, "2026-11-28T23:00:00Z").is_none(), "Saturday evening");
+    }
+
+    #[test]
+    fn windows_without_a_gap_end_together() {
+        let of = |name: &str, days: &[Weekday], from, to| Quiet {
+            name: name.to_owned(),
+            days: days.to_vec(),
+            ..quiet(from, to, "UTC")
+        };
+        let held = |quiet: &[&Quiet], now: &str| {
+            quiet_hours(quiet, now.parse().unwrap()).map(|held| (held.by.to_string(), held.until.to_string()))
+        };
+        let found = |name: &str, until: &str| Some((format!("quiet hours {name:?}"), until.to_owned()));
+        // 2026-11-28 is a Saturday.
+        let weekend = of("weekend", &[Weekday::Saturday, Weekday::Sunday], "00:00", "00:00");
+        let monday = of("monday", &[Weekday::Monday], "00:00", "09:00");
+        let noon = of("noon", &[Weekday::Monday], "09:01", "12:00");
+        let all = [&noon, &monday, &weekend];
+        assert_eq!(held(&[&weekend], "2026-11-28T00:00:00Z"), found("weekend", "2026-11-30T00:00:00Z"));
+        assert_eq!(held(&all, "2026-11-29T23:59:59Z"), found("weekend", "2026-11-30T09:00:00Z"));
+        assert_eq!(held(&all, "2026-11-30T08:00:00Z"), found("monday", "2026-11-30T09:00:00Z"));
+        assert_eq!(held(&all, "2026-11-30T09:00:00Z"), None);
+        assert_eq!(held(&all, "2026-11-27T23:59:59Z"), None);
+        // It never ends, and is looked at again.
+        let always = quiet("00:00", "00:00", "UTC");
+        assert_eq!(held(&[&always], "2026-11-28T10:00:00Z"), found("night", "2026-12-06T00:00:00Z"));
     }
 
     #[test]

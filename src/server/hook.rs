@@ -76,7 +76,7 @@ pub struct Request {
     pub method: Method,
     /// Its headers.
     pub headers: HeaderMap,
-    /// The address at the other end of the connection.
+    /// The address at the other end of the connection, or the one that a proxy names for it; none if that names nobody.
     pub peer: Option<IpAddr>,
 }
 
@@ -123,8 +123,8 @@ impl Hook {
     {
         let settings = self.settings.load_full();
         let Some(addressee) = address::find(&settings.sources, &request.address) else {
-            let peer = request.peer.unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED));
-            return self.wrong_address(proxy::sender(peer, &request.headers, &settings.trusted_proxies));
+            let sender = |peer| proxy::sender(peer, &request.headers, &settings.trusted_proxies);
+            return self.wrong_address(request.peer.map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), sender));
         };
         let (response, result) = match self.take(&addressee, &request, body, settings.max_body).await {
             Ok(answer) => answer,

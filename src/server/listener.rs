@@ -101,7 +101,7 @@ pub async fn serve<F>(
             let _ = stream.set_nodelay(true);
             let busy = Arc::clone(&place.busy);
             if let Some((stream, peer)) = in_time(proxies.identify(stream, peer.ip()), &stop).await {
-                let client = Client { peer: Some(Peer(peer)), busy };
+                let client = Client { peer: peer.map(Peer), busy };
                 match tls {
                     None => converse(stream, client, routes, watcher, &stop).await,
                     Some(config) => {
@@ -175,7 +175,7 @@ async fn idle_after(mut stop: watch::Receiver<bool>, busy: &Busy) {
 async fn shake_hands(
     config: Arc<rustls::ServerConfig>,
     stream: BufReader<TcpStream>,
-    peer: IpAddr,
+    peer: Option<IpAddr>,
 ) -> Option<tokio_rustls::server::TlsStream<BufReader<TcpStream>>> {
     match timeout(HEAD, TlsAcceptor::from(config).accept(stream)).await {
         Ok(Ok(mut stream)) => {
@@ -187,7 +187,7 @@ async fn shake_hands(
             Some(stream)
         }
         Ok(Err(error)) => {
-            tracing::debug!(%peer, error = %error, "TLS handshake failed");
+            tracing::debug!(?peer, error = %error, "TLS handshake failed");
             None
         }
         Err(_) => None,

@@ -19,9 +19,13 @@ mod reconnect;
 mod scrape;
 
 use std::convert::Infallible;
+use std::future::pending;
 use std::net::IpAddr;
+use std::panic::resume_unwind;
 use std::sync::Arc;
 
+use tokio::runtime::Handle;
+use tokio::task::JoinSet;
 use warp::http::header::{ALLOW, CONTENT_TYPE};
 use warp::http::{HeaderMap, HeaderValue, Method, Response, StatusCode};
 use warp::{Filter, Rejection, Reply};
@@ -33,13 +37,20 @@ use scrape::Scrape;
 #[derive(Clone, Copy, Debug)]
 pub struct Peer(pub IpAddr);
 
-/// All requests that the port for webhooks accepts.
-pub fn routes(hook: Arc<Hook>) -> impl Filter<Extract = (impl Reply,), Error = Infallible> + Clone {
+/// All requests that the port for webhooks accepts. Those for which a gateway is asked are answered on the threads of
+/// `askers`: what the gateway sends must not keep webhooks waiting.
+pub fn routes(hook: Arc<Hook>, askers: Handle) -> impl Filter<Extract = (impl Reply,), Error = Infallible> + Clone {
     let nothing = warp::any().map(|| {
         let words = "nothing here; webhooks go to /hooks/{source}/{secret}";
         json(StatusCode::NOT_FOUND, &serde_json::json!({ "error": words }))
     });
-    webhooks(Arc::clone(&hook)).or(pages(Arc::clone(&hook))).unify().or(lookups(hook)).unify().or(nothing).unify()
+    webhooks(Arc::clone(&hook))
+        .or(pages(Arc::clone(&hook), askers))
+        .unify()
+        .or(lookups(hook))
+        .unify()
+        .or(nothing)
+        .unify()
 }
 
 fn webhooks(hook: Arc<Hook>) -> impl Filter<Extract = (Response<String>,), Error = Rejection> + Clone {
@@ -57,7 +68,7 @@ fn webhooks(hook: Arc<Hook>) -> impl Filter<Extract = (Response<String>,), Error
 }
 
 /// The pages behind the links in messages.
-fn pages(hook: Arc<Hook>) -> impl Filter<Extract = (Response<String>,), Error = Rejection> + Clone {
+fn pages(hook: Arc<Hook>, askers: Handle) -> impl Filter<Extract = (Response<String>,), Error = Rejection> + Clone {
     let acknowledge = {
         let hook = Arc::clone(&hook);
         warp::path("ack")
@@ -74,7 +85,7 @@ fn pages(hook: Arc<Hook>) -> impl Filter<Extract = (Response<String>,), Error = 
     let reconnect = warp::path("reconnect").and(warp::path::tail()).and(warp::method()).and(code).then(
         move |tail, method, query: String| {
             let code = query.strip_prefix("code=").and_then(|code| code.parse().ok());
-            reconnect::answer(Arc::clone(&hook), token(&tail), method, code)
+            on(askers.clone(), reconnect::answer(Arc::clone(&hook), token(&tail), method, code))
         },
     );
     acknowledge.or(reconnect).unify()
@@ -103,6 +114,18 @@ fn lookups(hook: Arc<Hook>) -> impl Filter<Extract = (Response<String>,), Error 
     let looked_at = (warp::get().or(warp::head()).unify()).and(healthy.or(ready).unify().or(metrics).unify());
     let otherwise = at("healthz").or(at("readyz")).unify().or(at_metrics).unify().map(only_looked_at);
     looked_at.or(otherwise).unify()
+}
+
+/// Does something on the threads of a runtime. It ends when this is dropped.
+async fn on<T: Send + 'static>(runtime: Handle, work: impl Future<Output = T> + Send + 'static) -> T {
+    let mut tasks = JoinSet::new();
+    tasks.spawn_on(work, &runtime);
+    match tasks.join_next().await {
+        Some(Ok(done)) => done,
+        Some(Err(error)) if error.is_panic() => resume_unwind(error.into_panic()),
+        // The runtime ends, and so does this program.
+        _ => pending().await,
+    }
 }
 
 /// The token of a link: all that follows. As a parameter of the path, warp would log it.

@@ -28,16 +28,21 @@ impl Proxies {
         Self { hook, complaints: Mutex::default() }
     }
 
-    /// Returns the connection, positioned after the PROXY header if there must be one, with the client's address. None
-    /// if the header is missing or malformed, or does not arrive in time.
-    pub(super) async fn identify(&self, stream: TcpStream, peer: IpAddr) -> Option<(BufReader<TcpStream>, IpAddr)> {
+    /// Returns the connection, positioned after the PROXY header if there must be one, with the client's address. A
+    /// client that the header does not name has none: nothing that it says about itself may be taken for the proxy's
+    /// word. None if the header is missing or malformed, or does not arrive in time.
+    pub(super) async fn identify(
+        &self,
+        stream: TcpStream,
+        peer: IpAddr,
+    ) -> Option<(BufReader<TcpStream>, Option<IpAddr>)> {
         // Larger reads bypass the buffer.
         let mut stream = BufReader::with_capacity(BUFFER, stream);
         if !self.hook.is_announced(peer) {
-            return Some((stream, peer));
+            return Some((stream, Some(peer)));
         }
         match timeout(HEAD, header::read(&mut stream)).await {
-            Ok(Ok(named)) => Some((stream, named.unwrap_or(peer))),
+            Ok(Ok(named)) => Some((stream, named)),
             Ok(Err(error)) if error.kind() == io::ErrorKind::InvalidData => {
                 self.complain(peer, &error);
                 None

@@ -196,7 +196,7 @@ pub struct Attempt {
     pub ended_at: Option<Timestamp>,
     /// `delivered`, a kind of failure, or `interrupted` by the daemon's end; `None` while it is in progress.
     pub outcome: Option<String>,
-    /// The receipt or the failure, and what held the notification back before.
+    /// The receipt or the failure, as what kind of message it was sent if not as its own, and what held it back before.
     pub detail: Option<String>,
 }
 

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
+use jiff::Timestamp;
 use linedown_sinks::Reason;
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep, timeout};
@@ -156,15 +157,30 @@ impl Watcher {
 
     async fn keep(&self, (reason, name): &Key, what: &What) -> Result<(), StoreError> {
         let now = clock::now();
+        let waiting = match what {
+            What::Begun { why, .. } if *reason == Reason::SinkFailing => self.waiting(name, why, now).await,
+            _ => None,
+        };
         let (kind, why, at) = match what {
             What::Begun { why, lasted } => {
-                (EventKind::Disconnected, Some(why.as_str()), now.checked_sub(*lasted).unwrap_or(now))
+                let why = waiting.as_deref().unwrap_or(why);
+                (EventKind::Disconnected, Some(why), now.checked_sub(*lasted).unwrap_or(now))
             }
             What::Over => (EventKind::Connected, None, now),
             What::Left => (EventKind::Unwatched, None, now),
         };
         let event = Event { at, ..Event::found((SOURCE, name), kind, *reason, why, (now, now)) };
         self.hook.found_of_itself(event, self.routing()).await
+    }
+
+    /// Why a sink fails, with how many notifications wait for it; none if that is not known.
+    async fn waiting(&self, sink: &str, why: &str, now: Timestamp) -> Option<String> {
+        let overdue = self.hook.store.figures(now).await.ok()?.overdue;
+        match overdue.iter().filter(|overdue| overdue.sink == sink).map(|overdue| overdue.count).sum::<u32>() {
+            0 => None,
+            1 => Some(format!("{why}; 1 message waits")),
+            many => Some(format!("{why}; {many} messages wait")),
+        }
     }
 
     /// The rules as they apply to linedown's own troubles, given which sinks fail now.

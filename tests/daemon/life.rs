@@ -1,5 +1,8 @@
 //! Starts, those that fail too, and what the daemon says of itself.
 
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+
 use crate::daemon::{BINARY, Daemon, eventually};
 use crate::http::request;
 use crate::payload::down;
@@ -98,6 +101,33 @@ fn a_second_daemon_on_the_same_store_is_refused() {
     assert!(second.err.contains("in use by another linedown") && second.err.contains("hint:"), "{second:?}");
     daemon.accept(&down("A"));
     assert_eq!(daemon.rows(&["incidents"]).len(), 1, "the first one's socket is still there");
+}
+
+#[test]
+fn a_folder_in_the_place_of_the_lock_is_to_be_removed() {
+    let daemon = Daemon::prepare(&format!("{CONSOLE}{}", tell(&["console"])));
+    fs::create_dir(daemon.path("linedown.db.lock")).expect("a folder can be made");
+    let ended = daemon.command(&["serve"]);
+    assert_eq!(ended.code, Some(1), "{ended:?}");
+    assert!(
+        ended.err.contains("linedown.db.lock") && ended.err.contains("hint: that is a folder: remove it"),
+        "{ended:?}"
+    );
+}
+
+#[test]
+fn a_store_that_others_can_get_at_is_warned_about() {
+    let mut daemon = Daemon::prepare(&format!("{CONSOLE}{}", tell(&["console"])));
+    let folder = daemon.path("");
+    fs::write(daemon.path("linedown.db"), "").expect("a file can be written");
+    fs::hard_link(daemon.path("linedown.db"), daemon.path("other.db")).expect("a link can be made");
+    for (path, mode) in [(folder, 0o755), (daemon.path("linedown.db"), 0o644)] {
+        fs::set_permissions(path, fs::Permissions::from_mode(mode)).expect("a mode can be set");
+    }
+    daemon.launch();
+    for words in ["everybody on this machine can read the store", "the store's file has another name"] {
+        assert_eq!(daemon.wait_for_log(words)["level"], "WARN");
+    }
 }
 
 #[test]

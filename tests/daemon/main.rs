@@ -14,6 +14,7 @@ mod durability;
 mod exec;
 mod explain;
 mod figures;
+mod first_day;
 mod gateway;
 mod health;
 mod heartbeat;

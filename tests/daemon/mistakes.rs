@@ -44,6 +44,10 @@ fn operators_commands_work_whatever_mistake_is_on_disk() {
         assert_eq!(listed(&["explain", "--incident", "1"])["incident"]["id"], 1, "{mistake}");
         assert_eq!(listed(&["deliveries"])[0]["state"], "delivered", "{mistake}");
         assert_eq!(listed(&["retry", "--dead"]), json!([]), "{mistake}");
+        let test = daemon.command(&["send-test", "console"]);
+        let warning =
+            "warning: the config has mistakes, so the daemon tests the sink by the config that it loaded last\n";
+        assert!(test.code == Some(0) && test.err.starts_with(warning), "{mistake}: {test:?}");
         assert_eq!(listed(&["ack", &id.to_string()])["acknowledged"], true, "{mistake}");
         let made = daemon.command(&["silence", "add", "instance=A", "--for", "1h", "--json"]);
         assert!(

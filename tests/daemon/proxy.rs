@@ -161,6 +161,24 @@ fn proxies_of_both_kinds_stand_behind_each_other() {
     eventually("a record of both", || (guessers(&daemon) == ["203.0.113.5", "203.0.113.6"]).then_some(()));
 }
 
+/// A proxy that does not say for whom it connects: what the client says about itself is not the proxy's word.
+#[test]
+fn who_is_not_named_cannot_name_himself() {
+    let server = "metrics_for = [\"198.51.100.0/24\"]\n";
+    let v2 = |rest: &[u8]| [b"\r\n\r\n\0\r\nQUIT\n", rest].concat();
+    let socket = [&[0x21, 0x31, 0, 216][..], &[0; 216]].concat();
+    for header in [b"PROXY UNKNOWN\r\n".to_vec(), v2(&[0x20, 0, 0, 0]), v2(&[0x21, 0, 0, 0]), v2(&socket)] {
+        let daemon = Daemon::start(&sections(server, "[\"127.0.0.1\"]"));
+        let status = |request: &[u8]| daemon.send(&[&header, request].concat()).status;
+        let lie = ("x-forwarded-for", "198.51.100.7");
+        assert_eq!(status(&request("GET", "/metrics", &[lie], b"")), 404, "{header:?}");
+        assert_eq!(status(&webhook("A")), 200, "{header:?}");
+        let named = |client: u8| format!("198.51.100.{client}");
+        let refused = (0..20).find(|client| status(&guess(&[("x-forwarded-for", &named(*client))])) == 429);
+        assert!(refused.is_some(), "a guesser's patience ends, whatever names he gives: {header:?}");
+    }
+}
+
 #[test]
 fn a_trusted_proxy_without_a_header_is_closed_and_complained_of() {
     let daemon = Daemon::start(&sections("", "[\"127.0.0.1\"]"));

@@ -40,6 +40,7 @@ fn a_sink_that_fails_is_told_by_another_one_once_and_so_is_its_recovery() {
     let (subject, text) = (mail.header("Subject").expect("a subject"), mail.text().expect("a text"));
     assert!(subject.contains("linedown's sink chat: its messages do not arrive"), "{subject}");
     assert!(text.contains("busy: ") && text.contains("linedown send-test chat"), "{text}");
+    assert!(text.contains("; 1 message waits"), "{text}");
     // The sink still fails, and is not reported again.
     let tries = || daemon.rows(&["deliveries", "--sink", "chat"])[0]["tries"].as_u64();
     let before = tries();

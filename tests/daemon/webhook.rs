@@ -1,6 +1,7 @@
 //! The sink `webhook`, from the gateway's post to the receiver's.
 
 use std::collections::BTreeSet;
+use std::time::{Duration, Instant};
 
 use linedown_standins::{Scripted, Slack};
 
@@ -30,4 +31,25 @@ fn a_receiver_that_is_busy_gets_the_same_notification_again() {
     assert!(row["tries"] == 2 && row["detail"] == "202 queued as 0815", "{row}");
     let test = daemon.command(&["send-test", "desk"]);
     assert_eq!((test.code, test.out.as_str()), (Some(0), "desk: delivered: 202 queued as 0815\n"), "{test:?}");
+}
+
+/// Answers that never come to their point keep those busy who wait for them, and no webhook.
+#[test]
+fn an_answer_without_an_end_keeps_no_webhook_waiting() {
+    const ENDLESS: usize = 8;
+    let receiver = Slack::new().without_rules();
+    (0..ENDLESS).for_each(|_| receiver.script(Scripted::Interim));
+    let url = receiver.url();
+    let sink = format!("[sinks.desk]\ntype = \"webhook\"\nurl = \"{url}\"\nlimits.in_flight = {ENDLESS}\n");
+    let daemon = Daemon::start(&format!("{sink}{}", tell(&["desk"])));
+    (0..ENDLESS).for_each(|line| daemon.accept(&down(&format!("first-{line}"))));
+    receiver.wait_for(ENDLESS);
+    let accepted = |line: usize| {
+        let begun = Instant::now();
+        daemon.accept(&down(&format!("second-{line}")));
+        begun.elapsed()
+    };
+    // As long as those answers go on: each is waited for 20 seconds.
+    let times: Vec<Duration> = (0..100).map(accepted).collect();
+    assert!(times.iter().sum::<Duration>() < Duration::from_secs(10), "{times:?}");
 }

@@ -69,7 +69,7 @@ fn a_damaged_page_is_noticed_and_all_the_rest_is_taken_over() {
     wait_for_told(&mut service, LINES - 80);
     assert_eq!(aside(&service).len(), 1, "{:?}", aside(&service));
     let log = service.log();
-    assert!(log.contains("the store was damaged: it is set aside") && log.contains(".recover"), "{log}");
+    assert!(log.contains("the store was damaged: it is set aside") && log.contains("a backup may have more"), "{log}");
     assert_eq!(service.rows(&["incidents", "--open"]).len(), LINES, "only notifications were on that page");
     assert_eq!(down(&service, "fresh"), Some(200));
     let told = service.told().len();

@@ -6,6 +6,7 @@ use lettre::Message;
 use lettre::message::header::{HeaderName, HeaderValue};
 use lettre::message::{Mailbox, MultiPart};
 
+use crate::texts::without_encoded_words;
 use crate::{Failure, FailureKind, Form, Kind, Notification, Texts};
 
 /// The headers that are the same on every message.
@@ -22,7 +23,7 @@ impl Letterhead {
         let mut builder = Message::builder()
             .from(self.from.clone())
             .to(to)
-            .subject(title)
+            .subject(without_encoded_words(&title))
             .date(SystemTime::from(notification.at))
             // The same on every attempt: the copy that a lost answer causes is recognisable (RFC 5321, 6.1).
             .message_id(Some(self.identifier(&notification.key())))
@@ -51,7 +52,8 @@ impl Letterhead {
     /// Returns the main headers and the text, for people to look at.
     pub(super) fn preview(&self, texts: &Texts, notification: &Notification) -> String {
         let [title, text] = texts.render(notification, [Form::Title, Form::Text]);
-        format!("From: {}\nTo: {}\nSubject: {title}\n\n{text}", self.from, notification.recipient)
+        let subject = without_encoded_words(&title);
+        format!("From: {}\nTo: {}\nSubject: {subject}\n\n{text}", self.from, notification.recipient)
     }
 
     fn identifier(&self, name: &str) -> String {

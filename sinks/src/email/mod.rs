@@ -14,7 +14,7 @@
 //! ```
 
 mod addresses;
-mod codes;
+mod answers;
 mod connection;
 mod folder;
 #[cfg(any(test, feature = "fuzzing"))]

@@ -88,8 +88,12 @@ fn read(entry: &str, place: Path) -> Result<Recipient, Problem> {
     if entry.parse::<Mailbox>().is_ok() {
         return Ok(Recipient::Address(entry.to_owned()));
     }
-    Err(Problem::error(place, "not an email address")
-        .expected("`name@example.com`, `Name <name@example.com>` or a template such as `{{ instance.labels.owner }}`"))
+    let problem = Problem::error(place, "not an email address")
+        .expected("`name@example.com`, `Name <name@example.com>` or a template such as `{{ instance.labels.owner }}`");
+    let several: Vec<&str> = parts(entry).collect();
+    let are_addresses = several.len() > 1 && several.iter().all(|part| part.parse::<Mailbox>().is_ok());
+    let list: Vec<String> = several.iter().map(|part| format!("{part:?}")).collect();
+    Err(if are_addresses { problem.hint(format!("write a list: {}", list.join(", "))) } else { problem })
 }
 
 impl Recipients {

@@ -18,7 +18,7 @@ use lettre::transport::smtp::response::Response;
 use tokio::net::TcpStream;
 use tokio::time::{Instant, sleep_until, timeout};
 
-use super::codes;
+use super::answers;
 use super::connection::{Body, Connection, Resumed, completes, goes_on};
 use super::reply::{Stage, failure, unreachable};
 use super::server::Encryption;
@@ -202,7 +202,7 @@ impl Relay {
         if belongs {
             return Ok(answer);
         }
-        let ((host, port), code) = (&self.address, codes::of(&answer).0);
+        let ((host, port), code) = (&self.address, answers::of(&answer).0);
         Err(Failure::new(FailureKind::Unreachable, format!("{host}:{port} unexpectedly answered {stage} with {code}")))
     }
 
@@ -271,6 +271,6 @@ fn lock(kept: &Mutex<Kept>) -> MutexGuard<'_, Kept> {
 }
 
 fn receipt(answer: &Response) -> Receipt {
-    let (code, words) = codes::of(answer);
+    let (code, words) = answers::of(answer);
     Receipt(if words.trim().is_empty() { code.to_string() } else { excerpt(&words) })
 }

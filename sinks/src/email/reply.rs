@@ -12,8 +12,9 @@ use lettre::transport::smtp::Error;
 use lettre::transport::smtp::authentication::{Credentials, Mechanism};
 use lettre::transport::smtp::commands::Auth;
 
-use super::codes;
+use super::answers;
 use crate::failure::about_name_servers;
+use crate::hidden::value_and_parts;
 use crate::{Failure, FailureKind, excerpt, one_line};
 
 /// How many consecutive characters a word shares with a login to count as a part of it.
@@ -65,7 +66,7 @@ pub(super) fn failure(
 ) -> Failure {
     if let Some(code) = error.status() {
         let text = error.source().map(ToString::to_string).unwrap_or_default();
-        let (code, text) = codes::sent(u16::from(code), &text);
+        let (code, text) = answers::sent(u16::from(code), &text);
         return answered(stage, code, &text, login);
     }
     if error.is_client() && matches!(stage, Stage::Login) {
@@ -162,7 +163,10 @@ fn without_credentials(text: &str, credentials: &Credentials) -> String {
     // Cleaned first: an invisible character would split a word here, and be gone when the text is shown.
     let mut text = one_line(text, usize::MAX);
     if let Ok(password) = Mechanism::Login.response(credentials, Some("Password:")) {
-        text = without(&text, &one_line(&password, usize::MAX));
+        // The longest first: nothing of it may be left. A short one is hidden, too: it is a login that somebody chose.
+        let whole = one_line(&password, usize::MAX);
+        text =
+            [whole.clone()].into_iter().chain(value_and_parts(&whole)).fold(text, |text, part| without(&text, &part));
     }
     let sent = sent(credentials);
     let is_sent = |word: &str| word.split(|c| !is_base64(c)).any(|part| sent.iter().any(|sent| is_part(part, sent)));
@@ -262,6 +266,13 @@ mod tests {
         let from = "alerts@example.com".parse().unwrap();
         let failure = answered(&Stage::Sender(&from), 530, "5.7.0 Must issue AUTH first", None);
         assert_eq!(failure.advice, Some("set `username` and `password`"), "{failure}");
+    }
+
+    #[test]
+    fn of_a_password_in_several_words_no_long_one_is_shown() {
+        let credentials = Credentials::new("linedown".into(), "hunter2canary of swordfish".into());
+        let failure = answered(&Stage::Login, 535, "who is Hunter2canary? what is \"swordfish\"?", Some(&credentials));
+        assert_eq!(failure.message, "the relay does not accept our login: 535 who is …? what is \"…\"?");
     }
 
     #[test]

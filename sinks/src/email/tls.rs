@@ -10,6 +10,7 @@ use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
 use super::server::Encryption;
+use crate::tls::{CLOSED, about_certificate, error_in};
 use crate::{BuildError, Failure, FailureKind};
 
 /// TLS with one relay.
@@ -41,16 +42,13 @@ impl Tls {
 
 /// Returns why TLS could not begin, at once or after STARTTLS.
 pub(super) fn failure(error: &io::Error, (host, port): &(String, u16), encryption: &Encryption) -> Failure {
-    use rustls::Error::{InvalidCertificate, InvalidMessage};
+    use rustls::Error::InvalidMessage;
     let why = error.to_string();
-    let (what, advice) = match error.get_ref().and_then(|error| error.downcast_ref()) {
-        Some(InvalidCertificate(_)) if why.contains("CaUsedAsEndEntity") => (
-            "presents the certificate of an authority as its own".to_owned(),
-            Some("give it a server certificate (openssl: -addext basicConstraints=critical,CA:FALSE)"),
-        ),
-        Some(InvalidCertificate(_)) => {
-            (format!("is not trusted ({why})"), Some("correct the name in `server`, or name its authority in `ca`"))
-        }
+    let found = error_in(error);
+    let about_certificate =
+        |found| about_certificate(found, "correct the name in `server`, or name its authority in `ca`");
+    let (what, advice) = match found {
+        Some(found) if let Some((what, advice)) = about_certificate(found) => (what, Some(advice)),
         Some(InvalidMessage(_)) if matches!(encryption, Encryption::StartTls(_)) => (
             format!("agreed to TLS but went on without it ({why})"),
             Some("find out who answers: it may be somebody else in the relay's place"),
@@ -58,9 +56,7 @@ pub(super) fn failure(error: &io::Error, (host, port): &(String, u16), encryptio
         Some(InvalidMessage(_)) => {
             (format!("does not speak TLS from the start ({why})"), Some("smtps:// is for port 465, smtp:// for 587"))
         }
-        None if error.kind() == ErrorKind::UnexpectedEof => {
-            ("closed the connection when TLS was to begin".to_owned(), None)
-        }
+        None if error.kind() == ErrorKind::UnexpectedEof => (CLOSED.to_owned(), None),
         _ => (format!("cannot begin TLS: {why}"), None),
     };
     Failure::new(FailureKind::Unreachable, format!("{host}:{port} {what}")).advice(advice)

@@ -12,7 +12,7 @@ use tokio::net::{TcpStream, lookup_host};
 use tokio::time::timeout;
 use tokio_rustls::client::TlsStream;
 
-use super::codes::Codes;
+use super::answers::Answers;
 
 /// Time limit for the TCP connection alone, to one address.
 const CONNECT: Duration = Duration::from_secs(10);
@@ -36,7 +36,7 @@ pub(super) struct Wire<S> {
     stream: S,
     /// What is read before anything else that comes over the stream.
     heard: Vec<u8>,
-    codes: Codes,
+    answers: Answers,
     /// The most bytes that one read takes from the stream.
     at_once: usize,
     /// How many bytes the relay may still send before the next write.
@@ -45,7 +45,7 @@ pub(super) struct Wire<S> {
 
 impl<S> Wire<S> {
     pub(super) fn new(stream: S) -> Self {
-        Self { stream, heard: Vec::new(), codes: Codes::default(), at_once: PIECE, left: MOST }
+        Self { stream, heard: Vec::new(), answers: Answers::default(), at_once: PIECE, left: MOST }
     }
 
     /// A stream on which the relay has greeted already: it begins with [`GREETING`].
@@ -82,15 +82,19 @@ pub(super) fn twice(stream: TcpStream) -> io::Result<[TcpStream; 2]> {
 impl<S: AsyncRead + Unpin> AsyncRead for Wire<S> {
     fn poll_read(self: Pin<&mut Self>, context: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let this = self.get_mut();
-        if this.heard.is_empty() {
+        // Until an answer is complete there is nothing to read.
+        while this.heard.is_empty() {
             if this.left == 0 {
                 return Poll::Ready(Err(io::Error::new(ErrorKind::InvalidData, Endless)));
             }
             let mut piece = [0; PIECE];
             let mut part = ReadBuf::new(&mut piece[..this.at_once.min(this.left)]);
             ready!(Pin::new(&mut this.stream).poll_read(context, &mut part))?;
+            if part.filled().is_empty() {
+                break;
+            }
             this.left -= part.filled().len();
-            this.codes.spell(part.filled(), &mut this.heard);
+            this.answers.spell(part.filled(), &mut this.heard);
         }
         let read = this.heard.len().min(buffer.remaining());
         buffer.put_slice(&this.heard[..read]);

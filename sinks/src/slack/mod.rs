@@ -83,7 +83,7 @@ impl Settings for Checked {
 
     fn build(&self) -> Result<Arc<dyn Sink>, BuildError> {
         let address = self.address.clone().ok_or_else(|| BuildError::lacks("`webhook_url`"))?;
-        let (client, hidden) = (http::client(&address.0, http::SINK)?, Hidden::new(address.secrets()));
+        let (client, hidden) = (http::client(&address.0, http::SINK)?, address.hidden([]));
         Ok(Arc::new(Slack { client, address, hidden, texts: self.texts.clone() }))
     }
 }

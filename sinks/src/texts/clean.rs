@@ -141,6 +141,12 @@ pub(super) fn mrkdwn(text: &str) -> Cow<'_, str> {
     Cow::Owned(escaped)
 }
 
+/// Breaks up what mail programs would decode in a header (RFC 2047, 2: `=?utf-8?q?…?=`), so that they show a name as it
+/// is written. lettre encodes words for other reasons only.
+pub(crate) fn without_encoded_words(text: &str) -> String {
+    text.replace("=?", "= ?")
+}
+
 /// The most bytes of a URL that is shown: a longer one would break on its way through mail and chat.
 const URL: usize = 2_000;
 

@@ -30,7 +30,7 @@ use self::reader::Reader;
 use self::templates::Templates;
 use crate::{Notification, Section, closest, one_of};
 
-pub(crate) use self::clean::{identifier, is_visible};
+pub(crate) use self::clean::{identifier, is_visible, without_encoded_words};
 pub use self::clean::{is_deceptive, one_line};
 pub use self::inline::Inline;
 pub use self::reader::Language;
@@ -173,10 +173,24 @@ pub fn time_zone(name: Option<&str>, section: &mut Section<'_>) -> Option<TimeZo
     let Some(name) = name else { return Some(TimeZone::try_system().unwrap_or(TimeZone::UTC)) };
     let zone = TimeZone::get(name).ok();
     if zone.is_none() {
-        let names: Vec<String> = jiff::tz::db().available().map(|name| name.to_string()).collect();
         let problem = section.error("time_zone", format!("there is no time zone `{name}`"));
         problem.expected = Some("a name of the IANA time zone database, such as `America/Sao_Paulo`".to_owned());
-        problem.hint = closest(name, names.iter().map(String::as_str)).map(|name| format!("did you mean `{name}`?"));
+        problem.hint = similar_zone(name).map(|name| format!("did you mean `{name}`?"));
     }
     zone
+}
+
+/// The time zone that was probably meant.
+fn similar_zone(name: &str) -> Option<String> {
+    if let Some(hours) = name.strip_prefix("GMT").or(name.strip_prefix("UTC")).and_then(|hours| hours.parse().ok()) {
+        return fixed_zone(hours);
+    }
+    let names: Vec<String> = jiff::tz::db().available().map(|name| name.to_string()).collect();
+    closest(name, names.iter().map(String::as_str)).map(str::to_owned)
+}
+
+/// The time zone this many hours ahead of UTC. Names of the database have POSIX's sign: `Etc/GMT+3` is behind UTC.
+fn fixed_zone(hours: i8) -> Option<String> {
+    let name = format!("Etc/GMT{:+}", hours.checked_neg()?);
+    TimeZone::get(&name).ok().map(|_| name)
 }

@@ -26,8 +26,10 @@ use serde::Deserialize;
 use crate::hidden::{Hidden, value_and_parts};
 use crate::http::{self, Address, Answer, Purpose};
 use crate::stdout::object;
-use crate::{BuildError, Failure, Limits, Notification, Receipt, Secret, Section, Settings, Sink, SinkKind, Texts};
-use signature::{Rotation, Signature};
+use crate::{
+    BuildError, Failure, Limits, Notification, Receipt, Rotation, Secret, Section, Settings, Sink, SinkKind, Texts,
+};
+use signature::Signature;
 
 /// This sink's entry in [`crate::KINDS`].
 pub(crate) const KIND: SinkKind = SinkKind { name: "webhook", check };
@@ -93,7 +95,7 @@ impl Settings for Checked {
         let target = self.target.clone().ok_or_else(|| BuildError::lacks("a secret of this sink"))?;
         let client = http::client(&target.address.0, http::SINK)?;
         let values = target.headers.values().filter_map(|value| value.to_str().ok());
-        let hidden = Hidden::new(target.address.secrets().into_iter().chain(values.flat_map(value_and_parts)));
+        let hidden = target.address.hidden(values.flat_map(value_and_parts));
         Ok(Arc::new(Webhook { client, target, hidden, texts: self.texts.clone() }))
     }
 }

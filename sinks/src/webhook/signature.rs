@@ -1,59 +1,18 @@
 //! The signature of Standard Webhooks 1.0.0: `v1,` and HMAC-SHA256 of `id.timestamp.body` in base64, one for each
 //! secret, separated by spaces.
 
-use std::fmt;
-
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use hmac::{Hmac, KeyInit, Mac};
 use secrecy::ExposeSecret;
-use serde::de::value::{MapAccessDeserializer, SeqAccessDeserializer};
-use serde::{Deserialize, Deserializer, de};
 use sha2::Sha256;
 
-use crate::{Path, Problem, Secret, Section};
+use crate::{Path, Problem, Rotation, Secret, Section};
 
-/// The most secrets at the same time.
-const MOST: usize = 4;
 /// How many bytes a secret has (the specification's "Signature scheme").
 const BYTES: std::ops::RangeInclusive<usize> = 24..=64;
 /// How a secret begins.
 const PREFIX: &str = "whsec_";
-
-/// No secret, one, or a list: while a secret is replaced, receivers know the old one or the new one.
-#[derive(Default)]
-pub(super) enum Rotation {
-    #[default]
-    None,
-    One(Secret),
-    Several(Vec<Secret>),
-}
-
-impl<'de> Deserialize<'de> for Rotation {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Visitor;
-        impl<'de> de::Visitor<'de> for Visitor {
-            type Value = Rotation;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a secret or a list of secrets")
-            }
-
-            fn visit_str<E: de::Error>(self, text: &str) -> Result<Rotation, E> {
-                Ok(Rotation::One(Secret::Plain(text.into())))
-            }
-
-            fn visit_map<A: de::MapAccess<'de>>(self, map: A) -> Result<Rotation, A::Error> {
-                Secret::deserialize(MapAccessDeserializer::new(map)).map(Rotation::One)
-            }
-
-            fn visit_seq<A: de::SeqAccess<'de>>(self, list: A) -> Result<Rotation, A::Error> {
-                Deserialize::deserialize(SeqAccessDeserializer::new(list)).map(Rotation::Several)
-            }
-        }
-        deserializer.deserialize_any(Visitor)
-    }
-}
 
 /// Signs what is posted.
 #[derive(Clone)]
@@ -62,18 +21,8 @@ pub(super) struct Signature(Vec<Hmac<Sha256>>);
 impl Signature {
     /// Checks the key `secret`. Without a secret, nothing is signed.
     pub(super) fn check(section: &mut Section<'_>, secrets: &Rotation) -> Option<Self> {
-        let place = Path(vec!["secret".into()]);
-        let signers: Vec<_> = match secrets {
-            Rotation::None => Vec::new(),
-            Rotation::One(secret) => vec![signer(section, &place, secret)],
-            Rotation::Several(list) if list.len() > MOST => {
-                section.error("secret", format!("{} secrets", list.len())).expected = Some(format!("at most {MOST}"));
-                return None;
-            }
-            Rotation::Several(list) => {
-                list.iter().enumerate().map(|(index, secret)| signer(section, &place.join(index), secret)).collect()
-            }
-        };
+        let secrets = secrets.places("secret", section)?;
+        let signers: Vec<_> = secrets.iter().map(|(place, secret)| signer(section, place, secret)).collect();
         signers.into_iter().collect::<Option<_>>().map(Self)
     }
 
@@ -108,6 +57,8 @@ fn signer(section: &mut Section<'_>, place: &Path, secret: &Secret) -> Option<Hm
 
 #[cfg(test)]
 mod tests {
+    use serde::Deserialize;
+
     use super::*;
     use crate::Environment;
 

@@ -64,6 +64,20 @@ async fn a_message_arrives_with_its_headers_and_both_bodies() {
 }
 
 #[tokio::test]
+async fn a_name_is_shown_as_it_is_written() {
+    let smtp = Smtp::new();
+    let mut notification = to("ana@example.com");
+    for name in ["=?utf-8?q?Faturas?= =?utf-8?b?UGl4?=", "São =?iso-8859-1?q?=46atura?="] {
+        notification.incident.instance.name = Some(name.to_owned());
+        plain(&smtp).deliver(&notification).await.unwrap();
+    }
+    for received in smtp.wait_for(2) {
+        let subject = received.header("Subject").unwrap();
+        assert!(subject.contains("= ?") && !subject.contains("Pix") && !subject.contains("Fatura "), "{subject}");
+    }
+}
+
+#[tokio::test]
 async fn attempts_share_a_message_id_and_incidents_a_thread() {
     let smtp = Smtp::new();
     let sink = plain(&smtp);

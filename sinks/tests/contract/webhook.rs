@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use linedown_sinks::EXCERPT;
 use linedown_sinks::FailureKind::{Busy, RateLimited, Refused, TimedOut, Unauthorised, Unreachable};
-use linedown_standins::{Post, Scripted, Slack};
+use linedown_standins::{Certificates, Post, Scripted, Slack, Smtp};
 
 use super::*;
 
@@ -152,6 +152,42 @@ async fn an_answer_that_repeats_secrets_is_not_repeated() {
             }
         }
     }
+}
+
+#[tokio::test]
+async fn the_login_in_the_address_is_not_repeated_in_any_form() {
+    let receiver = Slack::new().without_rules();
+    let url = receiver.url().replace("://", "://ops:0canary%40home@");
+    let sink = sink("webhook", &format!("url = {url:?}"));
+    sink.deliver(&sample::notification()).await.unwrap();
+    let login = receiver.wait_for(1)[0].header("authorization").unwrap().to_owned();
+    assert_eq!(login, "Basic b3BzOjBjYW5hcnlAaG9tZQ==");
+    for said in ["0canary%40home", "0canary@home", "ops:0canary@home", &login, "b3BzOjBjYW5hcnlAaG9tZQ"] {
+        receiver.script(Scripted::answer(401, &format!("who is {said}?")));
+        let failure = sink.deliver(&sample::notification()).await.unwrap_err();
+        assert_failure(&failure, Unauthorised, "0canary");
+        assert!(!failure.message.contains("b3Bz") && failure.message.contains("who is "), "{said}: {failure}");
+    }
+}
+
+#[tokio::test]
+async fn a_certificate_that_is_not_trusted_is_explained() {
+    for (receiver, words, advice) in [
+        (Slack::over_tls(&Certificates::new()), "is not trusted", "update-ca-certificates"),
+        (Slack::over_tls(&Certificates::of_an_authority()), "certificate of an authority", "server certificate"),
+    ] {
+        let failure = posting_to(&receiver, "").deliver(&sample::notification()).await.unwrap_err();
+        assert_failure(&failure, Unreachable, receiver.canary());
+        assert!(failure.message.starts_with("the receiver ") && failure.message.contains(words), "{failure}");
+        assert!(failure.advice.is_some_and(|said| said.contains(advice)), "{failure:?}");
+    }
+    // One who speaks first, and something else.
+    let relay = Smtp::new();
+    let url = format!("https://127.0.0.1:{}/0canary", relay.port());
+    let failure = sink("webhook", &format!("url = {url:?}")).deliver(&sample::notification()).await.unwrap_err();
+    assert_failure(&failure, Unreachable, "0canary");
+    assert!(failure.message.starts_with("the receiver does not speak TLS"), "{failure}");
+    assert!(failure.advice.is_some_and(|advice| advice.contains("port")), "{failure:?}");
 }
 
 #[test]

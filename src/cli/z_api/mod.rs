@@ -53,7 +53,7 @@ pub(super) async fn run(place: &Place, arguments: &Arguments) -> Result<Code, Co
 struct Source<'c> {
     config: &'c Config,
     name: &'c str,
-    secret: &'c SecretString,
+    secrets: &'c [SecretString],
     access: &'c Access,
 }
 
@@ -62,7 +62,7 @@ impl<'c> Source<'c> {
     fn chosen(config: &'c Config, name: Option<&str>) -> Result<Vec<Self>, CommandError> {
         let all = config.sources.iter().filter_map(|(name, source)| {
             let access = source.gateway.as_ref()?;
-            Some(Self { config, name, secret: &source.secret, access })
+            Some(Self { config, name, secrets: &source.secrets, access })
         });
         let all: Vec<Self> = all.collect();
         let Some(wanted) = name else { return Ok(all) };
@@ -98,7 +98,7 @@ impl<'c> Source<'c> {
         if !public_url.starts_with("https://") {
             return Err(wrong("the gateway posts to https:// addresses only, and `server.public_url` is not one"));
         }
-        Ok(Addresses::new(public_url, self.name, self.secret))
+        Ok(Addresses::new(public_url, self.name, self.secrets))
     }
 
     /// The name of an instance in the inventory.

@@ -55,7 +55,7 @@ fn a_later_layer_has_a_secret_or_tls_in_another_form() {
         .variable("LINEDOWN__SOURCES__W__SECRET", &place)
         .variable("LINEDOWN__INSTANCES__A__TOKEN__FILE", &secret);
     let config = folder.config();
-    assert_eq!(secrecy::ExposeSecret::expose_secret(&config.sources["w"].secret), "0123456789abcdef0123");
+    assert_eq!(secrecy::ExposeSecret::expose_secret(&config.sources["w"].secrets[0]), "0123456789abcdef0123");
     let entry = config.routing.inventory.get("z-api", "A").unwrap();
     assert_eq!(entry.labels().collect::<Vec<_>>(), [("env", "prod"), ("file", "x")]);
     assert!(matches!(config.server.tls, Some(Tls::Acme(_))));

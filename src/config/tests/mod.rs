@@ -1,5 +1,6 @@
 //! Configs as users write them, and the problems reported for them.
 
+mod first_day;
 mod gaps;
 mod hostile;
 mod layering;

@@ -22,10 +22,12 @@ server.tls = { certificate = "-----BEGIN hunter2", key = "-----BEGIN hunter2" }
 fn what_lacks_its_quotes_may_be_a_secret() {
     for (line, shown) in [
         ("password = hunter2", "password = \"…\""),
-        ("password = { env = hunter2 }", "password = \"…\""),
+        ("password = { env = hunter2 }", "password = { env = \"…\" }"),
         ("url = https://hooks.example/hunter2", "url = \"…\""),
         ("to = https://hooks.example/hunter2", "to = \"…\""),
-        ("retry = { first = 2s, password = hunter2 }", "retry = \"…\""),
+        ("retry = { first = 2s, password = hunter2 }", "retry = { first = \"…\", password = \"…\" }"),
+        ("headers = { 'X-Login' = 'hunter2', Host = a }", "headers = { 'X-Login' = \"…\", Host = \"…\" }"),
+        ("retry = { labels.x = 2s, password = hunter2 }", "retry = { labels.x = \"…\", password = \"…\" }"),
     ] {
         let found = Folder::with(&format!("[sinks.a]\ntype = 'toy'\n{line}")).problems();
         assert!(found.iter().any(|(_, hint)| *hint == format!("write `{shown}`")), "{found:?}");
@@ -41,15 +43,14 @@ fn whoever_can_read_a_secret() {
         "sinks.a = { type = 'toy', password = 'x', fallback = 'console' }\n[[rules]]\ncontinue = true\nnotify = ['a']";
     assert_eq!(Folder::with(text).problems(), []);
     let open = Folder::with(text).mode("l.toml", 0o644);
-    let hint = "write `{ credential = … }` or `{ file = … }`; or chmod o-r l.toml";
+    let hint = |file: &str| {
+        format!("let only root and a group of the service's read it (docs/service.md, Secrets): chmod 640 {file}")
+    };
     let what = "warning 1:38 there is a secret here, and every user of this machine can read l.toml";
-    assert_eq!(open.problems(), [(what.to_owned(), hint.to_owned())]);
+    assert_eq!(open.problems(), [(what.to_owned(), format!("write `{{ credential = … }}`, or {}", hint("l.toml")))]);
     let open = Folder::with(text).mode("secret", 0o604).mode("conf.d/base.toml", 0o644);
     let what = "warning conf.d/base.toml:2:53 the secret in secret can be read by every user of this machine";
-    assert_eq!(
-        open.problems(),
-        [(what.to_owned(), "for the service, make it a credential; or chmod o-r secret".to_owned())]
-    );
+    assert_eq!(open.problems(), [(what.to_owned(), format!("make it a credential, or {}", hint("secret")))]);
     let closed = open.mode("", 0o700);
     assert_eq!(closed.problems(), [], "nobody else reaches it");
 }

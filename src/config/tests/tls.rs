@@ -85,7 +85,7 @@ fn what_would_fail_at_the_start_fails_here() {
 #[test]
 fn a_certificate_is_for_the_host_that_gateways_post_to() {
     let (certificate, key) = pair(2040);
-    for (host, is_for) in [("ALERTS.example:8443/x", true), ("alerts.example.com", false), ("127.0.0.1", false)] {
+    for (host, is_for) in [("ALERTS.example:8443", true), ("alerts.example.com", false), ("127.0.0.1", false)] {
         let url = format!("[server]\npublic_url = 'https://{host}'\n");
         let folder = with(&certificate, &key).write("conf.d/url.toml", &url);
         let found: Vec<String> = folder.problems().into_iter().map(|(what, _)| what).collect();
@@ -114,13 +114,15 @@ fn unreadable_missing_and_public_files() {
     let (certificate, key) = pair(2040);
     let what = |at: &str| format!("warning {at} the secret in k.pem can be read by every user of this machine");
     let open = with(&certificate, &key).mode("k.pem", 0o644).mode("c.pem", 0o644).mode("l.toml", 0o644);
-    assert_eq!(open.problems(), [(what("3:11"), "for the service, make it a credential; or chmod o-r k.pem".into())]);
+    let hint = "make it a credential, or let only root and a group of the service's read it (docs/service.md, Secrets): \
+                chmod 640 k.pem";
+    assert_eq!(open.problems(), [(what("3:11"), hint.into())]);
     let (certificate, key) = (open.path("c.pem"), open.path("k.pem"));
     let (certificate, key) = (certificate.display(), key.display());
     let text = format!("[server]\ntls = {{ certificate = {{ file = '{certificate}' }}, key = {{ file = '{key}' }} }}");
     let open = open.write("l.toml", &text);
     let at = format!("2:{}", text.lines().nth(1).unwrap().rfind("'/").unwrap() + 1);
-    assert_eq!(open.problems(), [(what(&at), "for the service, make it a credential; or chmod o-r k.pem".into())]);
+    assert_eq!(open.problems(), [(what(&at), hint.into())]);
 }
 
 #[test]
@@ -151,7 +153,7 @@ fn an_authority_is_asked_for_the_name_that_gateways_post_to() {
             _ => panic!("it is to be asked"),
         }
     };
-    let public = "[server]\npublic_url = 'https://Alerts.example.com:8443/x'\ntls.acme.agree_to_terms = true\n";
+    let public = "[server]\npublic_url = 'https://Alerts.example.com:8443'\ntls.acme.agree_to_terms = true\n";
     let acme = wanted(public);
     assert_eq!((acme.names, acme.contact), (vec!["alerts.example.com".to_owned()], None));
     assert_eq!(acme.directory, "https://acme-v02.api.letsencrypt.org/directory");

@@ -8,16 +8,22 @@ use subtle::{Choice, ConstantTimeEq};
 
 use crate::source::SourceKind;
 
-/// A source that may send webhooks, with its secret's digest.
+/// A source that may send webhooks, with the digest of each secret that it may use.
 pub struct HookSource {
     pub(super) kind: &'static SourceKind,
-    digest: [u8; 32],
+    digests: Vec<[u8; 32]>,
 }
 
 impl HookSource {
-    /// A source of this kind with this secret in its webhooks' address.
-    pub fn new(kind: &'static SourceKind, secret: &SecretString) -> Self {
-        Self { kind, digest: Sha256::digest(secret.expose_secret()).into() }
+    /// A source of this kind with any of these secrets in its webhooks' address.
+    pub fn new(kind: &'static SourceKind, secrets: &[SecretString]) -> Self {
+        let digest = |secret: &SecretString| Sha256::digest(secret.expose_secret()).into();
+        Self { kind, digests: secrets.iter().map(digest).collect() }
+    }
+
+    /// Compares all digests, whichever of them it is.
+    fn knows(&self, guess: &[u8; 32]) -> Choice {
+        self.digests.iter().fold(Choice::from(0), |known, digest| known | digest.ct_eq(guess))
     }
 }
 
@@ -31,7 +37,7 @@ pub(super) struct Addressee<'s> {
     pub(super) goes_on: bool,
 }
 
-/// Finds the source by name and secret. Compares every source's secret, in constant time, whatever the name.
+/// Finds the source by name and secret. Compares every source's secrets, in constant time, whatever the name.
 pub(super) fn find<'s>(sources: &'s BTreeMap<String, HookSource>, address: &str) -> Option<Addressee<'s>> {
     let mut parts = address.trim_end_matches('/').split('/').map(decoded);
     let (name, secret) = (parts.next()?, parts.next()?);
@@ -39,7 +45,7 @@ pub(super) fn find<'s>(sources: &'s BTreeMap<String, HookSource>, address: &str)
     let mut found = None;
     for (source_name, source) in sources {
         let same_name = Choice::from(u8::from(*source_name == name));
-        if bool::from(same_name & source.digest.ct_eq(&guess)) {
+        if bool::from(same_name & source.knows(&guess)) {
             found = Some((source_name.as_str(), source));
         }
     }
@@ -59,7 +65,7 @@ mod tests {
     fn the_secret_decides_and_the_instance_may_be_anything() {
         let secret = "0123456789abcdef";
         let kind = crate::source::kind("z-api").expect("there is one");
-        let sources = BTreeMap::from([("z-api".to_owned(), HookSource::new(kind, &secret.to_owned().into()))]);
+        let sources = BTreeMap::from([("z-api".to_owned(), HookSource::new(kind, &["newer".into(), secret.into()]))]);
         let instance = |address: &str| find(&sources, address).map(|found| found.instance);
         for (rest, named) in [
             ("", None),
@@ -70,6 +76,7 @@ mod tests {
         ] {
             assert_eq!(instance(&format!("z-api/{secret}{rest}")), Some(named.map(str::to_owned)), "{rest}");
         }
+        assert_eq!(instance("z-api/newer/A"), Some(Some("A".to_owned())), "any of its secrets");
         assert!(find(&sources, &format!("z-api/{secret}/a/b")).is_some_and(|found| found.goes_on));
         for wrong in
             ["", "z-api", "z-api/", "z-api/0123456789abcde", "other/0123456789abcdef", "/z-api/0123456789abcdef"]

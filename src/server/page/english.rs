@@ -6,7 +6,7 @@ pub(super) fn words(saying: &Saying<'_>) -> Words {
     match saying {
         Saying::NoLinkToReconnect => Words::new(
             "No such link",
-            "This link is not valid, or no longer valid. The next reminder brings a new one.",
+            "This link is not valid, or no longer valid. Use the link in the newest message, or the gateway's panel.",
         ),
         Saying::NoLinkToAcknowledge => Words::new(
             "No such link",

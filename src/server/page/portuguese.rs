@@ -6,7 +6,7 @@ pub(super) fn words(saying: &Saying<'_>) -> Words {
     match saying {
         Saying::NoLinkToReconnect => Words::new(
             "Link inválido",
-            "Este link não vale, ou não vale mais. O próximo lembrete traz um novo.",
+            "Este link não vale, ou não vale mais. Use o link da mensagem mais recente, ou o painel do gateway.",
         ),
         Saying::NoLinkToAcknowledge => Words::new(
             "Link inválido",

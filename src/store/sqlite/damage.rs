@@ -3,7 +3,7 @@
 //! Code that meets damage leaves a mark beside the store, and the daemon ends. The next start first makes sure of the
 //! damage ([`super::soundness`]). It then makes a new store, [takes over](super::takeover) the rows that it can read,
 //! and only after that sets the old one aside, under a name with the time in it. The old one is kept as it was, so that
-//! a person can recover more of it: `sqlite3 FILE .recover`.
+//! a person can recover more of it (docs/handbook.md, A damaged store).
 
 use std::fs::{self, File};
 use std::io;

@@ -276,8 +276,8 @@ impl Lessor<'_> {
         Ok(left)
     }
 
-    /// Writes down that an attempt has begun: in which message, what it will tell, and what held the notification back
-    /// before. ("Before", not "until now": since then it may have waited for its group or its sink.)
+    /// Writes down that an attempt has begun: in which message, what it will tell, also if that is not what was owed, and what
+    /// held the notification back before. ("Before", not "until now": since then it may have waited for its group or its sink.)
     fn begin(&self, connection: &Connection, part: &Candidate, batch: Option<i64>) -> rusqlite::Result<()> {
         let Notification { id, attempt, incident, .. } = &part.notification;
         let update = "UPDATE notification SET leased = 1, attempts = ?2, held_by = NULL, \
@@ -287,8 +287,11 @@ impl Lessor<'_> {
         let held_back = part.notification.held_back.as_ref();
         let held_by = part.held_by.as_ref().filter(|_| held_back.is_some_and(|by| *attempt == 1 || by.until.is_some()));
         let late = held_by.map(|by| format!("{by} held it back before"));
+        let kind = part.notification.kind;
+        let instead = (kind != part.owed_as).then(|| format!("sent as {}", kind.as_str()));
+        let detail = [instead, late].into_iter().flatten().reduce(|one, other| format!("{one}; {other}"));
         let insert = "INSERT INTO attempt (notification, number, started_at, detail) VALUES (?, ?, ?, ?)";
-        connection.prepare_cached(insert)?.execute(params![id, attempt, self.now.as_millisecond(), late])?;
+        connection.prepare_cached(insert)?.execute(params![id, attempt, self.now.as_millisecond(), detail])?;
         Ok(())
     }
 

@@ -20,6 +20,7 @@ mod notification;
 mod opening;
 mod owe;
 mod people;
+mod place;
 mod prune;
 mod retry;
 mod room;

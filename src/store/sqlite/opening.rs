@@ -1,6 +1,6 @@
 //! Opens a store: creates it if it is missing, brings it into the present format, replaces it if it is damaged.
 
-use std::fs::{File, TryLockError};
+use std::fs::File;
 use std::io::{self, ErrorKind};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
@@ -12,7 +12,7 @@ use rusqlite::config::DbConfig;
 use super::super::StoreError;
 use super::foreign::APPLICATION;
 use super::job::failure;
-use super::{beside, damage, row, silence, takeover};
+use super::{damage, row, silence, takeover};
 use crate::clock;
 
 /// The format of the tables, as kept in `PRAGMA user_version`.
@@ -129,21 +129,6 @@ pub(super) fn replace(path: &Path) -> Result<(), StoreError> {
     connection.close().map_err(|(_, error)| failure(error))?;
     let aside = damage::replace(path, clock::now()).map_err(open)?;
     let aside = aside.display();
-    tracing::error!(%aside, rows, "the store was damaged: it is set aside, and what could be read of it was copied into a new one; `sqlite3 {aside} .recover` may find more");
+    tracing::error!(%aside, rows, "the store was damaged: it is set aside, and what could be read of it was copied into a new one; a backup may have more (docs/handbook.md, A damaged store)");
     Ok(())
-}
-
-/// Locks the store for this process; fails with [`StoreError::InUse`] if another one holds the lock.
-pub(super) fn lock(path: &Path) -> Result<File, StoreError> {
-    let open = |source| StoreError::Open { path: path.display().to_string(), source };
-    if path.is_dir() {
-        return Err(open(ErrorKind::IsADirectory.into()));
-    }
-    // For its owner alone, since whoever can open it can lock it.
-    let file = File::options().create(true).append(true).mode(0o600).open(beside(path, ".lock")).map_err(open)?;
-    match file.try_lock() {
-        Ok(()) => Ok(file),
-        Err(TryLockError::WouldBlock) => Err(StoreError::InUse(path.display().to_string())),
-        Err(TryLockError::Error(source)) => Err(open(source)),
-    }
 }

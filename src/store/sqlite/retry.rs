@@ -164,7 +164,7 @@ impl Wanted {
         let Basis { routing, now, .. } = *basis;
         let addressees = self.addressees(connection, routing)?;
         if let Some(why) = self.refused(&addressees, routing, now) {
-            return self.refuse(connection, why, basis, retried);
+            return self.refuse(connection, why, request, basis, retried);
         }
         let mut withdrawn = 0;
         if request.is_by_number {
@@ -176,7 +176,7 @@ impl Wanted {
             _ => Vec::new(),
         };
         let due_at = request.pauses.get(&self.sink).map_or(now, |until| now.max(*until));
-        let (message, notices) = again(connection, self.id, due_at, now, routing, retried)?;
+        let (message, notices) = again(connection, self.id, due_at, now, routing, request, retried)?;
         for message in copies.chunks(1).chain([message.as_slice()]) {
             let later =
                 if due_at > now { BTreeMap::new() } else { later::put_off(connection, &self.sink, message, basis)? };
@@ -194,11 +194,12 @@ impl Wanted {
         &self,
         connection: &Connection,
         why: Refused,
+        request: &Request,
         basis: &Basis<'_>,
         retried: &mut Retried,
     ) -> rusqlite::Result<usize> {
         let withdrawn = match &why {
-            Refused::Told(why) => self.withdraw(connection, why, basis.now, basis.routing, retried)?,
+            Refused::Told(why) => self.withdraw(connection, why, basis.now, basis.routing, request, retried)?,
             Refused::HeldBack(by) => {
                 retried.later.insert(self.id, Later { until: self.due_at, by: Some(by.clone()) });
                 0
@@ -239,9 +240,10 @@ impl Wanted {
     fn withdraw(
         &self,
         connection: &Connection,
-        why: &str,
+        why: &'static str,
         now: Timestamp,
         routing: &Routing,
+        request: &Request,
         retried: &mut Retried,
     ) -> rusqlite::Result<usize> {
         let query = "SELECT id FROM notification WHERE id = ?1 OR (incident = ?2 AND sink = ?3 AND recipient = ?4 \
@@ -252,7 +254,7 @@ impl Wanted {
         for id in &ids {
             notification::withdraw(connection, *id, why, now)?;
         }
-        Ok(ids.len() + withdraw_notices(connection, self.id, why, now, routing, retried)?)
+        Ok(ids.len() + withdraw_notices(connection, self.id, why, now, routing, request, retried)?)
     }
 
     /// Why it is not sent again, or `None` if it is.

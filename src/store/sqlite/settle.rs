@@ -37,7 +37,7 @@ fn settle_one(
             (kind.as_str(), format!("{}: {why}", kind.as_str()))
         }
     };
-    // The attempt's detail already says what held it back before, if anything did.
+    // The attempt's detail already says what is known from its beginning.
     let end = "UPDATE attempt SET ended_at = ?, outcome = ?, detail = ? || coalesce('; ' || detail, '') \
                WHERE notification = ? AND outcome IS NULL";
     connection.prepare_cached(end)?.execute(params![at.as_millisecond(), label, detail, id])?;
@@ -143,9 +143,16 @@ fn after_death(
     let is_refused = failure == Some(FailureKind::Refused) && routing.is_address(&lost.sink, &lost.recipient);
     let reminder = if is_refused { None } else { routing.reminder(&lost, &incident, now) };
     let mut sinks = go_on(connection, lost, reminder, &incident, now, routing)?;
-    let untold = usize::from(told_instead.is_empty());
+    let untold = usize::from(told_instead.is_empty() && !is_told_to_others(connection, id)?);
     sinks.extend(told_instead.into_iter().map(|owed| owed.sink));
     Ok(Settled { dead: 1, untold, sinks })
+}
+
+/// Whether a notice of a loss is not the only one of it: another recipient of the same sink was told, or is still to be.
+fn is_told_to_others(connection: &Connection, id: i64) -> rusqlite::Result<bool> {
+    let query = "SELECT EXISTS (SELECT 1 FROM notification AS this JOIN notification AS other ON other.lost = this.lost \
+                 WHERE this.id = ? AND other.id <> this.id AND other.state IN ('delivered', 'pending'))";
+    connection.prepare_cached(query)?.query_row([id], |row| row.get(0))
 }
 
 /// Owes somebody what follows a settled message to them: news of what changed meanwhile, be it only that somebody has
@@ -168,7 +175,7 @@ fn go_on(
         (news, _) => news,
     };
     let instead = match reminder {
-        None if has_reminders(settled.kind) && !is_named(&settled, incident, routing) => {
+        None if has_reminders(settled.kind) && routing.is_dropped(&settled, incident) => {
             newly_named(connection, incident, routing, now)?
         }
         _ => Vec::new(),
@@ -192,11 +199,6 @@ fn go_on(
 /// Whether reminders may follow a message of this kind.
 fn has_reminders(kind: Kind) -> bool {
     matches!(kind, Kind::Down | Kind::Reminder | Kind::Steady)
-}
-
-/// Whether the config still names the recipient of a settled message for reminders.
-fn is_named(settled: &Owed, incident: &Incident, routing: &Routing) -> bool {
-    routing.names(Kind::Reminder, (&settled.sink, &settled.recipient), incident)
 }
 
 /// Whether a reminder to them is pending.

@@ -10,10 +10,10 @@ use rusqlite::{Connection, OpenFlags};
 use super::super::StoreError;
 use super::damage::Damage;
 use super::job::failure;
-use super::opening::{Identity, connect, lock, prepare, replace};
+use super::opening::{Identity, connect, prepare, replace};
 use super::scribe::Observer;
 use super::writer::Writer;
-use super::{Sqlite, damage, foreign, log, soundness};
+use super::{Sqlite, damage, foreign, log, place, soundness};
 use crate::clock;
 
 impl Sqlite {
@@ -25,11 +25,13 @@ impl Sqlite {
 
     /// Like [`Sqlite::open`]; `observer` is told how long each synced commit takes.
     pub fn observed(path: &Path, observer: impl Fn(Duration) + Send + 'static) -> Result<Self, StoreError> {
+        let open = |source| StoreError::Open { path: path.display().to_string(), source };
+        let path = &place::resolved(path).map_err(open)?;
         if foreign::is_foreign(path) {
             return Err(StoreError::Foreign(path.display().to_string()));
         }
-        let lock = lock(path)?;
-        let open = |source| StoreError::Open { path: path.display().to_string(), source };
+        let lock = place::lock(path)?;
+        place::warn_of_others(path);
         damage::end_replacing(path, clock::now()).map_err(open)?;
         // The daemon before this one may have ended because its disk did not sync.
         log::rewrite(&log::beside(path)).map_err(open)?;

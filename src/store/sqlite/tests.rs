@@ -23,7 +23,6 @@ mod notices;
 mod numbered;
 mod opened;
 mod planned;
-mod plans;
 mod reloaded;
 mod retold;
 mod retry;

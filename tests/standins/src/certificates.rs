@@ -29,6 +29,14 @@ impl Certificates {
         certificates
     }
 
+    /// The same, with the authority's own certificate in the place of the server's.
+    pub fn of_an_authority() -> Self {
+        let certificates = Self::new();
+        fs::copy(certificates.ca(), certificates.certificate()).expect("a file can be copied");
+        fs::copy(certificates.authority_key(), certificates.key()).expect("a file can be copied");
+        certificates
+    }
+
     fn write(&self, year: i32, month: u8, day: u8) -> Result<(), Box<dyn std::error::Error>> {
         let mut authority = CertificateParams::default();
         authority.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
@@ -36,6 +44,7 @@ impl Certificates {
         authority.distinguished_name.push(DnType::CommonName, "linedown's tests");
         let key = KeyPair::generate()?;
         fs::write(self.ca(), authority.self_signed(&key)?.pem())?;
+        fs::write(self.authority_key(), key.serialize_pem())?;
         let issuer = Issuer::new(authority, key);
 
         let mut server = CertificateParams::new(["localhost", "127.0.0.1", "::1"].map(String::from))?;
@@ -59,6 +68,10 @@ impl Certificates {
     /// The authority's certificate, PEM.
     pub fn ca(&self) -> PathBuf {
         self.folder.path().join("ca.pem")
+    }
+
+    fn authority_key(&self) -> PathBuf {
+        self.folder.path().join("ca-key.pem")
     }
 
     /// The server's certificate, PEM.

@@ -65,6 +65,7 @@ class Server(SMTP):
         )
         self.number = next(NUMBERS)
         self.added = ""
+        self.words = ""
         commands = dict(self._smtp_methods)
         self._smtp_methods = {name: self.planned(name, method) for name, method in commands.items()}
 
@@ -112,6 +113,9 @@ class Server(SMTP):
         elif plan["does"] == "add":
             self.added = plan["line"]
             return False
+        elif plan["does"] == "say":
+            self.words = plan["line"]
+            return False
         else:
             await self.push(plan["line"])
         return True
@@ -125,7 +129,11 @@ class Server(SMTP):
 
     async def push(self, status):
         added, self.added = self.added, ""
-        if added:
+        words, self.words = self.words, ""
+        if words:
+            self._writer.write(words.encode("latin-1"))
+            await self._writer.drain()
+        elif added:
             self._writer.write(f"{status}\r\n{added}".encode())
             await self._writer.drain()
         else:
@@ -158,6 +166,8 @@ class Server(SMTP):
             transport.abort()
         if plan["does"] == "babble":
             await self.babble()
+        if plan["does"] == "say":
+            self.words = plan["line"]
         return plan["line"]
 
 

@@ -57,6 +57,8 @@ pub enum Command {
 pub enum Does<'a> {
     /// This answer instead of the usual one.
     Reply(&'a str),
+    /// The usual, but the next line of its answer is replaced by these bytes, whose characters are those of Latin-1.
+    Says(&'a str),
     /// The usual answer, followed by this in one piece, as somebody on the way may add it.
     Add(&'a str),
     /// An answer without a line break and without an end.
@@ -210,6 +212,7 @@ impl Smtp {
         let command = format!("{command:?}").to_uppercase();
         let (does, line) = match does {
             Does::Reply(line) => ("reply", line),
+            Does::Says(line) => ("say", line),
             Does::Add(line) => ("add", line),
             Does::Babble => ("babble", ""),
             Does::Hang => ("hang", ""),

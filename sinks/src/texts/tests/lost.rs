@@ -156,6 +156,9 @@ fn who_is_not_the_only_one_is_not_asked_to_pass_it_on() {
     for text in [said(&notice), said(&taken), said(&digest)].concat() {
         assert!(!text.contains("only one") && !text.contains("só você"), "{text}");
     }
+    for text in said(&digest) {
+        assert!(!text.contains("\nRule: ") && !text.contains("\nRegra: "), "several rules may owe it: {text}");
+    }
 }
 
 /// Thirty notices about one line are one message that says all that one of them would have said.

@@ -99,6 +99,39 @@ async fn codes_that_no_list_has_mean_what_their_class_says() {
     }
 }
 
+/// Whatever words a relay says yes in: the message is sent once.
+#[tokio::test]
+async fn a_yes_is_a_yes_in_any_words() {
+    let long = format!("250 {}\r\n", "x".repeat(3000));
+    let yeses = ["250 caf\u{e9} ok\r\n", &long, "250ok\r\n", "250\tok\r\n", "250 ok\n", "250-\u{e9}\n251 ok\n"];
+    for smtp in [Smtp::new(), Smtp::step_by_step()] {
+        let sink = plain(&smtp);
+        for (round, yes) in yeses.iter().enumerate() {
+            smtp.plan(Command::Dot, Does::Says(yes), 1);
+            let receipt = sink.deliver(&to("ana@example.com")).await.unwrap_or_else(|no| panic!("{yes}: {no}"));
+            assert!(receipt.0.ends_with("ok") || receipt.0.starts_with("xxx"), "{receipt:?}");
+            let received = smtp.wait_for(round + 1);
+            assert_eq!((received.len(), received[round].connection), (round + 1, 1), "{yes}: sent once");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_relay_may_speak_its_own_language() {
+    let smtp = Smtp::new();
+    for (command, words) in [
+        (Command::Connect, "220 Servidor de S\u{e3}o Paulo\r\n"),
+        (Command::Ehlo, "250-Ol\u{e1}\r\n"),
+        (Command::Mail, "250 j\u{e1}\n"),
+        (Command::Rcpt, "250-\u{e9}\r\n250 ele\r\n"),
+        (Command::Data, "354\u{a0}\r\n"),
+    ] {
+        smtp.plan(command, Does::Says(words), 1);
+        plain(&smtp).deliver(&to("ana@example.com")).await.unwrap_or_else(|no| panic!("{words}: {no}"));
+    }
+    assert_eq!(smtp.wait_for(5).len(), 5);
+}
+
 #[tokio::test]
 async fn an_answer_out_of_turn_is_no_receipt() {
     for (command, reply) in [

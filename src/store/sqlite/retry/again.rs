@@ -3,9 +3,10 @@
 use jiff::Timestamp;
 use rusqlite::{Connection, params};
 
-use super::super::super::{Retried, given_up};
+use super::super::super::{Refused, Retried, given_up};
 use super::super::candidate::SENT_AGAIN;
 use super::super::{row, settle};
+use super::Request;
 use crate::rule::Routing;
 
 /// Makes a notification due again, or all that is left of the message that it went out in, which keeps its name.
@@ -20,10 +21,10 @@ const AGAIN: &str = "WITH message (id) AS ( \
     AND NOT (kind IN ('reminder', 'escalation') AND EXISTS (SELECT 1 FROM incident \
         WHERE incident.id = incident AND acknowledged_at IS NOT NULL AND closed_at IS NULL)) RETURNING id, sink";
 
-/// Withdraws the pending reminder to the recipient of a notification that a reminder follows, as
-/// [`Routing::reminder`] says.
+/// Withdraws the pending reminder to the recipient of a notification that a reminder follows, as [`Routing::reminder`] says.
+/// (Without the hint, SQLite would search all that is pending for the recipient.)
 const REMINDED_LATER: &str = "UPDATE notification SET state = 'withdrawn', settled_at = ?2, detail = ?3 WHERE id IN ( \
-        SELECT reminder.id FROM notification AS one JOIN notification AS reminder USING (incident, sink, recipient) \
+        SELECT reminder.id FROM notification AS one JOIN notification AS reminder INDEXED BY notification_incident USING (incident, sink, recipient) \
         WHERE one.id = ?1 AND one.kind IN ('down', 'worse', 'reminder', 'steady') AND reminder.id <> one.id \
         AND reminder.kind = 'reminder' AND reminder.state = 'pending' AND reminder.leased = 0 AND reminder.attempts = 0)";
 
@@ -39,6 +40,7 @@ pub(super) fn again(
     due_at: Timestamp,
     now: Timestamp,
     routing: &Routing,
+    request: &Request,
     retried: &mut Retried,
 ) -> rusqlite::Result<(Vec<i64>, usize)> {
     let mut statement = connection.prepare_cached(AGAIN)?;
@@ -51,24 +53,29 @@ pub(super) fn again(
     let mut withdrawn = 0;
     for part in &message {
         connection.prepare_cached(REMINDED_LATER)?.execute(params![part, now.as_millisecond(), SAID_NOW])?;
-        withdrawn += withdraw_notices(connection, *part, SENT_AGAIN, now, routing, retried)?;
+        withdrawn += withdraw_notices(connection, *part, SENT_AGAIN, now, routing, request, retried)?;
     }
     Ok((message, withdrawn))
 }
 
-/// Withdraws the notices that a notification was lost. Returns how many there were.
+/// Withdraws the notices that a notification was lost, which answers those that were requested. Returns how many there
+/// were.
 pub(super) fn withdraw_notices(
     connection: &Connection,
     lost: i64,
-    why: &str,
+    why: &'static str,
     now: Timestamp,
     routing: &Routing,
+    request: &Request,
     retried: &mut Retried,
 ) -> rusqlite::Result<usize> {
     let notices = notices(connection, lost)?;
     for notice in &notices {
         retried.sinks.append(&mut settle::withdraw(connection, *notice, why, now, routing)?);
         retried.notifications.remove(notice);
+        if request.all.contains(notice) {
+            retried.refused.insert(*notice, Refused::Moot(why));
+        }
     }
     Ok(notices.len())
 }

@@ -29,7 +29,7 @@ pub(super) fn withdraw(
         let Some(wanted) = Wanted::of(connection, *id)? else { continue };
         let Some(why) = wanted.why_moot(connection, now, routing, request)? else { continue };
         notification::withdraw(connection, *id, why, now)?;
-        withdrawn += 1 + withdraw_notices(connection, *id, why, now, routing, retried)?;
+        withdrawn += 1 + withdraw_notices(connection, *id, why, now, routing, request, retried)?;
         retried.refused.insert(*id, Refused::Moot(why));
     }
     Ok(withdrawn)

@@ -54,7 +54,11 @@ async fn what_tells_of_a_loss_makes_way_for_what_was_lost() {
     assert_eq!(life.lose(["a", "b", "c"], 1).await, [1, 1, 1]);
     for round in 1..=4 {
         let now = 100 * round;
-        assert_eq!(life.retry(Which::Dead { sink: None }, now).await, [1]);
+        let dead = life.in_state("dead").await;
+        let retried = life.retried(Which::Dead { sink: None }, now).await;
+        let withdrawn = retried.refused.iter().filter(|(_, why)| why.withdraws());
+        assert_eq!(withdrawn.map(|(id, _)| *id).collect::<Vec<_>>(), [dead[1].0, dead[2].0], "which is said");
+        assert_eq!(retried.notifications, [1].into());
         assert_eq!(life.in_state("pending").await, [(1, None)], "nothing tells of it while it is sent again");
         assert_eq!(life.lose(["a", "b", "c"], now).await, [1, 1, 1]);
         let (to_b, to_c) = (2 + 2 * round, 3 + 2 * round);

@@ -1,6 +1,6 @@
 //! How a store is opened, for the first time or again, perhaps under another clock.
 
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{PermissionsExt, symlink};
 
 use super::*;
 
@@ -59,8 +59,33 @@ async fn a_store_is_for_its_owner_alone() {
 #[tokio::test]
 async fn only_one_daemon_has_the_store() {
     let life = Life::with(&[]);
-    let second = Sqlite::open(&life.folder.path().join("x.db"));
-    assert!(matches!(second, Err(StoreError::InUse(_))));
+    let store = life.folder.path().join("x.db");
+    assert!(matches!(Sqlite::open(&store), Err(StoreError::InUse(_))));
+    let link = life.folder.path().join("link.db");
+    symlink("x.db", &link).unwrap();
+    assert!(matches!(Sqlite::open(&link), Err(StoreError::InUse(_))));
+}
+
+#[tokio::test]
+async fn a_store_that_a_link_leads_to_is_made_for_its_owner_alone() {
+    let folder = tempfile::tempdir().unwrap();
+    let (link, file) = (folder.path().join("link.db"), folder.path().join("x.db"));
+    symlink("x.db", &link).unwrap();
+    let store = Sqlite::open(&link).unwrap();
+    store.writable().await.unwrap();
+    for end in ["", "-wal", "-shm", ".lock"] {
+        let file = beside(&file, end);
+        let mode = std::fs::metadata(&file).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o600, "{}", file.display());
+    }
+}
+
+#[test]
+fn a_folder_in_the_place_of_the_lock_is_named() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::create_dir(folder.path().join("x.db.lock")).unwrap();
+    let error = Sqlite::open(&folder.path().join("x.db")).err().unwrap();
+    assert!(error.to_string().ends_with("x.db.lock"), "{error}");
 }
 
 #[tokio::test]

@@ -12,7 +12,11 @@ fn plan(query: &str) -> Vec<String> {
 
 #[test]
 fn what_is_pending_is_found_by_its_index() {
+    let group = "SEARCH notification USING INDEX notification_group \
+                 (sink=? AND recipient=? AND grouping=? AND class=? AND due_at<?)";
     for (query, step) in [
+        (delay::PUT_OFF, group),
+        (delay::GATHER, group),
         (candidate::OLDEST.as_str(), "SEARCH notification USING INDEX notification_due (sink=? AND due_at<?)"),
         (lease::NEXT, "SEARCH notification USING COVERING INDEX notification_due (sink=?)"),
         (settle::OWED_SINCE, "SEARCH notification USING COVERING INDEX notification_due (sink=?)"),

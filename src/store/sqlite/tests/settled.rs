@@ -78,10 +78,24 @@ async fn when_every_fallback_fails_it_is_said_that_nobody_knows() {
     life.down(1).await;
     let due = life.lease("slack", 2).await;
     life.settle(&due[0], 3, dead()).await;
-    let instead = life.lease("mail", 4).await;
-    let settled = life.settle(&instead[0], 5, dead()).await;
+    let [to_ana, to_bia] = life.lease("mail", 4).await.try_into().unwrap();
+    let settled = life.settle(&to_ana, 5, dead()).await;
+    assert_eq!((settled.dead, settled.untold), (1, 0), "the other may still be told");
+    let settled = life.settle(&to_bia, 5, dead()).await;
     assert_eq!((settled.dead, settled.untold), (1, 1));
     assert!(life.lease("slack", 6).await.is_empty());
+}
+
+#[tokio::test]
+async fn a_loss_that_one_of_two_recipients_is_told_of_is_not_untold() {
+    let life = Life::with(&["slack"]);
+    life.down(1).await;
+    let due = life.lease("slack", 2).await;
+    life.settle(&due[0], 3, dead()).await;
+    let [to_ana, to_bia] = life.lease("mail", 4).await.try_into().unwrap();
+    life.settle(&to_ana, 5, Outcome::Delivered("ok".into())).await;
+    let settled = life.settle(&to_bia, 6, dead()).await;
+    assert_eq!((settled.dead, settled.untold), (1, 0));
 }
 
 #[tokio::test]

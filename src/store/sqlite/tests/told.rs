@@ -39,6 +39,13 @@ impl Life {
         due.iter().map(|due| due.covers.len()).collect()
     }
 
+    /// What the tries of a notification of the first incident say.
+    async fn told_by(&self, id: i64) -> Vec<String> {
+        let story = self.store.incident(1).await.unwrap().unwrap();
+        let row = story.deliveries.into_iter().find(|row| row.id == id).unwrap();
+        row.attempts.unwrap().into_iter().map(|attempt| attempt.detail.unwrap_or_default()).collect()
+    }
+
     async fn give(&self, sink: &str, second: i64, outcome: &Outcome) -> usize {
         let due = self.lease(sink, second).await;
         for due in &due {
@@ -83,6 +90,7 @@ async fn who_was_never_told_is_not_reminded_but_told() {
         let text = Texts::default().text(&first.notification);
         assert!(!text.contains("reminder") && text.contains("This message is late: "), "{text}");
         life.settle(&first, HOUR, Outcome::Delivered("ok".into())).await;
+        assert_eq!(life.told_by(first.covers[0]).await, ["ok; sent as down"]);
         assert_eq!(life.deliver_all("slack", 2 * HOUR).await, [Kind::Reminder]);
         life.up(3 * HOUR).await;
         assert_eq!(life.deliver_all("slack", 3 * HOUR).await, [Kind::Resolved]);

@@ -3,7 +3,7 @@
 mod rules;
 
 use std::collections::VecDeque;
-use std::io::BufReader;
+use std::io::{BufReader, Write};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -50,6 +50,8 @@ pub enum Scripted {
     Answer(u16, Vec<(String, String)>, String),
     /// No answer until the stand-in ends.
     Hang,
+    /// An interim answer (102), and another, and so on, as long as the client reads.
+    Interim,
     /// The connection is cut before an answer.
     Cut,
     /// The connection is cut in the middle of the answer.
@@ -198,6 +200,11 @@ impl State {
                 }
                 Scripted::CutWithin => {
                     let _ = http::answer(stream.get_mut(), 200, &[usual], "o", 2);
+                    return;
+                }
+                Scripted::Interim => {
+                    let interim = b"HTTP/1.1 102 Processing\r\n\r\n".repeat(10_000);
+                    while stream.get_mut().write_all(&interim).is_ok() {}
                     return;
                 }
                 Scripted::Cut => return,
