@@ -25,17 +25,18 @@ use crate::clock;
 use crate::config::{Acme, Config};
 use crate::delivery::{self, Delivery, SharedRouting};
 use crate::descriptors;
-use crate::gateway::auditor::{self, Auditor};
-use crate::gateway::counter::SharedCounter;
+use crate::gateway::asking::SharedGateways;
+use crate::gateway::auditor::Auditor;
 use crate::gateway::notices;
-use crate::gateway::patrol::{Orders, Patrol};
+use crate::gateway::orders::{self, Orders};
+use crate::gateway::patrol::Patrol;
+use crate::health::HealthWatch;
 use crate::heartbeat::Beats;
 use crate::metrics::Metrics;
 use crate::server;
 use crate::server::api::{self, Local};
 use crate::server::hook::Hook;
 use crate::server::listener;
-use crate::standing::Watch;
 use crate::store::{LastReminders, Sqlite, Store, StoreError};
 use crate::systemd;
 use crate::timekeeper::{self, Timekeeper};
@@ -130,7 +131,7 @@ struct Daemon {
     stop: watch::Sender<bool>,
     servers: JoinSet<()>,
     /// The task that reports to systemd.
-    watch: Option<AbortHandle>,
+    health: Option<AbortHandle>,
     /// The task that sends the heartbeat.
     heartbeat: Option<AbortHandle>,
     reload_failed: Arc<AtomicBool>,
@@ -140,9 +141,9 @@ struct Daemon {
     forgotten: usize,
     socket: PathBuf,
     /// The orders of the tasks that ask gateways, by source.
-    patrols: BTreeMap<String, watch::Sender<Orders>>,
+    orders: BTreeMap<String, watch::Sender<Orders>>,
     /// What the watcher of linedown's own troubles is to look for.
-    troubles: watch::Sender<trouble::Orders>,
+    troubles: watch::Sender<trouble::Scope>,
 }
 
 impl Daemon {
@@ -154,8 +155,8 @@ impl Daemon {
         let local = bind_local(&socket).await.map_err(|source| StartError::Local { path: socket.clone(), source })?;
 
         let routing = Arc::new(SharedRouting::new(Arc::clone(&config.routing)));
-        let (counter, beats) = asking(&config)?;
-        let gateways = Arc::new(SharedCounter::from_pointee(counter));
+        let (gateways, beats) = asking(&config)?;
+        let gateways = Arc::new(SharedGateways::from_pointee(gateways));
         let delivery = Arc::new(Delivery::new(
             Arc::clone(&store),
             Arc::clone(&routing),
@@ -185,13 +186,13 @@ impl Daemon {
             acme: watch::Sender::default(),
             stop: watch::Sender::new(false),
             servers: JoinSet::new(),
-            watch: None,
+            health: None,
             heartbeat: None,
             reload_failed: Arc::default(),
             not_renewed: None,
             forgotten: 0,
             socket,
-            patrols: BTreeMap::new(),
+            orders: BTreeMap::new(),
             troubles,
         };
         daemon.take_effect();
@@ -233,11 +234,11 @@ impl Daemon {
         tracing::info!(name: "started", %address, scheme, store = %self.config.store.path.display(), socket = %self.socket.display(), sinks, rules, "accepting webhooks");
         systemd::ready();
         let reload_failed = Arc::clone(&self.reload_failed);
-        let watch = Watch { hook: Arc::clone(&self.hook), servers: vec![webhooks, commands], reload_failed };
-        self.watch = Some(tokio::spawn(watch.tell()).abort_handle());
+        let health = HealthWatch { hook: Arc::clone(&self.hook), servers: vec![webhooks, commands], reload_failed };
+        self.health = Some(tokio::spawn(health.tell()).abort_handle());
         let watcher = Watcher::new(Arc::clone(&self.hook), self.troubles.subscribe());
         self.servers.spawn(watcher.run(self.stop.subscribe()));
-        self.send_patrols();
+        self.send_orders();
         self.begin_heartbeat(beats);
     }
 
@@ -265,14 +266,14 @@ impl Daemon {
     }
 
     /// Gives the tasks that ask gateways the config in force. Tasks of sources that are gone end.
-    fn send_patrols(&mut self) {
-        let mut patrols = std::mem::take(&mut self.patrols);
+    fn send_orders(&mut self) {
+        let mut former = std::mem::take(&mut self.orders);
         for (name, source) in &self.config.sources {
             let Some(access) = &source.gateway else { continue };
-            let addresses = auditor::addresses(self.config.server.public_url.as_deref(), name, &source.secrets);
+            let addresses = orders::addresses(self.config.server.public_url.as_deref(), name, &source.secrets);
             let routing = Arc::clone(&self.config.routing);
             let orders = Orders { access: Arc::new(access.clone()), addresses, routing };
-            let sender = if let Some(sender) = patrols.remove(name) {
+            let sender = if let Some(sender) = former.remove(name) {
                 sender.send_replace(orders);
                 sender
             } else {
@@ -284,13 +285,13 @@ impl Daemon {
                 self.servers.spawn(auditor.run());
                 sender
             };
-            self.patrols.insert(name.clone(), sender);
+            self.orders.insert(name.clone(), sender);
         }
     }
 
     /// Ends notices about sources that left the config while no daemon ran. linedown's own troubles always stay.
     async fn end_what_nobody_looks_after(&self) {
-        let looked_after = |source: &str| source == trouble::SOURCE || self.patrols.contains_key(source);
+        let looked_after = |source: &str| source == trouble::SOURCE || self.orders.contains_key(source);
         if let Err(error) = notices::leave_all_but(&self.hook, looked_after).await {
             tracing::warn!(error = %error, "cannot close the incidents that watching and auditing opened for sources that are gone from the config");
         }
@@ -298,8 +299,8 @@ impl Daemon {
 
     /// Stops: finishes requests and deliveries in progress within [`DRAIN`], and leaves the rest in the store.
     async fn drain(mut self) {
-        if let Some(watch) = self.watch.take() {
-            watch.abort();
+        if let Some(health) = self.health.take() {
+            health.abort();
         }
         self.begin_heartbeat(None);
         systemd::stopping();

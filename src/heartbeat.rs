@@ -5,9 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use linedown_sinks::BuildError;
-use linedown_sinks::http::{self, Manners};
+use linedown_sinks::http::{self, Address, Manners};
 use reqwest::{Client, Url};
-use secrecy::ExposeSecret;
 use tokio::time::{MissedTickBehavior, interval};
 
 use crate::config::Heartbeat;
@@ -24,10 +23,9 @@ pub(crate) struct Beats {
 }
 
 impl Beats {
-    /// Opens no connection. Fails if the URL cannot be parsed or the client cannot be set up.
+    /// Opens no connection. Fails if the client cannot be set up.
     pub(crate) fn new(heartbeat: &Heartbeat) -> Result<Self, BuildError> {
-        let url = Url::parse(heartbeat.url.expose_secret().trim());
-        let url = url.map_err(|error| BuildError(format!("the heartbeat's address cannot be read: {error}")))?;
+        let Address(url) = heartbeat.url.clone();
         Ok(Self { client: http::client(&url, MANNERS)?, url, every: heartbeat.every })
     }
 

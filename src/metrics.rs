@@ -210,14 +210,18 @@ impl Metrics {
         self.unrouted.inc();
     }
 
-    /// Counts an attempt, and the notifications that it settled: one for each of `kinds`, which are several for a
-    /// digest. `delay` is the time from due to delivered.
-    pub fn outcome(&self, sink: &str, kinds: impl IntoIterator<Item = Kind>, outcome: &Outcome, delay: Duration) {
-        let label = match outcome {
+    /// Counts an attempt by its outcome.
+    pub fn attempt(&self, sink: &str, outcome: &Outcome) {
+        let outcome = match outcome {
             Outcome::Delivered(_) => "delivered",
             Outcome::Again { kind, .. } | Outcome::Dead { kind, .. } => kind.as_str(),
         };
-        self.attempts.get_or_create(&Attempt { sink: sink.to_owned(), outcome: label }).inc();
+        self.attempts.get_or_create(&Attempt { sink: sink.to_owned(), outcome }).inc();
+    }
+
+    /// Counts the notifications that an attempt settled: one for each of `kinds`, which are several for a digest. `delay`
+    /// is the time from due to delivered.
+    pub fn outcome(&self, sink: &str, kinds: impl IntoIterator<Item = Kind>, outcome: &Outcome, delay: Duration) {
         let state = match outcome {
             Outcome::Delivered(_) => {
                 self.delay.get_or_create(&Sink { sink: sink.to_owned() }).observe(delay.as_secs_f64());

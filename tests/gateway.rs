@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use linedown::gateway::{Access, Audit, Client, Failure, FailureKind, Line, QrCode, Standing, Webhook};
+use linedown::gateway::{Access, Audit, Client, Failure, FailureKind, LineAccess, QrCode, Standing, Webhook};
 use linedown_standins::{Certificates, DEADLINE, Odd, ZApi};
 use secrecy::{ExposeSecret, SecretString};
 
@@ -11,7 +11,7 @@ const TOKEN: &str = "0canary-instance";
 const CLIENT_TOKEN: &str = "0canary-account";
 
 fn client(api: &str, client_token: Option<&str>) -> Client {
-    let line = |instance: &str| Line { instance: instance.into(), token: TOKEN.into() };
+    let line = |instance: &str| LineAccess { instance: instance.into(), token: TOKEN.into() };
     let access = Access {
         api: api.parse().expect("an address"),
         client_token: client_token.map(SecretString::from),
@@ -23,7 +23,7 @@ fn client(api: &str, client_token: Option<&str>) -> Client {
     Client::new(Arc::new(access), 4).expect("a client")
 }
 
-fn line(client: &Client, instance: &str) -> Line {
+fn line(client: &Client, instance: &str) -> LineAccess {
     client.access().line(instance).expect("it is there").clone()
 }
 
@@ -90,7 +90,7 @@ async fn what_goes_wrong_is_told_in_words_without_a_secret() {
         failures.push((known.status(&line(&known, "A")).await.expect_err("odd"), kind));
     }
     failures.push((known.status(&line(&known, "B")).await.expect_err("unknown"), Kind::NotFound));
-    let stranger = Line { instance: "A".into(), token: "0canary-other".into() };
+    let stranger = LineAccess { instance: "A".into(), token: "0canary-other".into() };
     failures.push((known.status(&stranger).await.expect_err("another token"), Kind::Unauthorised));
     for (token, kind) in [(None, Kind::ClientTokenMissing), (Some("0canary-wrong"), Kind::ClientTokenWrong)] {
         let client = client(&gateway.url(), token);

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use linedown::config::{self, Process};
 use linedown::delivery::{Delivery, SharedRouting};
-use linedown::gateway::counter::{Counter, SharedCounter};
+use linedown::gateway::asking::{Gateways, SharedGateways};
 use linedown::metrics::Metrics;
 use linedown::server::hook::{Hook, HookSettings, HookSource, Request};
 use linedown::store::{Outcome, Settlement, Sqlite, Store, Waits};
@@ -45,7 +45,7 @@ fn hook(folder: &Path) -> Hook {
     let routing = Arc::new(SharedRouting::new(Arc::clone(&config.routing)));
     let store: Arc<dyn Store> = Arc::new(Sqlite::open(&folder.join("linedown.db")).expect("a store can be made"));
     let metrics = Arc::new(Metrics::default());
-    let gateways = Arc::new(SharedCounter::from_pointee(Counter::new([]).expect("nobody is asked")));
+    let gateways = Arc::new(SharedGateways::from_pointee(Gateways::new([]).expect("nobody is asked")));
     let delivery =
         Arc::new(Delivery::new(Arc::clone(&store), Arc::clone(&routing), Arc::clone(&metrics), Arc::clone(&gateways)));
     let sources = config.sources.iter().map(|(name, configured)| {

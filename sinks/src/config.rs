@@ -4,25 +4,29 @@
 //! the rest can be read. Sections are therefore structs with `#[serde(default, deny_unknown_fields)]` and without
 //! required fields: a missing key is checked for afterwards, with a message of its own ([`Section::missing`]).
 
+mod mistake;
 mod path;
+mod place;
 mod problem;
+mod secrets;
 mod textual;
 
 use std::collections::BTreeSet;
 use std::fmt::Display;
-use std::io;
 use std::ops::RangeInclusive;
 
-use secrecy::SecretString;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use crate::secret::{Found, Secret, SecretError, Secrets};
+use crate::secret::Secrets;
 
+use self::mistake::with_variants;
+use self::place::{steps, take_out};
 use self::textual::Textual;
 
 pub use self::path::{Key, Path};
 pub use self::problem::{Cause, Circumstances, Problem, Severity, closest, one_of};
+pub use self::secrets::unread;
 pub use self::textual::written;
 
 /// The most mistakes noted in one section, so that a hostile file cannot keep linedown busy.
@@ -109,7 +113,7 @@ impl<'a> Section<'a> {
                 continue;
             }
             let what = with_variants::<T>(&value, &place, what);
-            let problem = self.problem(&place, &what, &value);
+            let problem = self.mistake(&place, &what, &value);
             self.problems.push(problem);
             if !take_out(&mut value, &place.0) {
                 return None;
@@ -127,173 +131,6 @@ impl<'a> Section<'a> {
         }
         value
     }
-
-    /// Fetches a secret. Notes why if it cannot be had, and warns if every user of this machine can read it.
-    pub fn secret(&mut self, key: &str, secret: &Secret) -> Option<SecretString> {
-        self.secret_at(&Path(vec![key.into()]), secret)
-    }
-
-    /// Like [`Section::secret`], for a secret anywhere below this section.
-    pub fn secret_at(&mut self, place: &Path, secret: &Secret) -> Option<SecretString> {
-        let path = self.path.extend(place);
-        let found = self.fetch(&path, secret)?;
-        self.problems.extend(found.warning(&path));
-        if matches!(secret, Secret::Plain(_)) {
-            self.written_out.push(path);
-        }
-        Some(found.value)
-    }
-
-    /// Fetches a value that is configured like a secret but is none, such as a certificate. Notes why if it cannot be
-    /// had.
-    pub fn no_secret(&mut self, key: &str, place: &Secret) -> Option<SecretString> {
-        self.fetch(&self.path.join(key), place).map(|found| found.value)
-    }
-
-    fn fetch(&mut self, path: &Path, secret: &Secret) -> Option<Found> {
-        match self.environment.secrets.get(secret) {
-            Ok(found) => Some(found),
-            // Only systemd provides credentials: to a person who runs `linedown check` by hand, this is no mistake.
-            Err(error @ SecretError::NoCredentials(_)) => {
-                self.lacks_credentials = true;
-                let problem = Problem::warning(path.clone(), error.to_string());
-                self.note(problem.hint(format!("to check it as well: {AS_THE_SERVICE}")));
-                Some(Found { value: SecretString::from(""), public: None })
-            }
-            Err(error) => {
-                let why = std::error::Error::source(&error).map(|source| format!(": {source}")).unwrap_or_default();
-                self.note(Problem::error(path.clone(), format!("{error}{why}")).hint(advice(secret, &error)));
-                None
-            }
-        }
-    }
-
-    fn problem(&self, place: &Path, what: &str, value: &Value) -> Problem {
-        let path = self.path.extend(place);
-        if let Some((unknown, known)) = unknown_field(what) {
-            let path = if place.0.last() == Some(&Key::Name(unknown.to_owned())) { path } else { path.join(unknown) };
-            let is_ours = path.0.len() == self.path.0.len() + 1;
-            let others = self.others.iter().copied().filter(|_| is_ours);
-            let known: Vec<&str> = known.into_iter().chain(others).collect();
-            let problem = Problem::error(path, format!("unknown key `{unknown}`")).expected(one_of(&known));
-            return match closest(unknown, known.iter().copied()) {
-                Some(near) => problem.hint(format!("did you mean `{near}`?")),
-                None => problem,
-            };
-        }
-        let (what, expected) = match what.split_once(", expected ") {
-            Some((what, expected)) => (without_content(what), Some(expected.to_owned())),
-            None => (what.to_owned(), None),
-        };
-        let mut problem = Problem::error(path, what);
-        problem.expected = expected;
-        if let (Some(expected), Some(Value::String(text))) = (&problem.expected, find(&mut value.clone(), &place.0)) {
-            let near = closest(text, expected.split('`').skip(1).step_by(2));
-            problem.hint = near.map(|near| format!("did you mean `{near}`?"));
-        }
-        problem
-    }
-}
-
-/// The command that checks with the credentials that systemd gives the service.
-const AS_THE_SERVICE: &str = "sudo env CREDENTIALS_DIRECTORY=/etc/linedown/credentials linedown check";
-
-/// What to do about a secret that cannot be had.
-fn advice(secret: &Secret, error: &SecretError) -> String {
-    let advice = match (secret, error) {
-        (_, SecretError::Name(_)) => "write the name of a file in /etc/linedown/credentials, without the folder",
-        (_, SecretError::NoFile) => "write the full path of the file that holds it",
-        (Secret::Credential(_), _) => {
-            return format!("write it to /etc/linedown/credentials, check it ({AS_THE_SERVICE}), and restart linedown");
-        }
-        (_, SecretError::File { source, .. }) => unread(source),
-        (Secret::File(_), SecretError::Empty) => "is it the right file?",
-        (Secret::Env(_), _) => "for the service, set it with `Environment=` in `systemctl edit linedown`",
-        _ => "write the secret itself, or where it is: { file = … }, { env = … } or { credential = … }",
-    };
-    advice.to_owned()
-}
-
-/// What to do about a file or a folder that cannot be read.
-pub fn unread(error: &io::Error) -> &'static str {
-    match error.kind() {
-        io::ErrorKind::NotFound => "write the full path of one that exists",
-        io::ErrorKind::PermissionDenied => {
-            "let the user who runs linedown read it; for the service, make the secret a credential"
-        }
-        io::ErrorKind::IsADirectory => "that is a folder: name a file",
-        io::ErrorKind::NotADirectory => "a part of the path is a file, not a folder: correct the path",
-        _ => "is it the right file?",
-    }
-}
-
-/// Rewrites serde's `invalid type` so that it names the value's type but not its content: a wrong value may be a secret
-/// in the wrong place.
-fn without_content(what: &str) -> String {
-    let kinds = ["string", "integer", "floating point", "boolean", "sequence", "map", "null"];
-    match what.strip_prefix("invalid type: ") {
-        Some(found) => {
-            let kind = kinds.into_iter().find(|kind| found.starts_with(kind)).unwrap_or("value");
-            let kind = match kind {
-                "sequence" => "list",
-                "map" => "table",
-                kind => kind,
-            };
-            format!("wrong type: {kind}")
-        }
-        None => what.to_owned(),
-    }
-}
-
-/// Adds the allowed words of an enum to a type error. serde names them only when it finds an unknown word, so this puts
-/// an empty word in the value's place and reads again.
-fn with_variants<T: DeserializeOwned>(value: &Value, place: &Path, what: String) -> String {
-    let Some(found) = what.strip_suffix(", expected string or map") else { return what };
-    let mut value = value.clone();
-    let Some(mistaken) = find(&mut value, &place.0) else { return what };
-    *mistaken = "".into();
-    let error = serde_path_to_error::deserialize::<_, T>(&value).err().map(|error| error.into_inner().to_string());
-    let named = error.as_deref().and_then(|error| error.strip_prefix("unknown variant ``, expected "));
-    named.map_or(what.clone(), |words| format!("{found}, expected {words}"))
-}
-
-fn unknown_field(what: &str) -> Option<(&str, Vec<&str>)> {
-    let (name, rest) = what.strip_prefix("unknown field `")?.split_once('`')?;
-    Some((name, rest.split('`').skip(1).step_by(2).collect()))
-}
-
-fn steps(path: &serde_path_to_error::Path) -> Path {
-    use serde_path_to_error::Segment;
-    Path(
-        path.iter()
-            .filter_map(|segment| match segment {
-                Segment::Seq { index } => Some(Key::Index(*index)),
-                Segment::Map { key } => Some(Key::Name(key.clone())),
-                Segment::Enum { variant } => Some(Key::Name(variant.clone())),
-                Segment::Unknown => None,
-            })
-            .collect(),
-    )
-}
-
-fn find<'v>(value: &'v mut Value, keys: &[Key]) -> Option<&'v mut Value> {
-    keys.iter().try_fold(value, |value, key| match key {
-        Key::Name(name) => value.get_mut(name),
-        Key::Index(index) => value.get_mut(index),
-    })
-}
-
-/// Removes a value from its table and tells whether there was one. For an element of a list, removes the whole list,
-/// since the places of the other elements would move.
-fn take_out(value: &mut Value, keys: &[Key]) -> bool {
-    match keys {
-        [] => false,
-        [parents @ .., Key::Index(_)] => take_out(value, parents),
-        [parents @ .., Key::Name(name)] => {
-            let table = find(value, parents).and_then(Value::as_object_mut);
-            table.is_some_and(|table| table.remove(name).is_some()) || take_out(value, parents)
-        }
-    }
 }
 
 #[cfg(test)]
@@ -302,6 +139,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::Secret;
 
     #[derive(Debug, Default, Deserialize)]
     #[serde(default, deny_unknown_fields)]

@@ -4,7 +4,7 @@ use std::cmp::Reverse;
 
 /// The secrets to remove from texts.
 #[derive(Clone, Default)]
-pub(crate) struct Hidden(Vec<String>);
+pub struct Hidden(Vec<String>);
 
 /// The shortest part of a secret that counts as one by itself, in bytes.
 const PART: usize = 8;
@@ -12,16 +12,23 @@ const PART: usize = 8;
 const SHORTEST: usize = 4;
 
 impl Hidden {
-    pub(crate) fn new(secrets: impl IntoIterator<Item = String>) -> Self {
-        let mut secrets: Vec<String> = secrets.into_iter().collect();
+    /// Takes the secrets, in any order; empty ones do not count.
+    pub fn new<S: Into<String>>(secrets: impl IntoIterator<Item = S>) -> Self {
+        let mut secrets: Vec<String> =
+            secrets.into_iter().map(Into::into).filter(|secret| !secret.is_empty()).collect();
         // The longest first: one may contain another, and nothing of it may be left.
         secrets.sort_unstable_by_key(|secret| Reverse(secret.len()));
         secrets.dedup();
         Self(secrets)
     }
 
+    /// Whether a text contains one.
+    pub fn is_in(&self, text: &str) -> bool {
+        self.0.iter().any(|secret| text.contains(secret))
+    }
+
     /// The text with each secret replaced by `…`.
-    pub(crate) fn out_of(&self, text: &str) -> String {
+    pub fn out_of(&self, text: &str) -> String {
         self.0.iter().fold(text.to_owned(), |text, secret| text.replace(secret, "…"))
     }
 }
@@ -43,8 +50,9 @@ mod tests {
 
     #[test]
     fn nothing_is_left_of_a_secret_that_holds_another() {
-        let hidden = Hidden::new(["abc".to_owned(), "abcdef".to_owned()]);
+        let hidden = Hidden::new(["abc", "", "abcdef"]);
         assert_eq!(hidden.out_of("/abcdef/abc"), "/…/…");
+        assert!(hidden.is_in("xabcx") && !hidden.is_in("ab"));
     }
 
     #[test]

@@ -14,7 +14,7 @@ use reqwest::{Client, Error, Response, Url, redirect};
 use crate::failure::about_name_servers;
 use crate::{BuildError, Failure, FailureKind, excerpt};
 
-pub(crate) use self::address::Address;
+pub use self::address::{Address, Purpose};
 
 /// The time limits of a client, and how many connections it keeps.
 #[derive(Clone, Copy, Debug)]

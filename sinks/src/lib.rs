@@ -34,6 +34,7 @@ pub use config::{
 };
 pub use failure::{EXCERPT, Failure, FailureKind, excerpt};
 pub use file::{is_public, read_bounded, read_file};
+pub use hidden::Hidden;
 pub use http::use_ring;
 pub use notification::{
     Acknowledged, Again, Flapping, HeldBack, Holder, Incident, Instance, Item, Kind, Notification, Standing,
@@ -117,9 +118,9 @@ pub struct Receipt(pub String);
 pub struct BuildError(pub String);
 
 impl BuildError {
-    /// A secret of the sink is a systemd credential, and this process has none.
-    pub(crate) fn lacks_credentials() -> Self {
-        Self("a secret of this sink is a systemd credential, available only when systemd starts linedown".into())
+    /// A `secret` of the sink, in words, is a systemd credential, and this process has none.
+    pub(crate) fn lacks(secret: &str) -> Self {
+        Self(format!("{secret} is a systemd credential, available only when systemd starts linedown"))
     }
 }
 

@@ -1,12 +1,15 @@
 //! What a sink delivers: the facts of one notification, from which its texts are made.
 
-use std::collections::BTreeMap;
+mod incident;
+mod instance;
+mod kind;
 
 use jiff::Timestamp;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
-use crate::Reason;
-use crate::texts::is_visible;
+pub use incident::{Acknowledged, Again, Incident, Standing};
+pub use instance::Instance;
+pub use kind::Kind;
 
 /// One message owed to one recipient of one sink.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -103,139 +106,6 @@ impl Notification {
     }
 }
 
-/// Why a message is sent.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Kind {
-    /// The line is down. If the incident is closed by the time this is sent, the message says both.
-    Down,
-    /// The line was down already; its reason has turned out to be worse.
-    Worse,
-    /// The line is back.
-    Resolved,
-    /// The line is still down, some time later.
-    Reminder,
-    /// The line is still down and nobody has acknowledged: the next person is told.
-    Escalation,
-    /// Somebody has acknowledged: the others who were told need not act.
-    Acknowledged,
-    /// The line comes and goes: single outages are not reported until it is steady.
-    Flapping,
-    /// A line that flapped has now been up, or down, for a while: the tally.
-    Steady,
-    /// Several notifications of one group in one message.
-    Digest,
-    /// Another sink gave up a message; this one tells somebody so.
-    Undelivered,
-    /// Somebody asked for a test message.
-    Test,
-}
-
-impl Kind {
-    /// Every kind, for tables and tests.
-    pub const ALL: [Self; 11] = [
-        Self::Down,
-        Self::Worse,
-        Self::Resolved,
-        Self::Reminder,
-        Self::Escalation,
-        Self::Acknowledged,
-        Self::Flapping,
-        Self::Steady,
-        Self::Digest,
-        Self::Undelivered,
-        Self::Test,
-    ];
-
-    /// The name by which it is stored, shown and matched.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Down => "down",
-            Self::Worse => "worse",
-            Self::Resolved => "resolved",
-            Self::Reminder => "reminder",
-            Self::Escalation => "escalation",
-            Self::Acknowledged => "acknowledged",
-            Self::Flapping => "flapping",
-            Self::Steady => "steady",
-            Self::Digest => "digest",
-            Self::Undelivered => "undelivered",
-            Self::Test => "test",
-        }
-    }
-
-    /// The inverse of [`Kind::as_str`].
-    pub fn parse(text: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|kind| kind.as_str() == text)
-    }
-}
-
-/// One outage of one instance, or another trouble that is no outage ([`Reason::is_outage`]).
-#[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct Incident {
-    /// The number that an operator sees and types; 0 if no store keeps it.
-    pub id: i64,
-    /// The configured source that reported it.
-    pub source: String,
-    /// The line.
-    pub instance: Instance,
-    /// Why the line is down, as far as the gateway said.
-    pub reason: Reason,
-    /// The gateway's own words, untrusted.
-    pub error: Option<String>,
-    /// When the line went down.
-    pub opened_at: Timestamp,
-    /// When the line came back, or when linedown stopped watching it; none while it is down.
-    pub closed_at: Option<Timestamp>,
-    /// Who acknowledged, if somebody did.
-    pub acknowledged: Option<Acknowledged>,
-    /// Whether linedown found it by asking the gateway: no webhook came.
-    pub found: bool,
-    /// For a closed incident that is no outage: linedown does not watch it any more, and the trouble may still exist.
-    pub unwatched: bool,
-    /// For an outage that is over: the line's next outage, if that is in progress when the message is made.
-    pub again: Option<Again>,
-}
-
-/// A later outage of the same line, still in progress.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Again {
-    /// The number of that outage.
-    pub incident: i64,
-    /// Why, as far as the gateway said.
-    pub reason: Reason,
-    /// When it began.
-    pub opened_at: Timestamp,
-}
-
-impl Incident {
-    /// An incident in progress of which nothing more is known, and that no store keeps.
-    pub fn of(source: impl Into<String>, instance: Instance, reason: Reason, opened_at: Timestamp) -> Self {
-        Self {
-            id: 0,
-            source: source.into(),
-            instance,
-            reason,
-            error: None,
-            opened_at,
-            closed_at: None,
-            acknowledged: None,
-            found: false,
-            unwatched: false,
-            again: None,
-        }
-    }
-}
-
-/// Who acknowledged an incident, and when.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Acknowledged {
-    /// The name that the person gave, or the recipient whose link was used.
-    pub by: String,
-    /// When.
-    pub at: Timestamp,
-}
-
 /// One part of a digest.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Item {
@@ -285,15 +155,6 @@ impl Holder {
     }
 }
 
-/// The state of a line, as its gateway says.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Standing {
-    /// Whether it is connected.
-    pub connected: bool,
-    /// The gateway's own words, untrusted.
-    pub said: Option<String>,
-}
-
 /// The outages of a line that comes and goes.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Flapping {
@@ -307,41 +168,6 @@ pub struct Flapping {
     pub times: Vec<Timestamp>,
     /// How long the line must not change to count as steady, in seconds, by the rule as it is now.
     pub steady_for: Option<u64>,
-}
-
-/// One line at a source, with what the inventory says about it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Instance {
-    /// The gateway's identifier.
-    pub id: String,
-    /// The inventory's name for it.
-    pub name: Option<String>,
-    /// The phone number: digits, as the gateway sent them. Show it only through [`Instance::masked_phone`].
-    #[serde(skip)]
-    pub phone: Option<String>,
-    /// The inventory's labels.
-    pub labels: BTreeMap<String, String>,
-}
-
-impl Instance {
-    /// What to call the line: its name if it has something visible, otherwise its identifier.
-    pub fn title(&self) -> &str {
-        self.name.as_deref().filter(|name| is_visible(name)).unwrap_or(&self.id)
-    }
-
-    /// The phone number with all but its first four and last four digits hidden: `5544*****9999`. A number of fewer
-    /// than ten digits shows at most its last two.
-    pub fn masked_phone(&self) -> Option<String> {
-        self.phone.as_deref().map(mask)
-    }
-}
-
-/// Hides the middle of a phone number.
-fn mask(phone: &str) -> String {
-    let digits: Vec<char> = phone.chars().collect();
-    let (head, tail) = if digits.len() >= 10 { (4, 4) } else { (0, 2.min(digits.len() / 2)) };
-    let shown = |index: usize| index < head || index >= digits.len() - tail;
-    digits.iter().enumerate().map(|(index, digit)| if shown(index) { *digit } else { '*' }).collect()
 }
 
 /// A message that another sink gave up.
@@ -359,32 +185,11 @@ pub struct Undelivered {
     pub why: String,
     /// How many attempts there were.
     pub attempts: u32,
-    /// The sinks that were to tell somebody about it, and gave up in their turn.
+    /// Who was to hear about it instead, and was not told either: recipients, or sinks that are themselves the address.
     pub untold: Vec<String>,
     /// How many recipients besides the reader and the one it was for were told of the outage with the reason that it has
     /// now. (What only goes to our own output is not counted: perhaps nobody reads it.)
     pub others_told: u32,
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn phones_are_masked() {
-        assert_eq!(mask("5544999999999"), "5544*****9999");
-        assert_eq!(mask("12345"), "***45");
-        assert_eq!(mask("1"), "*");
-        assert_eq!(mask(""), "");
-    }
-
-    #[test]
-    fn names_round_trip() {
-        for kind in Kind::ALL {
-            assert_eq!(Kind::parse(kind.as_str()), Some(kind));
-        }
-        for reason in Reason::ALL {
-            assert_eq!(Reason::parse(reason.as_str()), Some(reason));
-        }
-    }
+    /// How many others have not been told that yet, but are being told it at this moment, by a first attempt.
+    pub others_being_told: u32,
 }

@@ -90,7 +90,7 @@ fn detail(delivery: &Delivery) -> Option<String> {
     delivery.detail.clone().or_else(|| why_sink_fails(delivery).map(str::to_owned))
 }
 
-/// Why the sink fails that a notification waits for.
+/// Why the sink, or the recipient, fails that a notification waits for.
 fn why_sink_fails(delivery: &Delivery) -> Option<&str> {
     delivery.waits_for.as_ref()?.why.as_deref()
 }
@@ -108,7 +108,7 @@ pub(super) fn state(delivery: &Delivery, now: Timestamp) -> String {
     state_with(delivery, "", now)
 }
 
-/// The state; for a notification that waits for its sink also why that fails.
+/// The state; for a notification that waits for its sink or its recipient also why that fails.
 pub(super) fn state_in_full(delivery: &Delivery, now: Timestamp) -> String {
     let why = why_sink_fails(delivery).map(|why| format!(" ({})", output::printable(why)));
     state_with(delivery, &why.unwrap_or_default(), now)
@@ -122,10 +122,7 @@ fn state_with(delivery: &Delivery, why: &str, now: Timestamp) -> String {
             let span = output::span(now, due_at);
             match delivery.held_by.as_deref() {
                 Some(held_by) => format!("pending, {held_by}, in {span}"),
-                // Only what waits for its recipient has a reason before its first try.
-                None if delivery.tries == 0 && delivery.detail.is_none() => {
-                    format!("pending, with its group, in {span}")
-                }
+                None if delivery.tries == 0 => format!("pending, with its group, in {span}"),
                 None => format!("pending, next try in {span}"),
             }
         }
@@ -136,6 +133,7 @@ fn state_with(delivery: &Delivery, why: &str, now: Timestamp) -> String {
 /// What a notification waits for at a sink.
 fn waits_at(sink: &str, WaitsFor { reason, until, .. }: &WaitsFor, why: &str, now: Timestamp) -> String {
     match (reason, until.filter(|until| *until > now)) {
+        (WaitReason::Recipient, _) => format!("waits for its recipient, who fails{why}"),
         (WaitReason::Turn, _) => format!("waits for its turn at {sink}"),
         (WaitReason::Paused, Some(until)) => format!("{sink} asked for a pause until {}{why}", output::moment(until)),
         (WaitReason::Failing, Some(until)) => {

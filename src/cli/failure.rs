@@ -4,7 +4,7 @@ use std::error::Error;
 use std::fmt::Write as _;
 use std::process::ExitCode;
 
-use super::output::{Look, printable};
+use super::output::{self, printable};
 
 /// Exit codes, as in `sysexits.h`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -92,8 +92,7 @@ impl CommandError {
             Self::Report(report) => return report.clone(),
             Self::Failed { what, causes, hint, .. } => (what, causes, hint),
         };
-        let error = if colour { Look::Bad.paint("error:") } else { "error:".to_owned() };
-        let mut text = format!("{error} {}\n", printable(what));
+        let mut text = output::error(what, colour);
         for cause in causes {
             let _ = writeln!(text, "  caused by: {}", printable(cause));
         }
@@ -117,6 +116,7 @@ mod tests {
             "error: cannot open x\n  caused by: permission denied\n  hint: run it as root\n"
         );
     }
+
     #[test]
     fn a_line_break_in_a_name_makes_no_report_of_an_error() {
         let error = CommandError::new(Code::Failed, "cannot read no\nfile").hint("name\nanother");

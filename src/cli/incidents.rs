@@ -213,12 +213,18 @@ fn told_end(delivery: &Delivery) -> Option<String> {
     }
 }
 
-/// Who was told instead that a notification was given up.
+/// Who was told instead that a notification was given up, or is to be told, or could not be told either.
 fn told_instead(delivery: &Delivery, all: &[Delivery], now: Timestamp) -> String {
     let mut text = String::new();
     for notice in all.iter().filter(|other| other.lost == Some(delivery.id)) {
+        let told = match notice.state.as_str() {
+            "delivered" => "told instead",
+            "pending" => "to be told instead",
+            "dead" => "not told either",
+            _ => "need not be told",
+        };
         let to = format!("{} to {}, {}", notice.id, address(notice), state(notice, now));
-        let _ = writeln!(text, "  told instead: notification {}", output::printable(&to));
+        let _ = writeln!(text, "  {told}: notification {}", output::printable(&to));
     }
     match (text.is_empty(), delivery.lost) {
         (false, _) => text,

@@ -105,6 +105,12 @@ pub(super) fn painted(look: Look, text: &str) -> String {
     if colour_on_stdout() { look.paint(text) } else { text.to_owned() }
 }
 
+/// The first line of an error.
+pub(super) fn error(what: &str, colour: bool) -> String {
+    let error = if colour { Look::Bad.paint("error:") } else { "error:".to_owned() };
+    format!("{error} {}\n", printable(what))
+}
+
 /// A text from outside, made harmless for terminals and readers.
 pub(super) fn printable(text: &str) -> String {
     text.chars().filter(|c| !is_deceptive(*c)).map(|c| if c.is_control() { ' ' } else { c }).collect()

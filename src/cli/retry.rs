@@ -4,11 +4,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
 use clap::ArgGroup;
+use jiff::Timestamp;
 
 use super::client::Daemon;
 use super::{Code, CommandError, Place, is_there, output, usage};
 use crate::server::api::{RetryAnswer, RetryRequest};
-use crate::store::view::WaitsFor;
+use crate::store::view::{Later, WaitsFor};
 
 /// The usage, in its two variants; clap would merge them.
 const USAGE: &str = "linedown retry [OPTIONS] <ID>...\n       linedown retry [OPTIONS] --dead [--sink <NAME>]";
@@ -50,15 +51,12 @@ pub(super) async fn run(place: &Place, arguments: &Arguments) -> Result<Code, Co
         let error = CommandError::new(Code::Failed, format!("{} are not sent again: the store failed", answer.left));
         return Err(error.hint("the log says why: journalctl -u linedown -n 50; then try it again"));
     }
-    let refused = by_reason(&answer.refused);
-    if *dead {
+    let refused = by_reason(&answer);
+    let left: Vec<String> = ids.iter().filter(|id| !again.contains(id)).map(i64::to_string).collect();
+    if left.is_empty() {
         for (why, ids) in refused {
             output::complain(&format!("not sent again: {ids}: {why}\n"));
         }
-        return Ok(Code::Done);
-    }
-    let left: Vec<String> = ids.iter().filter(|id| !again.contains(id)).map(i64::to_string).collect();
-    if left.is_empty() {
         return Ok(Code::Done);
     }
     let error = CommandError::new(Code::Failed, format!("not sent again: {}", left.join(", ")));
@@ -78,10 +76,19 @@ fn counted(again: usize, withdrawn: usize) -> String {
     }
 }
 
-/// What the notifications wait for, with a line for each sink.
+/// What the notifications wait for: with a line for each silence, all quiet hours of one name, and all groups, and a line
+/// for each sink.
 fn waits(answer: &RetryAnswer) -> String {
     let mut text = String::new();
-    let is_one = answer.notifications.len() == 1;
+    let mut later: BTreeMap<Option<&str>, Vec<Timestamp>> = BTreeMap::new();
+    for (_, Later { until, by }) in answer.later.iter().filter(|(id, _)| answer.notifications.contains(id)) {
+        later.entry(by.as_deref()).or_default().push(*until);
+    }
+    for (by, ends) in &later {
+        let _ = writeln!(text, "  {}", output::printable(&waits_until(answer.notifications.len(), *by, ends)));
+    }
+    let now = answer.notifications.len() - later.values().map(Vec::len).sum::<usize>();
+    let is_one = now == 1;
     for (sink, WaitsFor { why, until, .. }) in &answer.waits_for {
         let why = why.as_deref().unwrap_or_default();
         let line = match until {
@@ -98,10 +105,29 @@ fn waits(answer: &RetryAnswer) -> String {
     text
 }
 
+/// What some of `all` notifications wait for, each until one of `ends`.
+fn waits_until(all: usize, by: Option<&str>, ends: &[Timestamp]) -> String {
+    let (count, is_one) = (ends.len(), ends.len() == 1);
+    let who = if all == 1 { "it".to_owned() } else { count.to_string() };
+    let what = match by {
+        Some(by) => format!("for {by}"),
+        None => format!("with {} group", if is_one { "its" } else { "their" }),
+    };
+    let last = ends.iter().max().copied().map(output::moment).unwrap_or_default();
+    let or_less = if ends.iter().any(|end| Some(end) != ends.first()) { ", or less" } else { "" };
+    format!("{who} wait{} {what} until {last}{or_less}", if is_one { "s" } else { "" })
+}
+
 /// Groups refused notifications by reason: for each reason, their numbers.
-fn by_reason(refused: &BTreeMap<i64, String>) -> BTreeMap<&str, String> {
-    let mut reasons: BTreeMap<&str, String> = BTreeMap::new();
-    for (id, why) in refused {
+fn by_reason(answer: &RetryAnswer) -> BTreeMap<String, String> {
+    let mut reasons: BTreeMap<String, String> = BTreeMap::new();
+    for (id, why) in &answer.refused {
+        let why = match answer.later.get(id) {
+            Some(Later { until, by: Some(by) }) => {
+                output::printable(&format!("held back by {by} until {}, and sent then", output::moment(*until)))
+            }
+            _ => why.clone(),
+        };
         let ids = reasons.entry(why).or_default();
         let comma = if ids.is_empty() { "" } else { ", " };
         let _ = write!(ids, "{comma}{id}");

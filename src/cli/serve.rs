@@ -7,7 +7,8 @@ use clap::ValueEnum;
 use super::{Code, CommandError, Place, output, variable};
 use crate::config::{Config, Loaded};
 use crate::daemon::{self, StartError};
-use crate::process::{self, LogFormat};
+use crate::log::{self, Format};
+use crate::signals;
 use crate::store::StoreError;
 
 #[derive(Debug, clap::Args)]
@@ -15,25 +16,25 @@ pub(super) struct Arguments {
     /// Log format; by default `LINEDOWN_LOG_FORMAT`, else the journal if systemd started linedown, else text to
     /// standard error
     #[arg(long, value_enum)]
-    log_format: Option<LogFormat>,
+    log_format: Option<Format>,
 }
 
 pub(super) async fn run(place: Place, arguments: Arguments) -> Result<Code, CommandError> {
-    let _log = process::log(log_format(&arguments)?, output::colour_on_stderr())
+    let _log = log::start(log_format(&arguments)?, output::colour_on_stderr())
         .map_err(|error| CommandError::new(Code::Usage, error.to_string()).hint(error.hint))?;
     let config = load(&place, output::colour_on_stderr()).map_err(CommandError::Report)?;
-    let signals = process::signals()
-        .map_err(|error| CommandError::new(Code::Failed, "cannot catch signals").caused_by(&error))?;
+    let signals =
+        signals::catch().map_err(|error| CommandError::new(Code::Failed, "cannot catch signals").caused_by(&error))?;
     daemon::run(config, || load(&place, false), signals).await.map_err(|error| explained(&error))?;
     Ok(Code::Done)
 }
 
-fn log_format(arguments: &Arguments) -> Result<Option<LogFormat>, CommandError> {
+fn log_format(arguments: &Arguments) -> Result<Option<Format>, CommandError> {
     let Some(format) = variable("LINEDOWN_LOG_FORMAT").filter(|_| arguments.log_format.is_none()) else {
         return Ok(arguments.log_format);
     };
     let format = format.to_string_lossy();
-    LogFormat::from_str(&format, true).map(Some).map_err(|_| {
+    Format::from_str(&format, true).map(Some).map_err(|_| {
         let error =
             CommandError::new(Code::Usage, format!("LINEDOWN_LOG_FORMAT is {format:?}, which is not a log format"));
         error.hint("set it to text, json or journal")

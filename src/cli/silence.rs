@@ -5,7 +5,7 @@ mod matchers;
 
 use std::time::Duration;
 
-use linedown_sinks::{Path, Problem};
+use linedown_sinks::Problem;
 
 use super::client::Daemon;
 use super::table::{Column, table};
@@ -93,7 +93,7 @@ async fn add(place: &Place, arguments: &AddArguments) -> Result<Code, CommandErr
             CommandError::new(Code::Usage, "a silence of no duration holds nothing back").hint("such as --for 2h")
         );
     }
-    let (matcher, takes_everything) = matchers::read(&arguments.matchers)?;
+    let (matcher, breadth) = matchers::read(&arguments.matchers)?;
     let mut silence = SilenceRow {
         id: 0,
         matcher,
@@ -104,11 +104,7 @@ async fn add(place: &Place, arguments: &AddArguments) -> Result<Code, CommandErr
         made_at: now,
     };
     let daemon = Daemon::find_to_change(place).await?;
-    if takes_everything {
-        let problem = Problem::warning(Path::default(), "this silences every line, and linedown's own troubles");
-        let hint = "`linedown silence expire` with its number ends it";
-        warn(&[problem.hint(hint)]);
-    }
+    warn(breadth.as_slice());
     if let Some(config) = place.config_if_right("linedown cannot tell whether this silence matches any of its lines") {
         warn(&config.amiss_with(&silence.matcher));
     }

@@ -1,78 +1,17 @@
 //! Tables for people: columns under their heads, no wider than the terminal if there is one.
 
-use std::collections::BTreeMap;
+mod column;
+mod fitting;
+
 use std::iter;
 
-use comfy_table::{Cell, ColumnConstraint, ContentArrangement, Row as TableRow, Table, TableStyle, Width};
+use comfy_table::{ContentArrangement, Row as TableRow, Table, TableStyle};
+
+pub(super) use column::Column;
 
 use super::output::{Look, painted, printable, terminal_width};
-
-/// A column, and how it becomes narrower if the table is wider than the terminal.
-#[derive(Clone, Copy)]
-pub(super) struct Column {
-    head: &'static str,
-    narrowing: Narrowing,
-    /// Whether the column may be left out if cutting is not enough. The leftmost such column goes first.
-    may_be_left_out: bool,
-}
-
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Narrowing {
-    /// It keeps its width.
-    None,
-    /// Long texts are cut.
-    Cut,
-    /// Long texts are cut if cutting the other columns is not enough.
-    CutLast,
-    /// Moments lose their seconds.
-    Minutes,
-    /// It leaves the table. Rows that are not [`Look::Plain`] show it on a line of their own.
-    Beneath,
-}
-
-impl Column {
-    /// A column of numbers or words, which are never cut.
-    pub(super) const fn whole(head: &'static str) -> Self {
-        Self { head, narrowing: Narrowing::None, may_be_left_out: false }
-    }
-
-    /// A column of texts, which may be cut.
-    pub(super) const fn text(head: &'static str) -> Self {
-        Self { narrowing: Narrowing::Cut, ..Self::whole(head) }
-    }
-
-    /// A column of identifiers, which may be left out if the names in the column before it tell them apart.
-    pub(super) const fn identifier(head: &'static str) -> Self {
-        Self { may_be_left_out: true, ..Self::text(head) }
-    }
-
-    /// A column of states with what they wait for, which are cut last.
-    pub(super) const fn state(head: &'static str) -> Self {
-        Self { narrowing: Narrowing::CutLast, ..Self::whole(head) }
-    }
-
-    /// A column of moments, written by [`moment`](super::output::moment).
-    pub(super) const fn moment(head: &'static str) -> Self {
-        Self { narrowing: Narrowing::Minutes, ..Self::whole(head) }
-    }
-
-    /// A column of reasons, such as why a message was not delivered.
-    pub(super) const fn note(head: &'static str) -> Self {
-        Self { narrowing: Narrowing::Beneath, ..Self::whole(head) }
-    }
-
-    /// The same column, which may be left out.
-    pub(super) const fn or_left_out(self) -> Self {
-        Self { may_be_left_out: true, ..self }
-    }
-
-    fn is_beneath(self) -> bool {
-        self.narrowing == Narrowing::Beneath
-    }
-}
-
-/// The least width of a column that is cut, in columns of the terminal. Every state alone fits into it.
-const NARROWEST: u16 = 9;
+use column::Narrowing;
+use fitting::{fit, total};
 
 /// The indentation of a note beneath its row, in columns of the terminal.
 const INDENT: usize = 4;
@@ -175,64 +114,6 @@ fn without_seconds(cell: &mut String) {
     if cell.is_ascii() && cell.len() > zone {
         cell.replace_range(minute..zone, "");
     }
-}
-
-/// Fits a table into a width: hides empty columns, and cuts those that may be cut.
-fn fit(table: &mut Table, columns: &[Column], width: usize) {
-    let widths = table.column_max_content_widths();
-    let least = narrowest(table, columns, width);
-    // Words are cut as well: with few columns, whole ones would leave half of them blank.
-    table.set_content_arrangement(ContentArrangement::Dynamic).set_delimiter('\n');
-    table.set_width(u16::try_from(width).unwrap_or(u16::MAX));
-    for (column, (least, width)) in table.column_iter_mut().zip(least.into_iter().zip(widths)) {
-        column.set_padding((0, 1));
-        column.set_constraint(match least {
-            0 => ColumnConstraint::Hidden,
-            _ if least < width => ColumnConstraint::LowerBoundary(Width::Fixed(least + 1)),
-            _ => ColumnConstraint::ContentWidth,
-        });
-    }
-}
-
-/// The least width of each column; 0 hides the column.
-fn narrowest(table: &Table, columns: &[Column], width: usize) -> Vec<u16> {
-    let blank = |column| table.column_cells_iter(column).flatten().filter(|cell| cell.content().is_empty()).count();
-    let is_empty = |column| blank(column) == table.row_count();
-    let widths = table.column_max_content_widths().into_iter().zip(columns).enumerate();
-    let least = widths.map(|(place, (width, column))| match column.narrowing {
-        _ if is_empty(place) => 0,
-        Narrowing::Cut => width.min(NARROWEST),
-        _ => width,
-    });
-    let mut least: Vec<u16> = least.collect();
-    for (place, column) in columns.iter().enumerate().filter(|(_, column)| column.may_be_left_out) {
-        let is_identifier = column.narrowing == Narrowing::Cut;
-        if total(&least, 1) > width && (!is_identifier || is_named_before(table, place)) {
-            least[place] = 0;
-        }
-    }
-    if let Some(last) = columns.iter().position(|column| column.narrowing == Narrowing::CutLast)
-        && total(&least, 1) > width
-    {
-        least[last] = least[last].min(NARROWEST);
-    }
-    least
-}
-
-/// Whether the names in the column before tell the identifiers of a column apart, however much they are cut.
-fn is_named_before(table: &Table, place: usize) -> bool {
-    let Some(names) = place.checked_sub(1) else { return false };
-    let column = |place| table.column_cells_iter(place).flatten().map(Cell::content);
-    let mut known = BTreeMap::new();
-    column(names).zip(column(place)).all(|(name, identifier)| {
-        let shown: String = name.chars().take(usize::from(NARROWEST) - 1).collect();
-        !shown.is_empty() && *known.entry(shown).or_insert_with(|| identifier.clone()) == identifier
-    })
-}
-
-/// The width of a table whose columns have so much padding. Hidden columns do not count.
-fn total(widths: &[u16], padding: usize) -> usize {
-    widths.iter().filter(|width| **width > 0).map(|width| usize::from(*width) + padding).sum()
 }
 
 /// The beginning of a text that is too long for a cell.

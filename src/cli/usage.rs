@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use clap::error::{Error, ErrorKind};
 
-use super::output::{self, Look};
+use super::output;
 use crate::period::{EXPECTED, Period};
 
 /// What clap begins its errors, its advice and the choices with.
@@ -42,8 +42,7 @@ pub(super) fn complain(error: &Error) -> std::io::Result<()> {
 fn rendered(words: &str, colour: bool) -> String {
     let (words, usage) = words.split_once("\nUsage: ").unwrap_or((words, ""));
     let mut lines = words.lines().filter(|line| !line.trim().is_empty() && !line.starts_with("For more information"));
-    let error = if colour { Look::Bad.paint("error:") } else { "error:".to_owned() };
-    let mut text = format!("{error} {}\n", output::printable(lines.next().unwrap_or_default()));
+    let mut text = output::error(lines.next().unwrap_or_default(), colour);
     let mut is_advised = false;
     for line in lines.map(str::trim) {
         let line = if let Some(tip) = line.strip_prefix(TIP) {

@@ -9,18 +9,18 @@ use std::ops::Range;
 use std::path::Path as FilePath;
 use std::string::FromUtf8Error;
 
-use config::{ConfigError, Map, Value as Merged, ValueKind};
+use config::{ConfigError, Map, Value as Merged};
 use linedown_sinks::{is_public, read_bounded};
-use serde_json::Value;
-use toml::Spanned;
-use toml::de::{DeFloat, DeInteger, DeTable, DeValue};
+use toml::de::DeTable;
 
 use super::instances::Instances;
 use super::pieces::{self, ENOUGH, INVENTORY, Piece};
+use super::position::Positions;
 use super::reader::{MOST, TOO_MANY};
 use super::remains::Remains;
 use super::report::Row;
 use super::syntax::{DUPLICATE, EXTENDED, Mistake};
+use super::values::{self, Wrong};
 use crate::packed::room;
 
 /// Largest file, in bytes.
@@ -60,9 +60,6 @@ pub(super) struct Values {
     /// The appended lists, each under a key that belongs to this file alone ([`appended_key`]).
     appended: Map<String, Merged>,
 }
-
-/// Mistakes in a file's text, each with its place.
-type Wrong = Vec<(Range<usize>, String)>;
 
 /// The result of parsing a file.
 enum Parsed {
@@ -138,7 +135,7 @@ impl File {
     fn not_utf8(name: String, error: &FromUtf8Error) -> Self {
         let text = String::from_utf8_lossy(error.as_bytes());
         let valid = error.utf8_error().valid_up_to();
-        let row = Row::error(name, "not valid UTF-8").at(Lines::of(&text).position(valid));
+        let row = Row::error(name, "not valid UTF-8").at(Positions::of(&text).at(valid));
         let is_utf_16 = text.contains('\0');
         let hint = if is_utf_16 { "it is UTF-16, it seems: save the file as UTF-8" } else { "save the file as UTF-8" };
         // UTF-16 without its zero bytes: enough to find the names that it mentions.
@@ -201,9 +198,9 @@ impl File {
                 return Parsed::Unusable(errors.collect());
             }
             if let Some(inventory) = inventory {
-                read_inventory(&inventory, content.instances.get_or_insert_default(), &mut wrong);
+                values::read_inventory(&inventory, content.instances.get_or_insert_default(), &mut wrong);
             }
-            content.tables.extend(merged_table(table, &mut wrong));
+            content.tables.extend(values::merged_table(table, &mut wrong));
         }
         if !in_one && content.instances.as_ref().is_some_and(Instances::has_duplicates) {
             Parsed::Unusable(wrong)
@@ -238,11 +235,11 @@ impl File {
             self.remains = Some(remains.text());
             parsed = self.parse();
         }
-        let lines = Lines::of(&text);
+        let positions = Positions::of(&text);
         let shown = mistakes.iter().take(MOST);
-        self.mistakes = shown.map(|mistake| mistake.row(&self.name, &text, &lines)).collect();
+        self.mistakes = shown.map(|mistake| mistake.row(&self.name, &text, &positions)).collect();
         if let Some(next) = mistakes.get(MOST) {
-            let row = Row::error(&self.name, TOO_MANY).at(lines.position(next.span.start));
+            let row = Row::error(&self.name, TOO_MANY).at(positions.at(next.span.start));
             self.mistakes.push((next.span.start, row.hint("is it the right file?")));
         }
         self.text = text;
@@ -281,96 +278,4 @@ fn bytes(path: &FilePath) -> io::Result<(Vec<u8>, bool)> {
     let metadata = file.metadata()?;
     let length = usize::try_from(metadata.len()).unwrap_or(LARGEST).min(LARGEST);
     Ok((read_bounded(file, LARGEST, Vec::with_capacity(room(length)))?, is_public(path, &metadata)))
-}
-
-fn read_inventory(inventory: &Spanned<DeValue<'_>>, instances: &mut Instances, wrong: &mut Wrong) {
-    if let DeValue::Table(lines) = inventory.get_ref() {
-        for (id, line) in lines {
-            if let Some(line) = json(line, wrong) {
-                instances.push(id.get_ref(), &line);
-            }
-        }
-    } else if let Some(other) = json(inventory, wrong) {
-        instances.replace(other);
-    }
-}
-
-fn merged_table(table: DeTable<'_>, wrong: &mut Wrong) -> Map<String, Merged> {
-    let values = table.into_iter();
-    values.filter_map(|(key, value)| Some((key.into_inner().into_owned(), merged(value, wrong)?))).collect()
-}
-
-/// None if the value is wrong. A list with one wrong value is wrong altogether, because leaving the value out would
-/// move the places of the others.
-fn merged(value: Spanned<DeValue<'_>>, wrong: &mut Wrong) -> Option<Merged> {
-    let span = value.span();
-    let kind = match value.into_inner() {
-        DeValue::String(text) => ValueKind::String(text.into_owned()),
-        DeValue::Boolean(truth) => ValueKind::Boolean(truth),
-        DeValue::Datetime(datetime) => ValueKind::String(datetime.to_string()),
-        DeValue::Integer(number) => ValueKind::I64(integer(&number, span, wrong)?),
-        DeValue::Float(number) => ValueKind::Float(float(&number, span, wrong)?),
-        DeValue::Array(values) => {
-            let values: Vec<_> = values.into_iter().map(|value| merged(value, wrong)).collect();
-            ValueKind::Array(values.into_iter().collect::<Option<_>>()?)
-        }
-        DeValue::Table(table) => ValueKind::Table(merged_table(table, wrong)),
-    };
-    Some(Merged::new(None, kind))
-}
-
-/// Like [`merged`], but to JSON.
-fn json(value: &Spanned<DeValue<'_>>, wrong: &mut Wrong) -> Option<Value> {
-    Some(match value.get_ref() {
-        DeValue::String(text) => text.as_ref().into(),
-        DeValue::Boolean(truth) => (*truth).into(),
-        DeValue::Datetime(datetime) => datetime.to_string().into(),
-        DeValue::Integer(number) => integer(number, value.span(), wrong)?.into(),
-        DeValue::Float(number) => float(number, value.span(), wrong)?.into(),
-        DeValue::Array(values) => {
-            let values: Vec<_> = values.iter().map(|value| json(value, wrong)).collect();
-            values.into_iter().collect::<Option<Vec<_>>>()?.into()
-        }
-        DeValue::Table(table) => {
-            let values = table.iter();
-            values.filter_map(|(key, value)| Some((key.get_ref().to_string(), json(value, wrong)?))).collect()
-        }
-    })
-}
-
-fn integer(number: &DeInteger<'_>, span: Range<usize>, wrong: &mut Wrong) -> Option<i64> {
-    let integer = i64::from_str_radix(number.as_str(), number.radix()).ok();
-    if integer.is_none() {
-        wrong.push((span, format!("this number is too big, expected {} to {}", i64::MIN, i64::MAX)));
-    }
-    integer
-}
-
-fn float(number: &DeFloat<'_>, span: Range<usize>, wrong: &mut Wrong) -> Option<f64> {
-    let float = number.as_str().parse().ok().filter(|number: &f64| number.is_finite());
-    if float.is_none() {
-        wrong.push((span, "this is not a finite number, expected a number such as 1.5".into()));
-    }
-    float
-}
-
-/// Finds the line and the column of an offset in a text.
-pub(super) struct Lines<'t> {
-    text: &'t str,
-    starts: Vec<usize>,
-}
-
-impl<'t> Lines<'t> {
-    pub(super) fn of(text: &'t str) -> Self {
-        let breaks = text.bytes().enumerate().filter(|(_, byte)| *byte == b'\n').map(|(offset, _)| offset + 1);
-        Self { text, starts: std::iter::once(0).chain(breaks).collect() }
-    }
-
-    /// The line and the column of an offset in bytes. Both count from 1, the column in characters.
-    pub(super) fn position(&self, offset: usize) -> (usize, usize) {
-        let line = self.starts.partition_point(|start| *start <= offset);
-        let start = self.starts[line - 1];
-        let column = self.text.get(start..offset).map_or(offset - start, |before| before.chars().count());
-        (line, column + 1)
-    }
 }

@@ -3,10 +3,9 @@
 
 use std::time::Duration;
 
-use linedown_sinks::http::is_loopback;
-use linedown_sinks::{Path, Problem, Secret, Section};
-use reqwest::Url;
-use secrecy::{ExposeSecret, SecretString};
+use linedown_sinks::http::{Address, Purpose};
+use linedown_sinks::{Path, Secret, Section};
+use secrecy::ExposeSecret;
 use serde::Deserialize;
 use serde_json::Value;
 
@@ -22,8 +21,8 @@ const BOUNDS: Lasting = Lasting::within(NOTICED, Period(Duration::from_hours(24)
 /// The address to call, and how often.
 #[derive(Clone, Debug)]
 pub struct Heartbeat {
-    /// The address. It is a secret: whoever has it can report that all is well.
-    pub url: SecretString,
+    /// The address. Whoever has it can report that all is well.
+    pub url: Address,
     /// The interval.
     pub every: Duration,
 }
@@ -53,20 +52,8 @@ fn read_keys(section: &mut Section<'_>) -> Option<Heartbeat> {
         return None;
     };
     let url = section.secret("url", secret)?;
-    // An empty address stands for a credential that only systemd provides; that has been noted.
-    if url.expose_secret().is_empty() {
-        return None;
-    }
-    match Url::parse(url.expose_secret().trim()).ok().filter(Url::has_host) {
-        Some(url) if url.scheme() == "https" => {}
-        Some(url) if url.scheme() == "http" && (keys.insecure || is_loopback(&url)) => {}
-        Some(url) if url.scheme() == "http" => {
-            let what = "http:// would expose the address, and anyone who has it can report that all is well";
-            let problem = Problem::error(section.path().join("url"), what);
-            let problem = problem.hint("use https://, or write `insecure = true`");
-            section.problems.push(problem.unless("insecure"));
-        }
-        _ => section.error("url", "not an address").expected = Some("`https://…`".into()),
-    }
+    let url = Address::check(section, "url", url.expose_secret(), keys.insecure, &PURPOSE)?;
     Some(Heartbeat { url, every: every.0 })
 }
+
+const PURPOSE: Purpose = Purpose { what: "an address", lets: "report that all is well", example: "`https://…`" };

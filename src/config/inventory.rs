@@ -10,7 +10,7 @@ use serde_json::Value;
 use super::gateway::{NO_TOKEN, is_token};
 use super::instances::Instances;
 use super::reader::{Reader, UNKNOWN_KEY, did_you_mean, some_of};
-use crate::rule::inventory::Inventory as Lines;
+use crate::rule;
 
 /// Longest name, in characters.
 const LONGEST_NAME: usize = 100;
@@ -27,7 +27,7 @@ const LONGEST_VALUE: usize = 200;
 /// The lines, and the tokens of those that gateways can be asked about.
 #[derive(Default)]
 pub(super) struct Inventory {
-    pub(super) lines: Lines,
+    pub(super) lines: rule::inventory::Inventory,
     /// By instance identifier.
     pub(super) tokens: BTreeMap<String, Token>,
 }
@@ -174,7 +174,7 @@ fn check_bounds(name: Option<&str>, all: &BTreeMap<String, String>, path: &Path,
     }
 }
 
-fn warn_of_duplicates(lines: &Lines, path: &Path, reader: &mut Reader<'_>) {
+fn warn_of_duplicates(lines: &rule::inventory::Inventory, path: &Path, reader: &mut Reader<'_>) {
     let mut named: Vec<(&str, &str)> = lines.iter().filter_map(|entry| Some((entry.name?, entry.id))).collect();
     named.sort_unstable();
     for pair in named.windows(2).filter(|pair| pair[0].0 == pair[1].0) {

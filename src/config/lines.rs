@@ -8,7 +8,7 @@ use super::gateway::KIND;
 use super::inventory::Token;
 use super::reader::{Reader, did_you_mean};
 use super::sources::Source;
-use crate::gateway::Line;
+use crate::gateway::LineAccess;
 
 /// Gives each source the lines that its gateway can be asked about: those whose instance has a token.
 pub(super) fn give(
@@ -19,11 +19,11 @@ pub(super) fn give(
 ) {
     let askable = sources.iter().filter(|(_, source)| source.gateway.is_some());
     let names: Vec<String> = askable.map(|(name, _)| name.clone()).collect();
-    let mut lines: BTreeMap<String, Vec<Line>> = BTreeMap::new();
+    let mut lines: BTreeMap<String, Vec<LineAccess>> = BTreeMap::new();
     for (instance, Token { source, value }) in tokens {
         if let Some(owner) = owner(source, &names, &path.join(instance.as_str()), reader) {
             // They come sorted by instance, so the list is, too.
-            lines.entry(owner).or_default().push(Line { instance: instance.into(), token: value });
+            lines.entry(owner).or_default().push(LineAccess { instance: instance.into(), token: value });
         }
     }
     for (name, source) in sources {

@@ -55,18 +55,18 @@ impl Config {
     fn may_concern_some_line(&self, matcher: &Matcher) -> bool {
         let subject = Subject { source: "", instance: &nothing(), reason: Reason::Other, error: None };
         matcher.passes_in(&subject, |field| matches!(field, Field::Name | Field::Label(_)))
-            || self.routing.inventory.iter().any(|entry| Line::of(&entry).may_pass(matcher))
+            || self.routing.inventory.iter().any(|entry| Listed::of(&entry).may_pass(matcher))
     }
 }
 
-/// What the inventory says about the incidents of one line.
-pub(super) struct Line<'i> {
+/// What is settled about the incidents of a line because the inventory lists it.
+pub(super) struct Listed<'i> {
     /// None if any source may report them.
     source: Option<&'i str>,
     instance: Instance,
 }
 
-impl<'i> Line<'i> {
+impl<'i> Listed<'i> {
     pub(super) fn of(entry: &Entry<'i>) -> Self {
         let labels = entry.labels().map(|(key, value)| (key.to_owned(), value.to_owned())).collect();
         let instance = Instance { id: entry.id.to_owned(), name: entry.name.map(str::to_owned), phone: None, labels };
@@ -172,6 +172,6 @@ fn may_be_own(matcher: &Matcher) -> bool {
 }
 
 /// An instance of which nothing is known.
-fn nothing() -> Instance {
+pub(super) fn nothing() -> Instance {
     Instance { id: String::new(), name: None, phone: None, labels: BTreeMap::new() }
 }

@@ -22,6 +22,7 @@ mod overrides;
 mod periods;
 mod pieces;
 mod places;
+mod position;
 mod privacy;
 mod quiet;
 mod reach;
@@ -36,6 +37,7 @@ mod store;
 mod syntax;
 mod tls;
 mod troubles;
+mod values;
 mod whereabouts;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -180,6 +182,7 @@ fn check(
     // A rule with a mistake may be the one that uses a sink.
     if reader.errors() == errors {
         reach::check_use(&sinks, table("sinks"), &rules, reader);
+        reach::check_twice(&sinks, &rules, reader);
         reach::check_people(&sinks, &inventory, &rules, &known.gateways(), reader);
     }
     let server = server::read(table("server"), &at("server"), process.now, reader);

@@ -7,10 +7,10 @@ use linedown_sinks::{Cause, Key, Path, Problem};
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-use super::file::Lines;
 use super::forms::may_have_forms;
 use super::layers::Layers;
 use super::overrides::PREFIX;
+use super::position::Positions;
 use super::reader::UNKNOWN_KEY;
 use super::report::{Report, Row};
 
@@ -49,11 +49,11 @@ pub(super) fn report(layers: &Layers, problems: Vec<Problem>, placed: Vec<(Order
     let sought: Vec<Sought> = paths.map(|path| sought(layers, path)).collect();
     let mut found = origins(layers, &sought);
     let mut causes = found.split_off(problems.len()).into_iter();
-    let lines: Vec<Lines<'_>> = layers.files.iter().map(|file| Lines::of(&file.text)).collect();
+    let positions: Vec<Positions<'_>> = layers.files.iter().map(|file| Positions::of(&file.text)).collect();
     let mut rows: Vec<(Order, Row)> = Vec::with_capacity(problems.len());
     for (problem, found) in problems.into_iter().zip(found) {
         let cause = cause(&problem).and_then(|_| causes.next());
-        rows.push(place(layers, &lines, problem, found, cause));
+        rows.push(place(layers, &positions, problem, found, cause));
     }
     rows.extend(placed);
     for (number, file) in layers.files.iter().enumerate() {
@@ -69,12 +69,18 @@ fn cause(problem: &Problem) -> Option<&Cause> {
     problem.circumstances.as_ref()?.because.as_ref()
 }
 
-fn place(layers: &Layers, lines: &[Lines<'_>], problem: Problem, found: Found, cause: Option<Found>) -> (Order, Row) {
+fn place(
+    layers: &Layers,
+    positions: &[Positions<'_>],
+    problem: Problem,
+    found: Found,
+    cause: Option<Found>,
+) -> (Order, Row) {
     // An unknown key is reported at the key, everything else at the value; for a table that is its header.
     let about_key = problem.what.starts_with(UNKNOWN_KEY);
-    let (order, row) = standing(layers, lines, &problem.path, found, about_key);
+    let (order, row) = placed_row(layers, positions, &problem.path, found, about_key);
     let because = self::cause(&problem).zip(cause).and_then(|(cause, found)| {
-        let (_, other) = standing(layers, lines, &cause.path, found, false);
+        let (_, other) = placed_row(layers, positions, &cause.path, found, false);
         (other.file != row.file).then(|| format!(": {} by {}", cause.what, other.place()))
     });
     let row = Row {
@@ -89,13 +95,19 @@ fn place(layers: &Layers, lines: &[Lines<'_>], problem: Problem, found: Found, c
 }
 
 /// The place of a value, as a row without a text.
-fn standing(layers: &Layers, lines: &[Lines<'_>], path: &Path, found: Found, about_key: bool) -> (Order, Row) {
+fn placed_row(
+    layers: &Layers,
+    positions: &[Positions<'_>],
+    path: &Path,
+    found: Found,
+    about_key: bool,
+) -> (Order, Row) {
     if let Some(name) = variable(layers, path, found.depth) {
-        return ((lines.len(), 0), Row::error(format!("environment variable {name}"), ""));
+        return ((positions.len(), 0), Row::error(format!("environment variable {name}"), ""));
     }
     let start = found.key.filter(|_| about_key).unwrap_or(found.value);
     let row = Row::error(&*layers.files[found.file].name, "");
-    ((found.file, start), row.at(lines[found.file].position(start)))
+    ((found.file, start), row.at(positions[found.file].at(start)))
 }
 
 fn sought(layers: &Layers, path: &Path) -> Sought {

@@ -6,8 +6,9 @@ use std::collections::BTreeSet;
 use linedown_sinks::{Key, Path, Severity, only_for_us};
 use toml::de::{DeArray, DeTable, DeValue};
 
-use super::file::{File, Lines};
+use super::file::File;
 use super::places::Order;
+use super::position::Positions;
 use super::report::Row;
 
 /// The keys that lead to a secret, with none in place of the name of a source, sink or instance. A key that holds a
@@ -31,7 +32,7 @@ pub(super) fn warnings(files: &[File], written_out: &BTreeSet<Sort>) -> Vec<(Ord
         let (offset, keys) = first(file, written_out)?;
         let what = format!("there is a secret here, and every user of this machine can read {}", file.name);
         let hint = format!("write `{{ credential = … }}`, or {}", only_for_us(&file.name));
-        let row = Row::error(&file.name, what).at(Lines::of(&file.text).position(offset)).hint(hint);
+        let row = Row::error(&file.name, what).at(Positions::of(&file.text).at(offset)).hint(hint);
         Some(((number, offset), Row { severity: Severity::Warning, path: Path(keys).to_string(), ..row }))
     });
     warnings.collect()

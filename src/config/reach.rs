@@ -2,15 +2,16 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use linedown_sinks::{Key, Path, Problem};
+use jiff::Timestamp;
+use linedown_sinks::{Incident, Instance, Key, Path, Problem, Reason};
 use serde_json::{Map, Value};
 
 use super::labels::Labels;
-use super::matching::{Line, may_be_of};
+use super::matching::{Listed, may_be_of, nothing};
 use super::pieces::INVENTORY;
 use super::reader::Reader;
 use crate::rule::inventory::{Entry, Inventory};
-use crate::rule::{Rule, Target};
+use crate::rule::{Rule, Step, Target};
 
 /// Most lines without a recipient that are checked against the rules, for each sink: there may be a hundred thousand
 /// lines and a thousand rules.
@@ -63,6 +64,56 @@ pub(super) fn check_use(sinks: &BTreeMap<String, Target>, written: &Value, rules
     }
 }
 
+/// Ends the address that stands for what a line has in a label.
+const STAND_IN: &str = "@label.invalid";
+
+/// Warns of addresses that a rule, or a step of it, tells by two sinks at the same time. Names the first address.
+pub(super) fn check_twice(sinks: &BTreeMap<String, Target>, rules: &[Rule], reader: &mut Reader<'_>) {
+    let addresses = sinks.iter().map(|(name, sink)| (name.as_str(), addresses(sink))).collect();
+    for (index, rule) in rules.iter().enumerate() {
+        let path = Path(vec!["rules".into(), index.into()]);
+        let steps = rule.escalate.iter().enumerate();
+        let steps = steps.map(|(step, Step { notify, .. })| (notify, path.join("escalate").join(step)));
+        for (notify, path) in std::iter::once((&rule.notify, path.clone())).chain(steps) {
+            let Some((first, sink, to)) = told_twice(notify, &addresses) else { continue };
+            let to = to.strip_suffix(STAND_IN).map_or(to.into(), |key| format!("{{{{ instance.labels.{key} }}}}"));
+            let what = format!("`{sink}` sends to {to}, as `{first}` does: whoever that is gets each message twice");
+            let hint = "take the address out of one of them, or notify only one of them";
+            reader.note(Problem::warning(path.join("notify"), what).hint(hint));
+        }
+    }
+}
+
+/// The first address that two sinks of a list send to, after those two.
+fn told_twice<'s>(
+    notify: &'s [String],
+    addresses: &'s BTreeMap<&str, Vec<String>>,
+) -> Option<(&'s str, &'s str, &'s str)> {
+    let mut known: BTreeMap<&str, &str> = BTreeMap::new();
+    for sink in notify {
+        for to in addresses.get(sink.as_str()).into_iter().flatten() {
+            match known.insert(to, sink) {
+                Some(first) if first != sink => return Some((first, sink, to)),
+                _ => {}
+            }
+        }
+    }
+    None
+}
+
+/// The addresses that a sink sends to, without the names beside them. For a label it is a stand-in.
+fn addresses(sink: &Target) -> Vec<String> {
+    let labels = sink.settings.labels().into_iter().map(|(_, key)| (key.clone(), key + STAND_IN)).collect();
+    let incident = Incident::of("", Instance { labels, ..nothing() }, Reason::Other, Timestamp::UNIX_EPOCH);
+    let mut recipients = sink.settings.recipients(&incident);
+    recipients.retain(|recipient| !recipient.is_empty() && sink.settings.reaches(recipient));
+    let address = |recipient: String| match recipient.strip_suffix('>').and_then(|named| named.rsplit_once('<')) {
+        Some((_, address)) => address.to_owned(),
+        None => recipient,
+    };
+    recipients.into_iter().map(address).collect()
+}
+
 /// Warns of sinks that find no recipient for some of the lines whose incidents rules send to them. Names the first line
 /// and the number of others.
 pub(super) fn check_people(
@@ -112,7 +163,7 @@ fn leading_to<'s>(sink: &'s str, sinks: &'s BTreeMap<String, Target>) -> BTreeSe
 
 /// Whether the rules may send incidents of a line to one of the sinks, judging by what is settled for that line.
 fn is_told(sinks: &BTreeSet<&str>, entry: &Entry<'_>, rules: &[&Rule]) -> bool {
-    let line = Line::of(entry);
+    let line = Listed::of(entry);
     for rule in rules.iter().filter(|rule| line.may_pass(&rule.matcher)) {
         if rule.sinks().any(|sink| sinks.contains(sink)) {
             return true;

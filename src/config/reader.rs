@@ -2,14 +2,13 @@
 
 use std::collections::BTreeSet;
 
-use super::file::File;
-use super::layers::Element;
-use super::privacy::{Sort, sort};
-
 use linedown_sinks::{Environment, Key, Path, Problem, Section, Severity, closest, one_of};
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
+use super::file::File;
+use super::layers::Element;
+use super::privacy::{Sort, sort};
 use crate::period::NO_UNIT;
 
 /// Most errors noted, most warnings, and most mistakes in the syntax of a file. A config with more is probably another

@@ -7,7 +7,8 @@ use toml::de::{DeTable, DeValue};
 use toml_parser::Source;
 use toml_parser::lexer::{Token, TokenKind};
 
-use super::file::{APPENDED, Lines};
+use super::file::APPENDED;
+use super::position::Positions;
 use super::report::Row;
 
 /// What the parser says about a key that is set twice.
@@ -56,7 +57,7 @@ struct Usual {
 
 impl Mistake {
     /// The offset in the file, and the problem.
-    pub(super) fn row(&self, name: &str, text: &str, lines: &Lines<'_>) -> (usize, Row) {
+    pub(super) fn row(&self, name: &str, text: &str, positions: &Positions<'_>) -> (usize, Row) {
         let (what, expected) = match self.what.split_once(", expected ") {
             Some((what, expected)) => (what, Some(expected)),
             None => (self.what.as_str(), None),
@@ -73,7 +74,7 @@ impl Mistake {
                 row.hint = self.other_hint(what, expected, text).map(str::to_owned);
             }
         }
-        (at, row.at(lines.position(at)))
+        (at, row.at(positions.at(at)))
     }
 
     /// The hint about a key that is there twice.

@@ -56,7 +56,7 @@ impl Daemon {
                 (.., Err(error)) => Err(with_cause(&error)),
             },
         };
-        let (config, built, (counter, beats), owing) = match prepared {
+        let (config, built, (gateways, beats), owing) = match prepared {
             Ok(prepared) => prepared,
             Err(report) => {
                 tracing::error!(name: "not-reloaded", "the config was not reloaded; the former one stays in force\n{report}");
@@ -68,13 +68,13 @@ impl Daemon {
         let last_reminders = self.last_reminders(&config.routing).await;
         self.hook.settings.store(Arc::new(hook_settings(&config)));
         self.hook.routing.store(Arc::clone(&config.routing));
-        self.hook.gateways.store(Arc::new(counter));
+        self.hook.gateways.store(Arc::new(gateways));
         self.hook.delivery.assign(built, &owing);
         let (sinks, rules) = (config.routing.sinks.len(), config.routing.rules.len());
         self.config = config;
         self.take_effect();
         self.troubles.send_replace(troubles(&self.config));
-        self.send_patrols();
+        self.send_orders();
         self.begin_heartbeat(beats);
         tracing::info!(name: "reloaded", sinks, rules, "config reloaded");
         Some(last_reminders)

@@ -5,23 +5,23 @@ use std::collections::BTreeMap;
 use linedown_sinks::BuildError;
 
 use crate::config::Config;
-use crate::gateway::counter::Counter;
+use crate::gateway::asking::Gateways;
 use crate::heartbeat::Beats;
 use crate::server::hook::{HookSettings, HookSource};
 use crate::source;
 use crate::trouble;
 
-/// The watcher's orders. A trouble with the certificate is named after the host that gateways post to.
-pub(super) fn troubles(config: &Config) -> trouble::Orders {
+/// What the watcher looks at. A trouble with the certificate is named after the host that gateways post to.
+pub(super) fn troubles(config: &Config) -> trouble::Scope {
     let url = config.server.public_url.as_deref().and_then(|url| reqwest::Url::parse(url).ok());
     let host = url.and_then(|url| url.host_str().map(str::to_owned)).unwrap_or_else(|| "webhooks".to_owned());
-    trouble::Orders { troubles: config.troubles, host }
+    trouble::Scope { troubles: config.troubles, host }
 }
 
 /// Sets up the HTTP clients: those that ask gateways about lines, and the heartbeat's.
-pub(super) fn asking(config: &Config) -> Result<(Counter, Option<Beats>), BuildError> {
+pub(super) fn asking(config: &Config) -> Result<(Gateways, Option<Beats>), BuildError> {
     let gateways = config.sources.iter().filter_map(|(name, source)| Some((name, source.gateway.as_ref()?)));
-    Ok((Counter::new(gateways)?, config.heartbeat.as_ref().map(Beats::new).transpose()?))
+    Ok((Gateways::new(gateways)?, config.heartbeat.as_ref().map(Beats::new).transpose()?))
 }
 
 /// The settings by which webhooks are accepted.

@@ -45,11 +45,16 @@ pub fn clamped(hint: Option<Duration>) -> Duration {
     hint.unwrap_or_default().min(LONGEST_HINT)
 }
 
+/// Whether the patience with what is owed since `owed_at` has ended.
+pub fn is_over(owed_at: Timestamp, retry: &Retry, now: Timestamp) -> bool {
+    now >= later(owed_at, retry.give_up_after)
+}
+
 /// What to do after a failure. The last attempt is made when `give_up_after` ends, not before; or up to an hour later,
 /// if the sink asked for that.
 pub fn next(failed: &Failed, retry: &Retry, now: Timestamp, dice: f64) -> Next {
     let end = later(failed.owed_at, retry.give_up_after);
-    if !failed.kind.is_transient() || now >= end {
+    if !failed.kind.is_transient() || is_over(failed.owed_at, retry, now) {
         return Next::GiveUp;
     }
     let own = later(now, wait(retry, failed.tries, dice)).min(end);

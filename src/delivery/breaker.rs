@@ -142,8 +142,8 @@ impl Breaker {
     }
 
     /// An attempt for a recipient begins.
-    pub(super) fn begins(&mut self, recipient: &str) {
-        self.recipients.begins(recipient);
+    pub(super) fn begins(&mut self, recipient: &str, now: Timestamp) {
+        self.recipients.begins(recipient, now);
     }
 
     /// An attempt for a recipient has ended.

@@ -14,7 +14,8 @@ const WORTH_A_LOOK: usize = 4;
 pub(super) struct Ended {
     pub(super) notification: Box<Notification>,
     pub(super) failure: Option<Failure>,
-    pub(super) settlement: Settlement,
+    /// One for each outcome: parts of a message may be given up while the rest is tried again.
+    pub(super) settlements: Vec<Settlement>,
 }
 
 /// The result of an attempt that has been recorded.
@@ -86,7 +87,8 @@ mod tests {
         ] {
             let mut notification = Notification::about(incident.clone(), Kind::Down, from_millis(20_000));
             notification.last_failure = own.map(str::to_owned);
-            let mut due = Due { notification, covers: vec![1], owed_at: from_millis(owed_at), tries: 1 };
+            let owed_at = from_millis(owed_at);
+            let mut due = Due { notification, covers: vec![1], owed_at, parts_owed_at: vec![owed_at], tries: 1 };
             in_hand.explain(&mut due);
             assert_eq!(due.notification.last_failure.as_deref(), expected, "owed at {owed_at}");
         }

@@ -22,11 +22,11 @@ use tokio::sync::{Notify, watch};
 use tokio::task::{AbortHandle, JoinSet};
 
 use crate::clock;
-use crate::gateway::counter::SharedCounter;
+use crate::gateway::asking::SharedGateways;
 use crate::metrics::Metrics;
 use crate::rule::{Retry, Routing};
 use crate::store::view::{Delivery as Row, WaitsFor};
-use crate::store::{Outcome, Pauses, Store};
+use crate::store::{Outcome, Pauses, Settlement, Store, StoreError};
 use bells::Bells;
 use missing::Missing;
 use pulse::Pulse;
@@ -44,7 +44,7 @@ pub struct Delivery {
     store: Arc<dyn Store>,
     routing: Arc<SharedRouting>,
     metrics: Arc<Metrics>,
-    gateways: Arc<SharedCounter>,
+    gateways: Arc<SharedGateways>,
     stop: watch::Sender<bool>,
     bells: Arc<Bells>,
     workers: Mutex<Workers>,
@@ -93,7 +93,7 @@ impl Delivery {
         store: Arc<dyn Store>,
         routing: Arc<SharedRouting>,
         metrics: Arc<Metrics>,
-        gateways: Arc<SharedCounter>,
+        gateways: Arc<SharedGateways>,
     ) -> Self {
         Self {
             store,
@@ -215,12 +215,18 @@ impl Delivery {
         self.health().into_iter().filter_map(until).collect()
     }
 
-    /// Adds to rows that are due what they wait for.
-    pub fn say_what_they_wait_for<'r>(&self, rows: impl IntoIterator<Item = &'r mut Row>) {
+    /// Adds to rows that are due what they wait for, and to steps that wait for a late first message when they come.
+    pub async fn say_what_they_wait_for(&self, rows: &mut [Row]) -> Result<(), StoreError> {
         let (health, now) = (self.health(), clock::now());
+        let steps = rows.iter().filter(|row| waits::is_untried_step(row)).map(|row| (row.id, row.sink.clone()));
+        let late = self.store.late_steps(steps.collect(), now, self.routing.load_full()).await?;
         for row in rows {
+            if let Some(later) = late.get(&row.id) {
+                waits::put_off(row, later);
+            }
             row.waits_for = health.get(&row.sink).and_then(|health| waits::waits_for(row, health, now));
         }
+        Ok(())
     }
 
     /// What notifications that a person sends again wait for, by sink: of `sinks`, those that fail. Unless they asked for
@@ -254,11 +260,11 @@ impl Delivery {
             }
             (Err(failure), _) => Outcome::Dead { kind: failure.kind, why: failure.in_full() },
         };
-        let now = clock::now();
-        outcome::note(sink, notification, &outcome, &self.metrics, now);
+        let settlement = Settlement { notifications: vec![notification.id], at: clock::now(), outcome };
+        outcome::note(sink, notification, std::slice::from_ref(&settlement), &self.metrics);
         // What is not in the store has no fallback.
-        outcome::note_given_up(sink, notification, &outcome, 1, now);
-        outcome
+        outcome::note_given_up(sink, notification, &settlement, true, 1);
+        settlement.outcome
     }
 
     /// Starts nothing new, and waits for attempts in progress for at most `within`; the rest stays in the store.

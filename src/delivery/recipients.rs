@@ -9,7 +9,7 @@ use jiff::Timestamp;
 
 use super::backoff;
 use super::pause::{Failed, Pause};
-use crate::clock::later;
+use crate::clock::{between, later};
 use crate::rule::Retry;
 use crate::store::{Wait, Waits};
 
@@ -38,8 +38,8 @@ struct Failing {
     pause: Pause,
     /// The latest failure, in words.
     why: String,
-    /// Whether an attempt is in progress.
-    in_progress: bool,
+    /// When the attempt began that is in progress, if one is.
+    in_progress_since: Option<Timestamp>,
 }
 
 /// What the failure of a recipient says.
@@ -75,7 +75,7 @@ impl Recipients {
             self.well.retain(|other| other != recipient);
             self.make_room();
         }
-        let new = || Failing { pause: Pause::none(failed.now), why: String::new(), in_progress: false };
+        let new = || Failing { pause: Pause::none(failed.now), why: String::new(), in_progress_since: None };
         let failing = self.failing.entry(recipient.to_owned()).or_insert_with(new);
         failing.pause.grow(failed);
         why.clone_into(&mut failing.why);
@@ -92,26 +92,27 @@ impl Recipients {
     }
 
     /// An attempt for a recipient begins.
-    pub(super) fn begins(&mut self, recipient: &str) {
-        self.set_in_progress(recipient, true);
+    pub(super) fn begins(&mut self, recipient: &str, now: Timestamp) {
+        self.set_in_progress_since(recipient, Some(now));
     }
 
     /// An attempt for a recipient has ended.
     pub(super) fn ended(&mut self, recipient: &str) {
-        self.set_in_progress(recipient, false);
+        self.set_in_progress_since(recipient, None);
     }
 
-    fn set_in_progress(&mut self, recipient: &str, is_so: bool) {
+    fn set_in_progress_since(&mut self, recipient: &str, since: Option<Timestamp>) {
         if !self.failing.is_empty()
             && let Some(failing) = self.failing.get_mut(recipient)
         {
-            failing.in_progress = is_so;
+            failing.in_progress_since = since;
         }
     }
 
     /// The recipients that fail, each with the time before which nothing may be sent to them: the end of their own pause,
-    /// and of that of a sink that is down. While an attempt for a recipient is in progress, no other begins. If the sink
-    /// works, what is at the end of its patience does not wait; if it is down, that is given up without an attempt.
+    /// and of that of a sink that is down. While an attempt for a recipient is in progress, no other begins: what waits is
+    /// put off for as long again as the attempt takes already, so that it is not written over and over. If the sink works,
+    /// what is at the end of its patience does not wait; if it is down, that is given up without an attempt.
     pub(super) fn waits(&self, sink: Option<Timestamp>, now: Timestamp, retry: &Retry) -> Waits {
         let patience_began = now.checked_sub(retry.give_up_after).unwrap_or(Timestamp::MIN);
         let owed_after = if sink.is_some() { Timestamp::MIN } else { patience_began };
@@ -119,7 +120,8 @@ impl Recipients {
         let wait = |failing: &Failing| {
             let until = sink.map_or(failing.pause.until, |other| failing.pause.until.max(other));
             let until = until.min(later(now, PUT_OFF));
-            let until = if failing.in_progress { until.max(next) } else { until };
+            let again = failing.in_progress_since.map(|since| later(now, between(since, now).min(PUT_OFF)).max(next));
+            let until = again.map_or(until, |again| until.max(again));
             Wait { until, then: next, owed_after, why: failing.why.clone() }
         };
         self.failing.iter().map(|(recipient, failing)| (recipient.clone(), wait(failing))).collect()
@@ -129,5 +131,61 @@ impl Recipients {
     pub(super) fn forgive(&mut self) {
         self.failing.clear();
         self.begun = 0;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock::from_millis;
+
+    fn at(second: usize) -> Timestamp {
+        from_millis(i64::try_from(second).unwrap() * 1000)
+    }
+
+    impl Recipients {
+        /// An attempt that took no time fails for a recipient.
+        fn fails(&mut self, recipient: &str, second: usize) {
+            let failed = Failed { began: at(second), now: at(second), retry: &Retry::default(), dice: 0.5 };
+            self.failed(recipient, "busy: 451", failed);
+        }
+
+        /// The second until which what waits for a recipient is put off; none if it does not wait.
+        fn put_off(&self, recipient: &str, second: usize) -> Option<usize> {
+            let waits = self.waits(None, at(second), &Retry::default());
+            waits.get(recipient).map(|wait| wait.until.as_second().try_into().unwrap())
+        }
+    }
+
+    #[test]
+    fn of_too_many_that_fail_the_one_whose_pause_ends_first_is_forgotten() {
+        let mut recipients = Recipients::default();
+        (0..MOST_FAILING).for_each(|number| recipients.fails(&number.to_string(), number));
+        recipients.fails("0", MOST_FAILING);
+        recipients.fails("one more", MOST_FAILING);
+        let waits = recipients.waits(None, at(MOST_FAILING), &Retry::default());
+        assert_eq!((waits.len(), waits.contains_key("0"), waits.contains_key("1")), (MOST_FAILING, true, false));
+    }
+
+    #[test]
+    fn what_waits_through_a_long_pause_is_looked_at_again_before_that_ends() {
+        let mut recipients = Recipients::default();
+        (0..20).for_each(|second| recipients.fails("ana", second));
+        assert_eq!(recipients.put_off("ana", 20), Some(50), "the pause is ten minutes");
+        assert_eq!(recipients.put_off("ana", 50), Some(80));
+        recipients.forgive();
+        assert_eq!(recipients.put_off("ana", 50), None);
+    }
+
+    /// An attempt may take two minutes, and thousands of messages may wait for it.
+    #[test]
+    fn what_waits_for_an_attempt_is_put_off_ever_less_often() {
+        let mut recipients = Recipients::default();
+        recipients.fails("ana", 0);
+        recipients.begins("ana", at(2));
+        let ends = std::iter::successors(Some(2), |second| recipients.put_off("ana", *second));
+        assert_eq!(ends.take_while(|end| *end < 122).collect::<Vec<_>>(), [2, 4, 6, 10, 18, 34, 64, 94]);
+        recipients.ended("ana");
+        assert_eq!(recipients.put_off("ana", 100), Some(2), "it is tried at once");
     }
 }

@@ -7,9 +7,11 @@ use linedown_sinks::{Reason, Receipt};
 use tokio::sync::mpsc;
 
 use super::*;
+use crate::rule::Rule;
 use crate::rule::tests::{routing, rule};
 use crate::source::{Event, EventKind};
 use crate::store::Sqlite;
+use crate::store::view::DeliveryQuery;
 
 /// Longer than anything here takes.
 const DEADLINE: Duration = Duration::from_secs(30);
@@ -63,4 +65,54 @@ async fn an_attempt_that_crashes_is_made_again() {
     let attempt = tokio::time::timeout(DEADLINE, heard.recv()).await.expect("it is tried again");
     assert_eq!(attempt, Some(2));
     assert_eq!(delivery.drain(DEADLINE).await, 0);
+}
+
+/// A sink that is busy.
+struct Busy(mpsc::UnboundedSender<usize>);
+
+#[async_trait]
+impl Sink for Busy {
+    async fn deliver(&self, notification: &Notification) -> Result<Receipt, Failure> {
+        let _ = self.0.send(notification.items.len());
+        Err(Failure::new(FailureKind::Busy, "503"))
+    }
+}
+
+/// One line has waited for longer than the sink's patience, the other has just gone down.
+#[tokio::test]
+async fn each_part_of_a_message_is_given_up_by_its_own_patience() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = Arc::new(Sqlite::open(&folder.path().join("x.db")).unwrap());
+    let rule = Rule { group_interval: Duration::from_mins(1), ..rule("all", "{}", &["slack"], false) };
+    let routing = Arc::new(routing(vec![rule]));
+    let now = clock::now();
+    let patience = Duration::from_hours(1);
+    for (line, at) in [("A", now.checked_sub(2 * patience).unwrap()), ("B", now)] {
+        let event = Event::found(("z-api", line), EventKind::Disconnected, Reason::Other, None, (at, at));
+        store.accept(event, "{}".into(), Arc::clone(&routing)).await.unwrap();
+    }
+    let (told, mut heard) = mpsc::unbounded_channel();
+    let retry = Retry { first: patience, max: patience, give_up_after: patience };
+    let (shared, metrics) = (Arc::new(SharedRouting::new(routing)), Arc::<Metrics>::default());
+    let delivery = Delivery::new(Arc::clone(&store) as Arc<dyn Store>, shared, Arc::clone(&metrics), Arc::default());
+    let assignment = Assignment { sink: Arc::new(Busy(told)), limits: Limits::default(), retry, stands_in: false };
+    delivery.assign(Built([("slack".to_owned(), assignment)].into()), &BTreeSet::new());
+
+    let parts = tokio::time::timeout(DEADLINE, heard.recv()).await.expect("it is tried");
+    assert_eq!(parts, Some(2));
+    assert_eq!(delivery.drain(DEADLINE).await, 0);
+    let rows =
+        store.deliveries(DeliveryQuery { sink: Some("slack".into()), ..DeliveryQuery::default() }).await.unwrap();
+    let [of_b, of_a] = rows.try_into().unwrap();
+    let why = "busy: 503 (given up: undelivered for longer than retry.give_up_after)";
+    assert_eq!((of_a.state.as_str(), of_a.detail.as_deref()), ("dead", Some(why)));
+    assert_eq!((of_b.state.as_str(), of_b.detail.as_deref()), ("pending", Some("busy: 503")));
+    assert!(of_b.due_at > Some(now), "it is tried again: {of_b:?}");
+    let counted = metrics.open_metrics();
+    for line in [
+        r#"linedown_attempts_total{sink="slack",outcome="busy"} 1"#,
+        r#"linedown_notifications_total{sink="slack",kind="down",state="dead"} 1"#,
+    ] {
+        assert!(counted.lines().any(|known| known == line), "{line}: {counted}");
+    }
 }

@@ -1,11 +1,12 @@
 //! Pure: what a notification that is due waits for at its sink.
 
 use jiff::Timestamp;
+use linedown_sinks::Kind;
 
 use super::backoff::LONGEST_HINT;
 use super::breaker::Health;
 use crate::clock::{from_millis, later};
-use crate::store::view::{Delivery, WaitReason, WaitsFor};
+use crate::store::view::{Delivery, Later, WaitReason, WaitsFor};
 
 /// Until when a sink asked for a pause, if that is later than now, as [`forgive`](super::breaker::Breaker::forgive) keeps
 /// to it.
@@ -14,8 +15,21 @@ pub(super) fn pause(health: &Health, now: Timestamp) -> Option<Timestamp> {
     asked_until.filter(|until| *until > now).map(|until| whole(until.min(later(now, LONGEST_HINT))))
 }
 
+/// Whether it is a step of an escalation that is still to be sent and was not tried yet.
+pub(super) fn is_untried_step(delivery: &Delivery) -> bool {
+    delivery.kind == Kind::Escalation.as_str() && delivery.due_at.is_some() && delivery.tries == 0
+}
+
+/// Shows that it is sent later than it is due, unless it is due even later.
+pub(super) fn put_off(delivery: &mut Delivery, Later { until, by }: &Later) {
+    if delivery.due_at.is_some_and(|due_at| due_at < *until) {
+        (delivery.due_at, delivery.owed_at) = (Some(*until), *until);
+        delivery.held_by.clone_from(by);
+    }
+}
+
 /// What a notification waits for at its sink, if it is in nobody's hands and is due: now, by the time that the sink is
-/// tried next, or again after a try.
+/// tried next, or again after a try; or that its recipient works again.
 pub(super) fn waits_for(delivery: &Delivery, health: &Health, now: Timestamp) -> Option<WaitsFor> {
     let due_at = delivery.due_at.filter(|_| !delivery.in_flight)?;
     let is_due = due_at <= now;
@@ -29,8 +43,20 @@ pub(super) fn waits_for(delivery: &Delivery, health: &Health, now: Timestamp) ->
             let (since, until) = (Some(whole(*since)), Some(until));
             Some(WaitsFor { reason, since, why: Some(why.clone()), until })
         }
-        _ => is_due.then_some(WaitsFor { reason: WaitReason::Turn, since: None, why: None, until: None }),
+        _ if is_due => Some(WaitsFor { reason: WaitReason::Turn, since: None, why: None, until: None }),
+        _ => why_recipient_fails(delivery).map(|why| WaitsFor {
+            reason: WaitReason::Recipient,
+            since: None,
+            why: Some(why.to_owned()),
+            until: None,
+        }),
     }
+}
+
+/// Why its recipient fails, if it is put off because of that: only then is there a failure before its first try. (Until
+/// when is not known: others may come first.)
+fn why_recipient_fails(delivery: &Delivery) -> Option<&str> {
+    delivery.detail.as_deref().filter(|_| delivery.tries == 0 && delivery.held_by.is_none())
 }
 
 /// What a notification that a person sends again waits for: the pause that its sink asked for, or that the sink, which is
@@ -95,6 +121,23 @@ mod tests {
         assert_eq!(reason(&Delivery { due_at: None, ..due(10, None) }, &down), None, "it is settled");
         let waits = waits_for(&due(10, None), &down, at(10)).unwrap();
         assert_eq!((waits.since, waits.why.as_deref(), waits.until), (Some(at(1)), Some("busy: 503"), Some(at(20))));
+    }
+
+    #[test]
+    fn what_is_put_off_before_its_first_try_waits_for_its_recipient() {
+        let put_off = |second| Delivery { detail: Some("busy: 451".to_owned()), ..due(second, None) };
+        let expected =
+            WaitsFor { reason: WaitReason::Recipient, since: None, why: Some("busy: 451".into()), until: None };
+        assert_eq!(waits_for(&put_off(30), &Health::Well, at(10)), Some(expected));
+        for (delivery, health, expected) in [
+            (put_off(10), Health::Well, Some(WaitReason::Turn)),
+            (put_off(30), failing(Some(40), None), Some(WaitReason::Failing)),
+            (Delivery { tries: 1, ..put_off(30) }, Health::Well, None),
+            (Delivery { detail: None, ..put_off(30) }, Health::Well, None),
+            (Delivery { held_by: Some("silence 1".into()), ..put_off(30) }, Health::Well, None),
+        ] {
+            assert_eq!(waits_for(&delivery, &health, at(10)).map(|waits| waits.reason), expected, "{delivery:?}");
+        }
     }
 
     #[test]

@@ -16,12 +16,12 @@ use super::SharedRouting;
 use super::bells::{Bell, Bells};
 use super::breaker::{Breaker, Complaint, Leave};
 use super::in_hand::{Ended, InHand, Recorded};
-use super::outcome::{note, note_given_up, outcome};
+use super::outcome::{note, note_given_up, note_waited_too_long, settlements};
 use super::pause::Failed;
 use super::pulse::Pulse;
 use crate::clock;
 use crate::gateway::Standing;
-use crate::gateway::counter::{Counter, SharedCounter};
+use crate::gateway::asking::{Gateways, SharedGateways};
 use crate::metrics::Metrics;
 use crate::rule::Retry;
 use crate::store::{Due, Settled, Settlement, Store, given_up};
@@ -54,7 +54,7 @@ pub(super) struct Worker {
     pub(super) store: Arc<dyn Store>,
     pub(super) routing: Arc<SharedRouting>,
     pub(super) metrics: Arc<Metrics>,
-    pub(super) gateways: Arc<SharedCounter>,
+    pub(super) gateways: Arc<SharedGateways>,
     pub(super) bell: Arc<Bell>,
     pub(super) bells: Arc<Bells>,
     pub(super) assignment: watch::Receiver<Assignment>,
@@ -134,7 +134,7 @@ impl Worker {
                 for mut due in leased.due {
                     in_hand.explain(&mut due);
                     in_hand.last = Some(now);
-                    breaker.begins(&due.notification.recipient);
+                    breaker.begins(&due.notification.recipient, now);
                     in_hand.attempts.spawn(self.attempt(due, &assignment));
                 }
                 let next = leased.next.map_or(NAP, |next| clock::between(now, next).min(NAP));
@@ -157,24 +157,23 @@ impl Worker {
         let (name, metrics) = (self.name.clone(), Arc::clone(&self.metrics));
         let gateways = self.gateways.load_full();
         async move {
-            let Due { mut notification, covers, owed_at, tries } = due;
+            let Due { mut notification, covers, parts_owed_at, tries, .. } = due;
             let result = survived(async {
                 notification.standing = standing(&gateways, &notification).await;
                 within(limits.timeout, sink.deliver(&notification)).await
             });
             let result = result.await;
-            let now = clock::now();
-            let outcome = outcome(&result, (owed_at, tries), &retry, now);
+            let parts = covers.into_iter().zip(parts_owed_at).collect();
+            let settlements = settlements(&result, parts, tries, &retry, clock::now());
             // The outcome is recorded even if logging panics; otherwise the notification would stay leased for ever.
-            let _ = catch_unwind(AssertUnwindSafe(|| note(&name, &notification, &outcome, &metrics, now)));
-            let settlement = Settlement { notifications: covers, at: now, outcome };
-            Ended { notification: Box::new(notification), failure: result.err(), settlement }
+            let _ = catch_unwind(AssertUnwindSafe(|| note(&name, &notification, &settlements, &metrics)));
+            Ended { notification: Box::new(notification), failure: result.err(), settlements }
         }
     }
 
     /// Updates the breaker after an attempt, and starts to record the outcome.
     fn ended(&self, breaker: &mut Breaker, in_hand: &mut InHand, ended: Result<Ended, JoinError>) {
-        let Ended { notification, failure, settlement } = match ended {
+        let Ended { notification, failure, settlements } = match ended {
             Ok(ended) => ended,
             Err(error) => {
                 tracing::error!(sink = self.name, error = %error, "an attempt ended without a result; this is a bug in linedown, and the notification is tried again after a restart");
@@ -195,9 +194,11 @@ impl Worker {
         let (metrics, bells) = (Arc::clone(&self.metrics), Arc::clone(&self.bells));
         let name = self.name.clone();
         in_hand.records.spawn(async move {
-            let settled = record(store.as_ref(), &settlement, &routing).await;
-            tell_others(&metrics, &bells, &settled);
-            note_given_up(&name, &notification, &settlement.outcome, settled.untold, settlement.at);
+            for settlement in &settlements {
+                let settled = record(store.as_ref(), settlement, &routing).await;
+                tell_others(&metrics, &bells, &settled);
+                note_given_up(&name, &notification, settlement, settlements.len() == 1, settled.untold);
+            }
             recorded
         });
     }
@@ -240,14 +241,7 @@ impl Worker {
         match given_up {
             Ok(settled) => {
                 if settled.dead > 0 {
-                    tracing::error!(
-                        name: "given-up",
-                        sink = self.name,
-                        notifications = settled.dead,
-                        untold = settled.untold,
-                        why,
-                        "gave up notifications that waited too long"
-                    );
+                    note_waited_too_long(&self.name, settled.dead, settled.untold, &why);
                     self.metrics.given_up(&self.name, settled.dead);
                 }
                 // Something else may be due now, because giving up withdraws what need no longer be told.
@@ -301,7 +295,7 @@ fn tell_others(metrics: &Metrics, bells: &Bells, settled: &Settled) {
 }
 
 /// The line's state according to its gateway, for the first message about an outage.
-async fn standing(gateways: &Counter, notification: &Notification) -> Option<linedown_sinks::Standing> {
+async fn standing(gateways: &Gateways, notification: &Notification) -> Option<linedown_sinks::Standing> {
     let Notification { kind, incident, attempt, .. } = notification;
     let is_news = matches!(kind, Kind::Down | Kind::Worse) && incident.reason.is_outage();
     if !is_news || incident.closed_at.is_some() || *attempt > 1 {

@@ -2,11 +2,10 @@
 
 use base64::Engine;
 use jiff::Timestamp;
-use linedown_sinks::excerpt;
+use linedown_sinks::{Hidden, excerpt};
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Map, Value};
 
-use super::hidden::Hidden;
 use super::{Failure, FailureKind, Webhook};
 use crate::clock;
 use crate::source;
@@ -80,7 +79,7 @@ pub enum QrCode {
 }
 
 /// Parses the answer about a line's state.
-pub(super) fn standing(body: &str, hidden: &Hidden<'_>) -> Result<Standing, Failure> {
+pub(super) fn standing(body: &str, hidden: &Hidden) -> Result<Standing, Failure> {
     let body = object(body)?;
     match body.get("connected") {
         Some(Value::Bool(true)) => Ok(Standing::Up),
@@ -90,7 +89,7 @@ pub(super) fn standing(body: &str, hidden: &Hidden<'_>) -> Result<Standing, Fail
 }
 
 /// Parses what the API says about an instance.
-pub(super) fn profile(body: &str, hidden: &Hidden<'_>) -> Result<Profile, Failure> {
+pub(super) fn profile(body: &str, hidden: &Hidden) -> Result<Profile, Failure> {
     let body = object(body)?;
     // An instance that was never set up may lack every key but these.
     let known = ["id", "token", "name", "connected", "disconnectedCallbackUrl", "connectedCallbackUrl", "due"];
@@ -100,7 +99,7 @@ pub(super) fn profile(body: &str, hidden: &Hidden<'_>) -> Result<Profile, Failur
     Ok(read_profile(&body, hidden))
 }
 
-fn read_profile(body: &Map<String, Value>, hidden: &Hidden<'_>) -> Profile {
+fn read_profile(body: &Map<String, Value>, hidden: &Hidden) -> Profile {
     Profile {
         disconnected: address(body, "disconnectedCallbackUrl"),
         connected: address(body, "connectedCallbackUrl"),
@@ -110,7 +109,7 @@ fn read_profile(body: &Map<String, Value>, hidden: &Hidden<'_>) -> Profile {
 }
 
 /// Parses a page of a partner's fleet. Leaves out entries without an identifier.
-pub(super) fn page(body: &str, hidden: &Hidden<'_>) -> Result<Page, Failure> {
+pub(super) fn page(body: &str, hidden: &Hidden) -> Result<Page, Failure> {
     let body = object(body)?;
     let Some(Value::Array(content)) = body.get("content") else { return Err(unexpected("it has no `content`")) };
     let members = content.iter().filter_map(|entry| {
@@ -149,7 +148,7 @@ fn unexpected(why: &str) -> Failure {
 }
 
 /// A text for people in the gateway's words, without secrets.
-fn words(body: &Map<String, Value>, key: &str, hidden: &Hidden<'_>) -> Option<String> {
+fn words(body: &Map<String, Value>, key: &str, hidden: &Hidden) -> Option<String> {
     let words = hidden.out_of(body.get(key)?.as_str()?);
     Some(excerpt(&words)).filter(|words| !words.is_empty())
 }

@@ -11,10 +11,9 @@ use tokio::time::{Instant, sleep_until};
 use super::audit::{Finding, findings, stranger};
 use super::fleet::{AT_ONCE, Fleet};
 use super::notices::Notices;
-use super::patrol::Orders;
-use super::registration::Addresses;
+use super::orders::Orders;
 use super::strangers::Strangers;
-use super::{Client, Failure, Line, Profile};
+use super::{Client, Failure, LineAccess, Profile};
 use crate::clock;
 use crate::server::hook::Hook;
 use crate::store::StoreError;
@@ -59,7 +58,7 @@ impl Auditor {
         let mut orders = self.orders.borrow().clone();
         loop {
             let latest = self.orders.borrow_and_update().clone();
-            if !is_audited_as(&latest, &orders) {
+            if !latest.are_audited_as(&orders) {
                 due = due.map(|at: Instant| at.min(Instant::now() + FIRST));
             }
             // Drops the former orders, and with them the former config, before waiting for anything.
@@ -143,7 +142,7 @@ impl Auditor {
         &self,
         orders: &Orders,
         fleet: &Fleet,
-        line: &Line,
+        line: &LineAccess,
         told: &Told,
     ) -> Result<Result<(), StoreError>, Failure> {
         let profile = fleet.ask(|| fleet.client().profile(line)).await?;
@@ -151,7 +150,13 @@ impl Auditor {
     }
 
     /// Tells of findings that were not told before, and of those that are gone.
-    async fn judge(&self, orders: &Orders, line: &Line, profile: &Profile, told: &Told) -> Result<(), StoreError> {
+    async fn judge(
+        &self,
+        orders: &Orders,
+        line: &LineAccess,
+        profile: &Profile,
+        told: &Told,
+    ) -> Result<(), StoreError> {
         let due_within = orders.access.audit.due_within;
         let found = findings(&line.instance, profile, orders.addresses.as_deref(), due_within, clock::now());
         for (notices, told) in self.notices.iter().zip(told) {
@@ -203,69 +208,5 @@ impl Auditor {
             }
         }
         true
-    }
-}
-
-/// Whether an audit by these orders would find the same.
-fn is_audited_as(orders: &Orders, former: &Orders) -> bool {
-    fn instances(orders: &Orders) -> impl Iterator<Item = (&str, Option<&str>)> {
-        orders.routing.inventory.iter().map(|entry| (entry.id, entry.source))
-    }
-    orders.access.is_audited_as(&former.access)
-        && orders.addresses == former.addresses
-        && (orders.access.partner_token.is_none() || instances(orders).eq(instances(former)))
-}
-
-/// The addresses at which a source's webhooks must be registered; none without a public `https://` address.
-pub(crate) fn addresses(
-    public_url: Option<&str>,
-    source: &str,
-    secrets: &[secrecy::SecretString],
-) -> Option<Arc<Addresses>> {
-    let public_url = public_url.filter(|url| url.starts_with("https://"))?;
-    Some(Arc::new(Addresses::new(public_url, source, secrets)))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::super::{Access, Audit, Watched};
-    use super::*;
-    use crate::rule::Routing;
-
-    /// Orders for a source with this secret, perhaps with a partner token; with one line that has a token, and others
-    /// that have none.
-    fn orders(secret: &str, partner: bool, others: &[&str], watch: Option<Watched>, audit: Audit) -> Orders {
-        let line = Line { instance: "A".into(), token: "t".into() };
-        let (api, partner_token) = ("http://127.0.0.1:1".parse().unwrap(), partner.then(|| "p".into()));
-        let access = Access { api, client_token: None, partner_token, lines: [line].into(), watch, audit };
-        let mut routing = Routing::default();
-        for other in others {
-            routing.inventory.push(other, None, None, &std::collections::BTreeMap::new());
-        }
-        let addresses = addresses(Some("https://a.example"), "z-api", &[secret.into()]);
-        Orders { access: Arc::new(access), addresses, routing: Arc::new(routing) }
-    }
-
-    #[test]
-    fn an_audit_is_due_sooner_only_by_what_it_would_find() {
-        let (audit, watch) = (Audit::default(), Some(Watched::default()));
-        let (lone, of_partner) = (orders("s", false, &["B"], None, audit), orders("s", true, &["B"], None, audit));
-        let later = Audit { due_within: Duration::ZERO, ..audit };
-        let mut elsewhere = Routing::default();
-        elsewhere.inventory.push("B", None, Some("other"), &std::collections::BTreeMap::new());
-        let elsewhere = Orders { routing: Arc::new(elsewhere), ..orders("s", true, &["B"], None, audit) };
-        for (what, before, now, expected) in [
-            ("nothing", &lone, orders("s", false, &["B"], None, audit), true),
-            ("how lines are watched", &lone, orders("s", false, &["B"], watch, audit), true),
-            ("instances without a token", &lone, orders("s", false, &["C"], None, audit), true),
-            ("the same, of a partner", &of_partner, orders("s", true, &["C"], None, audit), false),
-            ("whose an instance is, of a partner", &of_partner, elsewhere, false),
-            ("nothing, of a partner", &of_partner, orders("s", true, &["B"], watch, audit), true),
-            ("the partner's token", &lone, orders("s", true, &["B"], None, audit), false),
-            ("the secret", &lone, orders("other", false, &["B"], None, audit), false),
-            ("how it is audited", &lone, orders("s", false, &["B"], None, later), false),
-        ] {
-            assert_eq!(is_audited_as(&now, before), expected, "{what}");
-        }
     }
 }

@@ -3,14 +3,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use linedown_sinks::BuildError;
 use linedown_sinks::http::{self, Answer, Manners};
+use linedown_sinks::{BuildError, Hidden};
 use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderValue};
 use reqwest::{Method, RequestBuilder, Url};
 use secrecy::{ExposeSecret, SecretString};
 
-use super::hidden::Hidden;
-use super::{Access, Failure, FailureKind, Line, Page, Profile, QrCode, Standing, Webhook, answer};
+use super::{Access, Failure, FailureKind, LineAccess, Page, Profile, QrCode, Standing, Webhook, answer};
 use crate::clock;
 
 /// Time limit of the TCP connection and TLS.
@@ -43,24 +42,24 @@ impl Client {
     }
 
     /// Asks for the state of a line.
-    pub async fn status(&self, line: &Line) -> Result<Standing, Failure> {
+    pub async fn status(&self, line: &LineAccess) -> Result<Standing, Failure> {
         answer::standing(&self.ask(line, Method::GET, "status", None, LARGEST).await?, &self.hidden(&line.token))
     }
 
     /// Asks what the API says about an instance.
-    pub async fn profile(&self, line: &Line) -> Result<Profile, Failure> {
+    pub async fn profile(&self, line: &LineAccess) -> Result<Profile, Failure> {
         answer::profile(&self.ask(line, Method::GET, "me", None, LARGEST).await?, &self.hidden(&line.token))
     }
 
     /// Registers the address that an instance posts a webhook to.
-    pub async fn register(&self, line: &Line, webhook: Webhook, address: &SecretString) -> Result<(), Failure> {
+    pub async fn register(&self, line: &LineAccess, webhook: Webhook, address: &SecretString) -> Result<(), Failure> {
         let body = serde_json::json!({ "value": address.expose_secret() }).to_string();
         // The body of the answer is not documented; only its status counts.
         self.ask(line, Method::PUT, webhook.call(), Some(body), LARGEST).await.map(drop)
     }
 
     /// Asks for the QR code that reconnects a line.
-    pub async fn qr_code(&self, line: &Line) -> Result<QrCode, Failure> {
+    pub async fn qr_code(&self, line: &LineAccess) -> Result<QrCode, Failure> {
         answer::qr_code(&self.ask(line, Method::GET, "qr-code/image", None, LARGEST_IMAGE).await?)
     }
 
@@ -81,7 +80,7 @@ impl Client {
 
     async fn ask(
         &self,
-        line: &Line,
+        line: &LineAccess,
         method: Method,
         call: &str,
         body: Option<String>,
@@ -96,7 +95,7 @@ impl Client {
         self.send(request, &self.hidden(&line.token), largest).await
     }
 
-    async fn send(&self, mut request: RequestBuilder, hidden: &Hidden<'_>, largest: usize) -> Result<String, Failure> {
+    async fn send(&self, mut request: RequestBuilder, hidden: &Hidden, largest: usize) -> Result<String, Failure> {
         let client_token = self.client_token();
         if let Some(value) = secret_header(client_token).filter(|_| !client_token.is_empty()) {
             request = request.header(CLIENT_TOKEN, value);
@@ -116,7 +115,7 @@ impl Client {
     }
 
     /// The secrets of a call with this token, which its answer may repeat.
-    fn hidden<'s>(&'s self, token: &'s SecretString) -> Hidden<'s> {
+    fn hidden(&self, token: &SecretString) -> Hidden {
         Hidden::new([token.expose_secret(), self.client_token()])
     }
 

@@ -5,10 +5,8 @@ use std::fmt;
 use std::io;
 use std::time::Duration;
 
-use linedown_sinks::excerpt;
 use linedown_sinks::http::{self, Answer};
-
-use super::hidden::Hidden;
+use linedown_sinks::{Hidden, excerpt};
 
 /// A failed call.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -89,7 +87,7 @@ impl Failure {
 
     /// The failure in an answer with an error status or an error text, without the secrets that are `hidden`; none if
     /// the answer is a success.
-    pub(super) fn of_answer(answer: &Answer, hidden: &Hidden<'_>) -> Option<Self> {
+    pub(super) fn of_answer(answer: &Answer, hidden: &Hidden) -> Option<Self> {
         let said = words(&answer.body);
         let refused = said.as_deref().filter(|said| said.trim_end_matches('.').ends_with(NOT_ALLOWED));
         let kind = match (refused, answer.status) {

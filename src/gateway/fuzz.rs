@@ -1,9 +1,8 @@
 //! The fuzzing target for answers of the gateway's API, or of whoever answers in its place.
 
-use linedown_sinks::excerpt;
+use linedown_sinks::{Hidden, excerpt};
 
 use super::answer::{self, Profile, QrCode, Standing};
-use super::hidden::Hidden;
 
 /// Input: a byte that selects the question, then the body of the answer.
 pub(crate) fn answer(data: &[u8]) {

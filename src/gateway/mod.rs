@@ -5,16 +5,16 @@
 //! of an answer is kept before secrets are removed from it.
 
 mod answer;
+pub mod asking;
 pub mod audit;
 pub(crate) mod auditor;
 mod client;
-pub mod counter;
 mod failure;
 pub mod fleet;
 #[cfg(any(test, feature = "fuzzing"))]
 pub(crate) mod fuzz;
-mod hidden;
 pub(crate) mod notices;
+pub(crate) mod orders;
 pub(crate) mod patrol;
 pub mod registration;
 mod round;
@@ -46,7 +46,7 @@ pub struct Access {
     /// The partner's token, which allows us to list the whole fleet.
     pub partner_token: Option<SecretString>,
     /// The lines that can be asked about, sorted by instance.
-    pub lines: Arc<[Line]>,
+    pub lines: Arc<[LineAccess]>,
     /// How the daemon watches the lines; none if it does not.
     pub watch: Option<Watched>,
     /// How the daemon audits the gateway.
@@ -95,7 +95,7 @@ impl Access {
     }
 
     /// The line of this instance, if its token is known.
-    pub fn line(&self, instance: &str) -> Option<&Line> {
+    pub fn line(&self, instance: &str) -> Option<&LineAccess> {
         self.lines.get(self.place(instance)?)
     }
 
@@ -119,16 +119,16 @@ fn is_same(one: Option<&SecretString>, other: Option<&SecretString>) -> bool {
     one.map(ExposeSecret::expose_secret) == other.map(ExposeSecret::expose_secret)
 }
 
-/// A line, with the token to ask about it. There may be a hundred thousand of them.
+/// How to ask about one line. There may be a hundred thousand of them.
 #[derive(Clone, Debug)]
-pub struct Line {
+pub struct LineAccess {
     /// The gateway's identifier.
     pub instance: Box<str>,
     /// The instance's token.
     pub token: SecretString,
 }
 
-impl PartialEq for Line {
+impl PartialEq for LineAccess {
     fn eq(&self, other: &Self) -> bool {
         self.instance == other.instance && is_same(Some(&self.token), Some(&other.token))
     }

@@ -10,29 +10,18 @@ use linedown_sinks::Reason;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
+use super::Failure;
 use super::notices::{Notices, rest};
-use super::registration::Addresses;
+use super::orders::Orders;
 use super::round::{Answer, Round};
 use super::watch::{Suspicion, changes, unknown};
-use super::{Access, Failure};
 use crate::clock;
-use crate::rule::Routing;
 use crate::server::hook::Hook;
 use crate::source::{self, Event, EventKind};
 use crate::store::StoreError;
 
 /// Most findings being stored at the same time, so that most of the store's queue is left to webhooks.
 const FINDINGS: usize = 64;
-
-/// What to watch and to audit at a source.
-#[derive(Clone)]
-pub(crate) struct Orders {
-    pub(crate) access: Arc<Access>,
-    /// Where its webhooks must be registered; none without an address that gateways can post to.
-    pub(crate) addresses: Option<Arc<Addresses>>,
-    /// Has the inventory that a partner's fleet is compared with.
-    pub(crate) routing: Arc<Routing>,
-}
 
 /// The task that watches the lines of one source.
 pub(crate) struct Patrol {

@@ -181,14 +181,14 @@ fn gap(every: Duration, lines: usize) -> Duration {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{Audit, Line};
+    use super::super::{Audit, LineAccess};
     use super::*;
 
     const MINUTE: Duration = Duration::from_mins(1);
 
     /// A round over these lines with this interval. Nobody listens at its address.
     fn begin(before: Option<Round>, lines: &str, every: Duration) -> Round {
-        let line = |name: char| Line { instance: name.to_string().into(), token: "t".into() };
+        let line = |name: char| LineAccess { instance: name.to_string().into(), token: "t".into() };
         let (lines, watched) = (lines.chars().map(line).collect(), Watched { every, ..Watched::default() });
         let api = "http://127.0.0.1:1".parse().unwrap();
         let audit = Audit::default();

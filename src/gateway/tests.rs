@@ -14,8 +14,9 @@ use tokio::time::{Instant, sleep};
 
 use super::auditor::Auditor;
 use super::notices::Notices;
-use super::patrol::{Orders, Patrol};
-use super::{Access, Audit, Line, Watched};
+use super::orders::Orders;
+use super::patrol::Patrol;
+use super::{Access, Audit, LineAccess, Watched};
 use crate::delivery::Delivery;
 use crate::metrics::Metrics;
 use crate::rule::Routing;
@@ -29,7 +30,7 @@ const LOOKS: usize = 1_000_000;
 
 /// Orders without an audit.
 fn orders(lines: &[&str], every: Option<Duration>) -> Orders {
-    let line = |name: &&str| Line { instance: (**name).into(), token: "t".into() };
+    let line = |name: &&str| LineAccess { instance: (**name).into(), token: "t".into() };
     let lines = lines.iter().map(line).collect();
     // Nobody listens at this address.
     let api = "http://127.0.0.1:1".parse().unwrap();
@@ -89,6 +90,13 @@ impl House {
         (tokio::spawn(patrol.run()), sender, stop)
     }
 
+    /// The same with an auditor.
+    fn auditor(&self, orders: Orders) -> (JoinHandle<()>, watch::Sender<Orders>, watch::Sender<bool>) {
+        let ((sender, receiver), (stop, stopped)) = (watch::channel(orders), watch::channel(false));
+        let auditor = Auditor::new("z-api".into(), &self.hook, receiver, stopped);
+        (tokio::spawn(auditor.run()), sender, stop)
+    }
+
     /// Makes the store fail until the returned function is called.
     fn fail(&self) -> impl FnOnce() + use<> {
         let other = rusqlite::Connection::open(&self.path).unwrap();
@@ -143,9 +151,7 @@ async fn a_store_that_fails_when_nobody_audits_any_more_is_told_again_that_all_i
     let house = House::new();
     house.begin(Reason::WebhookDrift, "A").await;
     let mend = house.fail();
-    let (_sender, receiver) = watch::channel(orders(&["A"], None));
-    let (stop, stopped) = watch::channel(false);
-    let auditor = tokio::spawn(Auditor::new("z-api".into(), &house.hook, receiver, stopped).run());
+    let (auditor, _sender, stop) = house.auditor(orders(&["A"], None));
     assert!(!house.works().await);
     mend();
     house.wait_until_open(Reason::WebhookDrift, &[]).await;
@@ -184,9 +190,7 @@ async fn only_a_change_of_what_is_audited_makes_an_audit_sooner() {
         Orders { access: Arc::new(access), addresses, routing }
     };
     let house = House::new();
-    let (sender, receiver) = watch::channel(audited(&["A"], None));
-    let (stop, stopped) = watch::channel(false);
-    let auditor = tokio::spawn(Auditor::new("z-api".into(), &house.hook, receiver, stopped).run());
+    let (auditor, sender, stop) = house.auditor(audited(&["A"], None));
     for (what, orders, is_sooner) in [
         ("the first", audited(&["A"], None), true),
         ("nothing that concerns it", audited(&["A"], Some(MINUTE)), false),

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::{Failure, Line, Standing, Watched};
+use super::{Failure, LineAccess, Standing, Watched};
 
 /// After this many answers in a row that a line is down, it is down.
 const DOWNS: u8 = 2;
@@ -18,7 +18,7 @@ const INTERVALS: u32 = 3;
 
 /// What is known about one line.
 #[derive(Clone, Copy, Debug)]
-struct Course {
+struct Heard {
     /// Answers in a row that it is down, at most [`DOWNS`].
     downs: u8,
     /// When the gateway last answered about it; at first, when watching began.
@@ -27,7 +27,7 @@ struct Course {
 
 /// What is known about one source's lines, in their order.
 pub(super) struct Watch {
-    courses: Vec<Course>,
+    heard: Vec<Heard>,
     /// How long a state must be unknown to count as long.
     long: Duration,
 }
@@ -44,16 +44,16 @@ pub(super) enum Suspicion {
 impl Watch {
     /// Begins with nothing known.
     pub(super) fn new(lines: usize, watched: Watched, now: Instant) -> Self {
-        let course = Course { downs: 0, answered_at: now };
-        Self { courses: vec![course; lines], long: watched.unknown_after.max(watched.every * INTERVALS) }
+        let heard = Heard { downs: 0, answered_at: now };
+        Self { heard: vec![heard; lines], long: watched.unknown_after.max(watched.every * INTERVALS) }
     }
 
     /// Continues with other lines, and keeps what is known about those that stay. Both lists are sorted by instance.
-    pub(super) fn go_on(self, before: &[Line], lines: &[Line], watched: Watched, now: Instant) -> Self {
+    pub(super) fn go_on(self, before: &[LineAccess], lines: &[LineAccess], watched: Watched, now: Instant) -> Self {
         let mut next = Self::new(lines.len(), watched, now);
-        for (line, course) in lines.iter().zip(&mut next.courses) {
+        for (line, heard) in lines.iter().zip(&mut next.heard) {
             if let Ok(place) = before.binary_search_by(|known| known.instance.cmp(&line.instance)) {
-                *course = self.courses[place];
+                *heard = self.heard[place];
             }
         }
         next
@@ -61,38 +61,38 @@ impl Watch {
 
     /// Notes an answer and returns what it may mean.
     pub(super) fn note(&mut self, line: usize, answer: &Result<Standing, Failure>, now: Instant) -> Option<Suspicion> {
-        let course = self.courses.get_mut(line)?;
+        let heard = self.heard.get_mut(line)?;
         let standing = answer.as_ref().ok()?;
-        if now.duration_since(course.answered_at) > self.long {
+        if now.duration_since(heard.answered_at) > self.long {
             // Answers before such a long silence do not count as in a row with this one.
-            course.downs = 0;
+            heard.downs = 0;
         }
-        course.answered_at = now;
+        heard.answered_at = now;
         match standing {
             Standing::Up => {
-                course.downs = 0;
+                heard.downs = 0;
                 Some(Suspicion::Up)
             }
             Standing::Down { error } => {
-                course.downs = (course.downs + 1).min(DOWNS);
-                (course.downs == DOWNS).then(|| Suspicion::Down(error.clone()))
+                heard.downs = (heard.downs + 1).min(DOWNS);
+                (heard.downs == DOWNS).then(|| Suspicion::Down(error.clone()))
             }
         }
     }
 
     /// The store has an outage of this line now. The next outage needs two answers in a row of its own.
     pub(super) fn known(&mut self, line: usize) {
-        if let Some(course) = self.courses.get_mut(line) {
-            course.downs = 0;
+        if let Some(heard) = self.heard.get_mut(line) {
+            heard.downs = 0;
         }
     }
 
     /// Which states have been unknown for long: the gateway as a whole, or else single lines.
     pub(super) fn unknown(&self, now: Instant) -> Unknown {
-        let is_long = |course: &Course| now.duration_since(course.answered_at) > self.long;
-        let long = self.courses.iter().enumerate().filter(|(_, course)| is_long(course)).map(|(line, _)| line);
+        let is_long = |heard: &Heard| now.duration_since(heard.answered_at) > self.long;
+        let long = self.heard.iter().enumerate().filter(|(_, heard)| is_long(heard)).map(|(line, _)| line);
         let long: Vec<usize> = long.collect();
-        if !long.is_empty() && long.len() * 2 >= self.courses.len() { Unknown::Gateway } else { Unknown::Lines(long) }
+        if !long.is_empty() && long.len() * 2 >= self.heard.len() { Unknown::Gateway } else { Unknown::Lines(long) }
     }
 }
 
@@ -106,7 +106,12 @@ pub(super) enum Unknown {
 }
 
 /// The names that must have a notice now, given which have one.
-pub(super) fn unknown(unknown: &Unknown, lines: &[Line], gateway: &str, told: &BTreeSet<String>) -> BTreeSet<String> {
+pub(super) fn unknown(
+    unknown: &Unknown,
+    lines: &[LineAccess],
+    gateway: &str,
+    told: &BTreeSet<String>,
+) -> BTreeSet<String> {
     let name = |line: &usize| lines.get(*line).map(|line| line.instance.to_string());
     match unknown {
         // If a line had a notice before the whole gateway fell silent, it keeps that for as long as it is watched.
@@ -136,8 +141,8 @@ mod tests {
         Watched { every, ..Watched::default() }
     }
 
-    fn lines(names: &[&str]) -> Vec<Line> {
-        names.iter().map(|name| Line { instance: (*name).into(), token: "t".into() }).collect()
+    fn lines(names: &[&str]) -> Vec<LineAccess> {
+        names.iter().map(|name| LineAccess { instance: (*name).into(), token: "t".into() }).collect()
     }
 
     fn answer(letter: char) -> Result<Standing, Failure> {

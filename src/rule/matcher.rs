@@ -176,6 +176,11 @@ impl Matcher {
         self.tests.iter().all(|(_, test)| test.wants_nothing())
     }
 
+    /// Whether all that it says is what it does not match.
+    pub fn only_excludes(&self) -> bool {
+        !self.tests.is_empty() && self.tests.iter().all(|(_, test)| test.excludes())
+    }
+
     /// Whether it matches everything: it has no test, or none that can fail.
     pub fn takes_everything(&self) -> bool {
         self.tests.iter().all(|(_, test)| test.takes_everything())
@@ -262,6 +267,14 @@ impl Test {
             Self::Equal(_) | Self::EqualIgnoringCase(_) | Self::Glob(..) | Self::Regex(..) => {
                 !self.takes_everything() && self.passes("")
             }
+        }
+    }
+
+    fn excludes(&self) -> bool {
+        match self {
+            Self::Not(_) => true,
+            Self::AnyOf(tests) => tests.iter().any(Self::excludes),
+            Self::Equal(_) | Self::EqualIgnoringCase(_) | Self::Glob(..) | Self::Regex(..) => false,
         }
     }
 

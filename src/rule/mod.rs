@@ -9,22 +9,26 @@
 
 pub mod flapping;
 pub mod inventory;
+mod knowledge;
 pub mod matcher;
 mod named;
 mod own;
 pub mod rules;
 pub mod step;
+mod target;
 pub mod terms;
 pub mod timing;
 pub mod wait;
 mod waiting;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use linedown_sinks::{Incident, Instance, Kind, Language, Limits, Reason, Settings};
+use linedown_sinks::{Incident, Instance, Kind, Language, Reason};
+
+pub use knowledge::{Class, Knows, State, class, kind_when_sent, news};
+pub use target::{Retry, Target};
 
 use flapping::Flapping;
 use inventory::{Entry, Inventory};
@@ -83,9 +87,8 @@ impl Rule {
     fn group(&self, incident: &Incident) -> String {
         let subject = Subject::from(incident);
         let parts = self.group_by.iter().map(|field| field.of(&subject).to_owned());
-        // A message about several incidents says the same sort of thing of all of them.
-        let notice = (!incident.reason.is_outage()).then(|| incident.reason.as_str().to_owned());
-        std::iter::once(self.name.clone()).chain(parts).chain(notice).collect::<Vec<_>>().join("\u{1f}")
+        let parts = std::iter::once(self.name.clone()).chain(parts).chain(sort(incident).map(str::to_owned));
+        parts.collect::<Vec<_>>().join("\u{1f}")
     }
 
     /// Every sink that the rule may notify.
@@ -94,45 +97,9 @@ impl Rule {
     }
 }
 
-/// What routing needs to know of a sink.
-#[derive(Clone)]
-pub struct Target {
-    /// Its `type`.
-    pub kind: &'static str,
-    /// Its checked section.
-    pub settings: Arc<dyn Settings>,
-    /// The language of its messages.
-    pub language: Language,
-    /// The sink that hears when this one gives up.
-    pub fallback: Option<String>,
-    /// How many deliveries it takes at once and how often, and how long each may take.
-    pub limits: Limits,
-    /// How failures are retried.
-    pub retry: Retry,
-}
-
-impl Target {
-    /// Whether it only writes to our own output: it never gives up, and perhaps nobody reads it.
-    pub fn is_own_output(&self) -> bool {
-        self.kind == "stdout"
-    }
-}
-
-/// How failures are retried.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Retry {
-    /// The wait after the first failure; it doubles with each further one.
-    pub first: Duration,
-    /// The longest wait.
-    pub max: Duration,
-    /// How long after it was first owed a notification is given up.
-    pub give_up_after: Duration,
-}
-
-impl Default for Retry {
-    fn default() -> Self {
-        Self { first: Duration::from_secs(2), max: Duration::from_mins(10), give_up_after: Duration::from_hours(24) }
-    }
+/// A message about several incidents says the same sort of thing of all of them: that lines are down, or else this.
+fn sort(incident: &Incident) -> Option<&str> {
+    (!incident.reason.is_outage()).then(|| incident.reason.as_str())
 }
 
 /// Rules, sinks and inventory: everything that decides who is told.
@@ -245,7 +212,8 @@ impl Routing {
     }
 
     /// Returns who hears instead when the notification `lost` is given up: the recipients of the next sink. `tried` are
-    /// the sinks that were to carry the bad news so far, the latest last: none is asked twice.
+    /// the sinks that were to carry the bad news so far, the latest last: none is asked twice. Losses are gathered in one
+    /// message, by whatever rules they were owed.
     pub fn fallback(&self, lost: &Owed, tried: &[String], incident: &Incident) -> Vec<Owed> {
         let Some(sink) = self.next_sink(&lost.sink, tried) else { return Vec::new() };
         let recipients = self.recipients(&sink, incident).into_iter();
@@ -254,6 +222,7 @@ impl Routing {
                 sink: sink.clone(),
                 recipient,
                 kind: Kind::Undelivered,
+                group: sort(incident).unwrap_or_default().to_owned(),
                 held_by: None,
                 ..lost.clone()
             })
@@ -295,98 +264,6 @@ pub struct Instead {
     pub recipients: Vec<String>,
     /// Whether the config still names an unusable address: it stands for somebody who cannot be reached yet.
     pub somebody_has_none: bool,
-}
-
-/// The state of an incident as somebody knows it, or as it is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct State {
-    /// The reason of the outage.
-    pub reason: Reason,
-    /// Whether it is over.
-    pub closed: bool,
-}
-
-/// What somebody who was told the state `told` must hear, now that the state is `now`.
-pub fn news(told: State, now: State, wants_resolved: bool) -> Option<Kind> {
-    if now.closed && !told.closed {
-        wants_resolved.then_some(Kind::Resolved)
-    } else if !now.closed && now.reason > told.reason {
-        Some(Kind::Worse)
-    } else {
-        None
-    }
-}
-
-/// What a recipient knows of an outage, before the message in question.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Knows {
-    /// They were not told.
-    Nothing,
-    /// They were told of it, not of its end.
-    Outage,
-    /// They were told that it is over, or are being told.
-    End,
-}
-
-/// The kind that a notification has by the time it is sent; `None` if there is nothing left to say.
-///
-/// Nobody is reminded of what they were never told: they are told that the line is down, late. If the incident is over,
-/// a message to a recipient who knows of it says that it is over, but only if they want to hear that, and only once. A
-/// message to a recipient who knows nothing says both.
-pub fn kind_when_sent(kind: Kind, now: State, wants_resolved: bool, knows: Knows) -> Option<Kind> {
-    if knows == Knows::Nothing && tells_who_knows(kind) {
-        return Some(Kind::Down);
-    }
-    let follows = matches!(kind, Kind::Worse | Kind::Reminder | Kind::Acknowledged);
-    if !now.closed || !(follows || matches!(kind, Kind::Escalation | Kind::Resolved)) {
-        return Some(kind);
-    }
-    match (kind, knows) {
-        (_, Knows::End) => None,
-        (Kind::Escalation | Kind::Resolved, _) | (_, Knows::Nothing) => Some(kind),
-        (_, Knows::Outage) if wants_resolved => Some(Kind::Resolved),
-        // They do not know yet how bad it was.
-        (Kind::Worse, Knows::Outage) => Some(kind),
-        (_, Knows::Outage) => None,
-    }
-}
-
-/// Whether a kind of message makes sense only to somebody who knows of the outage, also while that goes on.
-fn tells_who_knows(kind: Kind) -> bool {
-    matches!(kind, Kind::Worse | Kind::Reminder)
-}
-
-/// The sort of news that a message is. Each sort is gathered by itself, so that good news never delays bad.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Class {
-    /// A line is down.
-    Bad,
-    /// A line is back, or somebody has taken it.
-    Good,
-    /// A message was lost.
-    Lost,
-}
-
-impl Class {
-    /// As stored.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Bad => "bad",
-            Self::Good => "good",
-            Self::Lost => "lost",
-        }
-    }
-}
-
-/// The sort of news that a kind of message is.
-pub fn class(kind: Kind) -> Class {
-    match kind {
-        Kind::Resolved | Kind::Acknowledged | Kind::Steady => Class::Good,
-        Kind::Undelivered => Class::Lost,
-        Kind::Down | Kind::Worse | Kind::Reminder | Kind::Escalation | Kind::Flapping | Kind::Digest | Kind::Test => {
-            Class::Bad
-        }
-    }
 }
 
 #[cfg(test)]

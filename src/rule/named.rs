@@ -1,6 +1,7 @@
 //! Pure: what the config says now of an outage that began under a former config: what its line is called, and whom the
 //! rules name for it.
 
+use jiff::Timestamp;
 use linedown_sinks::{Incident, Instance, Kind};
 
 use super::Routing;
@@ -32,6 +33,21 @@ impl Routing {
         let incident = self.as_of_now(incident);
         self.rules.matching(&Subject::from(&incident)).iter().any(|rule| rule.has_a_say(kind, sink))
             && self.recipients(sink, &incident).iter().any(|named| named == recipient)
+    }
+
+    /// Whether anybody whom the rules now name for an incident is reminded of it after `now`.
+    pub fn reminds_somebody(&self, incident: &Incident, now: Timestamp) -> bool {
+        let incident = self.as_of_now(incident);
+        self.owed(&incident).iter().any(|owed| self.reminder(owed, &incident, now).is_some())
+    }
+
+    /// Whether the rules still remind a sink of an incident: those that apply to it now, or `rule`, by which the reminder
+    /// goes. (If the sink has left the config, that is said otherwise.)
+    pub fn reminds(&self, (sink, rule): (&str, Option<&str>), incident: &Incident) -> bool {
+        let says_so = |incident: &Incident| {
+            self.terms(Kind::Reminder, sink, incident, rule).is_some_and(|terms| terms.are_reminded())
+        };
+        !self.sinks.contains_key(sink) || says_so(incident) || says_so(&self.as_of_now(incident))
     }
 }
 

@@ -16,8 +16,10 @@ pub struct First {
     pub due_at: Timestamp,
     /// When its first attempt began.
     pub tried_at: Option<Timestamp>,
-    /// Whether it is still to be sent.
-    pub is_pending: bool,
+    /// When the attempt began that delivered it.
+    pub told_at: Option<Timestamp>,
+    /// When it is tried next, if it is pending.
+    pub next_at: Option<Timestamp>,
     /// Whether it is to the recipient of the step.
     pub is_to_same: bool,
 }
@@ -37,10 +39,8 @@ pub fn behind(step: &Wait, hold: Option<Duration>) -> Option<(Duration, Kind)> {
 /// message is to them.
 pub fn earliest(behind: Duration, firsts: &[First], now: Timestamp) -> Option<Timestamp> {
     let sent_at = |first: &First| first.tried_at.map_or(first.due_at, |tried_at| tried_at.min(first.due_at));
-    let to_same = firsts.iter().filter(|first| first.is_to_same).filter_map(|first| {
-        let ahead = first.is_pending.then(|| first.due_at.max(now));
-        first.tried_at.or(ahead)
-    });
+    let ahead = |first: &First| first.next_at.map(|next_at| next_at.max(now));
+    let to_same = firsts.iter().filter(|first| first.is_to_same).filter_map(|first| first.told_at.or(ahead(first)));
     let told_at = firsts.iter().map(sent_at).min().max(to_same.max())?;
     Some(later(told_at, behind))
 }
@@ -59,11 +59,13 @@ mod tests {
         let sent = |due_at, tried_at: i64| First {
             due_at: at(due_at),
             tried_at: Some(at(tried_at)),
-            is_pending: false,
+            told_at: Some(at(tried_at)),
+            next_at: None,
             is_to_same: false,
         };
-        let waits = |due_at| First { tried_at: None, is_pending: true, ..sent(due_at, 0) };
-        let given_up = |due_at| First { is_pending: false, ..waits(due_at) };
+        let waits = |due_at| First { tried_at: None, told_at: None, next_at: Some(at(due_at)), ..sent(due_at, 0) };
+        let given_up = |due_at| First { told_at: None, ..sent(due_at, due_at) };
+        let fails = |next_at| First { next_at: Some(at(next_at)), ..given_up(0) };
         let same = |first| First { is_to_same: true, ..first };
         for (what, firsts, expected) in [
             ("nobody is to be told", vec![], None),
@@ -75,6 +77,14 @@ mod tests {
             ("the same person is told now", vec![sent(0, 0), same(waits(0))], Some(110)),
             ("the same person is told later", vec![sent(0, 0), same(waits(200))], Some(210)),
             ("the same person was told late", vec![sent(0, 0), same(sent(0, 90))], Some(100)),
+            (
+                "the same person could not be told at first",
+                vec![same(First { tried_at: Some(at(0)), ..sent(0, 90) })],
+                Some(100),
+            ),
+            ("the same person cannot be told yet", vec![sent(0, 0), same(fails(150))], Some(160)),
+            ("the same person is being told", vec![sent(0, 0), same(fails(90))], Some(110)),
+            ("somebody else cannot be told yet", vec![sent(0, 0), fails(150)], Some(10)),
             ("the same person could not be told", vec![same(given_up(0))], Some(10)),
         ] {
             assert_eq!(earliest(Duration::from_secs(10), &firsts, at(100)), expected.map(at), "{what}");

@@ -44,6 +44,11 @@ impl<'r> Terms<'r> {
         self.rules.iter().map(|rule| rule.hold.unwrap_or_default()).min().unwrap_or_default()
     }
 
+    /// Whether the recipient is reminded.
+    pub fn are_reminded(&self) -> bool {
+        self.rules.iter().any(|rule| !rule.remind.is_empty())
+    }
+
     /// When, after `now`, the recipient is next reminded of a line that is down since `opened_at`.
     pub fn next_reminder(&self, opened_at: Timestamp, now: Timestamp) -> Option<Timestamp> {
         self.rules.iter().filter_map(|rule| next_reminder(&rule.remind, opened_at, now)).min()

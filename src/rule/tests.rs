@@ -1,4 +1,6 @@
-use linedown_sinks::{BuildError, Limits, Notification, Path, Sink};
+use std::sync::Arc;
+
+use linedown_sinks::{BuildError, Limits, Notification, Path, Settings, Sink};
 use proptest::prelude::*;
 
 use super::*;
@@ -147,6 +149,9 @@ fn what_is_over_by_the_time_is_said_once_and_to_whom_it_matters() {
         (Kind::Worse, false, Knows::Outage, Some(Kind::Worse)),
         (Kind::Reminder, true, Knows::Outage, Some(Kind::Resolved)),
         (Kind::Reminder, false, Knows::Outage, None),
+        (Kind::Worse, true, Knows::Milder, Some(Kind::Resolved)),
+        (Kind::Worse, false, Knows::Milder, Some(Kind::Worse)),
+        (Kind::Reminder, false, Knows::Milder, None),
         (Kind::Reminder, false, Knows::Nothing, Some(Kind::Down)),
         (Kind::Acknowledged, true, Knows::End, None),
         (Kind::Escalation, false, Knows::Outage, Some(Kind::Escalation)),
@@ -159,7 +164,10 @@ fn what_is_over_by_the_time_is_said_once_and_to_whom_it_matters() {
     for (kind, knows, expected) in [
         (Kind::Reminder, Knows::Outage, Kind::Reminder),
         (Kind::Reminder, Knows::Nothing, Kind::Down),
+        (Kind::Reminder, Knows::Milder, Kind::Worse),
         (Kind::Worse, Knows::Outage, Kind::Worse),
+        (Kind::Worse, Knows::Milder, Kind::Worse),
+        (Kind::Escalation, Knows::Milder, Kind::Escalation),
         (Kind::Worse, Knows::Nothing, Kind::Down),
         (Kind::Escalation, Knows::Nothing, Kind::Escalation),
     ] {

@@ -23,12 +23,13 @@ impl Routing {
     }
 
     /// A notification whose line got worse goes by the most urgent of the rules that now apply to it: as soon as they
-    /// want it, and never later than before. (A spell of flapping belongs to one rule, so its messages keep that.)
+    /// want it, and never later than before. (A spell of flapping belongs to one rule, so its messages keep that; and notices of losses
+    /// are gathered whatever the rules say.)
     #[must_use]
     pub fn sooner(&self, waiting: Owed, incident: &Incident, silences: &[Silence], now: Timestamp) -> Owed {
         let (was_due_at, was_in) = (waiting.due_at, waiting.group.clone());
         let terms = match waiting.kind {
-            Kind::Flapping | Kind::Steady => None,
+            Kind::Flapping | Kind::Steady | Kind::Undelivered => None,
             kind => self.terms(kind, &waiting.sink, incident, Some(&waiting.rule)),
         };
         let Some(terms) = terms else { return self.held_again(waiting, incident, silences, now) };

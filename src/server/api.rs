@@ -1,15 +1,18 @@
 //! The local API on a Unix socket, through which the commands ask a running daemon.
 
+mod ack;
+mod questions;
 mod retry;
+mod silences;
+mod socket;
+mod trial;
 
 use std::convert::Infallible;
-use std::os::unix::fs::MetadataExt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::AtomicBool;
 
-use linedown_sinks::Problem;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use serde_json::json;
 use warp::body::BodyDeserializeError;
 use warp::http::{HeaderValue, Response, StatusCode};
@@ -17,54 +20,21 @@ use warp::reject::{InvalidQuery, LengthRequired, MethodNotAllowed, PayloadTooLar
 use warp::{Filter, Rejection, Reply};
 
 use super::hook::Hook;
-use crate::clock;
-use crate::config::{Config, Whereabouts};
 use crate::delivery::{Delivery, SharedRouting};
-use crate::rule::matcher::Matcher;
-use crate::store::view::{DeliveryQuery, MOST, SilenceRow};
-use crate::store::{Acknowledgement, Store, StoreError};
-use crate::trial;
+use crate::store::{Store, StoreError};
 
+pub use ack::{AckAnswer, AckRequest};
+pub use questions::{IncidentQuery, PastQuery, StoreAnswer};
 pub use retry::{RetryAnswer, RetryRequest};
+pub use silences::{SilenceAnswer, SilenceQuery};
+pub use socket::{socket, sockets};
+pub use trial::{TrialAnswer, TrialRequest};
 
 /// Most bytes of a request.
 const LARGEST: u64 = 1024 * 1024;
 
 /// The header of every answer while the store cannot be written to: since when, by RFC 3339.
 pub const NOT_WRITING_SINCE: &str = "linedown-store-not-writing-since";
-
-/// The name of the socket in the runtime directory.
-const SOCKET: &str = "linedown.sock";
-/// The runtime directory of the service.
-const RUNTIME_DIRECTORY: &str = "/run/linedown";
-
-/// The socket on which the daemon listens for commands: the configured one, or one in its runtime directory, or beside
-/// its store.
-pub fn socket(config: &Config) -> PathBuf {
-    config.server.api.clone().unwrap_or_else(|| by_itself(&config.store.path))
-}
-
-/// The sockets at which a command looks for the daemon, in order.
-pub fn sockets(Whereabouts { api, store, .. }: &Whereabouts) -> Vec<PathBuf> {
-    if let Some(path) = api {
-        return vec![path.clone()];
-    }
-    let mut sockets = vec![beside(store), by_itself(store), PathBuf::from(RUNTIME_DIRECTORY).join(SOCKET)];
-    sockets.dedup();
-    sockets
-}
-
-/// The socket of a daemon without `server.api`.
-fn by_itself(store: &Path) -> PathBuf {
-    match std::env::var_os("RUNTIME_DIRECTORY") {
-        Some(folder) => PathBuf::from(folder).join(SOCKET),
-        None => beside(store),
-    }
-}
-
-fn beside(store: &Path) -> PathBuf {
-    store.with_extension("sock")
-}
 
 /// The parts of the daemon that requests act on.
 pub struct Local {
@@ -82,152 +52,27 @@ pub struct Local {
     pub reload_failed: Arc<AtomicBool>,
 }
 
-/// The query for outages.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
-#[serde(default)]
-pub struct IncidentQuery {
-    /// Only those that are not over.
-    pub open: bool,
-    /// At most this many.
-    pub limit: Option<usize>,
-}
-
-/// Acknowledges an incident.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct AckRequest {
-    /// The incident's number.
-    pub incident: i64,
-    /// The name of the person who is on it.
-    pub by: String,
-}
-
-/// The result of an [`AckRequest`].
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct AckAnswer {
-    /// The incident's number.
-    pub incident: i64,
-    /// Whether the person has it now, by this request or an earlier one.
-    pub acknowledged: bool,
-    /// The result in words.
-    pub said: String,
-}
-
-/// The query for stored webhooks, for a replay.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct PastQuery {
-    /// Received at this time or later.
-    pub since: jiff::Timestamp,
-    /// With a number higher than this.
-    pub after: i64,
-}
-
-/// The query for silences.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct SilenceQuery {
-    /// Only those that end, or ended, after this time.
-    pub ended_after: jiff::Timestamp,
-}
-
-/// The silence that was created or ended.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct SilenceAnswer {
-    /// Its number.
-    pub id: i64,
-}
-
-/// Which sink to try.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct TrialRequest {
-    /// Its name.
-    pub sink: String,
-    /// The line of the inventory that the test is about, if any.
-    #[serde(default)]
-    pub instance: Option<String>,
-}
-
-/// Which file the daemon has its store in, so that a command can tell whether it is the daemon of its config.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct StoreAnswer {
-    /// The number of its device.
-    pub device: u64,
-    /// Its number on that device.
-    pub inode: u64,
-}
-
-impl StoreAnswer {
-    /// Which file is at this path; none if there is none, or if this process may not look.
-    pub fn at(path: &Path) -> Option<Self> {
-        let found = std::fs::metadata(path).ok()?;
-        Some(Self { device: found.dev(), inode: found.ino() })
-    }
-}
-
-/// The result of a [`TrialRequest`].
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct TrialAnswer {
-    /// One for each recipient.
-    pub results: Vec<trial::Outcome>,
-}
-
 /// All requests of the local API.
 pub fn routes(local: Arc<Local>) -> impl Filter<Extract = (impl Reply,), Error = Infallible> + Clone {
+    use warp::{get, path, query};
     let hook = Arc::clone(&local.hook);
     let with = warp::any().map(move || Arc::clone(&local));
-    let incidents =
-        warp::path!("incidents").and(warp::get()).and(warp::query::<IncidentQuery>()).and(with.clone()).then(
-            |query: IncidentQuery, local: Arc<Local>| async move {
-                let found = local.store.incidents(query.open, query.limit.unwrap_or(MOST)).await;
-                answer(found)
-            },
-        );
-    let incident = warp::path!("incidents" / i64).and(warp::get()).and(with.clone()).then(
-        |id: i64, local: Arc<Local>| async move {
-            match local.store.incident(id).await {
-                Ok(None) => {
-                    refused(StatusCode::NOT_FOUND, &format!("there is no incident {id}"), "see `linedown incidents`")
-                }
-                found => answer(found.map(|mut story| {
-                    let rows = story.iter_mut().flat_map(|story| &mut story.deliveries);
-                    local.delivery.say_what_they_wait_for(rows);
-                    story
-                })),
-            }
-        },
-    );
-    let deliveries =
-        warp::path!("deliveries").and(warp::get()).and(warp::query::<DeliveryQuery>()).and(with.clone()).then(
-            |query: DeliveryQuery, local: Arc<Local>| async move {
-                answer(local.store.deliveries(query).await.map(|mut rows| {
-                    local.delivery.say_what_they_wait_for(&mut rows);
-                    rows
-                }))
-            },
-        );
-    let past =
-        warp::path!("past").and(warp::get()).and(warp::query::<PastQuery>()).and(with.clone()).then(
-            |query: PastQuery, local: Arc<Local>| async move {
-                answer(local.store.past(query.since, query.after, MOST).await)
-            },
-        );
-    let body = warp::body::content_length_limit(LARGEST);
-    let retry =
-        warp::path!("retry").and(warp::post()).and(body).and(warp::body::json()).and(with.clone()).then(retry::retry);
-    let ack =
-        warp::path!("ack").and(warp::post()).and(body).and(warp::body::json()).and(with.clone()).then(acknowledge);
-    let silences = warp::path!("silences").and(warp::get()).and(warp::query::<SilenceQuery>()).and(with.clone()).then(
-        |query: SilenceQuery, local: Arc<Local>| async move { answer(local.store.silences(query.ended_after).await) },
-    );
-    let silence =
-        warp::path!("silences").and(warp::post()).and(body).and(warp::body::json()).and(with.clone()).then(silence);
-    let expire = warp::path!("silences" / i64 / "expire").and(warp::post()).and(with.clone()).then(end_silence);
-    let trial =
-        warp::path!("send-test").and(warp::post()).and(body).and(warp::body::json()).and(with.clone()).then(send_test);
-    let store = warp::path!("store")
-        .and(warp::get())
-        .and(with.clone())
-        .then(|local: Arc<Local>| async move { answer(Ok(StoreAnswer::at(&local.store_path))) });
-    let silences = silences.or(silence).unify().or(expire).unify();
+    let incidents = path!("incidents").and(get()).and(query()).and(with.clone()).then(questions::incidents);
+    let incident = path!("incidents" / i64).and(get()).and(with.clone()).then(questions::incident);
+    let deliveries = path!("deliveries").and(get()).and(query()).and(with.clone()).then(questions::deliveries);
+    let past = path!("past").and(get()).and(query()).and(with.clone()).then(questions::past);
+    let store = path!("store").and(get()).and(with.clone()).then(questions::store);
+    let silences = path!("silences").and(get()).and(query()).and(with.clone()).then(silences::list);
+
+    let post = warp::post().and(warp::body::content_length_limit(LARGEST));
+    let retry = path!("retry").and(post).and(warp::body::json()).and(with.clone()).then(retry::retry);
+    let ack = path!("ack").and(post).and(warp::body::json()).and(with.clone()).then(ack::acknowledge);
+    let silence = path!("silences").and(post).and(warp::body::json()).and(with.clone()).then(silences::add);
+    let expire = path!("silences" / i64 / "expire").and(warp::post()).and(with.clone()).then(silences::end);
+    let trial = path!("send-test").and(post).and(warp::body::json()).and(with.clone()).then(trial::send_test);
+
     let asked = incidents.or(incident).unify().or(store).unify().or(deliveries).unify().or(past).unify();
+    let silences = silences.or(silence).unify().or(expire).unify();
     let all = asked.or(retry).unify().or(ack).unify().or(silences).unify().or(trial).unify();
     all.recover(not_understood).unify().map(move |response| with_warning(response, &hook))
 }
@@ -257,78 +102,6 @@ async fn not_understood(why: Rejection) -> Result<Response<String>, Infallible> 
         (StatusCode::NOT_FOUND, "no such request".to_owned())
     };
     Ok(super::json(status, &json!({ "error": words })))
-}
-
-async fn acknowledge(request: AckRequest, local: Arc<Local>) -> Response<String> {
-    let outcome = local.store.acknowledge(request.incident, &request.by, "the command line", clock::now()).await;
-    if let Ok(Acknowledgement::Done(sinks)) = &outcome {
-        tracing::info!(name: "acknowledged", incident = request.incident, by = request.by, from = "command", "acknowledged");
-        local.delivery.wake(sinks);
-    }
-    answer(outcome.map(|outcome| {
-        let said = match &outcome {
-            Acknowledgement::Done(_) => {
-                "it is yours: reminders and escalation stop, and those who were told are informed".to_owned()
-            }
-            Acknowledgement::Already(by) if *by == request.by => "it is yours already".to_owned(),
-            Acknowledgement::Already(by) => format!("{by} has taken it already"),
-            Acknowledgement::Over => "it is over".to_owned(),
-            Acknowledgement::Unknown => "there is no such incident".to_owned(),
-        };
-        let acknowledged = match outcome {
-            Acknowledgement::Done(_) => true,
-            Acknowledgement::Already(by) => by == request.by,
-            Acknowledgement::Over | Acknowledgement::Unknown => false,
-        };
-        AckAnswer { incident: request.incident, acknowledged, said }
-    }))
-}
-
-async fn silence(silence: SilenceRow, local: Arc<Local>) -> Response<String> {
-    if let Err(Problem { path, what, .. }) = Matcher::whole(&silence.matcher) {
-        let words = format!("the running daemon does not understand what to silence: {path}: {what}");
-        let hint = "if linedown was upgraded, the daemon is the old one: systemctl restart linedown";
-        return refused(StatusCode::BAD_REQUEST, &words, hint);
-    }
-    answer(local.store.add_silence(silence).await.map(|id| SilenceAnswer { id }))
-}
-
-async fn end_silence(id: i64, local: Arc<Local>) -> Response<String> {
-    match local.store.end_silence(id, clock::now()).await {
-        Ok(None) => {
-            let words = format!("there is no silence {id} in force or to come");
-            refused(StatusCode::NOT_FOUND, &words, "see `linedown silence list`")
-        }
-        Ok(Some(sinks)) => {
-            local.delivery.wake(&sinks);
-            answer(Ok(SilenceAnswer { id }))
-        }
-        Err(error) => answer::<SilenceAnswer>(Err(error)),
-    }
-}
-
-async fn send_test(TrialRequest { sink, instance }: TrialRequest, local: Arc<Local>) -> Response<String> {
-    let routing = local.routing.load_full();
-    let Some(target) = routing.sinks.get(&sink) else {
-        return unknown_to(&local, &format!("sink {sink:?}"));
-    };
-    let line = match instance.map(|id| (trial::line(&routing, &id), id)) {
-        Some((None, id)) => return unknown_to(&local, &format!("instance {id:?}")),
-        Some((line, _)) => line,
-        None => None,
-    };
-    let results = trial::send(target.settings.as_ref(), line, clock::now()).await;
-    answer(Ok(TrialAnswer { results }))
-}
-
-/// The answer for something that a command found in the config and this daemon does not know.
-fn unknown_to(local: &Local, what: &str) -> Response<String> {
-    let hint = if local.reload_failed.load(Ordering::Relaxed) {
-        "its last reload failed, so the former config is in force; the log says why: journalctl -u linedown -n 50"
-    } else {
-        "reload it if you have just added it: systemctl reload linedown"
-    };
-    refused(StatusCode::NOT_FOUND, &format!("the running daemon has no {what}"), hint)
 }
 
 fn answer<T: Serialize>(result: Result<T, StoreError>) -> Response<String> {

@@ -22,7 +22,7 @@ use super::readiness::Readiness;
 use crate::certificate::Served;
 use crate::clock;
 use crate::delivery::{Delivery, SharedRouting};
-use crate::gateway::counter::SharedCounter;
+use crate::gateway::asking::SharedGateways;
 use crate::metrics::Metrics;
 use crate::rule::Routing;
 use crate::source::{self, Event, EventKind};
@@ -44,7 +44,7 @@ pub struct Hook {
     /// Counts webhooks by result.
     pub metrics: Arc<Metrics>,
     /// The clients of the gateways' APIs. Swapped on reload.
-    pub gateways: Arc<SharedCounter>,
+    pub gateways: Arc<SharedGateways>,
     /// The certificate, if linedown itself speaks TLS.
     pub certificate: Option<Arc<Served>>,
     /// Whether webhooks can be accepted.
@@ -88,7 +88,7 @@ impl Hook {
         store: Arc<dyn Store>,
         delivery: Arc<Delivery>,
         metrics: Arc<Metrics>,
-        gateways: Arc<SharedCounter>,
+        gateways: Arc<SharedGateways>,
         certificate: Option<Arc<Served>>,
     ) -> Self {
         let settings = arc_swap::ArcSwap::from_pointee(settings);

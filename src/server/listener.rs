@@ -32,6 +32,8 @@ const UNREAD: Duration = Duration::from_secs(10);
 /// How long a client without a request in progress may take after the stop: to send the whole head of a request, or to
 /// read the rest of an answer.
 const LAST_CHANCE: Duration = Duration::from_secs(2);
+/// The pause after a connection that could not be accepted.
+const REST: Duration = Duration::from_millis(100);
 /// Most bytes of a request's head.
 const LARGEST_HEAD: usize = 16 * 1024;
 /// Most connections that wait in the kernel to be accepted. A client beyond that retries after a second or more.
@@ -88,20 +90,7 @@ pub async fn serve<F>(
     let connections = Connections::new(most);
     let proxies = Arc::new(Proxies::new(hook));
     let graceful = GracefulShutdown::new();
-    loop {
-        let accepted = tokio::select! {
-            biased;
-            _ = stop.changed() => break,
-            accepted = listener.accept() => accepted,
-        };
-        let (stream, peer) = match accepted {
-            Ok(accepted) => accepted,
-            Err(error) => {
-                tracing::warn!(error = %error, "cannot accept a connection; trying again");
-                sleep(Duration::from_millis(100)).await;
-                continue;
-            }
-        };
+    while let Some((stream, peer)) = next(&listener, &mut stop).await {
         // This connection has been accepted: stopping right now would leave its client without an answer.
         let place = async { Some(connections.place().await) };
         let Some(place) = in_time(place, &stop).await else { break };
@@ -112,12 +101,12 @@ pub async fn serve<F>(
             let _ = stream.set_nodelay(true);
             let busy = Arc::clone(&place.busy);
             if let Some((stream, peer)) = in_time(proxies.identify(stream, peer.ip()), &stop).await {
-                let from = From { peer: Some(Peer(peer)), busy };
+                let client = Client { peer: Some(Peer(peer)), busy };
                 match tls {
-                    None => converse(stream, from, routes, watcher, &stop).await,
+                    None => converse(stream, client, routes, watcher, &stop).await,
                     Some(config) => {
                         if let Some(stream) = in_time(shake_hands(config, stream, peer), &stop).await {
-                            converse(stream, from, routes, watcher, &stop).await;
+                            converse(stream, client, routes, watcher, &stop).await;
                         }
                     }
                 }
@@ -130,8 +119,27 @@ pub async fn serve<F>(
     graceful.shutdown().await;
 }
 
+/// Accepts the next connection; none if it is told to stop.
+async fn next(listener: &TcpListener, stop: &mut watch::Receiver<bool>) -> Option<(TcpStream, SocketAddr)> {
+    loop {
+        let accepted = tokio::select! {
+            biased;
+            _ = stop.changed() => return None,
+            accepted = listener.accept() => accepted,
+        };
+        match accepted {
+            Ok(accepted) => return Some(accepted),
+            Err(error) => {
+                tracing::warn!(error = %error, "cannot accept a connection; trying again");
+                sleep(REST).await;
+            }
+        }
+    }
+}
+
 /// The client of a connection.
-struct From {
+struct Client {
+    /// None on the local API.
     peer: Option<Peer>,
     busy: Arc<Busy>,
 }
@@ -186,22 +194,22 @@ async fn shake_hands(
     }
 }
 
-async fn converse<S, F>(stream: S, from: From, routes: F, watcher: Watcher, stop: &watch::Receiver<bool>)
+async fn converse<S, F>(stream: S, client: Client, routes: F, watcher: Watcher, stop: &watch::Receiver<bool>)
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     F: Filter<Error = Infallible> + Clone + Send + Sync + 'static,
     F::Extract: Reply,
     F::Future: Send,
 {
-    let busy = Arc::clone(&from.busy);
+    let busy = Arc::clone(&client.busy);
     let mut stream = TimeoutWriter::new(stream);
     stream.set_timeout(Some(UNREAD));
     let service = TowerToHyperService::new(warp::service(routes));
     let service = hyper::service::service_fn(move |mut request: hyper::Request<hyper::body::Incoming>| {
-        if let Some(peer) = from.peer {
+        if let Some(peer) = client.peer {
             request.extensions_mut().insert(peer);
         }
-        let working = from.busy.begin();
+        let working = client.busy.begin();
         let answer = working.is_some().then(|| hyper::service::Service::call(&service, request));
         async move {
             // The connection is about to be closed for a newer one.
@@ -255,13 +263,13 @@ where
             _ = stop.changed() => break,
         };
         let Ok((stream, _)) = accepted else {
-            sleep(Duration::from_millis(100)).await;
+            sleep(REST).await;
             continue;
         };
         let (routes, watcher, stop) = (routes.clone(), graceful.watcher(), stop.clone());
         tokio::spawn(async move {
             let _permit = permit;
-            converse(stream, From { peer: None, busy: Arc::default() }, routes, watcher, &stop).await;
+            converse(stream, Client { peer: None, busy: Arc::default() }, routes, watcher, &stop).await;
         });
     }
     graceful.shutdown().await;

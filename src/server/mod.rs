@@ -24,7 +24,7 @@ use std::sync::Arc;
 
 use warp::http::header::{ALLOW, CONTENT_TYPE};
 use warp::http::{HeaderMap, HeaderValue, Method, Response, StatusCode};
-use warp::{Filter, Reply};
+use warp::{Filter, Rejection, Reply};
 
 use hook::{Hook, Request};
 use scrape::Scrape;
@@ -35,20 +35,29 @@ pub struct Peer(pub IpAddr);
 
 /// All requests that the port for webhooks accepts.
 pub fn routes(hook: Arc<Hook>) -> impl Filter<Extract = (impl Reply,), Error = Infallible> + Clone {
-    let webhooks = {
-        let hook = Arc::clone(&hook);
-        warp::path("hooks")
-            .and(warp::path::tail())
-            .and(warp::method())
-            .and(warp::header::headers_cloned())
-            .and(warp::ext::optional::<Peer>())
-            .and(warp::body::stream())
-            .then(move |tail: warp::path::Tail, method: Method, headers: HeaderMap, peer: Option<Peer>, body| {
-                let hook = Arc::clone(&hook);
-                let (address, peer) = (tail.as_str().to_owned(), peer.map(|peer| peer.0));
-                async move { hook.answer(Request { address, method, headers, peer }, body).await }
-            })
-    };
+    let nothing = warp::any().map(|| {
+        let words = "nothing here; webhooks go to /hooks/{source}/{secret}";
+        json(StatusCode::NOT_FOUND, &serde_json::json!({ "error": words }))
+    });
+    webhooks(Arc::clone(&hook)).or(pages(Arc::clone(&hook))).unify().or(lookups(hook)).unify().or(nothing).unify()
+}
+
+fn webhooks(hook: Arc<Hook>) -> impl Filter<Extract = (Response<String>,), Error = Rejection> + Clone {
+    warp::path("hooks")
+        .and(warp::path::tail())
+        .and(warp::method())
+        .and(warp::header::headers_cloned())
+        .and(warp::ext::optional::<Peer>())
+        .and(warp::body::stream())
+        .then(move |tail: warp::path::Tail, method: Method, headers: HeaderMap, peer: Option<Peer>, body| {
+            let hook = Arc::clone(&hook);
+            let (address, peer) = (tail.as_str().to_owned(), peer.map(|peer| peer.0));
+            async move { hook.answer(Request { address, method, headers, peer }, body).await }
+        })
+}
+
+/// The pages behind the links in messages.
+fn pages(hook: Arc<Hook>) -> impl Filter<Extract = (Response<String>,), Error = Rejection> + Clone {
     let acknowledge = {
         let hook = Arc::clone(&hook);
         warp::path("ack")
@@ -61,16 +70,18 @@ pub fn routes(hook: Arc<Hook>) -> impl Filter<Extract = (impl Reply,), Error = I
                 ack::answer(Arc::clone(&hook), token(&tail), method, peer)
             })
     };
-    let reconnect = {
-        let hook = Arc::clone(&hook);
-        let code = warp::query::raw().or(warp::any().map(String::new)).unify();
-        warp::path("reconnect").and(warp::path::tail()).and(warp::method()).and(code).then(
-            move |tail, method, query: String| {
-                let code = query.strip_prefix("code=").and_then(|code| code.parse().ok());
-                reconnect::answer(Arc::clone(&hook), token(&tail), method, code)
-            },
-        )
-    };
+    let code = warp::query::raw().or(warp::any().map(String::new)).unify();
+    let reconnect = warp::path("reconnect").and(warp::path::tail()).and(warp::method()).and(code).then(
+        move |tail, method, query: String| {
+            let code = query.strip_prefix("code=").and_then(|code| code.parse().ok());
+            reconnect::answer(Arc::clone(&hook), token(&tail), method, code)
+        },
+    );
+    acknowledge.or(reconnect).unify()
+}
+
+/// Health and metrics.
+fn lookups(hook: Arc<Hook>) -> impl Filter<Extract = (Response<String>,), Error = Rejection> + Clone {
     let may_look = {
         let hook = Arc::clone(&hook);
         warp::ext::optional::<Peer>()
@@ -87,25 +98,11 @@ pub fn routes(hook: Arc<Hook>) -> impl Filter<Extract = (impl Reply,), Error = I
     let permitted = |may_look| async move { if may_look { Ok(()) } else { Err(warp::reject::not_found()) } };
     let at_metrics = at("metrics").and(may_look).and_then(permitted).untuple_one();
     let scrape = Arc::new(Scrape::new(hook));
-    let accept = warp::header::optional::<String>("accept");
-    let metrics = at_metrics.clone().and(accept).then(move |accept: Option<String>| {
-        let scrape = Arc::clone(&scrape);
-        async move {
-            let figures = scrape.open_metrics().await;
-            if exposition::wants_open_metrics(accept.as_deref()) {
-                typed(StatusCode::OK, exposition::OPEN_METRICS, figures)
-            } else {
-                typed(StatusCode::OK, exposition::PLAIN, exposition::plain(&figures))
-            }
-        }
-    });
-    let lookups = (warp::get().or(warp::head()).unify()).and(healthy.or(ready).unify().or(metrics).unify());
+    let accept = warp::header::optional("accept");
+    let metrics = at_metrics.clone().and(accept).then(move |accept| metrics(Arc::clone(&scrape), accept));
+    let looked_at = (warp::get().or(warp::head()).unify()).and(healthy.or(ready).unify().or(metrics).unify());
     let otherwise = at("healthz").or(at("readyz")).unify().or(at_metrics).unify().map(only_looked_at);
-    let nothing = warp::any().map(|| {
-        let words = "nothing here; webhooks go to /hooks/{source}/{secret}";
-        json(StatusCode::NOT_FOUND, &serde_json::json!({ "error": words }))
-    });
-    webhooks.or(acknowledge).unify().or(reconnect).unify().or(lookups).unify().or(otherwise).unify().or(nothing).unify()
+    looked_at.or(otherwise).unify()
 }
 
 /// The token of a link: all that follows. As a parameter of the path, warp would log it.
@@ -121,6 +118,16 @@ async fn ready(hook: Arc<Hook>, may_look: bool) -> Response<String> {
         Some(_) => "not ready".to_owned(),
     };
     json(StatusCode::SERVICE_UNAVAILABLE, &serde_json::json!({ "error": error }))
+}
+
+/// Answers with the metrics, in the format that is asked for.
+async fn metrics(scrape: Arc<Scrape>, accept: Option<String>) -> Response<String> {
+    let figures = scrape.open_metrics().await;
+    if exposition::wants_open_metrics(accept.as_deref()) {
+        typed(StatusCode::OK, exposition::OPEN_METRICS, figures)
+    } else {
+        typed(StatusCode::OK, exposition::PLAIN, exposition::plain(&figures))
+    }
 }
 
 /// Answers requests with a method other than GET and HEAD.

@@ -32,7 +32,7 @@ pub(super) async fn answer(hook: Arc<Hook>, token: String, method: Method, code:
         Ok(None) => return Page::new(unknown, StatusCode::NOT_FOUND, Saying::NoLinkToReconnect).answer(),
         Err(error) => return Page::unavailable(unknown, &error),
     };
-    let line = incident.instance.name.as_deref().unwrap_or(&incident.instance.id);
+    let line = incident.instance.title();
     let page = |status, saying| Page::new(language, status, saying);
     if incident.closed_at.is_some() {
         return match over::saying(&hook, &incident, line).await {

@@ -26,7 +26,7 @@ pub use sqlite::Sqlite;
 use crate::link::Purpose;
 use crate::rule::Routing;
 use crate::source::Event;
-use view::{Delivery, DeliveryQuery, Incident, IncidentStory, Past, SilenceRow};
+use view::{Delivery, DeliveryQuery, Incident, IncidentStory, Later, Past, SilenceRow};
 
 /// The durable state of one daemon.
 #[async_trait]
@@ -79,7 +79,9 @@ pub trait Store: Send + Sync {
     /// Makes notifications due again, as if they were owed from now on, each with what is left of the message that it
     /// went out in. Works in steps that keep no webhook waiting. The notices that these were lost are withdrawn. If a
     /// recipient is no usable address, the recipients are looked up in the config again. Dead ones that need not be sent
-    /// any more are withdrawn, also if another one that is sent again tells their recipient the same.
+    /// any more are withdrawn, also if another one that is sent again tells their recipient the same; and so are those
+    /// whose recipient was told of the outage since, unless they are asked for by number. What a silence, quiet hours or an
+    /// open group window hold back is put off at once.
     async fn retry(
         &self,
         which: Which,
@@ -118,6 +120,15 @@ pub trait Store: Send + Sync {
     /// sink has left the config.
     async fn last_reminders(&self, routing: Arc<Routing>) -> Result<LastReminders, StoreError>;
 
+    /// Returns, of pending steps of escalations that were not tried yet, given with their sinks, those that wait for the
+    /// first message: until when, as far as is known now. That may be later than they are due.
+    async fn late_steps(
+        &self,
+        steps: Vec<(i64, String)>,
+        now: Timestamp,
+        routing: Arc<Routing>,
+    ) -> Result<BTreeMap<i64, Later>, StoreError>;
+
     /// Returns the sinks that have pending notifications.
     async fn owing(&self) -> Result<BTreeSet<String>, StoreError>;
 
@@ -132,7 +143,8 @@ pub trait Store: Send + Sync {
 
     /// Forgets, up to `limit` of each sort: incidents, webhooks without an incident, repeated reports of an open outage
     /// and silences from before `over_before`; and group windows and spells of flapping that have ended by `now`. A
-    /// line is forgotten with the last of its rows.
+    /// line is forgotten with the last of its rows. The latest incident and the latest webhook are kept until others
+    /// come.
     async fn prune(&self, now: Timestamp, over_before: Timestamp, limit: u32) -> Result<Forgotten, StoreError>;
 
     /// Corrects what was written before the clock was set back: up to `limit` pending notifications become due earlier
@@ -223,8 +235,10 @@ pub struct Due {
     pub notification: Notification,
     /// The notifications that are settled with it: itself, or the parts of a digest.
     pub covers: Vec<i64>,
-    /// Since when it is owed: `give_up_after` counts from here.
+    /// Since when it is owed, which is when its first part was.
     pub owed_at: Timestamp,
+    /// Since when each of `covers` is owed: `give_up_after` counts from here.
+    pub parts_owed_at: Vec<Timestamp>,
     /// Which attempt since then this is, from 1.
     pub tries: u32,
 }

@@ -2,6 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::view::Later;
+
 /// Which notifications to send again.
 #[derive(Clone, Debug)]
 pub enum Which {
@@ -25,6 +27,9 @@ pub struct Retried {
     pub sinks: BTreeSet<String>,
     /// Requested notifications that are not sent again, and why.
     pub refused: BTreeMap<i64, Refused>,
+    /// What notifications that are due again wait for, if they are not sent now; and what those that are not sent again wait
+    /// for already.
+    pub later: BTreeMap<i64, Later>,
     /// How many requested notifications are left as they were because the store failed.
     pub left: usize,
 }
@@ -41,44 +46,45 @@ impl Retried {
         self.through.append(&mut other.through);
         self.sinks.append(&mut other.sinks);
         self.refused.append(&mut other.refused);
+        self.later.append(&mut other.later);
     }
 }
 
-/// Why a notification is not sent again. The message says what to do about it.
+/// Why a notification is not sent again. The message says what to do about it, and is also true of several.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Refused {
     /// There is none of that number.
     #[error("there is no such notification; `linedown deliveries` lists them")]
     Unknown,
     /// It was delivered.
-    #[error("it has been delivered already")]
+    #[error("delivered already")]
     Delivered,
     /// It is withdrawn, and why.
-    #[error("it was withdrawn: {0}")]
+    #[error("withdrawn: {0}")]
     Withdrawn(String),
     /// A worker has it, or another part of its message, in hand.
-    #[error("it is being sent right now")]
+    #[error("being sent right now")]
     InFlight,
     /// It is a reminder or an escalation, and this person has taken the outage.
-    #[error("{0} has taken the outage that it is about")]
+    #[error("{0} has taken the outage")]
     Taken(String),
     /// This silence or these quiet hours hold it back, and would do so again at once.
-    #[error("it is held back by {0}, and sent when that ends")]
+    #[error("held back by {0}, and sent when that ends")]
     HeldBack(String),
     /// Its sink, named here, has left the config.
     #[error("the config has no sink {0:?} any more; put it back, reload, and try again")]
     Gone(String),
     /// Its recipient is no usable address, and the config has no other. The name is the sink's.
     #[error(
-        "it has no recipient; correct the line's label that `to` of the sink {0:?} names, or add a fixed address to \
+        "no recipient; correct the line's label that `to` of the sink {0:?} names, or add a fixed address to \
          `to`, reload, and try again"
     )]
     Nobody(String),
     /// Its recipient is no usable address, and everybody it is for now has another message: it is withdrawn, and why.
-    #[error("it is withdrawn now: {0}")]
+    #[error("withdrawn now: {0}")]
     Told(&'static str),
     /// It need not be sent any more, or another one that is sent again says the same: it is withdrawn, and why.
-    #[error("it is withdrawn now: {0}")]
+    #[error("withdrawn now: {0}")]
     Moot(&'static str),
 }
 

@@ -3,6 +3,10 @@
 -- Every webhook writes to these tables. So whatever grows with the number of webhooks grows at its end, or at the end
 -- of one of few parts: a large index that begins with the line would make each webhook write a page of its own.
 
+-- No number is given twice. For incidents, events and notifications, that takes no AUTOINCREMENT, which writes a page
+-- more: the row with the largest number is never deleted. (In a store that was damaged, that row may be lost. There they
+-- have AUTOINCREMENT, and as well where a former format had deleted that row.)
+
 -- What is known of each line besides its incidents: the open one, and the gateway's clock at its last reports. For a
 -- reason that is no outage, a line has a row of its own, under a source such as `z-api#webhook-drift`.
 CREATE TABLE line (
@@ -24,7 +28,7 @@ CREATE TABLE line (
 
 -- One outage of one line (or something else that is wrong), with what the inventory said of the line when it began.
 CREATE TABLE incident (
-    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    id INTEGER PRIMARY KEY,
     source TEXT NOT NULL,
     instance TEXT NOT NULL,
     name TEXT,
@@ -50,7 +54,7 @@ CREATE INDEX incident_closed ON incident (closed_at) WHERE closed_at IS NOT NULL
 
 -- One webhook, or what asking the gateway found.
 CREATE TABLE event (
-    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    id INTEGER PRIMARY KEY,
     source TEXT NOT NULL,
     instance TEXT NOT NULL,
     kind TEXT NOT NULL,
@@ -72,7 +76,7 @@ CREATE INDEX event_loose ON event (received_at) WHERE incident IS NULL;
 
 -- One message owed to one recipient of one sink.
 CREATE TABLE notification (
-    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    id INTEGER PRIMARY KEY,
     incident INTEGER NOT NULL REFERENCES incident (id) ON DELETE CASCADE,
     rule TEXT NOT NULL,
     sink TEXT NOT NULL,
@@ -111,8 +115,7 @@ CREATE TABLE notification (
     -- The receipt, or the last failure.
     detail TEXT
 ) STRICT;
-CREATE INDEX notification_due ON notification (sink, due_at, id) WHERE state = 'pending' AND leased = 0;
-CREATE INDEX notification_pending ON notification (sink, owed_at) WHERE state = 'pending';
+CREATE INDEX notification_due ON notification (sink, due_at, id, owed_at) WHERE state = 'pending' AND leased = 0;
 CREATE INDEX notification_dead ON notification (sink) WHERE state = 'dead';
 CREATE INDEX notification_incident ON notification (incident);
 CREATE INDEX notification_lost ON notification (lost) WHERE lost IS NOT NULL;
@@ -168,6 +171,12 @@ CREATE TABLE attempt (
     PRIMARY KEY (notification, number)
 ) WITHOUT ROWID, STRICT;
 CREATE INDEX attempt_under_way ON attempt (notification) WHERE outcome IS NULL;
+
+-- What waits, and what workers have in hand. Each part has its index: for `state = 'pending'` alone, SQLite would look at
+-- all notifications.
+CREATE VIEW pending AS
+    SELECT * FROM notification WHERE state = 'pending' AND leased = 0
+    UNION ALL SELECT notification.* FROM attempt CROSS JOIN notification ON id = notification WHERE outcome IS NULL;
 
 CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID, STRICT;
 INSERT INTO meta (key, value) VALUES ('name', lower(hex(randomblob(4)))), ('link key', lower(hex(randomblob(32))));

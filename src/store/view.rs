@@ -154,7 +154,7 @@ pub struct WaitsFor {
     /// Since when the sink has been failing.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub since: Option<Timestamp>,
-    /// The sink's latest failure, in words.
+    /// The sink's, or the recipient's, latest failure, in words.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub why: Option<String>,
     /// When the sink, or the notification, may be tried next.
@@ -172,6 +172,17 @@ pub enum WaitReason {
     Paused,
     /// The sink's limits: others come first.
     Turn,
+    /// Its recipient fails, and is sent one notification at a time.
+    Recipient,
+}
+
+/// What a notification that a person has sent again waits for.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Later {
+    /// Until when.
+    pub until: Timestamp,
+    /// What holds it back, in words; none if it waits for its group.
+    pub by: Option<String>,
 }
 
 /// One attempt.

@@ -13,7 +13,7 @@ use tokio::task::JoinSet;
 use tokio::time::sleep;
 
 use super::SOURCE;
-use super::course::Key;
+use super::looks::Key;
 use crate::clock;
 use crate::rule::{Owed, Routing};
 use crate::server::hook::Hook;

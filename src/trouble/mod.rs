@@ -4,14 +4,14 @@
 //! Each trouble is an incident of the source [`SOURCE`]. It is routed by the usual rules and told once, and so is its
 //! end. Only the trouble that the store cannot write is told straight from memory.
 
-mod course;
+mod looks;
 mod memory;
 mod sign;
 mod watcher;
 
 use std::time::Duration;
 
-pub(crate) use watcher::{Orders, Watcher};
+pub(crate) use watcher::{Scope, Watcher};
 
 /// The source of linedown's own troubles. No source in the config may have this name.
 pub const SOURCE: &str = "linedown";

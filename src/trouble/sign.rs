@@ -5,7 +5,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use super::Free;
-use super::course::Sign;
+use super::looks::Sign;
 use crate::certificate::Validity;
 use crate::clock::{between, later};
 use crate::delivery::Health;

@@ -9,7 +9,7 @@ use linedown_sinks::Reason;
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep, timeout};
 
-use super::course::{Course, Key, News, Seen, Sign, What};
+use super::looks::{Key, Looks, News, Seen, Sign, What};
 use super::memory::Memory;
 use super::{SOURCE, Troubles, sign};
 use crate::clock;
@@ -29,7 +29,7 @@ const STORE: &str = "store";
 
 /// The part of the config that the watcher follows.
 #[derive(Clone)]
-pub(crate) struct Orders {
+pub(crate) struct Scope {
     /// None if troubles are not to be told.
     pub(crate) troubles: Option<Troubles>,
     /// The host that the certificate is for.
@@ -39,8 +39,8 @@ pub(crate) struct Orders {
 /// The task that looks for troubles.
 pub(crate) struct Watcher {
     hook: Arc<Hook>,
-    orders: watch::Receiver<Orders>,
-    course: Course,
+    scope: watch::Receiver<Scope>,
+    looks: Looks,
     /// Troubles that were told and are not over.
     told: BTreeSet<Key>,
     /// Whether `told` includes the troubles that were told before the start.
@@ -49,9 +49,9 @@ pub(crate) struct Watcher {
 }
 
 impl Watcher {
-    pub(crate) fn new(hook: Arc<Hook>, orders: watch::Receiver<Orders>) -> Self {
+    pub(crate) fn new(hook: Arc<Hook>, scope: watch::Receiver<Scope>) -> Self {
         let (told, memory) = (BTreeSet::new(), Memory::new(Arc::clone(&hook)));
-        Self { hook, orders, course: Course::default(), told, recalled: false, memory }
+        Self { hook, scope, looks: Looks::default(), told, recalled: false, memory }
     }
 
     /// Runs until the daemon stops. Messages that are then being told from memory are abandoned.
@@ -64,24 +64,24 @@ impl Watcher {
 
     async fn go_on(&mut self) {
         loop {
-            let orders = self.orders.borrow_and_update().clone();
-            self.look(&orders).await;
+            let scope = self.scope.borrow_and_update().clone();
+            self.look(&scope).await;
             tokio::select! {
-                () = sleep(pause(orders.troubles.as_ref())) => {}
-                changed = self.orders.changed() => if changed.is_err() {
+                () = sleep(pause(scope.troubles.as_ref())) => {}
+                changed = self.scope.changed() => if changed.is_err() {
                     return;
                 },
             }
         }
     }
 
-    async fn look(&mut self, orders: &Orders) {
+    async fn look(&mut self, scope: &Scope) {
         self.recall().await;
-        let seen = match &orders.troubles {
-            Some(troubles) => self.see(troubles, &orders.host).await,
+        let seen = match &scope.troubles {
+            Some(troubles) => self.see(troubles, &scope.host).await,
             None => Vec::new(),
         };
-        for news in self.course.judge(seen, &self.told, Instant::now()) {
+        for news in self.looks.judge(seen, &self.told, Instant::now()) {
             self.tell(news).await;
         }
     }

@@ -362,7 +362,7 @@ fn who_had_no_address_is_told_once_there_is_one() {
     daemon.wait_for_told(1);
     for arguments in [&["retry", "1"][..], &["retry", "--dead"]] {
         let refused = daemon.command(arguments);
-        assert!(refused.err.contains("1: it has no recipient; correct the line's label"), "{refused:?}");
+        assert!(refused.err.contains("1: no recipient; correct the line's label"), "{refused:?}");
     }
     daemon.configure(&format!("[instances.A]\nlabels = {{ owner = \"ana@example.com, bia@example.com\" }}\n{sinks}"));
     daemon.reload();

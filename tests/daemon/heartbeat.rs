@@ -1,40 +1,35 @@
 //! The heartbeat: a watcher elsewhere hears from linedown as long as all is well.
 
 use std::io::{Read, Write};
-use std::net::TcpListener;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 use std::time::Duration;
 
+use linedown_standins::Port;
+
 use crate::daemon::{CANARY, Daemon, eventually};
 use crate::sections::{CONSOLE, tell};
 
-/// Starts a watcher. Returns its address, and how many beats it has heard.
-fn watcher() -> (String, Arc<AtomicUsize>) {
-    let listener = TcpListener::bind("127.0.0.1:0").expect("there is a free port");
-    let url = format!("http://{}/ping/{CANARY}", listener.local_addr().expect("it has an address"));
+/// Starts a watcher. Returns it, and how many beats it has heard.
+fn watcher() -> (Port, Arc<AtomicUsize>) {
     let heard = Arc::new(AtomicUsize::new(0));
     let count = Arc::clone(&heard);
-    thread::spawn(move || {
-        for mut stream in listener.incoming().map_while(Result::ok) {
-            let count = Arc::clone(&count);
-            thread::spawn(move || {
-                let mut request = [0; 2048];
-                while let Ok(length @ 1..) = stream.read(&mut request) {
-                    assert!(request[..length].starts_with(b"GET /ping/"));
-                    count.fetch_add(1, Ordering::SeqCst);
-                    let _ = stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n");
-                }
-            });
+    let port = Port::serve(move |mut stream| {
+        let mut request = [0; 2048];
+        while let Ok(length @ 1..) = stream.read(&mut request) {
+            assert!(request[..length].starts_with(b"GET /ping/"));
+            count.fetch_add(1, Ordering::SeqCst);
+            let _ = stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n");
         }
     });
-    (url, heard)
+    (port, heard)
 }
 
 #[test]
 fn the_watcher_hears_while_all_is_well_and_misses_us_when_the_store_cannot_write() {
-    let (url, heard) = watcher();
+    let (watcher, heard) = watcher();
+    let url = format!("http://127.0.0.1:{}/ping/{CANARY}", watcher.number());
     let count = || heard.load(Ordering::SeqCst);
     let sections = format!("[heartbeat]\nurl = \"{url}\"\nevery = \"1s\"\n{CONSOLE}{}", tell(&["console"]));
     let mut daemon = Daemon::prepare(&sections);

@@ -4,25 +4,17 @@ use std::io::{ErrorKind, Write};
 use std::net::Shutdown;
 use std::thread;
 
-use flate2::Compression;
-use flate2::write::GzEncoder;
 use linedown_standins::DEADLINE;
 use serde_json::json;
 
 use crate::daemon::{Daemon, HOOK, JSON, SECRET, eventually};
 use crate::http::{Answer, ask_without_reading, exchange, read, request};
-use crate::payload::{down, up};
+use crate::payload::{down, gzip, up};
 use crate::sections::{CONSOLE, tell};
 
 /// A daemon with a small bound on bodies that tells of everything on the console.
 fn start() -> Daemon {
     Daemon::start(&format!("[server]\nmax_body = 1024\n{CONSOLE}{}", tell(&["console"])))
-}
-
-fn gzip(bytes: &[u8]) -> Vec<u8> {
-    let mut encoder = GzEncoder::new(Vec::new(), Compression::best());
-    encoder.write_all(bytes).expect("memory takes everything");
-    encoder.finish().expect("memory takes everything")
 }
 
 fn post(headers: &[(&str, &str)], body: &[u8]) -> Vec<u8> {

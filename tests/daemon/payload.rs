@@ -1,7 +1,10 @@
 //! The gateway's webhooks, as it documents them.
 
+use std::io::Write;
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use flate2::Compression;
+use flate2::write::GzEncoder;
 use serde_json::{Value, json};
 
 /// A line lost its connection just now.
@@ -39,4 +42,11 @@ fn milliseconds_ago(seconds: i64) -> i64 {
     #[expect(clippy::disallowed_methods, reason = "a gateway has a clock of its own")]
     let now = SystemTime::now().duration_since(UNIX_EPOCH).expect("it is later than 1970");
     i64::try_from(now.as_millis()).expect("it is earlier than the year 292278994") - seconds * 1000
+}
+
+/// A body as a client that compresses sends it.
+pub(crate) fn gzip(body: &[u8]) -> Vec<u8> {
+    let mut encoder = GzEncoder::new(Vec::new(), Compression::best());
+    encoder.write_all(body).expect("memory takes everything");
+    encoder.finish().expect("memory takes everything")
 }

@@ -263,6 +263,27 @@ fn a_silence_is_made_listed_and_ended() {
     assert_eq!(wrong.code, Some(64), "{}", wrong.err);
 }
 
+/// It is not to jump when the time comes that it would have had.
+#[test]
+fn a_step_shows_when_it_comes_while_a_silence_holds_the_first_message() {
+    let step = "escalate = [{ after = \"15m\", notify = [\"console\"] }]\n";
+    let daemon = Daemon::start(&timed(&format!("group_interval = \"0s\"\n{step}")));
+    daemon.json(&["silence", "add", "instance=A", "--for", "1h"]);
+    daemon.accept(&down("A"));
+    let of_first = eventually("the silence to hold the first message", || {
+        let rows = daemon.rows(&["deliveries", "--state", "pending"]);
+        rows.into_iter().find(|row| row["held_by"] == "silence 1")
+    });
+    let time = |row: &Value| row["due_at"].as_str().and_then(|at| at.parse::<jiff::Timestamp>().ok()).expect("a time");
+    let story = daemon.json(&["incident", "1"]);
+    let listed = daemon.rows(&["deliveries", "--state", "pending"]);
+    for rows in [story["deliveries"].as_array().expect("rows"), &listed] {
+        let step = rows.iter().find(|row| row["kind"] == "escalation").expect("a step");
+        assert_eq!(step["held_by"], "escalation of 15m");
+        assert_eq!(time(step).duration_since(time(&of_first)).as_secs(), 15 * 60, "{step}");
+    }
+}
+
 #[test]
 fn a_silence_that_can_hold_nothing_back_is_warned_of() {
     let known = "[instances.A]\nname = \"Loja Centro\"\nsource = \"z-api\"\nlabels = { customer = \"acme\" }\n";
@@ -276,7 +297,7 @@ fn a_silence_that_can_hold_nothing_back_is_warned_of() {
         ("phone=+55 44", "warning: phone: no phone number matches this"),
         ("name=Loja centro", "warning: "),
         ("labels.customer=[acme,beta]", "warning: no instance of the inventory matches this\n  hint: "),
-        ("name={ not = \"Loja Centro\" }", ""),
+        ("name={ not = \"Loja Centro\" }", "warning: this silences everything but what it names\n  hint: "),
         ("name=Loja*", ""),
         ("labels.customer=acme", ""),
         ("source=z-api", ""),

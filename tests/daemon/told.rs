@@ -115,6 +115,50 @@ fn what_is_sent_again_to_a_sink_that_fails_says_so() {
 }
 
 #[test]
+fn what_is_sent_again_and_waits_says_for_what_and_until_when() {
+    let chat = Slack::new().without_rate_limit();
+    chat.script(Scripted::answer(404, "no_service"));
+    let rule = "[[rules]]\nname = \"all\"\nnotify = [\"chat\"]\ngroup_interval = \"1h\"\n";
+    let daemon = Daemon::start(&format!("{}{AT_ONCE}{rule}", slack("chat", &chat)));
+    daemon.accept(&down("A"));
+    daemon.wait_for_deliveries("dead", 1);
+    daemon.json(&["silence", "add", "instance=A", "--for", "1h"]);
+    let silenced = daemon.command(&["retry", "1"]);
+    let (said, end) = (silenced.out.split_once(" until 2").expect("until when"), " UTC\n");
+    assert_eq!(said.0, "1 notification is sent again\n  it waits for silence 1", "{silenced:?}");
+    assert!(said.1.ends_with(end) && silenced.code == Some(0), "{silenced:?}");
+    let held = daemon.command(&["retry", "1"]);
+    assert!(
+        held.err.starts_with("error: not sent again: 1\n  caused by: 1: held back by silence 1 until 2"),
+        "{held:?}"
+    );
+
+    daemon.accept(&down("B"));
+    daemon.wait_for_deliveries("delivered", 1);
+    daemon.accept(&down("C"));
+    daemon.accept(&down("D"));
+    let gathered = daemon.command(&["retry", "3", "4"]);
+    assert!(
+        gathered.out.starts_with("2 notifications are sent again\n  2 wait with their group until 2"),
+        "{gathered:?}"
+    );
+    assert_eq!(chat.posts().len(), 2);
+}
+
+/// Nobody is said to have been told who was not.
+#[test]
+fn who_could_not_be_told_instead_is_not_said_to_have_been() {
+    let refusing = answering(|| Scripted::answer(404, "no_service"));
+    let (chat, other) = (slack("chat", &refusing), slack("other", &refusing));
+    let daemon = Daemon::start(&format!("{chat}fallback = \"other\"\n{other}{}", tell(&["chat"])));
+    daemon.accept(&down("A"));
+    daemon.wait_for_deliveries("dead", 2);
+    let words =
+        ["  not told either: notification 2 to other, dead\n", "  nobody was told instead: no other sink was left\n"];
+    says(&daemon.command(&["incident", "1"]), &words);
+}
+
+#[test]
 fn what_was_given_up_says_when_and_why_and_who_was_told_instead() {
     let chat = answering(|| Scripted::rate_limited("600"));
     let hasty = "retry = { first = \"50ms\", max = \"100ms\", give_up_after = \"500ms\" }\n";
@@ -163,7 +207,7 @@ fn of_the_reminders_of_one_outage_only_the_latest_is_sent_again() {
     let ended = daemon.command(&["retry", "--dead"]);
     assert_eq!(ended.out, "1 notification is sent again, 1 is withdrawn\n", "{ended:?}");
     let why = "another notification that is sent again tells the same recipient the same";
-    assert_eq!(ended.err, format!("not sent again: 2: it is withdrawn now: {why}\n"));
+    assert_eq!(ended.err, format!("not sent again: 2: withdrawn now: {why}\n"));
     daemon.wait_for_deliveries("delivered", 2);
     let shown = daemon.command(&["incident", "1"]);
     let (tried, withdrawn) = (shown.out.find("  try 1: unauthorised"), shown.out.find(why));
@@ -184,7 +228,7 @@ fn what_need_not_be_sent_any_more_is_not_counted_as_sent_again() {
     assert_eq!(daemon.wait_for_deliveries("dead", 2).len(), 2);
     let ended = daemon.command(&["retry", "--dead", "--json"]);
     assert_eq!(serde_json::from_str::<Value>(&ended.out).expect("JSON").as_array().map(Vec::len), Some(1), "{ended:?}");
-    assert!(ended.err.starts_with("not sent again: 2: it is withdrawn now: "), "{ended:?}");
+    assert!(ended.err.starts_with("not sent again: 2: withdrawn now: "), "{ended:?}");
     daemon.wait_for_deliveries("delivered", 2);
     assert_eq!(chat.posts().len(), 4);
 }

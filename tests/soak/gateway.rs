@@ -4,12 +4,13 @@
 use std::collections::BTreeMap;
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use fastrand::Rng;
+use linedown_standins::lock;
 use serde_json::json;
 
 use crate::service::SECRET;
@@ -208,8 +209,4 @@ pub(crate) fn now_ms() -> i64 {
     #[expect(clippy::disallowed_methods, reason = "a gateway has a clock of its own")]
     let now = SystemTime::now().duration_since(UNIX_EPOCH).expect("it is later than 1970");
     i64::try_from(now.as_millis()).expect("it is earlier than the year 292278994")
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

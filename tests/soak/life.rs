@@ -5,7 +5,7 @@ use std::sync::atomic::AtomicBool;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use linedown_standins::DEADLINE;
+use linedown_standins::{DEADLINE, StopOnDrop};
 use rusqlite::{Connection, OpenFlags};
 use serde_json::Value;
 
@@ -14,7 +14,7 @@ use crate::judge::{Case, judge};
 use crate::service::Service;
 use crate::shim::{Number, Shim};
 use crate::sides::Sides;
-use crate::storm::{StopOnDrop, calm, number, seed};
+use crate::storm::{calm, number, seed};
 use crate::weather::{ENDLESS, Weather};
 
 /// How long the daemon lives: in the short form, and for each ten kills (`SOAK_KILLS`) in the long one.
@@ -164,8 +164,7 @@ fn a_long_life_under_load_and_faults_uses_no_more_than_a_short_one() {
 fn incidents(service: &Service) -> (u64, u64) {
     let store = Connection::open_with_flags(service.store(), OpenFlags::SQLITE_OPEN_READ_ONLY).expect("it opens");
     store.busy_timeout(DEADLINE).expect("it can wait");
-    let both =
-        "SELECT (SELECT coalesce(max(seq), 0) FROM sqlite_sequence WHERE name = 'incident'), count(*) FROM incident";
+    let both = "SELECT coalesce(max(id), 0), count(*) FROM incident";
     let row = store.query_row(both, [], |row| Ok((row.get(0)?, row.get(1)?)));
     let (ever, now): (u32, u32) = row.expect("it reads");
     (ever.into(), now.into())

@@ -11,7 +11,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use fastrand::Rng;
-use linedown_standins::DEADLINE;
+use linedown_standins::{DEADLINE, StopOnDrop, lock};
 use serde_json::{Value, json};
 
 use crate::gateway::{Gateway, now_ms, request, rules, status};
@@ -20,7 +20,7 @@ use crate::power::Disk;
 use crate::service::Service;
 use crate::shim::{Number, Shim};
 use crate::sides::Sides;
-use crate::storm::{StopOnDrop, calm, number, seed, wait_for_an_answer};
+use crate::storm::{calm, number, seed, wait_for_an_answer};
 
 /// Everything is told on the console.
 const CONFIG: &str = "[sinks.console]\ntype = \"stdout\"\nformat = \"json\"\n\
@@ -77,7 +77,7 @@ fn try_each(seed: u64, what: Number, first: usize, stride: usize) -> Tried {
             for (error, is_stopped) in ways.into_iter().take(if is_long() { 4 } else { 2 }) {
                 let outcome = Trial::new(seed ^ number as u64).run(what, number, error, is_stopped);
                 reached |= outcome.reached;
-                let mut tried = tried.lock().unwrap_or_else(PoisonError::into_inner);
+                let mut tried = lock(&tried);
                 tried.runs += 1;
                 tried.refused += usize::from(outcome.refused);
             }

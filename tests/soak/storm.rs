@@ -3,11 +3,12 @@
 use std::collections::BTreeMap;
 use std::env;
 use std::os::unix::process::ExitStatusExt;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::AtomicBool;
 use std::thread;
 use std::time::{Duration, Instant};
 
 use fastrand::Rng;
+use linedown_standins::StopOnDrop;
 use rustix::process::Signal;
 
 use crate::gateway::{CLASSES, Gateway};
@@ -89,15 +90,6 @@ fn every_promise_is_kept_through_kills_and_faults_of_every_sort() {
     assert!(promised > kills as u64 / 4, "hardly anything was promised, {promised} in {kills} lives: {verdict:?}");
     let first = verdict.broken.iter().take(20).cloned().collect::<Vec<_>>().join("\n");
     assert!(verdict.broken.is_empty(), "SOAK_SEED={seed}: {} broken:\n{first}", verdict.broken.len());
-}
-
-/// Stops the gateways' threads, also when the test fails.
-pub(crate) struct StopOnDrop<'s>(pub(crate) &'s AtomicBool);
-
-impl Drop for StopOnDrop<'_> {
-    fn drop(&mut self) {
-        self.0.store(true, Ordering::SeqCst);
-    }
 }
 
 /// Waits until the daemon answers a webhook or has ended, for [`UNANSWERED`] at most.

@@ -1,11 +1,12 @@
 //! The network between the daemon and a far side: passes everything on, or fails as the test says.
 
 use std::io::{Read, Write};
-use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::net::{Shutdown, SocketAddr, TcpStream};
+use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Duration;
+
+use linedown_standins::{Port, lock};
 
 /// What the network does to a new connection.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -27,14 +28,13 @@ pub(crate) enum Does {
 
 /// A port that leads to another one.
 pub(crate) struct Wire {
-    port: u16,
+    port: Port,
     state: Arc<State>,
 }
 
 struct State {
     to: u16,
     does: Mutex<Does>,
-    ended: AtomicBool,
     /// Connections that hang.
     held: Mutex<Vec<TcpStream>>,
 }
@@ -42,38 +42,19 @@ struct State {
 impl Wire {
     /// A network that leads to a port on this machine.
     pub(crate) fn to(port: u16) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").expect("there is a free port");
-        let own = listener.local_addr().expect("a bound socket has an address").port();
-        let state =
-            Arc::new(State { to: port, does: Mutex::default(), ended: AtomicBool::new(false), held: Mutex::default() });
+        let state = Arc::new(State { to: port, does: Mutex::default(), held: Mutex::default() });
         let shared = Arc::clone(&state);
-        thread::spawn(move || {
-            for stream in listener.incoming().map_while(Result::ok) {
-                if shared.ended.load(Ordering::SeqCst) {
-                    return;
-                }
-                shared.take(stream);
-            }
-        });
-        Self { port: own, state }
+        Self { port: Port::listen(move |stream| shared.take(stream)), state }
     }
 
     pub(crate) fn port(&self) -> u16 {
-        self.port
+        self.port.number()
     }
 
     /// Sets what happens from the next connection on, and closes connections that hang.
     pub(crate) fn set(&self, does: Does) {
         *lock(&self.state.does) = does;
         lock(&self.state.held).clear();
-    }
-}
-
-impl Drop for Wire {
-    fn drop(&mut self) {
-        self.state.ended.store(true, Ordering::SeqCst);
-        // Wakes the thread that listens.
-        let _ = TcpStream::connect(("127.0.0.1", self.port));
     }
 }
 
@@ -116,8 +97,4 @@ fn copy(mut from: TcpStream, mut to: TcpStream, mut left: usize, late: Duration)
     }
     let how = if left == 0 { Shutdown::Both } else { Shutdown::Write };
     let _ = to.shutdown(how);
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 
 use serde_json::Value;
 
-use super::find;
 use super::path::{Key, Path};
+use super::place::find;
 
 /// The values of one section that came from environment variables, by their keys below it.
 pub(super) struct Textual<'e> {

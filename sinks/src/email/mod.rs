@@ -13,6 +13,7 @@
 //! to = ["ops@example.com", "{{ instance.labels.owner }}"]
 //! ```
 
+mod addresses;
 mod codes;
 mod connection;
 mod folder;
@@ -202,9 +203,7 @@ impl Settings for Checked {
         let way = match &self.way {
             Way::Folder(path) => Carrier::Folder(Folder::new(path.clone())),
             Way::Smtp { login: Some(login), .. } if login.password.expose_secret().is_empty() => {
-                return Err(BuildError(
-                    "`password` is a systemd credential, available only when systemd starts linedown".into(),
-                ));
+                return Err(BuildError::lacks("`password`"));
             }
             Way::Smtp { server, login } => Carrier::Relay(Relay::new(
                 server.address(),

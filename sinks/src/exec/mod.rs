@@ -49,7 +49,7 @@ struct Keys {
 fn check(section: &mut Section<'_>, texts: Texts) -> Option<Arc<dyn Settings>> {
     let keys: Keys = section.read()?;
     let command = check_command(section, keys.command);
-    let environment = check_environment(section, &keys.environment);
+    let environment = section.secrets("environment", &keys.environment, (MOST, "variables"), variable);
     // A credential is empty if this process has none; the section has noted that.
     let program =
         if section.lacks_credentials { None } else { Some(Program { command: command?, environment: environment? }) };
@@ -94,36 +94,19 @@ fn why_not(program: &FilePath) -> Option<(String, String)> {
     }
 }
 
-fn check_environment(
-    section: &mut Section<'_>,
-    table: &BTreeMap<String, Secret>,
-) -> Option<Vec<(String, SecretString)>> {
-    if table.len() > MOST {
-        section.error("environment", format!("{} variables", table.len())).expected = Some(format!("at most {MOST}"));
-        return None;
+fn variable(path: Path, name: &str, value: Option<SecretString>) -> Result<Option<(String, SecretString)>, Problem> {
+    if name.is_empty() || !name.bytes().all(|byte| byte == b'_' || byte.is_ascii_alphanumeric()) {
+        return Err(Problem::error(path, "this cannot be the name of a variable").expected("letters, digits and `_`"));
     }
-    let variables: Vec<_> = table.iter().map(|(name, secret)| variable(section, name, secret)).collect();
-    variables.into_iter().collect()
-}
-
-fn variable(section: &mut Section<'_>, name: &str, secret: &Secret) -> Option<(String, SecretString)> {
-    let place = Path(vec!["environment".into(), name.into()]);
-    let value = section.secret_at(&place, secret);
-    let path = section.path().extend(&place);
-    let is_name = !name.is_empty() && name.bytes().all(|byte| byte == b'_' || byte.is_ascii_alphanumeric());
-    let problem = if !is_name {
-        Problem::error(path, "this cannot be the name of a variable").expected("letters, digits and `_`")
-    } else if name.starts_with(PREFIX) {
-        Problem::error(path, format!("names that begin with {PREFIX} are linedown's own")).hint("choose another name")
-    } else {
-        let value = value?;
-        if !value.expose_secret().contains('\0') {
-            return Some((name.to_owned(), value));
-        }
-        Problem::error(path, "this cannot be the value of a variable").expected("text without NUL")
-    };
-    section.problems.push(problem);
-    None
+    if name.starts_with(PREFIX) {
+        let what = format!("names that begin with {PREFIX} are linedown's own");
+        return Err(Problem::error(path, what).hint("choose another name"));
+    }
+    let Some(value) = value else { return Ok(None) };
+    if value.expose_secret().contains('\0') {
+        return Err(Problem::error(path, "this cannot be the value of a variable").expected("text without NUL"));
+    }
+    Ok(Some((name.to_owned(), value)))
 }
 
 struct Checked {
@@ -142,7 +125,7 @@ impl Settings for Checked {
     }
 
     fn build(&self) -> Result<Arc<dyn Sink>, BuildError> {
-        let program = self.program.clone().ok_or_else(BuildError::lacks_credentials)?;
+        let program = self.program.clone().ok_or_else(|| BuildError::lacks("a secret of this sink"))?;
         let values = program.environment.iter().flat_map(|(_, value)| value_and_parts(value.expose_secret()));
         let hidden = Hidden::new(values);
         Ok(Arc::new(Exec { program, hidden, texts: self.texts.clone() }))

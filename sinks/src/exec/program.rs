@@ -41,7 +41,7 @@ pub(super) struct Ended {
 
 /// Whether a program ended by itself.
 pub(super) enum How {
-    /// It could not be started.
+    /// It could not be started, or not be waited for.
     NotStarted(io::Error),
     /// With an exit code, or killed by a signal.
     With(ExitStatus),

@@ -1,4 +1,6 @@
-//! The address of a webhook: a secret, since whoever has it can post.
+//! An address that is a secret: whoever has it can do what linedown does there.
+
+use std::fmt;
 
 use reqwest::Url;
 
@@ -8,17 +10,32 @@ use crate::{Problem, Section};
 
 /// An address that cannot print itself.
 #[derive(Clone)]
-pub(crate) struct Address(pub(crate) Url);
+pub struct Address(pub Url);
+
+impl fmt::Debug for Address {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Address(…)")
+    }
+}
+
+/// What an address is for, in the words of the problems with it.
+#[derive(Clone, Copy, Debug)]
+pub struct Purpose {
+    /// What it must be.
+    pub what: &'static str,
+    /// What anyone who has it can do.
+    pub lets: &'static str,
+    /// What one looks like.
+    pub example: &'static str,
+}
 
 impl Address {
-    /// Checks the address that is the value of `key`. No problem repeats it; `example` says what one looks like.
-    pub(crate) fn check(
-        section: &mut Section<'_>,
-        key: &str,
-        text: &str,
-        insecure: bool,
-        example: &str,
-    ) -> Option<Self> {
+    /// Checks the address that is the value of `key`. No problem repeats it. An empty one stands for a credential that
+    /// this process does not have, which has been noted.
+    pub fn check(section: &mut Section<'_>, key: &str, text: &str, insecure: bool, purpose: &Purpose) -> Option<Self> {
+        if text.is_empty() {
+            return None;
+        }
         let text = text.trim();
         if text.contains(char::is_whitespace) {
             section.error(key, "there is a blank in the address").hint = Some("copy it again, in one line".into());
@@ -29,14 +46,14 @@ impl Address {
             Some(url) if url.scheme() == "https" => Some(Self(url)),
             Some(url) if url.scheme() == "http" && (insecure || is_loopback(&url)) => Some(Self(url)),
             Some(url) if url.scheme() == "http" => {
-                let what = "http:// would expose the address, and anyone who has it can post";
+                let what = format!("http:// would expose the address, and anyone who has it can {}", purpose.lets);
                 let problem = Problem::error(section.path().join(key), what);
                 let problem = problem.hint("use https://, or write `insecure = true`");
                 section.problems.push(problem.unless("insecure"));
                 None
             }
             _ => {
-                section.error(key, "not the address of a webhook").expected = Some(example.into());
+                section.error(key, format!("not {}", purpose.what)).expected = Some(purpose.example.into());
                 None
             }
         }

@@ -23,7 +23,7 @@ use secrecy::ExposeSecret;
 use serde::Deserialize;
 
 use crate::hidden::Hidden;
-use crate::http::{self, Address, Answer};
+use crate::http::{self, Address, Answer, Purpose};
 use crate::{BuildError, Failure, Limits, Notification, Receipt, Secret, Section, Settings, Sink, SinkKind, Texts};
 
 /// This sink's entry in [`crate::KINDS`].
@@ -51,14 +51,15 @@ fn check(section: &mut Section<'_>, texts: Texts) -> Option<Arc<dyn Settings>> {
     Some(Arc::new(Checked { address, texts }))
 }
 
-const EXPECTED: &str = "`https://hooks.slack.com/services/…`";
+const PURPOSE: Purpose =
+    Purpose { what: "the address of a webhook", lets: "post", example: "`https://hooks.slack.com/services/…`" };
 
 /// Checks the address. Slack tells its webhooks apart by the path.
 fn check_address(section: &mut Section<'_>, text: &str, insecure: bool) -> Option<Address> {
-    let address = Address::check(section, "webhook_url", text, insecure, EXPECTED)?;
+    let address = Address::check(section, "webhook_url", text, insecure, &PURPOSE)?;
     if address.0.path() == "/" && address.0.query().is_none() {
         section.error("webhook_url", "the address ends with the host: it is not that of a webhook").expected =
-            Some(EXPECTED.into());
+            Some(PURPOSE.example.into());
         return None;
     }
     Some(address)
@@ -81,11 +82,7 @@ impl Settings for Checked {
     }
 
     fn build(&self) -> Result<Arc<dyn Sink>, BuildError> {
-        let Some(address) = self.address.clone() else {
-            return Err(BuildError(
-                "`webhook_url` is a systemd credential, available only when systemd starts linedown".into(),
-            ));
-        };
+        let address = self.address.clone().ok_or_else(|| BuildError::lacks("`webhook_url`"))?;
         let (client, hidden) = (http::client(&address.0, http::SINK)?, Hidden::new(address.secrets()));
         Ok(Arc::new(Slack { client, address, hidden, texts: self.texts.clone() }))
     }

@@ -1,20 +1,14 @@
 //! The line that stands for one notification.
 
-use std::borrow::Cow;
+mod text;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::texts::{identifier, title};
-use crate::{Acknowledged, Flapping, Form, HeldBack, Item, Kind, Notification, Standing, Texts, Undelivered, one_line};
+use crate::{Acknowledged, Flapping, Form, HeldBack, Item, Kind, Notification, Standing, Texts, Undelivered};
 
 /// The most bytes of a line of JSON. journald splits lines longer than 48 KiB (`LineMax=` in journald.conf(5)).
 const LONGEST: usize = 47 * 1024;
-/// The most instances of a digest named on a line of text.
-const NAMES: usize = 5;
-/// The most characters of each such name.
-const NAME: usize = 40;
-
 /// How a line is written.
 #[derive(Clone, Copy, Default, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -26,15 +20,15 @@ pub(super) enum Format {
 
 /// Makes lines of notifications.
 #[derive(Clone)]
-pub(super) struct Lines {
+pub(super) struct Printer {
     pub(super) format: Format,
     pub(super) texts: Texts,
 }
 
-impl Lines {
+impl Printer {
     /// The line for a notification, without its line break.
     pub(super) fn line(&self, notification: &Notification) -> String {
-        let object = Line::new(notification, &self.texts);
+        let object = Object::new(notification, &self.texts);
         match self.format {
             Format::Text => object.text(&notification.items),
             Format::Json => object.json(&notification.items),
@@ -49,7 +43,7 @@ fn json(value: &impl Serialize) -> String {
 
 /// A line of `format = "json"`. Later versions only add keys. Times are RFC 3339 in UTC; an unknown value is null.
 #[derive(Serialize)]
-struct Line<'a> {
+struct Object<'a> {
     /// The notification's number.
     notification: i64,
     /// A name that no other notification has; the same on every attempt.
@@ -82,8 +76,8 @@ struct Line<'a> {
     closed_at: Option<Timestamp>,
     /// For a closed incident that is no outage: linedown does not watch it any more, and the trouble may still exist.
     unwatched: bool,
-    /// For the kind `undelivered`: `notification`, `kind`, `sink`, `recipient`, `why`, `attempts`, `untold` and
-    /// `others_told`.
+    /// For the kind `undelivered`: `notification`, `kind`, `sink`, `recipient`, `why`, `attempts`, `untold`,
+    /// `others_told` and `others_being_told`.
     undelivered: Option<&'a Undelivered>,
     /// For the kinds `flapping` and `steady`, also if they were lost: `since`, `outages`, `downtime` and `steady_for` in seconds, `times`.
     flapping: Option<&'a Flapping>,
@@ -97,7 +91,7 @@ struct Line<'a> {
     standing: Option<&'a Standing>,
     /// For the kind `digest`: its items, as many as there is room for. What is over comes last, reminders after news, and
     /// the worst first within each of these groups.
-    items: Option<Vec<ItemLine<'a>>>,
+    items: Option<Vec<ItemObject<'a>>>,
     /// For the kind `digest`: how many further items were left out.
     more: Option<usize>,
     title: String,
@@ -107,7 +101,7 @@ struct Line<'a> {
 
 /// An item of a digest.
 #[derive(Serialize)]
-struct ItemLine<'a> {
+struct ItemObject<'a> {
     /// The number of the notification that the digest delivers.
     notification: i64,
     incident: i64,
@@ -121,7 +115,7 @@ struct ItemLine<'a> {
     undelivered: Option<&'a Undelivered>,
 }
 
-impl<'a> ItemLine<'a> {
+impl<'a> ItemObject<'a> {
     fn new(item: &'a Item) -> Self {
         let incident = &item.incident;
         Self {
@@ -139,7 +133,7 @@ impl<'a> ItemLine<'a> {
     }
 }
 
-impl<'a> Line<'a> {
+impl<'a> Object<'a> {
     fn new(notification: &'a Notification, texts: &Texts) -> Self {
         let incident = &notification.incident;
         let items = (notification.kind == Kind::Digest).then_some(&notification.items);
@@ -189,7 +183,7 @@ impl<'a> Line<'a> {
         }
         let Some((shown, more)) = self.items.as_mut().zip(self.more.as_mut()) else { return json(&self) };
         let mut room = LONGEST.saturating_sub(without_items);
-        for item in items.iter().map(ItemLine::new) {
+        for item in items.iter().map(ItemObject::new) {
             // One more for the comma.
             let Some(rest) = room.checked_sub(json(&item).len() + 1) else { break };
             room = rest;
@@ -198,49 +192,6 @@ impl<'a> Line<'a> {
         }
         json(&self)
     }
-
-    fn text(&self, items: &[Item]) -> String {
-        let title = one_line(&self.title, usize::MAX);
-        let mut line = format!("{:.0} {} | {}", self.at, quoted(&title, &['=', '|', '"']), self.kind);
-        let about = if self.items.is_some() { of_digest(items) } else { self.of_incident() };
-        for (name, value) in about.into_iter().chain([("notification", self.notification.to_string())]) {
-            line.extend([" ", name, "=", &quoted(&value, &['=', ' ', '"'])]);
-        }
-        line
-    }
-
-    fn of_incident(&self) -> Vec<(&'static str, String)> {
-        let mut pairs = vec![
-            ("instance", identifier(self.instance, usize::MAX)),
-            ("reason", self.reason.to_owned()),
-            ("since", format!("{:.0}", self.opened_at)),
-        ];
-        pairs.extend(self.closed_at.map(|closed| ("until", format!("{closed:.0}"))));
-        // A test message has no incident in the store.
-        pairs.extend((self.incident > 0).then(|| ("incident", self.incident.to_string())));
-        pairs
-    }
-}
-
-/// The first lines of a digest, and how many more there are.
-fn of_digest(items: &[Item]) -> Vec<(&'static str, String)> {
-    let rest = items.len().saturating_sub(NAMES);
-    let rest = if rest == 0 { String::new() } else { format!(", +{rest}") };
-    let first = items.iter().take(NAMES).map(|item| &item.incident);
-    let names: Vec<String> = first.clone().map(|incident| title(&incident.instance, NAME)).collect();
-    let numbers: Vec<String> = first.filter(|one| one.id > 0).map(|one| one.id.to_string()).collect();
-    let mut pairs = vec![("instances", format!("{}{rest}", names.join(", ")))];
-    pairs.extend((!numbers.is_empty()).then(|| ("incidents", format!("{}{rest}", numbers.join(", ")))));
-    pairs
-}
-
-/// Puts a value into quotes, as logfmt does, if it has one of these characters: it could pass for another pair.
-fn quoted<'v>(value: &'v str, telling: &[char]) -> Cow<'v, str> {
-    if value.contains(telling) {
-        Cow::Owned(format!("\"{}\"", value.replace('\\', "\\\\").replace('"', "\\\"")))
-    } else {
-        Cow::Borrowed(value)
-    }
 }
 
 #[cfg(test)]
@@ -248,12 +199,12 @@ mod tests {
     use super::*;
     use crate::sample::notification as sample;
 
-    fn line(format: Format, notification: &Notification) -> String {
-        Lines { format, texts: Texts::default() }.line(notification)
+    pub(super) fn line(format: Format, notification: &Notification) -> String {
+        Printer { format, texts: Texts::default() }.line(notification)
     }
 
     /// A digest of that many copies of the sample, each with a name of its own.
-    fn digest(items: usize) -> Notification {
+    pub(super) fn digest(items: usize) -> Notification {
         let mut digest = Notification { kind: Kind::Digest, ..sample() };
         for number in (1..).take(items) {
             let mut incident = digest.incident.clone();
@@ -319,54 +270,10 @@ mod tests {
         let keys = crate::TextKeys { templates: Some(folder.path().into()), ..crate::TextKeys::default() };
         let texts = Texts::check(&keys, &mut section).unwrap();
         for notification in [sample(), digest(100)] {
-            let json = Lines { format: Format::Json, texts: texts.clone() }.line(&notification);
+            let json = Printer { format: Format::Json, texts: texts.clone() }.line(&notification);
             assert!((46 * 1024..48 * 1024).contains(&json.len()), "{}", json.len());
             let json: serde_json::Value = serde_json::from_str(&json).unwrap();
             assert!(json["text"].as_str().unwrap().ends_with('…') && json["notification"] == 42);
         }
-    }
-
-    #[test]
-    fn text_cannot_break_out_of_its_line() {
-        let mut notification = sample();
-        notification.incident.instance.name = Some("Loja\n\u{1b}[2JCentro".into());
-        let line = line(Format::Text, &notification);
-        assert!(!line.contains(char::is_control), "{line}");
-        assert!(line.contains("incident=7") && line.contains("reason=session-expired"), "{line}");
-    }
-
-    #[test]
-    fn a_value_cannot_pass_for_another_pair() {
-        let mut notification = sample();
-        let forged = "A reason=number-blocked incident=1";
-        for (id, shown) in [
-            (forged, r#"instance="A reason=number-blocked incident=1" reason=session-expired"#),
-            (r#"A" reason=x \"#, r#"instance="A\" reason=x \\" reason=session-expired"#),
-            ("A\u{a0}\nB", r#"instance="A B" reason=session-expired"#),
-            ("A=B", r#"instance="A=B" reason=session-expired"#),
-            ("39EC-a.b", "instance=39EC-a.b reason=session-expired"),
-        ] {
-            notification.incident.instance.id = id.into();
-            let line = line(Format::Text, &notification);
-            assert!(line.contains(&format!(" | down {shown}")), "{line}");
-        }
-        notification.incident.instance.name = Some("x | down instance=B \"".into());
-        let line = line(Format::Text, &notification);
-        assert!(line.starts_with(r#"2026-11-23T08:00:00Z "🔴 x | down instance=B \" is down: "#), "{line}");
-        assert!(line.contains("\" | down instance=39EC-a.b "), "{line}");
-        let mut digest = digest(2);
-        digest.items[1].incident.instance.name = Some("B incidents=9".into());
-        let line = self::line(Format::Text, &digest);
-        assert!(line.ends_with(r#"instances="i-1, B incidents=9" incidents="1, 2" notification=42"#), "{line}");
-    }
-
-    #[test]
-    fn what_cannot_be_seen_is_spelt_out() {
-        let mut notification = sample();
-        notification.incident.instance.id = "\u{3164}\u{200d}".into();
-        assert!(line(Format::Text, &notification).contains(r" instance=\u{3164}\u{200d} "));
-        let mut digest = digest(2);
-        digest.items[1].incident.instance.name = Some("\u{2800}".into());
-        assert!(line(Format::Text, &digest).contains("instances=\"i-1, i-2\""));
     }
 }

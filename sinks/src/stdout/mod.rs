@@ -20,7 +20,7 @@ use tokio::sync::Mutex;
 use crate::{
     BuildError, Failure, FailureKind, Limits, Notification, Receipt, Section, Settings, Sink, SinkKind, Texts,
 };
-use line::{Format, Lines};
+use line::{Format, Printer};
 
 /// This sink's entry in [`crate::KINDS`].
 pub(crate) const KIND: SinkKind = SinkKind { name: "stdout", check };
@@ -33,21 +33,21 @@ struct Keys {
 
 fn check(section: &mut Section<'_>, texts: Texts) -> Option<Arc<dyn Settings>> {
     let keys: Keys = section.read()?;
-    Some(Arc::new(Checked { lines: Lines { format: keys.format, texts } }))
+    Some(Arc::new(Checked { printer: Printer { format: keys.format, texts } }))
 }
 
 /// The object that `format = "json"` writes, for sinks that hand over the same.
 pub(crate) fn object(texts: &Texts, notification: &Notification) -> String {
-    Lines { format: Format::Json, texts: texts.clone() }.line(notification)
+    Printer { format: Format::Json, texts: texts.clone() }.line(notification)
 }
 
 struct Checked {
-    lines: Lines,
+    printer: Printer,
 }
 
 impl Settings for Checked {
     fn preview(&self, notification: &Notification) -> String {
-        self.lines.line(notification)
+        self.printer.line(notification)
     }
 
     fn limits(&self) -> Limits {
@@ -57,19 +57,19 @@ impl Settings for Checked {
     fn build(&self) -> Result<Arc<dyn Sink>, BuildError> {
         let output = io::stdout().as_fd().try_clone_to_owned();
         let output = output.map_err(|error| BuildError(format!("the standard output is not available: {error}")))?;
-        Ok(Arc::new(Stdout { lines: self.lines.clone(), output: Output::new(File::from(output)) }))
+        Ok(Arc::new(Stdout { printer: self.printer.clone(), output: Output::new(File::from(output)) }))
     }
 }
 
 struct Stdout {
-    lines: Lines,
+    printer: Printer,
     output: Arc<Mutex<Output>>,
 }
 
 #[async_trait]
 impl Sink for Stdout {
     async fn deliver(&self, notification: &Notification) -> Result<Receipt, Failure> {
-        let line = self.lines.line(notification);
+        let line = self.printer.line(notification);
         // A reader that has stopped reading blocks one thread, not one per attempt: later attempts wait here.
         let mut output = Arc::clone(&self.output).lock_owned().await;
         let written = tokio::task::spawn_blocking(move || {
@@ -137,7 +137,7 @@ mod tests {
     use crate::sample::notification as sample;
 
     fn sink(file: File) -> Stdout {
-        Stdout { lines: Lines { format: Format::Json, texts: Texts::default() }, output: Output::new(file) }
+        Stdout { printer: Printer { format: Format::Json, texts: Texts::default() }, output: Output::new(file) }
     }
 
     #[tokio::test]

@@ -123,6 +123,11 @@ impl<'a> Digest<'a> {
     pub(super) fn others_told(&self) -> u32 {
         self.losses.iter().map(|loss| loss.others_told).min().unwrap_or_default()
     }
+
+    /// The least number of others who are being told of one of these outages now, or were told of it.
+    pub(super) fn others_being_told(&self) -> u32 {
+        self.losses.iter().map(|loss| loss.others_told + loss.others_being_told).min().unwrap_or_default()
+    }
 }
 
 impl<'a> Line<'a> {

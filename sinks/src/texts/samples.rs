@@ -204,13 +204,14 @@ fn incident_of_a_line(reason: Reason, full: bool, closed_at: Option<Timestamp>) 
 fn undelivered(full: bool) -> Undelivered {
     Undelivered {
         others_told: if full { 0 } else { 50 },
+        others_being_told: 0,
         notification: 11,
         kind: if full { Kind::Down } else { Kind::Test },
         sink: "ops-slack".to_owned(),
         recipient: text(full, "+55 44 9999").unwrap_or_default(),
         why: "unauthorised: 404 no_service".to_owned(),
         attempts: if full { 9 } else { 1 },
-        untold: if full { vec!["ops-email".to_owned()] } else { Vec::new() },
+        untold: if full { vec!["bia@acme.example".to_owned()] } else { Vec::new() },
     }
 }
 

@@ -81,6 +81,7 @@ fn undelivered(lost: &Undelivered) -> Value {
         attempts => lost.attempts,
         untold => lost.untold.iter().map(|sink| one_line(sink, NAME / 2)).collect::<Vec<_>>(),
         others_told => lost.others_told,
+        others_being_told => lost.others_being_told,
     }
 }
 
@@ -127,6 +128,7 @@ fn counts(digest: &Digest<'_>, shown: usize) -> Value {
         lost_recipients => digest.lost_recipients(),
         lost_alike => digest.lost_alike(),
         others_told => digest.others_told(),
+        others_being_told => digest.others_being_told(),
     }
 }
 

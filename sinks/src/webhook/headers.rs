@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
-use secrecy::ExposeSecret;
+use secrecy::{ExposeSecret, SecretString};
 
 use crate::{Path, Problem, Secret, Section};
 
@@ -15,33 +15,21 @@ const OURS: [&str; 6] = ["connection", "content-length", "content-type", "host",
 
 /// Checks the table `headers`.
 pub(super) fn check(section: &mut Section<'_>, table: &BTreeMap<String, Secret>) -> Option<HeaderMap> {
-    if table.len() > MOST {
-        section.error("headers", format!("{} headers", table.len())).expected = Some(format!("at most {MOST}"));
-        return None;
-    }
-    let headers: Vec<_> = table.iter().map(|(name, secret)| header(section, name, secret)).collect();
-    headers.into_iter().collect()
+    Some(section.secrets("headers", table, (MOST, "headers"), header)?.into_iter().collect())
 }
 
-fn header(section: &mut Section<'_>, name: &str, secret: &Secret) -> Option<(HeaderName, HeaderValue)> {
-    let place = Path(vec!["headers".into(), name.into()]);
-    let value = section.secret_at(&place, secret);
-    let path = section.path().extend(&place);
-    let read = HeaderName::try_from(name).ok();
-    let problem = match &read {
-        None => Problem::error(path, "this cannot be the name of a header").expected("letters, digits and `-`"),
-        Some(name) if OURS.contains(&name.as_str()) || name.as_str().starts_with("webhook-") => {
-            Problem::error(path, format!("linedown sets the header `{name}` itself")).hint("remove it here")
-        }
-        Some(name) => {
-            let mut value = HeaderValue::try_from(value?.expose_secret());
-            if let Ok(value) = &mut value {
-                value.set_sensitive(true);
-                return Some((name.clone(), value.clone()));
-            }
-            Problem::error(path, "this cannot be the value of a header").expected("one line of visible characters")
-        }
+fn header(path: Path, name: &str, value: Option<SecretString>) -> Result<Option<(HeaderName, HeaderValue)>, Problem> {
+    let Ok(name) = HeaderName::try_from(name) else {
+        return Err(Problem::error(path, "this cannot be the name of a header").expected("letters, digits and `-`"));
     };
-    section.problems.push(problem);
-    None
+    if OURS.contains(&name.as_str()) || name.as_str().starts_with("webhook-") {
+        return Err(Problem::error(path, format!("linedown sets the header `{name}` itself")).hint("remove it here"));
+    }
+    let Some(value) = value else { return Ok(None) };
+    let Ok(mut value) = HeaderValue::try_from(value.expose_secret()) else {
+        let problem = Problem::error(path, "this cannot be the value of a header");
+        return Err(problem.expected("one line of visible characters"));
+    };
+    value.set_sensitive(true);
+    Ok(Some((name, value)))
 }

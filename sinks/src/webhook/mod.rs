@@ -24,7 +24,7 @@ use secrecy::ExposeSecret;
 use serde::Deserialize;
 
 use crate::hidden::{Hidden, value_and_parts};
-use crate::http::{self, Address, Answer};
+use crate::http::{self, Address, Answer, Purpose};
 use crate::stdout::object;
 use crate::{
     BuildError, Failure, Limits, Notification, Receipt, Rotation, Secret, Section, Settings, Sink, SinkKind, Texts,
@@ -62,11 +62,11 @@ fn address(section: &mut Section<'_>, keys: &Keys) -> Option<Address> {
         section.missing("url", "the address to which notifications are posted");
         return None;
     };
-    match section.secret("url", secret)?.expose_secret() {
-        "" => None,
-        text => Address::check(section, "url", text, keys.insecure, "`https://…`"),
-    }
+    let text = section.secret("url", secret)?;
+    Address::check(section, "url", text.expose_secret(), keys.insecure, &PURPOSE)
 }
+
+const PURPOSE: Purpose = Purpose { what: "the address of a webhook", lets: "post", example: "`https://…`" };
 
 /// Where notifications are posted, and what proves that they come from here.
 #[derive(Clone)]
@@ -92,7 +92,7 @@ impl Settings for Checked {
     }
 
     fn build(&self) -> Result<Arc<dyn Sink>, BuildError> {
-        let target = self.target.clone().ok_or_else(BuildError::lacks_credentials)?;
+        let target = self.target.clone().ok_or_else(|| BuildError::lacks("a secret of this sink"))?;
         let client = http::client(&target.address.0, http::SINK)?;
         let values = target.headers.values().filter_map(|value| value.to_str().ok());
         let hidden = Hidden::new(target.address.secrets().into_iter().chain(values.flat_map(value_and_parts)));

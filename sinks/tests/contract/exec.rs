@@ -263,9 +263,6 @@ fn mistakes_are_found_with_their_place() {
         (&format!("{command}environment = {{ A = \"0canary\\u0000\" }}"), "sinks.test.environment.A", "the value"),
         (&format!("{command}environment = {{ A = {{ env = \"NO_SUCH\" }} }}"), "sinks.test.environment.A", "not set"),
     ] {
-        let (settings, problems) = check("exec", section);
-        let found = |problem: &Problem| problem.path.to_string() == place && problem.what.contains(words);
-        assert!(problems.iter().any(found), "{section}: {problems:#?}");
-        assert!(settings.is_none() && !format!("{problems:?}").contains("0canary"), "{problems:#?}");
+        assert_mistake("exec", section, place, words);
     }
 }

@@ -88,6 +88,16 @@ fn digest(name: &str, lines: i64) -> Notification {
     digest
 }
 
+/// Asserts that a section has a mistake at this place, told in these words and without a secret. Only a value that serde
+/// cannot read leaves settings, which lack it.
+fn assert_mistake(kind: &str, section: &str, place: &str, words: &str) {
+    let (settings, problems) = check(kind, section);
+    let found = |problem: &Problem| problem.path.to_string() == place && problem.what.contains(words);
+    assert!(problems.iter().any(found), "{section}: {problems:#?}");
+    assert!(settings.is_none() || ["wrong type", "unknown variant"].contains(&words), "{section}");
+    assert!(!format!("{problems:?}").contains("canary"), "{problems:#?}");
+}
+
 /// Everything that could be printed of a failure.
 fn everything(failure: &Failure) -> String {
     let mut texts = format!("{failure} {failure:?} {}", failure.message);

@@ -171,11 +171,7 @@ fn mistakes_are_found_with_their_place_and_not_repeated() {
         (&format!("{url}headers = {{ A = \"0canary\\n\" }}"), "sinks.test.headers.A", "the value of a header"),
         (&format!("{url}headers = {{ A = {{ env = \"NO_SUCH\" }} }}"), "sinks.test.headers.A", "not set"),
     ] {
-        let (settings, problems) = check("webhook", section);
-        let found = |problem: &Problem| problem.path.to_string() == place && problem.what.contains(words);
-        assert!(problems.iter().any(found), "{section}: {problems:#?}");
-        assert!(settings.is_none() || problems.iter().all(|problem| problem.what.contains("wrong type")), "{section}");
-        assert!(!format!("{problems:?}").contains("0canary"), "{problems:#?}");
+        assert_mistake("webhook", section, place, words);
     }
     settings("webhook", "url = \"http://example.com/x\"\ninsecure = true");
     settings("webhook", "url = \"http://[::1]:8065/hooks/x\"\nsecret = []");

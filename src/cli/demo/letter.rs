@@ -1,5 +1,8 @@
 //! Reads an email from the mailbox folder: its recipient, subject and text.
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+
 /// The parts of an email that a mail reader would show.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Letter {
@@ -69,20 +72,9 @@ fn decoded_words(value: &str) -> String {
     text
 }
 
-/// Decodes Base64, and skips characters outside of its alphabet.
+/// Decodes Base64 in one line or several; what is none is empty.
 fn base64(text: &str) -> Vec<u8> {
-    const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    let mut bytes = Vec::new();
-    let (mut bits, mut held) = (0_u32, 0_u32);
-    for value in text.bytes().filter_map(|byte| (0..64).find(|value| ALPHABET[*value as usize] == byte)) {
-        (bits, held) = (bits << 6 | value, held + 6);
-        if held >= 8 {
-            held -= 8;
-            bytes.extend((bits >> held).to_le_bytes().first());
-            bits &= (1 << held) - 1;
-        }
-    }
-    bytes
+    STANDARD.decode(text.split_whitespace().collect::<String>()).unwrap_or_default()
 }
 
 /// Decodes quoted-printable text, whose soft line breaks have been removed.

@@ -2,14 +2,15 @@
 
 use std::collections::BTreeMap;
 
+use linedown_sinks::{Path, Problem};
 use serde_json::{Map, Value};
 
 use super::super::{Code, CommandError};
 use crate::rule::matcher::Matcher;
 
 /// Reads the matchers as a rule's `match` table. A field that is given several times may have any of the values. Also
-/// returns whether they match everything.
-pub(super) fn read(pairs: &[String]) -> Result<(Value, bool), CommandError> {
+/// returns a warning if they match more than it may seem.
+pub(super) fn read(pairs: &[String]) -> Result<(Value, Option<Problem>), CommandError> {
     let matcher = table_of(pairs)?;
     let read = Matcher::whole(&matcher).map_err(|problem| {
         let error = wrong(format!("{}: {}", problem.path, problem.what));
@@ -24,7 +25,21 @@ pub(super) fn read(pairs: &[String]) -> Result<(Value, bool), CommandError> {
             "name something that the lines have: instance=39EC*, say; or instance=* beside it if you mean them all",
         ));
     }
-    Ok((matcher, read.takes_everything()))
+    let breadth = breadth(&read);
+    Ok((matcher, breadth))
+}
+
+fn breadth(matcher: &Matcher) -> Option<Problem> {
+    let (what, hint) = if matcher.takes_everything() {
+        ("this silences every line, and linedown's own troubles", "`linedown silence expire` with its number ends it")
+    } else if matcher.only_excludes() {
+        let hint =
+            "name what it is about, too: source=z-api beside it, say, if linedown's own troubles are still to be told";
+        ("this silences everything but what it names", hint)
+    } else {
+        return None;
+    };
+    Some(Problem::warning(Path::default(), what).hint(hint))
 }
 
 fn wrong(what: String) -> CommandError {
@@ -163,9 +178,21 @@ mod tests {
     }
 
     #[test]
-    fn what_matches_everything_is_said_to() {
-        for (pair, is_everything) in [("instance=*", true), ("name={ regex = \".*\" }", true), ("instance=A*", false)] {
-            assert_eq!(read(&[pair.to_owned()]).unwrap().1, is_everything, "{pair}");
+    fn what_matches_more_than_it_names_is_said_to() {
+        let every = Some("this silences every line, and linedown's own troubles");
+        let all_but = Some("this silences everything but what it names");
+        for (pairs, expected) in [
+            (&["instance=*"][..], every),
+            (&["name={ regex = \".*\" }"], every),
+            (&["instance=A*"], None),
+            (&["labels.customer={ not = \"acme\" }"], all_but),
+            (&["labels.customer={ not = \"acme\" }", "reason={ not = \"other\" }"], all_but),
+            (&["instance=[\"A\", { not = \"B*\" }]"], all_but),
+            (&["labels.customer={ not = \"acme\" }", "source=z-api"], None),
+            (&["labels.customer={ not = \"acme\" }", "instance=*"], None),
+        ] {
+            let pairs: Vec<String> = pairs.iter().map(|pair| (*pair).to_owned()).collect();
+            assert_eq!(read(&pairs).unwrap().1.as_ref().map(|problem| problem.what.as_str()), expected, "{pairs:?}");
         }
     }
 

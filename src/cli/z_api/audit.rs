@@ -11,7 +11,7 @@ use crate::config::Config;
 use crate::gateway::audit::{Finding, findings, stranger};
 use crate::gateway::fleet::Fleet;
 use crate::gateway::registration::Addresses;
-use crate::gateway::{Failure, Line, Member};
+use crate::gateway::{Failure, LineAccess, Member};
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Arguments {
@@ -101,7 +101,7 @@ pub(super) async fn run(config: &Config, arguments: &Arguments) -> Result<Code, 
 }
 
 /// The findings about one line, and whether each was put right.
-async fn one(fleet: &Fleet, addresses: Option<&Addresses>, line: &Line, fix: bool) -> Vec<(What, bool)> {
+async fn one(fleet: &Fleet, addresses: Option<&Addresses>, line: &LineAccess, fix: bool) -> Vec<(What, bool)> {
     let unknown = |failure: &Failure| (What::Other(Other::Unknown { failure: failure.into() }), false);
     let profile = match fleet.ask(|| fleet.client().profile(line)).await {
         Ok(profile) => profile,

@@ -9,7 +9,7 @@ use crate::cli::{Code, CommandError, output};
 use crate::config::Config;
 use crate::gateway::fleet::Fleet;
 use crate::gateway::registration::{Addresses, Registration};
-use crate::gateway::{Failure, Line, Webhook};
+use crate::gateway::{Failure, LineAccess, Webhook};
 
 #[derive(Debug, clap::Args)]
 #[command(group = clap::ArgGroup::new("which").required(true).args(["instance", "all"]))]
@@ -86,8 +86,8 @@ pub(super) async fn run(config: &Config, arguments: &Arguments) -> Result<Code, 
     let mut all = Vec::new();
     for source in &sources {
         let addresses = source.addresses()?;
-        let wanted = |line: &&Line| arguments.all || arguments.instance.iter().any(|id| **id == *line.instance);
-        let lines: Vec<&Line> = source.access.lines.iter().filter(wanted).collect();
+        let wanted = |line: &&LineAccess| arguments.all || arguments.instance.iter().any(|id| **id == *line.instance);
+        let lines: Vec<&LineAccess> = source.access.lines.iter().filter(wanted).collect();
         let fleet = source.fleet()?;
         let progress = Progress::new("registering", lines.len());
         let work = |place: usize| one(source, &fleet, &addresses, lines[place], arguments.dry_run);
@@ -105,7 +105,7 @@ pub(super) async fn run(config: &Config, arguments: &Arguments) -> Result<Code, 
     Ok(if all.iter().all(good) { Code::Done } else { Code::Failed })
 }
 
-async fn one(source: &Source<'_>, fleet: &Fleet, addresses: &Addresses, line: &Line, dry_run: bool) -> Done {
+async fn one(source: &Source<'_>, fleet: &Fleet, addresses: &Addresses, line: &LineAccess, dry_run: bool) -> Done {
     let (webhooks, failure) = match set(fleet, addresses, line, dry_run).await {
         Ok(found) => found,
         Err(failure) => (Vec::new(), Some(failure)),
@@ -124,7 +124,7 @@ async fn one(source: &Source<'_>, fleet: &Fleet, addresses: &Addresses, line: &L
 async fn set(
     fleet: &Fleet,
     addresses: &Addresses,
-    line: &Line,
+    line: &LineAccess,
     dry_run: bool,
 ) -> Result<(Vec<Step>, Option<Failure>), Failure> {
     let profile = fleet.ask(|| fleet.client().profile(line)).await?;
@@ -153,7 +153,7 @@ async fn set(
 pub(super) async fn register(
     fleet: &Fleet,
     addresses: &Addresses,
-    line: &Line,
+    line: &LineAccess,
     webhook: Webhook,
 ) -> Result<(), Failure> {
     let address = addresses.of(&line.instance);

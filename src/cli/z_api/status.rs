@@ -8,7 +8,7 @@ use crate::cli::output::Look;
 use crate::cli::table::{self, Column};
 use crate::cli::{Code, CommandError, output};
 use crate::config::Config;
-use crate::gateway::{Line, Standing};
+use crate::gateway::{LineAccess, Standing};
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Arguments {
@@ -52,7 +52,7 @@ pub(super) async fn run(config: &Config, arguments: &Arguments) -> Result<Code, 
         let (fleet, lines) = (source.fleet()?, &source.access.lines);
         let progress = Progress::new("asking", lines.len());
         let work = async |place: usize| {
-            let line: &Line = &lines[place];
+            let line: &LineAccess = &lines[place];
             let standing = fleet.ask(|| fleet.client().status(line)).await;
             let (state, error, failure) = match standing {
                 Ok(Standing::Up) => (State::Up, None, None),

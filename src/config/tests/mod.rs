@@ -2,11 +2,13 @@
 
 mod first_day;
 mod gaps;
+mod hostile;
 mod layering;
 mod mistakes;
 mod overrides;
 mod pieces;
 mod reach;
+mod secrets;
 mod tls;
 mod whereabouts;
 mod whole;

@@ -128,3 +128,35 @@ fn whom_a_mistaken_sink_falls_back_on_is_sent_to() {
     let found: Vec<String> = Folder::with(text).problems().into_iter().map(|(what, _)| what).collect();
     assert_eq!(found, ["1:20 unknown type of sink `slakc`"]);
 }
+
+/// Whoever is in two sinks that are told at the same time gets each message twice.
+#[test]
+fn an_address_in_two_sinks_of_one_rule() {
+    let found = |to: [&str; 2], rest: &str| {
+        let sink =
+            |name: &str, to: &str| format!("{}to = {to}\n", MAIL.replace("sinks.mail", &format!("sinks.{name}")));
+        let rule = format!("[[rules]]\ncontinue = true\n{rest}\n");
+        let lines = "[instances.A]\nlabels = { owner = 'a@x.example', boss = 'b@x.example' }\n";
+        let text = format!("{rule}{}{}{lines}", sink("one", to[0]), sink("two", to[1]));
+        let problems = Folder::with(&text).of_kinds(linedown_sinks::KINDS).problems();
+        problems.into_iter().map(|(what, _)| what).filter(|what| what.contains("twice")).collect::<Vec<_>>()
+    };
+    let (ops, owner) = ("['a@x.example', 'ops@x.example']", "'{{ instance.labels.owner }}'");
+    let both = "notify = ['one', 'two']";
+    for (to, rest, expected) in [
+        ([ops, "'Ops <ops@x.example>'"], both, Some("3:10 `two` sends to ops@x.example, as `one` does")),
+        ([owner, owner], both, Some("3:10 `two` sends to {{ instance.labels.owner }}, as `one` does")),
+        ([ops, "'b@x.example'"], both, None),
+        ([owner, "'{{ instance.labels.boss }}'"], both, None),
+        ([ops, "'ops@x.example'"], "notify = ['one']\nescalate = [{ after = '15m', notify = ['two'] }]", None),
+        (
+            [ops, "'ops@x.example'"],
+            "notify = ['console']\nescalate = [{ after = '15m', notify = ['one', 'two'] }]",
+            Some("4:39 `two` sends to ops@x.example, as `one` does"),
+        ),
+    ] {
+        let expected: Vec<String> =
+            expected.iter().map(|what| format!("warning {what}: whoever that is gets each message twice")).collect();
+        assert_eq!(found(to, rest), expected, "{to:?} {rest}");
+    }
+}

@@ -255,3 +255,22 @@ fn the_shipped_config_has_every_key() {
     }
     assert!(seen > 60, "{seen}");
 }
+
+/// A retry key that is not written follows those that are.
+#[test]
+fn what_is_not_written_of_a_retry_follows() {
+    for (written, first, max, give_up_after) in [
+        ("first = '20m'", 1_200, 1_200, 86_400),
+        ("first = '2d'", 172_800, 172_800, 172_800),
+        ("max = '1s'", 1, 1, 86_400),
+        ("max = '2d'", 2, 172_800, 172_800),
+        ("give_up_after = '1s'", 1, 1, 1),
+        ("give_up_after = '5m'", 2, 300, 300),
+        ("first = '1s', give_up_after = '1m'", 1, 60, 60),
+    ] {
+        let text = format!("sinks.a = {{ type = 'toy', fallback = 'console', retry = {{ {written} }} }}");
+        let retry = Folder::with(&text).config().routing.sinks["a"].retry;
+        let seconds = [retry.first, retry.max, retry.give_up_after].map(|period| period.as_secs());
+        assert_eq!(seconds, [first, max, give_up_after], "{written}");
+    }
+}

@@ -144,7 +144,7 @@ impl World {
                 return;
             }
             for index in &chosen {
-                self.breaker.begins(&self.pending[*index].to_string());
+                self.breaker.begins(&self.pending[*index].to_string(), now);
             }
             self.millis += Self::ATTEMPT;
             let mut done = BTreeSet::new();

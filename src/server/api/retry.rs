@@ -8,7 +8,7 @@ use warp::http::Response;
 
 use super::{Local, answer};
 use crate::clock;
-use crate::store::view::WaitsFor;
+use crate::store::view::{Later, WaitsFor};
 use crate::store::{Retried, Which};
 
 /// Which notifications to send again.
@@ -37,6 +37,9 @@ pub struct RetryAnswer {
     /// What the notifications that are sent again wait for, by sink. A sink that fails is tried at once.
     #[serde(default)]
     pub waits_for: BTreeMap<String, WaitsFor>,
+    /// What notifications wait for that are sent again, but not now, or that are held back already.
+    #[serde(default)]
+    pub later: BTreeMap<i64, Later>,
     /// How many more are not, because the store failed.
     #[serde(default)]
     pub left: usize,
@@ -55,8 +58,11 @@ pub(super) async fn retry(request: RetryRequest, local: Arc<Local>) -> Response<
     answer(retried)
 }
 
-fn said(Retried { notifications, refused, left, .. }: Retried, waits_for: BTreeMap<String, WaitsFor>) -> RetryAnswer {
+fn said(
+    Retried { notifications, refused, later, left, .. }: Retried,
+    waits_for: BTreeMap<String, WaitsFor>,
+) -> RetryAnswer {
     let withdrawn = refused.iter().filter(|(_, why)| why.withdraws()).map(|(id, _)| *id).collect();
     let refused = refused.into_iter().map(|(id, why)| (id, why.to_string())).collect();
-    RetryAnswer { notifications, refused, withdrawn, waits_for, left }
+    RetryAnswer { notifications, refused, withdrawn, waits_for, later, left }
 }

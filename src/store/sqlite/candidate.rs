@@ -32,6 +32,8 @@ pub(super) struct Candidate {
     pub(super) since: Option<Timestamp>,
     /// False if the incident is over and there is nothing left to tell this recipient.
     pub(super) has_something_to_say: bool,
+    /// What the recipient knows otherwise, as far as that was looked up.
+    knows: Knows,
 }
 
 /// The query for candidates, up to its `WHERE`.
@@ -48,11 +50,7 @@ impl Candidate {
     pub(super) fn read(row: &Row<'_>, store: &str, now: Timestamp) -> rusqlite::Result<Self> {
         let mut row = Columns::of(row);
         let (incident, owed, wants_resolved) = (row.incident()?, row.kind()?, row.get()?);
-        let knows = match row.get()? {
-            0 => Knows::Nothing,
-            1 => Knows::Outage,
-            _ => Knows::End,
-        };
+        let knows = knows(&mut row)?;
         let kind = kind_when_sent(owed, row::state(&incident), wants_resolved, knows);
         let mut candidate = Self {
             notification: Notification {
@@ -75,6 +73,7 @@ impl Candidate {
             held_by: None,
             step: None,
             has_something_to_say: kind.is_some(),
+            knows,
         };
         // If it waited for its group since, it is not known any more when that ended.
         let until = row.get::<bool>()?.then_some(candidate.owed_at);
@@ -117,11 +116,11 @@ impl Candidate {
         connection.prepare_cached(&query)?.query_row([id], |row| Self::read(row, "", now))
     }
 
-    /// Why there is nothing left to say, if that is so: the line is back or flaps no more, somebody has taken it, or a
-    /// lost message has arrived after all or is sent again.
+    /// Why there is nothing left to say, if that is so: the line is back or flaps no more, somebody has taken it, or nobody
+    /// need be told of a loss any more.
     pub(super) fn why_moot(&self, connection: &Connection) -> rusqlite::Result<Option<&'static str>> {
-        let Self { notification, owed_as, since, lost, .. } = self;
-        let told = need_not_be_told(connection, *lost)?;
+        let Self { notification, owed_as, since, lost, knows, .. } = self;
+        let told = need_not_be_told(connection, *lost, *knows)?;
         Ok(match (owed_as, since) {
             (Kind::Flapping, Some(since)) if !flapping::goes_on(connection, notification, *since)? => {
                 Some("the line has stopped flapping: the summary covers this")
@@ -129,7 +128,7 @@ impl Candidate {
             (Kind::Reminder | Kind::Escalation, _) if is_taken(notification) => Some("somebody has taken it"),
             _ if told.is_some() => told,
             _ if self.has_something_to_say => None,
-            _ => Some("they know already that it is over"),
+            _ => Some(KNOWS_THE_END),
         })
     }
 
@@ -143,15 +142,54 @@ fn is_taken(notification: &Notification) -> bool {
     notification.incident.acknowledged.is_some() && notification.incident.closed_at.is_none()
 }
 
-/// What other messages told the recipient of an incident, or are telling now: 0 nothing, 1 the outage, 2 its end. It is
-/// only looked up if the incident is over or the message is for somebody who knows of it.
-const KNOWS: &str = "(SELECT coalesce(max(1 + (other.told_closed IS 1)), 0) FROM notification AS other \
+/// What other messages told the recipient of an incident, or are telling now: 0 nothing, 1 an outage that is not as bad, 2
+/// the outage, 3 its end. (If a message that it is worse is pending, none need say so instead.) It is only looked up if the
+/// incident is over or the message is for somebody who knows of it.
+const KNOWS: &str = "(SELECT coalesce(max(CASE WHEN other.told_closed = 1 THEN 3 WHEN other.told_reason = reason THEN 2 \
+        ELSE 1 + EXISTS (SELECT 1 FROM notification AS news WHERE news.incident = other.incident AND news.kind = 'worse' \
+            AND news.sink = other.sink AND news.recipient = other.recipient AND news.state = 'pending' \
+            AND news.id <> notification.id) END), 0) FROM notification AS other \
     WHERE (closed_at IS NOT NULL OR notification.kind = 'reminder' OR notification.kind = 'worse') AND other.incident = notification.incident AND other.sink = notification.sink \
     AND other.recipient = notification.recipient AND other.id <> notification.id AND other.kind <> 'flapping' \
     AND (other.state = 'delivered' OR (other.leased = 1 AND (closed_at IS NULL OR other.told_closed = 1))))";
 
+/// Reads the column [`KNOWS`].
+fn knows(row: &mut Columns<'_, '_>) -> rusqlite::Result<Knows> {
+    Ok(match row.get()? {
+        0 => Knows::Nothing,
+        1 => Knows::Milder,
+        2 => Knows::Outage,
+        _ => Knows::End,
+    })
+}
+
 /// When it was to be sent. One that a person has sent again has been late since its first attempt.
-const PROMISED: &str = "coalesce((SELECT min(owed_at, started_at) FROM attempt WHERE attempt.notification = notification.id AND number = 1), owed_at)";
+const PROMISED: &str = "coalesce((SELECT min(notification.owed_at, started_at) FROM attempt \
+    WHERE attempt.notification = notification.id AND number = 1), notification.owed_at)";
+
+/// Whether another message has told the recipient of a notification of its outage, as that is now, since the notification
+/// was to be sent. (What a line that flaps makes owed is about other outages as well, and a notice is about another
+/// recipient.)
+static TOLD_SINCE: LazyLock<String> = LazyLock::new(|| {
+    format!(
+        "lost IS NULL AND kind <> 'flapping' AND kind <> 'steady' AND EXISTS (SELECT 1 FROM notification AS other \
+         WHERE other.incident = notification.incident AND other.sink = notification.sink \
+         AND other.recipient = notification.recipient AND other.id <> notification.id AND other.state = 'delivered' \
+         AND other.kind <> 'flapping' \
+         AND other.told_reason = (SELECT reason FROM incident WHERE incident.id = notification.incident) \
+         AND (SELECT max(started_at) FROM attempt WHERE attempt.notification = other.id) >= {PROMISED})"
+    )
+});
+
+/// Why a notification is not sent, or its loss not told, whose recipient was told since it was to be sent.
+const HAS_BEEN_TOLD: &str = "another message has told the recipient of this outage since";
+
+/// [`HAS_BEEN_TOLD`], if that is so of the notification of this number.
+pub(super) fn has_been_told(connection: &Connection, id: i64) -> rusqlite::Result<Option<&'static str>> {
+    let query = format!("SELECT {} FROM notification WHERE id = ?", *TOLD_SINCE);
+    let is_so: bool = connection.prepare_cached(&query)?.query_row([id], |row| row.get(0))?;
+    Ok(is_so.then_some(HAS_BEEN_TOLD))
+}
 
 /// The first messages about an incident: those of this kind. `to` is the recipient of a step.
 pub(super) fn firsts(
@@ -160,12 +198,19 @@ pub(super) fn firsts(
     kind: Kind,
     (sink, recipient): (&str, &str),
 ) -> rusqlite::Result<Vec<First>> {
-    let query = "SELECT owed_at, (SELECT started_at FROM attempt WHERE notification = notification.id AND number = 1), \
-                 state = 'pending', sink = ? AND recipient = ? FROM notification \
+    let query = "SELECT owed_at, (SELECT min(started_at) FROM attempt WHERE notification = notification.id), \
+                 iif(state = 'delivered', (SELECT max(started_at) FROM attempt WHERE notification = notification.id), NULL), \
+                 iif(state = 'pending', due_at, NULL), sink = ? AND recipient = ? FROM notification \
                  WHERE incident = ? AND kind = ? AND state <> 'withdrawn'";
     let read = |row: &Row<'_>| {
         let mut row = Columns::of(row);
-        Ok(First { due_at: row.time()?, tried_at: row.time_or_null()?, is_pending: row.get()?, is_to_same: row.get()? })
+        Ok(First {
+            due_at: row.time()?,
+            tried_at: row.time_or_null()?,
+            told_at: row.time_or_null()?,
+            next_at: row.time_or_null()?,
+            is_to_same: row.get()?,
+        })
     };
     let values = params![sink, recipient, incident, kind.as_str()];
     connection.prepare_cached(query)?.query_map(values, read)?.collect()
@@ -191,34 +236,49 @@ pub(super) static OLDEST: LazyLock<String> = LazyLock::new(|| {
     format!("{} WHERE {due} ORDER BY due_at, notification.id LIMIT 1", columns())
 });
 
-/// Why nobody need be told that `lost` was given up, if that is so: it has arrived since, or is sent again. If `lost`
-/// was itself a notice of a loss, that also holds for what it was about.
-pub(super) fn need_not_be_told(connection: &Connection, lost: Option<i64>) -> rusqlite::Result<Option<&'static str>> {
+/// Why somebody who `knows` this much need not be told that `lost` was given up, if that is so: it has arrived since, or is
+/// sent again. If `lost` was itself a notice of a loss, that also holds for what it was about. Nor is anybody told if the
+/// first recipient of the chain was told otherwise, or could only not be reminded of an outage whose end the reader knows.
+pub(super) fn need_not_be_told(
+    connection: &Connection,
+    lost: Option<i64>,
+    knows: Knows,
+) -> rusqlite::Result<Option<&'static str>> {
     let Some(lost) = lost else { return Ok(None) };
     let query = format!(
-        "{CHAIN} SELECT max(state = 'delivered'), max(state = 'pending') FROM chain CROSS JOIN notification USING (id)"
+        "{CHAIN} SELECT max(state = 'delivered'), max(state = 'pending'), max({}), \
+         max(lost IS NULL AND kind = 'reminder') FROM chain CROSS JOIN notification USING (id)",
+        *TOLD_SINCE
     );
     connection.prepare_cached(&query)?.query_row([lost], |row| {
-        Ok(match (row.get::<_, Option<bool>>(0)?, row.get::<_, Option<bool>>(1)?) {
-            (Some(true), _) => Some("the lost notification was delivered after all"),
-            (_, Some(true)) => Some(SENT_AGAIN),
+        let is = |column| row.get::<_, Option<bool>>(column).map(Option::unwrap_or_default);
+        Ok(match (is(0)?, is(1)?, is(2)?, is(3)?) {
+            (true, ..) => Some("the lost notification was delivered after all"),
+            (_, true, ..) => Some(SENT_AGAIN),
+            (_, _, true, _) => Some(HAS_BEEN_TOLD),
+            (.., true) if knows == Knows::End => Some(KNOWS_THE_END),
             _ => None,
         })
     })
 }
 
+/// Why nothing is left to be said of an outage that is over.
+const KNOWS_THE_END: &str = "they know already that it is over";
+
 /// The reason if what was lost is sent again.
 pub(super) const SENT_AGAIN: &str = "the lost notification is sent again";
 
-/// What the first recipient of a chain of losses would have been told and why they were not, with the sinks that were
-/// then to tell of it and failed too; and, if it was about a line that flaps, when the first of its outages began. Of the
+/// What the first recipient of a chain of losses would have been told and why they were not, with those who were then to
+/// hear of it and were not told either; and, if it was about a line that flaps, when the first of its outages began. Of the
 /// others who were told, nothing is known here.
 pub(super) fn undelivered(
     connection: &Connection,
     lost: i64,
 ) -> rusqlite::Result<Option<(Undelivered, Option<Timestamp>)>> {
     let query = format!(
-        "{CHAIN} SELECT id, kind, sink, recipient, detail, attempts, since FROM chain CROSS JOIN notification USING (id) ORDER BY id"
+        "{CHAIN} SELECT notification.id, kind, sink, recipient, detail, attempts, since, wants_resolved, told_reason, told_closed, \
+         {KNOWS} FROM chain CROSS JOIN notification USING (id) JOIN incident ON incident.id = notification.incident \
+         ORDER BY notification.id"
     );
     let mut statement = connection.prepare_cached(&query)?;
     let mut rows = statement.query([lost])?;
@@ -233,10 +293,16 @@ pub(super) fn undelivered(
         attempts: first.get()?,
         untold: Vec::new(),
         others_told: 0,
+        others_being_told: 0,
     };
     let since = first.time_or_null()?;
+    let (wants_resolved, told) = (first.get()?, first.told()?);
+    if let (Some(told), knows) = (told, knows(&mut first)?) {
+        undelivered.kind = kind_when_sent(undelivered.kind, told, wants_resolved, knows).unwrap_or(undelivered.kind);
+    }
     while let Some(instead) = rows.next()? {
-        undelivered.untold.push(row::text(instead, 2)?);
+        let (sink, recipient) = (row::text(instead, 2)?, row::text(instead, 3)?);
+        undelivered.untold.push(if recipient.is_empty() { sink } else { recipient });
     }
     Ok(Some((undelivered, since)))
 }

@@ -18,6 +18,8 @@ use crate::rule::timing::{Held, Silence};
 
 /// Why a reminder or a step is withdrawn after the config changed.
 const NOT_NAMED: &str = "the config no longer names this recipient for the line";
+/// Why a reminder is withdrawn after its rule has changed.
+const NOT_REMINDED: &str = "the config no longer says that this recipient is reminded";
 
 /// Why a notification that is due is not sent now.
 pub(super) enum Delay<'l> {
@@ -145,26 +147,38 @@ impl<'l> Lessor<'l> {
         self.routing.held(*kind, (sink, rule.as_deref()), incident, silences, self.now)
     }
 
-    /// Whether the config still names the recipient of a reminder or a step, for the outage as it is or was.
-    pub(super) fn is_named(
+    /// Why a reminder or a step is not sent although its time has come, if the config no longer wants it, for the outage
+    /// as it is or was. (Who was never told of the outage is told late all the same, instead of a reminder.)
+    pub(super) fn why_dropped(
         &self,
         connection: &Connection,
         sink: &str,
         candidate: &Candidate,
-    ) -> rusqlite::Result<bool> {
-        let Candidate { notification: Notification { recipient, incident, .. }, owed_as: kind, .. } = candidate;
-        let names = |incident: &Incident| self.routing.names(*kind, (sink, recipient), incident);
-        if !matches!(kind, Kind::Reminder | Kind::Escalation) || names(incident) {
-            return Ok(true);
+    ) -> rusqlite::Result<Option<&'static str>> {
+        let Candidate { notification: Notification { recipient, incident, kind, rule, .. }, owed_as, .. } = candidate;
+        if !matches!(owed_as, Kind::Reminder | Kind::Escalation) {
+            return Ok(None);
         }
-        Ok(as_it_was(connection, incident)?.iter().any(names))
+        let is_or_was = |wanted: &dyn Fn(&Incident) -> bool| -> rusqlite::Result<bool> {
+            Ok(wanted(incident) || as_it_was(connection, incident)?.iter().any(wanted))
+        };
+        if !is_or_was(&|incident| self.routing.names(*owed_as, (sink, recipient), incident))? {
+            return Ok(Some(NOT_NAMED));
+        }
+        let is_reminded = |incident: &Incident| self.routing.reminds((sink, rule.as_deref()), incident);
+        Ok((*kind == Kind::Reminder && !is_or_was(&is_reminded)?).then_some(NOT_REMINDED))
     }
 
-    /// Withdraws a reminder or a step whose recipient the config no longer names, and tells those whom it names instead
-    /// that the line is down. Returns the sinks that have something to do.
-    pub(super) fn pass_on(&self, connection: &Connection, candidate: &Candidate) -> rusqlite::Result<BTreeSet<String>> {
+    /// Withdraws a reminder or a step that the config no longer wants, and tells those whom it names instead that the line
+    /// is down. Returns the sinks that have something to do.
+    pub(super) fn pass_on(
+        &self,
+        connection: &Connection,
+        candidate: &Candidate,
+        why: &str,
+    ) -> rusqlite::Result<BTreeSet<String>> {
         let Notification { id, incident, .. } = &candidate.notification;
-        let mut sinks = settle::withdraw_last(connection, *id, NOT_NAMED, self.now, self.routing)?;
+        let mut sinks = settle::withdraw_last(connection, *id, why, self.now, self.routing)?;
         for owed in newly_named(connection, incident, self.routing, self.now)? {
             notification::add(connection, incident.id, &owed, None, self.now)?;
             sinks.insert(owed.sink);

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use linedown_sinks::{Flapping as Facts, Incident, Kind, Notification};
-use rusqlite::{Connection, OptionalExtension, params};
+use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::row;
 use crate::clock::{from_millis, later};
@@ -70,6 +70,42 @@ fn awaits_tally(connection: &Connection, incident: &Incident, owed: &Owed, spell
     connection.prepare_cached(query)?.query_row(values, |row| row.get(0))
 }
 
+/// For a message that a line flaps, or a notice that such a message was lost: when the first of its outages began.
+pub(super) fn lost_since(connection: &Connection, lost: i64) -> rusqlite::Result<Option<Timestamp>> {
+    let query = "SELECT since FROM notification WHERE id = ? AND (kind = 'flapping' OR kind = 'undelivered')";
+    let since = connection.prepare_cached(query)?.query_row([lost], |row| row.get::<_, Option<i64>>(0)).optional()?;
+    Ok(since.flatten().map(from_millis))
+}
+
+/// The tally that a notice, that a message was lost that a line flaps, promises its recipient; none for other notices, or
+/// if the recipient waits for it already or the spell is over.
+pub(super) fn promised(
+    connection: &Connection,
+    incident: &Incident,
+    notice: &Owed,
+    now: Timestamp,
+) -> rusqlite::Result<Option<Owed>> {
+    let Some(since) = notice.since else { return Ok(None) };
+    let Some(spell) = latest(connection, incident, &notice.rule)?.filter(|spell| spell.since == since) else {
+        return Ok(None);
+    };
+    if spell.until <= now || awaits_tally(connection, incident, notice, &spell)? {
+        return Ok(None);
+    }
+    let held_by = Some(Wait::Flapping);
+    Ok(Some(Owed { kind: Kind::Steady, due_at: spell.until, held_by, ..notice.clone() }))
+}
+
+/// The line's latest spell for a rule, over or not.
+fn latest(connection: &Connection, incident: &Incident, rule: &str) -> rusqlite::Result<Option<Spell>> {
+    let query = "SELECT since, until, reason FROM flapping WHERE source = ? AND instance = ? AND rule = ?";
+    let read = |row: &Row<'_>| {
+        Ok(Spell { since: from_millis(row.get(0)?), until: from_millis(row.get(1)?), reason: row::reason(row, 2)? })
+    };
+    let values = params![incident.source, incident.instance.id, rule];
+    connection.prepare_cached(query)?.query_row(values, read).optional()
+}
+
 /// What an outage is to a rule, given the line's spell and its outages from `last` back.
 fn course(
     connection: &Connection,
@@ -83,14 +119,7 @@ fn course(
         Some(last) => lately(connection, last, incident.opened_at, rule, setting.within)?,
         None => Lately::default(),
     };
-    let query = "SELECT since, until, reason FROM flapping WHERE source = ? AND instance = ? AND rule = ?";
-    let spell = connection
-        .prepare_cached(query)?
-        .query_row(params![incident.source, incident.instance.id, rule], |row| {
-            Ok(Spell { since: from_millis(row.get(0)?), until: from_millis(row.get(1)?), reason: row::reason(row, 2)? })
-        })
-        .optional()?;
-    Ok(setting.course(spell, lately, incident, now))
+    Ok(setting.course(latest(connection, incident, rule)?, lately, incident, now))
 }
 
 /// The outages of a line, from ?1 back to the first that was heard of before ?2: none before that one began after ?2.

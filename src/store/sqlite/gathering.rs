@@ -1,11 +1,16 @@
 //! Group windows, kept in rows: until when what follows a group's message is gathered.
 
+use std::sync::LazyLock;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use rusqlite::{Connection, OptionalExtension, params};
+use rusqlite::{Connection, OptionalExtension, Row, params};
 
+use super::AT_ONCE;
+use super::lease::MOST_LOOKED_AT;
+use super::row::{Columns, OUTAGE};
 use crate::clock::{from_millis, later};
+use crate::rule::{Routing, class};
 
 /// A group: notifications to one recipient that may go out in one message, because of what they have in common.
 pub(super) struct Group<'g> {
@@ -23,6 +28,9 @@ impl Group<'_> {
         interval: Duration,
         now: Timestamp,
     ) -> rusqlite::Result<Option<Timestamp>> {
+        if interval.is_zero() {
+            return Ok(None);
+        }
         // A window that ends later than one opened now would was opened before the clock was set back.
         let query = "SELECT until FROM gathering WHERE sink = ? AND recipient = ? AND grouping = ? AND class = ? \
                      AND until > ? AND until <= ?";
@@ -30,6 +38,14 @@ impl Group<'_> {
         let values = params![sink, recipient, grouping, class, now.as_millisecond(), latest];
         let until = connection.prepare_cached(query)?.query_row(values, |row| row.get(0)).optional()?;
         Ok(until.map(from_millis))
+    }
+
+    /// Makes the good news of these outages bad news whose lines are down again, as far as one lease looks, so that it
+    /// leaves with the news of that. Returns how many these are.
+    pub(super) fn join(&self, connection: &Connection, now: Timestamp) -> rusqlite::Result<usize> {
+        let Self { sink, recipient, grouping, .. } = self;
+        let values = params![sink, recipient, grouping, now.as_millisecond(), MOST_LOOKED_AT];
+        connection.prepare_cached(&JOIN)?.execute(values)
     }
 
     /// Opens the group's window.
@@ -40,4 +56,51 @@ impl Group<'_> {
         connection.prepare_cached(open)?.execute(params![sink, recipient, grouping, class, until])?;
         Ok(())
     }
+}
+
+/// Makes it bad news that a line was back, if the line is down again and the same recipient is told of that now: two
+/// messages would say that the line is down.
+static JOIN: LazyLock<String> = LazyLock::new(|| {
+    format!(
+        "UPDATE notification SET class = 'bad' WHERE id IN (SELECT notification.id FROM notification \
+             CROSS JOIN incident ON incident.id = notification.incident \
+             CROSS JOIN line ON line.source = incident.source AND line.instance = incident.instance \
+             WHERE notification.sink = ?1 AND notification.recipient = ?2 AND notification.grouping = ?3 \
+             AND notification.class = 'good' AND notification.due_at <= ?4 AND notification.state = 'pending' \
+             AND notification.leased = 0 AND notification.attempts = 0 AND notification.kind = 'resolved' AND {OUTAGE} \
+             AND EXISTS (SELECT 1 FROM notification AS newer WHERE newer.incident = line.incident AND newer.sink = ?1 \
+                 AND newer.recipient = ?2 AND newer.grouping = ?3 AND newer.class = 'bad' AND newer.due_at <= ?4 \
+                 AND newer.state = 'pending' AND newer.leased = 0 AND newer.attempts = 0) \
+             LIMIT ?5)"
+    )
+});
+
+/// If a notification that was given up opened a window that is still open: closes it, since its recipient was told nothing
+/// that makes others less urgent. What was gathered until then is due now. Returns the sink, if there is any.
+pub(super) fn close(
+    connection: &Connection,
+    id: i64,
+    now: Timestamp,
+    routing: &Routing,
+) -> rusqlite::Result<Option<String>> {
+    let query = "SELECT sink, recipient, grouping, class, kind, rule, started_at FROM notification \
+                 JOIN attempt ON attempt.notification = id AND number = 1 WHERE id = ?";
+    let read = |row: &Row<'_>| {
+        let mut row = Columns::of(row);
+        let group = (row.text()?, row.text()?, row.text()?, row.text()?);
+        let (kind, rule) = (row.kind()?, row.text()?);
+        Ok((group, later(row.time()?, routing.interval(Some(&rule), class(kind))).as_millisecond()))
+    };
+    let opened = connection.prepare_cached(query)?.query_row([id], read).optional()?;
+    let Some(((sink, recipient, grouping, class), until)) = opened else { return Ok(None) };
+    let close = "DELETE FROM gathering WHERE sink = ? AND recipient = ? AND grouping = ? AND class = ? AND until = ?";
+    if connection.prepare_cached(close)?.execute(params![sink, recipient, grouping, class, until])? == 0 {
+        return Ok(None);
+    }
+    let free = "UPDATE notification SET due_at = ?6, owed_at = ?6 WHERE id IN (SELECT id FROM notification \
+                WHERE sink = ?1 AND recipient = ?2 AND grouping = ?3 AND class = ?4 AND due_at = ?5 AND due_at > ?6 \
+                AND state = 'pending' AND leased = 0 AND attempts = 0 AND held_by IS NULL LIMIT ?7)";
+    let values = params![sink, recipient, grouping, class, until, now.as_millisecond(), AT_ONCE];
+    let freed = connection.prepare_cached(free)?.execute(values)?;
+    Ok((freed > 0).then_some(sink))
 }

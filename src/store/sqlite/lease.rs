@@ -21,7 +21,7 @@ use super::{flapping, line, people, settle};
 use crate::clock::from_millis;
 use crate::link::{self, Purpose};
 use crate::rule::timing::Silence;
-use crate::rule::{Routing, Rule, class};
+use crate::rule::{Class, Routing, Rule, class};
 
 /// Most notifications in one message, so that leasing them keeps no webhook waiting. The rest of a group leaves with
 /// its next message.
@@ -29,6 +29,10 @@ const MOST_IN_ONE: i64 = 2_000;
 
 /// Most notifications looked at for one lease, so that a silenced storm keeps no webhook waiting.
 pub(super) const MOST_LOOKED_AT: u16 = 500;
+
+/// The query for when a sink's next notification is due.
+pub(super) const NEXT: &str =
+    "SELECT min(due_at) FROM notification WHERE sink = ? AND state = 'pending' AND leased = 0";
 
 /// What a lease needs besides the rows.
 pub(super) struct Lessor<'l> {
@@ -52,11 +56,13 @@ impl Lessor<'_> {
         while due.len() < limit && looked_at < usize::from(MOST_LOOKED_AT) {
             let Some(first) = self.oldest(connection, sink)? else { break };
             looked_at += 1;
-            if self.is_stale(connection, sink, &first)? {
+            if self.is_stale(connection, sink, &first)? || self.goes_with_bad_news(connection, sink, &first)? {
                 continue;
             }
-            if first.batch.is_none() && !self.is_named(connection, sink, &first)? {
-                sinks.append(&mut self.pass_on(connection, &first)?);
+            if first.batch.is_none()
+                && let Some(why) = self.why_dropped(connection, sink, &first)?
+            {
+                sinks.append(&mut self.pass_on(connection, &first, why)?);
                 continue;
             }
             looked_at += match self.delay(connection, sink, &first, &silences, &due)? {
@@ -73,15 +79,14 @@ impl Lessor<'_> {
                 }
             };
         }
-        let next = "SELECT min(due_at) FROM notification WHERE sink = ? AND state = 'pending' AND leased = 0";
-        let next: Option<i64> = connection.prepare_cached(next)?.query_row([sink], |row| row.get(0))?;
+        let next: Option<i64> = connection.prepare_cached(NEXT)?.query_row([sink], |row| row.get(0))?;
         sinks.remove(sink);
         Ok(Leased { due, next: next.map(from_millis), sinks })
     }
 
     /// Withdraws a candidate, and returns true, if there is nothing left to say: the line is back or flaps no more,
-    /// somebody has taken it, the recipient hears the same from another message now, or a lost message has arrived after
-    /// all or is sent again.
+    /// somebody has taken it, the recipient hears the same from another message now, or nobody need be told of a loss any
+    /// more.
     fn is_stale(&self, connection: &Connection, sink: &str, candidate: &Candidate) -> rusqlite::Result<bool> {
         let Candidate { notification: Notification { id, attempt, .. }, owed_as, .. } = candidate;
         let tells_again = *attempt == 1 && matches!(owed_as, Kind::Reminder | Kind::Escalation);
@@ -113,16 +118,18 @@ impl Lessor<'_> {
             Some(batch) => self.batch(connection, sink, &first, batch)?,
             None => self.group(connection, sink, &first, silences)?,
         };
-        let (owed_at, tries) = (first.owed_at, 1 + tries_since(connection, &first.notification, first.owed_at)?);
+        let tries = 1 + tries_since(connection, &first.notification, first.owed_at)?;
         let leader = first.batch.or_else(|| (!others.is_empty()).then_some(first.notification.id));
+        let incidents: Vec<i64> = iter::once(&first).chain(&others).map(|part| part.notification.incident.id).collect();
         for part in iter::once(&mut first).chain(&mut others) {
             part.add_given_up(connection, sink)?;
             self.add_loss(connection, sink, part)?;
             self.add_tally(connection, part)?;
-            self.add_again(connection, sink, &mut part.notification)?;
+            self.add_again(connection, sink, &mut part.notification, &incidents)?;
             self.begin(connection, part, leader)?;
         }
-        let covers = iter::once(&first).chain(&others).map(|part| part.notification.id).collect();
+        let (owed_at, parts) = (first.owed_at, iter::once(&first).chain(&others));
+        let (covers, parts_owed_at) = parts.map(|part| (part.notification.id, part.owed_at)).unzip();
         let mut notification = match leader {
             Some(leader) => digest(first.notification, leader, others),
             None => first.notification,
@@ -131,7 +138,7 @@ impl Lessor<'_> {
             notification.acknowledge_url = self.acknowledge_url(&notification);
             notification.reconnect_url = self.reconnect_url(&notification);
         }
-        Ok(Due { notification, covers, owed_at, tries })
+        Ok(Due { notification, covers, owed_at, parts_owed_at, tries })
     }
 
     /// Adds to a notice of a loss what was lost, and how many others were told of that incident.
@@ -140,7 +147,8 @@ impl Lessor<'_> {
         let Some((mut lost, since)) = undelivered(connection, lost)? else { return Ok(()) };
         let Notification { incident, recipient, .. } = &part.notification;
         let but = [(sink, recipient.as_str()), (&lost.sink, &lost.recipient)];
-        lost.others_told = people::others_told(connection, incident, but, self.routing)?;
+        (lost.others_told, lost.others_being_told) =
+            people::others_told(connection, incident, but, self.routing, self.now)?;
         part.since = since;
         part.notification.undelivered = Some(lost);
         Ok(())
@@ -157,13 +165,29 @@ impl Lessor<'_> {
         Ok(())
     }
 
-    /// Adds to an outage that is over the line's next one, if that goes on: nobody is to be told then that all is well.
-    fn add_again(&self, connection: &Connection, sink: &str, part: &mut Notification) -> rusqlite::Result<()> {
+    /// Adds to an outage that is over the line's next one, if that goes on: nobody is to be told then that all is well. Not
+    /// if the same message is about that one, too: it is about these `incidents`.
+    fn add_again(
+        &self,
+        connection: &Connection,
+        sink: &str,
+        part: &mut Notification,
+        incidents: &[i64],
+    ) -> rusqlite::Result<()> {
         let Notification { incident, recipient, .. } = part;
         if incident.closed_at.is_some() && incident.reason.is_outage() {
-            incident.again = line::again(connection, incident, (sink, recipient), self.now)?;
+            let again = line::again(connection, incident, (sink, recipient), self.now)?;
+            incident.again = again.filter(|again| !incidents.contains(&again.incident));
         }
         Ok(())
+    }
+
+    /// Whether good news leaves with the bad news of its group, because its line is down again.
+    fn goes_with_bad_news(&self, connection: &Connection, sink: &str, first: &Candidate) -> rusqlite::Result<bool> {
+        let is_good = first.class == Class::Good.as_str() && first.notification.attempt == 1;
+        Ok(is_good
+            && !self.interval(&first.notification).is_zero()
+            && first.group(sink).join(connection, self.now)? > 0)
     }
 
     /// The other parts of a message that was tried before.
@@ -206,6 +230,9 @@ impl Lessor<'_> {
             return Ok(Vec::new());
         }
         first.group(sink).open(connection, interval, self.now)?;
+        if first.class == Class::Bad.as_str() {
+            first.group(sink).join(connection, self.now)?;
+        }
         let query = format!(
             "{} WHERE sink = ? AND recipient = ? AND grouping = ? AND class = ? AND due_at <= ? \
              AND state = 'pending' AND leased = 0 AND attempts = 0 AND notification.id <> ? \
@@ -220,7 +247,7 @@ impl Lessor<'_> {
         for part in self.still_to_be_said(connection, sink, others)? {
             let is_held = self.held(sink, &part.notification, silences).is_some()
                 || self.waits_for_first(connection, sink, &part)?.is_some();
-            if !is_held && self.is_named(connection, sink, &part)? {
+            if !is_held && self.why_dropped(connection, sink, &part)?.is_none() {
                 ready.push(part);
             }
         }

@@ -9,6 +9,9 @@ use super::row::Columns;
 use crate::source;
 use crate::trouble;
 
+/// The table of all notifications.
+const ALL: &str = "notification";
+
 /// How many rows a step searches.
 const LOOKED_THROUGH: u32 = 20_000;
 
@@ -47,23 +50,23 @@ pub(super) fn deliveries(
     limit: usize,
 ) -> rusqlite::Result<Looked<Delivery>> {
     // Without the hint, SQLite would rather scan all than sort what is rare.
-    let (indexed, state) = match query.state.as_deref() {
-        None => ("", "true"),
-        Some("pending") => ("INDEXED BY notification_pending", "state = 'pending'"),
-        Some("dead") => ("INDEXED BY notification_dead", "state = 'dead'"),
-        Some("delivered") => ("", "state = 'delivered'"),
-        Some("withdrawn") => ("", "state = 'withdrawn'"),
+    let (table, state) = match query.state.as_deref() {
+        None => (ALL, "true"),
+        Some("pending") => ("pending AS notification", "true"),
+        Some("dead") => ("notification INDEXED BY notification_dead", "state = 'dead'"),
+        Some("delivered") => (ALL, "state = 'delivered'"),
+        Some("withdrawn") => (ALL, "state = 'withdrawn'"),
         Some(_) => return Ok(Looked { found: Vec::new(), last: None }),
     };
     let step = "SELECT min(id) FROM (SELECT id FROM notification WHERE id < ? ORDER BY id DESC LIMIT ?)";
-    let last: Option<i64> = if indexed.is_empty() {
+    let last: Option<i64> = if table == ALL {
         connection.prepare_cached(step)?.query_row(params![before, LOOKED_THROUGH], |row| row.get(0))?
     } else {
         None
     };
     let sink = query.sink.as_ref().map_or("?1 IS NULL", |_| "sink = ?1");
     let statement = format!(
-        "SELECT {DELIVERY} FROM notification {indexed} JOIN incident ON incident.id = incident \
+        "SELECT {DELIVERY} FROM {table} JOIN incident ON incident.id = incident \
          WHERE {state} AND {sink} AND notification.id < ?3 AND notification.id >= ?4 ORDER BY notification.id DESC LIMIT ?2"
     );
     let values = params![query.sink, bounded(limit), before, last.unwrap_or(i64::MIN)];

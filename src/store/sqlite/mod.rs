@@ -10,6 +10,7 @@ mod flapping;
 mod foreign;
 mod gathering;
 mod job;
+mod late_step;
 mod lease;
 mod line;
 mod listing;
@@ -43,7 +44,7 @@ use jiff::Timestamp;
 use linedown_sinks::Reason;
 use rusqlite::{Connection, OpenFlags, OptionalExtension};
 
-use super::view::{Delivery, DeliveryQuery, Incident, IncidentStory, MOST, Past, SilenceRow};
+use super::view::{Delivery, DeliveryQuery, Incident, IncidentStory, Later, MOST, Past, SilenceRow};
 use super::{
     Accepted, Acknowledgement, Figures, Forgotten, LastReminders, Leased, Pauses, Retried, Room, Settled, Settlement,
     Store, StoreError, Tally, Waits, Which,
@@ -223,7 +224,11 @@ impl Store for Sqlite {
         routing: Arc<Routing>,
     ) -> Result<Settled, StoreError> {
         let (sink, why) = (sink.to_owned(), why.to_owned());
-        let work = move |connection: &Connection| settle::give_up(connection, &sink, owed_before, &why, now, &routing);
+        let ids = self.read(move |connection| settle::owed_since(connection, &sink, owed_before)).await?;
+        if ids.is_empty() {
+            return Ok(Settled::default());
+        }
+        let work = move |connection: &Connection| settle::give_up(connection, &ids, owed_before, &why, now, &routing);
         self.writer.write(work).await
     }
 
@@ -234,13 +239,15 @@ impl Store for Sqlite {
         routing: Arc<Routing>,
         pauses: Pauses,
     ) -> Result<Retried, StoreError> {
-        match which {
-            Which::These(ids) => retry::in_steps(&self.writer, ids, pauses, now, &routing).await,
+        let (ids, is_by_number) = match which {
+            Which::These(ids) => (ids, true),
             Which::Dead { sink } => {
-                let dead = self.read(move |connection| retry::dead(connection, sink.as_deref())).await?;
-                Ok(retry::in_steps(&self.writer, dead, pauses, now, &routing).await?.of_the_dead())
+                (self.read(move |connection| retry::dead(connection, sink.as_deref())).await?, false)
             }
-        }
+        };
+        let request = retry::Request { all: ids.into_iter().collect(), is_by_number, pauses };
+        let retried = retry::in_steps(&self.writer, request, &self.silences, now, &routing).await?;
+        Ok(if is_by_number { retried } else { retried.of_the_dead() })
     }
 
     async fn acknowledge(
@@ -314,6 +321,15 @@ impl Store for Sqlite {
         let path = self.path.clone();
         let looked = tokio::task::spawn_blocking(move || room::look(&path));
         looked.await.map_err(|_| StoreError::Closed)?
+    }
+
+    async fn late_steps(
+        &self,
+        steps: Vec<(i64, String)>,
+        now: Timestamp,
+        routing: Arc<Routing>,
+    ) -> Result<BTreeMap<i64, Later>, StoreError> {
+        self.read(move |connection| late_step::look(connection, &steps, now, &routing)).await
     }
 
     async fn prune(&self, now: Timestamp, over_before: Timestamp, limit: u32) -> Result<Forgotten, StoreError> {

@@ -1,7 +1,7 @@
 //! Adds notifications when they are owed, and withdraws them when they need not be sent any more.
 
 use jiff::Timestamp;
-use linedown_sinks::Kind;
+use linedown_sinks::{Kind, Reason};
 use rusqlite::{Connection, params};
 
 use super::row::{self, Columns};
@@ -92,17 +92,17 @@ pub(super) fn withdraw_over(
     back: Timestamp,
     now: Timestamp,
 ) -> rusqlite::Result<()> {
-    let query = "SELECT id, held_by FROM notification \
+    let query = "SELECT id, held_by, (SELECT reason FROM incident WHERE id = incident) FROM notification \
                  WHERE incident = ? AND state = 'pending' AND leased = 0 AND attempts = 0 \
                  AND kind NOT IN ('flapping', 'steady') AND (kind = 'reminder' OR (held_by IS NOT NULL AND due_at > ?))";
     let mut statement = connection.prepare_cached(query)?;
     let mut rows = statement.query([incident, back.as_millisecond()])?;
     let mut over = Vec::new();
     while let Some(row) = rows.next()? {
-        over.push((row.get(0)?, row::wait(row, 1)?));
+        over.push((row.get(0)?, row::wait(row, 1)?, row::reason(row, 2)?));
     }
-    for (id, held_by) in over {
-        withdraw(connection, id, &back_in_time(held_by.as_ref()), now)?;
+    for (id, held_by, reason) in over {
+        withdraw(connection, id, &back_in_time(held_by.as_ref(), reason), now)?;
     }
     Ok(())
 }
@@ -117,13 +117,13 @@ pub(super) fn withdraw_taken(connection: &Connection, incident: i64, by: &str, n
 }
 
 /// Why a notification is withdrawn that was to be sent only if the line was still down; `held_by` is what it waited
-/// for.
-pub(super) fn back_in_time(held_by: Option<&Wait>) -> String {
+/// for, and `reason` that of its incident.
+pub(super) fn back_in_time(held_by: Option<&Wait>, reason: Reason) -> String {
+    let over = if reason.is_outage() { "the line was back" } else { "the incident was closed" };
     match held_by {
-        Some(by) if by.holds_back() => format!("{by} held it until the line was back"),
-        Some(by @ (Wait::Hold(_) | Wait::Step(_) | Wait::StepAfterFlapping { .. })) => {
-            format!("the line was back within the {by}")
-        }
-        _ => "the line was back before it was sent".to_owned(),
+        Some(by) if by.holds_back() => format!("{by} held it until {over}"),
+        Some(by @ Wait::Hold(_)) => format!("{over} within the {by}"),
+        Some(by @ (Wait::Step(_) | Wait::StepAfterFlapping { .. })) => format!("{over} before the {by} was due"),
+        _ => format!("{over} before it was sent"),
     }
 }

@@ -16,10 +16,10 @@ use super::{beside, damage, row, silence, takeover};
 use crate::clock;
 
 /// The format of the tables, as kept in `PRAGMA user_version`.
-const FORMAT: i64 = 5;
+const FORMAT: i64 = 6;
 
 /// The statements that lead from each former format to the next.
-const STEPS: [(i64, &str); 4] = [
+const STEPS: [(i64, &str); 5] = [
     (1, include_str!("../format_2.sql")),
     (
         2,
@@ -27,6 +27,7 @@ const STEPS: [(i64, &str); 4] = [
     ),
     (3, include_str!("../format_4.sql")),
     (4, include_str!("../format_5.sql")),
+    (5, include_str!("../format_6.sql")),
 ];
 
 /// How many prepared statements are cached: more than there are.
@@ -111,8 +112,9 @@ pub(super) fn prepare(connection: &mut Connection) -> rusqlite::Result<Result<Id
 
 /// Frees what workers had in hand when the daemon ended.
 fn take_back(connection: &Connection) -> rusqlite::Result<()> {
+    let in_hand = "SELECT notification FROM attempt WHERE outcome IS NULL";
+    connection.execute(&format!("UPDATE notification SET leased = 0 WHERE id IN ({in_hand})"), [])?;
     connection.execute("UPDATE attempt SET outcome = 'interrupted' WHERE outcome IS NULL", [])?;
-    connection.execute("UPDATE notification SET leased = 0 WHERE leased = 1 AND state = 'pending'", [])?;
     Ok(())
 }
 

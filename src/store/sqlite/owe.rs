@@ -47,7 +47,8 @@ pub(super) fn owe(
         let (owed, why) = match planned {
             Planned::Quiet(owed) => (owed, Some(KEPT_QUIET.to_owned())),
             Planned::Owed(owed) => {
-                let why = came_to_nothing(&owed, incident).then(|| back_in_time(owed.held_by.as_ref()));
+                let why =
+                    came_to_nothing(&owed, incident).then(|| back_in_time(owed.held_by.as_ref(), incident.reason));
                 (owed, why)
             }
         };

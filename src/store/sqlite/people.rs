@@ -19,7 +19,8 @@ pub(super) struct Person {
     pub(super) concerned: bool,
     /// They know that the line flaps: a tally will tell them of this outage's end.
     flaps: bool,
-    /// A message is on its way to them: they hear what changed from it, or when it is settled.
+    /// A message is on its way to them: they hear what changed from it, or when it is settled. (A notice that somebody else
+    /// was not told may wait for a minute, and says that above all.)
     pub(super) waits: bool,
     /// What delivered messages told, taken together.
     told: Option<State>,
@@ -89,29 +90,35 @@ pub(super) fn who_know(connection: &Connection, incident: i64) -> rusqlite::Resu
     Ok(people.map(|((sink, recipient), person)| person.owed(sink, recipient, Kind::Acknowledged)).collect())
 }
 
-/// How many recipients but these two were told of an incident with the reason that it has now. (Perhaps nobody reads what
-/// only goes to our own output.)
+/// How many recipients but these two, the reader and the one who was lost, were told of an incident with the reason that
+/// it has now; and how many others are being told, by a first attempt that is under way or, at the reader's sink, due.
+/// (Perhaps nobody reads what only goes to our own output.)
 pub(super) fn others_told(
     connection: &Connection,
     incident: &Incident,
     but: [(&str, &str); 2],
     routing: &Routing,
-) -> rusqlite::Result<u32> {
-    let query = "SELECT sink, count(DISTINCT recipient) FROM notification WHERE incident = ? AND state = 'delivered' \
-                 AND told_reason = ? AND NOT (sink = ? AND recipient = ?) AND NOT (sink = ? AND recipient = ?) \
-                 GROUP BY sink";
+    now: Timestamp,
+) -> rusqlite::Result<(u32, u32)> {
+    let query = "SELECT sink, count(DISTINCT iif(state = 'delivered', recipient, NULL)), count(DISTINCT recipient) \
+                 FROM notification WHERE incident = ?1 AND (told_reason = ?2 AND \
+                     (state = 'delivered' OR (leased = 1 AND attempts = 1)) \
+                     OR state = 'pending' AND attempts = 0 AND sink = ?3 AND due_at <= ?7) \
+                 AND NOT (sink = ?3 AND recipient = ?4) AND NOT (sink = ?5 AND recipient = ?6) GROUP BY sink";
     let mut statement = connection.prepare_cached(query)?;
     let [(reader, by), (lost, to)] = but;
-    let mut rows = statement.query(params![incident.id, incident.reason.as_str(), reader, by, lost, to])?;
-    let mut told = 0;
+    let values = params![incident.id, incident.reason.as_str(), reader, by, lost, to, now.as_millisecond()];
+    let mut rows = statement.query(values)?;
+    let (mut told, mut being_told) = (0, 0);
     while let Some(row) = rows.next()? {
         let mut row = Columns::of(row);
-        let (sink, recipients) = (row.text()?, row.get::<u32>()?);
+        let (sink, told_there, all_there): (_, u32, u32) = (row.text()?, row.get()?, row.get()?);
         if !routing.sinks.get(&sink).is_some_and(Target::is_own_output) {
-            told += recipients;
+            told += told_there;
+            being_told += all_there - told_there;
         }
     }
-    Ok(told)
+    Ok((told, being_told))
 }
 
 /// Whether a recipient need not be told who has taken an incident: nobody has, it is over, or they were told or are
@@ -127,7 +134,7 @@ pub(super) fn know_who_took(connection: &Connection, incident: &Incident, recipi
 }
 
 /// Reads what recipients know from the notifications of an incident. A message that the line flaps tells of no outage
-/// in particular. A reminder or a step of an escalation that was not yet tried is nothing that anybody waits for; but a
+/// in particular, nor does a notice that such a message was lost. A reminder or a step of an escalation that was not yet tried is nothing that anybody waits for; but a
 /// step that is left when the line is back was due before that, and will be sent. (For a list of three, SQLite would
 /// build a table each time.)
 fn read(connection: &Connection, filter: &str, values: impl Params) -> rusqlite::Result<People> {
@@ -135,7 +142,8 @@ fn read(connection: &Connection, filter: &str, values: impl Params) -> rusqlite:
         "SELECT sink, recipient, rule, grouping, wants_resolved, state, told_reason, told_closed, \
          leased OR attempts > 0 OR (kind <> 'reminder' AND kind <> 'escalation' AND kind <> 'steady') \
              OR (kind = 'escalation' AND (SELECT closed_at IS NOT NULL FROM incident WHERE id = ?1)), \
-         kind = 'resolved', kind = 'steady', kind = 'acknowledged' FROM notification WHERE incident = ?1 AND kind <> 'flapping' {filter} ORDER BY id"
+         kind = 'resolved', kind = 'steady', kind = 'acknowledged', kind = 'undelivered' FROM notification WHERE incident = ?1 AND kind <> 'flapping' \
+         AND NOT (kind = 'undelivered' AND since IS NOT NULL) {filter} ORDER BY id"
     );
     let mut statement = connection.prepare_cached(&query)?;
     let mut rows = statement.query(values)?;
@@ -157,13 +165,13 @@ fn read(connection: &Connection, filter: &str, values: impl Params) -> rusqlite:
         let person = people.entry(to).or_insert(new);
         person.wants_resolved |= row.get::<bool>()?;
         let (state, told) = (row.bytes()?, row.told()?);
-        let (counts, is_end, is_tally, is_taken): (bool, bool, bool, bool) =
-            (row.get()?, row.get()?, row.get()?, row.get()?);
+        let (counts, is_end, is_tally, is_taken, is_notice): (bool, bool, bool, bool, bool) =
+            (row.get()?, row.get()?, row.get()?, row.get()?, row.get()?);
         let waits = state == b"pending" && counts;
         person.concerned |= waits || matches!(state, b"delivered" | b"dead");
         match state {
             b"pending" => {
-                person.waits |= waits;
+                person.waits |= waits && !is_notice;
                 person.flaps |= !waits && is_tally;
             }
             b"delivered" if is_taken => person.heard = together(person.heard, told),

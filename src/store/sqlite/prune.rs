@@ -1,4 +1,7 @@
 //! Forgets what is over and old; and what holds only for a while, once that has passed.
+//!
+//! The incident, the event and the notification with the largest number are kept, whatever their age: the next one's
+//! number follows from it, and no number is given twice.
 
 use std::collections::BTreeSet;
 
@@ -10,20 +13,25 @@ use super::super::Forgotten;
 use super::{line, row};
 
 /// Old webhooks that belong to no incident.
-const LOOSE: &str = "DELETE FROM event WHERE id IN (SELECT id FROM event WHERE incident IS NULL AND received_at < ? LIMIT ?) \
+const LOOSE: &str = "DELETE FROM event WHERE id IN (SELECT id FROM event WHERE incident IS NULL AND received_at < ? \
+                         AND id < (SELECT max(id) FROM event) LIMIT ?) \
                      RETURNING source, instance, reason";
 
 /// Incidents that ended long ago, if all their notifications are settled.
 const OVER: &str = "DELETE FROM incident WHERE id IN (SELECT id FROM incident WHERE closed_at < ? AND NOT EXISTS ( \
                         SELECT 1 FROM notification WHERE incident = incident.id AND state = 'pending' \
-                    ) LIMIT ?) RETURNING source, instance, reason";
+                    ) AND id < (SELECT max(id) FROM incident) \
+                    AND id IS NOT (SELECT incident FROM event ORDER BY id DESC LIMIT 1) \
+                    AND id IS NOT (SELECT incident FROM notification ORDER BY id DESC LIMIT 1) \
+                    LIMIT ?) RETURNING source, instance, reason";
 
 /// Old reports that an open outage goes on: a gateway may repeat them for ever. Old ones are among the outage's first
 /// events, so only those are looked at.
 const REPEATED: &str = "DELETE FROM event WHERE id IN (SELECT event.id FROM incident JOIN event ON event.id IN \
                             (SELECT first.id FROM event AS first WHERE first.incident = incident.id ORDER BY first.id LIMIT ?2) \
                         WHERE incident.closed_at IS NULL AND incident.opened_at < ?1 \
-                        AND event.change = 'repeated' AND event.received_at < ?1 LIMIT ?2)";
+                        AND event.change = 'repeated' AND event.received_at < ?1 \
+                        AND event.id < (SELECT max(id) FROM event) LIMIT ?2)";
 
 const SILENCES: &str = "DELETE FROM silence WHERE id IN (SELECT id FROM silence WHERE ends_at < ? LIMIT ?)";
 

@@ -1,21 +1,26 @@
 //! Sends notifications again because a person asked for it: they are made due, as if they were owed from now on.
 
+mod again;
+mod later;
 mod moot;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use jiff::Timestamp;
 use linedown_sinks::{Incident, Kind};
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
-use super::super::{Pauses, Refused, Retried, StoreError, given_up};
-use super::candidate::SENT_AGAIN;
+use super::super::view::Later;
+use super::super::{Pauses, Refused, Retried, StoreError};
+use super::owe::Basis;
 use super::row::{self, Columns};
+use super::silence::Silences;
 use super::writer::Writer;
-use super::{AT_ONCE, notification, settle};
+use super::{AT_ONCE, notification};
 use crate::rule::wait::Wait;
 use crate::rule::{Instead, Routing};
+use again::{again, withdraw_notices};
 
 /// The dead notifications of one sink, or of all.
 pub(super) fn dead(connection: &Connection, sink: Option<&str>) -> rusqlite::Result<Vec<i64>> {
@@ -25,28 +30,41 @@ pub(super) fn dead(connection: &Connection, sink: Option<&str>) -> rusqlite::Res
 }
 
 /// What a person asked for.
-struct Request {
+pub(super) struct Request {
     /// The numbers of all notifications, over all steps.
-    all: BTreeSet<i64>,
-    pauses: Pauses,
+    pub(super) all: BTreeSet<i64>,
+    /// Whether the person gave these numbers.
+    pub(super) is_by_number: bool,
+    pub(super) pauses: Pauses,
+}
+
+impl Request {
+    /// Whether a person asked for this one by its number.
+    fn names(&self, id: i64) -> bool {
+        self.is_by_number && self.all.contains(&id)
+    }
 }
 
 /// Makes notifications due again, in steps that keep no webhook waiting. If the store fails after some were done, the
 /// others are left as they were.
 pub(super) async fn in_steps(
     writer: &Writer,
-    ids: Vec<i64>,
-    pauses: Pauses,
+    request: Request,
+    silences: &Arc<Silences>,
     now: Timestamp,
     routing: &Arc<Routing>,
 ) -> Result<Retried, StoreError> {
-    let mut rest = BTreeSet::from_iter(ids);
-    let request = Arc::new(Request { all: rest.clone(), pauses });
+    let mut rest = request.all.clone();
+    let request = Arc::new(request);
     let mut retried = Retried::default();
     while !rest.is_empty() {
         let ids: Vec<i64> = rest.iter().copied().take(AT_ONCE.into()).collect();
         let (these, routing, request) = (ids.clone(), Arc::clone(routing), Arc::clone(&request));
-        match writer.write(move |connection| step(connection, &these, now, &routing, &request)).await {
+        let silences = Arc::clone(silences);
+        let work = move |connection: &Connection| {
+            step(connection, &these, &request, &Basis { routing: &routing, silences: &silences, now })
+        };
+        match writer.write(work).await {
             Ok((looked_at, done)) => {
                 let done_with = ids[..looked_at].iter().chain(&done.notifications).chain(done.refused.keys());
                 done_with.for_each(|id| _ = rest.remove(id));
@@ -69,10 +87,10 @@ pub(super) async fn in_steps(
 fn step(
     connection: &Connection,
     ids: &[i64],
-    now: Timestamp,
-    routing: &Routing,
     request: &Request,
+    basis: &Basis<'_>,
 ) -> rusqlite::Result<(usize, Retried)> {
+    let Basis { routing, now, .. } = *basis;
     let mut retried = Retried::default();
     let mut withdrawn = moot::withdraw(connection, ids, now, routing, request, &mut retried)?;
     let mut looked_at = 0;
@@ -88,20 +106,7 @@ fn step(
             retried.refused.insert(*id, Refused::Unknown);
             continue;
         };
-        let addressees = wanted.addressees(connection, routing)?;
-        if let Some(why) = wanted.refused(&addressees, routing, now) {
-            if let Refused::Told(why) = why {
-                withdrawn += wanted.withdraw(connection, why, now, routing, request, &mut retried)?;
-            }
-            retried.refused.insert(*id, why);
-            continue;
-        }
-        if let Addressees::Instead(recipients) = addressees {
-            retried.notifications.extend(address(connection, &wanted, &recipients, now)?);
-        }
-        retried.through.insert(wanted.sink.clone());
-        let due_at = request.pauses.get(&wanted.sink).map_or(now, |until| now.max(*until));
-        withdrawn += again(connection, *id, due_at, now, routing, request, &mut retried)?;
+        withdrawn += wanted.send_again(connection, request, basis, &mut retried)?;
     }
     Ok((looked_at, retried))
 }
@@ -146,6 +151,63 @@ impl Wanted {
             detail: row.text_or_null()?,
             in_flight: row.get()?,
         })
+    }
+
+    /// Makes it due again, with what goes out in the same message, unless it is refused. Returns how many are withdrawn.
+    fn send_again(
+        &self,
+        connection: &Connection,
+        request: &Request,
+        basis: &Basis<'_>,
+        retried: &mut Retried,
+    ) -> rusqlite::Result<usize> {
+        let Basis { routing, now, .. } = *basis;
+        let addressees = self.addressees(connection, routing)?;
+        if let Some(why) = self.refused(&addressees, routing, now) {
+            return self.refuse(connection, why, request, basis, retried);
+        }
+        let mut withdrawn = 0;
+        if request.is_by_number {
+            let others = moot::others(connection, self.id, request)?;
+            withdrawn += moot::withdraw(connection, &others, now, routing, request, retried)?;
+        }
+        let copies = match addressees {
+            Addressees::Instead(recipients) => address(connection, self, &recipients, now)?,
+            _ => Vec::new(),
+        };
+        let due_at = request.pauses.get(&self.sink).map_or(now, |until| now.max(*until));
+        let (message, notices) = again(connection, self.id, due_at, now, routing, request, retried)?;
+        for message in copies.chunks(1).chain([message.as_slice()]) {
+            let later =
+                if due_at > now { BTreeMap::new() } else { later::put_off(connection, &self.sink, message, basis)? };
+            if later.is_empty() {
+                retried.through.insert(self.sink.clone());
+            }
+            retried.later.extend(later);
+        }
+        retried.notifications.extend(copies.into_iter().chain(message));
+        Ok(withdrawn + notices)
+    }
+
+    /// Notes why it is not sent again, and withdraws it if it need not be. Returns how many are withdrawn.
+    fn refuse(
+        &self,
+        connection: &Connection,
+        why: Refused,
+        request: &Request,
+        basis: &Basis<'_>,
+        retried: &mut Retried,
+    ) -> rusqlite::Result<usize> {
+        let withdrawn = match &why {
+            Refused::Told(why) => self.withdraw(connection, why, basis.now, basis.routing, request, retried)?,
+            Refused::HeldBack(by) => {
+                retried.later.insert(self.id, Later { until: self.due_at, by: Some(by.clone()) });
+                0
+            }
+            _ => 0,
+        };
+        retried.refused.insert(self.id, why);
+        Ok(withdrawn)
     }
 
     /// Who is to get it. If its recipient is no usable address: those it is for as the config now says, without those
@@ -254,73 +316,4 @@ fn address(
                 grouping, class, since, attempts FROM notification WHERE id = ?3";
     let mut copy = connection.prepare_cached(copy)?;
     others.iter().map(|other| copy.insert(params![other, now.as_millisecond(), wanted.id])).collect()
-}
-
-/// Makes a notification due again, or all that is left of the message that it went out in, which keeps its name.
-/// Reminders and escalations of an outage that somebody has taken are left out: they ask for somebody to take it. The
-/// last failure stays, without why it was given up.
-const AGAIN: &str = "WITH message (id) AS ( \
-        SELECT ?2 UNION SELECT part.id FROM notification AS one JOIN notification AS part ON part.batch = one.batch \
-        WHERE one.id = ?2 \
-    ) UPDATE notification SET state = 'pending', owed_at = ?1, due_at = ?1, held_by = NULL, settled_at = NULL, \
-        detail = iif(instr(detail, ?3), substr(detail, 1, instr(detail, ?3) - 1), detail) \
-    WHERE id IN message AND state IN ('dead', 'pending') \
-    AND NOT (kind IN ('reminder', 'escalation') AND EXISTS (SELECT 1 FROM incident \
-        WHERE incident.id = incident AND acknowledged_at IS NOT NULL AND closed_at IS NULL)) RETURNING id, sink";
-
-/// Makes it due at a time and withdraws the notices that it was lost. Returns how many are withdrawn.
-fn again(
-    connection: &Connection,
-    id: i64,
-    due_at: Timestamp,
-    now: Timestamp,
-    routing: &Routing,
-    request: &Request,
-    retried: &mut Retried,
-) -> rusqlite::Result<usize> {
-    let mut statement = connection.prepare_cached(AGAIN)?;
-    let mut rows = statement.query(params![due_at.as_millisecond(), id, given_up::MARK])?;
-    let mut message = Vec::new();
-    while let Some(row) = rows.next()? {
-        message.push(row.get(0)?);
-        retried.sinks.insert(row::text(row, 1)?);
-    }
-    let mut withdrawn = 0;
-    for part in &message {
-        withdrawn += withdraw_notices(connection, *part, SENT_AGAIN, now, routing, request, retried)?;
-    }
-    retried.notifications.extend(message);
-    Ok(withdrawn)
-}
-
-/// Withdraws the notices that a notification was lost, which answers those that were requested. Returns how many there
-/// were.
-fn withdraw_notices(
-    connection: &Connection,
-    lost: i64,
-    why: &'static str,
-    now: Timestamp,
-    routing: &Routing,
-    request: &Request,
-    retried: &mut Retried,
-) -> rusqlite::Result<usize> {
-    let notices = notices(connection, lost)?;
-    for notice in &notices {
-        retried.sinks.append(&mut settle::withdraw(connection, *notice, why, now, routing)?);
-        retried.notifications.remove(notice);
-        if request.all.contains(notice) {
-            retried.refused.insert(*notice, Refused::Moot(why));
-        }
-    }
-    Ok(notices.len())
-}
-
-/// The notices that a notification was lost, that such a notice was lost, and so on, as far as they can be withdrawn:
-/// not the delivered ones, nor those in hand.
-fn notices(connection: &Connection, lost: i64) -> rusqlite::Result<Vec<i64>> {
-    let query = "WITH RECURSIVE notice (id) AS (SELECT id FROM notification WHERE lost = ? UNION \
-                     SELECT notification.id FROM notice JOIN notification ON notification.lost = notice.id) \
-                 SELECT id FROM notice CROSS JOIN notification USING (id) \
-                 WHERE (state = 'pending' AND leased = 0) OR state = 'dead'";
-    connection.prepare_cached(query)?.query_map([lost], |row| row.get(0))?.collect()
 }

@@ -27,7 +27,7 @@ pub(super) fn set_back(connection: &Connection, now: Timestamp, limit: u32) -> r
     let heard = connection.prepare_cached(&heard)?.execute(params![now, limit])?;
     let query = "SELECT id, max(created_at, coalesce((SELECT max(max(started_at, coalesce(ended_at, 0))) FROM attempt \
                  WHERE notification = notification.id), 0)) AS latest \
-                 FROM notification WHERE state = 'pending' AND latest > ? LIMIT ?";
+                 FROM pending AS notification WHERE latest > ? LIMIT ?";
     let mut statement = connection.prepare_cached(query)?;
     let found: Vec<(i64, i64)> = statement
         .query_map(params![now, limit], |row| Ok((row.get(0)?, row.get(1)?)))?

@@ -11,9 +11,10 @@ use rusqlite::{Connection, params};
 use super::super::{Outcome, Settled, Settlement};
 use super::candidate::need_not_be_told;
 use super::notification::CHAIN;
+use super::owe::newly_named;
 use super::row::{self, Columns};
-use super::{AT_ONCE, notification, people};
-use crate::rule::{Owed, Routing};
+use super::{AT_ONCE, flapping, gathering, notification, people};
+use crate::rule::{Knows, Owed, Routing};
 
 pub(super) fn settle(connection: &Connection, settlement: &Settlement, routing: &Routing) -> rusqlite::Result<Settled> {
     let mut settled = Settled::default();
@@ -108,12 +109,14 @@ fn lose(
 ) -> rusqlite::Result<Settled> {
     let lost = "SELECT lost FROM notification WHERE id = ?";
     let lost = connection.prepare_cached(lost)?.query_row([id], |row| row.get(0))?;
-    if let Some(moot) = need_not_be_told(connection, lost)? {
+    if let Some(moot) = need_not_be_told(connection, lost, Knows::Nothing)? {
         finish(connection, id, "withdrawn", moot, now)?;
         return after_delivery(connection, id, now, routing);
     }
     finish(connection, id, "dead", why, now)?;
-    after_death(connection, id, failure, now, routing)
+    let mut settled = after_death(connection, id, failure, now, routing)?;
+    settled.sinks.extend(gathering::close(connection, id, now, routing)?);
+    Ok(settled)
 }
 
 /// Owes the fallback the news that a notification was given up. Its recipient is not given up with it: they are still
@@ -128,9 +131,14 @@ fn after_death(
 ) -> rusqlite::Result<Settled> {
     let (incident, lost) = settled(connection, id)?;
     let tried = sinks_tried(connection, id)?;
-    let told_instead = routing.fallback(&lost, &tried, &incident);
-    for owed in &told_instead {
+    let mut told_instead = routing.fallback(&lost, &tried, &incident);
+    let since = flapping::lost_since(connection, id)?;
+    for owed in &mut told_instead {
+        owed.since = since;
         notification::add(connection, incident.id, owed, Some(id), now)?;
+        if let Some(tally) = flapping::promised(connection, &incident, owed, now)? {
+            notification::add(connection, incident.id, &tally, None, now)?;
+        }
     }
     let is_refused = failure == Some(FailureKind::Refused) && routing.is_address(&lost.sink, &lost.recipient);
     let reminder = if is_refused { None } else { routing.reminder(&lost, &incident, now) };
@@ -148,7 +156,8 @@ fn is_told_to_others(connection: &Connection, id: i64) -> rusqlite::Result<bool>
 }
 
 /// Owes somebody what follows a settled message to them: news of what changed meanwhile, be it only that somebody has
-/// taken the incident, and a reminder, unless one is pending. Returns the sinks that have something to do.
+/// taken the incident, and a reminder, unless one is pending. If the config names them no more, and no reminder will find
+/// that out, those whom it names instead are told now. Returns the sinks that have something to do.
 fn go_on(
     connection: &Connection,
     settled: Owed,
@@ -165,6 +174,12 @@ fn go_on(
         }
         (news, _) => news,
     };
+    let instead = match reminder {
+        None if has_reminders(settled.kind) && !is_named(&settled, incident, routing) => {
+            newly_named(connection, incident, routing, now)?
+        }
+        _ => Vec::new(),
+    };
     let reminder = match reminder {
         Some(_) if is_reminded(connection, incident.id, &settled)? => None,
         reminder => reminder,
@@ -173,11 +188,22 @@ fn go_on(
         .map(|kind| routing.by_most_urgent(Owed { kind, ..settled }, incident))
         .into_iter()
         .chain(reminder)
+        .chain(instead)
         .collect();
     for owed in &next {
         notification::add(connection, incident.id, owed, None, now)?;
     }
     Ok(next.into_iter().map(|owed| owed.sink).collect())
+}
+
+/// Whether reminders may follow a message of this kind.
+fn has_reminders(kind: Kind) -> bool {
+    matches!(kind, Kind::Down | Kind::Reminder | Kind::Steady)
+}
+
+/// Whether the config still names the recipient of a settled message for reminders.
+fn is_named(settled: &Owed, incident: &Incident, routing: &Routing) -> bool {
+    routing.names(Kind::Reminder, (&settled.sink, &settled.recipient), incident)
 }
 
 /// Whether a reminder to them is pending.
@@ -210,23 +236,33 @@ fn sinks_tried(connection: &Connection, id: i64) -> rusqlite::Result<Vec<String>
     connection.prepare_cached(&query)?.query_map([id], |row| row::text(row, 0))?.collect()
 }
 
+/// The query for what has been owed to a sink since a moment or earlier and is not in hand.
+pub(super) const OWED_SINCE: &str =
+    "SELECT id FROM notification WHERE sink = ? AND state = 'pending' AND leased = 0 AND owed_at <= ? LIMIT ?";
+
+/// Returns at most [`AT_ONCE`] of these.
+pub(super) fn owed_since(connection: &Connection, sink: &str, owed_before: Timestamp) -> rusqlite::Result<Vec<i64>> {
+    let values = params![sink, owed_before.as_millisecond(), AT_ONCE];
+    connection.prepare_cached(OWED_SINCE)?.query_map(values, |row| row.get(0))?.collect()
+}
+
+/// Gives up those of `ids` that have still been owed since then and are not in hand.
 pub(super) fn give_up(
     connection: &Connection,
-    sink: &str,
+    ids: &[i64],
     owed_before: Timestamp,
     why: &str,
     now: Timestamp,
     routing: &Routing,
 ) -> rusqlite::Result<Settled> {
-    let query =
-        "SELECT id FROM notification WHERE sink = ? AND state = 'pending' AND leased = 0 AND owed_at <= ? LIMIT ?";
-    let mut statement = connection.prepare_cached(query)?;
-    let ids: Vec<i64> = statement
-        .query_map(params![sink, owed_before.as_millisecond(), AT_ONCE], |row| row.get(0))?
-        .collect::<rusqlite::Result<_>>()?;
+    let query = "SELECT EXISTS (SELECT 1 FROM notification \
+                 WHERE id = ? AND state = 'pending' AND leased = 0 AND owed_at <= ?)";
+    let mut is_still_owed = connection.prepare_cached(query)?;
     let mut settled = Settled::default();
     for id in ids {
-        settled.add(lose(connection, id, (why, None), now, routing)?);
+        if is_still_owed.query_row([*id, owed_before.as_millisecond()], |row| row.get(0))? {
+            settled.add(lose(connection, *id, (why, None), now, routing)?);
+        }
     }
     Ok(settled)
 }

@@ -114,7 +114,7 @@ pub(super) fn end(connection: &Connection, id: i64, now: Timestamp) -> rusqlite:
 /// records it. Returns the sinks that have something to do; none once nothing is left.
 pub(super) fn free(connection: &Connection, id: i64, now: Timestamp) -> rusqlite::Result<BTreeSet<String>> {
     let free = "UPDATE notification SET due_at = ?1, owed_at = ?1 WHERE id IN \
-                (SELECT id FROM notification WHERE state = 'pending' AND held_by = ?2 AND due_at > ?1 LIMIT ?3) \
+                (SELECT id FROM notification WHERE state = 'pending' AND leased = 0 AND held_by = ?2 AND due_at > ?1 LIMIT ?3) \
                 RETURNING sink";
     let values = params![now.as_millisecond(), Wait::Silence(id), AT_ONCE];
     connection.prepare_cached(free)?.query_map(values, |row| row::text(row, 0))?.collect()

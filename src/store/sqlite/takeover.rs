@@ -10,19 +10,34 @@ use rusqlite::{Connection, ErrorCode, OpenFlags, Row, Statement, params_from_ite
 
 use super::row;
 
-/// All tables, each after those that it refers to; with its key and, if the key begins with a number, the table that
-/// these numbers are from.
-const TABLES: [(&str, &str, Option<&str>); 9] = [
-    ("meta", "key", None),
-    ("incident", "id", Some("incident")),
-    ("line", "source, instance", None),
-    ("event", "id", Some("event")),
-    ("notification", "id", Some("notification")),
-    ("attempt", "notification, number", Some("notification")),
-    ("gathering", "sink, recipient, grouping, class", None),
-    ("flapping", "source, instance, rule", None),
-    ("silence", "id", Some("silence")),
+/// All tables, each after those that it refers to; with its key and, if the key begins with a number, where else these
+/// numbers stand.
+const TABLES: [(&str, &str, &[&str]); 9] = [
+    ("meta", "key", &[]),
+    ("incident", "id", &INCIDENTS),
+    ("line", "source, instance", &[]),
+    ("event", "id", &EVENTS),
+    ("notification", "id", &NOTIFICATIONS),
+    ("attempt", "notification, number", &NOTIFICATIONS),
+    ("gathering", "sink, recipient, grouping, class", &[]),
+    ("flapping", "source, instance, rule", &[]),
+    ("silence", "id", &["id FROM silence"]),
 ];
+
+/// Where the numbers of rows stand: in the table, whose last page may be unreadable, in an index, and in what refers to
+/// them.
+const INCIDENTS: [&str; 3] =
+    ["id FROM incident", "incident FROM event WHERE incident IS NOT NULL", "incident FROM notification"];
+const EVENTS: [&str; 3] =
+    ["id FROM event", "id FROM event INDEXED BY event_incident WHERE incident IS NOT NULL", "last_event FROM line"];
+const NOTIFICATIONS: [&str; 3] =
+    ["id FROM notification", "id FROM notification INDEXED BY notification_incident", "notification FROM attempt"];
+
+/// Makes the tables of a new store keep count in `sqlite_sequence`: their largest number need not be that of a row.
+const COUNT: &str = "PRAGMA writable_schema = ON; \
+    UPDATE sqlite_schema SET sql = replace(sql, 'id INTEGER PRIMARY KEY,', 'id INTEGER PRIMARY KEY AUTOINCREMENT,') \
+        WHERE type = 'table'; \
+    PRAGMA writable_schema = RESET;";
 
 /// How far the numbers of a new store are from those of the old one, whose last ones may be unreadable: no two messages
 /// may have the same number.
@@ -41,6 +56,7 @@ pub(super) fn take_over(connection: &mut Connection, damaged: &Path) -> rusqlite
     // There may be much to sort.
     connection.pragma_update(None, "temp_store", "FILE")?;
     let transaction = connection.transaction()?;
+    transaction.execute_batch(COUNT)?;
     let mut taken = 0;
     for (table, key, numbers) in TABLES {
         // If not even the table's definition can be read, it has no rows to read.
@@ -54,6 +70,7 @@ pub(super) fn take_over(connection: &mut Connection, damaged: &Path) -> rusqlite
         "UPDATE notification SET lost = NULL WHERE lost NOT IN (SELECT id FROM notification)",
         "UPDATE event SET incident = NULL WHERE incident NOT IN (SELECT id FROM incident)",
         "UPDATE line SET incident = NULL WHERE incident NOT IN (SELECT id FROM incident)",
+        "UPDATE notification SET leased = 0 WHERE leased = 1",
     ] {
         transaction.execute(orphans, [])?;
     }
@@ -92,12 +109,12 @@ impl<'s> Passage<'s> {
         new: &'s Connection,
         table: &str,
         key: &str,
-        numbers: Option<&str>,
+        numbers: &[&str],
     ) -> rusqlite::Result<Self> {
-        let number = numbers.and_then(|_| key.split(',').next());
+        let number = key.split(',').next().filter(|_| !numbers.is_empty());
         let range = number.map_or("?1 <= ?2".to_owned(), |number| format!("{number} BETWEEN ?1 AND ?2"));
-        let number = number.unwrap_or("NULL");
         let select = |order: &str| {
+            let number = number.unwrap_or("NULL");
             old.prepare(&format!("SELECT {number} AS number, {table}.* FROM {table} WHERE {range} ORDER BY {order}"))
         };
         let forwards = select(key)?;
@@ -110,7 +127,7 @@ impl<'s> Passage<'s> {
             vec!["?"; names.len()].join(", ")
         );
         let insert = new.prepare(&insert)?;
-        Ok(Self { forwards, backwards, insert, highest: numbers.map(|numbers| highest(old, numbers)) })
+        Ok(Self { forwards, backwards, insert, highest: number.map(|_| highest(old, numbers)) })
     }
 
     /// Reads from both ends. If both break off, what lies between is halved, if the key begins with a number, and each
@@ -139,10 +156,13 @@ impl<'s> Passage<'s> {
     }
 }
 
-/// The highest number given so far; zero if that cannot be read.
-fn highest(old: &Connection, numbers: &str) -> i64 {
-    let query = "SELECT seq FROM sqlite_sequence WHERE name = ?";
-    old.query_row(query, [numbers], |row| row.get(0)).unwrap_or_default()
+/// The highest number that can be read anywhere; zero if none can.
+fn highest(old: &Connection, numbers: &[&str]) -> i64 {
+    let read = |place: &&str| {
+        let (column, table) = place.split_once(' ')?;
+        old.query_row(&format!("SELECT max({column}) {table}"), [], |row| row.get(0)).ok()?
+    };
+    numbers.iter().filter_map(read).max().unwrap_or_default()
 }
 
 /// Copies the rows whose numbers are in a range, until one cannot be read.

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use jiff::Timestamp;
-use linedown_sinks::Incident;
+use linedown_sinks::{Incident, Kind};
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::super::LastReminders;
@@ -110,11 +110,11 @@ pub(super) fn hold_again(
 }
 
 /// The pending reminders that no other will follow although the outage goes on, because the rule or the sink has left
-/// the config.
+/// the config, and nobody else is reminded instead.
 pub(super) fn last_reminders(connection: &Connection, routing: &Routing) -> rusqlite::Result<LastReminders> {
     let query = format!(
-        "SELECT {}, {} FROM notification JOIN incident ON incident.id = notification.incident \
-         WHERE state = 'pending' AND kind = 'reminder'",
+        "SELECT {}, {} FROM pending AS notification JOIN incident ON incident.id = notification.incident \
+         WHERE kind = 'reminder'",
         notification::OWED,
         row::INCIDENT
     );
@@ -128,7 +128,9 @@ pub(super) fn last_reminders(connection: &Connection, routing: &Routing) -> rusq
             continue;
         }
         let incident = row.incident()?;
-        if routing.reminder(&owed, &incident, owed.due_at).is_none() {
+        let is_passed_on = !routing.names(Kind::Reminder, (&owed.sink, &owed.recipient), &incident)
+            && routing.reminds_somebody(&incident, owed.due_at);
+        if !is_passed_on && routing.reminder(&owed, &incident, owed.due_at).is_none() {
             last.entry((owed.rule, owed.sink)).or_default().insert((incident.id, owed.recipient));
         }
     }

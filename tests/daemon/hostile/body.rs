@@ -8,7 +8,8 @@ use serde_json::Value;
 use serde_json::value::RawValue;
 
 use super::MAX_BODY;
-use super::case::{Case, chunked_webhook, chunks, gzip, one, payload, random, webhook};
+use super::case::{Case, chunked_webhook, chunks, one, payload, random, webhook};
+use crate::payload::gzip;
 
 /// Gzip that expands to ten million bytes.
 static BOMB: LazyLock<Vec<u8>> = LazyLock::new(|| gzip(&vec![b' '; 10_000_000]));

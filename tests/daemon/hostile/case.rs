@@ -1,14 +1,12 @@
 //! One hostile request, and the answers that it may get.
 
 use std::fmt;
-use std::io::Write;
 
 use fastrand::Rng;
-use flate2::Compression;
-use flate2::write::GzEncoder;
 
 use super::{body, head};
 use crate::daemon::{HOOK, SECRET};
+use crate::payload::gzip;
 
 /// A request's bytes and the answers that are right for it.
 pub(super) struct Case {
@@ -127,12 +125,6 @@ pub(super) fn chunked_webhook(encoding: &str, chunked: &[u8]) -> Vec<u8> {
     let mut headers = headers();
     headers.push(format!("transfer-encoding: {encoding}").into_bytes());
     compose(format!("POST {HOOK} HTTP/1.1").as_bytes(), &headers, chunked)
-}
-
-pub(super) fn gzip(bytes: &[u8]) -> Vec<u8> {
-    let mut encoder = GzEncoder::new(Vec::new(), Compression::best());
-    encoder.write_all(bytes).expect("memory takes everything");
-    encoder.finish().expect("memory takes everything")
 }
 
 /// A valid request in one of its forms.

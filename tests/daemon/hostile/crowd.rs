@@ -3,16 +3,17 @@
 use std::io::Write;
 use std::net::TcpStream;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard};
 use std::thread;
 
-use linedown_standins::Smtp;
+use linedown_standins::{Smtp, StopOnDrop, lock};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
-use super::case::{chunked_webhook, gzip, webhook};
+use super::case::{chunked_webhook, webhook};
 use super::{Before, GROWTH, MAX_BODY, accept_in_time, open_files, start};
 use crate::daemon::{Daemon, HOOK};
 use crate::http::exchange;
+use crate::payload::gzip;
 use crate::sections::{email, tell};
 
 /// Silent connections, if the machine lets a process have that many.
@@ -30,7 +31,7 @@ static CROWD: Mutex<()> = Mutex::new(());
 /// Raises the limit on open files of this process, and of the daemons that it starts from now on, as far as the machine
 /// allows, and makes other crowds wait. Returns how many connections a crowd may have.
 fn many_files() -> (MutexGuard<'static, ()>, u64) {
-    let alone = CROWD.lock().unwrap_or_else(PoisonError::into_inner);
+    let alone = lock(&CROWD);
     let maximum = getrlimit(Resource::Nofile).maximum;
     setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum }).expect("a soft limit can be raised");
     // The other tests need some files as well.
@@ -152,8 +153,9 @@ fn bombs_and_floods_keep_no_webhook_out() {
     ];
     let enough = AtomicBool::new(false);
     thread::scope(|scope| {
+        let enough = StopOnDrop(&enough);
         for client in 0..HEAVY {
-            let (daemon, heavy, enough) = (&daemon, &heavy, &enough);
+            let (daemon, heavy, enough) = (&daemon, &heavy, enough.0);
             scope.spawn(move || {
                 let mut number = client;
                 while !enough.load(Ordering::Relaxed) {
@@ -167,7 +169,6 @@ fn bombs_and_floods_keep_no_webhook_out() {
         for round in 0..50 {
             accept_in_time(&daemon, &format!("round {round}"));
         }
-        enough.store(true, Ordering::Relaxed);
     });
     before.holds(&daemon, GROWTH);
 }

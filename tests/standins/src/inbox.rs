@@ -3,7 +3,7 @@
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
-use crate::DEADLINE;
+use crate::{DEADLINE, lock};
 
 /// A list that grows on one thread while another waits for it.
 pub(crate) struct Inbox<T> {
@@ -44,6 +44,6 @@ impl<T: Clone> Inbox<T> {
     }
 
     fn lock(&self) -> MutexGuard<'_, Vec<T>> {
-        self.items.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.items)
     }
 }

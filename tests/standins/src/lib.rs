@@ -16,16 +16,20 @@ mod certificates;
 mod http;
 mod inbox;
 mod pebble;
+mod port;
 mod slack;
 mod smtp;
+mod threads;
 mod z_api;
 
 use std::time::Duration;
 
 pub use certificates::Certificates;
 pub use pebble::Pebble;
+pub use port::Port;
 pub use slack::{Post, Scripted, Slack};
 pub use smtp::{Command, Does, Encryption, Received, Smtp};
+pub use threads::{StopOnDrop, lock};
 pub use z_api::{Call, Instance, Odd, ZApi};
 
 /// How long tests wait for something that should happen at once, before they fail.

@@ -3,14 +3,14 @@
 use std::io::{BufRead, BufReader, Write};
 use std::process::{Child, ChildStdin, ChildStdout, Command as Process, Stdio};
 use std::sync::mpsc::{Receiver, Sender, channel};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 
 use mail_parser::{Message, MessageParser};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::inbox::Inbox;
-use crate::{Certificates, DEADLINE};
+use crate::{Certificates, DEADLINE, lock};
 
 const SCRIPT: &str = include_str!("smtp.py");
 
@@ -249,13 +249,13 @@ impl Smtp {
     }
 
     fn order(&self, order: &Value) -> Value {
-        let mut orders = self.orders.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut orders = lock(&self.orders);
         writeln!(orders, "{order}").and_then(|()| orders.flush()).expect("the SMTP stand-in lives");
         self.wait_for_report()
     }
 
     fn wait_for_report(&self) -> Value {
-        let done = self.done.lock().unwrap_or_else(PoisonError::into_inner);
+        let done = lock(&self.done);
         done.recv_timeout(DEADLINE).expect("the SMTP stand-in starts and takes orders")
     }
 }

@@ -130,7 +130,7 @@ fn undelivered_in_slack() {
     assert_eq!(
         texts(Language::English, "UTC").slack(&timely(Kind::Undelivered, Reason::DeviceDisconnected, false)),
         "\
-linedown could not deliver a message to ops-slack for +55 44 9999. It could not tell ops-email about that either.
+linedown could not deliver a message to ops-slack for +55 44 9999. It could not tell bia@acme.example about that either.
 You may be the only one who hears of this: please pass it on.
 linedown gave up after 9 attempts: unauthorised: 404 no_service
 Once that is fixed, this command sends the message again, to the same address: linedown retry 11

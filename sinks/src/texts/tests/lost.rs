@@ -140,6 +140,24 @@ fn the_title_names_the_address_and_the_words_how_many_others_know() {
     }
 }
 
+/// Others are told at the same moment, or somebody has taken it already: the reader need not pass it on.
+#[test]
+fn who_is_not_the_only_one_is_not_asked_to_pass_it_on() {
+    let mut notice = lost(Kind::Down, Reason::Other, false);
+    let said = |notice: &Notification| Language::ALL.map(|language| texts(language, "UTC").text(notice));
+    notice.undelivered.as_mut().unwrap().others_being_told = 2;
+    let [english, portuguese] = said(&notice);
+    assert!(english.contains("\n2 other recipients are being told of it now.\n"), "{english}");
+    assert!(portuguese.contains("\nMais 2 destinatários estão sendo avisados disto agora.\n"), "{portuguese}");
+    let mut taken = lost(Kind::Down, Reason::Other, false);
+    taken.incident.acknowledged = sample(Kind::Acknowledged, Reason::Other, true, false).incident.acknowledged;
+    let mut digest = samples::digest_lost(2);
+    digest.items.iter_mut().for_each(|item| item.incident.acknowledged = taken.incident.acknowledged.clone());
+    for text in [said(&notice), said(&taken), said(&digest)].concat() {
+        assert!(!text.contains("only one") && !text.contains("só você"), "{text}");
+    }
+}
+
 /// Thirty notices about one line are one message that says all that one of them would have said.
 #[test]
 fn a_digest_of_losses_about_one_line_names_the_line_the_sink_and_the_reason() {
@@ -152,8 +170,8 @@ fn a_digest_of_losses_about_one_line_names_the_line_the_sink_and_the_reason() {
     let [english, portuguese] = Language::ALL.map(|language| texts(language, "UTC").text(&digest));
     assert!(
         english.contains(
-            "\n\nlinedown could not deliver 2 messages to ops-slack for 2 people. It could not tell ops-email about that \
-             either.\nYou may be the only one who hears of this: please pass it on.\nlinedown gave up: unauthorised: 404 \
+            "\n\nlinedown could not deliver 2 messages to ops-slack for 2 people. It could not tell \
+             bia@acme.example about that either.\nYou may be the only one who hears of this: please pass it on.\nlinedown gave up: unauthorised: 404 \
              no_service\nThis command lists what was given up and why: linedown deliveries --state dead --sink ops-slack\n\n\
              Loja Centro 1 has been disconnected"
         ),
@@ -162,7 +180,7 @@ fn a_digest_of_losses_about_one_line_names_the_line_the_sink_and_the_reason() {
     assert!(
         portuguese.contains(
             "\n\nO linedown não conseguiu entregar 2 mensagens em ops-slack para 2 pessoas. Também não conseguiu avisar \
-             ops-email disso.\nTalvez só você esteja sabendo disto: por favor, avise quem precisa saber.\nO linedown \
+             bia@acme.example disso.\nTalvez só você esteja sabendo disto: por favor, avise quem precisa saber.\nO linedown \
              desistiu: unauthorised: 404 no_service\nEste comando mostra o que não foi entregue e por quê: linedown \
              deliveries --state dead --sink ops-slack\n\nLoja Centro 1 está sem conexão"
         ),

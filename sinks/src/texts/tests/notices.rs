@@ -129,6 +129,22 @@ Message: 12"
     );
 }
 
+/// Each of its messages is given up at once.
+#[test]
+fn a_sink_that_rejects_our_login_keeps_nothing_waiting() {
+    let mut notification = timely(Kind::Down, Reason::SinkFailing, false);
+    notification.incident.error = Some("unauthorised: 404 no_service".to_owned());
+    for (language, said) in Language::ALL.into_iter().zip([
+        "\nops-slack has rejected linedown's password or address since 2026-11-23 14:02 UTC. Each message is given up at \
+         once, and the sink's fallback is told if it has one.\n",
+        "\nops-slack recusa a senha ou o endereço do linedown desde ",
+    ]) {
+        let text = texts(language, "UTC").text(&notification);
+        assert!(text.contains(said) && text.contains(": linedown retry --dead --sink ops-slack\n"), "{text}");
+        assert!(!text.contains("--state pending") && !text.contains("until linedown gives them up"), "{text}");
+    }
+}
+
 #[test]
 fn what_is_not_watched_any_more_is_not_called_right() {
     let english = texts(Language::English, "UTC");

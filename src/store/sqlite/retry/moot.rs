@@ -1,15 +1,14 @@
 //! Of the dead notifications that a person sends again, withdraws those that need not be sent any more.
 
-use std::collections::BTreeSet;
-
 use jiff::Timestamp;
 use linedown_sinks::Kind;
 use rusqlite::{Connection, params};
 
 use super::super::super::{Refused, Retried};
-use super::super::candidate::Candidate;
+use super::super::candidate::{Candidate, has_been_told};
 use super::super::{notification, row};
-use super::{Request, Wanted, withdraw_notices};
+use super::again::withdraw_notices;
+use super::{Request, Wanted};
 use crate::rule::Routing;
 
 /// Why a message is withdrawn that another one replaces.
@@ -28,12 +27,35 @@ pub(super) fn withdraw(
     let mut withdrawn = 0;
     for id in ids {
         let Some(wanted) = Wanted::of(connection, *id)? else { continue };
-        let Some(why) = wanted.why_moot(connection, now, routing, &request.all)? else { continue };
+        let Some(why) = wanted.why_moot(connection, now, routing, request)? else { continue };
         notification::withdraw(connection, *id, why, now)?;
         withdrawn += 1 + withdraw_notices(connection, *id, why, now, routing, request, retried)?;
         retried.refused.insert(*id, Refused::Moot(why));
     }
     Ok(withdrawn)
+}
+
+/// The dead ones that were in one message with a notification and that nobody asked for.
+pub(super) fn others(connection: &Connection, id: i64, request: &Request) -> rusqlite::Result<Vec<i64>> {
+    let query = "SELECT part.id FROM notification AS one JOIN notification AS part ON part.batch = one.batch \
+                 WHERE one.id = ? AND part.state = 'dead'";
+    let mut statement = connection.prepare_cached(query)?;
+    let parts = statement.query_map([id], |row| row.get(0))?.collect::<rusqlite::Result<Vec<i64>>>()?;
+    Ok(parts.into_iter().filter(|part| !request.all.contains(part)).collect())
+}
+
+/// Why a notification need not be sent any more, whatever else is sent again. One that was asked for by its number is sent
+/// although its recipient has heard of the outage otherwise.
+fn why_moot_alone(
+    connection: &Connection,
+    id: i64,
+    now: Timestamp,
+    request: &Request,
+) -> rusqlite::Result<Option<&'static str>> {
+    match Candidate::by_id(connection, id, now)?.why_moot(connection)? {
+        None if !request.names(id) => has_been_told(connection, id),
+        why => Ok(why),
+    }
 }
 
 impl Wanted {
@@ -43,12 +65,12 @@ impl Wanted {
         connection: &Connection,
         now: Timestamp,
         routing: &Routing,
-        all: &BTreeSet<i64>,
+        request: &Request,
     ) -> rusqlite::Result<Option<&'static str>> {
         if self.state != "dead" || !self.is_sent(connection, now, routing)? {
             return Ok(None);
         }
-        if let Some(why) = Candidate::by_id(connection, self.id, now)?.why_moot(connection)? {
+        if let Some(why) = why_moot_alone(connection, self.id, now, request)? {
             return Ok(Some(why));
         }
         if !self.may_be_said_by_another() {
@@ -60,11 +82,11 @@ impl Wanted {
         let mut others = statement.query(params![self.incident.id, self.sink, self.recipient, self.id])?;
         while let Some(other) = others.next()? {
             let (id, kind) = (other.get(0)?, row::kind(other, 1)?);
-            if all.contains(&id)
+            if request.all.contains(&id)
                 && self.is_said_by(id, kind)
                 && let Some(other) = Self::of(connection, id)?
                 && other.is_sent(connection, now, routing)?
-                && Candidate::by_id(connection, id, now)?.why_moot(connection)?.is_none()
+                && why_moot_alone(connection, id, now, request)?.is_none()
             {
                 return Ok(Some(SAID_BY_ANOTHER));
             }
@@ -82,23 +104,33 @@ impl Wanted {
     }
 
     fn may_be_said_by_another(&self) -> bool {
-        self.kind == Kind::Reminder || (self.is_over() && follows(self.kind))
+        urgency(self.kind).is_some()
     }
 
-    /// Whether another one about the same outage, sent now, would tell the recipient everything that this one would: of
-    /// reminders the latest does; and of an outage that is over the message that it was, or else the latest.
+    /// Whether another one about the same outage, sent now, would tell the recipient everything that this one would: all of
+    /// them tell how the outage is by then. While it goes on, that is the more urgent one, or the later of two alike; and
+    /// once it is over the message that it was, or else the latest.
     fn is_said_by(&self, id: i64, kind: Kind) -> bool {
         let is_later = id > self.id;
-        match (kind, self.kind) {
-            (Kind::Reminder, Kind::Reminder) => is_later,
-            _ if !self.is_over() => false,
-            (Kind::Down, of) => follows(of),
-            (kind, of) => is_later && follows(kind) && follows(of),
+        let (Some(one), Some(other)) = (urgency(self.kind), urgency(kind)) else { return false };
+        match kind {
+            Kind::Down => self.kind != Kind::Down || is_later,
+            _ if self.is_over() => is_later && self.kind != Kind::Down,
+            _ => other > one || (other == one && is_later),
         }
     }
 }
 
-/// Whether a message of this kind follows the first one about an outage, and says that it is over if it is.
-fn follows(kind: Kind) -> bool {
-    matches!(kind, Kind::Worse | Kind::Reminder | Kind::Escalation | Kind::Acknowledged | Kind::Resolved)
+/// How much a message of this kind is preferred to others about the same outage, if it is about a single one. Those that
+/// follow the first one say that the outage is over if it is.
+fn urgency(kind: Kind) -> Option<u8> {
+    match kind {
+        Kind::Down => Some(5),
+        Kind::Worse => Some(4),
+        Kind::Escalation => Some(3),
+        Kind::Reminder => Some(2),
+        Kind::Acknowledged => Some(1),
+        Kind::Resolved => Some(0),
+        Kind::Flapping | Kind::Steady | Kind::Digest | Kind::Undelivered | Kind::Test => None,
+    }
 }

@@ -129,6 +129,8 @@ async fn what_lies_between_damaged_pages_is_taken_over() {
     let fill = "WITH RECURSIVE n (n) AS (VALUES (1) UNION ALL SELECT n + 1 FROM n WHERE n < 3000) \
                 INSERT INTO incident (source, instance, labels, reason, opened_at) \
                 SELECT 'z-api', 'L' || n, '{}', 'other', n FROM n; \
+                INSERT INTO event (source, instance, kind, reason, at, received_at, incident, change, payload) \
+                SELECT source, instance, 'disconnected', reason, id, id, id, 'opened', '{}' FROM incident; \
                 INSERT INTO notification (incident, rule, sink, recipient, kind, wants_resolved, created_at, owed_at, \
                     due_at, grouping, class, attempts) \
                 SELECT id, 'all', 'slack', '', 'down', 0, id, id, id, '', 'open', 1 FROM incident; \
@@ -137,7 +139,7 @@ async fn what_lies_between_damaged_pages_is_taken_over() {
     let folder = life.closed();
     let path = folder.path().join("x.db");
     let mut bytes = fs::read(&path).unwrap();
-    let [incidents, notifications, attempts] = ["incident", "notification", "attempt"].map(|table| {
+    let [incidents, events, notifications, attempts] = ["incident", "event", "notification", "attempt"].map(|table| {
         let leaves = leaves(&path, table);
         assert!(leaves.len() > 8, "{table}: {leaves:?}");
         let damaged = [0, 2, leaves.len() / 2, leaves.len() - 1].map(|place| leaves[place]);
@@ -155,6 +157,7 @@ async fn what_lies_between_damaged_pages_is_taken_over() {
         connection.query_row(&query, [], |row| row.get::<_, u32>(0)).unwrap()
     };
     assert_eq!(left("incident"), ROWS - incidents, "what stood on the damaged pages, and no more");
+    assert_eq!(left("event"), ROWS - events);
     // Rows may be lost with what they refer to; and, if the key has several columns, those next to a damaged page.
     assert!(left("notification") >= ROWS - incidents - notifications, "{}", left("notification"));
     assert!(left("attempt") >= ROWS - incidents - notifications - attempts - 8, "{}", left("attempt"));

@@ -31,16 +31,18 @@ async fn who_hears_by_rule_and_by_step_hears_of_the_end_once() {
 
 #[tokio::test]
 async fn two_messages_in_hand_when_the_line_is_back_lead_to_one_end() {
-    let life = Life::by(Rule { escalate: vec![step(MINUTE, "log")], ..to_log() });
+    let remind = vec![Duration::from_secs(2 * MINUTE)];
+    let life = Life::by(Rule { escalate: vec![step(MINUTE, "log")], remind, ..to_log() });
     life.down(0).await;
-    let mut both = life.lease("log", 1).await;
-    both.append(&mut life.lease("log", 61).await);
+    assert_eq!(life.deliver_all("log", 1).await, [Kind::Down]);
+    let mut both = life.lease("log", 61).await;
+    both.append(&mut life.lease("log", 121).await);
     assert_eq!(both.len(), 2);
-    life.up(62).await;
+    life.up(122).await;
     for due in &both {
-        life.settle(due, 63, Outcome::Delivered("ok".into())).await;
+        life.settle(due, 123, Outcome::Delivered("ok".into())).await;
     }
-    assert_eq!(life.deliver_all("log", 64).await, [Kind::Resolved]);
+    assert_eq!(life.deliver_all("log", 124).await, [Kind::Resolved]);
 }
 
 #[tokio::test]

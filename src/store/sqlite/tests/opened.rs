@@ -7,8 +7,8 @@ use super::*;
 #[test]
 fn sqlite_is_built_as_the_cargo_config_says() {
     let connection = Connection::open_in_memory().unwrap();
-    let used =
-        "SELECT sqlite_compileoption_used('DEFAULT_MEMSTATUS=0') AND NOT sqlite_compileoption_used('ENABLE_API_ARMOR')";
+    let used = "SELECT sqlite_compileoption_used('DEFAULT_MEMSTATUS=0') \
+                AND NOT sqlite_compileoption_used('ENABLE_API_ARMOR') AND NOT sqlite_compileoption_used('ENABLE_FTS5')";
     let used: bool = connection.query_row(used, [], |row| row.get(0)).unwrap();
     assert!(used, "LIBSQLITE3_FLAGS of .cargo/config.toml was not taken");
 }

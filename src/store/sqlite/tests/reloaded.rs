@@ -92,6 +92,34 @@ async fn a_sink_that_a_rule_no_longer_notifies_is_not_reminded_and_the_one_inste
     assert_eq!(life.deliver_all("log", 15).await, [Kind::Resolved]);
 }
 
+/// Nobody is left to be reminded, so that would not be found out later.
+#[tokio::test]
+async fn who_is_named_instead_is_told_when_the_first_message_by_a_former_rule_is_settled() {
+    for outcome in [Outcome::Delivered("ok".into()), lost()] {
+        let mut life = Life::by(Rule { name: "former".into(), ..reminding(&["slack"]) });
+        life.down(0).await;
+        assert_eq!(life.fails("slack", 0, 12).await, 1);
+        life.reloaded(|routing| routing.rules = vec![reminding(&["log"])].into());
+        let first = life.lease("slack", 12).await.remove(0);
+        let settled = life.settle(&first, 12, outcome).await;
+        assert!(settled.sinks.contains("log"), "{settled:?}");
+        assert_eq!(life.deliver_all("log", 12).await, [Kind::Down]);
+        assert_eq!(life.deliver_all("log", 20).await, [Kind::Reminder]);
+        assert_eq!(life.deliver_all("slack", 20).await, []);
+    }
+}
+
+#[tokio::test]
+async fn a_reminder_is_not_the_last_if_others_are_reminded_instead() {
+    let mut life = Life::by(Rule { name: "former".into(), ..reminding(&["slack"]) });
+    life.down(0).await;
+    assert_eq!(life.deliver_all("slack", 0).await, [Kind::Down]);
+    for (rules, last) in [(vec![reminding(&["log"])], 0), (vec![rule("all", "{}", &["log"], false)], 1), (vec![], 1)] {
+        life.reloaded(|routing| routing.rules = rules.into());
+        assert_eq!(life.store.last_reminders(Arc::clone(&life.routing)).await.unwrap().len(), last);
+    }
+}
+
 #[tokio::test]
 async fn a_step_goes_to_whom_the_rule_names_when_it_is_due() {
     let step = |sink: &str| Step { after: Duration::from_mins(1), notify: vec![sink.to_owned()] };
@@ -155,5 +183,26 @@ async fn a_silence_holds_a_line_by_what_it_was_called_in_the_beginning_and_by_wh
         let told = if held { vec![] } else { vec![Kind::Reminder] };
         assert_eq!(life.deliver_all("slack", 10).await, told, "{matcher}");
         assert_eq!(life.deliver_all("slack", 100).await, [Kind::Reminder], "{matcher}");
+    }
+}
+
+/// Who was never told is told all the same, late.
+#[tokio::test]
+async fn a_rule_that_no_longer_reminds_sends_no_last_reminder() {
+    for told in [true, false] {
+        let mut life = Life::by(reminding(&["slack"]));
+        life.down(0).await;
+        let first = life.lease("slack", 0).await.remove(0);
+        life.settle(&first, 0, if told { Outcome::Delivered("ok".into()) } else { lost() }).await;
+        life.reloaded(|routing| routing.rules = vec![to_slack()].into());
+        if !told {
+            assert_eq!(life.deliver_all("slack", 10).await, [Kind::Down]);
+            continue;
+        }
+        assert_eq!(life.deliver_all("slack", 10).await, []);
+        let why = "the config no longer says that this recipient is reminded";
+        assert_eq!(life.details("slack", "withdrawn").await, [Some(why.to_owned())]);
+        life.up(15).await;
+        assert_eq!(life.deliver_all("slack", 15).await, [Kind::Resolved]);
     }
 }

@@ -92,7 +92,7 @@ async fn a_dead_digest_that_is_sent_again_is_one_message() {
 }
 
 #[tokio::test]
-async fn who_waits_for_what_need_not_be_said_any_more_hears_what_changed_meanwhile() {
+async fn who_waits_for_what_need_not_be_said_any_more_hears_at_once_what_has_changed() {
     let life = Life::with(&["mail"]);
     life.down(1).await;
     let [of_ana, of_bia] = life.two_notices().await;
@@ -102,8 +102,8 @@ async fn who_waits_for_what_need_not_be_said_any_more_hears_what_changed_meanwhi
     life.settle(&of_ana, 64, again).await;
     assert_eq!(life.deliver_all("mail", 65).await, [Kind::Down; 2]);
     life.up(66).await;
-    assert_eq!(life.deliver_all("slack", 67).await, []);
-    assert_eq!(life.deliver_all("slack", 100).await, [Kind::Resolved]);
+    assert_eq!(life.deliver_all("slack", 67).await, [Kind::Resolved]);
+    assert_eq!(life.deliver_all("slack", 100).await, []);
 }
 
 #[tokio::test]
@@ -254,7 +254,7 @@ impl Life {
     }
 
     /// The state and the detail of a notification.
-    async fn end_of(&self, id: i64) -> (String, Option<String>) {
+    pub(super) async fn end_of(&self, id: i64) -> (String, Option<String>) {
         let rows = self.store.deliveries(DeliveryQuery::default()).await.unwrap();
         let row = rows.into_iter().find(|row| row.id == id).unwrap();
         (row.state, row.detail)

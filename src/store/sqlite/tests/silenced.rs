@@ -2,11 +2,9 @@
 
 use std::time::Duration;
 
-use super::timing::to_slack;
+use super::timing::{HOUR, to_slack};
 use super::*;
 use crate::rule::Rule;
-
-const HOUR: i64 = 3600;
 
 fn again(second: i64) -> Outcome {
     Outcome::Again { kind: FailureKind::Busy, why: "503".into(), due_at: from_millis(second * 1000) }
@@ -14,7 +12,7 @@ fn again(second: i64) -> Outcome {
 
 impl Life {
     /// Tries what is due, in vain, and returns how many messages that were.
-    async fn fails(&self, sink: &str, second: i64, next: i64) -> usize {
+    pub(super) async fn fails(&self, sink: &str, second: i64, next: i64) -> usize {
         let due = self.lease(sink, second).await;
         for due in &due {
             self.settle(due, second, again(next)).await;

@@ -58,6 +58,30 @@ async fn a_step_counts_from_the_end_of_the_silence_that_held_the_first_message_b
     }
 }
 
+/// Who looks at it sees the same time before and after it becomes due, and before and after the silence ends.
+#[tokio::test]
+async fn the_time_of_a_step_is_known_as_soon_as_the_first_message_is_held_back() {
+    let life = Life::by(escalating(&[(15 * 60, "log")]));
+    life.silence("{}", 0, HOUR).await;
+    life.down(1).await;
+    let shown = async |second: i64| {
+        let steps = vec![(2, "log".to_owned())];
+        let late = life.store.late_steps(steps, from_millis(second * 1000), Arc::clone(&life.routing)).await.unwrap();
+        let row = life.store.deliveries(DeliveryQuery::default()).await.unwrap().remove(0);
+        assert_eq!(row.kind, "escalation");
+        late.get(&2).map_or(row.due_at.unwrap(), |later| later.until).as_second()
+    };
+    assert_eq!(shown(1).await, 1 + 15 * MINUTE);
+    assert_eq!(life.deliver_all("slack", 2).await, []);
+    for second in [2, 15 * MINUTE, 16 * MINUTE, HOUR - 1] {
+        assert_eq!(life.deliver_all("log", second).await, []);
+        assert_eq!(shown(second).await, HOUR + 15 * MINUTE, "at {second}");
+    }
+    assert_eq!(life.deliver_all("slack", HOUR).await, [Kind::Down]);
+    assert_eq!(life.deliver_all("log", HOUR).await, []);
+    assert_eq!(shown(HOUR).await, HOUR + 15 * MINUTE);
+}
+
 #[tokio::test]
 async fn a_step_that_counts_from_a_late_message_need_not_be_sent_if_the_line_is_back_by_then() {
     let life = Life::by(escalating(&[(15 * 60, "log")]));
@@ -69,7 +93,7 @@ async fn a_step_that_counts_from_a_late_message_need_not_be_sent_if_the_line_is_
     assert_eq!(life.deliver_all("log", HOUR).await, []);
     life.up(HOUR + MINUTE).await;
     assert_eq!(life.told("log", 2 * HOUR).await, (vec![], None));
-    let why = "the line was back within the escalation of 15m";
+    let why = "the line was back before the escalation of 15m was due";
     assert_eq!(life.why_withdrawn(1).await, [("escalation".to_owned(), why.to_owned())]);
 }
 
@@ -165,4 +189,16 @@ async fn who_hears_that_it_is_worse_gets_no_step_and_no_reminder_at_the_same_tim
     life.webhook(EventKind::Disconnected, Reason::NumberBlocked, 60).await;
     assert_eq!(life.told("slack", 60).await, (vec![Kind::Worse], Some(120)));
     assert_eq!(life.deliver_all("slack", 120).await, [Kind::Reminder]);
+}
+
+/// They would hear that nobody has taken what they know nothing of.
+#[tokio::test]
+async fn a_step_to_somebody_whose_own_first_message_fails_comes_after_that() {
+    let life = Life::by(escalating(&[(15 * 60, "slack"), (15 * 60, "log")]));
+    life.down(0).await;
+    assert_eq!(life.fails("slack", 0, 20 * MINUTE).await, 1);
+    assert_eq!(life.deliver_all("log", 15 * MINUTE).await, [Kind::Escalation]);
+    assert_eq!(life.told("slack", 15 * MINUTE).await, (vec![], Some(20 * MINUTE)));
+    assert_eq!(life.told("slack", 20 * MINUTE).await, (vec![Kind::Down], Some(35 * MINUTE)));
+    assert_eq!(life.told("slack", 35 * MINUTE).await, (vec![Kind::Escalation], None));
 }

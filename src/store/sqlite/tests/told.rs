@@ -6,6 +6,7 @@ use linedown_sinks::{Notification, Texts};
 
 use super::*;
 use crate::rule::flapping::Flapping;
+use crate::rule::matcher::Field;
 use crate::rule::{Rule, Target};
 use crate::store::Waits;
 
@@ -27,6 +28,15 @@ impl Life {
     async fn only(&self, sink: &str, second: i64) -> Due {
         let [due] = self.lease(sink, second).await.try_into().unwrap();
         due
+    }
+
+    /// Delivers what is due, and returns how many notifications are in each message.
+    async fn parts_of(&self, sink: &str, second: i64) -> Vec<usize> {
+        let due = self.lease(sink, second).await;
+        for due in &due {
+            self.settle(due, second, Outcome::Delivered("ok".into())).await;
+        }
+        due.iter().map(|due| due.covers.len()).collect()
     }
 
     async fn give(&self, sink: &str, second: i64, outcome: &Outcome) -> usize {
@@ -116,13 +126,13 @@ async fn a_notice_of_a_loss_knows_how_many_others_were_told() {
     let mut life = Life::by(rule("all", "{}", &["mail", "log", "slack"], false));
     let others = async |life: &Life, second: i64| {
         let notice = life.lease("slack", second).await.pop().unwrap().notification;
-        notice.undelivered.unwrap().others_told
+        notice.undelivered.map(|lost| (lost.others_told, lost.others_being_told)).unwrap()
     };
     life.down(0).await;
     assert_eq!(life.deliver_all("slack", 0).await, [Kind::Down], "the reader of the notices");
     let [ana, bia] = life.lease("mail", 1).await.try_into().unwrap();
     life.settle(&bia, 1, dead()).await;
-    assert_eq!(others(&life, 2).await, 0);
+    assert_eq!(others(&life, 2).await, (0, 1), "ana is being told");
     life.settle(&ana, 3, Outcome::Delivered("ok".into())).await;
     assert_eq!(life.deliver_all("log", 3).await, [Kind::Down]);
 
@@ -145,7 +155,8 @@ async fn a_notice_of_a_loss_knows_how_many_others_were_told() {
     }
     // Who knows only how it was before has not been told how it is.
     life.webhook_of("B", EventKind::Disconnected, Reason::NumberBlocked, 102).await;
-    assert_eq!(life.only("slack", 103).await.notification.undelivered.unwrap().others_told, 0);
+    let [notice, worse] = life.lease("slack", 103).await.try_into().unwrap();
+    assert_eq!((notice.notification.undelivered.unwrap().others_told, worse.notification.kind), (0, Kind::Worse));
 }
 
 /// Whoever stands in must learn what the others were to learn.
@@ -188,6 +199,29 @@ async fn a_notice_that_the_tally_of_a_line_was_lost_has_the_tally() {
     assert_eq!(notice.notification.flapping.map(|flapping| flapping.outages), Some(3));
 }
 
+/// Whoever hears instead that a line flaps hears the rest of it, too.
+#[tokio::test]
+async fn who_stands_in_for_somebody_who_was_not_told_that_a_line_flaps_hears_the_tally_and_no_single_end() {
+    let flapping = Flapping { count: 2, within: Duration::from_mins(10) };
+    let life = Life::by(Rule { flapping: Some(flapping), ..to_slack() });
+    for (second, kind) in [(0, Kind::Down), (20, Kind::Down)] {
+        life.down(second).await;
+        assert_eq!(life.deliver_all("slack", second).await, [kind]);
+        life.up(second + 10).await;
+        assert_eq!(life.deliver_all("slack", second + 10).await, [Kind::Resolved]);
+    }
+    life.down(40).await;
+    assert_eq!(life.give("slack", 40, &lost()).await, 1, "that it flaps");
+    assert_eq!(life.deliver_all("mail", 40).await, [Kind::Undelivered; 2]);
+    life.up(50).await;
+    assert_eq!(life.deliver_all("mail", 50).await, [], "the tally tells of it");
+    life.down(60).await;
+    assert_eq!(life.deliver_all("mail", 659).await, []);
+    assert_eq!(life.deliver_all("mail", 660).await, [Kind::Steady; 2]);
+    life.up(700).await;
+    assert_eq!(life.deliver_all("mail", 700).await, [Kind::Resolved; 2]);
+}
+
 /// Also by a rule that gathers nothing: a sink that fails loses much at once.
 #[tokio::test]
 async fn notices_of_losses_are_gathered_whatever_the_rule_says() {
@@ -203,6 +237,8 @@ async fn notices_of_losses_are_gathered_whatever_the_rule_says() {
     life.settle(first, 1, lost()).await;
     let notices = life.lease("mail", 1).await;
     assert_eq!((notices.len(), title(&notices[0]).as_str()), (2, "⚠ slack was not told: line 0 is down"));
+    let being_told = |due: &Due| due.notification.undelivered.as_ref().unwrap().others_being_told;
+    assert_eq!([being_told(&notices[0]), being_told(&notices[1])], [1, 1], "each other");
     for due in others {
         life.settle(due, 2, lost()).await;
     }
@@ -211,4 +247,59 @@ async fn notices_of_losses_are_gathered_whatever_the_rule_says() {
     assert_eq!((notices.len(), title(&notices[0]).as_str()), (2, "⚠ slack was not told: 29 lines are down"));
     let of_slack = |item: &linedown_sinks::Item| item.undelivered.as_ref().is_some_and(|lost| lost.sink == "slack");
     assert!(notices.iter().all(|due| due.notification.items.iter().all(of_slack)), "{notices:?}");
+}
+
+/// It waits for a minute, and says above all that somebody else was not told.
+#[tokio::test]
+async fn a_notice_that_waits_keeps_back_no_news_of_an_outage_that_its_recipient_was_told_of() {
+    let life = Life::with(&["slack", "mail"]);
+    for line in ["A", "B", "C", "D"] {
+        life.webhook_of(line, EventKind::Disconnected, Reason::Other, 0).await;
+    }
+    assert_eq!(life.deliver_all("mail", 0).await, [Kind::Down; 8]);
+    let lost_ones = life.lease("slack", 0).await;
+    life.settle(&lost_ones[0], 1, lost()).await;
+    assert_eq!(life.deliver_all("mail", 1).await, [Kind::Undelivered; 2]);
+    for due in &lost_ones[1..] {
+        life.settle(due, 1, lost()).await;
+    }
+    assert_eq!(life.deliver_all("mail", 2).await, []);
+    life.webhook_of("B", EventKind::Disconnected, Reason::NumberBlocked, 3).await;
+    assert_eq!(life.deliver_all("mail", 3).await, [Kind::Worse; 2]);
+    life.store.acknowledge(3, "ana", "a test", from_millis(4000)).await.unwrap();
+    assert_eq!(life.deliver_all("mail", 4).await, [Kind::Acknowledged; 2]);
+    life.webhook_of("D", EventKind::Connected, Reason::Other, 5).await;
+    assert_eq!(life.deliver_all("mail", 5).await, [Kind::Resolved; 2]);
+    assert_eq!(life.parts_of("mail", 61).await, [3, 3], "the notices");
+}
+
+/// That many people are not told, by whichever rule, is one piece of news.
+#[tokio::test]
+async fn notices_of_losses_are_gathered_over_all_rules_and_groups() {
+    let of_a = rule("a", r#"{"instance":"A"}"#, &["slack"], false);
+    let life = Life::by_rules(vec![of_a, Rule { group_by: vec![Field::parse("instance").unwrap()], ..to_slack() }]);
+    for line in ["A", "B", "C", "D"] {
+        life.webhook_of(line, EventKind::Disconnected, Reason::Other, 0).await;
+    }
+    let due = life.lease("slack", 0).await;
+    let (first, others) = due.split_first().unwrap();
+    life.settle(first, 1, lost()).await;
+    assert_eq!(life.parts_of("mail", 1).await, [1, 1]);
+    for due in others {
+        life.settle(due, 2, lost()).await;
+    }
+    assert_eq!(life.parts_of("mail", 2).await, [0; 0]);
+    assert_eq!(life.parts_of("mail", 61).await, [3, 3]);
+}
+
+/// The message that was lost would not have reminded them.
+#[tokio::test]
+async fn a_late_first_alert_that_is_lost_is_not_called_a_reminder() {
+    let life = Life::by(Rule { remind: vec![Duration::from_hours(1)], ..to_slack() });
+    life.down(0).await;
+    assert_eq!(life.give("slack", 1, &lost()).await, 1);
+    assert_eq!(life.deliver_all("mail", 1).await, [Kind::Undelivered; 2]);
+    assert_eq!(life.give("slack", HOUR, &lost()).await, 1);
+    let notices = life.lease("mail", HOUR).await;
+    assert_eq!((notices.len(), title(&notices[0]).as_str()), (2, "⚠ slack was not told: A is down"));
 }

@@ -268,3 +268,27 @@ async fn patience_with_what_was_gathered_begins_when_it_is_due_sooner() {
         life.settle(&due, second, again(second + 10)).await;
     }
 }
+
+/// A reminder says that all was reported before.
+#[tokio::test]
+async fn a_ban_that_comes_while_a_reminder_fails_is_told_as_news() {
+    let life = Life::by(Rule { remind: vec![seconds(60)], ..all() });
+    life.dropped(0).await;
+    assert_eq!(life.deliver_all("slack", 0).await, [Kind::Down]);
+    assert_eq!(life.fails("slack", 60, 70).await, 1);
+    life.banned("slack", 65).await;
+    assert_eq!(life.deliver_all("slack", 70).await, [Kind::Worse]);
+    assert_eq!(life.deliver_all("slack", 71).await, []);
+    assert_eq!(life.deliver_all("slack", 120).await, [Kind::Reminder]);
+}
+
+#[tokio::test]
+async fn a_reminder_is_none_of_the_news_that_another_message_still_brings() {
+    let life = Life::by(Rule { remind: vec![seconds(60)], ..all() });
+    life.dropped(0).await;
+    assert_eq!(life.deliver_all("slack", 0).await, [Kind::Down]);
+    life.banned("slack", 5).await;
+    assert_eq!(life.fails("slack", 5, 70).await, 1);
+    assert_eq!(life.deliver_all("slack", 60).await, [Kind::Reminder]);
+    assert_eq!(life.deliver_all("slack", 70).await, [Kind::Worse]);
+}

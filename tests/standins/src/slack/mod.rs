@@ -4,17 +4,16 @@ mod rules;
 
 use std::collections::VecDeque;
 use std::io::BufReader;
-use std::net::{TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use rustls::ServerConfig;
 use serde_json::Value;
 
-use crate::Certificates;
 use crate::http::{self, Connection, Request};
 use crate::inbox::Inbox;
+use crate::{Certificates, Port, lock};
 
 /// The secret part of the address, for which tests can look where it must not be.
 const PATH: &str = "/services/T0CANARY/B0CANARY/x0canaryx0canaryx0canary";
@@ -72,7 +71,7 @@ impl Scripted {
 
 /// The stand-in; it stops listening when this is dropped.
 pub struct Slack {
-    port: u16,
+    port: Port,
     scheme: &'static str,
     state: Arc<State>,
 }
@@ -85,8 +84,6 @@ struct State {
     unlimited: AtomicBool,
     lenient: AtomicBool,
     too_fast: AtomicUsize,
-    connections: AtomicUsize,
-    ended: AtomicBool,
     /// Connections that hang.
     held: Mutex<Vec<Box<dyn Connection>>>,
 }
@@ -104,26 +101,15 @@ impl Slack {
 
     fn listen(tls: Option<Arc<ServerConfig>>) -> Self {
         let scheme = if tls.is_some() { "https" } else { "http" };
-        let listener = TcpListener::bind("127.0.0.1:0").expect("there is a free port");
-        let port = listener.local_addr().expect("a bound socket has an address").port();
         let state = Arc::new(State::default());
         let shared = Arc::clone(&state);
-        std::thread::spawn(move || {
-            for stream in listener.incoming().map_while(Result::ok) {
-                if shared.ended.load(Ordering::SeqCst) {
-                    return;
-                }
-                shared.connections.fetch_add(1, Ordering::SeqCst);
-                let (shared, tls) = (Arc::clone(&shared), tls.clone());
-                std::thread::spawn(move || shared.serve(http::connection(stream, tls)));
-            }
-        });
+        let port = Port::serve(move |stream| shared.serve(http::connection(stream, tls.clone())));
         Self { port, scheme, state }
     }
 
     /// How many connections were made so far.
     pub fn connections(&self) -> usize {
-        self.state.connections.load(Ordering::SeqCst)
+        self.port.connections()
     }
 
     /// Takes any number of messages a second.
@@ -142,12 +128,12 @@ impl Slack {
 
     /// The address of the webhook, a secret.
     pub fn url(&self) -> String {
-        format!("{}://127.0.0.1:{}{PATH}", self.scheme, self.port)
+        format!("{}://127.0.0.1:{}{PATH}", self.scheme, self.port())
     }
 
     /// The port on 127.0.0.1.
     pub fn port(&self) -> u16 {
-        self.port
+        self.port.number()
     }
 
     /// A part of the secret address, which must not be seen anywhere.
@@ -190,10 +176,7 @@ impl Default for Slack {
 
 impl Drop for Slack {
     fn drop(&mut self) {
-        self.state.ended.store(true, Ordering::SeqCst);
         lock(&self.state.held).clear();
-        // Wakes the thread that listens.
-        let _ = TcpStream::connect(("127.0.0.1", self.port));
     }
 }
 
@@ -259,8 +242,4 @@ impl State {
         }
         in_time
     }
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

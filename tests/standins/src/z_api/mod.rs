@@ -4,17 +4,16 @@ mod rules;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::io::{self, BufReader, Write};
-use std::net::{TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
 use rustls::ServerConfig;
 use serde_json::{Value, json};
 
-use crate::Certificates;
-use crate::http::{self, Request};
+use crate::http::{self, Connection, Request};
 use crate::inbox::Inbox;
+use crate::{Certificates, Port, lock};
 
 /// One instance. A test that changes it plays the phone, or somebody at the gateway's panel.
 #[derive(Clone, Debug)]
@@ -111,7 +110,7 @@ impl Odd {
 
 /// The stand-in; it stops listening when this is dropped.
 pub struct ZApi {
-    port: u16,
+    port: Port,
     scheme: &'static str,
     state: Arc<State>,
 }
@@ -122,8 +121,6 @@ struct State {
     calls: Inbox<Call>,
     /// How many calls came, recorded or not.
     count: AtomicUsize,
-    /// How many connections were accepted.
-    connections: AtomicUsize,
     unrecorded: AtomicBool,
     ended: AtomicBool,
     /// How many calls are being answered now, and the most at any time.
@@ -155,21 +152,9 @@ impl ZApi {
 
     fn listen(tls: Option<Arc<ServerConfig>>) -> Self {
         let scheme = if tls.is_some() { "https" } else { "http" };
-        let listener = TcpListener::bind("127.0.0.1:0").expect("there is a free port");
-        let port = listener.local_addr().expect("a bound socket has an address").port();
         let state = Arc::new(State::default());
         let shared = Arc::clone(&state);
-        std::thread::spawn(move || {
-            for stream in listener.incoming().map_while(Result::ok) {
-                if shared.ended.load(Ordering::SeqCst) {
-                    return;
-                }
-                shared.connections.fetch_add(1, Ordering::SeqCst);
-                let (shared, tls) = (Arc::clone(&shared), tls.clone());
-                let _ = stream.set_nodelay(true);
-                std::thread::spawn(move || shared.serve(stream, tls));
-            }
-        });
+        let port = Port::serve(move |stream| shared.serve(http::connection(stream, tls.clone())));
         Self { port, scheme, state }
     }
 
@@ -196,7 +181,7 @@ impl ZApi {
 
     /// The address of the API.
     pub fn url(&self) -> String {
-        format!("{}://127.0.0.1:{}", self.scheme, self.port)
+        format!("{}://127.0.0.1:{}", self.scheme, self.port.number())
     }
 
     /// Adds an instance: connected, without webhooks.
@@ -241,7 +226,7 @@ impl ZApi {
 
     /// How many connections were opened.
     pub fn connections(&self) -> usize {
-        self.state.connections.load(Ordering::SeqCst)
+        self.port.connections()
     }
 
     /// The most calls that were being answered at the same time.
@@ -263,14 +248,12 @@ impl Default for ZApi {
 impl Drop for ZApi {
     fn drop(&mut self) {
         self.state.ended.store(true, Ordering::SeqCst);
-        // Wakes the thread that listens.
-        let _ = TcpStream::connect(("127.0.0.1", self.port));
     }
 }
 
 impl State {
-    fn serve(&self, stream: TcpStream, tls: Option<Arc<ServerConfig>>) {
-        let mut input = BufReader::new(http::connection(stream, tls));
+    fn serve(&self, stream: Box<dyn Connection>) {
+        let mut input = BufReader::new(stream);
         while let Ok(request) = http::read(&mut input) {
             if self.ended.load(Ordering::SeqCst) {
                 return;
@@ -351,8 +334,4 @@ struct Answer {
     body: String,
     /// The pause between two bytes of the body.
     pause: Option<Duration>,
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -26,8 +26,9 @@ const LINES: usize = 64;
 /// Most idle connections kept to one gateway.
 const CONNECTIONS: usize = 4;
 
-/// Asks the gateways, by source.
-pub struct Counter {
+/// Asks the gateways whose lines have tokens.
+pub struct Gateways {
+    /// By source.
     clients: BTreeMap<String, Client>,
     asking: Semaphore,
     /// When a gateway last failed to answer in time, by source.
@@ -36,23 +37,23 @@ pub struct Counter {
     standings: Latest<Option<Standing>>,
 }
 
-/// The counter in force, swapped on reload.
-pub type SharedCounter = arc_swap::ArcSwap<Counter>;
+/// The gateways of the config in force, swapped on reload.
+pub type SharedGateways = arc_swap::ArcSwap<Gateways>;
 
 /// The latest answers about lines.
 struct Latest<T> {
     /// How long an answer is reused.
     reused: Duration,
-    lines: Mutex<Lines<T>>,
+    lines: Mutex<ByLine<T>>,
 }
 
 /// By source and instance.
-type Lines<T> = HashMap<(String, String), Arc<Kept<T>>>;
+type ByLine<T> = HashMap<(String, String), Arc<Kept<T>>>;
 
 /// The latest answer about a line, with the time of the request.
 type Kept<T> = tokio::sync::Mutex<Option<(Instant, T)>>;
 
-impl Default for Counter {
+impl Default for Gateways {
     fn default() -> Self {
         Self {
             clients: BTreeMap::new(),
@@ -64,7 +65,7 @@ impl Default for Counter {
     }
 }
 
-impl Counter {
+impl Gateways {
     /// Opens no connection. Fails if an HTTP client cannot be set up.
     pub fn new<'a>(gateways: impl IntoIterator<Item = (&'a String, &'a super::Access)>) -> Result<Self, BuildError> {
         let clients = gateways.into_iter().filter(|(_, access)| !access.lines.is_empty());

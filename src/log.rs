@@ -1,4 +1,4 @@
-//! The daemon's signals and its log.
+//! The daemon's log: where it goes, what is in it, and a thread that writes it.
 
 use std::env;
 use std::fs::File;
@@ -11,53 +11,23 @@ use std::time::Duration;
 
 use clap::ValueEnum;
 use linedown_sinks::{closest, excerpt, one_of};
-use tokio::signal::unix::{SignalKind, signal};
-use tokio::sync::{mpsc, watch};
 use tracing_appender::non_blocking::{ErrorCounter, NonBlocking, NonBlockingBuilder, WorkerGuard};
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::fmt;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 
-use crate::daemon::Signals;
 use crate::journal::{self, Entries, Journal};
 
 /// How log records are written.
 #[derive(Clone, Copy, Debug, ValueEnum)]
-pub(crate) enum LogFormat {
+pub(crate) enum Format {
     /// One line per record, for people
     Text,
     /// One JSON object per line, for programs
     Json,
     /// To journald, with fields to filter by
     Journal,
-}
-
-/// Listens for signals: SIGHUP reloads; SIGTERM and SIGINT drain, and a second one exits at once. Must be called within
-/// the runtime.
-pub(crate) fn signals() -> io::Result<Signals> {
-    let mut hangup = signal(SignalKind::hangup())?;
-    let mut terminate = signal(SignalKind::terminate())?;
-    let mut interrupt = signal(SignalKind::interrupt())?;
-    // One pending reload is enough: it reads whatever config is there when it runs.
-    let (reload_sender, reload) = mpsc::channel(1);
-    let (stop_sender, stop) = watch::channel(false);
-    tokio::spawn(async move {
-        loop {
-            tokio::select! {
-                _ = hangup.recv() => {
-                    let _ = reload_sender.try_send(());
-                    continue;
-                }
-                _ = terminate.recv() => {}
-                _ = interrupt.recv() => {}
-            }
-            if stop_sender.send_replace(true) {
-                std::process::exit(1);
-            }
-        }
-    });
-    Ok(Signals { reload, stop })
 }
 
 /// Most records that wait to be written. Further ones are dropped: a slow reader of the log must not hold up the
@@ -90,21 +60,21 @@ pub(crate) struct NoFilter {
 /// Starts logging: to journald if systemd started linedown, else to standard error, filtered by `LINEDOWN_LOG`. A
 /// thread of its own writes the records, several in one write. Dropping the returned guard writes those that still
 /// wait.
-pub(crate) fn log(format: Option<LogFormat>, colour: bool) -> Result<WorkerGuard, NoFilter> {
+pub(crate) fn start(format: Option<Format>, colour: bool) -> Result<WorkerGuard, NoFilter> {
     let filter = filter(&env::var(VARIABLE).unwrap_or_default())?;
-    let by_itself = || if journal::has_stderr() { LogFormat::Journal } else { LogFormat::Text };
+    let by_itself = || if journal::has_stderr() { Format::Journal } else { Format::Text };
     let format = format.unwrap_or_else(by_itself);
     let (writer, guard) = match format {
-        LogFormat::Journal => in_the_background(Entries),
+        Format::Journal => in_the_background(Entries),
         _ => in_the_background(BufWriter::with_capacity(WRITTEN_AT_ONCE, stderr())),
     };
-    if let LogFormat::Journal = format {
+    if let Format::Journal = format {
         tracing_subscriber::registry().with(filter).with(Journal(writer)).init();
         return Ok(guard);
     }
     let written = fmt().with_env_filter(filter).with_writer(writer).with_target(false);
     match format {
-        LogFormat::Json => written.json().flatten_event(true).init(),
+        Format::Json => written.json().flatten_event(true).init(),
         // journald records the time itself.
         _ if journal::has_stderr() => written.with_ansi(false).without_time().init(),
         _ => written.with_ansi(colour).init(),

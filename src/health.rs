@@ -27,7 +27,7 @@ const LOOK: Duration = Duration::from_secs(5);
 const NAMED: usize = 5;
 
 /// What the task watches.
-pub(crate) struct Watch {
+pub(crate) struct HealthWatch {
     /// Leads to the readiness checks, the store and the workers.
     pub(crate) hook: Arc<Hook>,
     /// The tasks that accept connections.
@@ -36,7 +36,7 @@ pub(crate) struct Watch {
     pub(crate) reload_failed: Arc<AtomicBool>,
 }
 
-impl Watch {
+impl HealthWatch {
     /// Reports until the task is aborted. The status line is sent only when it has changed.
     pub(crate) async fn tell(self) {
         let mut looks = interval(systemd::watchdog().map_or(LOOK, |patience| patience.min(LOOK)));
@@ -71,13 +71,13 @@ impl Watch {
 
     async fn line(&self, trouble: Option<&NotReady>) -> String {
         let trouble = trouble.map(ToString::to_string);
-        let standing = Standing {
+        let line = StatusLine {
             trouble: trouble.as_deref(),
             reload_failed: self.reload_failed.load(Ordering::Relaxed),
             tally: self.hook.store.tally(clock::now()).await.ok(),
             failing: self.hook.delivery.failing(),
         };
-        standing.line(clock::now(), &TimeZone::system())
+        line.text(clock::now(), &TimeZone::system())
     }
 }
 
@@ -94,15 +94,15 @@ fn note(before: Option<&NotReady>, now: Option<&NotReady>) {
 }
 
 /// Everything that the status line says.
-struct Standing<'a> {
+struct StatusLine<'a> {
     trouble: Option<&'a str>,
     reload_failed: bool,
     tally: Option<Tally>,
     failing: Vec<(String, Timestamp)>,
 }
 
-impl Standing<'_> {
-    fn line(&self, now: Timestamp, zone: &TimeZone) -> String {
+impl StatusLine<'_> {
+    fn text(&self, now: Timestamp, zone: &TimeZone) -> String {
         let mut line = match self.trouble {
             None => "accepting".to_owned(),
             Some(trouble) => format!("not accepting: {trouble}"),
@@ -143,29 +143,29 @@ fn clock_time(at: Timestamp, now: Timestamp, zone: &TimeZone) -> String {
 mod tests {
     use super::*;
 
-    fn line(standing: &Standing<'_>) -> String {
-        standing.line("2026-11-24T15:00:00Z".parse().unwrap(), &TimeZone::UTC)
+    fn text(line: &StatusLine<'_>) -> String {
+        line.text("2026-11-24T15:00:00Z".parse().unwrap(), &TimeZone::UTC)
     }
 
     #[test]
     fn the_line_says_what_an_administrator_asks() {
         let since = |text: &str| text.parse().unwrap();
-        let mut standing = Standing {
+        let mut line = StatusLine {
             trouble: None,
             reload_failed: false,
             tally: Some(Tally { down: 0, pending: 1 }),
             failing: vec![],
         };
-        assert_eq!(line(&standing), "accepting; 0 lines down; 1 delivery pending");
+        assert_eq!(text(&line), "accepting; 0 lines down; 1 delivery pending");
 
-        standing.tally = Some(Tally { down: 3, pending: 2 });
-        standing.failing = vec![("ops-slack".to_owned(), since("2026-11-24T12:03:59Z"))];
-        assert_eq!(line(&standing), "accepting; 3 lines down; 2 deliveries pending; ops-slack failing since 12:03");
+        line.tally = Some(Tally { down: 3, pending: 2 });
+        line.failing = vec![("ops-slack".to_owned(), since("2026-11-24T12:03:59Z"))];
+        assert_eq!(text(&line), "accepting; 3 lines down; 2 deliveries pending; ops-slack failing since 12:03");
 
-        standing.failing = vec![("ops".to_owned(), since("2026-11-23T12:03:00Z")); 7];
-        standing.trouble = Some("cannot write to the store: no space left for the store");
-        standing.reload_failed = true;
-        let said = line(&standing);
+        line.failing = vec![("ops".to_owned(), since("2026-11-23T12:03:00Z")); 7];
+        line.trouble = Some("cannot write to the store: no space left for the store");
+        line.reload_failed = true;
+        let said = text(&line);
         assert!(
             said.starts_with("not accepting: cannot write to the store: no space left for the store; 3 lines down")
         );

@@ -50,7 +50,7 @@ pub(super) enum What {
 
 /// The state of each thing, and since when.
 #[derive(Debug, Default)]
-pub(super) struct Course(BTreeMap<Key, Look>);
+pub(super) struct Looks(BTreeMap<Key, Look>);
 
 /// How a thing looked, and since when.
 #[derive(Debug, PartialEq, Eq)]
@@ -60,7 +60,7 @@ struct Look {
     since: Instant,
 }
 
-impl Course {
+impl Looks {
     /// Returns what to tell now. `told` holds the troubles that were told and are not over.
     pub(super) fn judge(&mut self, seen: Vec<Seen>, told: &BTreeSet<Key>, now: Instant) -> Vec<News> {
         let mut before = std::mem::take(&mut self.0);
@@ -100,8 +100,8 @@ mod tests {
     /// What is told of a sink that is looked at once a second, with `after` at three seconds. Each look: `f` failing,
     /// `g` failing anew since the last look, `w` well, `?` unknown, ` ` gone. Result: `B` for the beginning, `O` for
     /// the end, `L` if nobody looks any more.
-    fn story(looks: &str) -> String {
-        let (mut course, mut told, start) = (Course::default(), BTreeSet::new(), Instant::now());
+    fn story(letters: &str) -> String {
+        let (mut looks, mut told, start) = (Looks::default(), BTreeSet::new(), Instant::now());
         let mut spell = 0;
         let key = (Reason::SinkFailing, "slack".to_owned());
         let mut second = 0;
@@ -115,7 +115,7 @@ mod tests {
             };
             let seen = Seen { key: key.clone(), sign, after: Duration::from_secs(3) };
             let seen = if letter == ' ' { vec![] } else { vec![seen] };
-            let news = course.judge(seen, &told, start + Duration::from_secs(second));
+            let news = looks.judge(seen, &told, start + Duration::from_secs(second));
             assert!(news.len() <= 1);
             match news.into_iter().next().map(|news| news.what) {
                 None => '.',
@@ -134,7 +134,7 @@ mod tests {
                 }
             }
         };
-        looks.chars().map(&mut tell).collect()
+        letters.chars().map(&mut tell).collect()
     }
 
     #[test]
@@ -164,8 +164,8 @@ mod tests {
         let failing = Sign::Amiss { why: String::new(), since: None };
         let left = News { key: key("gone"), what: What::Left };
         let over = News { key: key("slack"), what: What::Over };
-        let mut course = Course::default();
-        assert_eq!(course.judge(seen(failing), &told, Instant::now()), std::slice::from_ref(&left));
-        assert_eq!(course.judge(seen(Sign::Right), &told, Instant::now()), [left, over]);
+        let mut looks = Looks::default();
+        assert_eq!(looks.judge(seen(failing), &told, Instant::now()), std::slice::from_ref(&left));
+        assert_eq!(looks.judge(seen(Sign::Right), &told, Instant::now()), [left, over]);
     }
 }

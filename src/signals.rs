@@ -1,0 +1,35 @@
+//! The signals that the daemon obeys.
+
+use std::io;
+
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::{mpsc, watch};
+
+use crate::daemon::Signals;
+
+/// Listens for signals: SIGHUP reloads; SIGTERM and SIGINT drain, and a second one exits at once. Must be called within
+/// the runtime.
+pub(crate) fn catch() -> io::Result<Signals> {
+    let mut hangup = signal(SignalKind::hangup())?;
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    // One pending reload is enough: it reads whatever config is there when it runs.
+    let (reload_sender, reload) = mpsc::channel(1);
+    let (stop_sender, stop) = watch::channel(false);
+    tokio::spawn(async move {
+        loop {
+            tokio::select! {
+                _ = hangup.recv() => {
+                    let _ = reload_sender.try_send(());
+                    continue;
+                }
+                _ = terminate.recv() => {}
+                _ = interrupt.recv() => {}
+            }
+            if stop_sender.send_replace(true) {
+                std::process::exit(1);
+            }
+        }
+    });
+    Ok(Signals { reload, stop })
+}
