@@ -163,7 +163,7 @@ impl Daemon {
             Arc::clone(&metrics),
             Arc::clone(&gateways),
         ));
-        while store.set_back(clock::now(), SET_BACK_AT_ONCE).await? > 0 {}
+        while store.set_back(clock::now(), SET_BACK_AT_ONCE, Arc::clone(&config.routing)).await? > 0 {}
         store.hold_again(clock::now(), Arc::clone(&config.routing)).await?;
         delivery.assign(built, &store.owing().await?);
         let certificate = config.server.tls.is_some().then(Served::new);

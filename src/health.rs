@@ -16,6 +16,7 @@ use tokio::task::AbortHandle;
 use tokio::time::{MissedTickBehavior, interval};
 
 use crate::clock;
+use crate::delivery::Failing;
 use crate::server::hook::Hook;
 use crate::server::readiness::NotReady;
 use crate::store::Tally;
@@ -98,7 +99,7 @@ struct StatusLine<'a> {
     trouble: Option<&'a str>,
     reload_failed: bool,
     tally: Option<Tally>,
-    failing: Vec<(String, Timestamp)>,
+    failing: Vec<Failing>,
 }
 
 impl StatusLine<'_> {
@@ -111,8 +112,9 @@ impl StatusLine<'_> {
             let (lines, deliveries) = (plural(down, "line"), plural(pending, "delivery"));
             let _ = write!(line, "; {lines} down; {deliveries} pending");
         }
-        for (sink, since) in self.failing.iter().take(NAMED) {
-            let _ = write!(line, "; {sink} failing since {}", clock_time(*since, now, zone));
+        for Failing { sink, since, failed_at } in self.failing.iter().take(NAMED) {
+            let [since, tried] = [since, failed_at].map(|at| clock_time(*at, now, zone));
+            let _ = write!(line, "; {sink} failing since {since}, last tried {tried}");
         }
         if let Some(more) = self.failing.len().checked_sub(NAMED).filter(|more| *more > 0) {
             let _ = write!(line, "; {more} more failing");
@@ -149,7 +151,11 @@ mod tests {
 
     #[test]
     fn the_line_says_what_an_administrator_asks() {
-        let since = |text: &str| text.parse().unwrap();
+        let failing = |sink: &str, since: &str, failed_at: &str| Failing {
+            sink: sink.to_owned(),
+            since: since.parse().unwrap(),
+            failed_at: failed_at.parse().unwrap(),
+        };
         let mut line = StatusLine {
             trouble: None,
             reload_failed: false,
@@ -159,17 +165,20 @@ mod tests {
         assert_eq!(text(&line), "accepting; 0 lines down; 1 delivery pending");
 
         line.tally = Some(Tally { down: 3, pending: 2 });
-        line.failing = vec![("ops-slack".to_owned(), since("2026-11-24T12:03:59Z"))];
-        assert_eq!(text(&line), "accepting; 3 lines down; 2 deliveries pending; ops-slack failing since 12:03");
+        line.failing = vec![failing("ops-slack", "2026-11-24T12:03:59Z", "2026-11-24T14:50:00Z")];
+        assert_eq!(
+            text(&line),
+            "accepting; 3 lines down; 2 deliveries pending; ops-slack failing since 12:03, last tried 14:50"
+        );
 
-        line.failing = vec![("ops".to_owned(), since("2026-11-23T12:03:00Z")); 7];
+        line.failing = vec![failing("ops", "2026-11-23T12:03:00Z", "2026-11-23T12:03:00Z"); 7];
         line.trouble = Some("cannot write to the store: no space left for the store");
         line.reload_failed = true;
         let said = text(&line);
         assert!(
             said.starts_with("not accepting: cannot write to the store: no space left for the store; 3 lines down")
         );
-        assert!(said.contains("; ops failing since 2026-11-23 12:03;"), "{said}");
+        assert!(said.contains("; ops failing since 2026-11-23 12:03, last tried 2026-11-23 12:03;"), "{said}");
         assert!(said.ends_with("; 2 more failing; the last reload failed, the former config is in force"), "{said}");
     }
 }

@@ -95,7 +95,7 @@ impl Daemon {
     /// Corrects the times that the clock wrote before it was set back.
     pub(super) async fn set_back(&self) {
         loop {
-            match self.store.set_back(clock::now(), SET_BACK_AT_ONCE).await {
+            match self.store.set_back(clock::now(), SET_BACK_AT_ONCE, Arc::clone(&self.config.routing)).await {
                 Ok(0) => break,
                 Ok(_) => {}
                 Err(error) => {

@@ -25,6 +25,8 @@ pub enum Health {
     Failing {
         /// When its first failure was.
         since: Timestamp,
+        /// When its latest failure was. If nothing is due since, it may work again, and nobody knows.
+        failed_at: Timestamp,
         /// The latest failure, in words.
         why: String,
         /// When it is tried next, for recipients that have failed (others may be tried sooner); none if every message is
@@ -50,10 +52,21 @@ enum State {
     Untried,
     /// The sink accepts messages.
     Well,
-    /// The sink refuses our credentials, which waiting does not mend: since when, and its latest answer in words.
-    Refusing(Timestamp, String),
+    /// The sink refuses our credentials, which waiting does not mend.
+    Refusing(Refusal),
     /// The sink is down and is being probed.
     Down(Trouble),
+}
+
+/// A sink that refuses our credentials.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Refusal {
+    /// When its first failure was.
+    since: Timestamp,
+    /// When its latest answer was.
+    failed_at: Timestamp,
+    /// Its latest answer in words.
+    why: String,
 }
 
 /// A sink that is down.
@@ -61,6 +74,8 @@ enum State {
 pub(super) struct Trouble {
     /// When its first failure was.
     pub since: Timestamp,
+    /// When its latest failure was.
+    failed_at: Timestamp,
     /// The latest failure, in words.
     pub why: String,
     /// Until when it asked not to be tried.
@@ -121,11 +136,16 @@ impl Breaker {
         match &self.state {
             State::Untried => Health::Unknown,
             State::Well => Health::Well,
-            State::Refusing(since, why) => {
-                Health::Failing { since: *since, why: why.clone(), resume_at: None, asked_until: None }
-            }
+            State::Refusing(Refusal { since, failed_at, why }) => Health::Failing {
+                since: *since,
+                failed_at: *failed_at,
+                why: why.clone(),
+                resume_at: None,
+                asked_until: None,
+            },
             State::Down(trouble) => Health::Failing {
                 since: trouble.since,
+                failed_at: trouble.failed_at,
                 why: trouble.why.clone(),
                 resume_at: Some(trouble.not_before(&trouble.pause)),
                 asked_until: trouble.asked_until,
@@ -137,7 +157,7 @@ impl Breaker {
     fn failing_since(&self) -> Option<Timestamp> {
         match &self.state {
             State::Untried | State::Well => None,
-            State::Refusing(since, _) | State::Down(Trouble { since, .. }) => Some(*since),
+            State::Refusing(Refusal { since, .. }) | State::Down(Trouble { since, .. }) => Some(*since),
         }
     }
 
@@ -163,7 +183,8 @@ impl Breaker {
     /// The sink refused our credentials. A person must act, so every message may be tried at once.
     pub(super) fn refused(&mut self, failure: (FailureKind, &str), now: Timestamp) {
         let (kind, why) = failure;
-        self.state = State::Refusing(self.failing_since().unwrap_or(now), format!("{}: {why}", kind.as_str()));
+        let (since, why) = (self.failing_since().unwrap_or(now), format!("{}: {why}", kind.as_str()));
+        self.state = State::Refusing(Refusal { since, failed_at: now, why });
     }
 
     /// An attempt failed for a reason that concerns the whole sink, or may do so. Attempts that were in progress
@@ -191,6 +212,7 @@ impl Breaker {
         trouble.pause.grow(failed);
         let asked = complaint.hint.map(|_| later(failed.now, backoff::clamped(complaint.hint)));
         trouble.asked_until = trouble.asked_until.max(asked);
+        trouble.failed_at = failed.now;
         trouble.why = why;
         self.state = State::Down(trouble);
         is_new
@@ -212,7 +234,14 @@ impl Breaker {
 
 impl Trouble {
     fn new(since: Timestamp, now: Timestamp) -> Self {
-        Self { since, why: String::new(), asked_until: None, pause: Pause::none(now), others: Pause::none(now) }
+        let [pause, others] = [Pause::none(now), Pause::none(now)];
+        Self { since, failed_at: now, why: String::new(), asked_until: None, pause, others }
+    }
+
+    /// Until when the sink is known to fail: while it pauses, until now. After that it must be tried first. (The machine
+    /// may have slept, or its clock been set, so that this moment comes late.)
+    pub(super) fn known_until(&self, now: Timestamp) -> Timestamp {
+        if now < self.not_before(&self.pause) { now } else { self.failed_at.min(now) }
     }
 
     /// When a pause ends, and the time that the sink asked for as well.

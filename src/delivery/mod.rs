@@ -61,8 +61,20 @@ struct Workers {
 struct Hired {
     assignment: watch::Sender<Assignment>,
     forgiven: Arc<Notify>,
+    reached: watch::Sender<String>,
     pulse: Arc<Pulse>,
     task: AbortHandle,
+}
+
+/// A sink that is failing.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Failing {
+    /// Its name.
+    pub sink: String,
+    /// Since when.
+    pub since: Timestamp,
+    /// When it was last tried.
+    pub failed_at: Timestamp,
 }
 
 /// The sinks of a config, set up. After this, nothing in a reload can fail.
@@ -127,6 +139,7 @@ impl Delivery {
 
     fn hire(&self, workers: &mut Workers, name: String, assignment: Assignment) {
         let (sender, receiver) = watch::channel(assignment);
+        let (reached, heard_of) = watch::channel(String::new());
         let (forgiven, pulse) = (Arc::<Notify>::default(), Arc::<Pulse>::default());
         let worker = Worker {
             name: name.clone(),
@@ -138,11 +151,12 @@ impl Delivery {
             bells: Arc::clone(&self.bells),
             assignment: receiver,
             forgiven: Arc::clone(&forgiven),
+            reached: heard_of,
             pulse: Arc::clone(&pulse),
             stop: self.stop.subscribe(),
         };
         let task = workers.tasks.spawn(worker.run());
-        workers.hired.insert(name, Hired { assignment: sender, forgiven, pulse, task });
+        workers.hired.insert(name, Hired { assignment: sender, forgiven, reached, pulse, task });
     }
 
     /// Wakes workers because something is due for their sinks at these times.
@@ -162,6 +176,14 @@ impl Delivery {
             sinks.iter().filter_map(|sink| workers.hired.get(sink)).for_each(|hired| hired.forgiven.notify_one());
         }
         self.wake(sinks);
+    }
+
+    /// The sink has accepted a message that came past its worker: it works, at least for this recipient.
+    pub fn reached(&self, sink: &str, recipient: &str) {
+        let workers = self.workers.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(hired) = workers.hired.get(sink) {
+            hired.reached.send_replace(recipient.to_owned());
+        }
     }
 
     /// Starts a stand-in for each sink that has left the config and is owed something only now, such as the end of an
@@ -199,13 +221,13 @@ impl Delivery {
         workers.hired.iter().map(|(sink, hired)| (sink.clone(), hired.pulse.health())).collect()
     }
 
-    /// The sinks that are failing, and since when.
-    pub fn failing(&self) -> Vec<(String, Timestamp)> {
-        let since = |(sink, health)| match health {
-            Health::Failing { since, .. } => Some((sink, since)),
+    /// The sinks that are failing.
+    pub fn failing(&self) -> Vec<Failing> {
+        let failing = |(sink, health)| match health {
+            Health::Failing { since, failed_at, .. } => Some(Failing { sink, since, failed_at }),
             Health::Unknown | Health::Well => None,
         };
-        self.health().into_iter().filter_map(since).collect()
+        self.health().into_iter().filter_map(failing).collect()
     }
 
     /// The sinks that asked for a pause, and until when.
@@ -254,7 +276,10 @@ impl Delivery {
             None => Err(Failure::new(FailureKind::Refused, "the sink is no longer in the config")),
         };
         let outcome = match (result, again_at) {
-            (Ok(receipt), _) => Outcome::Delivered(receipt.0),
+            (Ok(receipt), _) => {
+                self.reached(sink, &notification.recipient);
+                Outcome::Delivered(receipt.0)
+            }
             (Err(failure), Some(due_at)) if failure.kind.is_transient() => {
                 Outcome::Again { kind: failure.kind, why: failure.in_full(), due_at }
             }

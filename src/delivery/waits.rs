@@ -93,7 +93,8 @@ mod tests {
 
     fn failing(resume_at: Option<i64>, asked_until: Option<i64>) -> Health {
         let why = "busy: 503".to_owned();
-        Health::Failing { since: at(1), why, resume_at: resume_at.map(at), asked_until: asked_until.map(at) }
+        let [resume_at, asked_until] = [resume_at, asked_until].map(|second| second.map(at));
+        Health::Failing { since: at(1), failed_at: at(1), why, resume_at, asked_until }
     }
 
     #[test]

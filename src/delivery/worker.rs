@@ -60,6 +60,8 @@ pub(super) struct Worker {
     pub(super) assignment: watch::Receiver<Assignment>,
     /// Notified when somebody says that the sink is mended, or when the clock was set back.
     pub(super) forgiven: Arc<Notify>,
+    /// To whom the sink last accepted a message that came past this worker.
+    pub(super) reached: watch::Receiver<String>,
     pub(super) pulse: Arc<Pulse>,
     pub(super) stop: watch::Receiver<bool>,
 }
@@ -92,10 +94,11 @@ impl Worker {
                     }
                 }
                 () = self.bell.rung() => in_hand.nothing_until = None,
-                () = sleep(nap) => {
-                    if breaker.trouble().is_some() {
-                        self.give_up_what_waited_too_long(&breaker).await;
-                    }
+                () = sleep(nap) => self.give_up_what_waited_too_long(&breaker).await,
+                Ok(()) = self.reached.changed() => {
+                    in_hand.nothing_until = None;
+                    let recipient = self.reached.borrow_and_update().clone();
+                    self.learn(&mut breaker, &mut in_hand, (clock::now(), &recipient), None);
                 }
                 Ok(()) = self.assignment.changed() => {
                     in_hand.nothing_until = None;
@@ -184,12 +187,7 @@ impl Worker {
         };
         let recorded = if failure.is_some() { Recorded::Failed } else { Recorded::Taken };
         breaker.ended(&notification.recipient);
-        if !self.assignment.borrow().stands_in {
-            let was_down = breaker.trouble().map(|trouble| trouble.why.clone());
-            self.learn(breaker, notification.at, &notification.recipient, failure.as_ref());
-            let down = breaker.trouble().map(|trouble| trouble.why.clone()).or(was_down);
-            in_hand.down = down.map(|why| (clock::now(), why)).or(in_hand.down.take());
-        }
+        self.learn(breaker, in_hand, (notification.at, &notification.recipient), failure.as_ref());
         let (store, routing) = (Arc::clone(&self.store), Arc::clone(&self.routing));
         let (metrics, bells) = (Arc::clone(&self.metrics), Arc::clone(&self.bells));
         let name = self.name.clone();
@@ -203,7 +201,24 @@ impl Worker {
         });
     }
 
-    fn learn(&self, breaker: &mut Breaker, began: Timestamp, recipient: &str, failure: Option<&Failure>) {
+    /// Updates what is known of the sink after an attempt for a recipient, which began at a time.
+    fn learn(
+        &self,
+        breaker: &mut Breaker,
+        in_hand: &mut InHand,
+        attempt: (Timestamp, &str),
+        failure: Option<&Failure>,
+    ) {
+        if self.assignment.borrow().stands_in {
+            return;
+        }
+        let was_down = breaker.trouble().map(|trouble| trouble.why.clone());
+        self.judge(breaker, attempt, failure);
+        let down = breaker.trouble().map(|trouble| trouble.why.clone()).or(was_down);
+        in_hand.down = down.map(|why| (clock::now(), why)).or(in_hand.down.take());
+    }
+
+    fn judge(&self, breaker: &mut Breaker, (began, recipient): (Timestamp, &str), failure: Option<&Failure>) {
         match failure {
             Some(failure) if failure.kind.concerns_whole_sink() && failure.kind.is_transient() => {
                 let (retry, why) = (self.assignment.borrow().retry, failure.in_full());
@@ -229,13 +244,13 @@ impl Worker {
         }
     }
 
-    /// While the sink is down only probes are sent. Notifications that have waited for longer than `give_up_after` are
-    /// given up, with the trouble as their reason.
+    /// While the sink is down only probes are sent. Notifications that had waited for longer than `give_up_after` when it
+    /// was known to fail are given up, with the trouble as their reason.
     async fn give_up_what_waited_too_long(&self, breaker: &Breaker) {
         let Some(trouble) = breaker.trouble() else { return };
         let now = clock::now();
         let patience = self.assignment.borrow().retry.give_up_after;
-        let owed_before = now.checked_sub(patience).unwrap_or(Timestamp::MIN);
+        let owed_before = trouble.known_until(now).checked_sub(patience).unwrap_or(Timestamp::MIN);
         let why = given_up::with(&trouble.why, given_up::WHILE_FAILING);
         let given_up = self.store.give_up(&self.name, owed_before, &why, now, self.routing.load_full()).await;
         match given_up {

@@ -60,20 +60,28 @@ pub enum Course {
 
 impl Flapping {
     /// What an outage is that begins now, after the line's other outages `lately`; `known` is the last spell, over or
-    /// not.
-    pub fn course(&self, known: Option<Spell>, lately: Lately, incident: &Incident, now: Timestamp) -> Course {
-        match known {
-            Some(spell) if now < spell.until && incident.reason > spell.reason => {
-                Course::Worse(Spell { reason: incident.reason, ..spell })
-            }
-            Some(spell) if now < spell.until => Course::GoesOn(spell),
-            _ if lately.outages >= self.count => Course::Begins(Spell {
-                since: lately.first.unwrap_or(incident.opened_at).min(incident.opened_at),
-                until: later(now, self.within),
-                reason: incident.reason,
-            }),
-            _ => Course::Alone,
+    /// not. The other outages, which may be many, are only counted if no spell goes on.
+    pub fn course<E>(
+        &self,
+        known: Option<Spell>,
+        lately: impl FnOnce() -> Result<Lately, E>,
+        incident: &Incident,
+        now: Timestamp,
+    ) -> Result<Course, E> {
+        if let Some(spell) = known.filter(|spell| now < spell.until) {
+            let is_worse = incident.reason > spell.reason;
+            let course = if is_worse { Course::Worse } else { Course::GoesOn };
+            return Ok(course(Spell { reason: incident.reason.max(spell.reason), ..spell }));
         }
+        let Lately { outages, first } = lately()?;
+        if outages < self.count {
+            return Ok(Course::Alone);
+        }
+        Ok(Course::Begins(Spell {
+            since: first.unwrap_or(incident.opened_at).min(incident.opened_at),
+            until: later(now, self.within),
+            reason: incident.reason,
+        }))
     }
 
     /// What a rule owes about an outage on this course. What is kept quiet is not left out, but written down as
@@ -114,6 +122,8 @@ pub enum Planned {
 
 #[cfg(test)]
 mod tests {
+    use std::convert::Infallible;
+
     use super::*;
     use crate::clock::from_millis;
     use crate::rule::tests::incident;
@@ -127,7 +137,14 @@ mod tests {
         let flapping = Flapping::default();
         let course = |spell, outages, reason, minute| {
             let incident = Incident { opened_at: at(minute), ..incident(reason) };
-            flapping.course(spell, Lately { outages, first: Some(at(1)) }, &incident, at(minute))
+            let mut is_counted = false;
+            let lately = || {
+                is_counted = true;
+                Ok::<_, Infallible>(Lately { outages, first: Some(at(1)) })
+            };
+            let Ok(course) = flapping.course(spell, lately, &incident, at(minute));
+            assert_eq!(is_counted, matches!(course, Course::Alone | Course::Begins(_)), "{course:?}");
+            course
         };
         let spell = Spell { since: at(1), until: at(50), reason: Reason::Other };
         assert_eq!(course(None, 3, Reason::Other, 20), Course::Alone);

@@ -160,6 +160,11 @@ impl Routing {
         }
     }
 
+    /// The longest time for which anything is gathered.
+    pub fn longest_interval(&self) -> Duration {
+        self.rules.iter().map(|rule| rule.group_interval).fold(LOST_INTERVAL, Duration::max)
+    }
+
     /// Whether a sink that refused a message refused its recipient: a sink that is its own address has none.
     pub fn is_address(&self, sink: &str, recipient: &str) -> bool {
         let reaches = |target: &Target| target.settings.reaches(recipient);

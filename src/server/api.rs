@@ -42,7 +42,7 @@ pub struct Local {
     pub hook: Arc<Hook>,
     /// Answers questions, and is changed by requests.
     pub store: Arc<dyn Store>,
-    /// Its workers are woken when something becomes due.
+    /// Its workers are woken when something becomes due, and hear that a test arrived.
     pub delivery: Arc<Delivery>,
     /// Has the sinks that `send-test` tries.
     pub routing: Arc<SharedRouting>,

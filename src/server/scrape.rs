@@ -39,7 +39,7 @@ impl Scrape {
     async fn look(&self) {
         let Hook { metrics, store, routing, delivery, certificate, .. } = &*self.hook;
         let sinks = routing.load().sinks.keys().cloned().collect();
-        metrics.failing(&sinks, &delivery.failing().into_iter().map(|(sink, _)| sink).collect());
+        metrics.failing(&sinks, &delivery.failing().into_iter().map(|failing| failing.sink).collect());
         metrics.certificate(certificate.as_ref().and_then(|served| served.expires()));
         if let Ok(room) = store.room().await {
             metrics.room(room);

@@ -148,8 +148,9 @@ pub trait Store: Send + Sync {
     async fn prune(&self, now: Timestamp, over_before: Timestamp, limit: u32) -> Result<Forgotten, StoreError>;
 
     /// Corrects what was written before the clock was set back: up to `limit` pending notifications become due earlier
-    /// by as much as they lie in the future, and up to `limit` lines count as heard of now. Returns the number of both.
-    async fn set_back(&self, now: Timestamp, limit: u32) -> Result<usize, StoreError>;
+    /// by as much as they lie in the future, up to `limit` that would wait untried for longer than anything is gathered
+    /// are due now, and up to `limit` lines count as heard of now. Returns the number of all.
+    async fn set_back(&self, now: Timestamp, limit: u32, routing: Arc<Routing>) -> Result<usize, StoreError>;
 
     /// Waits until the store turns out to be damaged. Only a restart repairs that.
     async fn met_damage(&self);

@@ -185,7 +185,7 @@ impl Watcher {
 
     /// The rules as they apply to linedown's own troubles, given which sinks fail now.
     fn routing(&self) -> Arc<Routing> {
-        let failing = self.hook.delivery.failing().into_iter().map(|(sink, _)| sink).collect();
+        let failing = self.hook.delivery.failing().into_iter().map(|failing| failing.sink).collect();
         Arc::new(self.hook.routing.load().of_own_troubles(failing))
     }
 }

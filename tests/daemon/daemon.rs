@@ -152,6 +152,14 @@ impl Daemon {
         kill_process(self.pid(), Signal::HUP).expect("it can be told");
     }
 
+    /// Lets it sleep for a time, as a machine that is suspended would, and does something meanwhile.
+    pub(crate) fn asleep(&self, time: Duration, meanwhile: impl FnOnce()) {
+        kill_process(self.pid(), Signal::STOP).expect("it can be stopped");
+        meanwhile();
+        thread::sleep(time);
+        kill_process(self.pid(), Signal::CONT).expect("it can be woken");
+    }
+
     /// Reloads the config, and waits until it is in force.
     pub(crate) fn reload(&self) {
         let before = self.logged("config reloaded").len();

@@ -99,6 +99,20 @@ fn what_is_refused_for_good_is_dead_and_somebody_else_is_told() {
     assert_eq!(chat.posts().len(), 1);
 }
 
+/// The machine sleeps for longer than anything may wait. Meanwhile the sink works again.
+#[test]
+fn after_a_sleep_nothing_is_given_up_before_the_sink_was_tried() {
+    let chat = Slack::new().without_rate_limit();
+    chat.script(Scripted::answer(500, "server_error"));
+    let retry = "retry = { first = \"2s\", max = \"2s\", give_up_after = \"3s\" }\n";
+    let daemon = Daemon::start(&format!("{}{retry}{}", slack("chat", &chat), tell(&["chat"])));
+    daemon.accept(&down("A"));
+    daemon.accept(&down("B"));
+    daemon.wait_for_log("the sink is failing");
+    daemon.asleep(Duration::from_secs(3), || assert_eq!(chat.posts().len(), 1));
+    daemon.wait_for_deliveries("delivered", 2);
+}
+
 #[test]
 fn a_sink_that_hangs_delays_no_other() {
     let (relay, chat) = (Smtp::new(), Slack::new());

@@ -72,6 +72,23 @@ fn a_sink_that_does_not_know_us_any_more_is_told_of_until_it_takes_a_message() {
     assert_eq!(troubles(&daemon.wait_for_told(3))[1], ("sink-failing", "chat", "resolved"));
 }
 
+/// Everything that was due is given up, so nothing but a person's test can find out that it is mended.
+#[test]
+fn a_sink_that_nothing_is_due_for_works_again_once_a_test_arrives() {
+    let chat = failing(500, "server_error");
+    let retry = "retry = { first = \"50ms\", max = \"200ms\", give_up_after = \"1500ms\" }\n";
+    let sinks = format!("{}{retry}fallback = \"console\"\n{CONSOLE}", slack("chat", &chat));
+    let daemon = Daemon::start(&format!("{SOON}{sinks}{}", tell(&["chat"])));
+    daemon.accept(&down("A"));
+    let told = daemon.wait_for_told(2);
+    assert_eq!(troubles(&told), [("sink-failing", "chat", "down")]);
+    assert!(daemon.rows(&["deliveries", "--sink", "chat", "--state", "pending"]).is_empty(), "nothing is due");
+    chat.behave();
+    assert_eq!(daemon.command(&["send-test", "chat"]).code, Some(0));
+    assert_eq!(troubles(&daemon.wait_for_told(3))[1], ("sink-failing", "chat", "resolved"));
+    daemon.wait_for_log("the sink is back");
+}
+
 #[test]
 fn sinks_that_fail_together_are_each_told_of_once_by_one_that_works() {
     let (first, second) = (failing(500, ""), failing(503, ""));

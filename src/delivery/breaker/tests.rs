@@ -50,12 +50,14 @@ fn a_sink_that_does_not_know_us_fails_and_is_tried_with_every_message() {
     };
     refuse(&mut breaker, 1);
     refuse(&mut breaker, 2);
-    let failing =
-        |why: &str, resume_at| Health::Failing { since: at(1), why: why.to_owned(), resume_at, asked_until: None };
-    assert_eq!(breaker.health(), failing("unauthorised: no_service", None));
+    let failing = |why: &str, failed_at, resume_at| {
+        let (why, failed_at) = (why.to_owned(), at(failed_at));
+        Health::Failing { since: at(1), failed_at, why, resume_at, asked_until: None }
+    };
+    assert_eq!(breaker.health(), failing("unauthorised: no_service", 2, None));
     assert_eq!(breaker.leave(at(2)), Leave::Full);
     fail(&mut breaker, 3, 4);
-    assert_eq!(breaker.health(), failing("unreachable: refused", Some(at(6))), "one spell, for another reason");
+    assert_eq!(breaker.health(), failing("unreachable: refused", 4, Some(at(6))), "one spell, for another reason");
     refuse(&mut breaker, 5);
     assert_eq!((breaker.well("", true), breaker.health()), (Some(at(1)), Health::Well));
 }
@@ -108,6 +110,22 @@ fn pauses_begin_anew_with_a_sink_that_is_forgiven() {
     breaker.forgive(at(10));
     fail(&mut breaker, 10, 11);
     assert_eq!(breaker.leave(at(11)), Leave::NotBefore(at(13)));
+}
+
+#[test]
+fn a_sink_is_known_to_fail_while_it_pauses_and_then_only_until_its_last_failure() {
+    let mut breaker = Breaker::default();
+    fail(&mut breaker, 0, 1);
+    let known_until = |breaker: &Breaker, now| breaker.trouble().unwrap().known_until(at(now));
+    for (now, expected) in [(1, 1), (2, 2), (3, 1), (90_000, 1), (-5, -5)] {
+        assert_eq!(known_until(&breaker, now), at(expected), "at {now}");
+    }
+    breaker.forgive(at(2));
+    assert_eq!(known_until(&breaker, 2), at(1), "somebody says that it is mended");
+    fail(&mut breaker, 3, 90_000);
+    assert_eq!(known_until(&breaker, 90_001), at(90_001), "it was tried in vain");
+    ask(&mut breaker, FailureKind::Busy, Duration::from_mins(1), 90_001);
+    assert_eq!(known_until(&breaker, 90_060), at(90_060), "it asked not to be tried");
 }
 
 /// A sink with recipients, and the messages that wait for them.

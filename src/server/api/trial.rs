@@ -37,6 +37,9 @@ pub(super) async fn send_test(TrialRequest { sink, instance }: TrialRequest, loc
         None => None,
     };
     let results = trial::send(target.settings.as_ref(), line, clock::now()).await;
+    for trial::Outcome { recipient, .. } in results.iter().filter(|outcome| outcome.delivered) {
+        local.delivery.reached(&sink, recipient);
+    }
     answer(Ok(TrialAnswer { results }))
 }
 

@@ -220,7 +220,8 @@ pub(super) fn firsts(
 /// due that was not tried yet: that it is worse, or an earlier step.
 pub(super) fn is_told_otherwise(connection: &Connection, sink: &str, candidate: &Candidate) -> rusqlite::Result<bool> {
     let query = "SELECT EXISTS (SELECT 1 FROM notification AS other WHERE incident = ?1 AND sink = ?2 AND recipient = ?3 \
-                 AND id <> ?4 AND (kind = 'worse' OR kind = 'escalation') AND state <> 'withdrawn' AND ( \
+                 AND id <> ?4 AND (kind = 'worse' OR kind = 'escalation') \
+                 AND (state = 'delivered' OR state = 'pending') AND ( \
                      (SELECT started_at FROM attempt WHERE notification = other.id AND number = 1) >= ?5 \
                      OR (state = 'pending' AND leased = 0 AND attempts = 0 AND due_at <= ?6 \
                          AND (kind = 'worse' OR id < ?4 OR ?7))))";

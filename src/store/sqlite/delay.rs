@@ -68,22 +68,20 @@ impl<'l> Lessor<'l> {
         (until.as_millisecond() > self.now.as_millisecond()).then_some(Delay::Waits(until, wait))
     }
 
-    /// Makes everything that is due to a recipient who waits, as far as one lease looks, due when the wait ends. It stays
-    /// owed: nothing holds it back, so a line that is back by then is told of all the same. Returns how many these are.
+    /// Makes everything of a group that is due to a recipient who waits, as far as one lease looks, due when the wait ends.
+    /// It stays owed: nothing holds it back, so a line that is back by then is told of all the same. Returns how many
+    /// these are.
     pub(super) fn put_off(
         &self,
         connection: &Connection,
-        (sink, recipient): (&str, &str),
+        group: &Group<'_>,
         until: Timestamp,
         wait: &Wait,
     ) -> rusqlite::Result<usize> {
-        let update = "UPDATE notification SET due_at = ?5, held_by = NULL, held_before = coalesce(held_by, held_before), \
-                      detail = coalesce(detail, ?6) WHERE id IN \
-                      (SELECT id FROM notification WHERE sink = ?1 AND recipient = ?2 AND due_at <= ?3 AND owed_at > ?4 \
-                      AND state = 'pending' AND leased = 0 LIMIT ?7)";
+        let Group { sink, recipient, grouping, class } = group;
         let [now, owed_after, until] = [self.now, wait.owed_after, until].map(Timestamp::as_millisecond);
-        let values = params![sink, recipient, now, owed_after, until, wait.why, MOST_LOOKED_AT];
-        connection.prepare_cached(update)?.execute(values)
+        let values = params![sink, recipient, grouping, class, now, owed_after, until, wait.why, MOST_LOOKED_AT];
+        connection.prepare_cached(PUT_OFF)?.execute(values)
     }
 
     /// What holds back a message that was tried before. Its parts keep together, so it is held back only if all of them
@@ -133,13 +131,10 @@ impl<'l> Lessor<'l> {
         group: &Group<'_>,
         until: Timestamp,
     ) -> rusqlite::Result<usize> {
-        let update = "UPDATE notification SET due_at = ?6, owed_at = ?6, held_by = NULL, \
-                      held_before = coalesce(held_by, held_before) WHERE id IN (SELECT id FROM notification WHERE sink = ?1 AND recipient = ?2 AND grouping = ?3 AND class = ?4 AND due_at <= ?5 \
-                      AND state = 'pending' AND leased = 0 AND attempts = 0 LIMIT ?7)";
         let Group { sink, recipient, grouping, class } = group;
         let (now, until) = (self.now.as_millisecond(), until.as_millisecond());
         let values = params![sink, recipient, grouping, class, now, until, MOST_LOOKED_AT];
-        connection.prepare_cached(update)?.execute(values)
+        connection.prepare_cached(GATHER)?.execute(values)
     }
 
     pub(super) fn held(&self, sink: &str, notification: &Notification, silences: &[Silence]) -> Option<Held> {
@@ -186,6 +181,18 @@ impl<'l> Lessor<'l> {
         Ok(sinks)
     }
 }
+
+/// [`Lessor::put_off`]. (One group at a time, because the index of groups leads to what is due of one.)
+pub(super) const PUT_OFF: &str = "UPDATE notification SET due_at = ?7, held_by = NULL, \
+    held_before = coalesce(held_by, held_before), detail = coalesce(detail, ?8) WHERE id IN ( \
+        SELECT id FROM notification WHERE sink = ?1 AND recipient = ?2 AND grouping = ?3 AND class = ?4 AND due_at <= ?5 \
+        AND owed_at > ?6 AND state = 'pending' AND leased = 0 LIMIT ?9)";
+
+/// [`Lessor::gather`].
+pub(super) const GATHER: &str = "UPDATE notification SET due_at = ?6, owed_at = ?6, held_by = NULL, \
+    held_before = coalesce(held_by, held_before) WHERE id IN ( \
+        SELECT id FROM notification WHERE sink = ?1 AND recipient = ?2 AND grouping = ?3 AND class = ?4 AND due_at <= ?5 \
+        AND state = 'pending' AND leased = 0 AND attempts = 0 LIMIT ?7)";
 
 /// Makes a candidate due when what holds it back ends. A step goes on saying what step it is. Returns how many are put
 /// off: one.

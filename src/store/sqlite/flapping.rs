@@ -115,11 +115,11 @@ fn course(
     last: Option<i64>,
     now: Timestamp,
 ) -> rusqlite::Result<Course> {
-    let lately = match last {
-        Some(last) => lately(connection, last, incident.opened_at, rule, setting.within)?,
-        None => Lately::default(),
+    let lately = || match last {
+        Some(last) => lately(connection, last, incident.opened_at, rule, setting.within),
+        None => Ok(Lately::default()),
     };
-    Ok(setting.course(latest(connection, incident, rule)?, lately, incident, now))
+    setting.course(latest(connection, incident, rule)?, lately, incident, now)
 }
 
 /// The outages of a line, from ?1 back to the first that was heard of before ?2: none before that one began after ?2.

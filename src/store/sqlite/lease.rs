@@ -68,9 +68,7 @@ impl Lessor<'_> {
             looked_at += match self.delay(connection, sink, &first, &silences, &due)? {
                 Some(Delay::Held(held)) => hold_back(connection, &first, &held)?,
                 Some(Delay::Gathered(until)) => self.gather(connection, &first.group(sink), until)?,
-                Some(Delay::Waits(until, wait)) => {
-                    self.put_off(connection, (sink, &first.notification.recipient), until, wait)?
-                }
+                Some(Delay::Waits(until, wait)) => self.put_off(connection, &first.group(sink), until, wait)?,
                 None => {
                     let taken = self.take(connection, sink, first, &silences)?;
                     let parts = taken.covers.len();

@@ -336,8 +336,8 @@ impl Store for Sqlite {
         self.writer.write(move |connection| prune::prune(connection, now, over_before, limit)).await
     }
 
-    async fn set_back(&self, now: Timestamp, limit: u32) -> Result<usize, StoreError> {
-        self.writer.write(move |connection| set_back::set_back(connection, now, limit)).await
+    async fn set_back(&self, now: Timestamp, limit: u32, routing: Arc<Routing>) -> Result<usize, StoreError> {
+        self.writer.write(move |connection| set_back::set_back(connection, now, limit, &routing)).await
     }
 
     async fn met_damage(&self) {

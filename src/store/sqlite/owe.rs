@@ -8,7 +8,7 @@ use rusqlite::Connection;
 
 use super::gathering::Group;
 use super::notification::{self, back_in_time};
-use super::people::{self, People};
+use super::people::{self, People, Standing};
 use super::settle::is_reminded;
 use super::silence::Silences;
 use super::{flapping, row};
@@ -112,7 +112,7 @@ pub(super) fn changed(
 }
 
 /// Returns what a worse reason makes owed besides the news of it: the bad news to those whom it concerns for the first
-/// time, further steps of escalations, and reminders to those who hear nothing else.
+/// time or whom nothing has reached, further steps of escalations, and reminders to those who hear nothing else.
 fn owed_anew(
     connection: &Connection,
     incident: &Incident,
@@ -127,22 +127,21 @@ fn owed_anew(
             continue;
         }
         let person = people.get(&(new.sink.clone(), new.recipient.clone()));
-        match person.filter(|person| person.concerned) {
-            None => owed.push(new),
+        match person.map_or(Standing::Untouched, |person| person.standing) {
+            Standing::Untouched | Standing::GivenUp => owed.push(new),
             // They are reminded after the message that they hear it from.
-            Some(person) if person.waits || person.news(row::state(incident)).is_some() => {}
-            // They may be somebody who could not be told.
-            Some(_) if !is_reminded(connection, incident.id, &new)? => {
-                owed.extend(routing.reminder(&new, incident, now));
-            }
-            Some(_) => {}
+            Standing::OnItsWay => {}
+            Standing::Told if person.is_some_and(|person| person.news(row::state(incident)).is_some()) => {}
+            Standing::Told if is_reminded(connection, incident.id, &new)? => {}
+            Standing::Told => owed.extend(routing.reminder(&new, incident, now)),
         }
     }
     Ok(owed)
 }
 
 /// Returns what is owed to those whom the config names for an outage only since it changed: that the line is down, and
-/// their steps of escalations. Nothing if the outage is over or somebody has taken it.
+/// their steps of escalations. Also to those whom it named before, if nothing has reached them and no reminder will.
+/// Nothing if the outage is over or somebody has taken it.
 pub(super) fn newly_named(
     connection: &Connection,
     incident: &Incident,
@@ -157,15 +156,22 @@ pub(super) fn newly_named(
     let mut steps = connection.prepare_cached(query)?;
     let steps = steps.query_map([incident.id], |row| Ok((row::text(row, 0)?, row::text(row, 1)?)))?;
     let have_steps: BTreeSet<(String, String)> = steps.collect::<rusqlite::Result<_>>()?;
-    let mut owed = routing.owed(&begun(&routing.as_of_now(incident), now));
-    owed.retain(|owed| {
+    let owed = routing.owed(&begun(&routing.as_of_now(incident), now));
+    let mut new = Vec::with_capacity(owed.len());
+    for owed in owed {
         let to = (owed.sink.clone(), owed.recipient.clone());
-        match owed.kind {
-            Kind::Escalation => !have_steps.contains(&to),
-            _ => !people.get(&to).is_some_and(|person| person.concerned || person.knows()),
-        }
-    });
-    Ok(owed)
+        let is_new = match (owed.kind, people.get(&to)) {
+            (Kind::Escalation, _) => !have_steps.contains(&to),
+            (_, None) => true,
+            (_, Some(person)) => match person.standing {
+                Standing::Untouched => !person.knows(),
+                Standing::GivenUp => !person.knows() && !is_reminded(connection, incident.id, &owed)?,
+                Standing::Told | Standing::OnItsWay => false,
+            },
+        };
+        new.extend(is_new.then_some(owed));
+    }
+    Ok(new)
 }
 
 /// Returns what those who know of an incident must hear now. Echoes are written down as withdrawn.

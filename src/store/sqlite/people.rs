@@ -10,18 +10,14 @@ use super::row::Columns;
 use crate::rule::{Owed, Routing, State, Target, news};
 
 /// What one recipient knows of an incident.
-#[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own, read from the same rows")]
 pub(super) struct Person {
     rule: String,
     group: String,
     wants_resolved: bool,
-    /// They were owed more than reminders and escalations that are still ahead.
-    pub(super) concerned: bool,
+    /// What became of the messages to them.
+    pub(super) standing: Standing,
     /// They know that the line flaps: a tally will tell them of this outage's end.
     flaps: bool,
-    /// A message is on its way to them: they hear what changed from it, or when it is settled. (A notice that somebody else
-    /// was not told may wait for a minute, and says that above all.)
-    pub(super) waits: bool,
     /// What delivered messages told, taken together.
     told: Option<State>,
     /// What they heard besides, when somebody took it. For a recipient who is told in a tally, that alone is no news of
@@ -31,16 +27,34 @@ pub(super) struct Person {
     given_up: Option<State>,
 }
 
+/// What became of the messages to a recipient: of several, what says most.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Standing {
+    /// They were owed nothing but reminders and escalations that are still ahead.
+    Untouched,
+    /// What they were owed was given up: nothing has reached them.
+    GivenUp,
+    /// They were told of this outage, or a notice is on its way to them that somebody else was not told.
+    Told,
+    /// A message is on its way to them: they hear what changed from it, or when it is settled. (A notice that somebody else
+    /// was not told may wait for a minute, and says that above all.)
+    OnItsWay,
+}
+
 impl Person {
     /// What they must hear, now that the incident is in the state `now`.
     pub(super) fn news(&self, now: State) -> Option<Kind> {
-        let told = together(Some(self.told.filter(|_| !self.waits)?), self.heard)?;
+        let told = together(Some(self.told.filter(|_| !self.waits())?), self.heard)?;
         news(together(Some(told), self.given_up).unwrap_or(told), now, self.wants_resolved)
     }
 
     /// Whether they know of it, and no message is on its way to them.
     pub(super) fn knows(&self) -> bool {
-        (self.told.is_some() || self.flaps) && !self.waits
+        (self.told.is_some() || self.flaps) && !self.waits()
+    }
+
+    fn waits(&self) -> bool {
+        self.standing == Standing::OnItsWay
     }
 
     /// A message of this kind to them, due now.
@@ -155,9 +169,8 @@ fn read(connection: &Connection, filter: &str, values: impl Params) -> rusqlite:
             rule: row.text()?,
             group: row.text()?,
             wants_resolved: false,
-            concerned: false,
+            standing: Standing::Untouched,
             flaps: false,
-            waits: false,
             told: None,
             heard: None,
             given_up: None,
@@ -167,13 +180,16 @@ fn read(connection: &Connection, filter: &str, values: impl Params) -> rusqlite:
         let (state, told) = (row.bytes()?, row.told()?);
         let (counts, is_end, is_tally, is_taken, is_notice): (bool, bool, bool, bool, bool) =
             (row.get()?, row.get()?, row.get()?, row.get()?, row.get()?);
-        let waits = state == b"pending" && counts;
-        person.concerned |= waits || matches!(state, b"delivered" | b"dead");
+        let standing = match state {
+            b"pending" if counts && !is_notice => Standing::OnItsWay,
+            b"pending" if counts => Standing::Told,
+            b"delivered" if !is_taken => Standing::Told,
+            b"dead" => Standing::GivenUp,
+            _ => Standing::Untouched,
+        };
+        person.standing = person.standing.max(standing);
         match state {
-            b"pending" => {
-                person.waits |= waits && !is_notice;
-                person.flaps |= !waits && is_tally;
-            }
+            b"pending" => person.flaps |= !counts && is_tally,
             b"delivered" if is_taken => person.heard = together(person.heard, told),
             b"delivered" => person.told = together(person.told, told),
             b"dead" if is_end => {

@@ -4,16 +4,27 @@
 use jiff::Timestamp;
 use rusqlite::{Connection, params};
 
+use crate::clock::later;
+use crate::rule::Routing;
+
 /// Lines that were last heard of in the future, as many as are corrected at once.
 const AHEAD: &str = "(source, instance) IN (SELECT source, instance FROM line WHERE heard_at > ?1 LIMIT ?2)";
 
 /// Makes up to `limit` pending notifications due earlier, each by as much as its latest sign of life (its creation or
 /// an attempt) lies in the future, and makes up to `limit` lines that were last heard of in the future be heard of now;
-/// if these flap, they do so for no longer than they would have. Returns the number of both.
+/// if these flap, they do so for no longer than they would have. What was gathered or put off untried has no such sign: up
+/// to `limit` of those that wait for longer than anything is gathered are due now, and a lease decides anew. Returns the
+/// number of all.
 ///
 /// The beginnings of outages and of spells of flapping are left as written: this clock may be the wrong one, and right
 /// again in a minute.
-pub(super) fn set_back(connection: &Connection, now: Timestamp, limit: u32) -> rusqlite::Result<usize> {
+pub(super) fn set_back(
+    connection: &Connection,
+    now: Timestamp,
+    limit: u32,
+    routing: &Routing,
+) -> rusqlite::Result<usize> {
+    let latest = later(now, routing.longest_interval()).as_millisecond();
     let now = now.as_millisecond();
     let flap = format!(
         "UPDATE flapping SET until = max(until - ( \
@@ -42,5 +53,8 @@ pub(super) fn set_back(connection: &Connection, now: Timestamp, limit: u32) -> r
             "UPDATE attempt SET started_at = min(started_at, ?2), ended_at = min(ended_at, ?2) WHERE notification = ?1";
         connection.prepare_cached(update)?.execute([*id, now])?;
     }
-    Ok(heard + found.len())
+    let free = "UPDATE notification SET due_at = ?1, owed_at = min(owed_at, ?1) WHERE id IN (SELECT id FROM notification \
+                WHERE state = 'pending' AND leased = 0 AND attempts = 0 AND held_by IS NULL AND due_at > ?2 LIMIT ?3)";
+    let freed = connection.prepare_cached(free)?.execute(params![now, latest, limit])?;
+    Ok(heard + found.len() + freed)
 }

@@ -22,6 +22,7 @@ mod notices;
 mod numbered;
 mod opened;
 mod planned;
+mod plans;
 mod reloaded;
 mod retold;
 mod retry;
@@ -141,6 +142,11 @@ impl Life {
             kinds.push(due.notification.kind);
         }
         kinds
+    }
+
+    /// One step of what follows when the clock was set back.
+    async fn set_back(&self, now: jiff::Timestamp, limit: u32) -> Result<usize, StoreError> {
+        self.store.set_back(now, limit, Arc::clone(&self.routing)).await
     }
 
     fn reopened(self) -> Self {

@@ -193,6 +193,17 @@ async fn who_takes_a_line_that_flaps_brings_nobody_word_that_it_is_back() {
     assert_eq!(life.deliver_all("slack", 200).await, [Kind::Steady]);
 }
 
+#[tokio::test]
+async fn a_reason_that_worsens_is_told_of_a_line_that_flaps_and_is_taken() {
+    let life = Life::by(to_slack());
+    life.begins_to_flap(40).await;
+    life.deliver_all("slack", 40).await;
+    life.store.acknowledge(3, "ana", "a test", from_millis(41_000)).await.unwrap();
+    assert_eq!(life.deliver_all("slack", 41).await, [Kind::Acknowledged]);
+    life.webhook(EventKind::Disconnected, Reason::NumberBlocked, 50).await;
+    assert_eq!(life.deliver_all("slack", 50).await, [Kind::Down]);
+}
+
 /// A line flaps while the clock is 5000 seconds ahead, and goes on when the clock is right again.
 #[tokio::test]
 async fn a_clock_that_is_set_back_ends_no_flapping_and_lengthens_none() {
@@ -208,7 +219,7 @@ async fn a_clock_that_is_set_back_ends_no_flapping_and_lengthens_none() {
         change(EventKind::Connected, second + 5).await;
         life.deliver_all("slack", second + 5).await;
     }
-    while life.store.set_back(from_millis(70_000), 1).await.unwrap() > 0 {}
+    while life.set_back(from_millis(70_000), 1).await.unwrap() > 0 {}
     change(EventKind::Disconnected, 80).await;
     assert_eq!(life.deliver_all("slack", 80).await, [], "they know that it flaps");
     change(EventKind::Connected, 85).await;

@@ -103,7 +103,7 @@ async fn asking_finds_what_happens_after_the_clock_was_set_back() {
         life.webhook_of(line, Connected, Other, 10_000).await;
     }
     let mut steps = 0;
-    while life.store.set_back(from_millis(1_000_000), 1).await.unwrap() > 0 {
+    while life.set_back(from_millis(1_000_000), 1).await.unwrap() > 0 {
         steps += 1;
     }
     assert_eq!(steps, 3);

@@ -39,8 +39,8 @@ async fn what_is_owed_does_not_wait_for_a_clock_that_was_set_back() {
     life.webhook_of("B", EventKind::Disconnected, Reason::Other, day).await;
 
     let now = from_millis(1_000_000);
-    assert_eq!(life.store.set_back(now, 10).await.unwrap(), 4, "two lines and two notifications");
-    assert_eq!(life.store.set_back(now, 10).await.unwrap(), 0);
+    assert_eq!(life.set_back(now, 10).await.unwrap(), 4, "two lines and two notifications");
+    assert_eq!(life.set_back(now, 10).await.unwrap(), 0);
     assert_eq!(life.lease("slack", 1000).await.len(), 1, "the one that was due at once");
     assert_eq!(life.lease("slack", 1059).await.len(), 0, "a pause is as long as it was");
     assert_eq!(life.lease("slack", 1060).await.len(), 1);

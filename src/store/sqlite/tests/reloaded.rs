@@ -73,6 +73,24 @@ async fn who_is_no_longer_a_recipient_is_told_of_the_end_only_and_who_is_now_is_
     assert_eq!(life.sent("mail", 25).await, pairs(&everybody));
 }
 
+/// A step that is passed on tells those who could not be told. Those who will be reminded hear it from that.
+#[tokio::test]
+async fn whom_nothing_has_reached_is_told_once_when_the_config_changes() {
+    for remind in [vec![], vec![Duration::from_secs(10)]] {
+        let step = |sink: &str| Step { after: Duration::from_secs(10), notify: vec![sink.to_owned()] };
+        let rule =
+            |to| Rule { escalate: vec![step(to)], remind: remind.clone(), ..rule("all", "{}", &["mail"], false) };
+        let mut life = Life::by(rule("log"));
+        life.down(0).await;
+        for due in life.lease("mail", 0).await {
+            life.settle(&due, 0, lost()).await;
+        }
+        life.reloaded(|routing| routing.rules = vec![rule("slack")].into());
+        assert_eq!(life.deliver_all("log", 10).await, []);
+        assert_eq!(life.sent("mail", 10).await, pairs(&[("ana", Kind::Down), ("bia", Kind::Down)]), "{remind:?}");
+    }
+}
+
 #[tokio::test]
 async fn a_sink_that_a_rule_no_longer_notifies_is_not_reminded_and_the_one_instead_is_woken() {
     let mut life = Life::by(reminding(&["slack", "log"]));

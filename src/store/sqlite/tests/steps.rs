@@ -191,6 +191,18 @@ async fn who_hears_that_it_is_worse_gets_no_step_and_no_reminder_at_the_same_tim
     assert_eq!(life.deliver_all("slack", 120).await, [Kind::Reminder]);
 }
 
+/// The earlier step was tried when the later one became due, and given up: nobody was told by it.
+#[tokio::test]
+async fn a_step_that_was_given_up_stands_for_no_other() {
+    let life = Life::by(escalating(&[(60, "log"), (90, "log")]));
+    life.down(0).await;
+    assert_eq!(life.deliver_all("slack", 0).await, [Kind::Down]);
+    let now = from_millis(90_000);
+    let due = life.store.lease("log", 1, Waits::new(), now, Arc::clone(&life.routing)).await.unwrap().due.remove(0);
+    life.settle(&due, 91, lost()).await;
+    assert_eq!(life.deliver_all("log", 92).await, [Kind::Escalation]);
+}
+
 /// They would hear that nobody has taken what they know nothing of.
 #[tokio::test]
 async fn a_step_to_somebody_whose_own_first_message_fails_comes_after_that() {

@@ -83,3 +83,23 @@ async fn what_is_at_the_end_of_its_patience_does_not_wait() {
     let life = many_down(400).await;
     assert_eq!(life.lease_but(3, wait(30, 32, 1), 2).await, ["ana", "bia", "ana"]);
 }
+
+/// The clock was ahead when they were put off, but not when their lines went down. What is gathered is left alone.
+#[tokio::test]
+async fn what_was_put_off_does_not_wait_for_a_clock_that_was_set_back() {
+    let life = many_down(1).await;
+    assert_eq!(life.lease_but(3, wait(10_030, 10_030, 0), 10_000).await, ["bia"]);
+    let now = from_millis(100_000);
+    while life.set_back(now, 1).await.unwrap() > 0 {}
+    let due = life.store.lease("mail", 3, Waits::new(), now, Arc::clone(&life.routing)).await.unwrap().due.remove(0);
+    assert_eq!((due.notification.recipient.as_str(), due.owed_at), ("ana", from_millis(1000)));
+
+    let gathering = Rule { group_interval: Duration::from_mins(10), ..rule("all", "{}", &["slack"], false) };
+    let life = Life::by(gathering);
+    life.down(0).await;
+    assert_eq!(life.deliver_all("slack", 0).await, [Kind::Down]);
+    life.webhook_of("B", EventKind::Disconnected, Reason::Other, 1).await;
+    assert_eq!(life.set_back(from_millis(1000), 10).await.unwrap(), 0);
+    assert_eq!(life.deliver_all("slack", 599).await, []);
+    assert_eq!(life.deliver_all("slack", 600).await, [Kind::Down]);
+}

@@ -168,17 +168,30 @@ async fn when_a_line_gets_worse_the_rules_for_that_remind_and_tell_the_end() {
         if when == "in hand" {
             end(Outcome::Delivered("ok".into())).await;
         }
-        let told: &[Kind] = match when {
-            "tried" => &[Kind::Down],
-            "given up" => &[],
-            _ => &[Kind::Worse],
-        };
-        assert_eq!(life.deliver_all("slack", 10).await, told, "{when}");
-        let first = if when == "given up" { Kind::Down } else { Kind::Reminder };
-        assert_eq!(life.deliver_all("slack", 30).await, [first], "{when}");
+        let told = if matches!(when, "tried" | "given up") { Kind::Down } else { Kind::Worse };
+        assert_eq!(life.deliver_all("slack", 10).await, [told], "{when}");
+        assert_eq!(life.deliver_all("slack", 30).await, [Kind::Reminder], "{when}");
         assert_eq!(life.deliver_all("slack", 60).await, [Kind::Reminder], "{when}");
         life.up(70).await;
         assert_eq!(life.deliver_all("slack", 70).await, [Kind::Resolved], "{when}");
+    }
+}
+
+/// Whether the rule that matches only now names them, or one that named them before.
+#[tokio::test]
+async fn whom_nothing_has_reached_is_told_when_it_gets_worse() {
+    for rules in [vec![all()], vec![Rule { goes_on: true, ..banned() }, all()]] {
+        let life = Life::by_rules(rules);
+        life.dropped(0).await;
+        life.settle(&life.lease("slack", 1).await.remove(0), 1, lost()).await;
+        life.banned("slack", 5).await;
+        let due = life.lease("slack", 5).await.remove(0);
+        assert_eq!((due.notification.kind, due.notification.incident.reason), (Kind::Down, NumberBlocked));
+        life.settle(&due, 5, again(10)).await;
+        life.webhook(Disconnected, NumberBlocked, 7).await;
+        assert_eq!(life.deliver_all("slack", 10).await, [Kind::Down], "once");
+        life.up(20).await;
+        assert_eq!(life.deliver_all("slack", 20).await, [Kind::Resolved]);
     }
 }
 
