@@ -12,7 +12,9 @@ use serde::Serialize;
 
 use crate::rule::Routing;
 use crate::store::view::{Past, SilenceRow};
-use crate::store::{Accepted, Acknowledgement, Leased, Outcome, Settlement, Sqlite, Store, StoreError, Waits};
+use crate::store::{
+    Accepted, Acknowledgement, Leased, Outcome, RecipientPauses, Settlement, Sqlite, Store, StoreError,
+};
 
 /// Most messages leased at once.
 const AT_ONCE: usize = 256;
@@ -182,7 +184,8 @@ impl Life {
         while let Some(sink) = self.due.iter().find(|(_, due)| due.is_some_and(|due| due <= now)) {
             let sink = sink.0.clone();
             let routing = Arc::clone(&self.routing);
-            let Leased { due, next, sinks } = self.store.lease(&sink, AT_ONCE, Waits::new(), now, routing).await?;
+            let Leased { due, next, sinks } =
+                self.store.lease(&sink, AT_ONCE, RecipientPauses::new(), now, routing).await?;
             let full = due.len() == AT_ONCE;
             let mut woken = sinks;
             for due in due {

@@ -71,9 +71,7 @@ fn notification(incident: &Incident, recipient: String, now: Timestamp) -> Notif
 }
 
 fn no_line(now: Timestamp) -> Incident {
-    let instance =
-        Instance { id: "test".to_owned(), name: None, phone: None, labels: std::collections::BTreeMap::new() };
-    Incident::of(NO_SOURCE, instance, Reason::Other, now)
+    Incident::of(NO_SOURCE, Instance::of("test"), Reason::Other, now)
 }
 
 #[cfg(test)]

@@ -10,7 +10,7 @@ use linedown::delivery::{Delivery, SharedRouting};
 use linedown::gateway::asking::{Gateways, SharedGateways};
 use linedown::metrics::Metrics;
 use linedown::server::hook::{Hook, HookSettings, HookSource, Request};
-use linedown::store::{Outcome, Settlement, Sqlite, Store, Waits};
+use linedown::store::{Outcome, RecipientPauses, Settlement, Sqlite, Store};
 use linedown::{clock, source};
 use warp::http::{HeaderMap, HeaderValue, Method};
 
@@ -94,8 +94,11 @@ async fn tell(hook: &Hook, times: u64) {
     for _ in 0..times {
         let routing = hook.routing.load_full();
         let now = clock::now();
-        let mut leased =
-            hook.store.lease(SINK, 1, Waits::new(), now, Arc::clone(&routing)).await.expect("the store works");
+        let mut leased = hook
+            .store
+            .lease(SINK, 1, RecipientPauses::new(), now, Arc::clone(&routing))
+            .await
+            .expect("the store works");
         let due = leased.due.pop().expect("one is owed for each webhook");
         let words = routing.sinks[SINK].settings.preview(&due.notification);
         assert!(words.contains("Loja") || words.contains("line"), "{words}");

@@ -1,7 +1,5 @@
 //! Checks a `match`, in the config or on the command line, against the config: whether the things it mentions exist.
 
-use std::collections::BTreeMap;
-
 use linedown_sinks::{Environment, Instance, Path, Problem, Reason};
 use serde_json::Value;
 
@@ -173,5 +171,5 @@ fn may_be_own(matcher: &Matcher) -> bool {
 
 /// An instance of which nothing is known.
 pub(super) fn nothing() -> Instance {
-    Instance { id: String::new(), name: None, phone: None, labels: BTreeMap::new() }
+    Instance::of("")
 }

@@ -11,7 +11,7 @@ use super::pause::{Failed, Pause};
 use super::recipients::Recipients;
 use crate::clock::later;
 use crate::rule::Retry;
-use crate::store::Waits;
+use crate::store::RecipientPauses;
 
 /// The health of a sink, judging by its latest attempts.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -110,7 +110,7 @@ pub(super) struct Complaint<'f> {
 }
 
 impl Breaker {
-    /// What may be started now, to recipients who need not wait ([`Self::waits`]).
+    /// What may be started now, to recipients who need not wait ([`Self::pauses`]).
     pub(super) fn leave(&self, now: Timestamp) -> Leave {
         match &self.state {
             State::Down(trouble) => match trouble.not_before(&trouble.others) {
@@ -122,8 +122,8 @@ impl Breaker {
     }
 
     /// The recipients to whom nothing is sent yet, because they failed.
-    pub(super) fn waits(&self, now: Timestamp, retry: &Retry) -> Waits {
-        self.recipients.waits(self.trouble().map(|trouble| trouble.not_before(&trouble.pause)), now, retry)
+    pub(super) fn pauses(&self, now: Timestamp, retry: &Retry) -> RecipientPauses {
+        self.recipients.pauses(self.trouble().map(|trouble| trouble.not_before(&trouble.pause)), now, retry)
     }
 
     /// Why the sink is down, if it is.

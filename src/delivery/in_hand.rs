@@ -67,7 +67,6 @@ impl InHand {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeMap;
 
     use linedown_sinks::{Incident, Instance, Kind, Notification, Reason};
 
@@ -78,7 +77,7 @@ mod tests {
     fn what_waited_while_the_sink_was_down_says_so() {
         let down = Some((from_millis(10_000), "unreachable: refused".to_owned()));
         let in_hand = InHand { down, ..InHand::default() };
-        let line = Instance { id: "A".to_owned(), name: None, phone: None, labels: BTreeMap::new() };
+        let line = Instance::of("A");
         let incident = Incident::of("z-api", line, Reason::Other, from_millis(0));
         for (owed_at, own, expected) in [
             (9_000, None, Some("unreachable: refused")),

@@ -11,7 +11,7 @@ use super::backoff;
 use super::pause::{Failed, Pause};
 use crate::clock::{between, later};
 use crate::rule::Retry;
-use crate::store::{Wait, Waits};
+use crate::store::{RecipientPause, RecipientPauses};
 
 /// Most failing recipients that are remembered for a sink. Beyond that, the one whose pause ends first is forgotten.
 const MOST_FAILING: usize = 1000;
@@ -113,18 +113,18 @@ impl Recipients {
     /// and of that of a sink that is down. While an attempt for a recipient is in progress, no other begins: what waits is
     /// put off for as long again as the attempt takes already, so that it is not written over and over. If the sink works,
     /// what is at the end of its patience does not wait; if it is down, that is given up without an attempt.
-    pub(super) fn waits(&self, sink: Option<Timestamp>, now: Timestamp, retry: &Retry) -> Waits {
+    pub(super) fn pauses(&self, sink: Option<Timestamp>, now: Timestamp, retry: &Retry) -> RecipientPauses {
         let patience_began = now.checked_sub(retry.give_up_after).unwrap_or(Timestamp::MIN);
         let owed_after = if sink.is_some() { Timestamp::MIN } else { patience_began };
         let next = later(now, backoff::wait(retry, 1, 0.5).min(PUT_OFF)).max(later(now, Duration::from_millis(1)));
-        let wait = |failing: &Failing| {
+        let pause = |failing: &Failing| {
             let until = sink.map_or(failing.pause.until, |other| failing.pause.until.max(other));
             let until = until.min(later(now, PUT_OFF));
             let again = failing.in_progress_since.map(|since| later(now, between(since, now).min(PUT_OFF)).max(next));
             let until = again.map_or(until, |again| until.max(again));
-            Wait { until, then: next, owed_after, why: failing.why.clone() }
+            RecipientPause { until, then: next, owed_after, why: failing.why.clone() }
         };
-        self.failing.iter().map(|(recipient, failing)| (recipient.clone(), wait(failing))).collect()
+        self.failing.iter().map(|(recipient, failing)| (recipient.clone(), pause(failing))).collect()
     }
 
     /// Somebody says that all is well, or the clock was set back: everybody may be tried now.
@@ -152,8 +152,8 @@ mod tests {
 
         /// The second until which what waits for a recipient is put off; none if it does not wait.
         fn put_off(&self, recipient: &str, second: usize) -> Option<usize> {
-            let waits = self.waits(None, at(second), &Retry::default());
-            waits.get(recipient).map(|wait| wait.until.as_second().try_into().unwrap())
+            let pauses = self.pauses(None, at(second), &Retry::default());
+            pauses.get(recipient).map(|pause| pause.until.as_second().try_into().unwrap())
         }
     }
 
@@ -163,8 +163,8 @@ mod tests {
         (0..MOST_FAILING).for_each(|number| recipients.fails(&number.to_string(), number));
         recipients.fails("0", MOST_FAILING);
         recipients.fails("one more", MOST_FAILING);
-        let waits = recipients.waits(None, at(MOST_FAILING), &Retry::default());
-        assert_eq!((waits.len(), waits.contains_key("0"), waits.contains_key("1")), (MOST_FAILING, true, false));
+        let pauses = recipients.pauses(None, at(MOST_FAILING), &Retry::default());
+        assert_eq!((pauses.len(), pauses.contains_key("0"), pauses.contains_key("1")), (MOST_FAILING, true, false));
     }
 
     #[test]

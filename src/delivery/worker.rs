@@ -129,8 +129,8 @@ impl Worker {
             Room::For(attempts) => attempts,
             Room::NoneFor(wait) => return wait,
         };
-        let waits = breaker.waits(now, &assignment.retry);
-        match self.store.lease(&self.name, room, waits, now, self.routing.load_full()).await {
+        let pauses = breaker.pauses(now, &assignment.retry);
+        match self.store.lease(&self.name, room, pauses, now, self.routing.load_full()).await {
             Ok(leased) => {
                 self.bells.ring(&leased.sinks);
                 let full = leased.due.len() == room;

@@ -2,7 +2,7 @@
 //! code that reconnects it.
 
 use std::collections::{BTreeMap, HashMap};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use linedown_sinks::BuildError;
@@ -80,10 +80,7 @@ impl Gateways {
         let client = self.clients.get(source)?;
         let line = client.access().line(instance)?;
         let _turn = self.asking.try_acquire().ok()?;
-        let silent = |known: &Mutex<BTreeMap<_, Instant>>| {
-            known.lock().unwrap_or_else(PoisonError::into_inner).get(source).is_some_and(|at| at.elapsed() < REST)
-        };
-        if silent(&self.silent) {
+        if self.silent().get(source).is_some_and(|at| at.elapsed() < REST) {
             return None;
         }
         match timeout(PATIENCE, client.status(line)).await {
@@ -94,10 +91,14 @@ impl Gateways {
             }
             Err(_elapsed) => {
                 tracing::debug!(source, instance, "the gateway did not say in time how the line stands");
-                self.silent.lock().unwrap_or_else(PoisonError::into_inner).insert(source.to_owned(), Instant::now());
+                self.silent().insert(source.to_owned(), Instant::now());
                 None
             }
         }
+    }
+
+    fn silent(&self) -> MutexGuard<'_, BTreeMap<String, Instant>> {
+        self.silent.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The state of a line for a page. However many people look, the gateway is asked at most every few seconds. None if

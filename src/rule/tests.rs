@@ -72,7 +72,7 @@ pub(crate) fn routing(rules: Vec<Rule>) -> Routing {
 }
 
 pub(crate) fn incident(reason: Reason) -> Incident {
-    let line = Instance { id: "A".to_owned(), name: None, phone: None, labels: BTreeMap::new() };
+    let line = Instance::of("A");
     Incident { id: 1, ..Incident::of("z-api", line, reason, from_millis(0)) }
 }
 

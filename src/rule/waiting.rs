@@ -23,8 +23,8 @@ impl Routing {
     }
 
     /// A notification whose line got worse goes by the most urgent of the rules that now apply to it: as soon as they
-    /// want it, and never later than before. (A spell of flapping belongs to one rule, so its messages keep that; and notices of losses
-    /// are gathered whatever the rules say.)
+    /// want it, and never later than before. (A spell of flapping belongs to one rule, so its messages keep that; and
+    /// notices of losses are gathered whatever the rules say.)
     #[must_use]
     pub fn sooner(&self, waiting: Owed, incident: &Incident, silences: &[Silence], now: Timestamp) -> Owed {
         let (was_due_at, was_in) = (waiting.due_at, waiting.group.clone());

@@ -7,6 +7,8 @@
 //!   person's retry makes a dead one pending again.
 //! - What the fallback of a dead notification is owed is written in the transaction that makes it dead.
 
+mod error;
+mod figures;
 pub mod given_up;
 mod retry;
 mod sqlite;
@@ -18,8 +20,10 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use jiff::Timestamp;
-use linedown_sinks::{FailureKind, Kind, Notification, Reason};
+use linedown_sinks::{FailureKind, Notification, Reason};
 
+pub use error::StoreError;
+pub use figures::{Figures, Overdue, Room, Tally};
 pub use retry::{Refused, Retried, Which};
 pub use sqlite::Sqlite;
 
@@ -51,13 +55,13 @@ pub trait Store: Send + Sync {
     async fn down(&self) -> Result<BTreeMap<String, u32>, StoreError>;
 
     /// Hands out what is due for a sink, oldest first, at most `limit` messages; notifications that belong together
-    /// come as one message. What a silence, quiet hours, an open group window or a recipient in `waits` holds back is
+    /// come as one message. What a silence, quiet hours, an open group window or a recipient in `pauses` holds back is
     /// put off instead. A leased notification is not handed out again until it is settled or the daemon restarts.
     async fn lease(
         &self,
         sink: &str,
         limit: usize,
-        waits: Waits,
+        pauses: RecipientPauses,
         now: Timestamp,
         routing: Arc<Routing>,
     ) -> Result<Leased, StoreError>;
@@ -203,11 +207,11 @@ impl Accepted {
 }
 
 /// Recipients to whom a lease hands out nothing yet.
-pub type Waits = BTreeMap<String, Wait>;
+pub type RecipientPauses = BTreeMap<String, RecipientPause>;
 
 /// How long what is due to a recipient waits. After that, one message to them is handed out in a lease.
 #[derive(Clone, Debug)]
-pub struct Wait {
+pub struct RecipientPause {
     /// Until when.
     pub until: Timestamp,
     /// Until when the rest waits if the lease hands out one message.
@@ -297,48 +301,6 @@ impl Settled {
     }
 }
 
-/// How many lines are down and how much is owed.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Tally {
-    /// Open outages.
-    pub down: u32,
-    /// Notifications that are owed by now, without those that are held back or due later.
-    pub pending: u32,
-}
-
-/// Figures that are counted in the store when they are asked for.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Figures {
-    /// Open incidents by reason; a reason without any may be missing.
-    pub open: BTreeMap<Reason, u32>,
-    /// Notifications owed by now, by sink and kind.
-    pub overdue: Vec<Overdue>,
-}
-
-/// Notifications of one sink and kind that are owed by now and not yet delivered.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Overdue {
-    /// The sink.
-    pub sink: String,
-    /// The kind.
-    pub kind: Kind,
-    /// How many.
-    pub count: u32,
-    /// Since when the oldest is owed.
-    pub since: Timestamp,
-}
-
-/// The store's size and the room left on its file system, in bytes.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Room {
-    /// The store's files.
-    pub size: u64,
-    /// What the daemon may still use of the file system.
-    pub free: u64,
-    /// The whole file system.
-    pub capacity: u64,
-}
-
 /// What one step of forgetting did.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Forgotten {
@@ -366,48 +328,6 @@ pub type Pauses = BTreeMap<String, Timestamp>;
 
 /// Incidents, each with its recipient, whose pending reminder is the last one; by rule and sink.
 pub type LastReminders = BTreeMap<(String, String), BTreeSet<(i64, String)>>;
-
-/// Why the store could not do what it was asked.
-#[derive(Debug, thiserror::Error)]
-pub enum StoreError {
-    /// Too many requests are waiting.
-    #[error("too many webhooks are waiting to be written")]
-    Busy,
-    /// No room on the disk.
-    #[error("no space left for the store")]
-    Full,
-    /// The writing thread has ended.
-    #[error("the store is closed")]
-    Closed,
-    /// Another process has it open.
-    #[error("the store {0} is in use by another linedown")]
-    InUse(String),
-    /// The file is something else than a store of linedown's.
-    #[error("{0} is not a store of linedown")]
-    Foreign(String),
-    /// It was written by a later version of linedown.
-    #[error("the store has format {found}, this linedown knows up to {known}")]
-    TooNew {
-        /// Its format.
-        found: i64,
-        /// Ours.
-        known: i64,
-    },
-    /// The file cannot be opened.
-    #[error("cannot open the store {path}")]
-    Open {
-        /// The file.
-        path: String,
-        /// Why.
-        source: std::io::Error,
-    },
-    /// The file does not read as it was written.
-    #[error("the store is damaged")]
-    Damaged,
-    /// The database failed. The message includes the cause, because people need it wherever they meet this error.
-    #[error("the store failed: {0}")]
-    Failed(rusqlite::Error),
-}
 
 /// How long a sender is asked to wait before it tries again.
 pub const RETRY_AFTER: Duration = Duration::from_secs(5);

@@ -10,12 +10,12 @@ mod lines;
 use std::net::SocketAddr;
 use std::os::unix::fs::PermissionsExt;
 use std::process::{Child, ExitStatus};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 use std::{env, fs};
 
-use linedown_standins::{Certificates, DEADLINE};
+use linedown_standins::{Certificates, DEADLINE, lock};
 use rustix::process::{Pid, Resource, Rlimit, Signal, kill_process, prlimit};
 use serde_json::Value;
 use tempfile::TempDir;
@@ -225,7 +225,7 @@ impl Daemon {
     }
 
     fn note(&self, text: &str) {
-        self.seen.lock().unwrap_or_else(PoisonError::into_inner).push_str(text);
+        lock(&self.seen).push_str(text);
     }
 }
 
@@ -240,7 +240,7 @@ impl Drop for Daemon {
             eprintln!("the daemon's log:\n{}", self.log.text());
             return;
         }
-        let seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        let seen = lock(&self.seen);
         for (what, text) in [("log", &self.log.text()), ("output", &self.told.text()), ("commands or answers", &*seen)]
         {
             let place = text.find(CANARY).map(|at| text[..at].lines().count());

@@ -23,6 +23,7 @@ mod intake;
 mod life;
 mod mistakes;
 mod proxy;
+mod recipients;
 mod reconnect;
 mod recovery;
 mod reload;

@@ -21,6 +21,11 @@ pub struct Instance {
 }
 
 impl Instance {
+    /// A line of which nothing but its identifier is known.
+    pub fn of(id: impl Into<String>) -> Self {
+        Self { id: id.into(), name: None, phone: None, labels: BTreeMap::new() }
+    }
+
     /// What to call the line: its name if it has something visible, otherwise its identifier.
     pub fn title(&self) -> &str {
         self.name.as_deref().filter(|name| is_visible(name)).unwrap_or(&self.id)

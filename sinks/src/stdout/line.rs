@@ -79,7 +79,8 @@ struct Object<'a> {
     /// For the kind `undelivered`: `notification`, `kind`, `sink`, `recipient`, `why`, `attempts`, `untold`,
     /// `others_told` and `others_being_told`.
     undelivered: Option<&'a Undelivered>,
-    /// For the kinds `flapping` and `steady`, also if they were lost: `since`, `outages`, `downtime` and `steady_for` in seconds, `times`.
+    /// For the kinds `flapping` and `steady`, also if they were lost: `since`, `outages`, `downtime` and `steady_for` in
+    /// seconds, `times`.
     flapping: Option<&'a Flapping>,
     /// Who acknowledged, and when: `by` and `at`.
     acknowledged: Option<&'a Acknowledged>,

@@ -19,7 +19,7 @@ pub(super) enum Narrowing {
     CutLast,
     /// Moments lose their seconds.
     Minutes,
-    /// It leaves the table. Rows that are not [`Look::Plain`] show it on a line of their own.
+    /// It leaves the table. Rows that are not [plain](crate::cli::output::Look::Plain) show it on a line of their own.
     Beneath,
 }
 

@@ -178,12 +178,12 @@ impl World {
     }
 
     fn lease(&self, room: usize, now: Timestamp) -> Vec<usize> {
-        let waits = self.breaker.waits(now, retry());
+        let pauses = self.breaker.pauses(now, retry());
         let mut chosen: Vec<usize> = Vec::new();
         for (index, recipient) in self.pending.iter().enumerate() {
             let is_next = !chosen.iter().any(|other| self.pending[*other] == *recipient);
-            let wait = waits.get(&recipient.to_string()).map(|wait| if is_next { wait.until } else { wait.then });
-            if wait.is_none_or(|until| until <= now) {
+            let until = pauses.get(&recipient.to_string()).map(|pause| if is_next { pause.until } else { pause.then });
+            if until.is_none_or(|until| until <= now) {
                 chosen.push(index);
             }
             if chosen.len() == room {
@@ -215,7 +215,7 @@ impl World {
             let now = from_millis(self.millis);
             let next = match self.breaker.leave(now) {
                 Leave::NotBefore(then) => Some(then),
-                _ => self.breaker.waits(now, retry()).values().map(|wait| wait.until).min(),
+                _ => self.breaker.pauses(now, retry()).values().map(|pause| pause.until).min(),
             };
             let next = next.map_or(end, |next| next.as_millisecond().max(self.millis + 1));
             if next >= end {

@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use linedown_sinks::{Incident, Kind, Notification};
 use rusqlite::{Connection, params};
 
-use super::super::{Due, Wait};
+use super::super::{Due, RecipientPause};
 use super::candidate::{Candidate, firsts};
 use super::gathering::Group;
 use super::lease::{Lessor, MOST_LOOKED_AT};
@@ -28,7 +28,7 @@ pub(super) enum Delay<'l> {
     /// Its group is gathered until then.
     Gathered(Timestamp),
     /// Its recipient fails, and nothing is sent to them until then.
-    Waits(Timestamp, &'l Wait),
+    Paused(Timestamp, &'l RecipientPause),
 }
 
 impl<'l> Lessor<'l> {
@@ -45,7 +45,7 @@ impl<'l> Lessor<'l> {
         let notification = &candidate.notification;
         if notification.attempt > 1 {
             let held = self.whole_held(connection, sink, candidate, silences)?;
-            return Ok(held.map(Delay::Held).or_else(|| self.wait(candidate, taken)));
+            return Ok(held.map(Delay::Held).or_else(|| self.pause(candidate, taken)));
         }
         let held = match self.held(sink, notification, silences) {
             None => self.waits_for_first(connection, sink, candidate)?,
@@ -55,20 +55,20 @@ impl<'l> Lessor<'l> {
             return Ok(Some(Delay::Held(held)));
         }
         let until = candidate.group(sink).open_until(connection, self.interval(notification), self.now)?;
-        Ok(until.map(Delay::Gathered).or_else(|| self.wait(candidate, taken)))
+        Ok(until.map(Delay::Gathered).or_else(|| self.pause(candidate, taken)))
     }
 
-    /// Until when a candidate waits because its recipient fails.
-    fn wait(&self, candidate: &Candidate, taken: &[Due]) -> Option<Delay<'l>> {
+    /// The pause that a candidate waits for because its recipient fails.
+    fn pause(&self, candidate: &Candidate, taken: &[Due]) -> Option<Delay<'l>> {
         let recipient = &candidate.notification.recipient;
-        let wait = self.waits.get(recipient).filter(|wait| candidate.owed_at > wait.owed_after)?;
+        let pause = self.pauses.get(recipient).filter(|pause| candidate.owed_at > pause.owed_after)?;
         let is_next = !taken.iter().any(|due| due.notification.recipient == *recipient);
-        let until = if is_next { wait.until } else { wait.then };
+        let until = if is_next { pause.until } else { pause.then };
         // The store keeps milliseconds: what waited for the rest of one would be due again at once.
-        (until.as_millisecond() > self.now.as_millisecond()).then_some(Delay::Waits(until, wait))
+        (until.as_millisecond() > self.now.as_millisecond()).then_some(Delay::Paused(until, pause))
     }
 
-    /// Makes everything of a group that is due to a recipient who waits, as far as one lease looks, due when the wait ends.
+    /// Makes everything of a group that is due to a recipient who fails, as far as one lease looks, due when the pause ends.
     /// It stays owed: nothing holds it back, so a line that is back by then is told of all the same. Returns how many
     /// these are.
     pub(super) fn put_off(
@@ -76,11 +76,11 @@ impl<'l> Lessor<'l> {
         connection: &Connection,
         group: &Group<'_>,
         until: Timestamp,
-        wait: &Wait,
+        pause: &RecipientPause,
     ) -> rusqlite::Result<usize> {
         let Group { sink, recipient, grouping, class } = group;
-        let [now, owed_after, until] = [self.now, wait.owed_after, until].map(Timestamp::as_millisecond);
-        let values = params![sink, recipient, grouping, class, now, owed_after, until, wait.why, MOST_LOOKED_AT];
+        let [now, owed_after, until] = [self.now, pause.owed_after, until].map(Timestamp::as_millisecond);
+        let values = params![sink, recipient, grouping, class, now, owed_after, until, pause.why, MOST_LOOKED_AT];
         connection.prepare_cached(PUT_OFF)?.execute(values)
     }
 

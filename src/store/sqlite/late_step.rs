@@ -6,7 +6,6 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use rusqlite::Connection;
 
-use super::super::Waits;
 use super::super::view::Later;
 use super::candidate::Candidate;
 use super::lease::Lessor;
@@ -21,8 +20,8 @@ pub(super) fn look(
     now: Timestamp,
     routing: &Routing,
 ) -> rusqlite::Result<BTreeMap<i64, Later>> {
-    let (silences, waits) = (Silences::default(), Waits::new());
-    let lessor = Lessor { store: "", link_key: &[], routing, silences: &silences, waits: &waits, now };
+    let silences = Silences::default();
+    let lessor = Lessor::looking(routing, &silences, now);
     let mut late = BTreeMap::new();
     for (id, sink) in steps {
         let step = Candidate::by_id(connection, *id, now)?;

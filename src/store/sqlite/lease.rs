@@ -13,7 +13,7 @@ use jiff::Timestamp;
 use linedown_sinks::{Item, Kind, Notification};
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
-use super::super::{Due, Leased, Waits};
+use super::super::{Due, Leased, RecipientPauses};
 use super::candidate::{Candidate, OLDEST, columns, is_told_otherwise, undelivered};
 use super::delay::{Delay, hold_back};
 use super::silence::Silences;
@@ -42,9 +42,17 @@ pub(super) struct Lessor<'l> {
     pub(super) link_key: &'l [u8],
     pub(super) routing: &'l Routing,
     pub(super) silences: &'l Silences,
-    /// The recipients that wait.
-    pub(super) waits: &'l Waits,
+    /// The recipients that fail.
+    pub(super) pauses: &'l RecipientPauses,
     pub(super) now: Timestamp,
+}
+
+impl<'l> Lessor<'l> {
+    /// One that hands nothing out, and only finds out what holds a notification back.
+    pub(super) fn looking(routing: &'l Routing, silences: &'l Silences, now: Timestamp) -> Self {
+        const NOBODY: &RecipientPauses = &RecipientPauses::new();
+        Self { store: "", link_key: &[], routing, silences, pauses: NOBODY, now }
+    }
 }
 
 impl Lessor<'_> {
@@ -68,7 +76,7 @@ impl Lessor<'_> {
             looked_at += match self.delay(connection, sink, &first, &silences, &due)? {
                 Some(Delay::Held(held)) => hold_back(connection, &first, &held)?,
                 Some(Delay::Gathered(until)) => self.gather(connection, &first.group(sink), until)?,
-                Some(Delay::Waits(until, wait)) => self.put_off(connection, &first.group(sink), until, wait)?,
+                Some(Delay::Paused(until, pause)) => self.put_off(connection, &first.group(sink), until, pause)?,
                 None => {
                     let taken = self.take(connection, sink, first, &silences)?;
                     let parts = taken.covers.len();

@@ -148,9 +148,9 @@ pub(super) fn know_who_took(connection: &Connection, incident: &Incident, recipi
 }
 
 /// Reads what recipients know from the notifications of an incident. A message that the line flaps tells of no outage
-/// in particular, nor does a notice that such a message was lost. A reminder or a step of an escalation that was not yet tried is nothing that anybody waits for; but a
-/// step that is left when the line is back was due before that, and will be sent. (For a list of three, SQLite would
-/// build a table each time.)
+/// in particular, nor does a notice that such a message was lost. A reminder or a step of an escalation that was not yet
+/// tried is nothing that anybody waits for; but a step that is left when the line is back was due before that, and will
+/// be sent. (For a list of three, SQLite would build a table each time.)
 fn read(connection: &Connection, filter: &str, values: impl Params) -> rusqlite::Result<People> {
     let query = format!(
         "SELECT sink, recipient, rule, grouping, wants_resolved, state, told_reason, told_closed, \

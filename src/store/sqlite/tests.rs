@@ -1,4 +1,5 @@
 use std::sync::Arc;
+use std::time::Duration;
 
 use linedown_sinks::{FailureKind, Kind, Reason};
 use tempfile::TempDir;
@@ -39,7 +40,7 @@ use super::*;
 use crate::clock::from_millis;
 use crate::rule::tests::{routing, rule};
 use crate::source::EventKind;
-use crate::store::{Due, Outcome, Wait, Waits};
+use crate::store::{Due, Outcome, RecipientPause, RecipientPauses};
 
 /// A store with rules, driven by hand. Times are in seconds.
 struct Life {
@@ -122,7 +123,7 @@ impl Life {
 
     async fn lease(&self, sink: &str, second: i64) -> Vec<Due> {
         self.store
-            .lease(sink, 10, Waits::new(), from_millis(second * 1000), Arc::clone(&self.routing))
+            .lease(sink, 10, RecipientPauses::new(), from_millis(second * 1000), Arc::clone(&self.routing))
             .await
             .unwrap()
             .due

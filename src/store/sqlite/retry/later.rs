@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 
 use rusqlite::Connection;
 
-use super::super::super::Waits;
 use super::super::candidate::Candidate;
 use super::super::delay::{Delay, hold_back};
 use super::super::lease::Lessor;
@@ -21,7 +20,7 @@ pub(super) fn put_off(
 ) -> rusqlite::Result<BTreeMap<i64, Later>> {
     let Some(first) = message.first() else { return Ok(BTreeMap::new()) };
     let Basis { routing, silences, now } = *basis;
-    let lessor = Lessor { store: "", link_key: &[], routing, silences, waits: &Waits::new(), now };
+    let lessor = Lessor::looking(routing, silences, now);
     let first = Candidate::by_id(connection, *first, now)?;
     let later = match lessor.delay(connection, sink, &first, &silences.in_force(connection, now)?, &[])? {
         Some(Delay::Held(held)) => {
@@ -32,7 +31,7 @@ pub(super) fn put_off(
             lessor.gather(connection, &first.group(sink), until)?;
             Later { until, by: None }
         }
-        Some(Delay::Waits(..)) | None => return Ok(BTreeMap::new()),
+        Some(Delay::Paused(..)) | None => return Ok(BTreeMap::new()),
     };
     Ok(message.iter().map(|id| (*id, later.clone())).collect())
 }

@@ -4,6 +4,7 @@ use std::fs;
 use std::path::Path;
 use std::time::Duration;
 
+use super::opening::replace;
 use super::*;
 use crate::rule::Rule;
 

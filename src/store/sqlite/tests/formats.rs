@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
+use super::opening::replace;
 use super::*;
 use crate::rule::Rule;
 use crate::rule::flapping::Flapping;

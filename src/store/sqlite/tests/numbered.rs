@@ -1,5 +1,6 @@
 //! No number is given twice: answers to webhooks, messages and links name events, incidents and notifications by theirs.
 
+use super::opening::replace;
 use super::*;
 
 impl Life {

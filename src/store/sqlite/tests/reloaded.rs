@@ -7,7 +7,7 @@ use super::*;
 use crate::rule::inventory::Inventory;
 use crate::rule::tests::Toy;
 use crate::rule::{Rule, Step};
-use crate::store::Waits;
+use crate::store::RecipientPauses;
 
 impl Life {
     /// Changes the config.
@@ -100,8 +100,11 @@ async fn a_sink_that_a_rule_no_longer_notifies_is_not_reminded_and_the_one_inste
         (vec![Kind::Down], vec![Kind::Down])
     );
     life.reloaded(|routing| routing.rules = vec![reminding(&["slack", "mail"])].into());
-    let leased =
-        life.store.lease("log", 10, Waits::new(), from_millis(10_000), Arc::clone(&life.routing)).await.unwrap();
+    let leased = life
+        .store
+        .lease("log", 10, RecipientPauses::new(), from_millis(10_000), Arc::clone(&life.routing))
+        .await
+        .unwrap();
     assert_eq!((leased.due.len(), leased.next), (0, None));
     assert_eq!(leased.sinks, BTreeSet::from(["mail".to_owned()]));
     assert_eq!(life.deliver_all("mail", 10).await, [Kind::Down, Kind::Down]);

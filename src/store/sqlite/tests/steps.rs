@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::timing::to_slack;
 use super::*;
 use crate::rule::{Rule, Step};
-use crate::store::Waits;
+use crate::store::RecipientPauses;
 
 const MINUTE: i64 = 60;
 const HOUR: i64 = 3600;
@@ -21,7 +21,7 @@ impl Life {
         let kinds = self.deliver_all(sink, second).await;
         let next = self
             .store
-            .lease(sink, 10, Waits::new(), from_millis(second * 1000), Arc::clone(&self.routing))
+            .lease(sink, 10, RecipientPauses::new(), from_millis(second * 1000), Arc::clone(&self.routing))
             .await
             .unwrap()
             .next;
@@ -173,7 +173,13 @@ async fn of_two_steps_that_become_due_at_once_somebody_gets_one() {
         assert_eq!(life.deliver_all("log", second).await, []);
     }
     let now = || from_millis(HOUR * 1000);
-    let one = life.store.lease("log", 1, Waits::new(), now(), Arc::clone(&life.routing)).await.unwrap().due.remove(0);
+    let one = life
+        .store
+        .lease("log", 1, RecipientPauses::new(), now(), Arc::clone(&life.routing))
+        .await
+        .unwrap()
+        .due
+        .remove(0);
     assert_eq!(one.notification.kind, Kind::Escalation);
     assert_eq!(life.deliver_all("log", HOUR + 1).await, [], "nor a second later, if the sink takes one at a time");
     let why = "another message at the same time tells them of it";
@@ -198,7 +204,8 @@ async fn a_step_that_was_given_up_stands_for_no_other() {
     life.down(0).await;
     assert_eq!(life.deliver_all("slack", 0).await, [Kind::Down]);
     let now = from_millis(90_000);
-    let due = life.store.lease("log", 1, Waits::new(), now, Arc::clone(&life.routing)).await.unwrap().due.remove(0);
+    let due =
+        life.store.lease("log", 1, RecipientPauses::new(), now, Arc::clone(&life.routing)).await.unwrap().due.remove(0);
     life.settle(&due, 91, lost()).await;
     assert_eq!(life.deliver_all("log", 92).await, [Kind::Escalation]);
 }

@@ -8,7 +8,7 @@ use super::*;
 use crate::rule::flapping::Flapping;
 use crate::rule::matcher::Field;
 use crate::rule::{Rule, Target};
-use crate::store::Waits;
+use crate::store::RecipientPauses;
 
 const HOUR: i64 = 3600;
 
@@ -237,7 +237,7 @@ async fn notices_of_losses_are_gathered_whatever_the_rule_says() {
     life.storm(0..30, EventKind::Disconnected, 0).await;
     let due = life
         .store
-        .lease("slack", 100, Waits::default(), from_millis(1000), Arc::clone(&life.routing))
+        .lease("slack", 100, RecipientPauses::default(), from_millis(1000), Arc::clone(&life.routing))
         .await
         .unwrap()
         .due;

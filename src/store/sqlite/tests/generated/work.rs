@@ -72,7 +72,8 @@ impl World<'_> {
             for sink in SINKS {
                 let life = self.life();
                 let now = from_millis(self.now * 1000);
-                let leased = life.store.lease(sink, 10, Waits::new(), now, Arc::clone(&life.routing)).await.unwrap();
+                let leased =
+                    life.store.lease(sink, 10, RecipientPauses::new(), now, Arc::clone(&life.routing)).await.unwrap();
                 prop_assert!(leased.due.is_empty());
                 next.extend(leased.next.map(|next| (next.as_millisecond() + 999) / 1000));
             }
