@@ -64,12 +64,12 @@ pub fn routes(local: Arc<Local>) -> impl Filter<Extract = (impl Reply,), Error =
     let store = path!("store").and(get()).and(with.clone()).then(questions::store);
     let silences = path!("silences").and(get()).and(query()).and(with.clone()).then(silences::list);
 
-    let posted = warp::post().and(warp::body::content_length_limit(LARGEST));
-    let retry = path!("retry").and(posted).and(warp::body::json()).and(with.clone()).then(retry::retry);
-    let ack = path!("ack").and(posted).and(warp::body::json()).and(with.clone()).then(ack::acknowledge);
-    let silence = path!("silences").and(posted).and(warp::body::json()).and(with.clone()).then(silences::add);
+    let change = warp::post().and(warp::body::content_length_limit(LARGEST));
+    let retry = path!("retry").and(change).and(warp::body::json()).and(with.clone()).then(retry::retry);
+    let ack = path!("ack").and(change).and(warp::body::json()).and(with.clone()).then(ack::acknowledge);
+    let silence = path!("silences").and(change).and(warp::body::json()).and(with.clone()).then(silences::add);
     let expire = path!("silences" / i64 / "expire").and(warp::post()).and(with.clone()).then(silences::end);
-    let trial = path!("send-test").and(posted).and(warp::body::json()).and(with.clone()).then(trial::send_test);
+    let trial = path!("send-test").and(change).and(warp::body::json()).and(with.clone()).then(trial::send_test);
 
     let asked = incidents.or(incident).unify().or(store).unify().or(deliveries).unify().or(history).unify();
     let silences = silences.or(silence).unify().or(expire).unify();
