@@ -207,7 +207,7 @@ async fn what_a_person_sets_free_is_set_free_in_steps() {
     for (sink, copies) in [("slack", MANY - 1), ("log", 1)] {
         let copy = format!(
             "INSERT INTO notification (incident, rule, sink, recipient, kind, wants_resolved, state, created_at, owed_at, due_at, grouping, class) \
-             SELECT incident, rule, '{sink}', '', kind, wants_resolved, 'pending', created_at, owed_at, due_at, grouping, class \
+             SELECT incident, rule, '{sink}', '' || value, kind, wants_resolved, 'pending', created_at, owed_at, due_at, grouping, class \
              FROM notification, generate_series LIMIT {copies}"
         );
         let series =
