@@ -40,10 +40,10 @@ impl Instance {
 
 /// Hides the middle of a phone number.
 fn mask(phone: &str) -> String {
-    let digits: Vec<char> = phone.chars().collect();
-    let (head, tail) = if digits.len() >= 10 { (4, 4) } else { (0, 2.min(digits.len() / 2)) };
-    let shown = |index: usize| index < head || index >= digits.len() - tail;
-    digits.iter().enumerate().map(|(index, digit)| if shown(index) { *digit } else { '*' }).collect()
+    let digits = phone.chars().count();
+    let (head, tail) = if digits >= 10 { (4, 4) } else { (0, 2.min(digits / 2)) };
+    let shown = |index: usize| index < head || index >= digits - tail;
+    phone.chars().enumerate().map(|(index, digit)| if shown(index) { digit } else { '*' }).collect()
 }
 
 #[cfg(test)]

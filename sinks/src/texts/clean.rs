@@ -29,7 +29,8 @@ pub(crate) fn is_visible(text: &str) -> bool {
 }
 
 fn line(text: &str, most: usize, is_kept: impl Fn(char) -> bool) -> String {
-    if text.len() <= most && is_plain(text) {
+    let text = text.trim();
+    if text.len() <= most && is_line(text, &is_kept) {
         return text.to_owned();
     }
     if !is_visible(text) {
@@ -64,10 +65,17 @@ fn line(text: &str, most: usize, is_kept: impl Fn(char) -> bool) -> String {
     line
 }
 
-/// Whether a text is such a line already and pure ASCII. A shortcut: most are.
-fn is_plain(text: &str) -> bool {
-    let bytes = text.as_bytes();
-    bytes.iter().all(|byte| matches!(byte, b' '..=b'~')) && text.trim().len() == bytes.len() && !text.contains("  ")
+/// Whether a text is such a line already, and has a visible ASCII character. A shortcut: most are.
+fn is_line(text: &str, is_kept: impl Fn(char) -> bool) -> bool {
+    let (mut last, mut is_seen) = (' ', false);
+    let is_line = text.chars().all(|c| {
+        let before = std::mem::replace(&mut last, c);
+        is_seen |= c.is_ascii_graphic();
+        c.is_ascii_graphic()
+            || c == ' ' && before != ' '
+            || !c.is_ascii() && is_kept(c) && !c.is_whitespace() && !c.is_control()
+    });
+    is_line && is_seen && last != ' '
 }
 
 /// Whether a character is invisible and yet changes what people read, or makes a name look empty: Unicode's

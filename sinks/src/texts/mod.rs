@@ -1,7 +1,8 @@
 //! The words of a notification: templates in the reader's language and time zone.
 //!
-//! [`reader`] knows languages and time zones, [`variables`] what a template can name, [`templates`] how it is run. The
-//! sentences themselves are in `en/` and `pt-BR/`, their layout in `layout/`.
+//! [`reader`] knows languages and time zones, [`variables`] what a template can name, [`news`] which sort of message it
+//! is, [`templates`] how a template is run. The sentences themselves are in `en/` and `pt-BR/`, a file for each sort of
+//! message; their layout is in `layout/`.
 
 mod check;
 mod clean;
@@ -10,6 +11,7 @@ mod digest;
 pub(crate) mod fuzz;
 mod imports;
 mod inline;
+mod news;
 mod reader;
 mod samples;
 mod templates;

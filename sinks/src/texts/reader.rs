@@ -4,6 +4,17 @@ use jiff::Timestamp;
 use jiff::fmt::strtime;
 use jiff::tz::TimeZone;
 
+/// The files in the folder of a language, by name.
+macro_rules! words {
+    ($folder:literal) => {
+        words!($folder: "words", "down", "back", "flapping", "trouble", "digest", "test", "taken", "mend", "loss", "late",
+            "list")
+    };
+    ($folder:literal: $($name:literal),*) => {
+        [$((concat!($name, ".txt"), include_str!(concat!($folder, "/", $name, ".txt")))),*]
+    };
+}
+
 /// A language that the built-in messages are written in.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Language {
@@ -31,11 +42,11 @@ impl Language {
         Self::ALL.into_iter().find(|language| language.name().eq_ignore_ascii_case(name))
     }
 
-    /// The template with all sentences in this language.
-    pub(super) fn words(self) -> &'static str {
+    /// The files with all sentences in this language, by name.
+    pub(super) fn words(self) -> [(&'static str, &'static str); 12] {
         match self {
-            Self::English => include_str!("en/words.txt"),
-            Self::BrazilianPortuguese => include_str!("pt-BR/words.txt"),
+            Self::English => words!("en"),
+            Self::BrazilianPortuguese => words!("pt-BR"),
         }
     }
 

@@ -1,5 +1,6 @@
 //! The template engine, set up so that a template cannot run without bound or output anything unescaped.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -115,9 +116,16 @@ impl Templates {
     pub(super) fn compile(reader: &Reader, own: &BTreeMap<&'static str, String>) -> Result<Self, Error> {
         let environment = |escape: Escape| -> Result<_, Error> {
             let mut environment = with_filters(escape, reader);
+            if own.is_empty() {
+                // What the built-in templates do is bounded by what a message holds: counting it would only take time.
+                environment.set_fuel(None);
+            }
             let built_in = Form::ALL.map(|form| (form.file(), form.built_in()));
-            for (name, source) in built_in.into_iter().chain([(WORDS, reader.language.words())]) {
+            for (name, source) in built_in.into_iter().chain(reader.language.words()) {
                 imports::add(&mut environment, format!("built-in/{name}"), source.to_owned())?;
+                if !files().contains(&name) {
+                    continue;
+                }
                 let source = match own.get(name) {
                     // The import is put on the first line of the user's text, so that reported line numbers stay right.
                     Some(own) if name == WORDS => {
@@ -206,6 +214,7 @@ fn with_filters(escape: Escape, reader: &Reader) -> Environment<'static> {
         .add_filter("local", move |moment: Value, format: Option<String>| local(&clock, &moment, format.as_deref()));
     let clock = reader.clone();
     environment.add_filter("duration", move |seconds: i64| clock.duration(seconds));
+    environment.add_filter("each", each);
     environment.add_filter("mrkdwn", |text: Value| {
         if text.is_safe() { text } else { Value::from_safe_string(mrkdwn(&text.to_string()).into_owned()) }
     });
@@ -230,6 +239,37 @@ fn local(reader: &Reader, moment: &Value, format: Option<&str>) -> Result<String
             reader.local(moment, format).map_err(|error| wrong(error.to_string()))
         }
         None => Err(wrong("takes a time, such as `incident.opened_at`".to_owned())),
+    }
+}
+
+/// The filter `each`: a line for each pair that has a value, such as `{}: {}` with its two parts in place of the braces.
+/// The parts are escaped as the form needs. A loop in a template would do the same, and take longer.
+fn each(state: &mut State, pairs: &Value, line: &str) -> Result<Value, Error> {
+    let wrong = |why: &str| Error::new(ErrorKind::InvalidOperation, format!("`each`: {why}"));
+    let parts: Vec<&str> = line.split("{}").collect();
+    let [before, between, after] = parts[..] else {
+        return Err(wrong("takes a line with two `{}`, such as \"{}: {}\""));
+    };
+    let mut lines = String::new();
+    for pair in pairs.try_iter()? {
+        state.consume_fuel(1)?;
+        let (label, value) = (pair.get_item_by_index(0)?, pair.get_item_by_index(1)?);
+        if value.is_true() {
+            let gap = if lines.is_empty() { "" } else { "\n" };
+            lines.extend([gap, before, &shown(state, &label)?, between, &shown(state, &value)?, after]);
+        }
+        if lines.len() > LARGEST {
+            return Err(wrong("renders more than 100 KiB"));
+        }
+    }
+    Ok(Value::from_safe_string(lines))
+}
+
+/// What a template would write for a value.
+fn shown<'v>(state: &mut State, value: &'v Value) -> Result<Cow<'v, str>, Error> {
+    match (state.auto_escape(), value.as_str()) {
+        (AutoEscape::None, Some(text)) => Ok(Cow::Borrowed(text)),
+        _ => state.format(value.clone()).map(Cow::Owned),
     }
 }
 

@@ -12,6 +12,7 @@ use minijinja::value::{Enumerator, Object, Value};
 
 use super::clean::{address, identifier, isolated, one_line};
 use super::digest::{Digest, Line};
+use super::news::News;
 use crate::{
     Acknowledged, Again, Flapping, HeldBack, Incident, Instance, Kind, Notification, Reason, Standing, Undelivered,
 };
@@ -37,19 +38,31 @@ pub(super) fn of_notification(notification: &Notification, most: usize) -> Value
     let flaps = lines.first().map_or(notification.flapping.as_ref(), |line| line.flapping);
     let lost = lines.first().map_or(notification.undelivered.as_ref(), |line| line.undelivered);
     let shown = &lines[..lines.len().min(most)];
+    let news = News::of(notification, digest.as_ref(), about, lost);
+    // The names that templates ask for most come first: the engine looks through them in this order.
     context! {
+        incident => lasting(about, notification.at, NAME),
         notification => of_message(notification),
+        news => of_news(&news),
+        digest => digest.as_ref().map(|digest| counts(digest, shown.len())),
+        instance => instance(&about.instance, isolated(title(&about.instance, NAME)), NAME),
+        source => one_line(&about.source, NAME),
         undelivered => lost.map(undelivered),
         held_back => notification.held_back.as_ref().map(held_back),
         flapping => flaps.map(|flaps| flapping(flaps, notification.at)),
-        digest => digest.as_ref().map(|digest| counts(digest, shown.len())),
         items => shown.iter().map(|line| item(line, notification.at)).collect::<Vec<_>>(),
         acknowledge_url => asked_url(notification, notification.acknowledge_url.as_deref()),
         reconnect_url => asked_url(notification, notification.reconnect_url.as_deref()),
         standing => notification.standing.as_ref().map(standing),
-        incident => lasting(about, notification.at, NAME),
-        instance => instance(&about.instance, isolated(title(&about.instance, NAME)), NAME),
-        source => one_line(&about.source, NAME),
+    }
+}
+
+fn of_news(news: &News) -> Value {
+    context! {
+        file => news.sort.file(),
+        kind => news.kind.as_str(),
+        lost => news.lost,
+        is_explained => news.is_explained,
     }
 }
 

@@ -1,4 +1,5 @@
-//! The sentences of a message, from `words.txt`, for the templates that lay them out.
+//! The sentences of a message, from `words.txt` and the file of the message's sort that it includes, for the templates
+//! that lay them out.
 //!
 //! Sentences are the expensive part of a message, and its title and its body share them. They are made once, and
 //! templates find them in a variable. A user's template may also import them from the file.
@@ -8,7 +9,7 @@ use std::sync::{Arc, OnceLock};
 use minijinja::Environment;
 use minijinja::value::{Enumerator, Object, Value};
 
-/// The file with the sentences, which the other templates lay out.
+/// The file that sets the sentences, which the other templates lay out.
 pub(super) const WORDS: &str = "words.txt";
 
 /// The variable in which templates find the sentences.

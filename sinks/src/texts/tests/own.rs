@@ -5,6 +5,7 @@ use std::fs;
 use tempfile::TempDir;
 
 use super::super::samples::{self, sample};
+use super::super::wording::LAID_OUT;
 use super::super::{Form, TextKeys, Texts};
 use super::check;
 use crate::{Kind, Problem, Reason, Severity};
@@ -55,12 +56,13 @@ fn an_own_template_may_add_to_a_built_in_one() {
 }
 
 #[test]
-fn a_layout_of_ones_own_may_begin_as_a_copy_of_the_built_in_one() {
+fn a_file_of_ones_own_may_begin_as_a_copy_of_the_built_in_one() {
     let copies = [
         ("title.txt", include_str!("../layout/title.txt")),
         ("text.txt", include_str!("../layout/text.txt")),
         ("html.html", include_str!("../layout/html.html")),
         ("slack.txt", include_str!("../layout/slack.txt")),
+        ("words.txt", include_str!("../en/words.txt")),
     ];
     let (texts, built_in) = (accepted(&copies), accepted(&[]));
     for sample in [samples::everything(), samples::digest(2), sample(Kind::Worse, Reason::NumberBlocked, true, false)] {
@@ -82,6 +84,20 @@ fn a_layout_that_imports_the_words_says_the_same() {
     let entries =
         |text: &str| text.lines().filter(|line| line.starts_with("- ")).map(str::to_owned).collect::<Vec<_>>();
     assert!(entries(&own).len() == 2 && entries(&own) == entries(&built_in), "{own}\n{built_in}");
+}
+
+#[test]
+fn every_name_of_the_words_can_be_imported_in_every_message() {
+    let names = LAID_OUT.iter().filter(|name| **name != "entry").map(|name| format!("{{{{ words.{name} }}}}"));
+    let source = format!("{{% import 'words.txt' as words %}}{}", names.collect::<Vec<_>>().join(" "));
+    accepted(&[("text.txt", &source)]);
+}
+
+#[test]
+fn a_file_of_one_sort_of_message_is_no_template_of_the_users() {
+    let (folder, texts, problems) = folder(&[("down.txt", "x")]);
+    assert!(texts.is_none());
+    assert_eq!(problems[0].what, format!("{}/down.txt is not the name of a template", folder.path().display()));
 }
 
 #[test]
@@ -121,6 +137,7 @@ fn what_is_wrong_is_told_with_file_and_line() {
             ":2: undefined value: `titel` is undefined",
             "",
         ),
+        ("title.txt", "{{ wording.facts | each('{}') }}", ":1: `each`: takes a line with two `{}`", ""),
         ("title.txt", "{% include 'title.txt' %}", ":1: recursion limit exceeded", ""),
         ("text.txt", "{% include 'foot.txt' %}", ":1: template not found", ""),
         (
@@ -179,6 +196,8 @@ fn saying_nothing_and_saying_too_much_are_refused() {
     assert!(texts.is_none() && problems[0].what.ends_with(": title.txt renders nothing"), "{problems:?}");
     let (_folder, texts, problems) = folder(&[("text.txt", "{{ 'long' * 50000 }}")]);
     assert!(texts.is_none() && problems[0].what.ends_with(": text.txt renders more than 100 KiB"), "{problems:?}");
+    let (_folder, texts, problems) = folder(&[("text.txt", "{{ [(1, 'long' * 1000)] * 30 | each('{}{}') }}")]);
+    assert!(texts.is_none() && problems[0].what.ends_with(": `each`: renders more than 100 KiB"), "{problems:?}");
 }
 
 #[test]
@@ -238,6 +257,17 @@ fn sentences_of_ones_own_are_plain_text_in_every_form() {
     assert!(texts.text(&down).contains("<b>*Now*</b>"), "{}", texts.text(&down));
     assert!(texts.html(&down).contains("&lt;b&gt;*Now*&lt;"), "{}", texts.html(&down));
     assert!(texts.slack(&down).contains("&lt;b&gt;∗Now∗&lt;"), "{}", texts.slack(&down));
+}
+
+#[test]
+fn own_templates_have_a_filter_for_pairs() {
+    let source = "{{ [('<a>', '<b>'), ('c', ''), (1, 2)] | each('<i>{}:</i> {}.') }}";
+    let texts = accepted(&[("text.txt", source), ("html.html", source), ("slack.txt", source)]);
+    let down = sample(Kind::Down, Reason::Other, true, false);
+    assert_eq!(texts.text(&down), "<i><a>:</i> <b>.\n<i>1:</i> 2.");
+    for escaped in [texts.html(&down), texts.slack(&down)] {
+        assert_eq!(escaped, "<i>&lt;a&gt;:</i> &lt;b&gt;.\n<i>1:</i> 2.");
+    }
 }
 
 #[test]
