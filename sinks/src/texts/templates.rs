@@ -255,8 +255,7 @@ fn each(state: &mut State, pairs: &Value, line: &str) -> Result<Value, Error> {
         state.consume_fuel(1)?;
         let (label, value) = (pair.get_item_by_index(0)?, pair.get_item_by_index(1)?);
         if value.is_true() {
-            let gap = if lines.is_empty() { "" } else { "\n" };
-            lines.extend([gap, before, &shown(state, &label)?, between, &shown(state, &value)?, after]);
+            lines.extend([before, &shown(state, &label)?, between, &shown(state, &value)?, after, "\n"]);
         }
         if lines.len() > LARGEST {
             return Err(wrong("renders more than 100 KiB"));

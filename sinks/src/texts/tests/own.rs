@@ -196,7 +196,7 @@ fn saying_nothing_and_saying_too_much_are_refused() {
     assert!(texts.is_none() && problems[0].what.ends_with(": title.txt renders nothing"), "{problems:?}");
     let (_folder, texts, problems) = folder(&[("text.txt", "{{ 'long' * 50000 }}")]);
     assert!(texts.is_none() && problems[0].what.ends_with(": text.txt renders more than 100 KiB"), "{problems:?}");
-    let (_folder, texts, problems) = folder(&[("text.txt", "{{ [(1, 'long' * 1000)] * 30 | each('{}{}') }}")]);
+    let (_folder, texts, problems) = folder(&[("text.txt", "{{ ([(1, 'long' * 1000)] * 30) | each('{}{}') }}")]);
     assert!(texts.is_none() && problems[0].what.ends_with(": `each`: renders more than 100 KiB"), "{problems:?}");
 }
 
