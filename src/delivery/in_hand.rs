@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use linedown_sinks::{Failure, Notification};
 use tokio::task::JoinSet;
 
-use crate::store::{Due, Settlement};
+use crate::store::{Due, Settled, Settlement};
 
 /// While results are being recorded, the store is asked for more only if at least one part in this many of `in_flight`
 /// is free.
@@ -19,12 +19,12 @@ pub(super) struct Ended {
 }
 
 /// The result of an attempt that has been recorded.
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(PartialEq, Eq)]
 pub(super) enum Recorded {
     /// The sink accepted the notification.
     Taken,
-    /// The sink did not accept it, so it may become due again.
-    Failed,
+    /// The sink did not accept it, so it may become due again; and what that settled, which nobody has heard of yet.
+    Failed(Settled),
 }
 
 /// What a worker has in progress.

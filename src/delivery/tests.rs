@@ -116,3 +116,42 @@ async fn each_part_of_a_message_is_given_up_by_its_own_patience() {
         assert!(counted.lines().any(|known| known == line), "{line}: {counted}");
     }
 }
+
+/// A sink that takes everything.
+struct Taking(mpsc::UnboundedSender<usize>);
+
+#[async_trait]
+impl Sink for Taking {
+    async fn deliver(&self, notification: &Notification) -> Result<Receipt, Failure> {
+        let _ = self.0.send(notification.items.len());
+        Ok(Receipt(String::new()))
+    }
+}
+
+/// The first of five is tried once more when all have waited for too long.
+#[tokio::test]
+async fn whoever_hears_that_a_sink_lost_several_hears_of_all_at_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = Arc::new(Sqlite::open(&folder.path().join("x.db")).unwrap());
+    let routing = Arc::new(routing(vec![rule("all", "{}", &["slack"], false)]));
+    let patience = Duration::from_hours(1);
+    let at = clock::now().checked_sub(2 * patience).unwrap();
+    for line in ["A", "B", "C", "D", "E"] {
+        let event = Event::found(("z-api", line), EventKind::Disconnected, Reason::Other, None, (at, at));
+        store.accept(event, "{}".into(), Arc::clone(&routing)).await.unwrap();
+    }
+    let ((tried, mut tries), (told, mut heard)) = (mpsc::unbounded_channel(), mpsc::unbounded_channel());
+    let retry = Retry { first: patience, max: patience, give_up_after: patience };
+    let limits = Limits { in_flight: 1, ..Limits::default() };
+    let shared = Arc::new(SharedRouting::new(routing));
+    let delivery = Delivery::new(Arc::clone(&store) as Arc<dyn Store>, shared, Arc::default(), Arc::default());
+    let sinks: [(&str, Arc<dyn Sink>); 2] = [("mail", Arc::new(Taking(told))), ("slack", Arc::new(Busy(tried)))];
+    let assign = |sink| Assignment { sink, limits, retry, stands_in: false };
+    delivery.assign(Built(sinks.map(|(name, sink)| (name.to_owned(), assign(sink))).into()), &BTreeSet::new());
+
+    let lines = tokio::time::timeout(DEADLINE, heard.recv()).await.expect("somebody else is told");
+    assert_eq!(lines, Some(5));
+    assert_eq!(delivery.drain(DEADLINE).await, 0);
+    tries.close();
+    assert!(tries.recv().await.is_some() && tries.recv().await.is_none(), "one is tried");
+}

@@ -88,9 +88,12 @@ impl Worker {
                     }
                 }
                 Some(recorded) = in_hand.records.join_next() => {
-                    if recorded.unwrap_or(Recorded::Failed) == Recorded::Failed {
+                    let recorded = recorded.unwrap_or_else(|_panic| Recorded::Failed(Settled::default()));
+                    if let Recorded::Failed(settled) = recorded {
                         in_hand.nothing_until = None;
+                        // Whoever hears of a loss is to hear of all that are lost with it in the same message.
                         self.give_up_what_waited_too_long(&breaker).await;
+                        tell_others(&self.metrics, &self.bells, &settled);
                     }
                 }
                 () = self.bell.rung() => in_hand.nothing_until = None,
@@ -117,7 +120,11 @@ impl Worker {
         while let Some(ended) = in_hand.attempts.join_next().await {
             self.ended(&mut breaker, &mut in_hand, ended);
         }
-        while in_hand.records.join_next().await.is_some() {}
+        while let Some(recorded) = in_hand.records.join_next().await {
+            if let Ok(Recorded::Failed(settled)) = recorded {
+                tell_others(&self.metrics, &self.bells, &settled);
+            }
+        }
     }
 
     /// Starts as many attempts as the sink allows now. Returns how long to sleep if nothing else happens.
@@ -185,19 +192,24 @@ impl Worker {
                 return;
             }
         };
-        let recorded = if failure.is_some() { Recorded::Failed } else { Recorded::Taken };
+        let failed = failure.is_some();
         breaker.ended(&notification.recipient);
         self.learn(breaker, in_hand, (notification.at, &notification.recipient), failure.as_ref());
         let (store, routing) = (Arc::clone(&self.store), Arc::clone(&self.routing));
         let (metrics, bells) = (Arc::clone(&self.metrics), Arc::clone(&self.bells));
         let name = self.name.clone();
         in_hand.records.spawn(async move {
+            let mut all = Settled::default();
             for settlement in &settlements {
                 let settled = record(store.as_ref(), settlement, &routing).await;
-                tell_others(&metrics, &bells, &settled);
                 note_given_up(&name, &notification, settlement, settlements.len() == 1, settled.untold);
+                all.add(settled);
             }
-            recorded
+            if failed {
+                return Recorded::Failed(all);
+            }
+            tell_others(&metrics, &bells, &all);
+            Recorded::Taken
         });
     }
 

@@ -77,14 +77,15 @@ pub(super) fn lost_since(connection: &Connection, lost: i64) -> rusqlite::Result
     Ok(since.flatten().map(from_millis))
 }
 
-/// The tally that a notice, that a message was lost that a line flaps, promises its recipient; none for other notices, or
-/// if the recipient waits for it already or the spell is over.
+/// The tally that a notice, that a message was lost that a line flaps, promises its recipient, after the outage that it is
+/// about: the line's present one, like all tallies of the spell. None for other notices, or if the recipient waits for it
+/// already or the spell is over.
 pub(super) fn promised(
     connection: &Connection,
     incident: &Incident,
     notice: &Owed,
     now: Timestamp,
-) -> rusqlite::Result<Option<Owed>> {
+) -> rusqlite::Result<Option<(i64, Owed)>> {
     let Some(since) = notice.since else { return Ok(None) };
     let Some(spell) = latest(connection, incident, &notice.rule)?.filter(|spell| spell.since == since) else {
         return Ok(None);
@@ -92,8 +93,11 @@ pub(super) fn promised(
     if spell.until <= now || awaits_tally(connection, incident, notice, &spell)? {
         return Ok(None);
     }
+    let query = "SELECT incident FROM flapping WHERE source = ? AND instance = ? AND rule = ?";
+    let values = params![incident.source, incident.instance.id, notice.rule];
+    let about = connection.prepare_cached(query)?.query_row(values, |row| row.get(0))?;
     let held_by = Some(Wait::Flapping);
-    Ok(Some(Owed { kind: Kind::Steady, due_at: spell.until, held_by, ..notice.clone() }))
+    Ok(Some((about, Owed { kind: Kind::Steady, due_at: spell.until, held_by, ..notice.clone() })))
 }
 
 /// The line's latest spell for a rule, over or not.

@@ -1,14 +1,12 @@
 //! Group windows, kept in rows: until when what follows a group's message is gathered.
 
-use std::sync::LazyLock;
 use std::time::Duration;
 
 use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::AT_ONCE;
-use super::lease::MOST_LOOKED_AT;
-use super::row::{Columns, OUTAGE};
+use super::row::Columns;
 use crate::clock::{from_millis, later};
 use crate::rule::{Routing, class};
 
@@ -40,14 +38,6 @@ impl Group<'_> {
         Ok(until.map(from_millis))
     }
 
-    /// Makes the good news of these outages bad news whose lines are down again, as far as one lease looks, so that it
-    /// leaves with the news of that. Returns how many these are.
-    pub(super) fn join(&self, connection: &Connection, now: Timestamp) -> rusqlite::Result<usize> {
-        let Self { sink, recipient, grouping, .. } = self;
-        let values = params![sink, recipient, grouping, now.as_millisecond(), MOST_LOOKED_AT];
-        connection.prepare_cached(&JOIN)?.execute(values)
-    }
-
     /// Opens the group's window.
     pub(super) fn open(&self, connection: &Connection, interval: Duration, now: Timestamp) -> rusqlite::Result<()> {
         let open = "INSERT INTO gathering (sink, recipient, grouping, class, until) VALUES (?1, ?2, ?3, ?4, ?5) \
@@ -57,23 +47,6 @@ impl Group<'_> {
         Ok(())
     }
 }
-
-/// Makes it bad news that a line was back, if the line is down again and the same recipient is told of that now: two
-/// messages would say that the line is down. (Without the hint, SQLite would search the group for each of the lines.)
-static JOIN: LazyLock<String> = LazyLock::new(|| {
-    format!(
-        "UPDATE notification SET class = 'bad' WHERE id IN (SELECT notification.id FROM notification \
-             CROSS JOIN incident ON incident.id = notification.incident \
-             CROSS JOIN line ON line.source = incident.source AND line.instance = incident.instance \
-             WHERE notification.sink = ?1 AND notification.recipient = ?2 AND notification.grouping = ?3 \
-             AND notification.class = 'good' AND notification.due_at <= ?4 AND notification.state = 'pending' \
-             AND notification.leased = 0 AND notification.attempts = 0 AND notification.kind = 'resolved' AND {OUTAGE} \
-             AND EXISTS (SELECT 1 FROM notification AS newer INDEXED BY notification_incident WHERE newer.incident = line.incident AND newer.sink = ?1 \
-                 AND newer.recipient = ?2 AND newer.grouping = ?3 AND newer.class = 'bad' AND newer.due_at <= ?4 \
-                 AND newer.state = 'pending' AND newer.leased = 0 AND newer.attempts = 0) \
-             LIMIT ?5)"
-    )
-});
 
 /// If a notification that was given up opened a window that is still open: closes it, since its recipient was told nothing
 /// that makes others less urgent. What was gathered until then is due now. Returns the sink, if there is any.

@@ -21,7 +21,7 @@ use super::{flapping, line, people, settle};
 use crate::clock::from_millis;
 use crate::link::{self, Purpose};
 use crate::rule::timing::Silence;
-use crate::rule::{Class, Routing, Rule, class};
+use crate::rule::{Routing, Rule, class};
 
 /// Most notifications in one message, so that leasing them keeps no webhook waiting. The rest of a group leaves with
 /// its next message.
@@ -64,7 +64,7 @@ impl Lessor<'_> {
         while due.len() < limit && looked_at < usize::from(MOST_LOOKED_AT) {
             let Some(first) = self.oldest(connection, sink)? else { break };
             looked_at += 1;
-            if self.is_stale(connection, sink, &first)? || self.goes_with_bad_news(connection, sink, &first)? {
+            if self.is_stale(connection, sink, &first)? {
                 continue;
             }
             if first.batch.is_none()
@@ -91,8 +91,8 @@ impl Lessor<'_> {
     }
 
     /// Withdraws a candidate, and returns true, if there is nothing left to say: the line is back or flaps no more,
-    /// somebody has taken it, the recipient hears the same from another message now, or nobody need be told of a loss any
-    /// more.
+    /// somebody has taken it, the recipient hears the same from another message now, or a lost message has arrived after
+    /// all or is sent again.
     fn is_stale(&self, connection: &Connection, sink: &str, candidate: &Candidate) -> rusqlite::Result<bool> {
         let Candidate { notification: Notification { id, attempt, .. }, owed_as, .. } = candidate;
         let tells_again = *attempt == 1 && matches!(owed_as, Kind::Reminder | Kind::Escalation);
@@ -126,12 +126,11 @@ impl Lessor<'_> {
         };
         let tries = 1 + tries_since(connection, &first.notification, first.owed_at)?;
         let leader = first.batch.or_else(|| (!others.is_empty()).then_some(first.notification.id));
-        let incidents: Vec<i64> = iter::once(&first).chain(&others).map(|part| part.notification.incident.id).collect();
         for part in iter::once(&mut first).chain(&mut others) {
             part.add_given_up(connection, sink)?;
             self.add_loss(connection, sink, part)?;
             self.add_tally(connection, part)?;
-            self.add_again(connection, sink, &mut part.notification, &incidents)?;
+            self.add_again(connection, sink, &mut part.notification)?;
             self.begin(connection, part, leader)?;
         }
         let (owed_at, parts) = (first.owed_at, iter::once(&first).chain(&others));
@@ -171,29 +170,13 @@ impl Lessor<'_> {
         Ok(())
     }
 
-    /// Adds to an outage that is over the line's next one, if that goes on: nobody is to be told then that all is well. Not
-    /// if the same message is about that one, too: it is about these `incidents`.
-    fn add_again(
-        &self,
-        connection: &Connection,
-        sink: &str,
-        part: &mut Notification,
-        incidents: &[i64],
-    ) -> rusqlite::Result<()> {
+    /// Adds to an outage that is over the line's next one, if that goes on: nobody is to be told then that all is well.
+    fn add_again(&self, connection: &Connection, sink: &str, part: &mut Notification) -> rusqlite::Result<()> {
         let Notification { incident, recipient, .. } = part;
         if incident.closed_at.is_some() && incident.reason.is_outage() {
-            let again = line::again(connection, incident, (sink, recipient), self.now)?;
-            incident.again = again.filter(|again| !incidents.contains(&again.incident));
+            incident.again = line::again(connection, incident, (sink, recipient), self.now)?;
         }
         Ok(())
-    }
-
-    /// Whether good news leaves with the bad news of its group, because its line is down again.
-    fn goes_with_bad_news(&self, connection: &Connection, sink: &str, first: &Candidate) -> rusqlite::Result<bool> {
-        let is_good = first.class == Class::Good.as_str() && first.notification.attempt == 1;
-        Ok(is_good
-            && !self.interval(&first.notification).is_zero()
-            && first.group(sink).join(connection, self.now)? > 0)
     }
 
     /// The other parts of a message that was tried before.
@@ -236,9 +219,6 @@ impl Lessor<'_> {
             return Ok(Vec::new());
         }
         first.group(sink).open(connection, interval, self.now)?;
-        if first.class == Class::Bad.as_str() {
-            first.group(sink).join(connection, self.now)?;
-        }
         let query = format!(
             "{} WHERE sink = ? AND recipient = ? AND grouping = ? AND class = ? AND due_at <= ? \
              AND state = 'pending' AND leased = 0 AND attempts = 0 AND notification.id <> ? \

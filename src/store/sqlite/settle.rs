@@ -136,8 +136,8 @@ fn after_death(
     for owed in &mut told_instead {
         owed.since = since;
         notification::add(connection, incident.id, owed, Some(id), now)?;
-        if let Some(tally) = flapping::promised(connection, &incident, owed, now)? {
-            notification::add(connection, incident.id, &tally, None, now)?;
+        if let Some((about, tally)) = flapping::promised(connection, &incident, owed, now)? {
+            notification::add(connection, about, &tally, None, now)?;
         }
     }
     let is_refused = failure == Some(FailureKind::Refused) && routing.is_address(&lost.sink, &lost.recipient);

@@ -1,8 +1,7 @@
 //! Late arrivals: reports of an outage that is over, and messages about one when the line is down again.
 
-use linedown_sinks::{Again, Incident, Item, Notification, Texts};
+use linedown_sinks::Again;
 
-use super::timing::to_slack;
 use super::*;
 use crate::rule::Rule;
 
@@ -108,46 +107,4 @@ async fn what_is_gathered_is_not_late_and_what_is_sent_again_is() {
     let again = Which::These(gathered.covers);
     life.store.retry(again, from_millis(90_000_000), Arc::clone(&life.routing), Pauses::new()).await.unwrap();
     assert_eq!(promised(&life.lease("slack", 90_000).await.remove(0)), (310, 90_000), "patience begins anew");
-}
-
-/// At the end of a silence or of quiet hours, one message says how a line is.
-#[tokio::test]
-async fn that_a_line_was_back_and_is_down_again_is_one_message() {
-    for is_first in [true, false] {
-        let life = Life::by(Rule { group_interval: Duration::from_mins(1), ..to_slack() });
-        life.storm(0..3, Disconnected, 1).await;
-        assert_eq!(life.deliver_all("slack", 1).await, [Kind::Digest]);
-        life.silence("{}", 5, 100).await;
-        // A line of which there is nothing else to tell.
-        if is_first {
-            life.storm(7..8, Disconnected, 6).await;
-        }
-        life.storm(0..3, EventKind::Connected, 10).await;
-        life.storm(0..2, Disconnected, 20).await;
-        if !is_first {
-            life.storm(7..8, Disconnected, 21).await;
-        }
-        assert_eq!(life.deliver_all("slack", 30).await, []);
-        let due = life.lease("slack", 100).await;
-        let lines = |due: &Due| {
-            let of_item = |item: &Item| {
-                let Incident { instance, closed_at, again, .. } = &item.incident;
-                (instance.id.clone(), closed_at.is_some(), again.is_some())
-            };
-            let mut lines: Vec<_> = due.notification.items.iter().map(of_item).collect();
-            lines.sort();
-            lines
-        };
-        let bad = due.iter().find(|due| due.notification.kind == Kind::Digest).unwrap();
-        let expected = [("line 0", false), ("line 0", true), ("line 1", false), ("line 1", true), ("line 7", false)];
-        assert_eq!(lines(bad), expected.map(|(line, is_over)| (line.to_owned(), is_over, false)));
-        assert_eq!(Texts::default().title(&bad.notification), "🔴 3 lines are down: all for an unknown reason");
-        let good = due.iter().find(|due| due.notification.kind != Kind::Digest).unwrap();
-        let Notification { kind, incident, .. } = &good.notification;
-        assert_eq!((due.len(), *kind, incident.instance.id.as_str()), (2, Kind::Resolved, "line 2"));
-        for due in &due {
-            life.settle(due, 100, Outcome::Delivered("ok".into())).await;
-        }
-        assert_eq!(life.deliver_all("slack", 200).await, []);
-    }
 }

@@ -230,6 +230,30 @@ async fn who_stands_in_for_somebody_who_was_not_told_that_a_line_flaps_hears_the
     assert_eq!(life.deliver_all("mail", 700).await, [Kind::Resolved; 2]);
 }
 
+/// The line has gone on meanwhile.
+#[tokio::test]
+async fn the_tally_that_a_late_notice_promises_is_about_the_present_outage() {
+    let flapping = Flapping { count: 2, within: Duration::from_mins(10) };
+    let life = Life::by(Rule { flapping: Some(flapping), ..to_slack() });
+    for (second, kind) in [(0, Kind::Down), (20, Kind::Down)] {
+        life.down(second).await;
+        assert_eq!(life.deliver_all("slack", second).await, [kind]);
+        life.up(second + 10).await;
+        assert_eq!(life.deliver_all("slack", second + 10).await, [Kind::Resolved]);
+    }
+    life.down(40).await;
+    let that_it_flaps = life.lease("slack", 40).await.remove(0);
+    life.up(50).await;
+    life.down(60).await;
+    life.settle(&that_it_flaps, 61, lost()).await;
+    assert_eq!(life.deliver_all("mail", 61).await, [Kind::Undelivered; 2]);
+    life.up(70).await;
+    life.down(80).await;
+    assert_eq!(life.deliver_all("mail", 679).await, []);
+    let tallies = life.lease("mail", 680).await;
+    assert_eq!(tallies.iter().map(title).collect::<Vec<_>>(), ["🔴 A stays down after 5 outages: reason unknown"; 2]);
+}
+
 /// Also by a rule that gathers nothing: a sink that fails loses much at once.
 #[tokio::test]
 async fn notices_of_losses_are_gathered_whatever_the_rule_says() {
