@@ -1,4 +1,4 @@
-//! The threads that take webhooks. They do nothing else: an answer to a request of linedown's own that never ends keeps
+//! The threads that answer the port. They make no requests of linedown's own: an answer to one that never ends keeps
 //! threads busy, and must not keep a webhook waiting.
 
 use std::io;

@@ -140,18 +140,18 @@ async fn whoever_hears_that_a_sink_lost_several_hears_of_all_at_once() {
         let event = Event::found(("z-api", line), EventKind::Disconnected, Reason::Other, None, (at, at));
         store.accept(event, "{}".into(), Arc::clone(&routing)).await.unwrap();
     }
-    let ((tried, mut tries), (told, mut heard)) = (mpsc::unbounded_channel(), mpsc::unbounded_channel());
+    let ((attempted, mut attempts), (told, mut heard)) = (mpsc::unbounded_channel(), mpsc::unbounded_channel());
     let retry = Retry { first: patience, max: patience, give_up_after: patience };
     let limits = Limits { in_flight: 1, ..Limits::default() };
     let shared = Arc::new(SharedRouting::new(routing));
     let delivery = Delivery::new(Arc::clone(&store) as Arc<dyn Store>, shared, Arc::default(), Arc::default());
-    let sinks: [(&str, Arc<dyn Sink>); 2] = [("mail", Arc::new(Taking(told))), ("slack", Arc::new(Busy(tried)))];
+    let sinks: [(&str, Arc<dyn Sink>); 2] = [("mail", Arc::new(Taking(told))), ("slack", Arc::new(Busy(attempted)))];
     let assign = |sink| Assignment { sink, limits, retry, stands_in: false };
     delivery.assign(Built(sinks.map(|(name, sink)| (name.to_owned(), assign(sink))).into()), &BTreeSet::new());
 
     let lines = tokio::time::timeout(DEADLINE, heard.recv()).await.expect("somebody else is told");
     assert_eq!(lines, Some(5));
     assert_eq!(delivery.drain(DEADLINE).await, 0);
-    tries.close();
-    assert!(tries.recv().await.is_some() && tries.recv().await.is_none(), "one is tried");
+    attempts.close();
+    assert!(attempts.recv().await.is_some() && attempts.recv().await.is_none(), "one is tried");
 }

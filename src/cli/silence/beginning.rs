@@ -1,10 +1,13 @@
 //! When a silence begins, as it is typed.
 
+use std::time::Duration;
+
 use jiff::civil::{DateTime, Time};
 use jiff::tz::TimeZone;
 use jiff::{Timestamp, ToSpan};
 
 use super::super::{Code, CommandError};
+use crate::clock::later;
 
 const EXPECTED: &str = "a time such as 22:00 or \"2026-12-24 18:00\" on this machine's clock, or 2026-12-24T18:00:00Z";
 
@@ -27,11 +30,14 @@ pub(super) fn parse(text: &str) -> Result<Beginning, String> {
     at().or_else(local).or_else(time).ok_or_else(|| format!("not a time\n  expected: {EXPECTED}"))
 }
 
+/// A time is written to the minute, so the present minute is now.
+const MINUTE: Duration = Duration::from_mins(1);
+
 /// When a silence begins; now, if nothing is written. What is past was sent already, so it cannot begin in the past.
 pub(super) fn start(written: Option<Beginning>, now: Timestamp) -> Result<Timestamp, CommandError> {
     let Some(written) = written else { return Ok(now) };
     let starts_at = written.moment(now, &TimeZone::try_system().unwrap_or(TimeZone::UTC));
-    starts_at.filter(|starts_at| *starts_at >= now).ok_or_else(|| {
+    starts_at.filter(|starts_at| later(*starts_at, MINUTE) > now).map(|starts_at| starts_at.max(now)).ok_or_else(|| {
         let error = CommandError::new(Code::Usage, "a silence cannot begin in the past");
         error.hint("leave out --from to begin now")
     })
@@ -47,7 +53,7 @@ impl Beginning {
             Self::Next(time) => {
                 let today = now.to_zoned(zone.clone()).date();
                 let days = [today, today.checked_add(1.day()).ok()?];
-                days.into_iter().filter_map(|day| at(day.to_datetime(time))).find(|at| *at >= now)
+                days.into_iter().filter_map(|day| at(day.to_datetime(time))).find(|at| later(*at, MINUTE) > now)
             }
         }
     }
@@ -73,6 +79,13 @@ mod tests {
         ] {
             assert_eq!(moment(text).as_deref(), Some(expected), "{text}");
         }
+        let now: Timestamp = "2026-11-26T16:00:59Z".parse().unwrap();
+        assert_eq!(
+            parse("13:00").unwrap().moment(now, &zone).map(|at| at.to_string()).as_deref(),
+            Some("2026-11-26T16:00:00Z")
+        );
+        assert_eq!(start(Some(Beginning::At("2026-11-26T16:00:00Z".parse().unwrap())), now).unwrap(), now);
+        assert!(start(Some(Beginning::At("2026-11-26T15:59:59Z".parse().unwrap())), now).is_err());
         for text in ["", "22", "2026-12-24", "25:00", "tomorrow", "2h"] {
             assert!(parse(text).is_err(), "{text}");
         }

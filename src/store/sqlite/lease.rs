@@ -312,7 +312,9 @@ fn tries_since(connection: &Connection, notification: &Notification, owed_at: Ti
 /// Makes one message of a notification and all that goes out with it. The message's list may be cut, so what is over
 /// comes last, reminders come after news, and the worst comes first.
 fn digest(first: Notification, leader: i64, others: Vec<Candidate>) -> Notification {
-    let others = others.into_iter().map(|part| part.notification);
+    let others: Vec<Notification> = others.into_iter().map(|part| part.notification).collect();
+    // Losses are gathered over all rules.
+    let rule = first.rule.clone().filter(|rule| others.iter().all(|part| part.rule.as_ref() == Some(rule)));
     let mut items: Vec<Item> = iter::once(first.clone())
         .chain(others)
         .map(|Notification { id, kind, incident, flapping, undelivered, .. }| Item {
@@ -330,5 +332,5 @@ fn digest(first: Notification, leader: i64, others: Vec<Candidate>) -> Notificat
         (is_over, news == Kind::Reminder, Reverse(incident.reason), incident.opened_at, *notification)
     });
     let incident = items.first().map_or_else(|| first.incident.clone(), |item| item.incident.clone());
-    Notification { id: leader, kind: Kind::Digest, incident, items, flapping: None, undelivered: None, ..first }
+    Notification { id: leader, kind: Kind::Digest, incident, items, flapping: None, undelivered: None, rule, ..first }
 }

@@ -3,8 +3,8 @@
 use std::collections::BTreeSet;
 
 use jiff::Timestamp;
-use linedown_sinks::{Incident, Kind};
-use rusqlite::Connection;
+use linedown_sinks::{FailureKind, Incident, Kind};
+use rusqlite::{Connection, OptionalExtension, params};
 
 use super::gathering::Group;
 use super::notification::{self, back_in_time};
@@ -140,7 +140,8 @@ fn owed_anew(
 }
 
 /// Returns what is owed to those whom the config names for an outage only since it changed: that the line is down, and
-/// their steps of escalations. Also to those whom it named before, if nothing has reached them and no reminder will.
+/// their steps of escalations. Also to those whom it named before, if nothing has reached them and no reminder will; but
+/// not to an address that was refused: it would be refused again.
 /// Nothing if the outage is over or somebody has taken it.
 pub(super) fn newly_named(
     connection: &Connection,
@@ -165,13 +166,30 @@ pub(super) fn newly_named(
             (_, None) => true,
             (_, Some(person)) => match person.standing {
                 Standing::Untouched => !person.knows(),
-                Standing::GivenUp => !person.knows() && !is_reminded(connection, incident.id, &owed)?,
+                Standing::GivenUp => {
+                    !person.knows()
+                        && !is_reminded(connection, incident.id, &owed)?
+                        && !was_refused(connection, incident.id, &owed, routing)?
+                }
                 Standing::Told | Standing::OnItsWay => false,
             },
         };
         new.extend(is_new.then_some(owed));
     }
     Ok(new)
+}
+
+/// Whether the latest message about an incident that a recipient did not get was refused, and so was its address.
+fn was_refused(connection: &Connection, incident: i64, owed: &Owed, routing: &Routing) -> rusqlite::Result<bool> {
+    if !routing.is_address(&owed.sink, &owed.recipient) {
+        return Ok(false);
+    }
+    let query = "SELECT detail FROM notification WHERE incident = ? AND sink = ? AND recipient = ? AND state = 'dead' \
+                 ORDER BY id DESC LIMIT 1";
+    let values = params![incident, owed.sink, owed.recipient];
+    let detail = connection.prepare_cached(query)?.query_row(values, |row| row::text_or_null(row, 0)).optional()?;
+    let refused = FailureKind::Refused.as_str();
+    Ok(detail.flatten().is_some_and(|detail| detail.strip_prefix(refused).is_some_and(|rest| rest.starts_with(':'))))
 }
 
 /// Returns what those who know of an incident must hear now. Echoes are written down as withdrawn.

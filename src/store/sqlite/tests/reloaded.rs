@@ -73,6 +73,20 @@ async fn who_is_no_longer_a_recipient_is_told_of_the_end_only_and_who_is_now_is_
     assert_eq!(life.sent("mail", 25).await, pairs(&everybody));
 }
 
+/// It would be refused again.
+#[tokio::test]
+async fn an_address_that_was_refused_is_not_told_again_when_another_is_replaced() {
+    let mut life = Life::by(reminding(&["mail"]));
+    life.down(0).await;
+    for due in life.lease("mail", 0).await {
+        let outcome = if due.notification.recipient == "ana" { dead() } else { Outcome::Delivered("ok".into()) };
+        life.settle(&due, 0, outcome).await;
+    }
+    let to = Arc::new(Toy(vec!["ana", "cid"]));
+    life.reloaded(|routing| routing.sinks.get_mut("mail").unwrap().settings = to);
+    assert_eq!(life.sent("mail", 10).await, pairs(&[("cid", Kind::Down)]));
+}
+
 /// A step that is passed on tells those who could not be told. Those who will be reminded hear it from that.
 #[tokio::test]
 async fn whom_nothing_has_reached_is_told_once_when_the_config_changes() {
