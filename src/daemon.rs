@@ -241,7 +241,9 @@ impl Daemon {
         tracing::info!(name: "started", %address, scheme, store = %self.config.store.path.display(), socket = %self.socket.display(), sinks, rules, "accepting webhooks");
         systemd::ready();
         let reload_failed = Arc::clone(&self.reload_failed);
-        let health = HealthWatch { hook: Arc::clone(&self.hook), servers: vec![webhooks, commands], reload_failed };
+        let intake = self.intake.handle().clone();
+        let servers = vec![webhooks, commands];
+        let health = HealthWatch { hook: Arc::clone(&self.hook), servers, intake, reload_failed };
         self.health = Some(tokio::spawn(health.tell()).abort_handle());
         let watcher = Watcher::new(Arc::clone(&self.hook), self.troubles.subscribe());
         self.servers.spawn(watcher.run(self.stop.subscribe()));

@@ -1,8 +1,8 @@
 //! Watches the daemon's own health and reports it: as the status line of `systemctl status`, as the watchdog's sign of
 //! life, in the log and as a metric.
 //!
-//! The watchdog follows the pipeline: linedown listens for webhooks, every sink's worker makes progress, the store
-//! answers. A store that answers "no space left" counts as alive: a restart would not make room, and would only put a
+//! The watchdog follows the pipeline: linedown listens for webhooks and has threads free to answer them, every sink's
+//! worker makes progress, the store answers. A store that answers "no space left" counts as alive: a restart would not make room, and would only put a
 //! daemon that can still deliver into a restart loop.
 
 use std::fmt::Write;
@@ -12,8 +12,9 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
+use tokio::runtime::Handle;
 use tokio::task::AbortHandle;
-use tokio::time::{MissedTickBehavior, interval};
+use tokio::time::{MissedTickBehavior, interval, timeout};
 
 use crate::clock;
 use crate::delivery::Failing;
@@ -24,6 +25,8 @@ use crate::systemd;
 
 /// The longest pause between two looks.
 const LOOK: Duration = Duration::from_secs(5);
+/// How long the threads that answer the port may take to come to a task that does nothing.
+const PROMPT: Duration = Duration::from_secs(10);
 /// Most failing sinks named in the status line.
 const NAMED: usize = 5;
 
@@ -33,6 +36,8 @@ pub(crate) struct HealthWatch {
     pub(crate) hook: Arc<Hook>,
     /// The tasks that accept connections.
     pub(crate) servers: Vec<AbortHandle>,
+    /// The threads that answer the port.
+    pub(crate) intake: Handle,
     /// Whether the last reload failed.
     pub(crate) reload_failed: Arc<AtomicBool>,
 }
@@ -67,6 +72,9 @@ impl HealthWatch {
         if self.servers.iter().any(AbortHandle::is_finished) {
             return Some(NotReady::Stuck("linedown no longer listens for webhooks".to_owned()));
         }
+        if !is_prompt(&self.intake, PROMPT).await {
+            return Some(NotReady::Stuck("the threads that answer webhooks are stuck".to_owned()));
+        }
         self.hook.readiness.not_ready().await
     }
 
@@ -80,6 +88,11 @@ impl HealthWatch {
         };
         line.text(clock::now(), &TimeZone::system())
     }
+}
+
+/// Whether the threads of a runtime come to a task within this time.
+async fn is_prompt(threads: &Handle, within: Duration) -> bool {
+    timeout(within, threads.spawn(async {})).await.is_ok()
 }
 
 /// Logs a trouble when it begins, when it changes and when it ends.
@@ -144,6 +157,18 @@ fn clock_time(at: Timestamp, now: Timestamp, zone: &TimeZone) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[tokio::test]
+    async fn threads_that_are_stuck_are_noticed() {
+        let threads = tokio::runtime::Builder::new_multi_thread().worker_threads(1).build().unwrap();
+        assert!(is_prompt(threads.handle(), PROMPT).await);
+        let (free, stuck) = std::sync::mpsc::channel::<()>();
+        threads.spawn(async move { stuck.recv() });
+        assert!(!is_prompt(threads.handle(), Duration::from_millis(50)).await);
+        drop(free);
+        assert!(is_prompt(threads.handle(), PROMPT).await);
+        threads.shutdown_background();
+    }
 
     fn text(line: &StatusLine<'_>) -> String {
         line.text("2026-11-24T15:00:00Z".parse().unwrap(), &TimeZone::UTC)
