@@ -46,10 +46,14 @@ fn read(bytes: &[u8]) -> Option<Response> {
     answers.spell(rest, &mut spelt);
     let answer = String::from_utf8(spelt).expect("UTF-8").parse::<Response>().ok();
     let first = bytes.split_inclusive(|byte| *byte == b'\n').next().filter(|line| line.ends_with(b"\n"));
-    if let Some([first @ b'2'..=b'5', b'0'..=b'9', b'0'..=b'9', rest @ ..]) = first
-        && !rest.starts_with(b"-")
-    {
-        assert_eq!(answer.as_ref().map(|answer| answers::of(answer).0 / 100), Some(u16::from(first - b'0')));
+    if let Some([first @ b'2'..=b'5', b'0'..=b'9', b'0'..=b'9', rest @ ..]) = first {
+        let (first, read) = (u16::from(first - b'0'), answer.as_ref().map(|answer| answers::of(answer).0 / 100));
+        if rest.starts_with(b"-") {
+            // A yes may be taken back, a no may not.
+            assert!(read.is_none_or(|read| read == first || (first < 4 && read >= 4)), "{read:?}");
+        } else {
+            assert_eq!(read, Some(first));
+        }
     }
     answer
 }

@@ -116,6 +116,37 @@ async fn a_yes_is_a_yes_in_any_words() {
     }
 }
 
+/// In a text that the relay wraps, a line may begin with a number that looks like the code of a yes.
+#[tokio::test]
+async fn a_no_stays_a_no_however_its_text_is_wrapped() {
+    for smtp in [Smtp::new(), Smtp::step_by_step()] {
+        let sink = plain(&smtp);
+        for (reply, kind, words) in [
+            (
+                "550-5.7.1 message refused: the quota of this sender is\r\n250 messages a day\r\n550 5.7.1 see x.example",
+                Refused,
+                "550 5.7.1 message refused: the quota of this sender is 250 messages a day see x.example",
+            ),
+            (
+                "450-4.7.1 later: of your\r\n550 messages\r\n250 are left\r\n450 4.7.1 so wait",
+                Deferred,
+                "450 4.7.1 later: of your 550 messages 250 are left so wait",
+            ),
+            // A yes that is taken back.
+            ("250-2.0.0 ok\r\n550 no", Refused, "550 2.0.0 ok no"),
+        ] {
+            smtp.plan(Command::Dot, Does::Reply(reply), 1);
+            let failure = sink.deliver(&to("ana@example.com")).await.unwrap_err();
+            assert_failure(&failure, kind, "hunter2canary");
+            assert!(failure.message.ends_with(&format!(": {words}")), "{failure}");
+            let receipt = sink.deliver(&to("ana@example.com")).await;
+            receipt.unwrap_or_else(|failure| panic!("after {reply}: {failure}"));
+        }
+        // Each answer was read to its end.
+        assert!(smtp.wait_for(3).iter().all(|each| each.connection == 1));
+    }
+}
+
 #[tokio::test]
 async fn a_relay_may_speak_its_own_language() {
     let smtp = Smtp::new();
