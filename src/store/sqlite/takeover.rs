@@ -6,7 +6,7 @@ use std::path::Path;
 
 use rusqlite::config::DbConfig;
 use rusqlite::types::{Value, ValueRef};
-use rusqlite::{Connection, ErrorCode, OpenFlags, Row, Statement, params_from_iter};
+use rusqlite::{Connection, ErrorCode, OpenFlags, Row, Statement, params, params_from_iter};
 
 use super::row;
 
@@ -43,6 +43,9 @@ const COUNT: &str = "PRAGMA writable_schema = ON; \
 /// may have the same number.
 const GAP: i64 = 1_000_000;
 
+/// A larger number was never given, but stands on a damaged page.
+const MOST: i64 = 1 << 53;
+
 /// How often reading may break off in one table before the rest of it is given up. A damaged page of forty rows makes
 /// some eighty breaks; a disk that fails may take seconds for each.
 const MOST_BREAKS: usize = 1000;
@@ -58,10 +61,19 @@ pub(super) fn take_over(connection: &mut Connection, damaged: &Path) -> rusqlite
     let transaction = connection.transaction()?;
     transaction.execute_batch(COUNT)?;
     let mut taken = 0;
+    let mut broken = Vec::new();
     for (table, key, numbers) in TABLES {
         // If not even the table's definition can be read, it has no rows to read.
-        if let Ok(mut passage) = Passage::open(&old, &transaction, table, key, numbers) {
-            taken += passage.take_all()?;
+        let whole = match Passage::open(&old, &transaction, table, key, numbers) {
+            Ok(mut passage) => {
+                let (rows, whole) = passage.take_all()?;
+                taken += rows;
+                whole
+            }
+            Err(_) => false,
+        };
+        if !whole {
+            broken.push(table);
         }
     }
     for orphans in [
@@ -75,14 +87,38 @@ pub(super) fn take_over(connection: &mut Connection, damaged: &Path) -> rusqlite
         transaction.execute(orphans, [])?;
     }
     transaction.execute_batch(&row::with_outage(include_str!("../lines.sql")))?;
-    let numbers = "INSERT INTO sqlite_sequence (name, seq) \
-                   SELECT value, 0 FROM json_each('[\"incident\",\"event\",\"notification\",\"silence\"]') \
-                   WHERE value NOT IN (SELECT name FROM sqlite_sequence)";
-    transaction.execute(numbers, [])?;
-    transaction.execute("UPDATE sqlite_sequence SET seq = seq + ?", [GAP])?;
+    let counted = leave_gap(&old, &transaction)?;
+    if !broken.is_empty() {
+        transaction.execute("UPDATE meta SET value = lower(hex(randomblob(4))) WHERE key = 'name'", [])?;
+    }
+    // An old link must not lead to another message than its own.
+    if !counted && broken.contains(&"notification") {
+        transaction.execute("UPDATE meta SET value = lower(hex(randomblob(32))) WHERE key = 'link key'", [])?;
+    }
     transaction.commit()?;
     connection.pragma_update(None, "foreign_keys", "ON")?;
     Ok(taken)
+}
+
+/// Makes the numbers of a new store follow, after a gap, the largest one of which the old store still knows. Returns
+/// whether the old store's own count could be read: of a store that was taken over before, its rows may tell less.
+fn leave_gap(old: &Connection, new: &Connection) -> rusqlite::Result<bool> {
+    let counts = counts(old);
+    for (table, _, numbers) in TABLES.iter().filter(|(_, key, _)| *key == "id") {
+        let count = counts.iter().flatten().filter(|(name, _)| name == table).map(|(_, count)| *count).max();
+        let known = count.unwrap_or_default().max(highest(old, numbers)).clamp(0, MOST);
+        let begin = "INSERT INTO sqlite_sequence (name, seq) \
+                     SELECT ?1, 0 WHERE ?1 NOT IN (SELECT name FROM sqlite_sequence)";
+        new.execute(begin, [table])?;
+        new.execute("UPDATE sqlite_sequence SET seq = max(seq, ?) + ? WHERE name = ?", params![known, GAP, table])?;
+    }
+    Ok(counts.is_ok())
+}
+
+/// How far each table of a store has counted, of those that keep count.
+fn counts(old: &Connection) -> rusqlite::Result<Vec<(String, i64)>> {
+    let mut select = old.prepare("SELECT name, seq FROM sqlite_sequence")?;
+    select.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?.collect()
 }
 
 /// Copies one table from the old store into the new one.
@@ -131,10 +167,11 @@ impl<'s> Passage<'s> {
     }
 
     /// Reads from both ends. If both break off, what lies between is halved, if the key begins with a number, and each
-    /// half is read in the same way: an unreadable row is in one of the halves, and the other is read.
-    fn take_all(&mut self) -> rusqlite::Result<usize> {
+    /// half is read in the same way: an unreadable row is in one of the halves, and the other is read. Returns the number
+    /// of rows, and whether these are all.
+    fn take_all(&mut self) -> rusqlite::Result<(usize, bool)> {
         let mut ranges = VecDeque::from([(i64::MIN, i64::MAX)]);
-        let (mut taken, mut breaks) = (0, 0);
+        let (mut taken, mut breaks, mut whole) = (0, 0, true);
         while let Some((first, last)) = ranges.pop_front() {
             let forwards = run(&mut self.forwards, &mut self.insert, (first, last))?;
             taken += forwards.rows;
@@ -144,6 +181,7 @@ impl<'s> Passage<'s> {
             let backwards = run(&mut self.backwards, &mut self.insert, (first, last))?;
             taken += backwards.rows;
             breaks += 1;
+            whole &= backwards.whole;
             let Some(highest) = self.highest.filter(|_| !backwards.whole && breaks < MOST_BREAKS) else { continue };
             let first = forwards.reached.map_or(first.max(1), |number| number.saturating_add(1));
             let last = backwards.reached.map_or(last.min(highest), |number| number.saturating_sub(1));
@@ -152,7 +190,7 @@ impl<'s> Passage<'s> {
                 ranges.extend([(first, middle), (middle + 1, last)]);
             }
         }
-        Ok(taken)
+        Ok((taken, whole))
     }
 }
 

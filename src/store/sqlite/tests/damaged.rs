@@ -11,7 +11,7 @@ use crate::rule::Rule;
 impl Life {
     /// The folder of the store, once all its connections are closed. Two that close together may each take the other for
     /// the one that removes the log; another one then does so.
-    fn closed(self) -> TempDir {
+    pub(super) fn closed(self) -> TempDir {
         let Self { folder, store, .. } = self;
         drop(store);
         let is_there = || folder.path().join("x.db-wal").exists();
@@ -28,20 +28,26 @@ impl Life {
         folder
     }
 
-    fn again(folder: TempDir, routing: Arc<Routing>) -> Self {
+    pub(super) fn again(folder: TempDir, routing: Arc<Routing>) -> Self {
         let store = Sqlite::open(&folder.path().join("x.db")).unwrap();
         Self { folder, store, routing }
     }
 }
 
-/// Flips a bit of a word on the first page of a table or an index.
-fn flip(path: &Path, name: &str, word: &str) {
+/// Where the first page of a table or an index begins.
+pub(super) fn root(path: &Path, name: &str) -> usize {
     let connection = Connection::open(path).unwrap();
     let root = "SELECT rootpage - 1 FROM sqlite_schema WHERE name = ?";
     let root: u32 = connection.query_row(root, [name], |row| row.get(0)).unwrap();
     connection.close().unwrap();
+    root as usize * 4096
+}
+
+/// Flips a bit of a word on the first page of a table or an index.
+fn flip(path: &Path, name: &str, word: &str) {
+    let root = root(path, name);
     let mut bytes = fs::read(path).unwrap();
-    let page = &mut bytes[root as usize * 4096..][..4096];
+    let page = &mut bytes[root..][..4096];
     let at = page.windows(word.len()).position(|bytes| bytes == word.as_bytes()).unwrap();
     page[at] ^= 4;
     fs::write(path, bytes).unwrap();
