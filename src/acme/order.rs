@@ -111,7 +111,11 @@ async fn show(order: &mut Order, served: &Served) -> Result<(), Failure> {
             .map_err(|why| Failure::Unshowable { name: name.clone(), why })?;
         shown.insert(name.to_ascii_lowercase(), Arc::new(proof));
         served.challenge(shown.clone());
-        challenge.set_ready().await?;
+        // A fast authority answers this with why it could not validate the name.
+        challenge.set_ready().await.map_err(|error| match error {
+            Error::Api(problem) => Failure::Invalid { name, why: words(&problem) },
+            other => Failure::Authority(other),
+        })?;
     }
     Ok(())
 }
