@@ -5,9 +5,10 @@ use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::LazyLock;
 
-use linedown_standins::{Certificates, Encryption, Slack, Smtp};
+use linedown_standins::{Certificates, DEADLINE, Encryption, Slack, Smtp};
 use regex::Regex;
-use serde_json::Value;
+use rusqlite::{Connection, OpenFlags, Row};
+use serde_json::{Value, json};
 
 use crate::service::Service;
 use crate::wire::Wire;
@@ -119,8 +120,9 @@ impl Sides {
             match line["items"].as_array() {
                 None => spread(&mut told, "console", key.as_deref(), kind.as_deref(), &line.to_string(), true),
                 Some(items) => {
-                    assert_eq!(line["more"], 0, "what a line has no room for cannot be judged: {line}");
-                    for item in items {
+                    // The line had no room for the others.
+                    let others = if line["more"] == 0 { Vec::new() } else { others(service, &line, items) };
+                    for item in items.iter().chain(&others) {
                         let kind = item["kind"].as_str();
                         spread(&mut told, "console", key.as_deref(), kind, &item.to_string(), true);
                     }
@@ -129,6 +131,29 @@ impl Sides {
         }
         told
     }
+}
+
+/// What went out in a message besides these items, by the store.
+fn others(service: &Service, message: &Value, items: &[Value]) -> Vec<Value> {
+    let store = Connection::open_with_flags(service.store(), OpenFlags::SQLITE_OPEN_READ_ONLY).expect("it opens");
+    store.busy_timeout(DEADLINE).expect("it can wait");
+    let parts = "SELECT notification.id, kind, instance, told_closed FROM notification \
+                 JOIN incident ON incident.id = incident WHERE batch = ?";
+    let mut parts = store.prepare(parts).expect("the tables are known");
+    let part = |row: &Row<'_>| {
+        let (id, kind, instance): (i64, String, String) = (row.get(0)?, row.get(1)?, row.get(2)?);
+        let mut item = json!({ "notification": id, "kind": kind, "instance": instance });
+        if row.get::<_, Option<bool>>(3)? == Some(true) {
+            item["closed_at"] = "by then".into();
+        }
+        Ok(item)
+    };
+    let parts = parts.query_map([message["notification"].as_i64()], part).expect("it reads");
+    let parts: Vec<Value> = parts.collect::<Result<_, _>>().expect("it reads");
+    let is_shown = |part: &Value| items.iter().any(|item| item["notification"] == part["notification"]);
+    let others: Vec<Value> = parts.into_iter().filter(|part| !is_shown(part)).collect();
+    assert_eq!(message["more"], others.len(), "the store knows what the line had no room for");
+    others
 }
 
 /// Adds a message once for each line that it names.
