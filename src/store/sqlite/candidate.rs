@@ -175,7 +175,7 @@ static TOLD_SINCE: LazyLock<String> = LazyLock::new(|| {
         "lost IS NULL AND kind <> 'flapping' AND kind <> 'steady' AND EXISTS (SELECT 1 FROM notification AS other \
          WHERE other.incident = notification.incident AND other.sink = notification.sink \
          AND other.recipient = notification.recipient AND other.id <> notification.id AND other.state = 'delivered' \
-         AND other.kind <> 'flapping' \
+         AND other.kind <> 'flapping' AND (notification.kind <> 'resolved' OR other.told_closed = 1) \
          AND other.told_reason = (SELECT reason FROM incident WHERE incident.id = notification.incident) \
          AND (SELECT max(started_at) FROM attempt WHERE attempt.notification = other.id) >= {PROMISED})"
     )
