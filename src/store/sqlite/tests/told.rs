@@ -230,6 +230,17 @@ async fn who_stands_in_for_somebody_who_was_not_told_that_a_line_flaps_hears_the
     assert_eq!(life.deliver_all("mail", 700).await, [Kind::Resolved; 2]);
 }
 
+/// The clock was set back after they were told that the line is down.
+#[tokio::test]
+async fn that_a_line_is_down_does_not_stand_for_its_end_whatever_the_clock_said() {
+    let life = Life::by(to_slack());
+    life.down(20).await;
+    assert_eq!(life.deliver_all("slack", 100).await, [Kind::Down]);
+    life.up(50).await;
+    assert_eq!(life.give("slack", 50, &lost()).await, 1, "that it is back");
+    assert_eq!(life.deliver_all("mail", 50).await, [Kind::Undelivered; 2]);
+}
+
 /// The line has gone on meanwhile.
 #[tokio::test]
 async fn the_tally_that_a_late_notice_promises_is_about_the_present_outage() {
