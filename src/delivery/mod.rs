@@ -1,5 +1,6 @@
 //! Delivers notifications from the store to the sinks. Each sink has a worker of its own, so that none delays another.
 
+mod attempt;
 pub mod backoff;
 mod bells;
 mod breaker;
@@ -9,6 +10,7 @@ mod outcome;
 mod pause;
 mod pulse;
 mod recipients;
+mod record;
 mod waits;
 mod worker;
 
@@ -32,9 +34,9 @@ use missing::Missing;
 use pulse::Pulse;
 use worker::Worker;
 
+pub(crate) use attempt::deliver;
 pub use breaker::Health;
 pub use worker::Assignment;
-pub(crate) use worker::deliver;
 
 /// The rules and sinks in force, shared by intake and workers, and swapped as a whole on reload.
 pub type SharedRouting = arc_swap::ArcSwap<Routing>;
@@ -272,7 +274,7 @@ impl Delivery {
             workers.hired.get(sink).map(|hired| hired.assignment.borrow().clone())
         };
         let result = match assignment {
-            Some(Assignment { sink, limits, .. }) => worker::deliver(&*sink, notification, limits.timeout).await,
+            Some(Assignment { sink, limits, .. }) => deliver(&*sink, notification, limits.timeout).await,
             None => Err(Failure::new(FailureKind::Refused, "the sink is no longer in the config")),
         };
         let outcome = match (result, again_at) {

@@ -5,33 +5,31 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures_util::FutureExt;
 use jiff::Timestamp;
-use linedown_sinks::{Failure, FailureKind, Kind, Limits, Notification, Receipt, Sink};
+use linedown_sinks::{Failure, Limits, Sink};
 use tokio::sync::{Notify, watch};
 use tokio::task::JoinError;
-use tokio::time::{sleep, timeout};
+use tokio::time::sleep;
 
 use super::SharedRouting;
+use super::attempt::{standing, survived, within};
 use super::bells::{Bell, Bells};
 use super::breaker::{Breaker, Complaint, Leave};
 use super::in_hand::{Ended, InHand, Recorded};
 use super::outcome::{note, note_given_up, note_waited_too_long, settlements};
 use super::pause::Failed;
 use super::pulse::Pulse;
+use super::record::record;
 use crate::clock;
-use crate::gateway::Standing;
-use crate::gateway::asking::{Gateways, SharedGateways};
+use crate::gateway::asking::SharedGateways;
 use crate::metrics::Metrics;
 use crate::rule::Retry;
-use crate::store::{Due, Settled, Settlement, Store, given_up};
+use crate::store::{Due, Settled, Store, given_up};
 
 /// The longest sleep. After it the wall clock is read again, because it may have been set meanwhile.
 const NAP: Duration = Duration::from_secs(30);
 /// The pause after an error of the store.
-const STORE_REST: Duration = Duration::from_secs(1);
-/// Most notifications whose outcome is recorded in one transaction.
-const RECORDED_AT_ONCE: usize = 250;
+pub(super) const STORE_REST: Duration = Duration::from_secs(1);
 /// How often the notifications of a sink that is down are searched for those that have waited too long.
 const SWEEP: Duration = Duration::from_secs(5);
 
@@ -319,63 +317,4 @@ fn room(leave: Leave, in_hand: &InHand, limits: &Limits, now: Timestamp) -> Room
 fn tell_others(metrics: &Metrics, bells: &Bells, settled: &Settled) {
     metrics.untold(settled.untold);
     bells.ring(&settled.sinks);
-}
-
-/// The line's state according to its gateway, for the first message about an outage.
-async fn standing(gateways: &Gateways, notification: &Notification) -> Option<linedown_sinks::Standing> {
-    let Notification { kind, incident, attempt, .. } = notification;
-    let is_news = matches!(kind, Kind::Down | Kind::Worse) && incident.reason.is_outage();
-    if !is_news || incident.closed_at.is_some() || *attempt > 1 {
-        return None;
-    }
-    match gateways.standing(&incident.source, &incident.instance.id).await? {
-        Standing::Up => Some(linedown_sinks::Standing { connected: true, said: None }),
-        Standing::Down { error } => Some(linedown_sinks::Standing { connected: false, said: error }),
-    }
-}
-
-/// Makes one attempt with a time limit. A panic in the sink counts as a failure.
-pub(crate) async fn deliver(
-    sink: &dyn Sink,
-    notification: &Notification,
-    timeout: Duration,
-) -> Result<Receipt, Failure> {
-    survived(within(timeout, sink.deliver(notification))).await
-}
-
-/// Turns a panic in an attempt into a failure.
-async fn survived(attempt: impl Future<Output = Result<Receipt, Failure>>) -> Result<Receipt, Failure> {
-    let crashed = |_panic| Err(Failure::new(FailureKind::Busy, "the attempt crashed; this is a bug in linedown"));
-    AssertUnwindSafe(attempt).catch_unwind().await.unwrap_or_else(crashed)
-}
-
-async fn within(time: Duration, attempt: impl Future<Output = Result<Receipt, Failure>>) -> Result<Receipt, Failure> {
-    timeout(time, attempt).await.unwrap_or_else(|_elapsed| {
-        Err(Failure::new(FailureKind::TimedOut, format!("no answer within {} s", time.as_secs())))
-    })
-}
-
-/// Records an outcome for all notifications of an attempt, in small steps, so that no webhook waits long. If the daemon
-/// crashes in between, the rest is sent again, as the same message.
-async fn record(store: &dyn Store, settlement: &Settlement, routing: &SharedRouting) -> Settled {
-    let mut settled = Settled::default();
-    for notifications in settlement.notifications.chunks(RECORDED_AT_ONCE) {
-        let step = Settlement { notifications: notifications.to_vec(), ..settlement.clone() };
-        settled.add(record_step(store, &step, routing).await);
-    }
-    settled
-}
-
-/// Records one step, and retries for as long as the store fails. Until then the notifications stay leased, so nobody is
-/// told twice because of a full disk.
-async fn record_step(store: &dyn Store, settlement: &Settlement, routing: &SharedRouting) -> Settled {
-    loop {
-        match store.settle(settlement.clone(), routing.load_full()).await {
-            Ok(settled) => return settled,
-            Err(error) => {
-                tracing::error!(notifications = ?settlement.notifications, error = %error, "cannot record how an attempt ended; trying again");
-                sleep(STORE_REST).await;
-            }
-        }
-    }
 }
