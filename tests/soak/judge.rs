@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use crate::gateway::{Fate, Gateway, Line};
 use crate::service::Service;
-use crate::sides::{Sides, Told, about};
+use crate::sides::{Sides, Told, about, lines};
 
 /// The evidence.
 pub(crate) struct Case {
@@ -131,7 +131,11 @@ const BACK: &str = "🟢";
 /// Whether a message of any kind says that the line is back: a message about another sink's loss may come after that.
 fn says_back(told: &Told) -> bool {
     let says = |words| told.text.contains(words);
-    told.kind.as_deref() == Some("resolved") || says(" is back") || says("\"closed_at\":\"")
+    let in_a_list = |line: &str| line.contains("back since ") && lines(line).contains(told.instance.as_str());
+    told.kind.as_deref() == Some("resolved")
+        || says(" is back")
+        || says("\"closed_at\":\"")
+        || told.text.lines().any(in_a_list)
 }
 
 /// Whether it is an item of a digest in JSON, which does not have the gateway's words.

@@ -42,6 +42,9 @@ pub(crate) struct Sides {
 /// The sinks with a network in between.
 pub(crate) const WIRED: [&str; 4] = ["first", "second", "slack", "safe"];
 
+/// With this, the list of a mail about many lines ends that does not name all of them.
+const MORE: &str = " more: linedown incidents";
+
 static INSTANCE: LazyLock<Regex> = LazyLock::new(|| Regex::new("soak-[a-z]-[0-9]+").expect("it is one"));
 
 impl Sides {
@@ -107,6 +110,13 @@ impl Sides {
                 let (key, kind) = (mail.header("Message-ID"), mail.header("X-Linedown-Kind"));
                 let text = mail.text().unwrap_or_default();
                 spread(&mut told, sink, key.as_deref(), kind.as_deref(), &text, mail.taken);
+                if text.contains(MORE) {
+                    let named = lines(&text);
+                    let parts = parts(service, number(key.as_deref()));
+                    for part in parts.iter().filter(|part| !named.contains(about(part).1)) {
+                        spread(&mut told, sink, key.as_deref(), part["kind"].as_str(), &part.to_string(), mail.taken);
+                    }
+                }
             }
         }
         for (sink, side) in [("slack", &self.slack), ("safe", &self.safe)] {
@@ -135,6 +145,15 @@ impl Sides {
 
 /// What went out in a message besides these items, by the store.
 fn others(service: &Service, message: &Value, items: &[Value]) -> Vec<Value> {
+    let is_shown = |part: &Value| items.iter().any(|item| item["notification"] == part["notification"]);
+    let mut others = parts(service, message["notification"].as_i64());
+    others.retain(|part| !is_shown(part));
+    assert_eq!(message["more"], others.len(), "the store knows what the line had no room for");
+    others
+}
+
+/// The parts of the message whose first notification has this number, by the store.
+fn parts(service: &Service, message: Option<i64>) -> Vec<Value> {
     let store = Connection::open_with_flags(service.store(), OpenFlags::SQLITE_OPEN_READ_ONLY).expect("it opens");
     store.busy_timeout(DEADLINE).expect("it can wait");
     let parts = "SELECT notification.id, kind, instance, told_closed FROM notification \
@@ -148,17 +167,23 @@ fn others(service: &Service, message: &Value, items: &[Value]) -> Vec<Value> {
         }
         Ok(item)
     };
-    let parts = parts.query_map([message["notification"].as_i64()], part).expect("it reads");
-    let parts: Vec<Value> = parts.collect::<Result<_, _>>().expect("it reads");
-    let is_shown = |part: &Value| items.iter().any(|item| item["notification"] == part["notification"]);
-    let others: Vec<Value> = parts.into_iter().filter(|part| !is_shown(part)).collect();
-    assert_eq!(message["more"], others.len(), "the store knows what the line had no room for");
-    others
+    let parts = parts.query_map([message], part).expect("it reads");
+    parts.collect::<Result<_, _>>().expect("it reads")
+}
+
+/// The number with which a Message-ID begins.
+fn number(key: Option<&str>) -> Option<i64> {
+    key?.trim_start_matches('<').split('.').next()?.parse().ok()
+}
+
+/// The lines that a text names.
+pub(crate) fn lines(text: &str) -> BTreeSet<&str> {
+    INSTANCE.find_iter(text).map(|found| found.as_str()).collect()
 }
 
 /// Adds a message once for each line that it names.
 fn spread(told: &mut Vec<Told>, sink: &'static str, key: Option<&str>, kind: Option<&str>, text: &str, taken: bool) {
-    let instances: BTreeSet<&str> = INSTANCE.find_iter(text).map(|found| found.as_str()).collect();
+    let instances = lines(text);
     assert!(!instances.is_empty(), "{sink} was told of no line: {text}");
     for instance in instances {
         let [key, kind] = [key, kind].map(|text| text.map(str::to_owned));

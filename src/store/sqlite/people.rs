@@ -37,7 +37,7 @@ pub(super) enum Standing {
     /// They were told of this outage, or a notice is on its way to them that somebody else was not told.
     Told,
     /// A message is on its way to them: they hear what changed from it, or when it is settled. (A notice that somebody else
-    /// was not told may wait for a minute, and says that above all.)
+    /// was not told may wait for a minute, and says that above all; but while it is being tried, it tells the end.)
     OnItsWay,
 }
 
@@ -156,7 +156,8 @@ fn read(connection: &Connection, filter: &str, values: impl Params) -> rusqlite:
         "SELECT sink, recipient, rule, grouping, wants_resolved, state, told_reason, told_closed, \
          leased OR attempts > 0 OR (kind <> 'reminder' AND kind <> 'escalation' AND kind <> 'steady') \
              OR (kind = 'escalation' AND (SELECT closed_at IS NOT NULL FROM incident WHERE id = ?1)), \
-         kind = 'resolved', kind = 'steady', kind = 'acknowledged', kind = 'undelivered' FROM notification WHERE incident = ?1 AND kind <> 'flapping' \
+         kind = 'resolved', kind = 'steady', kind = 'acknowledged', \
+         kind = 'undelivered' AND NOT (leased AND told_closed IS TRUE) FROM notification WHERE incident = ?1 AND kind <> 'flapping' \
          AND NOT (kind = 'undelivered' AND since IS NOT NULL) {filter} ORDER BY id"
     );
     let mut statement = connection.prepare_cached(&query)?;

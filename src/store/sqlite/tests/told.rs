@@ -316,6 +316,27 @@ async fn a_notice_that_waits_keeps_back_no_news_of_an_outage_that_its_recipient_
     assert_eq!(life.parts_of("mail", 61).await, [3, 3], "the notices");
 }
 
+/// Otherwise the end would be owed and withdrawn again and again until the notice arrives.
+#[tokio::test]
+async fn who_is_being_told_the_end_by_a_notice_is_owed_no_other_message_about_it() {
+    let life = Life::with(&["slack", "mail"]);
+    life.down(0).await;
+    let downs = life.lease("mail", 0).await;
+    life.settle(&life.only("slack", 1).await, 1, lost()).await;
+    life.up(2).await;
+    let notices = life.lease("mail", 3).await;
+    assert!(notices.iter().all(|due| due.notification.kind == Kind::Undelivered), "{notices:?}");
+    for due in &downs {
+        life.settle(due, 4, Outcome::Delivered("ok".into())).await;
+    }
+    assert_eq!(life.deliver_all("mail", 5).await, []);
+    for due in &notices {
+        life.settle(due, 6, Outcome::Delivered("ok".into())).await;
+    }
+    assert_eq!(life.deliver_all("mail", 7).await, []);
+    assert_eq!(life.store.incident(1).await.unwrap().unwrap().deliveries.len(), downs.len() + 1 + notices.len());
+}
+
 /// That many people are not told, by whichever rule, is one piece of news.
 #[tokio::test]
 async fn notices_of_losses_are_gathered_over_all_rules_and_groups() {
