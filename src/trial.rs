@@ -54,20 +54,20 @@ pub async fn send(settings: &dyn Settings, line: Option<Incident>, now: Timestam
         }
     };
     let mut outcomes = Vec::new();
-    for recipient in settings.recipients(&incident) {
-        let notification = notification(&incident, recipient.clone(), now);
+    for (number, recipient) in settings.recipients(&incident).into_iter().enumerate() {
+        // A store's name of its own, so that no receiver that drops copies takes one test for another.
+        let store = format!("test.{}.{number}", now.as_millisecond());
+        let notification = Notification {
+            store,
+            recipient: recipient.clone(),
+            ..Notification::about(incident.clone(), Kind::Test, now)
+        };
         outcomes.push(match deliver(sink.as_ref(), &notification, settings.limits().timeout).await {
             Ok(receipt) => Outcome { recipient, delivered: true, said: receipt.0, failure: None, advice: None },
             Err(failure) => Outcome::failed(recipient, &failure),
         });
     }
     outcomes
-}
-
-fn notification(incident: &Incident, recipient: String, now: Timestamp) -> Notification {
-    // A store's name of its own, so that no receiver that drops copies takes one test for another.
-    let store = format!("test.{}", now.as_millisecond());
-    Notification { store, recipient, ..Notification::about(incident.clone(), Kind::Test, now) }
 }
 
 fn no_line(now: Timestamp) -> Incident {

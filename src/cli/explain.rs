@@ -5,7 +5,7 @@ use std::path::Path;
 
 use clap::ArgGroup;
 use jiff::Timestamp;
-use linedown_sinks::{Incident, Notification, read_bounded, read_file};
+use linedown_sinks::{Incident, Kind, Notification, read_bounded, read_file};
 use serde::Serialize;
 
 use super::{Code, CommandError, Place, incidents, output, usage};
@@ -15,6 +15,7 @@ use crate::incident::{Change, Line};
 use crate::link::{self, Purpose};
 use crate::period::Period;
 use crate::rule::flapping::Flapping;
+use crate::rule::step::{self, First};
 use crate::rule::timing::Held;
 use crate::rule::{Owed, Routing, Rule};
 use crate::source::{self, Event, EventKind, Unusable};
@@ -220,17 +221,53 @@ fn flapping(rule: &Rule) -> String {
 /// Everything that is owed as long as the line stays down and nobody acknowledges, up to the first reminder.
 fn planned(incident: &Incident, routing: &Routing) -> Vec<Planned> {
     let (owed, now) = (routing.owed(incident), clock::now());
-    let reminders = owed.iter().filter_map(|owed| routing.reminder(owed, incident, owed.due_at)).collect::<Vec<_>>();
-    owed.into_iter().chain(reminders).map(|owed| plan(owed, incident, routing, now)).collect()
+    let sent = |owed: Owed, firsts: &[Sent]| Sent::of(owed, incident, routing, firsts, now);
+    let (firsts, steps): (Vec<Owed>, Vec<Owed>) = owed.into_iter().partition(|owed| owed.kind == Kind::Down);
+    let firsts: Vec<Sent> = firsts.into_iter().map(|first| sent(first, &[])).collect();
+    let reminders = firsts.iter().filter_map(|first| routing.reminder(&first.owed, incident, first.at));
+    let later: Vec<Sent> = steps.into_iter().chain(reminders).map(|owed| sent(owed, &firsts)).collect();
+    firsts.into_iter().chain(later).map(|sent| plan(sent, incident, routing)).collect()
 }
 
-fn plan(owed: Owed, incident: &Incident, routing: &Routing, now: Timestamp) -> Planned {
-    let at = owed.due_at.max(now);
-    let recipient = owed.recipient.clone();
+/// What is owed, and when it is sent if all goes well.
+struct Sent {
+    owed: Owed,
+    /// When the first messages allow it, if that is later than it is due: a step of an escalation counts from them.
+    after_first: Option<Timestamp>,
+    /// The quiet hours that hold it back.
+    held: Option<Held>,
+    at: Timestamp,
+}
+
+impl Sent {
+    fn of(owed: Owed, incident: &Incident, routing: &Routing, firsts: &[Self], now: Timestamp) -> Self {
+        let due_at = owed.due_at.max(now);
+        let hold = routing.rule(&owed.rule).and_then(|rule| rule.hold);
+        let behind = owed.held_by.as_ref().and_then(|step| step::behind(step, hold));
+        let after_first = behind.and_then(|(behind, _)| {
+            let firsts: Vec<First> = firsts.iter().map(|first| first.before(&owed)).collect();
+            step::earliest(behind, &firsts, now).filter(|earliest| *earliest > due_at)
+        });
+        let ready_at = after_first.unwrap_or(due_at);
+        let held = routing.held(owed.kind, (&owed.sink, Some(&owed.rule)), incident, &[], ready_at);
+        let at = held.as_ref().map_or(ready_at, |held| held.until.max(ready_at));
+        Self { owed, after_first, held, at }
+    }
+
+    fn before(&self, step: &Owed) -> First {
+        let is_to_same = (&self.owed.sink, &self.owed.recipient) == (&step.sink, &step.recipient);
+        let sent_at = if self.held.is_some() { self.at } else { self.owed.due_at };
+        First { due_at: sent_at, tried_at: None, told_at: Some(sent_at), next_at: None, is_to_same }
+    }
+}
+
+fn plan(sent: Sent, incident: &Incident, routing: &Routing) -> Planned {
+    let Sent { owed, after_first, held, at } = sent;
     let mut notification = Notification {
         store: "explain".to_owned(),
-        recipient: recipient.clone(),
+        recipient: owed.recipient.clone(),
         rule: Some(owed.rule.clone()),
+        held_back: held.as_ref().and_then(|held| held.by.held_back(Some(held.until))),
         ..Notification::about(incident.clone(), owed.kind, at)
     };
     if let Some(public_url) = routing.public_url.as_deref().filter(|_| notification.asks_to_act()) {
@@ -240,15 +277,16 @@ fn plan(owed: Owed, incident: &Incident, routing: &Routing, now: Timestamp) -> P
     }
     let target = routing.sinks.get(&owed.sink);
     let message = target.map(|target| target.settings.preview(&notification)).unwrap_or_default();
-    let when = match &owed.held_by {
+    let mut when = match &owed.held_by {
         Some(held_by) => format!("in {} ({held_by})", Period(clock::between(incident.opened_at, owed.due_at))),
         None => "now".to_owned(),
     };
-    let (when, at) = match routing.held(owed.kind, (&owed.sink, Some(&owed.rule)), incident, &[], at) {
-        Some(Held { until, by }) => (format!("{when}, but not before {} ({by})", output::moment(until)), until.max(at)),
-        None => (when, at),
-    };
-    Planned { rule: owed.rule, sink: owed.sink, recipient, when, message, at }
+    if let Some(Held { until, by }) = held {
+        let _ = write!(when, ", but not before {} ({by})", output::moment(until));
+    } else if let Some(until) = after_first {
+        let _ = write!(when, ", but not before {} (the first message is held back)", output::moment(until));
+    }
+    Planned { rule: owed.rule, sink: owed.sink, recipient: owed.recipient, when, message, at }
 }
 
 impl Planned {
@@ -282,7 +320,8 @@ fn told(explanation: &Explanation) -> String {
     let _ = writeln!(text, "{}", if opens { answer(notifications) } else { (*change).to_owned() });
     let error = event.error.as_ref().map(|error| format!(" ({error:?})")).unwrap_or_default();
     let _ = writeln!(text, "event: {} {} at {}", event.kind.as_str(), output::printable(&event.instance), event.source);
-    let _ = writeln!(text, "  reason {}{error}, {}", event.reason.as_str(), output::moment(event.at));
+    let reason = if opens { format!("reason {}{error}, ", event.reason.as_str()) } else { String::new() };
+    let _ = writeln!(text, "  {reason}{}", output::moment(event.at));
     if opens {
         let _ = writeln!(text, "  {change}");
     }

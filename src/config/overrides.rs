@@ -117,7 +117,7 @@ fn place(name: &str, merged: &Merged, instances: &Instances) -> Result<Vec<Strin
     let mut table = if in_inventory { None } else { Table::Merged(merged).below(ROOT) };
     let keys = parts.into_iter().enumerate().map(|(depth, part)| {
         let lower = part.to_lowercase();
-        let known = table.as_ref().and_then(|table| table.known(&lower));
+        let known = table.as_ref().and_then(|table| table.known(part, &lower));
         let key = known.unwrap_or_else(|| if in_inventory && depth == 1 { part.to_owned() } else { lower });
         table = match depth {
             0 if in_inventory => Some(Table::Inventory(instances)),
@@ -146,10 +146,11 @@ impl<'l> Table<'l> {
         }
     }
 
-    /// The key of this table that is written this way, or else one that differs only in case and dashes.
-    fn known(&self, lower: &str) -> Option<String> {
-        if self.below(lower).is_some() {
-            return Some(lower.to_owned());
+    /// The key of this table that is written this way, as it is or in lower case, or else one that differs only in case
+    /// and dashes.
+    fn known(&self, written: &str, lower: &str) -> Option<String> {
+        if let Some(exact) = [written, lower].into_iter().find(|key| self.below(key).is_some()) {
+            return Some(exact.to_owned());
         }
         let same = |key: &&str| key.to_lowercase().replace('-', "_") == lower.replace('-', "_");
         let known = match self {

@@ -1,5 +1,6 @@
 //! `[[quiet]]`: hours in which only critical rules notify people.
 
+use jiff::Timestamp;
 use jiff::civil::{Time, Weekday};
 use linedown_sinks::{Path, Problem, Section, time_zone};
 use serde::Deserialize;
@@ -8,10 +9,13 @@ use serde_json::Value;
 use super::layers::Element;
 use super::matching::{Known, read_matcher};
 use super::reader::Reader;
-use crate::rule::timing::Quiet;
+use crate::rule::timing::{Quiet, never_end};
 
 /// Most windows of quiet hours.
 const MOST: usize = 100;
+
+/// Quiet hours repeat each week, so those that never end go on at any time.
+const ANY_TIME: Timestamp = Timestamp::UNIX_EPOCH;
 
 /// How `to` is written for the end of the day: ISO 8601's other name for the midnight that begins the next.
 const END_OF_DAY: &str = "24:00";
@@ -46,8 +50,26 @@ pub(super) fn read(windows: &[Element], known: &Known<'_>, reader: &mut Reader<'
         reader.note(Problem::error(path, what).hint("one window can cover many days and, with `match`, many lines"));
         return Vec::new();
     }
+    let errors = reader.errors();
     let windows = windows.iter().enumerate();
-    windows.filter_map(|(index, window)| read_window(window, index, &path.join(index), known, reader)).collect()
+    let windows: Vec<Quiet> =
+        windows.filter_map(|(index, window)| read_window(window, index, &path.join(index), known, reader)).collect();
+    // One with a mistake may look as if it never ended.
+    if reader.errors() == errors {
+        warn_of_eternal(&windows, &path, reader);
+    }
+    windows
+}
+
+/// Warns if quiet hours follow one another without a gap: most lines would never be told of.
+fn warn_of_eternal(windows: &[Quiet], path: &Path, reader: &mut Reader<'_>) {
+    let everybody: Vec<&Quiet> = windows.iter().filter(|window| window.matcher.takes_everything()).collect();
+    let is_eternal = |window: &Quiet| never_end(&[&everybody[..], &[window]].concat(), ANY_TIME);
+    if let Some(index) = windows.iter().position(is_eternal) {
+        let what = "these quiet hours never end: there is no gap before the next";
+        let problem = Problem::warning(path.join(index), what);
+        reader.note(problem.hint("only critical rules would tell anybody; leave out days or hours"));
+    }
 }
 
 fn read_window(
@@ -74,7 +96,7 @@ fn read_window(
     if from.is_some() && from == to && !ends_with_the_day {
         let problem = section.error("to", "the window ends when it begins");
         problem.expected = Some("another time than `from`".to_owned());
-        problem.hint = Some("for whole days: from = \"00:00\" and to = \"24:00\"".to_owned());
+        problem.hint = Some("for whole days: from = \"00:00\", to = \"24:00\" and `days`".to_owned());
     }
     let zone = time_zone(keys.time_zone.as_deref(), &mut section);
     reader.finish(section);

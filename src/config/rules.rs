@@ -10,7 +10,7 @@ use serde_json::Value;
 use super::layers::Element;
 use super::matching::{Known, read_matcher};
 use super::periods::{Lasting, NOTICED};
-use super::reader::{Reader, did_you_mean, some_of};
+use super::reader::{Reader, UNKNOWN_KEY, did_you_mean, some_of};
 use crate::period::Period;
 use crate::rule::flapping::Flapping;
 use crate::rule::matcher::Field;
@@ -107,7 +107,8 @@ pub(super) fn read(elements: &[Element], known: &Known<'_>, reader: &mut Reader<
 }
 
 fn read_rule(element: &Element, index: usize, path: &Path, known: &Known<'_>, reader: &mut Reader<'_>) -> Rule {
-    let keys: Keys = reader.read(&element.value, path, "[[rules]]");
+    let own = without_matchers(&element.value, path, reader);
+    let keys: Keys = reader.read(&own, path, "[[rules]]");
     if keys.name.as_ref().is_some_and(|name| name.is_empty() || name.chars().count() > LONGEST_NAME) {
         let problem = Problem::error(path.join("name"), "this cannot be the name of a rule");
         reader.note(problem.expected(format!("1 to {LONGEST_NAME} characters")));
@@ -133,6 +134,19 @@ fn read_rule(element: &Element, index: usize, path: &Path, known: &Known<'_>, re
         group_interval: keys.group_interval.map_or(GROUP_INTERVAL, |interval| interval.0),
         flapping: flapping(keys.flapping.as_ref(), &path.join("flapping"), reader),
     }
+}
+
+/// The rule without what belongs in its `match`, which is noted.
+fn without_matchers(rule: &Value, path: &Path, reader: &mut Reader<'_>) -> Value {
+    let mut rule = rule.clone();
+    let Some(table) = rule.as_object_mut() else { return rule };
+    let is_matcher = |key: &String| key != "name" && (key == "labels" || Field::parse(key).is_some());
+    for key in table.keys().filter(|key| is_matcher(key)).cloned().collect::<Vec<_>>() {
+        table.remove(&key);
+        let problem = Problem::error(path.join(key.as_str()), format!("{UNKNOWN_KEY} `{key}`"));
+        reader.note(problem.hint(format!("write `match = {{ {key} = … }}`")));
+    }
+    rule
 }
 
 /// By default, lines can flap.

@@ -99,9 +99,11 @@ impl<'de> Deserialize<'de> for Room {
 
             fn visit_str<E: de::Error>(self, text: &str) -> Result<Room, E> {
                 let percent = text.strip_suffix('%').and_then(|number| number.trim().parse().ok());
-                let percent = percent
-                    .ok_or_else(|| E::custom(format!("{text:?} is not an amount of disk space, expected {ROOM}")));
-                percent.map(|percent| Room(Free::Percent(percent)))
+                // A variable is always a text.
+                let bytes = || text.trim().parse().ok();
+                let free = percent.map(Free::Percent).or_else(|| bytes().map(Free::Bytes));
+                free.map(Room)
+                    .ok_or_else(|| E::custom(format!("{text:?} is not an amount of disk space, expected {ROOM}")))
             }
 
             fn visit_u64<E: de::Error>(self, bytes: u64) -> Result<Room, E> {

@@ -115,6 +115,11 @@ pub fn held(
     by_people.chain(by_config).max_by_key(|held| held.until)
 }
 
+/// Whether quiet hours hold these lines back for ever: they repeat each week, and no gap is left between them.
+pub fn never_end(quiet: &[&Quiet], now: Timestamp) -> bool {
+    quiet_hours(quiet, now).is_some_and(|held| held.until >= later(now, LONGEST_QUIET))
+}
+
 /// Returns what quiet hours hold back now, if any do: by the window that ends last of those that `now` lies in, and until
 /// the end of all that follow it without a gap, as those of a Saturday and a Sunday do.
 fn quiet_hours(quiet: &[&Quiet], now: Timestamp) -> Option<Held> {
@@ -208,6 +213,17 @@ mod tests {
         // It never ends, and is looked at again.
         let always = quiet("00:00", "00:00", "UTC");
         assert_eq!(held(&[&always], "2026-11-28T10:00:00Z"), found("night", "2026-12-06T00:00:00Z"));
+        let (day, night) = (quiet("07:00", "22:00", "UTC"), quiet("22:00", "07:00", "UTC"));
+        for (windows, expected) in [
+            (&[&always][..], true),
+            (&[&day, &night], true),
+            (&[&day], false),
+            (&[&weekend], false),
+            (&[&weekend, &day], false),
+            (&[], false),
+        ] {
+            assert_eq!(never_end(windows, "2026-11-28T10:00:00Z".parse().unwrap()), expected, "{windows:?}");
+        }
     }
 
     #[test]

@@ -1,5 +1,7 @@
 //! `linedown explain`: what would be decided, without a daemon.
 
+use std::time::SystemTime;
+
 use crate::daemon::Daemon;
 use crate::payload::down;
 use crate::sections::{CONSOLE, tell};
@@ -75,6 +77,27 @@ fn explain_says_what_quiet_hours_hold_back() {
         ended.out.contains("\nnow, but not before ") && ended.out.contains("(quiet hours \"rest\"): console"),
         "{ended:?}"
     );
+}
+
+/// A step counts from the first message, and so do the words of both.
+#[test]
+fn explain_counts_steps_from_a_first_message_that_is_held_back() {
+    let hour = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).expect("it is later").as_secs() / 3600;
+    let at = |hour: u64| format!("{:02}:00", hour % 24);
+    let quiet = format!(
+        "[[quiet]]\nname = \"rest\"\nfrom = \"{}\"\nto = \"{}\"\ntime_zone = \"UTC\"\n",
+        at(hour + 23),
+        at(hour + 2)
+    );
+    let step = "escalate = [{ after = \"15m\", notify = [\"console\"] }]\n";
+    let daemon = Daemon::prepare(&format!("{CONSOLE}{}{step}{quiet}", tell(&["console"])));
+    let explained = daemon.command_with_input(&["explain", "-", "--json"], &down("A").to_string()).out;
+    let explained: serde_json::Value = serde_json::from_str(&explained).expect("JSON");
+    let when = |index: usize| explained["notifications"][index]["when"].as_str().unwrap_or_default();
+    let minute = |index: usize| -> u32 { when(index).split(':').nth(1).expect("a time").parse().expect("a minute") };
+    assert!(when(0).contains("(quiet hours \"rest\")"), "{explained}");
+    assert!(when(1).contains("(the first message is held back)"), "{explained}");
+    assert_eq!((minute(0) + 15) % 60, minute(1), "{explained}");
 }
 
 #[test]

@@ -93,7 +93,7 @@ fn read(entry: &str, place: Path) -> Result<Recipient, Problem> {
     let several: Vec<&str> = parts(entry).collect();
     let are_addresses = several.len() > 1 && several.iter().all(|part| part.parse::<Mailbox>().is_ok());
     let list: Vec<String> = several.iter().map(|part| format!("{part:?}")).collect();
-    Err(if are_addresses { problem.hint(format!("write a list: {}", list.join(", "))) } else { problem })
+    Err(if are_addresses { problem.hint(format!("write a list: [{}]", list.join(", "))) } else { problem })
 }
 
 impl Recipients {

@@ -132,6 +132,10 @@ fn address(section: &mut Section<'_>, server: &str) -> Option<Address> {
         return None;
     }
     let port = url.port().unwrap_or(if secure { 465 } else { 587 });
+    if port == 0 {
+        section.error("server", "there is no port 0").expected = Some(EXPECTED.into());
+        return None;
+    }
     Some(Address { host: host.to_owned(), port, name, secure })
 }
 

@@ -8,8 +8,9 @@ use serde_json::{Map, Value};
 use super::super::{Code, CommandError};
 use crate::rule::matcher::Matcher;
 
-/// Reads the matchers as a rule's `match` table. A field that is given several times may have any of the values. Also
-/// returns a warning if they match more than it may seem.
+/// Reads the matchers as a rule's `match` table. A field that is given several times may have any of the values; an
+/// exclusion is refused then, because nearly every line passes one or the other. Also returns a warning if they match
+/// more than it may seem.
 pub(super) fn read(pairs: &[String]) -> Result<(Value, Option<Problem>), CommandError> {
     let matcher = table_of(pairs)?;
     let read = Matcher::whole(&matcher).map_err(|problem| {
@@ -65,6 +66,13 @@ fn table_of(pairs: &[String]) -> Result<Value, CommandError> {
         match field.strip_prefix("labels.") {
             Some(key) => labels.entry(key).or_default().push(test(value)),
             None => fields.entry(field).or_default().push(test(value)),
+        }
+    }
+    for (field, values) in fields.iter().chain(&labels) {
+        if values.len() > 1 && values.iter().any(|value| value.get("not").is_some()) {
+            let what =
+                format!("`{field}` is given several times: any of the values is enough, so `not` excludes nothing");
+            return Err(wrong(what).hint("name what it is about by another field, or make a silence for each value"));
         }
     }
     let table = |values: BTreeMap<&str, Vec<Value>>| -> Map<String, Value> {
@@ -156,6 +164,15 @@ mod tests {
         for pair in ["instance=[1, 2]", "instance=[]", "instance={ regx = \"A\" }", "instance=[A", "labels.=x", "name"]
         {
             assert!(read(&[pair.to_owned()]).is_err(), "{pair}");
+        }
+    }
+
+    #[test]
+    fn an_exclusion_beside_another_value_is_refused_because_it_would_exclude_nothing() {
+        for field in ["instance", "labels.shop"] {
+            let pairs = [format!("{field}=39EC*"), format!("{field}={{ not = \"39ECB\" }}")];
+            assert!(read(&pairs).is_err(), "{pairs:?}");
+            assert!(read(&[pairs[1].clone(), "name=Loja*".to_owned()]).is_ok(), "{pairs:?}");
         }
     }
 

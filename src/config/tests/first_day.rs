@@ -37,6 +37,26 @@ const SLIPS: &[(&str, &str, &str)] = &[
         "write `match = { labels.tier = \"gold\", name = 'A' }`",
     ),
     (
+        "[[rules]]\nnotify = ['console']\nreason = 'number-blocked'",
+        "3:1 unknown key `reason`",
+        "write `match = { reason = … }`",
+    ),
+    (
+        "[[rules]]\nnotify = ['console']\nlabels.tier = 'gold'",
+        "3:1 unknown key `labels`",
+        "write `match = { labels = … }`",
+    ),
+    (
+        "[[quiet]]\nfrom = '00:00'\nto = '24:00'",
+        "warning 1:1 these quiet hours never end: there is no gap before the next",
+        "only critical",
+    ),
+    (
+        "[[quiet]]\nfrom = '22:00'\nto = '07:00'\n[[quiet]]\nfrom = '07:00'\nto = '22:00'",
+        "warning 1:1 these quiet hours never end: there is no gap before the next",
+        "only critical",
+    ),
+    (
         "[[rules]]\nnotify = ['console']\nescalate = { after = '15m', notify = ['console'] }",
         "3:12 wrong type: table",
         "write a list, also of one: [{ … }]",
@@ -46,14 +66,14 @@ const SLIPS: &[(&str, &str, &str)] = &[
     (
         "[[quiet]]\ndays = ['sat', 'sun']\nfrom = '00:00'\nto = '00:00'",
         "4:6 the window ends when it begins",
-        "for whole days: from = \"00:00\" and to = \"24:00\"",
+        "for whole days: from = \"00:00\", to = \"24:00\" and `days`",
     ),
     ("[[quiet]]\nfrom = '24:00'\nto = '07:00'", "2:8 this is not a time of day", ""),
     (
         "[sinks.mail]\ntype = 'email'\nserver = 'smtps://relay.example.com'\nfrom = 'a@x.example'\nfallback = 'console'\n\
          to = 'a@x.example, \"B, C\" <b@x.example>'",
         "6:6 not an email address",
-        "write a list: \"a@x.example\", \"\\\"B, C\\\" <b@x.example>\"",
+        "write a list: [\"a@x.example\", \"\\\"B, C\\\" <b@x.example>\"]",
     ),
 ];
 

@@ -75,6 +75,18 @@ fn an_instance_that_only_a_variable_names_keeps_its_case() {
     );
 }
 
+/// Only if no key is written as in the variable, one that differs in case is meant.
+#[test]
+fn a_variable_sets_the_key_that_is_written_the_same_way() {
+    let config = Folder::with("[instances.AbC]\nname = 'x'\n[instances.aBc]\nname = 'y'")
+        .variable("LINEDOWN__INSTANCES__aBc__NAME", "z")
+        .variable("LINEDOWN__TROUBLES__DISK_FREE_BELOW", "1048576")
+        .config();
+    let name = |id: &str| config.routing.inventory.get("z-api", id).unwrap().name;
+    assert_eq!((name("AbC"), name("aBc")), (Some("x"), Some("z")));
+    assert_eq!(config.troubles.unwrap().disk_free_below, trouble::Free::Bytes(1_048_576));
+}
+
 #[test]
 fn mistakes_of_the_environment_name_the_variable() {
     for (name, value, what) in [
