@@ -3,8 +3,8 @@
 //! The flow of data, in one direction only:
 //!
 //! ```text
-//! gateway → server → source → store.accept → 200
-//!                               │ decided by incident (what happened) and rule (who, when)
+//! gateway → server → source → reception → store.accept → 200
+//!                                           │ decided by incident (what happened) and rule (who, when)
 //! sinks ← delivery ← store.lease
 //! ```
 
@@ -29,6 +29,8 @@ mod log;
 pub mod metrics;
 mod packed;
 pub mod period;
+pub mod readiness;
+pub mod reception;
 pub mod replay;
 pub mod rule;
 pub mod server;

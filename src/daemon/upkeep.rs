@@ -63,7 +63,7 @@ impl Daemon {
     /// Recomputes what quiet hours hold back, after a new config or a step of the clock.
     pub(super) async fn hold_again(&self) {
         match self.store.hold_again(clock::now(), Arc::clone(&self.config.routing)).await {
-            Ok(sinks) => self.hook.delivery.wake(&sinks),
+            Ok(sinks) => self.reception.delivery.wake(&sinks),
             Err(error) => {
                 tracing::error!(error = %error, "cannot update what quiet hours hold back; reload again once the store can be written to");
             }
@@ -105,6 +105,6 @@ impl Daemon {
             }
         }
         self.hold_again().await;
-        self.hook.delivery.clock_was_set_back();
+        self.reception.delivery.clock_was_set_back();
     }
 }

@@ -15,7 +15,7 @@ use super::orders::Orders;
 use super::strangers::Strangers;
 use super::{Client, Failure, LineAccess, Profile};
 use crate::clock;
-use crate::server::hook::Hook;
+use crate::reception::Reception;
 use crate::store::StoreError;
 
 /// The longest delay from the daemon's start, or from a change of what is audited, to the next audit.
@@ -43,12 +43,12 @@ type Told = [BTreeSet<String>; 2];
 impl Auditor {
     pub(crate) fn new(
         name: String,
-        hook: &Arc<Hook>,
+        reception: &Arc<Reception>,
         orders: watch::Receiver<Orders>,
         stop: watch::Receiver<bool>,
     ) -> Self {
-        let notices = REASONS.map(|reason| Notices::new(hook, &name, reason));
-        let lacks = Notices::new(hook, &name, Reason::NotInInventory);
+        let notices = REASONS.map(|reason| Notices::new(reception, &name, reason));
+        let lacks = Notices::new(reception, &name, Reason::NotInInventory);
         Self { name, notices, lacks, orders, stop }
     }
 

@@ -10,7 +10,6 @@ use std::sync::{Arc, Mutex, PoisonError};
 use bytes::Buf;
 use futures_util::Stream;
 use ipnet::IpNet;
-use serde_json::json;
 use warp::http::{HeaderMap, Method, Response, StatusCode};
 
 use self::address::Addressee;
@@ -18,16 +17,11 @@ use self::answer::{Answer, Refused, accepted, refusal, with_retry_after};
 use super::body;
 use super::guard::Guard;
 use super::proxy;
-use super::readiness::Readiness;
-use crate::certificate::Served;
 use crate::clock;
-use crate::delivery::{Delivery, SharedRouting};
 use crate::gateway::asking::SharedGateways;
-use crate::metrics::Metrics;
-use crate::rule::Routing;
-use crate::source::{self, Event, EventKind};
-use crate::store::{Accepted, Store, StoreError};
-use crate::trouble;
+use crate::reception::Reception;
+use crate::source;
+use crate::store::Accepted;
 
 pub use self::address::HookSource;
 
@@ -35,20 +29,10 @@ pub use self::address::HookSource;
 pub struct Hook {
     /// Swapped on reload.
     pub settings: arc_swap::ArcSwap<HookSettings>,
-    /// Swapped on reload.
-    pub routing: Arc<SharedRouting>,
-    /// Stores the events.
-    pub store: Arc<dyn Store>,
-    /// Its workers are woken when something is due.
-    pub delivery: Arc<Delivery>,
-    /// Counts webhooks by result.
-    pub metrics: Arc<Metrics>,
+    /// Takes in the events.
+    pub reception: Arc<Reception>,
     /// The clients of the gateways' APIs. Swapped on reload.
     pub gateways: Arc<SharedGateways>,
-    /// The certificate, if linedown itself speaks TLS.
-    pub certificate: Option<Arc<Served>>,
-    /// Whether webhooks can be accepted.
-    pub readiness: Readiness,
     /// Limits clients that guess secrets.
     guard: Mutex<Guard>,
 }
@@ -82,18 +66,9 @@ pub struct Request {
 
 impl Hook {
     /// Assembles the parts.
-    pub fn new(
-        settings: HookSettings,
-        routing: Arc<SharedRouting>,
-        store: Arc<dyn Store>,
-        delivery: Arc<Delivery>,
-        metrics: Arc<Metrics>,
-        gateways: Arc<SharedGateways>,
-        certificate: Option<Arc<Served>>,
-    ) -> Self {
+    pub fn new(settings: HookSettings, reception: Arc<Reception>, gateways: Arc<SharedGateways>) -> Self {
         let settings = arc_swap::ArcSwap::from_pointee(settings);
-        let readiness = Readiness::new(Arc::clone(&store), Arc::clone(&delivery), certificate.clone());
-        Self { settings, routing, store, delivery, metrics, gateways, certificate, readiness, guard: Mutex::default() }
+        Self { settings, reception, gateways, guard: Mutex::default() }
     }
 
     /// The address that a request came from, according to the trusted proxies.
@@ -130,7 +105,7 @@ impl Hook {
             Ok(answer) => answer,
             Err(refused) => refused.answer(addressee.name),
         };
-        self.metrics.webhook(addressee.name, result);
+        self.reception.metrics.webhook(addressee.name, result);
         response
     }
 
@@ -159,92 +134,15 @@ impl Hook {
             return Ok((accepted(None, false), "foreign"));
         };
         let payload = String::from_utf8_lossy(&body).into_owned();
-        let line = event.instance.clone();
-        if line == source::UNKNOWN {
+        if event.instance == source::UNKNOWN {
             tracing::warn!(
                 source = name,
-                "a webhook names neither instance nor phone, so linedown cannot tell such lines apart; append the instance to the address registered at the gateway"
+                "a webhook names neither instance nor phone, so linedown cannot tell such lines apart; append the \
+                 instance to the address registered at the gateway"
             );
         }
-        let accepted_as = self.store.accept(event, payload, self.routing.load_full()).await;
-        match &accepted_as {
-            Ok(_) => self.readiness.took(),
-            Err(error) => self.readiness.refused(error),
-        }
-        let accepted_as = accepted_as.map_err(Refused::Store)?;
-        self.delivery.wake_for(&accepted_as.sinks);
-        self.note(name, &line, &accepted_as);
-        let result = if accepted_as.duplicate { "duplicate" } else { "accepted" };
-        Ok((accepted(Some(accepted_as.event), accepted_as.duplicate), result))
-    }
-
-    /// Stores an event that was found by asking a gateway, in the same way as a webhook.
-    pub(crate) async fn found(&self, event: Event) -> Result<Accepted, StoreError> {
-        let (source, instance) = (event.source.clone(), event.instance.clone());
-        let (kind, reason) = (event.kind, event.reason.as_str());
-        let accepted = self.accept_found(event, self.routing.load_full()).await?;
-        if accepted.event > 0 {
-            let Accepted { event, incident, change, owed, .. } = &accepted;
-            if kind == EventKind::Unwatched {
-                tracing::info!(source, instance, event, incident, change, owed, reason, "no longer watched");
-            } else {
-                tracing::info!(name: "found", source, instance, event, incident, change, owed, reason, "found by asking the gateway; no webhook came");
-            }
-            self.note_unrouted(&source, &instance, &accepted);
-        }
-        Ok(accepted)
-    }
-
-    /// Stores the beginning or the end of a trouble of linedown's own, in the same way as a webhook.
-    pub(crate) async fn found_of_itself(&self, event: Event, routing: Arc<Routing>) -> Result<(), StoreError> {
-        let (instance, reason, why) = (event.instance.clone(), event.reason.as_str(), event.error.clone());
-        let kind = event.kind;
-        let accepted = self.accept_found(event, routing).await?;
-        let Accepted { event, incident, owed, unrouted, .. } = &accepted;
-        match kind {
-            _ if *event == 0 => {}
-            EventKind::Disconnected => {
-                tracing::warn!(name: "own-trouble", reason, instance, incident, owed, why, "a trouble of linedown's own");
-            }
-            EventKind::Connected => {
-                tracing::info!(name: "own-trouble-over", reason, instance, incident, owed, "a trouble of linedown's own is over");
-            }
-            EventKind::Unwatched => {
-                tracing::info!(reason, instance, incident, owed, "a trouble of linedown's own is no longer watched");
-            }
-        }
-        if *unrouted {
-            self.metrics.unrouted();
-            tracing::error!(name: "unrouted", source = trouble::SOURCE, instance, incident, "nobody is told of this trouble: no rule matches it, or there is no other sink");
-        }
-        Ok(())
-    }
-
-    async fn accept_found(&self, event: Event, routing: Arc<Routing>) -> Result<Accepted, StoreError> {
-        let (kind, reason) = (event.kind.as_str(), event.reason.as_str());
-        let payload = json!({ "found": kind, "reason": reason, "error": event.error }).to_string();
-        let accepted = self.store.accept(event, payload, routing).await?;
-        self.delivery.wake_for(&accepted.sinks);
-        Ok(accepted)
-    }
-
-    fn note(&self, source: &str, instance: &str, accepted: &Accepted) {
-        let Accepted { event, incident, change, owed, .. } = accepted;
-        tracing::info!(name: "webhook-accepted", source, instance, event, incident, change, owed, "webhook accepted");
-        self.note_unrouted(source, instance, accepted);
-    }
-
-    fn note_unrouted(&self, source: &str, instance: &str, accepted: &Accepted) {
-        if let Accepted { unrouted: true, incident, .. } = accepted {
-            self.metrics.unrouted();
-            tracing::warn!(
-                name: "unrouted",
-                source,
-                instance,
-                incident,
-                "no rule matches this incident, so nobody is told; add a rule without `match` at the end"
-            );
-        }
+        let Accepted { event, duplicate, .. } = self.reception.webhook(event, payload).await.map_err(Refused::Store)?;
+        Ok((accepted(Some(event), duplicate), if duplicate { "duplicate" } else { "accepted" }))
     }
 
     /// The answer is the same for a wrong source and for a wrong secret, so that a guesser learns nothing.
@@ -263,7 +161,7 @@ impl Hook {
                 (with_retry_after(refusal(StatusCode::TOO_MANY_REQUESTS, words), wait), "too-many-wrong")
             }
         };
-        self.metrics.webhook("", result);
+        self.reception.metrics.webhook("", result);
         response
     }
 }

@@ -13,6 +13,7 @@ use super::page::{Page, Press, Saying};
 use crate::clock;
 use crate::gateway::{QrCode, Standing};
 use crate::link::Purpose;
+use crate::reception::Reception;
 use crate::store::StoreError;
 
 /// How long a code is shown, in seconds. It lives for 20.
@@ -23,11 +24,11 @@ const CODES: u64 = 3;
 /// Answers a request to `/reconnect/{token}`. `code` is the number of the requested code, from 1; none for the first
 /// visit.
 pub(super) async fn answer(hook: Arc<Hook>, token: String, method: Method, code: Option<u64>) -> Response<String> {
-    let unknown = hook.routing.load().language;
+    let unknown = hook.reception.routing.load().language;
     if !matches!(method, Method::GET | Method::HEAD) {
         return Page::wrong_method(unknown, "GET, HEAD");
     }
-    let (incident, language) = match look_up(&hook, &token).await {
+    let (incident, language) = match look_up(&hook.reception, &token).await {
         Ok(Some(found)) => found,
         Ok(None) => return Page::new(unknown, StatusCode::NOT_FOUND, Saying::NoLinkToReconnect).answer(),
         Err(error) => return Page::unavailable(unknown, &error),
@@ -35,7 +36,7 @@ pub(super) async fn answer(hook: Arc<Hook>, token: String, method: Method, code:
     let line = incident.instance.title();
     let page = |status, saying| Page::new(language, status, saying);
     if incident.closed_at.is_some() {
-        return match over::saying(&hook, &incident, line).await {
+        return match over::saying(&hook.reception, &incident, line).await {
             Ok(saying) => page(StatusCode::OK, saying).answer(),
             Err(error) => Page::unavailable(language, &error),
         };
@@ -71,8 +72,10 @@ pub(super) async fn answer(hook: Arc<Hook>, token: String, method: Method, code:
 }
 
 /// The incident that a link is about, and the language of the message that it was in.
-async fn look_up(hook: &Hook, token: &str) -> Result<Option<(Incident, Language)>, StoreError> {
-    let Some(delivery) = hook.store.linked(Purpose::Reconnect, token, clock::now()).await? else { return Ok(None) };
-    let language = hook.routing.load().language(&delivery.sink);
-    Ok(hook.store.outage(delivery.incident).await?.map(|incident| (incident, language)))
+async fn look_up(reception: &Reception, token: &str) -> Result<Option<(Incident, Language)>, StoreError> {
+    let Some(delivery) = reception.store.linked(Purpose::Reconnect, token, clock::now()).await? else {
+        return Ok(None);
+    };
+    let language = reception.routing.load().language(&delivery.sink);
+    Ok(reception.store.outage(delivery.incident).await?.map(|incident| (incident, language)))
 }

@@ -49,7 +49,7 @@ pub struct Readiness {
 
 impl Readiness {
     /// Nothing is known yet.
-    pub(super) fn new(store: Arc<dyn Store>, delivery: Arc<Delivery>, certificate: Option<Arc<Served>>) -> Self {
+    pub(crate) fn new(store: Arc<dyn Store>, delivery: Arc<Delivery>, certificate: Option<Arc<Served>>) -> Self {
         Self {
             store,
             delivery,
@@ -98,12 +98,12 @@ impl Readiness {
     }
 
     /// Since when the store has not written, if it did not when it was last tested or used.
-    pub(super) fn not_writing_since(&self) -> Option<Timestamp> {
+    pub(crate) fn not_writing_since(&self) -> Option<Timestamp> {
         self.last_amiss().map(|(since, _)| since)
     }
 
     /// Notes that a webhook could not be stored.
-    pub(super) fn refused(&self, error: &StoreError) {
+    pub(crate) fn refused(&self, error: &StoreError) {
         if matches!(error, StoreError::Full | StoreError::Failed(_)) {
             let last = self.refused.load().as_ref().filter(|last| last.1.elapsed() < REMEMBERED).map(|last| last.0);
             let since = last.unwrap_or_else(clock::now);
@@ -112,7 +112,7 @@ impl Readiness {
     }
 
     /// Notes that a webhook was stored.
-    pub(super) fn took(&self) {
+    pub(crate) fn took(&self) {
         if self.refused.load().is_some() {
             self.refused.store(None);
         }
