@@ -1,6 +1,7 @@
 //! Audits the gateway on a schedule. Each finding is an incident until it is put right.
 
 use std::collections::BTreeSet;
+use std::future::pending;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -63,20 +64,11 @@ impl Auditor {
             }
             // Drops the former orders, and with them the former config, before waiting for anything.
             orders = latest;
-            let Some(every) = orders.access.audit.every.filter(|_| orders.access.can_be_audited()) else {
-                due = None;
-                if !self.leave_all().await {
-                    return;
-                }
-                tokio::select! {
-                    _ = self.stop.changed() => return,
-                    changed = self.orders.changed() => if changed.is_err() {
-                        return;
-                    },
-                }
-                continue;
-            };
-            let at = *due.get_or_insert_with(|| Instant::now() + FIRST.min(every));
+            let every = orders.access.audit.every.filter(|_| orders.access.can_be_audited());
+            if every.is_none() && !self.leave_all().await {
+                return;
+            }
+            due = every.map(|every| due.unwrap_or_else(|| Instant::now() + FIRST.min(every)));
             tokio::select! {
                 _ = self.stop.changed() => return,
                 changed = self.orders.changed() => {
@@ -87,14 +79,14 @@ impl Auditor {
                     }
                     continue;
                 }
-                () = sleep_until(at) => {}
+                () = reached(due) => {}
             }
             let mut stop = self.stop.clone();
             tokio::select! {
                 _ = stop.changed() => return,
                 done = self.audit(&orders) => self.note(done),
             }
-            due = Some(Instant::now() + every);
+            due = every.map(|every| Instant::now() + every);
         }
     }
 
@@ -208,5 +200,13 @@ impl Auditor {
             }
         }
         true
+    }
+}
+
+/// Returns at a time, or never.
+async fn reached(at: Option<Instant>) {
+    match at {
+        Some(at) => sleep_until(at).await,
+        None => pending().await,
     }
 }

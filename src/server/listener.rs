@@ -97,21 +97,16 @@ pub async fn serve<F>(
         let (number, routes, watcher) = (place.number(), routes.clone(), graceful.watcher());
         let (tls, proxies, stop) = (tls.clone(), Arc::clone(&proxies), stop.clone());
         let task = tokio::spawn(async move {
+            // The place is given back when this ends.
+            let place = place;
             // Answers are small, so there is nothing to gain from delaying them.
             let _ = stream.set_nodelay(true);
-            let busy = Arc::clone(&place.busy);
-            if let Some((stream, peer)) = in_time(proxies.identify(stream, peer.ip()), &stop).await {
-                let client = Client { peer: peer.map(Peer), busy };
-                match tls {
-                    None => converse(stream, client, routes, watcher, &stop).await,
-                    Some(config) => {
-                        if let Some(stream) = in_time(shake_hands(config, stream, peer), &stop).await {
-                            converse(stream, client, routes, watcher, &stop).await;
-                        }
-                    }
-                }
+            let Some((stream, peer)) = in_time(proxies.identify(stream, peer.ip()), &stop).await else { return };
+            let client = Client { peer: peer.map(Peer), busy: Arc::clone(&place.busy) };
+            let Some(config) = tls else { return converse(stream, client, routes, watcher, &stop).await };
+            if let Some(stream) = in_time(shake_hands(config, stream, peer), &stop).await {
+                converse(stream, client, routes, watcher, &stop).await;
             }
-            drop(place);
         });
         connections.serves(number, task.abort_handle());
     }
