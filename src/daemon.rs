@@ -123,6 +123,26 @@ async fn open(
     }
 }
 
+/// Assembles what takes webhooks in and what delivers. The workers start; what is owed since an earlier run is due when
+/// the clock and the config say so now.
+async fn assemble(
+    config: &Config,
+    built: delivery::Built,
+    store: Arc<dyn Store>,
+    metrics: Arc<Metrics>,
+) -> Result<(Hook, Option<Beats>), StartError> {
+    let routing = Arc::new(SharedRouting::new(Arc::clone(&config.routing)));
+    let (gateways, beats) = asking(config)?;
+    let gateways = Arc::new(SharedGateways::from_pointee(gateways));
+    let delivery = Delivery::new(Arc::clone(&store), Arc::clone(&routing), Arc::clone(&metrics), Arc::clone(&gateways));
+    while store.set_back(clock::now(), SET_BACK_AT_ONCE, Arc::clone(&config.routing)).await? > 0 {}
+    store.hold_again(clock::now(), Arc::clone(&config.routing)).await?;
+    delivery.assign(built, &store.owing().await?);
+    let certificate = config.server.tls.is_some().then(Served::new);
+    let reception = Reception::new(routing, store, Arc::new(delivery), metrics, certificate);
+    Ok((Hook::new(hook_settings(config), Arc::new(reception), gateways), beats))
+}
+
 /// The running daemon: its state and the handles of its tasks.
 struct Daemon {
     /// The config in force.
@@ -161,28 +181,15 @@ impl Daemon {
         let socket = api::socket(&config);
         let local = bind_local(&socket).await.map_err(|source| StartError::Local { path: socket.clone(), source })?;
 
-        let routing = Arc::new(SharedRouting::new(Arc::clone(&config.routing)));
-        let (gateways, beats) = asking(&config)?;
-        let gateways = Arc::new(SharedGateways::from_pointee(gateways));
-        let delivery = Arc::new(Delivery::new(
-            Arc::clone(&store),
-            Arc::clone(&routing),
-            Arc::clone(&metrics),
-            Arc::clone(&gateways),
-        ));
-        while store.set_back(clock::now(), SET_BACK_AT_ONCE, Arc::clone(&config.routing)).await? > 0 {}
-        store.hold_again(clock::now(), Arc::clone(&config.routing)).await?;
-        delivery.assign(built, &store.owing().await?);
-        let certificate = config.server.tls.is_some().then(Served::new);
-        let encryption = certificate.as_ref().map(Served::server).transpose()?;
-        let reception = Arc::new(Reception::new(routing, Arc::clone(&store), delivery, metrics, certificate));
-        let hook = Arc::new(Hook::new(hook_settings(&config), Arc::clone(&reception), gateways));
+        let (hook, beats) = assemble(&config, built, Arc::clone(&store), metrics).await?;
+        let reception = Arc::clone(&hook.reception);
+        let encryption = reception.certificate.as_ref().map(Served::server).transpose()?;
         let troubles = watch::Sender::new(troubles(&config));
         let mut daemon = Self {
             begun: Begun::with(&config),
             config,
             store,
-            hook,
+            hook: Arc::new(hook),
             reception,
             acme: watch::Sender::default(),
             stop: watch::Sender::new(false),

@@ -11,6 +11,7 @@ use super::hook::Hook;
 use super::over;
 use super::page::{Page, Press, Saying};
 use crate::clock;
+use crate::gateway::asking::Gateways;
 use crate::gateway::{QrCode, Standing};
 use crate::link::Purpose;
 use crate::reception::Reception;
@@ -45,16 +46,22 @@ pub(super) async fn answer(hook: Arc<Hook>, token: String, method: Method, code:
     let Some(code) = code.filter(|code| *code > 0 && method == Method::GET) else {
         return Page { press: Some(Press::ShowCode), ..page(StatusCode::OK, Saying::Prepare { line }) }.answer();
     };
-    let gateways = hook.gateways.load_full();
+    show(&hook.gateways.load_full(), &incident, language, code).await
+}
+
+/// Shows the code with this number, from 1; after the last one a button for more.
+async fn show(gateways: &Gateways, incident: &Incident, language: Language, code: u64) -> Response<String> {
+    let (source, instance, line) = (&incident.source, &incident.instance.id, incident.instance.title());
+    let page = |status, saying| Page::new(language, status, saying);
     if code > CODES {
         // Somebody may have read the last code just before it expired.
-        let saying = match gateways.standing_for_page(&incident.source, &incident.instance.id).await {
+        let saying = match gateways.standing_for_page(source, instance).await {
             Some(Standing::Up) => return page(StatusCode::OK, Saying::Connected { line }).answer(),
             _ => Saying::RanOut { line, of: CODES },
         };
         return Page { press: Some(Press::ShowCode), ..page(StatusCode::OK, saying) }.answer();
     }
-    match gateways.qr_code(&incident.source, &incident.instance.id).await {
+    match gateways.qr_code(source, instance).await {
         Some((Ok(QrCode::Connected), _)) => page(StatusCode::OK, Saying::Connected { line }).answer(),
         Some((Ok(QrCode::Png(image)), age)) => {
             let image = base64::engine::general_purpose::STANDARD.encode(image);
@@ -63,7 +70,7 @@ pub(super) async fn answer(hook: Arc<Hook>, token: String, method: Method, code:
             Page { image: Some(&image), next, ..page }.answer()
         }
         Some((Err(failure), _)) => {
-            tracing::warn!(source = incident.source, instance = incident.instance.id, %failure, "no QR code for the page");
+            tracing::warn!(source, instance, %failure, "no QR code for the page");
             let page = page(StatusCode::BAD_GATEWAY, Saying::NoCode { line });
             Page { detail: Some(failure.to_string()), press: Some(Press::ShowCode), ..page }.answer()
         }
