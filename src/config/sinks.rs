@@ -9,7 +9,7 @@ use serde::Deserialize;
 use serde_json::{Map, Value};
 
 use super::periods::{Lasting, NOTICED};
-use super::reader::{Reader, UNKNOWN_KEY, did_you_mean, is_missing, unknown_key};
+use super::reader::{Reader, UNKNOWN_KEY, is_missing, unknown_key};
 use crate::period::Period;
 use crate::rule::{Retry, Target};
 
@@ -195,9 +195,8 @@ fn kind(common: &Common, value: &Value, path: &Path, kinds: &[SinkKind], reader:
     };
     let kind = kinds.iter().find(|kind| kind.name == name).copied();
     if kind.is_none() {
-        let mut problem = Problem::error(path.join("type"), format!("unknown type of sink `{name}`"));
-        problem.hint = did_you_mean(name, names.iter().copied());
-        reader.note(problem.expected(one_of_some(&names)));
+        let problem = Problem::error(path.join("type"), format!("unknown type of sink `{name}`"));
+        reader.note(problem.expected(one_of_some(&names)).did_you_mean(name, names.iter().copied()));
     }
     kind
 }
@@ -286,10 +285,9 @@ fn check_fallback(name: &str, fallback: &str, path: &Path, sinks: &Map<String, V
         let problem = Problem::error(path, "a sink cannot be its own fallback");
         reader.note(problem.hint("name a sink that goes another way: email for Slack, say"));
     } else if !sinks.contains_key(fallback) {
-        let mut problem = Problem::error(path, format!("there is no sink `{fallback}`"));
-        let others = || sinks.keys().map(String::as_str).filter(|other| *other != name);
-        problem.hint = did_you_mean(fallback, others())
-            .or_else(|| Some(format!("add [sinks.{fallback}], or name one that is there")));
-        reader.note(problem.unless(fallback));
+        let problem = Problem::error(path, format!("there is no sink `{fallback}`"));
+        let problem = problem.hint(format!("add [sinks.{fallback}], or name one that is there"));
+        let others = sinks.keys().map(String::as_str).filter(|other| *other != name);
+        reader.note(problem.did_you_mean(fallback, others).unless(fallback));
     }
 }
