@@ -5,6 +5,7 @@
 //! its process is passed in as a [`Process`].
 
 mod acme;
+mod corrected;
 mod file;
 mod forms;
 #[cfg(any(test, feature = "fuzzing"))]
