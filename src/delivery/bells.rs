@@ -1,10 +1,11 @@
 //! Wakes the workers of sinks for which something may be due.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
-use std::sync::{Arc, PoisonError, RwLock};
 
 use jiff::Timestamp;
+use parking_lot::RwLock;
 use tokio::sync::Notify;
 
 /// The bells of all workers, by sink.
@@ -52,7 +53,7 @@ impl Bell {
 impl Bells {
     /// The bell of a sink's worker.
     pub(super) fn hang(&self, sink: &str) -> Arc<Bell> {
-        let mut bells = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        let mut bells = self.0.write();
         Arc::clone(bells.entry(sink.to_owned()).or_default())
     }
 
@@ -71,7 +72,7 @@ impl Bells {
         sinks: impl Iterator<Item = (&'s String, D)>,
         ring: impl Fn(&Bell, D),
     ) -> Vec<&'s String> {
-        let bells = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        let bells = self.0.read();
         let mut without = Vec::new();
         for (sink, due) in sinks {
             match bells.get(sink) {

@@ -5,11 +5,12 @@ mod answer;
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use bytes::Buf;
 use futures_util::Stream;
 use ipnet::IpNet;
+use parking_lot::Mutex;
 use warp::http::{HeaderMap, Method, Response, StatusCode};
 
 use self::address::Addressee;
@@ -147,7 +148,7 @@ impl Hook {
 
     /// The answer is the same for a wrong source and for a wrong secret, so that a guesser learns nothing.
     fn wrong_address(&self, peer: IpAddr) -> Response<String> {
-        let wait = self.guard.lock().unwrap_or_else(PoisonError::into_inner).wrong(peer, clock::now());
+        let wait = self.guard.lock().wrong(peer, clock::now());
         let (response, result) = match wait {
             None => {
                 tracing::warn!(name: "wrong-address", %peer, "a webhook came with a wrong source or secret; compare the address registered at the gateway with the config");
