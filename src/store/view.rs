@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
+use linedown_sinks::Acknowledged;
 use serde::{Deserialize, Serialize};
 
 use crate::source;
@@ -229,7 +230,7 @@ pub struct Past {
     /// The outage it belongs to.
     pub incident: Option<i64>,
     /// If it opened an incident that somebody acknowledged: who did, and when.
-    pub acknowledged: Option<(String, Timestamp)>,
+    pub acknowledged: Option<Acknowledged>,
 }
 
 /// Which notifications to list.
