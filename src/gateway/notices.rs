@@ -78,8 +78,7 @@ impl Notices {
     }
 
     async fn tell(&self, instance: &str, kind: EventKind, why: Option<&str>) -> Result<(), StoreError> {
-        let times = (clock::now(), clock::now());
-        let event = Event::found((&self.source, instance), kind, self.reason, why, times);
+        let event = Event::found((&self.source, instance), kind, self.reason, why, clock::now());
         self.reception.found(event).await.map(drop)
     }
 }

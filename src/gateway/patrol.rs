@@ -142,18 +142,21 @@ impl Patrol {
         let instance = |line: usize| lines.get(line).map(|line| line.instance.to_string()).unwrap_or_default();
         let names = suspicions.iter().map(|(line, ..)| instance(*line)).collect();
         let down = self.reception.store.open_lines(&self.name, Reason::Other, Some(names)).await?;
+        let found = |instance: &str, kind, reason, error: Option<&str>, asked_at| {
+            let event = Event::found((&self.name, instance), kind, reason, error, clock::now());
+            Event { asked_at: Some(asked_at), ..event }
+        };
         let mut news = Vec::new();
         for (line, asked_at, suspicion) in suspicions {
             let instance = instance(line);
             match (suspicion, down.contains(&instance)) {
                 (Suspicion::Down(_), true) => round.watch.known(line),
                 (Suspicion::Down(error), false) => {
-                    news.push((line, down_event(&self.name, &instance, error.as_deref(), asked_at)));
+                    let reason = source::z_api_reason(error.as_deref());
+                    news.push((line, found(&instance, EventKind::Disconnected, reason, error.as_deref(), asked_at)));
                 }
                 (Suspicion::Up, true) => {
-                    let times = (asked_at, clock::now());
-                    let up = Event::found((&self.name, &instance), EventKind::Connected, Reason::Other, None, times);
-                    news.push((line, up));
+                    news.push((line, found(&instance, EventKind::Connected, Reason::Other, None, asked_at)));
                 }
                 (Suspicion::Up, false) => {}
             }
@@ -198,10 +201,4 @@ impl Patrol {
             }
         }
     }
-}
-
-fn down_event(source: &str, instance: &str, error: Option<&str>, asked_at: Timestamp) -> Event {
-    let reason = source::z_api_reason(error);
-    let times = (asked_at, clock::now());
-    Event::found((source, instance), EventKind::Disconnected, reason, error, times)
 }

@@ -169,7 +169,7 @@ impl Watcher {
             What::Over => (EventKind::Connected, None, now),
             What::Left => (EventKind::Unwatched, None, now),
         };
-        let event = Event { at, ..Event::found((SOURCE, name), kind, *reason, why, (now, now)) };
+        let event = Event { at, ..Event::found((SOURCE, name), kind, *reason, why, now) };
         self.reception.found_of_itself(event, self.routing()).await
     }
 
