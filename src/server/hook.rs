@@ -14,7 +14,7 @@ use parking_lot::Mutex;
 use warp::http::{HeaderMap, Method, Response, StatusCode};
 
 use self::address::Addressee;
-use self::answer::{Answer, Refused, accepted, refusal, with_retry_after};
+use self::answer::{Answer, Refused, accepted, dropped, refusal, with_retry_after};
 use super::body;
 use super::guard::Guard;
 use super::proxy;
@@ -102,7 +102,7 @@ impl Hook {
             let sender = |peer| proxy::sender(peer, &request.headers, &settings.trusted_proxies);
             return self.wrong_address(request.peer.map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), sender));
         };
-        let (response, result) = match self.take(&addressee, &request, body, settings.max_body).await {
+        let Answer { response, result } = match self.take(&addressee, &request, body, settings.max_body).await {
             Ok(answer) => answer,
             Err(refused) => refused.answer(addressee.name),
         };
@@ -132,7 +132,7 @@ impl Hook {
         let Some(event) =
             source::read(source.kind, name, instance.as_deref(), &body, clock::now()).map_err(Refused::Unusable)?
         else {
-            return Ok((accepted(None, false), "foreign"));
+            return Ok(dropped());
         };
         let payload = String::from_utf8_lossy(&body).into_owned();
         if event.instance == source::UNKNOWN {
@@ -143,7 +143,7 @@ impl Hook {
             );
         }
         let Accepted { event, duplicate, .. } = self.reception.webhook(event, payload).await.map_err(Refused::Store)?;
-        Ok((accepted(Some(event), duplicate), if duplicate { "duplicate" } else { "accepted" }))
+        Ok(accepted(event, duplicate))
     }
 
     /// The answer is the same for a wrong source and for a wrong secret, so that a guesser learns nothing.
