@@ -41,6 +41,14 @@ pub(crate) struct Auditor {
 /// The lines with an open incident, for each of [`REASONS`].
 type Told = [BTreeSet<String>; 2];
 
+/// Why a line was not audited.
+enum Unaudited {
+    /// The gateway did not answer.
+    Gateway(Failure),
+    /// The findings could not be stored.
+    Store(StoreError),
+}
+
 impl Auditor {
     pub(crate) fn new(
         name: String,
@@ -117,8 +125,9 @@ impl Auditor {
         let mut failures: Vec<Failure> = Vec::new();
         for done in fleet.each(lines.len(), work, |_| {}).await {
             match done {
-                Ok(kept) => outcome = outcome.and(kept),
-                Err(failure) => failures.push(failure),
+                Ok(()) => {}
+                Err(Unaudited::Store(error)) => outcome = outcome.and(Err(error)),
+                Err(Unaudited::Gateway(failure)) => failures.push(failure),
             }
         }
         let unknown = failures.len();
@@ -129,16 +138,9 @@ impl Auditor {
         outcome.and(self.compare(orders, &fleet).await)
     }
 
-    /// Audits one line. An outer error means that the gateway did not answer.
-    async fn one(
-        &self,
-        orders: &Orders,
-        fleet: &Fleet,
-        line: &LineAccess,
-        told: &Told,
-    ) -> Result<Result<(), StoreError>, Failure> {
-        let profile = fleet.ask(|| fleet.client().profile(line)).await?;
-        Ok(self.judge(orders, line, &profile, told).await)
+    async fn one(&self, orders: &Orders, fleet: &Fleet, line: &LineAccess, told: &Told) -> Result<(), Unaudited> {
+        let profile = fleet.ask(|| fleet.client().profile(line)).await.map_err(Unaudited::Gateway)?;
+        self.judge(orders, line, &profile, told).await.map_err(Unaudited::Store)
     }
 
     /// Tells of findings that were not told before, and of those that are gone.
