@@ -9,6 +9,7 @@
 //! ```
 
 mod acme;
+pub mod backoff;
 pub mod certificate;
 pub mod cli;
 pub mod clock;

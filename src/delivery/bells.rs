@@ -52,7 +52,7 @@ impl Bell {
 
 impl Bells {
     /// The bell of a sink's worker.
-    pub(super) fn hang(&self, sink: &str) -> Arc<Bell> {
+    pub(super) fn bell_of(&self, sink: &str) -> Arc<Bell> {
         let mut bells = self.0.write();
         Arc::clone(bells.entry(sink.to_owned()).or_default())
     }
@@ -94,7 +94,7 @@ mod tests {
     #[test]
     fn a_worker_hears_of_what_is_due_before_it_looks_by_itself() {
         let bells = Bells::default();
-        let bell = bells.hang("slack");
+        let bell = bells.bell_of("slack");
         let heard = |due_at: i64| {
             bells.ring_for(&BTreeMap::from([("slack".to_owned(), from_millis(due_at))]), from_millis(10));
             bell.rung().now_or_never().is_some()

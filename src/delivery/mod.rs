@@ -1,7 +1,6 @@
 //! Delivers notifications from the store to the sinks. Each sink has a worker of its own, so that none delays another.
 
 mod attempt;
-pub mod backoff;
 mod bells;
 mod breaker;
 mod in_hand;
@@ -19,7 +18,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use linedown_sinks::{BuildError, Failure, FailureKind, Limits, Notification, Sink};
+use linedown_sinks::{BuildError, Failure, FailureKind, Notification};
 use parking_lot::Mutex;
 use tokio::sync::{Notify, watch};
 use tokio::task::{AbortHandle, JoinSet};
@@ -27,11 +26,11 @@ use tokio::task::{AbortHandle, JoinSet};
 use crate::clock;
 use crate::gateway::asking::SharedGateways;
 use crate::metrics::Metrics;
-use crate::rule::{Retry, Routing};
+use crate::rule::Routing;
 use crate::store::view::{Delivery as Row, WaitsFor};
 use crate::store::{Outcome, Pauses, Settlement, Store, StoreError};
 use bells::Bells;
-use missing::Missing;
+use missing::missing;
 use pulse::Pulse;
 use worker::Worker;
 
@@ -150,7 +149,7 @@ impl Delivery {
             routing: Arc::clone(&self.routing),
             metrics: Arc::clone(&self.metrics),
             gateways: Arc::clone(&self.gateways),
-            bell: self.bells.hang(&name),
+            bell: self.bells.bell_of(&name),
             bells: Arc::clone(&self.bells),
             assignment: receiver,
             forgiven: Arc::clone(&forgiven),
@@ -301,13 +300,6 @@ impl Delivery {
         let finished = tokio::time::timeout(within, finish).await;
         if finished.is_ok() { 0 } else { tasks.len() }
     }
-}
-
-fn missing(name: String) -> Assignment {
-    let patience = Duration::from_hours(1);
-    let retry = Retry { first: Duration::from_secs(2), max: patience, give_up_after: patience };
-    let sink: Arc<dyn Sink> = Arc::new(Missing(name));
-    Assignment { sink, limits: Limits::default(), retry, stands_in: true }
 }
 
 #[cfg(test)]

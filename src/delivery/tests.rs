@@ -3,12 +3,12 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use async_trait::async_trait;
-use linedown_sinks::{Reason, Receipt};
+use linedown_sinks::{Limits, Reason, Receipt, Sink};
 use tokio::sync::mpsc;
 
 use super::*;
-use crate::rule::Rule;
 use crate::rule::tests::{routing, rule};
+use crate::rule::{Retry, Rule};
 use crate::source::{Event, EventKind};
 use crate::store::Sqlite;
 use crate::store::view::DeliveryQuery;
