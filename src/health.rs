@@ -2,8 +2,8 @@
 //! life, in the log and as a metric.
 //!
 //! The watchdog follows the pipeline: linedown listens for webhooks and has threads free to answer them, every sink's
-//! worker makes progress, the store answers. A store that answers "no space left" counts as alive: a restart would not make room, and would only put a
-//! daemon that can still deliver into a restart loop.
+//! worker makes progress, the store answers. A store that answers "no space left" counts as alive: a restart would not
+//! make room, and would only put a daemon that can still deliver into a restart loop.
 
 use std::fmt::Write;
 use std::sync::Arc;

@@ -29,7 +29,8 @@ impl Daemon {
             tracing::warn!(
                 source,
                 incidents,
-                "lines are down whose source is not in the config, so nothing will report them back; put the source back, or stop their reminders with `linedown ack`"
+                "lines are down whose source is not in the config, so nothing will report them back; put the \
+                 source back, or stop their reminders with `linedown ack`"
             );
         }
     }
@@ -55,7 +56,8 @@ impl Daemon {
                 rule,
                 sink,
                 reminders = reminded.len(),
-                "some open outages have no reminders any more: the rule or the sink is not in the config, and no other rule sends reminders to that sink; `linedown incidents --open` lists open outages"
+                "some open outages have no reminders any more: the rule or the sink is not in the config, and no other \
+                 rule sends reminders to that sink; `linedown incidents --open` lists open outages"
             );
         }
     }
