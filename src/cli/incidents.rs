@@ -33,10 +33,10 @@ pub(super) struct ListArguments {
 pub(super) struct ShowArguments {
     /// The incident, by the number that messages and `linedown incidents` show
     #[arg(value_parser = usage::number)]
-    pub(super) id: i64,
+    id: i64,
     /// Print it as JSON
     #[arg(long)]
-    pub(super) json: bool,
+    json: bool,
 }
 
 pub(super) const COLUMNS: [Column; 10] = [
