@@ -54,18 +54,10 @@ pub(super) const COLUMNS: [Column; 10] = [
 
 pub(super) async fn list(place: &Place, arguments: &ListArguments) -> Result<Code, CommandError> {
     let query = IncidentQuery { open: arguments.open, limit: Some(arguments.limit.asked_for()) };
-    let mut incidents: Vec<Incident> = Daemon::find(place).await?.get("incidents", &query).await?;
-    let more = arguments.limit.cut(&mut incidents).unwrap_or_default();
-    if arguments.json {
-        output::print_json(&incidents)?;
-        output::complain(&more);
-    } else if incidents.is_empty() {
-        output::print(if arguments.open { "no line is down\n" } else { "no outages\n" })?;
-    } else {
-        let now = clock::now();
-        output::print(&table(&COLUMNS, incidents.iter().map(|incident| row(incident, now))))?;
-        output::print(&more)?;
-    }
+    let incidents: Vec<Incident> = Daemon::find(place).await?.get("incidents", &query).await?;
+    let nothing = if arguments.open { "no line is down\n" } else { "no outages\n" };
+    let now = clock::now();
+    arguments.limit.print(incidents, arguments.json, nothing, &COLUMNS, |incident| row(incident, now))?;
     Ok(Code::Done)
 }
 
