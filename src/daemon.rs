@@ -78,7 +78,7 @@ pub async fn run(
     let mut daemon = Daemon::start(config, store, metrics).await?;
     let mut housekeeping = interval(HOUSEKEEPING);
     let (mut timekeeper, mut looks) = (Timekeeper::new(clock::now()), interval(timekeeper::LOOK));
-    let store = Arc::clone(&daemon.store);
+    let store = Arc::clone(&daemon.reception.store);
     loop {
         tokio::select! {
             _ = signals.stop.changed() => break,
@@ -148,7 +148,6 @@ struct Daemon {
     /// The config in force.
     config: Config,
     begun: Begun,
-    store: Arc<dyn Store>,
     hook: Arc<Hook>,
     reception: Arc<Reception>,
     /// The certificate to obtain by ACME, if any.
@@ -181,14 +180,13 @@ impl Daemon {
         let socket = api::socket(&config);
         let local = bind_local(&socket).await.map_err(|source| StartError::Local { path: socket.clone(), source })?;
 
-        let (hook, beats) = assemble(&config, built, Arc::clone(&store), metrics).await?;
+        let (hook, beats) = assemble(&config, built, store, metrics).await?;
         let reception = Arc::clone(&hook.reception);
         let encryption = reception.certificate.as_ref().map(Served::server).transpose()?;
         let troubles = watch::Sender::new(troubles(&config));
         let mut daemon = Self {
             begun: Begun::with(&config),
             config,
-            store,
             hook: Arc::new(hook),
             reception,
             acme: watch::Sender::default(),

@@ -49,7 +49,8 @@ impl Daemon {
     async fn swap(&mut self, load: impl Fn() -> Result<Config, String>) -> Option<LastReminders> {
         let prepared = match load() {
             Err(report) => Err(report),
-            Ok(config) => match (delivery::build(&config.routing), asking(&config), self.store.owing().await) {
+            Ok(config) => match (delivery::build(&config.routing), asking(&config), self.reception.store.owing().await)
+            {
                 (Ok(built), Ok(asking), Ok(owing)) => Ok((config, built, asking, owing)),
                 (Err(error), ..) => Err(with_cause(&error)),
                 (_, Err(error), _) => Err(with_cause(&error)),

@@ -18,7 +18,7 @@ impl Daemon {
     /// Warns of outages of sources that are no longer in the config (or have been renamed): nobody can report their
     /// end.
     pub(super) async fn warn_of_what_nobody_can_end(&self) {
-        let down = match self.store.down().await {
+        let down = match self.reception.store.down().await {
             Ok(down) => down,
             Err(error) => {
                 tracing::warn!(error = %error, "cannot look for outages of sources that are gone from the config");
@@ -37,7 +37,7 @@ impl Daemon {
 
     /// The reminders that are the last ones under a config that is, or is about to be, in force.
     pub(super) async fn last_reminders(&self, routing: &Arc<Routing>) -> LastReminders {
-        let last = self.store.last_reminders(Arc::clone(routing)).await;
+        let last = self.reception.store.last_reminders(Arc::clone(routing)).await;
         last.unwrap_or_else(|error| {
             tracing::warn!(error = %error, "cannot look for reminders by rules and sinks that are gone from the config");
             LastReminders::new()
@@ -64,7 +64,7 @@ impl Daemon {
 
     /// Recomputes what quiet hours hold back, after a new config or a step of the clock.
     pub(super) async fn hold_again(&self) {
-        match self.store.hold_again(clock::now(), Arc::clone(&self.config.routing)).await {
+        match self.reception.store.hold_again(clock::now(), Arc::clone(&self.config.routing)).await {
             Ok(sinks) => self.reception.delivery.wake(&sinks),
             Err(error) => {
                 tracing::error!(error = %error, "cannot update what quiet hours hold back; reload again once the store can be written to");
@@ -76,7 +76,7 @@ impl Daemon {
     pub(super) async fn forget_some(&mut self) -> bool {
         let now = clock::now();
         let over_before = now.checked_sub(self.config.store.keep).unwrap_or(jiff::Timestamp::MIN);
-        match self.store.prune(now, over_before, PRUNED_AT_ONCE).await {
+        match self.reception.store.prune(now, over_before, PRUNED_AT_ONCE).await {
             Ok(Forgotten { old, more }) => {
                 self.forgotten += old;
                 if more {
@@ -97,7 +97,8 @@ impl Daemon {
     /// Corrects the times that the clock wrote before it was set back.
     pub(super) async fn set_back(&self) {
         loop {
-            match self.store.set_back(clock::now(), SET_BACK_AT_ONCE, Arc::clone(&self.config.routing)).await {
+            match self.reception.store.set_back(clock::now(), SET_BACK_AT_ONCE, Arc::clone(&self.config.routing)).await
+            {
                 Ok(0) => break,
                 Ok(_) => {}
                 Err(error) => {
