@@ -92,11 +92,11 @@ impl Hook {
     }
 
     /// Answers one request to `/hooks/…`.
-    pub async fn answer<S, B>(&self, request: Request, body: S) -> Response<String>
-    where
-        S: Stream<Item = Result<B, warp::Error>>,
-        B: Buf,
-    {
+    pub async fn answer(
+        &self,
+        request: Request,
+        body: impl Stream<Item = Result<impl Buf, warp::Error>>,
+    ) -> Response<String> {
         let settings = self.settings.load_full();
         let Some(addressee) = address::find(&settings.sources, &request.address) else {
             let sender = |peer| proxy::sender(peer, &request.headers, &settings.trusted_proxies);
@@ -110,17 +110,13 @@ impl Hook {
         response
     }
 
-    async fn take<S, B>(
+    async fn take(
         &self,
         addressee: &Addressee<'_>,
         request: &Request,
-        body: S,
+        body: impl Stream<Item = Result<impl Buf, warp::Error>>,
         max_body: usize,
-    ) -> Result<Answer, Refused>
-    where
-        S: Stream<Item = Result<B, warp::Error>>,
-        B: Buf,
-    {
+    ) -> Result<Answer, Refused> {
         let Addressee { name, source, instance, goes_on } = addressee;
         if *goes_on {
             return Err(Refused::Address);
