@@ -35,6 +35,7 @@ use crate::gateway::patrol::Patrol;
 use crate::health::HealthWatch;
 use crate::heartbeat::Beats;
 use crate::metrics::Metrics;
+use crate::reception::Reception;
 use crate::server;
 use crate::server::api::{self, Local};
 use crate::server::hook::Hook;
@@ -77,7 +78,7 @@ pub async fn run(
     let mut daemon = Daemon::start(config, store, metrics).await?;
     let mut housekeeping = interval(HOUSEKEEPING);
     let (mut timekeeper, mut looks) = (Timekeeper::new(clock::now()), interval(timekeeper::LOOK));
-    let store = Arc::clone(&daemon.store);
+    let store = Arc::clone(&daemon.reception.store);
     loop {
         tokio::select! {
             _ = signals.stop.changed() => break,
@@ -122,13 +123,33 @@ async fn open(
     }
 }
 
+/// Assembles what takes webhooks in and what delivers. The workers start; what is owed since an earlier run is due when
+/// the clock and the config say so now.
+async fn assemble(
+    config: &Config,
+    built: delivery::Built,
+    store: Arc<dyn Store>,
+    metrics: Arc<Metrics>,
+) -> Result<(Hook, Option<Beats>), StartError> {
+    let routing = Arc::new(SharedRouting::new(Arc::clone(&config.routing)));
+    let (gateways, beats) = asking(config)?;
+    let gateways = Arc::new(SharedGateways::from_pointee(gateways));
+    let delivery = Delivery::new(Arc::clone(&store), Arc::clone(&routing), Arc::clone(&metrics), Arc::clone(&gateways));
+    while store.set_back(clock::now(), SET_BACK_AT_ONCE, Arc::clone(&config.routing)).await? > 0 {}
+    store.hold_again(clock::now(), Arc::clone(&config.routing)).await?;
+    delivery.assign(built, &store.owing().await?);
+    let certificate = config.server.tls.is_some().then(Served::new);
+    let reception = Reception::new(routing, store, Arc::new(delivery), metrics, certificate);
+    Ok((Hook::new(hook_settings(config), Arc::new(reception), gateways), beats))
+}
+
 /// The running daemon: its state and the handles of its tasks.
 struct Daemon {
     /// The config in force.
     config: Config,
     begun: Begun,
-    store: Arc<dyn Store>,
     hook: Arc<Hook>,
+    reception: Arc<Reception>,
     /// The certificate to obtain by ACME, if any.
     acme: watch::Sender<Option<Acme>>,
     stop: watch::Sender<bool>,
@@ -159,35 +180,15 @@ impl Daemon {
         let socket = api::socket(&config);
         let local = bind_local(&socket).await.map_err(|source| StartError::Local { path: socket.clone(), source })?;
 
-        let routing = Arc::new(SharedRouting::new(Arc::clone(&config.routing)));
-        let (gateways, beats) = asking(&config)?;
-        let gateways = Arc::new(SharedGateways::from_pointee(gateways));
-        let delivery = Arc::new(Delivery::new(
-            Arc::clone(&store),
-            Arc::clone(&routing),
-            Arc::clone(&metrics),
-            Arc::clone(&gateways),
-        ));
-        while store.set_back(clock::now(), SET_BACK_AT_ONCE, Arc::clone(&config.routing)).await? > 0 {}
-        store.hold_again(clock::now(), Arc::clone(&config.routing)).await?;
-        delivery.assign(built, &store.owing().await?);
-        let certificate = config.server.tls.is_some().then(Served::new);
-        let encryption = certificate.as_ref().map(Served::server).transpose()?;
-        let hook = Arc::new(Hook::new(
-            hook_settings(&config),
-            Arc::clone(&routing),
-            Arc::clone(&store),
-            Arc::clone(&delivery),
-            metrics,
-            gateways,
-            certificate,
-        ));
+        let (hook, beats) = assemble(&config, built, store, metrics).await?;
+        let reception = Arc::clone(&hook.reception);
+        let encryption = reception.certificate.as_ref().map(Served::server).transpose()?;
         let troubles = watch::Sender::new(troubles(&config));
         let mut daemon = Self {
             begun: Begun::with(&config),
             config,
-            store,
-            hook,
+            hook: Arc::new(hook),
+            reception,
             acme: watch::Sender::default(),
             stop: watch::Sender::new(false),
             servers: JoinSet::new(),
@@ -219,14 +220,12 @@ impl Daemon {
     ) {
         let scheme = if encryption.is_some() { "https" } else { "http" };
         let address = listener.local_addr().unwrap_or(self.config.server.listen);
-        let (store, delivery) = (Arc::clone(&self.store), Arc::clone(&self.hook.delivery));
-        if let Some(served) = &self.hook.certificate {
+        if let Some(served) = &self.reception.certificate {
             let renewal = Renewal::new(self.acme.subscribe(), Arc::clone(served), &self.config.store.path);
             self.servers.spawn(renewal.run(self.stop.subscribe()));
         }
-        let (routing, reload_failed) = (Arc::clone(&self.hook.routing), Arc::clone(&self.reload_failed));
-        let (hook, store_path) = (Arc::clone(&self.hook), self.config.store.path.clone());
-        let asked = Arc::new(Local { hook, store, delivery, routing, store_path, reload_failed });
+        let (store_path, reload_failed) = (self.config.store.path.clone(), Arc::clone(&self.reload_failed));
+        let asked = Arc::new(Local { reception: Arc::clone(&self.reception), store_path, reload_failed });
         let requests = listener::serve(
             listener,
             encryption,
@@ -243,9 +242,9 @@ impl Daemon {
         let reload_failed = Arc::clone(&self.reload_failed);
         let intake = self.intake.handle().clone();
         let servers = vec![webhooks, commands];
-        let health = HealthWatch { hook: Arc::clone(&self.hook), servers, intake, reload_failed };
+        let health = HealthWatch { reception: Arc::clone(&self.reception), servers, intake, reload_failed };
         self.health = Some(tokio::spawn(health.tell()).abort_handle());
-        let watcher = Watcher::new(Arc::clone(&self.hook), self.troubles.subscribe());
+        let watcher = Watcher::new(Arc::clone(&self.reception), self.troubles.subscribe());
         self.servers.spawn(watcher.run(self.stop.subscribe()));
         self.send_orders();
         self.begin_heartbeat(beats);
@@ -268,7 +267,7 @@ impl Daemon {
 
     /// Starts the heartbeat of the config in force and stops the former one.
     fn begin_heartbeat(&mut self, beats: Option<Beats>) {
-        let begun = beats.map(|beats| tokio::spawn(beats.beat(Arc::clone(&self.hook))).abort_handle());
+        let begun = beats.map(|beats| tokio::spawn(beats.beat(Arc::clone(&self.reception))).abort_handle());
         if let Some(former) = std::mem::replace(&mut self.heartbeat, begun) {
             former.abort();
         }
@@ -287,9 +286,9 @@ impl Daemon {
                 sender
             } else {
                 let (sender, receiver) = watch::channel(orders);
-                let (hook, stop) = (&self.hook, || self.stop.subscribe());
-                let auditor = Auditor::new(name.clone(), hook, receiver.clone(), stop());
-                let patrol = Patrol::new(name.clone(), Arc::clone(hook), receiver, stop());
+                let (reception, stop) = (&self.reception, || self.stop.subscribe());
+                let auditor = Auditor::new(name.clone(), reception, receiver.clone(), stop());
+                let patrol = Patrol::new(name.clone(), Arc::clone(reception), receiver, stop());
                 self.servers.spawn(patrol.run());
                 self.servers.spawn(auditor.run());
                 sender
@@ -301,7 +300,7 @@ impl Daemon {
     /// Ends notices about sources that left the config while no daemon ran. linedown's own troubles always stay.
     async fn end_what_nobody_looks_after(&self) {
         let looked_after = |source: &str| source == trouble::SOURCE || self.orders.contains_key(source);
-        if let Err(error) = notices::leave_all_but(&self.hook, looked_after).await {
+        if let Err(error) = notices::leave_all_but(&self.reception, looked_after).await {
             tracing::warn!(error = %error, "cannot close the incidents that watching and auditing opened for sources that are gone from the config");
         }
     }
@@ -316,7 +315,7 @@ impl Daemon {
         tracing::info!("stopping: no new webhooks, finishing what is in flight");
         self.stop.send_replace(true);
         let requests = async { while self.servers.join_next().await.is_some() {} };
-        let (requests, unfinished) = tokio::join!(timeout(DRAIN, requests), self.hook.delivery.drain(DRAIN));
+        let (requests, unfinished) = tokio::join!(timeout(DRAIN, requests), self.reception.delivery.drain(DRAIN));
         if requests.is_err() || unfinished > 0 {
             let requests = requests.is_err();
             tracing::warn!(

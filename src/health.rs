@@ -2,8 +2,8 @@
 //! life, in the log and as a metric.
 //!
 //! The watchdog follows the pipeline: linedown listens for webhooks and has threads free to answer them, every sink's
-//! worker makes progress, the store answers. A store that answers "no space left" counts as alive: a restart would not make room, and would only put a
-//! daemon that can still deliver into a restart loop.
+//! worker makes progress, the store answers. A store that answers "no space left" counts as alive: a restart would not
+//! make room, and would only put a daemon that can still deliver into a restart loop.
 
 use std::fmt::Write;
 use std::sync::Arc;
@@ -18,8 +18,8 @@ use tokio::time::{MissedTickBehavior, interval, timeout};
 
 use crate::clock;
 use crate::delivery::Failing;
-use crate::server::hook::Hook;
-use crate::server::readiness::NotReady;
+use crate::readiness::NotReady;
+use crate::reception::Reception;
 use crate::store::Tally;
 use crate::systemd;
 
@@ -33,7 +33,7 @@ const NAMED: usize = 5;
 /// What the task watches.
 pub(crate) struct HealthWatch {
     /// Leads to the readiness checks, the store and the workers.
-    pub(crate) hook: Arc<Hook>,
+    pub(crate) reception: Arc<Reception>,
     /// The tasks that accept connections.
     pub(crate) servers: Vec<AbortHandle>,
     /// The threads that answer the port.
@@ -55,7 +55,7 @@ impl HealthWatch {
             if !matches!(now, Some(NotReady::Stuck(_))) {
                 systemd::alive();
             }
-            self.hook.metrics.ready(now.is_none());
+            self.reception.metrics.ready(now.is_none());
             trouble = now;
             if !systemd::listens() {
                 continue;
@@ -75,7 +75,7 @@ impl HealthWatch {
         if !is_prompt(&self.intake, PROMPT).await {
             return Some(NotReady::Stuck("the threads that answer webhooks are stuck".to_owned()));
         }
-        self.hook.readiness.not_ready().await
+        self.reception.readiness.not_ready().await
     }
 
     async fn line(&self, trouble: Option<&NotReady>) -> String {
@@ -83,8 +83,8 @@ impl HealthWatch {
         let line = StatusLine {
             trouble: trouble.as_deref(),
             reload_failed: self.reload_failed.load(Ordering::Relaxed),
-            tally: self.hook.store.tally(clock::now()).await.ok(),
-            failing: self.hook.delivery.failing(),
+            tally: self.reception.store.tally(clock::now()).await.ok(),
+            failing: self.reception.delivery.failing(),
         };
         line.text(clock::now(), &TimeZone::system())
     }

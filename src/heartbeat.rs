@@ -10,7 +10,7 @@ use reqwest::{Client, Url};
 use tokio::time::{MissedTickBehavior, interval};
 
 use crate::config::Heartbeat;
-use crate::server::hook::Hook;
+use crate::reception::Reception;
 
 /// Timeouts of a request to the watcher, which follows no redirects.
 const MANNERS: Manners = Manners { connect: Duration::from_secs(5), answer: Duration::from_secs(10), kept: 1 };
@@ -30,15 +30,15 @@ impl Beats {
     }
 
     /// Sends heartbeats until it is dropped.
-    pub(crate) async fn beat(self, hook: Arc<Hook>) {
+    pub(crate) async fn beat(self, reception: Arc<Reception>) {
         let mut ticks = interval(self.every);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut failed = false;
         loop {
             ticks.tick().await;
             // The trouble is already in the log. Staying silent is how the watcher learns of it.
-            if hook.readiness.not_ready().await.is_some() {
-                hook.metrics.heartbeat("withheld");
+            if reception.readiness.not_ready().await.is_some() {
+                reception.metrics.heartbeat("withheld");
                 continue;
             }
             let why = match self.client.get(self.url.clone()).send().await {
@@ -47,7 +47,7 @@ impl Beats {
                 Err(error) if http::is_late(&error) => Some("no answer in time".to_owned()),
                 Err(_) => Some("it cannot be reached".to_owned()),
             };
-            hook.metrics.heartbeat(if why.is_none() { "taken" } else { "failed" });
+            reception.metrics.heartbeat(if why.is_none() { "taken" } else { "failed" });
             match &why {
                 Some(why) if !failed => {
                     tracing::warn!(why, "the watcher did not accept the heartbeat; it may think that linedown is gone");

@@ -3,12 +3,13 @@
 //! The flow of data, in one direction only:
 //!
 //! ```text
-//! gateway → server → source → store.accept → 200
-//!                               │ decided by incident (what happened) and rule (who, when)
+//! gateway → server → source → reception → store.accept → 200
+//!                                           │ decided by incident (what happened) and rule (who, when)
 //! sinks ← delivery ← store.lease
 //! ```
 
 mod acme;
+pub mod backoff;
 pub mod certificate;
 pub mod cli;
 pub mod clock;
@@ -29,6 +30,8 @@ mod log;
 pub mod metrics;
 mod packed;
 pub mod period;
+pub mod readiness;
+pub mod reception;
 pub mod replay;
 pub mod rule;
 pub mod server;

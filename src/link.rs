@@ -44,7 +44,9 @@ const SIGNATURE: usize = 16;
 pub fn make(purpose: Purpose, public_url: &str, key: &[u8], notification: i64, now: Timestamp) -> String {
     let expires = later(now, purpose.good_for()).as_second();
     let (path, claim) = (purpose.path(), format!("{notification}.{expires}"));
-    format!("{}/{path}/{claim}.{}", public_url.trim_end_matches('/'), hex(&signature(purpose, key, &claim)))
+    let mut signature = [0; SIGNATURE];
+    signature.copy_from_slice(&signed(purpose, key, &claim).finalize().into_bytes()[..SIGNATURE]);
+    format!("{}/{path}/{claim}.{:032x}", public_url.trim_end_matches('/'), u128::from_be_bytes(signature))
 }
 
 /// Returns the notification that a token, the last part of a link, was made for; `None` if it was not made with this
@@ -58,10 +60,6 @@ pub fn read(purpose: Purpose, token: &str, key: &[u8], now: Timestamp) -> Option
     if now.as_second() > expires { None } else { notification.parse().ok() }
 }
 
-fn signature(purpose: Purpose, key: &[u8], claim: &str) -> Vec<u8> {
-    signed(purpose, key, claim).finalize().into_bytes()[..SIGNATURE].to_vec()
-}
-
 fn signed(purpose: Purpose, key: &[u8], claim: &str) -> Hmac<Sha256> {
     let mut mac = mac(key);
     mac.update(format!("{}/{claim}", purpose.path()).as_bytes());
@@ -73,21 +71,12 @@ fn mac(key: &[u8]) -> Hmac<Sha256> {
     Hmac::new_from_slice(key).expect("HMAC takes a key of any length (RFC 2104, section 3)")
 }
 
-fn hex(bytes: &[u8]) -> String {
-    use std::fmt::Write;
-    bytes.iter().fold(String::new(), |mut text, byte| {
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
-}
-
 /// Decodes a signature of exactly the right length: a shorter one would be easier to guess.
-fn unhex(text: &str) -> Option<Vec<u8>> {
-    let digits = text.as_bytes();
-    if digits.len() != SIGNATURE * 2 {
+fn unhex(text: &str) -> Option<[u8; SIGNATURE]> {
+    if text.len() != SIGNATURE * 2 {
         return None;
     }
-    digits.chunks(2).map(|pair| u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok()).collect()
+    u128::from_str_radix(text, 16).ok().map(u128::to_be_bytes)
 }
 
 #[cfg(test)]

@@ -13,7 +13,7 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::metrics::info::Info;
-use prometheus_client::registry::{Registry, Unit};
+use prometheus_client::registry::{Metric, Registry, Unit};
 
 use crate::clock;
 use crate::gateway::{Failure, Standing};
@@ -99,80 +99,72 @@ struct Sink {
 impl Default for Metrics {
     fn default() -> Self {
         let mut registry = Registry::with_prefix("linedown");
-        let webhooks = Family::default();
-        registry.register("webhooks", "Webhooks by answer", webhooks.clone());
-        let checks = Family::default();
-        registry.register("checks", "Requests to gateways for a line's state, by answer", checks.clone());
-        let heartbeats = Family::default();
-        registry.register("heartbeats", "Heartbeats by outcome", heartbeats.clone());
-        let unrouted = Counter::default();
-        registry.register("incidents_unrouted", "Incidents that no rule matched", unrouted.clone());
-        let attempts = Family::default();
-        registry.register("attempts", "Attempts to deliver by outcome", attempts.clone());
-        let notifications = Family::default();
-        registry.register("notifications", "Notifications delivered or given up", notifications.clone());
-        let untold = Counter::default();
-        registry.register("notifications_untold", "Notifications given up with nobody else to tell", untold.clone());
-        let delay = Family::new_with_constructor(buckets as fn() -> Histogram);
-        registry.register_with_unit(
-            "delivery_delay",
-            "Time from when a notification was owed until it was delivered",
-            Unit::Seconds,
-            delay.clone(),
-        );
-        let reload_ok = Gauge::default();
-        reload_ok.set(1.0);
-        registry.register("config_reload_ok", "Whether the last (re)load of the config succeeded", reload_ok.clone());
-        let reloaded_at = Gauge::default();
-        let help = "When a config was last loaded";
-        registry.register_with_unit("config_reload_timestamp", help, Unit::Seconds, reloaded_at.clone());
-        let ready = Gauge::default();
-        registry.register("ready", "Whether webhooks can be accepted", ready.clone());
-        let commit = commits();
-        registry.register_with_unit(
-            "store_commit",
-            "Time that a commit takes, up to its sync",
-            Unit::Seconds,
-            commit.clone(),
-        );
         registry.register("build", "The version that is running", Info::new([("version", env!("CARGO_PKG_VERSION"))]));
-        let sampled = Sampled::default();
-        sampled.register(&mut registry);
-        Self {
+        let all = &mut registry;
+        let help = "Time from when a notification was owed until it was delivered";
+        let delay = Family::new_with_constructor(buckets as fn() -> Histogram);
+        let metrics = Self {
+            webhooks: added(all, "webhooks", "Webhooks by answer"),
+            checks: added(all, "checks", "Requests to gateways for a line's state, by answer"),
+            heartbeats: added(all, "heartbeats", "Heartbeats by outcome"),
+            unrouted: added(all, "incidents_unrouted", "Incidents that no rule matched"),
+            attempts: added(all, "attempts", "Attempts to deliver by outcome"),
+            notifications: added(all, "notifications", "Notifications delivered or given up"),
+            untold: added(all, "notifications_untold", "Notifications given up with nobody else to tell"),
+            delay: in_unit(all, Unit::Seconds, "delivery_delay", help, delay),
+            reload_ok: added(all, "config_reload_ok", "Whether the last (re)load of the config succeeded"),
+            reloaded_at: added_in(all, Unit::Seconds, "config_reload_timestamp", "When a config was last loaded"),
+            ready: added(all, "ready", "Whether webhooks can be accepted"),
+            commit: in_unit(all, Unit::Seconds, "store_commit", "Time that a commit takes, up to its sync", commits()),
+            sampled: Sampled::of(all),
             registry,
-            webhooks,
-            checks,
-            heartbeats,
-            unrouted,
-            attempts,
-            notifications,
-            untold,
-            delay,
-            reload_ok,
-            reloaded_at,
-            ready,
-            commit,
-            sampled,
-        }
+        };
+        metrics.reloaded(true);
+        metrics
     }
 }
 
 impl Sampled {
-    fn register(&self, registry: &mut Registry) {
-        registry.register("incidents_open", "Incidents that are open", self.open.clone());
+    fn of(all: &mut Registry) -> Self {
         let help = "Notifications that are owed by now and neither delivered nor given up";
-        registry.register("notifications_pending", help, self.pending.clone());
-        let help = "How long the oldest pending notification has been owed";
-        registry.register_with_unit("oldest_pending_age", help, Unit::Seconds, self.oldest.clone());
-        registry.register("sink_failing", "Whether the sink is failing", self.failing.clone());
-        registry.register_with_unit("store_size", "Size of the store's files", Unit::Bytes, self.size.clone());
-        let help = "Free space on the store's file system";
-        registry.register_with_unit("store_free", help, Unit::Bytes, self.free.clone());
-        let help = "Size of the store's file system";
-        registry.register_with_unit("store_capacity", help, Unit::Bytes, self.capacity.clone());
-        let help = "When the served certificate expires";
-        registry.register_with_unit("certificate_expiry_timestamp", help, Unit::Seconds, self.certificate.clone());
+        Self {
+            open: added(all, "incidents_open", "Incidents that are open"),
+            pending: added(all, "notifications_pending", help),
+            oldest: added_in(
+                all,
+                Unit::Seconds,
+                "oldest_pending_age",
+                "How long the oldest pending notification has been owed",
+            ),
+            failing: added(all, "sink_failing", "Whether the sink is failing"),
+            size: added_in(all, Unit::Bytes, "store_size", "Size of the store's files"),
+            free: added_in(all, Unit::Bytes, "store_free", "Free space on the store's file system"),
+            capacity: added_in(all, Unit::Bytes, "store_capacity", "Size of the store's file system"),
+            certificate: added_in(
+                all,
+                Unit::Seconds,
+                "certificate_expiry_timestamp",
+                "When the served certificate expires",
+            ),
+        }
     }
+}
+
+/// Adds a metric to all of them.
+fn added<M: Metric + Clone + Default>(all: &mut Registry, name: &str, help: &str) -> M {
+    let metric = M::default();
+    all.register(name, help, metric.clone());
+    metric
+}
+
+fn added_in<M: Metric + Clone + Default>(all: &mut Registry, unit: Unit, name: &str, help: &str) -> M {
+    in_unit(all, unit, name, help, M::default())
+}
+
+/// Adds a metric whose name ends with its unit.
+fn in_unit<M: Metric + Clone>(all: &mut Registry, unit: Unit, name: &str, help: &str, metric: M) -> M {
+    all.register_with_unit(name, help, unit, metric.clone());
+    metric
 }
 
 /// Buckets in seconds. A commit takes as long as the disk's sync.

@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use jiff::Timestamp;
-use linedown_sinks::{Kind, Notification};
+use linedown_sinks::{Acknowledged, Kind, Notification};
 use serde::Serialize;
 
 use crate::rule::Routing;
@@ -117,8 +117,8 @@ impl Life {
         let at = past.event.received_at;
         let accepted = self.store.accept(past.event.clone(), String::new(), Arc::clone(&self.routing)).await?;
         self.note(past, &accepted);
-        if let (Some((by, when)), Some(incident)) = (&past.acknowledged, accepted.incident) {
-            self.taken.insert((*when, incident), by.clone());
+        if let (Some(Acknowledged { by, at }), Some(incident)) = (&past.acknowledged, accepted.incident) {
+            self.taken.insert((*at, incident), by.clone());
         }
         self.wake(accepted.sinks.into_keys().collect(), at);
         self.send(at).await

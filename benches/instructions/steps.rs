@@ -9,6 +9,7 @@ use linedown::config::{self, Process};
 use linedown::delivery::{Delivery, SharedRouting};
 use linedown::gateway::asking::{Gateways, SharedGateways};
 use linedown::metrics::Metrics;
+use linedown::reception::Reception;
 use linedown::server::hook::{Hook, HookSettings, HookSource, Request};
 use linedown::store::{Outcome, RecipientPauses, Settlement, Sqlite, Store};
 use linedown::{clock, source};
@@ -54,7 +55,7 @@ fn hook(folder: &Path) -> Hook {
     });
     let settings =
         HookSettings { sources: sources.collect(), max_body: config.server.max_body, ..HookSettings::default() };
-    Hook::new(settings, routing, store, delivery, metrics, gateways, None)
+    Hook::new(settings, Arc::new(Reception::new(routing, store, delivery, metrics, None)), gateways)
 }
 
 fn text() -> String {
@@ -92,9 +93,10 @@ async fn webhook(hook: &Hook, number: u64) {
 /// Leases, renders and settles all owed notifications, one after another.
 async fn tell(hook: &Hook, times: u64) {
     for _ in 0..times {
-        let routing = hook.routing.load_full();
+        let routing = hook.reception.routing.load_full();
         let now = clock::now();
         let mut leased = hook
+            .reception
             .store
             .lease(SINK, 1, RecipientPauses::new(), now, Arc::clone(&routing))
             .await
@@ -104,6 +106,6 @@ async fn tell(hook: &Hook, times: u64) {
         assert!(words.contains("Loja") || words.contains("line"), "{words}");
         let outcome = Outcome::Delivered("taken".to_owned());
         let settlement = Settlement { notifications: due.covers, at: now, outcome };
-        hook.store.settle(settlement, routing).await.expect("the store works");
+        hook.reception.store.settle(settlement, routing).await.expect("the store works");
     }
 }

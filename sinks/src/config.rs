@@ -25,7 +25,7 @@ use self::place::{steps, take_out};
 use self::textual::Textual;
 
 pub use self::path::{Key, Path};
-pub use self::problem::{Cause, Circumstances, Problem, Severity, closest, one_of};
+pub use self::problem::{Cause, Circumstances, Problem, Severity, closest, did_you_mean, one_of};
 pub use self::secrets::unread;
 pub use self::textual::written;
 

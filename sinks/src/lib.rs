@@ -31,7 +31,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 
 pub use config::{
-    Cause, Circumstances, Environment, Key, Path, Problem, Section, Severity, closest, one_of, unread, written,
+    Cause, Circumstances, Environment, Key, Path, Problem, Section, Severity, closest, did_you_mean, one_of, unread,
+    written,
 };
 pub use failure::{EXCERPT, Failure, FailureKind, excerpt};
 pub use file::{is_public, read_bounded, read_file};

@@ -1,13 +1,14 @@
 //! HTTP client for an ACME authority: with timeouts and a bound on answers, and with errors in plain words.
 
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
 use http_body_util::{BodyExt, Limited};
 use instant_acme::{BodyWrapper, BytesResponse, Error, HttpClient, Problem};
 use linedown_sinks::http::{self, Manners};
+use parking_lot::Mutex;
 use reqwest::Url;
 use warp::http::header::{CONTENT_TYPE, USER_AGENT};
 use warp::http::{Method, Request, Response};
@@ -39,7 +40,7 @@ impl Authority {
 
     /// How long it asked us to wait with its last refusal, if it did.
     pub(super) fn wait(&self) -> Option<Duration> {
-        *self.wait.lock().unwrap_or_else(PoisonError::into_inner)
+        *self.wait.lock()
     }
 
     async fn ask(self, request: Request<BodyWrapper<Bytes>>) -> Result<BytesResponse, Error> {
@@ -52,7 +53,7 @@ impl Authority {
         let response = self.client.execute(request).await.map_err(|error| unreachable(&error))?;
         let (parts, body) = Response::<reqwest::Body>::from(response).into_parts();
         if !parts.status.is_success() {
-            *self.wait.lock().unwrap_or_else(PoisonError::into_inner) = http::retry_after(&parts.headers, clock::now());
+            *self.wait.lock() = http::retry_after(&parts.headers, clock::now());
             let explains = |kind: &warp::http::HeaderValue| kind.as_bytes().starts_with(b"application/problem+json");
             if asks_for_the_directory || !parts.headers.get(CONTENT_TYPE).is_some_and(explains) {
                 return Err(other(format!("it answered {}", parts.status.as_u16())));

@@ -5,15 +5,14 @@ use std::time::Duration;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use crate::backoff;
 use crate::certificate::Validity;
 use crate::clock::{between, later};
-use crate::delivery::backoff;
-use crate::rule::Retry;
 
-/// Pauses after failures. Let's Encrypt allows five failed validations of a name per hour; with these pauses there are
-/// never more.
-const PAUSES: Retry =
-    Retry { first: Duration::from_mins(5), max: Duration::from_hours(3), give_up_after: Duration::MAX };
+/// The first pause after a failure, and the longest. Let's Encrypt allows five failed validations of a name per hour; with
+/// these pauses there are never more.
+const FIRST_PAUSE: Duration = Duration::from_mins(5);
+const LONGEST_PAUSE: Duration = Duration::from_hours(3);
 /// The longest pause that an authority can ask for.
 const LONGEST_HINT: Duration = Duration::from_hours(24);
 
@@ -31,7 +30,7 @@ impl Asked {
     /// attempt does not ask again and again.
     pub(super) fn now(before: Option<&Self>, now: Timestamp, dice: f64) -> Self {
         let failures = before.map_or(0, |before| before.failures).saturating_add(1);
-        Self { at: now, failures, pause: backoff::wait(&PAUSES, failures, dice) }
+        Self { at: now, failures, pause: backoff::wait(FIRST_PAUSE, LONGEST_PAUSE, failures, dice) }
     }
 
     /// The attempt failed. `hint` is how long the authority asked us to wait.

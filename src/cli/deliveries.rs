@@ -5,7 +5,7 @@ use jiff::Timestamp;
 use super::client::Daemon;
 use super::limit::Limit;
 use super::output::Look;
-use super::table::{Column, Row, table};
+use super::table::{Column, Row};
 use super::{Code, CommandError, Place, is_there, output};
 use crate::clock;
 use crate::store::view::{Delivery, DeliveryQuery, WaitReason, WaitsFor};
@@ -41,21 +41,12 @@ pub(super) const COLUMNS: [Column; 10] = [
 pub(super) async fn run(place: &Place, arguments: &Arguments) -> Result<Code, CommandError> {
     let Arguments { state, sink, limit, .. } = arguments;
     let query = DeliveryQuery { state: state.clone(), sink: sink.clone(), limit: Some(limit.asked_for()) };
-    let mut deliveries: Vec<Delivery> = Daemon::find(place).await?.get("deliveries", &query).await?;
+    let deliveries: Vec<Delivery> = Daemon::find(place).await?.get("deliveries", &query).await?;
     if deliveries.is_empty() {
         is_there(place, sink.as_deref())?;
     }
-    let more = limit.cut(&mut deliveries).unwrap_or_default();
-    if arguments.json {
-        output::print_json(&deliveries)?;
-        output::complain(&more);
-    } else if deliveries.is_empty() {
-        output::print("no notifications\n")?;
-    } else {
-        let now = clock::now();
-        output::print(&table(&COLUMNS, deliveries.iter().map(|delivery| row(delivery, now))))?;
-        output::print(&more)?;
-    }
+    let now = clock::now();
+    limit.print(deliveries, arguments.json, "no notifications\n", &COLUMNS, |delivery| row(delivery, now))?;
     Ok(Code::Done)
 }
 

@@ -3,12 +3,11 @@
 use std::fmt::Write as _;
 use std::path::Path;
 
-use clap::ArgGroup;
 use jiff::Timestamp;
 use linedown_sinks::{Incident, Kind, Notification, read_bounded, read_file};
 use serde::Serialize;
 
-use super::{Code, CommandError, Place, incidents, output, usage};
+use super::{Code, CommandError, Place, output};
 use crate::clock;
 use crate::config::{Config, Source};
 use crate::incident::{Change, Line};
@@ -26,17 +25,10 @@ const LARGEST: usize = 1024 * 1024;
 /// Printed because only the daemon knows the silences; the config has everything else.
 const SILENCES: &str = "silences are not taken into account; `linedown silence list` shows them";
 
-/// The usage, in its two variants; clap would merge them.
-const USAGE: &str = "linedown explain [OPTIONS] <FILE>\n       linedown explain [--json] --incident <ID>";
-
 #[derive(Debug, clap::Args)]
-#[command(group(ArgGroup::new("what").args(["file", "incident"]).required(true)), override_usage = USAGE)]
 pub(super) struct Arguments {
     /// File with a webhook's body, or - for standard input
-    file: Option<String>,
-    /// Explain a stored incident instead: what was sent, and what comes next
-    #[arg(long, value_name = "ID", value_parser = usage::number, conflicts_with_all = ["file", "source", "instance"])]
-    incident: Option<i64>,
+    file: String,
     /// The source that receives it; by default the only one in the config
     #[arg(long, value_name = "NAME")]
     source: Option<String>,
@@ -79,12 +71,9 @@ struct Planned {
     at: Timestamp,
 }
 
-pub(super) async fn run(place: &Place, arguments: &Arguments) -> Result<Code, CommandError> {
-    if let Some(id) = arguments.incident {
-        return incidents::show(place, &incidents::ShowArguments { id, json: arguments.json }).await;
-    }
+pub(super) fn run(place: &Place, arguments: &Arguments) -> Result<Code, CommandError> {
     let config = place.config()?;
-    let file = arguments.file.as_deref().unwrap_or("-");
+    let file = arguments.file.as_str();
     let body = read(file, config.server.max_body.max(LARGEST))?;
     if body.len() > config.server.max_body {
         return Err(too_large(file, body.len(), config.server.max_body));

@@ -12,6 +12,7 @@ use super::table::{Column, Row, table};
 use super::{Code, CommandError, Place, output, usage};
 use crate::clock;
 use crate::server::api::IncidentQuery;
+use crate::source::EventKind;
 use crate::store::given_up;
 use crate::store::view::{Delivery, Incident, IncidentStory};
 use crate::trouble;
@@ -32,10 +33,10 @@ pub(super) struct ListArguments {
 pub(super) struct ShowArguments {
     /// The incident, by the number that messages and `linedown incidents` show
     #[arg(value_parser = usage::number)]
-    pub(super) id: i64,
+    id: i64,
     /// Print it as JSON
     #[arg(long)]
-    pub(super) json: bool,
+    json: bool,
 }
 
 pub(super) const COLUMNS: [Column; 10] = [
@@ -53,18 +54,10 @@ pub(super) const COLUMNS: [Column; 10] = [
 
 pub(super) async fn list(place: &Place, arguments: &ListArguments) -> Result<Code, CommandError> {
     let query = IncidentQuery { open: arguments.open, limit: Some(arguments.limit.asked_for()) };
-    let mut incidents: Vec<Incident> = Daemon::find(place).await?.get("incidents", &query).await?;
-    let more = arguments.limit.cut(&mut incidents).unwrap_or_default();
-    if arguments.json {
-        output::print_json(&incidents)?;
-        output::complain(&more);
-    } else if incidents.is_empty() {
-        output::print(if arguments.open { "no line is down\n" } else { "no outages\n" })?;
-    } else {
-        let now = clock::now();
-        output::print(&table(&COLUMNS, incidents.iter().map(|incident| row(incident, now))))?;
-        output::print(&more)?;
-    }
+    let incidents: Vec<Incident> = Daemon::find(place).await?.get("incidents", &query).await?;
+    let nothing = if arguments.open { "no line is down\n" } else { "no outages\n" };
+    let now = clock::now();
+    arguments.limit.print(incidents, arguments.json, nothing, &COLUMNS, |incident| row(incident, now))?;
     Ok(Code::Done)
 }
 
@@ -81,7 +74,7 @@ fn row(incident: &Incident, now: Timestamp) -> Row {
         incident.id.to_string(),
         incident.name.clone().unwrap_or_else(|| incident.instance.clone()),
         incident.instance.clone(),
-        incident.reason.clone(),
+        incident.reason.as_str().to_owned(),
         output::moment(incident.opened_at),
         format!("{lasting}{over}"),
         incident.acknowledged_by.clone().unwrap_or_default(),
@@ -121,11 +114,11 @@ fn told(story: &IncidentStory, now: Timestamp) -> String {
 fn told_events(story: &IncidentStory) -> String {
     let is_own = story.incident.source == trouble::SOURCE;
     let rows = story.events.iter().map(|event| {
-        let (kind, asked) = match (is_own, event.kind.as_str()) {
-            (true, "connected") => ("over", ""),
-            (_, "unwatched") => ("no longer watched", ""),
+        let (kind, asked) = match (is_own, event.kind) {
+            (true, EventKind::Connected) => ("over", ""),
+            (_, EventKind::Unwatched) => ("no longer watched", ""),
             (true, _) => ("problem", ""),
-            (false, kind) => (kind, if event.found { ", found by asking" } else { "" }),
+            (false, kind) => (kind.as_str(), if event.found { ", found by asking" } else { "" }),
         };
         vec![
             output::moment(event.received_at),
@@ -149,22 +142,17 @@ fn head(text: &mut String, incident: &Incident, now: Timestamp) {
             let unwatched = if incident.unwatched { ", and is no longer watched" } else { "" };
             format!("to {} ({lasting}){unwatched}", output::moment(closed_at))
         }
-        None if is_outage(incident) => format!("and still down ({lasting})"),
+        None if incident.reason.is_outage() => format!("and still down ({lasting})"),
         None => format!("and not over yet ({lasting})"),
     };
     let line = format!("{name}{}{phone} at {}", incident.instance, incident.source);
     let _ = writeln!(text, "incident {}: {}", incident.id, output::printable(&line));
-    let _ = writeln!(text, "  {} from {} {until}", incident.reason, output::moment(incident.opened_at));
+    let _ = writeln!(text, "  {} from {} {until}", incident.reason.as_str(), output::moment(incident.opened_at));
     if let (Some(by), Some(at)) = (&incident.acknowledged_by, incident.acknowledged_at) {
         let from = incident.acknowledged_from.as_ref().map(|from| format!(", from {from}")).unwrap_or_default();
         let by = output::printable(&format!("{by}{from}"));
         let _ = writeln!(text, "  taken by {by} at {}", output::moment(at));
     }
-}
-
-/// Whether the line itself is down, rather than something else being wrong with it.
-fn is_outage(incident: &Incident) -> bool {
-    linedown_sinks::Reason::parse(&incident.reason).is_none_or(linedown_sinks::Reason::is_outage)
 }
 
 fn told_delivery(delivery: &Delivery, all: &[Delivery], now: Timestamp) -> String {

@@ -1,5 +1,9 @@
 //! `--limit`: how many rows of a list are shown.
 
+use serde::Serialize;
+
+use super::table::{Column, Row, table};
+use super::{CommandError, output};
 use crate::store::view::MOST;
 
 /// Rows shown without `--limit`.
@@ -23,8 +27,30 @@ impl Limit {
         self.limit + 1
     }
 
+    /// Prints the rows that are shown, or `nothing` if there are none, and whether there are more.
+    pub(super) fn print<T: Serialize>(
+        self,
+        mut rows: Vec<T>,
+        as_json: bool,
+        nothing: &str,
+        columns: &[Column],
+        row: impl Fn(&T) -> Row,
+    ) -> Result<(), CommandError> {
+        let more = self.cut(&mut rows).unwrap_or_default();
+        if as_json {
+            output::print_json(&rows)?;
+            output::complain(&more);
+            return Ok(());
+        }
+        if rows.is_empty() {
+            return output::print(nothing);
+        }
+        output::print(&table(columns, rows.iter().map(row)))?;
+        output::print(&more)
+    }
+
     /// Removes the rows that are not shown. Returns a note if there were any.
-    pub(super) fn cut<T>(self, rows: &mut Vec<T>) -> Option<String> {
+    fn cut<T>(self, rows: &mut Vec<T>) -> Option<String> {
         let more = rows.len() > self.limit;
         rows.truncate(self.limit);
         let advice = if self.limit < MOST { "more with --limit" } else { "there are more" };

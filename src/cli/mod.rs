@@ -132,7 +132,7 @@ async fn dispatch(arguments: Arguments, kinds: &'static [SinkKind]) -> Result<Co
     match arguments.command {
         Command::Serve(arguments) => serve::run(place, arguments).await,
         Command::Check(arguments) => check::run(&place, &arguments),
-        Command::Explain(arguments) => explain::run(&place, &arguments).await,
+        Command::Explain(arguments) => explain::run(&place, &arguments),
         Command::SendTest(arguments) => send_test::run(&place, &arguments).await,
         Command::Incidents(arguments) => incidents::list(&place, &arguments).await,
         Command::Incident(arguments) => incidents::show(&place, &arguments).await,

@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use super::gateway::{NO_TOKEN, is_token};
 use super::instances::Instances;
-use super::reader::{Reader, UNKNOWN_KEY, did_you_mean, some_of};
+use super::reader::{Reader, UNKNOWN_KEY, some_of};
 use crate::rule;
 
 /// Longest name, in characters.
@@ -87,8 +87,8 @@ pub(super) fn read(instances: &Instances, sources: &[&str], path: &Path, reader:
             inventory.tokens.insert(id.to_owned(), Token { source, value });
         } else if let Some(source) = source.filter(|source| !sources.contains(&source.as_str())) {
             // With a token, the source must also have a gateway that can be asked, which is checked later.
-            let mut problem = Problem::error(path.join("source"), format!("there is no source `{source}`"));
-            problem.hint = did_you_mean(&source, sources.iter().copied());
+            let problem = Problem::error(path.join("source"), format!("there is no source `{source}`"));
+            let mut problem = problem.did_you_mean(&source, sources.iter().copied());
             problem.expected = (!sources.is_empty()).then(|| some_of(sources));
             reader.note(problem.unless(source));
         }

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use linedown_sinks::{Path, Problem};
 
-use super::reader::{Reader, did_you_mean};
+use super::reader::Reader;
 use crate::rule::inventory::Inventory;
 use crate::rule::matcher::Field;
 
@@ -34,9 +34,8 @@ impl<'c> Labels<'c> {
     /// Warns of a label that no line has.
     pub(super) fn check(&self, key: &str, path: Path, reader: &mut Reader<'_>) {
         if !self.keys.contains(key) {
-            let mut problem = Problem::warning(path, format!("no instance of the inventory has the label `{key}`"));
-            let near = did_you_mean(key, self.keys.iter().copied());
-            problem.hint = near.or_else(|| Some(LABELS.into()));
+            let problem = Problem::warning(path, format!("no instance of the inventory has the label `{key}`"));
+            let problem = problem.hint(LABELS).did_you_mean(key, self.keys.iter().copied());
             reader.note(problem.unless(key).unless("labels"));
         }
     }
@@ -55,9 +54,9 @@ impl<'c> Labels<'c> {
         let values = values.entry(field.to_string()).or_insert_with(|| self.values_of(field));
         for value in wanted.iter().filter(|value| !value.is_empty() && !values.contains(*value)) {
             let what = format!("no instance of the inventory has {which} `{value}`");
-            let near = did_you_mean(value, values.iter().copied().take(MOST_VALUES));
-            let hint = near.unwrap_or_else(|| standing.into());
-            reader.note(Problem::warning(path.clone(), what).hint(hint).unless(*value).unless(unless));
+            let problem = Problem::warning(path.clone(), what).hint(standing);
+            let problem = problem.did_you_mean(value, values.iter().copied().take(MOST_VALUES));
+            reader.note(problem.unless(*value).unless(unless));
         }
     }
 

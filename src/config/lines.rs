@@ -6,7 +6,7 @@ use linedown_sinks::{Path, Problem};
 
 use super::gateway::KIND;
 use super::inventory::Token;
-use super::reader::{Reader, did_you_mean};
+use super::reader::Reader;
 use super::sources::Source;
 use crate::gateway::LineAccess;
 
@@ -44,10 +44,9 @@ fn owner(written: Option<String>, names: &[String], path: &Path, reader: &mut Re
         (Some(source), names) if names.contains(&source) => Some(source),
         (Some(source), names) => {
             let what = format!("there is no source `{source}` of type `{KIND}`");
-            let mut problem = Problem::error(path.join("source"), what);
-            let near = did_you_mean(&source, names.iter().map(String::as_str));
-            problem.hint = near.or_else(|| Some(format!("name a source of type `{KIND}`: its gateway is asked")));
-            reader.note(problem.unless(source));
+            let problem = Problem::error(path.join("source"), what);
+            let problem = problem.hint(format!("name a source of type `{KIND}`: its gateway is asked"));
+            reader.note(problem.did_you_mean(&source, names.iter().map(String::as_str)).unless(source));
             None
         }
         (None, [only]) => Some(only.clone()),

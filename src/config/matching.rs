@@ -5,7 +5,7 @@ use serde_json::Value;
 
 use super::Config;
 use super::labels::Labels;
-use super::reader::{Reader, did_you_mean, some_of};
+use super::reader::{Reader, some_of};
 use crate::rule::inventory::Entry;
 use crate::rule::matcher::{Field, Matcher, Subject};
 use crate::trouble;
@@ -109,9 +109,9 @@ fn check_source(value: &Value, path: &Path, known: &Known<'_>, reader: &mut Read
     if let Some(source) = value.get("source").and_then(Value::as_str).filter(literal)
         && !known.sources.contains(&source)
     {
-        let mut problem = Problem::error(path.join("source"), format!("there is no source `{source}`"));
+        let problem = Problem::error(path.join("source"), format!("there is no source `{source}`"));
+        let mut problem = problem.did_you_mean(source, known.sources.iter().copied());
         problem.expected = (!known.sources.is_empty()).then(|| some_of(&known.sources));
-        problem.hint = did_you_mean(source, known.sources.iter().copied());
         reader.note(problem.unless(source));
     }
 }

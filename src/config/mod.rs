@@ -5,7 +5,7 @@
 //! its process is passed in as a [`Process`].
 
 mod acme;
-mod fallbacks;
+mod corrected;
 mod file;
 mod forms;
 #[cfg(any(test, feature = "fuzzing"))]
@@ -57,7 +57,8 @@ pub use store::Store;
 pub use tls::Tls;
 pub use whereabouts::{Whereabouts, whereabouts};
 
-use crate::rule::Routing;
+use crate::rule::timing::Quiet;
+use crate::rule::{self, Routing, Rule, Target};
 use crate::trouble::{self, Troubles};
 use inventory::Inventory;
 use labels::Labels;
@@ -168,23 +169,7 @@ fn check(
     gateways.flat_map(|access| access.lines.iter()).for_each(|line| inventory.ask(&line.instance));
     let messages = sinks::messages(table("messages"), &at("messages"), reader);
     let (sinks, sinks_without_credentials) = sinks::read(table("sinks"), &at("sinks"), kinds, &messages, reader);
-    let labels = Labels::of(&inventory);
-    reach::check_labels(&sinks, &inventory, &labels, reader);
-    fallbacks::check(&sinks, reader);
-    let known = Known {
-        sinks: layers.names("sinks").collect(),
-        sources: layers.names("sources").chain([trouble::SOURCE]).collect(),
-        labels,
-    };
-    let errors = reader.errors();
-    let rules = rules::read(layers.appended("rules"), &known, reader);
-    let quiet = quiet::read(layers.appended("quiet"), &known, reader);
-    // A rule with a mistake may be the one that uses a sink.
-    if reader.errors() == errors {
-        reach::check_use(&sinks, table("sinks"), &rules, reader);
-        reach::check_twice(&sinks, &rules, reader);
-        reach::check_people(&sinks, &inventory, &rules, &known.gateways(), reader);
-    }
+    let (rules, quiet) = told(layers, table("sinks"), &sinks, &inventory, reader);
     let server = server::read(table("server"), &at("server"), process.now, reader);
     let (public_url, language) = (server.public_url.clone(), messages.language());
     Config {
@@ -206,6 +191,35 @@ fn check(
         lacks_credentials: reader.lacks_credentials(),
         sinks_without_credentials,
     }
+}
+
+/// Reads who is told of what, and when they are not, and checks whether everybody can be. `written` has the sinks with
+/// mistakes as well.
+fn told(
+    layers: &Layers,
+    written: &Value,
+    sinks: &BTreeMap<String, Target>,
+    inventory: &rule::inventory::Inventory,
+    reader: &mut Reader<'_>,
+) -> (Vec<Rule>, Vec<Quiet>) {
+    let labels = Labels::of(inventory);
+    reach::check_labels(sinks, inventory, &labels, reader);
+    reach::check_fallbacks(sinks, reader);
+    let known = Known {
+        sinks: layers.names("sinks").collect(),
+        sources: layers.names("sources").chain([trouble::SOURCE]).collect(),
+        labels,
+    };
+    let errors = reader.errors();
+    let rules = rules::read(layers.appended("rules"), &known, reader);
+    let quiet = quiet::read(layers.appended("quiet"), &known, reader);
+    // A rule with a mistake may be the one that uses a sink.
+    if reader.errors() == errors {
+        reach::check_use(sinks, written, &rules, reader);
+        reach::check_twice(sinks, &rules, reader);
+        reach::check_people(sinks, inventory, &rules, &known.gateways(), reader);
+    }
+    (rules, quiet)
 }
 
 #[cfg(test)]

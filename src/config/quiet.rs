@@ -90,14 +90,7 @@ fn read_window(
             problem.circumstances = None;
         }
     }
-    let ends_with_the_day = keys.to.as_deref() == Some(END_OF_DAY);
-    let from = keys.from.and_then(|text| time(&mut section, "from", &text));
-    let to = keys.to.and_then(|text| if ends_with_the_day { Some(Time::MIN) } else { time(&mut section, "to", &text) });
-    if from.is_some() && from == to && !ends_with_the_day {
-        let problem = section.error("to", "the window ends when it begins");
-        problem.expected = Some("another time than `from`".to_owned());
-        problem.hint = Some("for whole days: from = \"00:00\", to = \"24:00\" and `days`".to_owned());
-    }
+    let (from, to) = bounds(keys.from.as_deref(), keys.to.as_deref(), &mut section);
     let zone = time_zone(keys.time_zone.as_deref(), &mut section);
     reader.finish(section);
     let matcher = keys.r#match.map(|value| read_matcher(&value, &path.join("match"), known, reader));
@@ -113,6 +106,19 @@ fn read_window(
         to: to?,
         time_zone: zone?,
     })
+}
+
+/// Reads when a window begins and ends.
+fn bounds(from: Option<&str>, to: Option<&str>, section: &mut Section<'_>) -> (Option<Time>, Option<Time>) {
+    let ends_with_the_day = to == Some(END_OF_DAY);
+    let from = from.and_then(|text| time(section, "from", text));
+    let to = to.and_then(|text| if ends_with_the_day { Some(Time::MIN) } else { time(section, "to", text) });
+    if from.is_some() && from == to && !ends_with_the_day {
+        let problem = section.error("to", "the window ends when it begins");
+        problem.expected = Some("another time than `from`".to_owned());
+        problem.hint = Some("for whole days: from = \"00:00\", to = \"24:00\" and `days`".to_owned());
+    }
+    (from, to)
 }
 
 fn time(section: &mut Section<'_>, key: &str, text: &str) -> Option<Time> {

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use linedown_sinks::{Environment, Key, Path, Problem, Section, Severity, closest, one_of};
+use linedown_sinks::{Environment, Key, Path, Problem, Section, Severity, one_of};
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
@@ -117,7 +117,7 @@ impl<'e> Reader<'e> {
         if let Value::Object(table) = value {
             return Some(table);
         }
-        let problem = Problem::error(path.clone(), format!("wrong type: {}", type_of(value))).expected("a table");
+        let problem = Problem::wrong_type(path.clone(), value).expected("a table");
         let hint = if self.environment.textual.contains(path) { IN_A_VARIABLE } else { &format!("write `{shown}`") };
         self.note(problem.hint(hint));
         None
@@ -175,30 +175,13 @@ pub(super) fn is_missing(value: &Value, key: &str) -> bool {
 
 /// The problem of an unknown key, with the key that was probably meant.
 pub(super) fn unknown_key(path: Path, key: &str, known: &[&str]) -> Problem {
-    let mut problem = Problem::error(path, format!("unknown key `{key}`")).expected(one_of(known));
-    problem.hint = did_you_mean(key, known.iter().copied());
-    problem
-}
-
-/// A hint with the name that was probably meant.
-pub(super) fn did_you_mean<'n>(wrong: &str, known: impl IntoIterator<Item = &'n str>) -> Option<String> {
-    closest(wrong, known).map(|near| format!("did you mean `{near}`?"))
+    let problem = Problem::error(path, format!("unknown key `{key}`")).expected(one_of(known));
+    problem.did_you_mean(key, known.iter().copied())
 }
 
 /// The first [`NAMED`] of these names, as a choice.
 pub(super) fn some_of(names: &[&str]) -> String {
     one_of(&names[..names.len().min(NAMED)])
-}
-
-fn type_of(value: &Value) -> &'static str {
-    match value {
-        Value::Null => "nothing",
-        Value::Bool(_) => "boolean",
-        Value::Number(_) => "number",
-        Value::String(_) => "string",
-        Value::Array(_) => "list",
-        Value::Object(_) => "table",
-    }
 }
 
 /// Replaces serde's words, which are about Rust, by those of the config.

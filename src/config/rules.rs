@@ -10,7 +10,7 @@ use serde_json::Value;
 use super::layers::Element;
 use super::matching::{Known, read_matcher};
 use super::periods::{Lasting, NOTICED};
-use super::reader::{Reader, UNKNOWN_KEY, did_you_mean, some_of};
+use super::reader::{Reader, UNKNOWN_KEY, some_of};
 use crate::period::Period;
 use crate::rule::flapping::Flapping;
 use crate::rule::matcher::Field;
@@ -216,10 +216,10 @@ fn sinks(names: &[Value], path: &Path, known: &Known<'_>, reader: &mut Reader<'_
     for (index, name) in reader.each::<String>(names, path) {
         let name_at = path.join(index);
         if !known.sinks.contains(&name.as_str()) {
-            let mut problem = Problem::error(name_at, format!("there is no sink `{name}`"));
+            let problem = Problem::error(name_at, format!("there is no sink `{name}`"));
+            let problem = problem.hint(format!("add [sinks.{name}], or name one that is there"));
+            let mut problem = problem.did_you_mean(&name, known.sinks.iter().copied());
             problem.expected = (!known.sinks.is_empty()).then(|| some_of(&known.sinks));
-            let near = did_you_mean(&name, known.sinks.iter().copied());
-            problem.hint = near.or_else(|| Some(format!("add [sinks.{name}], or name one that is there")));
             reader.note(problem.unless(name));
         } else if sinks.contains(&name) {
             let problem = Problem::warning(name_at, format!("`{name}` is named twice, but is notified once"));

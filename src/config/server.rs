@@ -80,16 +80,12 @@ pub(super) fn read(value: &Value, path: &Path, now: Timestamp, reader: &mut Read
     let max_connections = section.within(&["max_connections"], max_connections, &CONNECTIONS);
     let max_body = section.within(&["max_body"], keys.max_body.unwrap_or(MAX_BODY), &BODY);
     reader.finish(section);
-    let listen = keys.listen.map_or(Some(DEFAULT_LISTEN), |text| {
-        address(&text).map_err(|problem| reader.note(Problem { path: path.join("listen"), ..problem })).ok()
-    });
+    let listen = keys.listen.map_or(Some(DEFAULT_LISTEN), |text| read_address(&text, &path.join("listen"), reader));
     let public_url = keys.public_url.and_then(|text| public_url(&text, &path.join("public_url"), reader));
     let wants_tls = keys.tls.is_some();
     let tls = keys.tls.and_then(|value| tls::read(&value, &path.join("tls"), public_url.as_deref(), now, reader));
-    if let Some(listen) = listen.filter(|listen| !listen.ip().is_loopback() && !wants_tls) {
-        let what = format!("{listen} is open to the network without TLS: others can read the secrets in transit");
-        let hint = "set `tls`, or listen on 127.0.0.1 behind a proxy that does TLS";
-        reader.note(Problem::warning(path.join("listen"), what).hint(hint).unless("tls"));
+    if !wants_tls && let Some(listen) = listen {
+        warn_if_open(listen, path, reader);
     }
     if keys.proxy_protocol && keys.trusted_proxies.is_empty() {
         let problem = Problem::error(path.join("proxy_protocol"), "no proxy is trusted: `trusted_proxies` is missing");
@@ -111,6 +107,15 @@ pub(super) fn read(value: &Value, path: &Path, now: Timestamp, reader: &mut Read
     }
 }
 
+/// Warns of an address that webhooks reach through a network without TLS.
+fn warn_if_open(listen: SocketAddr, path: &Path, reader: &mut Reader<'_>) {
+    if !listen.ip().is_loopback() {
+        let what = format!("{listen} is open to the network without TLS: others can read the secrets in transit");
+        let hint = "set `tls`, or listen on 127.0.0.1 behind a proxy that does TLS";
+        reader.note(Problem::warning(path.join("listen"), what).hint(hint).unless("tls"));
+    }
+}
+
 fn socket_path(socket: PathBuf, path: &Path, reader: &mut Reader<'_>) -> Option<PathBuf> {
     let socket = usable(socket);
     let noted = |what| reader.note(Problem::error(path.clone(), what).expected("such as \"/run/linedown/api.sock\""));
@@ -119,12 +124,17 @@ fn socket_path(socket: PathBuf, path: &Path, reader: &mut Reader<'_>) -> Option<
 
 /// The path if a socket can have it, else what is wrong with it.
 fn usable(socket: PathBuf) -> Result<PathBuf, String> {
-    match socket.as_os_str().len() {
-        _ if !socket.is_absolute() => Err("not the path of a socket: it is not absolute".into()),
-        _ if socket.as_os_str().as_encoded_bytes().ends_with(b"/") => Err("this is a folder, not a socket".into()),
-        0..=LONGEST_SOCKET => Ok(socket),
-        bytes => Err(format!("a path of {bytes} bytes; a socket's has at most {LONGEST_SOCKET}")),
+    if !socket.is_absolute() {
+        return Err("not the path of a socket: it is not absolute".into());
     }
+    let bytes = socket.as_os_str().as_encoded_bytes();
+    if bytes.ends_with(b"/") {
+        return Err("this is a folder, not a socket".into());
+    }
+    if bytes.len() > LONGEST_SOCKET {
+        return Err(format!("a path of {} bytes; a socket's has at most {LONGEST_SOCKET}", bytes.len()));
+    }
+    Ok(socket)
 }
 
 /// Reads only the local API's socket, from a table that may have other mistakes.
@@ -161,10 +171,9 @@ fn warn_of_everybody(texts: &[String], path: &Path, reader: &mut Reader<'_>) {
     }
 }
 
-/// The caller adds the place to the problem.
-fn address(text: &str) -> Result<SocketAddr, Problem> {
-    text.parse().map_err(|_| {
-        let problem = Problem::error(Path::default(), format!("{text:?} is not an address to listen on"))
+fn read_address(text: &str, path: &Path, reader: &mut Reader<'_>) -> Option<SocketAddr> {
+    let why = |_| {
+        let problem = Problem::error(path.clone(), format!("{text:?} is not an address to listen on"))
             .expected("an IP address with a port, such as \"127.0.0.1:8080\" or \"[::1]:8080\"");
         if text.parse::<std::net::IpAddr>().is_ok() {
             problem.hint("the port is missing")
@@ -177,7 +186,8 @@ fn address(text: &str) -> Result<SocketAddr, Problem> {
         } else {
             problem
         }
-    })
+    };
+    text.parse().map_err(why).map_err(|problem| reader.note(problem)).ok()
 }
 
 /// Reads the public address. Its problems never repeat it: it may contain a password or the secret of a webhook.

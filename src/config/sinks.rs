@@ -2,14 +2,17 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::RangeInclusive;
+use std::sync::Arc;
 use std::time::Duration;
 
-use linedown_sinks::{Cause, Language, Limits, Path, Problem, Section, SinkKind, TextKeys, Texts, closest, one_of};
+use linedown_sinks::{
+    Cause, Language, Limits, Path, Problem, Section, Settings, SinkKind, TextKeys, Texts, closest, one_of,
+};
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
 use super::periods::{Lasting, NOTICED};
-use super::reader::{Reader, UNKNOWN_KEY, did_you_mean, is_missing, unknown_key};
+use super::reader::{Reader, UNKNOWN_KEY, is_missing, unknown_key};
 use crate::period::Period;
 use crate::rule::{Retry, Target};
 
@@ -149,10 +152,30 @@ fn read_sink(
     let limits = limits.map_or_else(LimitKeys::default, |limits| read_limits(limits, &path.join("limits"), reader));
     let texts = texts(&common, value, path, messages, reader);
     let kind = kind?;
-    let mut section = Section::new(value, path.clone(), &COMMON, reader.environment);
     // Without texts the kind's own keys are checked all the same.
     let texts = texts.unwrap_or_default();
     let language = texts.language();
+    let (settings, lacks_credentials) = check(&kind, value, path, texts, reader)?;
+    let own = settings.limits();
+    let limits = Limits {
+        in_flight: limits.in_flight.unwrap_or(own.in_flight),
+        interval: limits.interval.map_or(own.interval, |period| period.0),
+        ..own
+    };
+    let target = Target { kind: kind.name, settings, language, limits, retry, fallback: common.fallback };
+    Some((target, lacks_credentials))
+}
+
+/// Checks the keys of a kind of sink. Also returns whether a secret is a systemd credential that this process does not
+/// have.
+fn check(
+    kind: &SinkKind,
+    value: &Value,
+    path: &Path,
+    texts: Texts,
+    reader: &mut Reader<'_>,
+) -> Option<(Arc<dyn Settings>, bool)> {
+    let mut section = Section::new(value, path.clone(), &COMMON, reader.environment);
     let settings = (kind.check)(&mut section, texts);
     // The type decides which keys exist and which are required, so name the type as the cause.
     for problem in &mut section.problems {
@@ -168,15 +191,7 @@ fn read_sink(
     }
     let lacks_credentials = section.lacks_credentials;
     reader.finish(section);
-    let settings = settings?;
-    let own = settings.limits();
-    let limits = Limits {
-        in_flight: limits.in_flight.unwrap_or(own.in_flight),
-        interval: limits.interval.map_or(own.interval, |period| period.0),
-        ..own
-    };
-    let target = Target { kind: kind.name, settings, language, limits, retry, fallback: common.fallback };
-    Some((target, lacks_credentials))
+    Some((settings?, lacks_credentials))
 }
 
 fn kind(common: &Common, value: &Value, path: &Path, kinds: &[SinkKind], reader: &mut Reader<'_>) -> Option<SinkKind> {
@@ -195,9 +210,8 @@ fn kind(common: &Common, value: &Value, path: &Path, kinds: &[SinkKind], reader:
     };
     let kind = kinds.iter().find(|kind| kind.name == name).copied();
     if kind.is_none() {
-        let mut problem = Problem::error(path.join("type"), format!("unknown type of sink `{name}`"));
-        problem.hint = did_you_mean(name, names.iter().copied());
-        reader.note(problem.expected(one_of_some(&names)));
+        let problem = Problem::error(path.join("type"), format!("unknown type of sink `{name}`"));
+        reader.note(problem.expected(one_of_some(&names)).did_you_mean(name, names.iter().copied()));
     }
     kind
 }
@@ -286,10 +300,9 @@ fn check_fallback(name: &str, fallback: &str, path: &Path, sinks: &Map<String, V
         let problem = Problem::error(path, "a sink cannot be its own fallback");
         reader.note(problem.hint("name a sink that goes another way: email for Slack, say"));
     } else if !sinks.contains_key(fallback) {
-        let mut problem = Problem::error(path, format!("there is no sink `{fallback}`"));
-        let others = || sinks.keys().map(String::as_str).filter(|other| *other != name);
-        problem.hint = did_you_mean(fallback, others())
-            .or_else(|| Some(format!("add [sinks.{fallback}], or name one that is there")));
-        reader.note(problem.unless(fallback));
+        let problem = Problem::error(path, format!("there is no sink `{fallback}`"));
+        let problem = problem.hint(format!("add [sinks.{fallback}], or name one that is there"));
+        let others = sinks.keys().map(String::as_str).filter(|other| *other != name);
+        reader.note(problem.did_you_mean(fallback, others).unless(fallback));
     }
 }

@@ -2,13 +2,13 @@
 
 use std::collections::BTreeMap;
 
-use linedown_sinks::{Path, Problem, Rotation, Secret, Section, one_of};
+use linedown_sinks::{Path, Problem, Rotation, Secret, Section, did_you_mean, one_of};
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 use serde_json::Value;
 
 use super::gateway;
-use super::reader::{Reader, did_you_mean, is_missing};
+use super::reader::{Reader, is_missing};
 use crate::gateway::Access;
 use crate::trouble;
 

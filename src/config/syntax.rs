@@ -3,10 +3,11 @@
 use std::ops::Range;
 
 use linedown_sinks::is_deceptive;
-use toml::de::{DeTable, DeValue};
+use toml::de::DeTable;
 use toml_parser::Source;
-use toml_parser::lexer::{Token, TokenKind};
+use toml_parser::lexer::TokenKind;
 
+use super::corrected::{corrected, is_value};
 use super::file::APPENDED;
 use super::position::Positions;
 use super::report::Row;
@@ -26,13 +27,6 @@ const TOML: &str = "files are TOML (https://toml.io): texts in quotes, lists in 
 
 /// What begins a comment in other languages.
 const OTHER_COMMENTS: [&str; 2] = [";", "//"];
-
-/// The keys whose values may be repeated in a hint, because they never hold a secret. Elsewhere, somebody may have
-/// written a password.
-const SHOWN: &str = "after agree_to_terms continue count days due_within escalate every fallback first flapping format from \
-                     give_up_after group_by group_interval hold in_flight insecure instance interval keep language limits \
-                     listen match max max_body max_connections name notify on proxy_protocol reason remind reply_to resolved \
-                     retry severity source time_zone to trusted_proxies type unknown_after within";
 
 /// Longest line in which a comment is looked for, in bytes: each of its parts is parsed.
 const LONGEST_LINE: usize = 1_000;
@@ -150,16 +144,14 @@ fn comment_after(value: &str) -> Option<Usual> {
 /// Finds text without quotes, and truth values that TOML writes otherwise.
 fn unquoted(key: &str, value: &str) -> Option<Usual> {
     let corrected = corrected(value)?;
-    let line = format!("{key} = {}", corrected.text);
     // Something else may be wrong as well.
-    DeTable::parse(&line).ok()?;
-    let line = if is_shown(key, &corrected) { line } else { format!("{key} = {}", corrected.masked) };
+    DeTable::parse(&format!("{key} = {}", corrected.text)).ok()?;
     let (what, expected) = if corrected.is_truth {
         ("this is no value in TOML", "`true` or `false`, or text in quotes")
     } else {
         (UNQUOTED, "text in quotes")
     };
-    Some(Usual { at: corrected.at?, what, expected, hint: format!("write `{line}`") })
+    Some(Usual { at: corrected.at?, what, expected, hint: format!("write `{}`", corrected.line(key)) })
 }
 
 fn comment(at: usize, mark: &str) -> Usual {
@@ -169,154 +161,4 @@ fn comment(at: usize, mark: &str) -> Usual {
         expected: "`#`",
         hint: format!("write `# comment` in place of `{mark} comment`"),
     }
-}
-
-fn is_value(text: &str) -> bool {
-    DeValue::parse(text).is_ok()
-}
-
-fn is_public(key: &str) -> bool {
-    SHOWN.split(' ').any(|known| known == key)
-}
-
-/// Whether a hint may repeat a corrected value. Labels are shown, whatever they are called.
-fn is_shown(key: &str, corrected: &Corrected<'_>) -> bool {
-    let is_label = |key: &str| key.split('.').any(|name| name.trim() == "labels");
-    let is_known = |key: &str| key.split('.').all(|name| is_public(name.trim())) || is_label(key);
-    let of_key = key.rsplit('.').next().is_some_and(|last| is_public(last.trim()));
-    let is_shown = is_label(key) || (of_key && corrected.keys.iter().all(|key| is_known(key)));
-    is_shown && !corrected.text.contains("://")
-}
-
-/// A value in which the texts have their quotes.
-#[derive(Default)]
-struct Corrected<'t> {
-    /// The value, in one line.
-    text: String,
-    /// The same with … in place of each value.
-    masked: String,
-    /// Where the first correction is, if there is one.
-    at: Option<usize>,
-    /// Whether it is a truth value.
-    is_truth: bool,
-    /// The keys of tables in it, as they are written.
-    keys: Vec<&'t str>,
-}
-
-/// What is shown in place of a value that may be secret.
-const MASKED: &str = "\"…\"";
-
-/// The value with quotes around each text that lacks them; none if it is not certain what was meant.
-fn corrected(value: &str) -> Option<Corrected<'_>> {
-    let tokens: Vec<Token> = Source::new(value).lex().collect();
-    let is_list = value.starts_with(['[', '{']);
-    let end = if is_list { value.len() } else { end_of_line(value, &tokens)? };
-    let corrected = if is_list {
-        in_list(value, &tokens)?
-    } else {
-        let text = value[..end].trim_end();
-        let (quoted, is_truth) = quoted(text).filter(|_| !text.contains(','))?;
-        Corrected { text: quoted, masked: MASKED.to_owned(), at: Some(0), is_truth, keys: Vec::new() }
-    };
-    Some(corrected).filter(|_| !is_value(value[..end].trim_end()))
-}
-
-/// Where the value in the first line ends; none if a `#` in it may or may not begin a comment.
-fn end_of_line(value: &str, tokens: &[Token]) -> Option<usize> {
-    let ends = [TokenKind::Comment, TokenKind::Newline, TokenKind::Eof];
-    let end = tokens.iter().find(|token| ends.contains(&token.kind()))?;
-    let at = end.span().start();
-    (end.kind() != TokenKind::Comment || value[..at].ends_with([' ', '\t'])).then_some(at)
-}
-
-/// Puts texts in quotes in a list or a table that is closed in the same line.
-fn in_list<'t>(value: &'t str, tokens: &[Token]) -> Option<Corrected<'t>> {
-    let mut corrected = Corrected::default();
-    let mut open = Vec::new();
-    // Where the present value, or key, begins.
-    let mut start = None;
-    let mut is_key = false;
-    for token in tokens {
-        let (at, end) = (token.span().start(), token.span().end());
-        match token.kind() {
-            TokenKind::Whitespace if start.is_none() => corrected.copy(&value[at..end]),
-            TokenKind::Whitespace | TokenKind::Atom | TokenKind::Dot => {
-                start.get_or_insert(at);
-            }
-            TokenKind::BasicString | TokenKind::LiteralString if start.is_none() => {
-                corrected.text.push_str(&value[at..end]);
-                corrected.masked.push_str(if is_key { &value[at..end] } else { MASKED });
-            }
-            TokenKind::Equals
-            | TokenKind::Comma
-            | TokenKind::LeftSquareBracket
-            | TokenKind::LeftCurlyBracket
-            | TokenKind::RightSquareBracket
-            | TokenKind::RightCurlyBracket => {
-                if let Some(start) = start.take() {
-                    corrected.push(value, start..at, is_key)?;
-                }
-                corrected.copy(&value[at..end]);
-                match token.kind() {
-                    TokenKind::Equals if is_key => is_key = false,
-                    TokenKind::Comma => is_key = open.last() == Some(&TokenKind::LeftCurlyBracket),
-                    TokenKind::LeftSquareBracket | TokenKind::LeftCurlyBracket if !is_key => {
-                        open.push(token.kind());
-                        is_key = token.kind() == TokenKind::LeftCurlyBracket;
-                    }
-                    TokenKind::RightSquareBracket | TokenKind::RightCurlyBracket => {
-                        open.pop()?;
-                        is_key = false;
-                    }
-                    _ => return None,
-                }
-                if open.is_empty() {
-                    return Some(corrected);
-                }
-            }
-            _ => return None,
-        }
-    }
-    None
-}
-
-impl<'t> Corrected<'t> {
-    /// Adds what is neither a key nor a value.
-    fn copy(&mut self, written: &str) {
-        self.text.push_str(written);
-        self.masked.push_str(written);
-    }
-
-    /// Adds a key as it is, or a value with its quotes.
-    fn push(&mut self, value: &'t str, range: Range<usize>, is_key: bool) -> Option<()> {
-        let written = &value[range.clone()];
-        let text = written.trim_end();
-        if is_key {
-            self.keys.push(text);
-            self.copy(written);
-            return Some(());
-        }
-        self.masked.push_str(MASKED);
-        if is_value(text) {
-            self.text.push_str(text);
-        } else {
-            self.text.push_str(&quoted(text)?.0);
-            self.at.get_or_insert(range.start);
-        }
-        self.copy(&written[text.len()..]);
-        Some(())
-    }
-}
-
-/// The text in quotes, or a truth value as TOML writes it, which is then said; none if there are quotes already.
-fn quoted(text: &str) -> Option<(String, bool)> {
-    match text.to_ascii_lowercase().as_str() {
-        "yes" | "on" | "true" => return Some(("true".into(), true)),
-        "no" | "off" | "false" => return Some(("false".into(), true)),
-        _ => {}
-    }
-    let is_plain =
-        !text.contains(['"', '\'', '\\', '`']) && !text.contains(|c: char| c.is_control() || is_deceptive(c));
-    let begins = text.starts_with(|c: char| c.is_alphanumeric() || "/.*+:<@{-_".contains(c));
-    (is_plain && begins).then(|| (format!("\"{text}\""), false))
 }

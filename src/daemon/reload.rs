@@ -39,7 +39,7 @@ impl Daemon {
             self.warn_of_what_nobody_can_end().await;
             self.warn_of_last_reminders(last_reminders).await;
         }
-        self.hook.metrics.reloaded(succeeded);
+        self.reception.metrics.reloaded(succeeded);
         self.reload_failed.store(!succeeded, Ordering::Relaxed);
         systemd::ready();
     }
@@ -49,7 +49,8 @@ impl Daemon {
     async fn swap(&mut self, load: impl Fn() -> Result<Config, String>) -> Option<LastReminders> {
         let prepared = match load() {
             Err(report) => Err(report),
-            Ok(config) => match (delivery::build(&config.routing), asking(&config), self.store.owing().await) {
+            Ok(config) => match (delivery::build(&config.routing), asking(&config), self.reception.store.owing().await)
+            {
                 (Ok(built), Ok(asking), Ok(owing)) => Ok((config, built, asking, owing)),
                 (Err(error), ..) => Err(with_cause(&error)),
                 (_, Err(error), _) => Err(with_cause(&error)),
@@ -67,9 +68,9 @@ impl Daemon {
         // After the swap, one of these reminders may be sent, and so be gone, at any moment.
         let last_reminders = self.last_reminders(&config.routing).await;
         self.hook.settings.store(Arc::new(hook_settings(&config)));
-        self.hook.routing.store(Arc::clone(&config.routing));
+        self.reception.routing.store(Arc::clone(&config.routing));
         self.hook.gateways.store(Arc::new(gateways));
-        self.hook.delivery.assign(built, &owing);
+        self.reception.delivery.assign(built, &owing);
         let (sinks, rules) = (config.routing.sinks.len(), config.routing.rules.len());
         self.config = config;
         self.take_effect();
@@ -99,7 +100,7 @@ impl Daemon {
     /// Puts the config's certificate in force: new connections get the one it names, or the one that ACME obtained for
     /// it.
     pub(super) fn take_effect(&self) {
-        self.hook.metrics.configured(clock::now());
+        self.reception.metrics.configured(clock::now());
         let acme = match &self.config.server.tls {
             Some(Tls::Acme(acme)) => Some(acme.clone()),
             _ => None,
@@ -135,7 +136,7 @@ impl Daemon {
 
     fn install_certificate(&self) {
         let Some(Tls::Files(loaded)) = &self.config.server.tls else { return };
-        if let (Some(served), Some(certificate)) = (&self.hook.certificate, loaded.certificate.clone()) {
+        if let (Some(served), Some(certificate)) = (&self.reception.certificate, loaded.certificate.clone()) {
             served.install(certificate);
         }
     }

@@ -18,7 +18,7 @@ impl Daemon {
     /// Warns of outages of sources that are no longer in the config (or have been renamed): nobody can report their
     /// end.
     pub(super) async fn warn_of_what_nobody_can_end(&self) {
-        let down = match self.store.down().await {
+        let down = match self.reception.store.down().await {
             Ok(down) => down,
             Err(error) => {
                 tracing::warn!(error = %error, "cannot look for outages of sources that are gone from the config");
@@ -29,14 +29,15 @@ impl Daemon {
             tracing::warn!(
                 source,
                 incidents,
-                "lines are down whose source is not in the config, so nothing will report them back; put the source back, or stop their reminders with `linedown ack`"
+                "lines are down whose source is not in the config, so nothing will report them back; put the \
+                 source back, or stop their reminders with `linedown ack`"
             );
         }
     }
 
     /// The reminders that are the last ones under a config that is, or is about to be, in force.
     pub(super) async fn last_reminders(&self, routing: &Arc<Routing>) -> LastReminders {
-        let last = self.store.last_reminders(Arc::clone(routing)).await;
+        let last = self.reception.store.last_reminders(Arc::clone(routing)).await;
         last.unwrap_or_else(|error| {
             tracing::warn!(error = %error, "cannot look for reminders by rules and sinks that are gone from the config");
             LastReminders::new()
@@ -55,15 +56,16 @@ impl Daemon {
                 rule,
                 sink,
                 reminders = reminded.len(),
-                "some open outages have no reminders any more: the rule or the sink is not in the config, and no other rule sends reminders to that sink; `linedown incidents --open` lists open outages"
+                "some open outages have no reminders any more: the rule or the sink is not in the config, and no other \
+                 rule sends reminders to that sink; `linedown incidents --open` lists open outages"
             );
         }
     }
 
     /// Recomputes what quiet hours hold back, after a new config or a step of the clock.
     pub(super) async fn hold_again(&self) {
-        match self.store.hold_again(clock::now(), Arc::clone(&self.config.routing)).await {
-            Ok(sinks) => self.hook.delivery.wake(&sinks),
+        match self.reception.store.hold_again(clock::now(), Arc::clone(&self.config.routing)).await {
+            Ok(sinks) => self.reception.delivery.wake(&sinks),
             Err(error) => {
                 tracing::error!(error = %error, "cannot update what quiet hours hold back; reload again once the store can be written to");
             }
@@ -74,7 +76,7 @@ impl Daemon {
     pub(super) async fn forget_some(&mut self) -> bool {
         let now = clock::now();
         let over_before = now.checked_sub(self.config.store.keep).unwrap_or(jiff::Timestamp::MIN);
-        match self.store.prune(now, over_before, PRUNED_AT_ONCE).await {
+        match self.reception.store.prune(now, over_before, PRUNED_AT_ONCE).await {
             Ok(Forgotten { old, more }) => {
                 self.forgotten += old;
                 if more {
@@ -95,7 +97,8 @@ impl Daemon {
     /// Corrects the times that the clock wrote before it was set back.
     pub(super) async fn set_back(&self) {
         loop {
-            match self.store.set_back(clock::now(), SET_BACK_AT_ONCE, Arc::clone(&self.config.routing)).await {
+            match self.reception.store.set_back(clock::now(), SET_BACK_AT_ONCE, Arc::clone(&self.config.routing)).await
+            {
                 Ok(0) => break,
                 Ok(_) => {}
                 Err(error) => {
@@ -105,6 +108,6 @@ impl Daemon {
             }
         }
         self.hold_again().await;
-        self.hook.delivery.clock_was_set_back();
+        self.reception.delivery.clock_was_set_back();
     }
 }

@@ -1,10 +1,11 @@
 //! Wakes the workers of sinks for which something may be due.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
-use std::sync::{Arc, PoisonError, RwLock};
 
 use jiff::Timestamp;
+use parking_lot::RwLock;
 use tokio::sync::Notify;
 
 /// The bells of all workers, by sink.
@@ -51,8 +52,8 @@ impl Bell {
 
 impl Bells {
     /// The bell of a sink's worker.
-    pub(super) fn hang(&self, sink: &str) -> Arc<Bell> {
-        let mut bells = self.0.write().unwrap_or_else(PoisonError::into_inner);
+    pub(super) fn bell_of(&self, sink: &str) -> Arc<Bell> {
+        let mut bells = self.0.write();
         Arc::clone(bells.entry(sink.to_owned()).or_default())
     }
 
@@ -71,7 +72,7 @@ impl Bells {
         sinks: impl Iterator<Item = (&'s String, D)>,
         ring: impl Fn(&Bell, D),
     ) -> Vec<&'s String> {
-        let bells = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        let bells = self.0.read();
         let mut without = Vec::new();
         for (sink, due) in sinks {
             match bells.get(sink) {
@@ -93,7 +94,7 @@ mod tests {
     #[test]
     fn a_worker_hears_of_what_is_due_before_it_looks_by_itself() {
         let bells = Bells::default();
-        let bell = bells.hang("slack");
+        let bell = bells.bell_of("slack");
         let heard = |due_at: i64| {
             bells.ring_for(&BTreeMap::from([("slack".to_owned(), from_millis(due_at))]), from_millis(10));
             bell.rung().now_or_never().is_some()

@@ -6,9 +6,9 @@ use std::time::Duration;
 use jiff::Timestamp;
 use linedown_sinks::FailureKind;
 
-use super::backoff;
-use super::pause::{Failed, Pause};
+use super::pause::{FailedAttempt, Pause};
 use super::recipients::Recipients;
+use crate::backoff;
 use crate::clock::later;
 use crate::rule::Retry;
 use crate::store::RecipientPauses;
@@ -99,7 +99,7 @@ pub(super) enum Leave {
 
 /// A failure that may be over later.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Complaint<'f> {
+pub(super) struct SinkFailure<'f> {
     pub(super) kind: FailureKind,
     /// What happened, in words.
     pub(super) why: &'f str,
@@ -189,9 +189,9 @@ impl Breaker {
 
     /// An attempt failed for a reason that concerns the whole sink, or may do so. Attempts that were in progress
     /// together count as one failure. Returns whether the sink is down now and was not before.
-    pub(super) fn failed(&mut self, complaint: Complaint<'_>, failed: Failed<'_>) -> bool {
-        let why = format!("{}: {}", complaint.kind.as_str(), complaint.why);
-        let verdict = complaint.recipient.map(|recipient| self.recipients.failed(recipient, &why, failed));
+    pub(super) fn failed(&mut self, failure: SinkFailure<'_>, failed: FailedAttempt<'_>) -> bool {
+        let why = format!("{}: {}", failure.kind.as_str(), failure.why);
+        let verdict = failure.recipient.map(|recipient| self.recipients.failed(recipient, &why, failed));
         let is_new = self.trouble().is_none();
         if is_new && verdict.is_some_and(|verdict| !verdict.is_of_sink) {
             return false;
@@ -210,7 +210,7 @@ impl Breaker {
             trouble.others.grow(failed);
         }
         trouble.pause.grow(failed);
-        let asked = complaint.hint.map(|_| later(failed.now, backoff::clamped(complaint.hint)));
+        let asked = failure.hint.map(|_| later(failed.now, backoff::clamped(failure.hint)));
         trouble.asked_until = trouble.asked_until.max(asked);
         trouble.failed_at = failed.now;
         trouble.why = why;

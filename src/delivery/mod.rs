@@ -1,7 +1,6 @@
 //! Delivers notifications from the store to the sinks. Each sink has a worker of its own, so that none delays another.
 
 mod attempt;
-pub mod backoff;
 mod bells;
 mod breaker;
 mod in_hand;
@@ -15,22 +14,23 @@ mod waits;
 mod worker;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use linedown_sinks::{BuildError, Failure, FailureKind, Limits, Notification, Sink};
+use linedown_sinks::{BuildError, Failure, FailureKind, Notification};
+use parking_lot::Mutex;
 use tokio::sync::{Notify, watch};
 use tokio::task::{AbortHandle, JoinSet};
 
 use crate::clock;
 use crate::gateway::asking::SharedGateways;
 use crate::metrics::Metrics;
-use crate::rule::{Retry, Routing};
+use crate::rule::Routing;
 use crate::store::view::{Delivery as Row, WaitsFor};
 use crate::store::{Outcome, Pauses, Settlement, Store, StoreError};
 use bells::Bells;
-use missing::Missing;
+use missing::missing;
 use pulse::Pulse;
 use worker::Worker;
 
@@ -124,7 +124,7 @@ impl Delivery {
     /// in progress. If a sink in `owing` has left the config, its notifications are given up.
     pub fn assign(&self, built: Built, owing: &BTreeSet<String>) {
         let Built(mut assignments) = built;
-        let mut workers = self.workers.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut workers = self.workers.lock();
         let gone: Vec<String> = workers.hired.keys().chain(owing).cloned().collect();
         for name in gone {
             assignments.entry(name.clone()).or_insert_with(|| missing(name));
@@ -149,7 +149,7 @@ impl Delivery {
             routing: Arc::clone(&self.routing),
             metrics: Arc::clone(&self.metrics),
             gateways: Arc::clone(&self.gateways),
-            bell: self.bells.hang(&name),
+            bell: self.bells.bell_of(&name),
             bells: Arc::clone(&self.bells),
             assignment: receiver,
             forgiven: Arc::clone(&forgiven),
@@ -173,17 +173,15 @@ impl Delivery {
 
     /// Tries these sinks now, although they were failing: somebody says that they are mended.
     pub fn try_now(&self, sinks: &BTreeSet<String>) {
-        {
-            let workers = self.workers.lock().unwrap_or_else(PoisonError::into_inner);
-            sinks.iter().filter_map(|sink| workers.hired.get(sink)).for_each(|hired| hired.forgiven.notify_one());
-        }
+        let workers = self.workers.lock();
+        sinks.iter().filter_map(|sink| workers.hired.get(sink)).for_each(|hired| hired.forgiven.notify_one());
+        drop(workers);
         self.wake(sinks);
     }
 
     /// The sink has accepted a message that came past its worker: it works, at least for this recipient.
     pub fn reached(&self, sink: &str, recipient: &str) {
-        let workers = self.workers.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(hired) = workers.hired.get(sink) {
+        if let Some(hired) = self.workers.lock().hired.get(sink) {
             hired.reached.send_replace(recipient.to_owned());
         }
     }
@@ -194,7 +192,7 @@ impl Delivery {
         if sinks.is_empty() {
             return;
         }
-        let (mut workers, routing) = (self.workers.lock().unwrap_or_else(PoisonError::into_inner), self.routing.load());
+        let (mut workers, routing) = (self.workers.lock(), self.routing.load());
         for sink in sinks {
             // A sink of the config is about to get its own worker; and after the stop, no worker starts.
             let comes = routing.sinks.contains_key(sink) || *self.stop.borrow();
@@ -206,21 +204,19 @@ impl Delivery {
 
     /// After the clock was set back: tries every sink now, and looks anew for what is due.
     pub fn clock_was_set_back(&self) {
-        let workers = self.workers.lock().unwrap_or_else(PoisonError::into_inner);
-        workers.hired.values().for_each(|hired| hired.forgiven.notify_one());
+        self.workers.lock().hired.values().for_each(|hired| hired.forgiven.notify_one());
     }
 
     /// A sink whose worker has ended or is stuck, if there is one.
     pub fn stuck(&self) -> Option<String> {
-        let workers = self.workers.lock().unwrap_or_else(PoisonError::into_inner);
+        let workers = self.workers.lock();
         let stuck = workers.hired.iter().find(|(_, hired)| hired.task.is_finished() || hired.pulse.is_gone());
         stuck.map(|(sink, _)| sink.clone())
     }
 
     /// The health of each sink.
     pub fn health(&self) -> BTreeMap<String, Health> {
-        let workers = self.workers.lock().unwrap_or_else(PoisonError::into_inner);
-        workers.hired.iter().map(|(sink, hired)| (sink.clone(), hired.pulse.health())).collect()
+        self.workers.lock().hired.iter().map(|(sink, hired)| (sink.clone(), hired.pulse.health())).collect()
     }
 
     /// The sinks that are failing.
@@ -269,10 +265,7 @@ impl Delivery {
         notification: &Notification,
         again_at: Option<Timestamp>,
     ) -> Outcome {
-        let assignment = {
-            let workers = self.workers.lock().unwrap_or_else(PoisonError::into_inner);
-            workers.hired.get(sink).map(|hired| hired.assignment.borrow().clone())
-        };
+        let assignment = self.workers.lock().hired.get(sink).map(|hired| hired.assignment.borrow().clone());
         let result = match assignment {
             Some(Assignment { sink, limits, .. }) => deliver(&*sink, notification, limits.timeout).await,
             None => Err(Failure::new(FailureKind::Refused, "the sink is no longer in the config")),
@@ -298,7 +291,7 @@ impl Delivery {
     /// Returns the number of sinks that did not finish.
     pub async fn drain(&self, within: Duration) -> usize {
         let mut tasks = {
-            let mut workers = self.workers.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut workers = self.workers.lock();
             self.stop.send_replace(true);
             workers.hired.clear();
             std::mem::take(&mut workers.tasks)
@@ -307,13 +300,6 @@ impl Delivery {
         let finished = tokio::time::timeout(within, finish).await;
         if finished.is_ok() { 0 } else { tasks.len() }
     }
-}
-
-fn missing(name: String) -> Assignment {
-    let patience = Duration::from_hours(1);
-    let retry = Retry { first: Duration::from_secs(2), max: patience, give_up_after: patience };
-    let sink: Arc<dyn Sink> = Arc::new(Missing(name));
-    Assignment { sink, limits: Limits::default(), retry, stands_in: true }
 }
 
 #[cfg(test)]

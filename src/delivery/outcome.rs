@@ -5,7 +5,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use linedown_sinks::{Failure, Item, Notification, Receipt};
 
-use super::backoff::{self, Next};
+use crate::backoff::{self, Next};
 use crate::clock;
 use crate::metrics::Metrics;
 use crate::rule::Retry;
@@ -25,7 +25,7 @@ pub(super) fn settlements(
     let (late, others): (Vec<_>, Vec<_>) = parts.into_iter().partition(is_late);
     let settlement = |parts: Vec<(i64, Timestamp)>| {
         let owed_at = parts.iter().map(|(_, owed_at)| *owed_at).min()?;
-        let outcome = outcome(result, (owed_at, tries), retry, now);
+        let outcome = outcome(result, owed_at, tries, retry, now);
         Some(Settlement { notifications: parts.into_iter().map(|(id, _)| id).collect(), at: now, outcome })
     };
     [late, others].into_iter().filter_map(settlement).collect()
@@ -34,7 +34,8 @@ pub(super) fn settlements(
 /// The outcome of an attempt to deliver what is owed since `owed_at`, at the `tries`-th attempt since then.
 fn outcome(
     result: &Result<Receipt, Failure>,
-    (owed_at, tries): (Timestamp, u32),
+    owed_at: Timestamp,
+    tries: u32,
     retry: &Retry,
     now: Timestamp,
 ) -> Outcome {

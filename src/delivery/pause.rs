@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 
-use super::backoff;
+use crate::backoff;
 use crate::clock::later;
 use crate::rule::Retry;
 
@@ -18,7 +18,7 @@ pub(super) struct Pause {
 
 /// A failed attempt, and what the next pause depends on.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Failed<'r> {
+pub(super) struct FailedAttempt<'r> {
     /// When the attempt began.
     pub(super) began: Timestamp,
     pub(super) now: Timestamp,
@@ -39,12 +39,14 @@ impl Pause {
     }
 
     /// Begins the pause after another failure.
-    pub(super) fn grow(&mut self, failed: Failed<'_>) {
+    pub(super) fn grow(&mut self, failed: FailedAttempt<'_>) {
         if self.is_over_for(failed.began) {
             self.failures = self.failures.saturating_add(1);
             self.last_at = failed.now;
         }
-        self.until = self.until.max(later(failed.now, backoff::wait(failed.retry, self.failures, failed.dice)));
+        self.until = self
+            .until
+            .max(later(failed.now, backoff::wait(failed.retry.first, failed.retry.max, self.failures, failed.dice)));
     }
 
     /// Ends now, and begins anew after the next failure. The clock may have been set back.

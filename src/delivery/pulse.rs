@@ -1,8 +1,8 @@
 //! What a worker reports about itself: that it makes progress, and the health of its sink.
 
-use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
+use parking_lot::Mutex;
 use tokio::time::Instant;
 
 use super::breaker::Health;
@@ -10,29 +10,35 @@ use super::breaker::Health;
 /// A worker without progress for this long is stuck: none sleeps for longer than a third of this.
 const PATIENCE: Duration = Duration::from_secs(90);
 
-/// When the worker last made progress, and its sink's health then.
-pub(super) struct Pulse(Mutex<(Instant, Health)>);
+/// What the worker last reported.
+pub(super) struct Pulse(Mutex<Beat>);
+
+/// A worker's progress, and its sink's health then.
+struct Beat {
+    at: Instant,
+    health: Health,
+}
 
 impl Default for Pulse {
     fn default() -> Self {
-        Self(Mutex::new((Instant::now(), Health::Unknown)))
+        Self(Mutex::new(Beat { at: Instant::now(), health: Health::Unknown }))
     }
 }
 
 impl Pulse {
     /// The worker makes progress, and its sink has this health.
     pub(super) fn beat(&self, health: Health) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = (Instant::now(), health);
+        *self.0.lock() = Beat { at: Instant::now(), health };
     }
 
     /// Whether the worker should have made progress since.
     pub(super) fn is_gone(&self) -> bool {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).0.elapsed() > PATIENCE
+        self.0.lock().at.elapsed() > PATIENCE
     }
 
     /// The health of the sink.
     pub(super) fn health(&self) -> Health {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).1.clone()
+        self.0.lock().health.clone()
     }
 }
 

@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::backoff;
-use super::pause::{Failed, Pause};
+use super::pause::{FailedAttempt, Pause};
+use crate::backoff;
 use crate::clock::{between, later};
 use crate::rule::Retry;
 use crate::store::{RecipientPause, RecipientPauses};
@@ -68,7 +68,7 @@ impl Recipients {
     }
 
     /// An attempt for a recipient failed after the sink had accepted everything before.
-    pub(super) fn failed(&mut self, recipient: &str, why: &str, failed: Failed<'_>) -> Verdict {
+    pub(super) fn failed(&mut self, recipient: &str, why: &str, failed: FailedAttempt<'_>) -> Verdict {
         let is_news = !self.failing.contains_key(recipient);
         if is_news {
             self.begun = self.begun.saturating_add(1);
@@ -116,7 +116,8 @@ impl Recipients {
     pub(super) fn pauses(&self, sink: Option<Timestamp>, now: Timestamp, retry: &Retry) -> RecipientPauses {
         let patience_began = now.checked_sub(retry.give_up_after).unwrap_or(Timestamp::MIN);
         let owed_after = if sink.is_some() { Timestamp::MIN } else { patience_began };
-        let next = later(now, backoff::wait(retry, 1, 0.5).min(PUT_OFF)).max(later(now, Duration::from_millis(1)));
+        let next = later(now, backoff::wait(retry.first, retry.max, 1, 0.5).min(PUT_OFF))
+            .max(later(now, Duration::from_millis(1)));
         let pause = |failing: &Failing| {
             let until = sink.map_or(failing.pause.until, |other| failing.pause.until.max(other));
             let until = until.min(later(now, PUT_OFF));
@@ -146,7 +147,7 @@ mod tests {
     impl Recipients {
         /// An attempt that took no time fails for a recipient.
         fn fails(&mut self, recipient: &str, second: usize) {
-            let failed = Failed { began: at(second), now: at(second), retry: &Retry::default(), dice: 0.5 };
+            let failed = FailedAttempt { began: at(second), now: at(second), retry: &Retry::default(), dice: 0.5 };
             self.failed(recipient, "busy: 451", failed);
         }
 

@@ -3,12 +3,12 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use async_trait::async_trait;
-use linedown_sinks::{Reason, Receipt};
+use linedown_sinks::{Limits, Reason, Receipt, Sink};
 use tokio::sync::mpsc;
 
 use super::*;
-use crate::rule::Rule;
 use crate::rule::tests::{routing, rule};
+use crate::rule::{Retry, Rule};
 use crate::source::{Event, EventKind};
 use crate::store::Sqlite;
 use crate::store::view::DeliveryQuery;
@@ -59,7 +59,7 @@ async fn an_attempt_that_crashes_is_made_again() {
     );
 
     let now = clock::now();
-    let event = Event::found(("z-api", "A"), EventKind::Disconnected, Reason::Other, None, (now, now));
+    let event = Event::found(("z-api", "A"), EventKind::Disconnected, Reason::Other, None, now);
     let accepted = store.accept(event, "{}".into(), routing).await.unwrap();
     delivery.wake_for(&accepted.sinks);
     let attempt = tokio::time::timeout(DEADLINE, heard.recv()).await.expect("it is tried again");
@@ -88,7 +88,7 @@ async fn each_part_of_a_message_is_given_up_by_its_own_patience() {
     let now = clock::now();
     let patience = Duration::from_hours(1);
     for (line, at) in [("A", now.checked_sub(2 * patience).unwrap()), ("B", now)] {
-        let event = Event::found(("z-api", line), EventKind::Disconnected, Reason::Other, None, (at, at));
+        let event = Event::found(("z-api", line), EventKind::Disconnected, Reason::Other, None, at);
         store.accept(event, "{}".into(), Arc::clone(&routing)).await.unwrap();
     }
     let (told, mut heard) = mpsc::unbounded_channel();
@@ -137,7 +137,7 @@ async fn whoever_hears_that_a_sink_lost_several_hears_of_all_at_once() {
     let patience = Duration::from_hours(1);
     let at = clock::now().checked_sub(2 * patience).unwrap();
     for line in ["A", "B", "C", "D", "E"] {
-        let event = Event::found(("z-api", line), EventKind::Disconnected, Reason::Other, None, (at, at));
+        let event = Event::found(("z-api", line), EventKind::Disconnected, Reason::Other, None, at);
         store.accept(event, "{}".into(), Arc::clone(&routing)).await.unwrap();
     }
     let ((attempted, mut attempts), (told, mut heard)) = (mpsc::unbounded_channel(), mpsc::unbounded_channel());

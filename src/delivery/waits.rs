@@ -3,8 +3,8 @@
 use jiff::Timestamp;
 use linedown_sinks::Kind;
 
-use super::backoff::LONGEST_HINT;
 use super::breaker::Health;
+use crate::backoff::LONGEST_HINT;
 use crate::clock::{from_millis, later};
 use crate::store::view::{Delivery, Later, WaitReason, WaitsFor};
 

@@ -14,10 +14,10 @@ use tokio::time::sleep;
 use super::SharedRouting;
 use super::attempt::{standing, survived, within};
 use super::bells::{Bell, Bells};
-use super::breaker::{Breaker, Complaint, Leave};
+use super::breaker::{Breaker, Leave, SinkFailure};
 use super::in_hand::{Ended, InHand, Recorded};
 use super::outcome::{note, note_given_up, note_waited_too_long, settlements};
-use super::pause::Failed;
+use super::pause::FailedAttempt;
 use super::pulse::Pulse;
 use super::record::record;
 use crate::clock;
@@ -232,14 +232,14 @@ impl Worker {
         match failure {
             Some(failure) if failure.kind.concerns_whole_sink() && failure.kind.is_transient() => {
                 let (retry, why) = (self.assignment.borrow().retry, failure.in_full());
-                let failed = Failed { began, now: clock::now(), retry: &retry, dice: fastrand::f64() };
-                let complaint = Complaint {
+                let failed = FailedAttempt { began, now: clock::now(), retry: &retry, dice: fastrand::f64() };
+                let sink_failure = SinkFailure {
                     kind: failure.kind,
                     why: &why,
                     hint: failure.retry_after,
                     recipient: failure.may_spare_others.then_some(recipient),
                 };
-                if breaker.failed(complaint, failed) {
+                if breaker.failed(sink_failure, failed) {
                     tracing::warn!(name: "sink-failing", sink = self.name, failure = failure.described(), advice = failure.advice, "the sink is failing; it is probed until it is back");
                 }
             }

@@ -2,10 +2,11 @@
 //! code that reconnects it.
 
 use std::collections::{BTreeMap, HashMap};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use linedown_sinks::BuildError;
+use parking_lot::Mutex;
 use tokio::sync::Semaphore;
 use tokio::time::{Instant, timeout};
 
@@ -80,7 +81,7 @@ impl Gateways {
         let client = self.clients.get(source)?;
         let line = client.access().line(instance)?;
         let _turn = self.asking.try_acquire().ok()?;
-        if self.silent().get(source).is_some_and(|at| at.elapsed() < REST) {
+        if self.silent.lock().get(source).is_some_and(|at| at.elapsed() < REST) {
             return None;
         }
         match timeout(PATIENCE, client.status(line)).await {
@@ -91,14 +92,10 @@ impl Gateways {
             }
             Err(_elapsed) => {
                 tracing::debug!(source, instance, "the gateway did not say in time how the line stands");
-                self.silent().insert(source.to_owned(), Instant::now());
+                self.silent.lock().insert(source.to_owned(), Instant::now());
                 None
             }
         }
-    }
-
-    fn silent(&self) -> MutexGuard<'_, BTreeMap<String, Instant>> {
-        self.silent.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The state of a line for a page. However many people look, the gateway is asked at most every few seconds. None if
@@ -138,7 +135,7 @@ impl<T: Clone> Latest<T> {
     }
 
     fn kept(&self, (source, instance): (&str, &str)) -> Option<Arc<Kept<T>>> {
-        let mut lines = self.lines.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut lines = self.lines.lock();
         // An entry in use is kept, whatever its age.
         lines.retain(|_, kept| {
             Arc::strong_count(kept) > 1

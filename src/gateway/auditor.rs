@@ -1,6 +1,7 @@
 //! Audits the gateway on a schedule. Each finding is an incident until it is put right.
 
 use std::collections::BTreeSet;
+use std::future::pending;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -15,7 +16,7 @@ use super::orders::Orders;
 use super::strangers::Strangers;
 use super::{Client, Failure, LineAccess, Profile};
 use crate::clock;
-use crate::server::hook::Hook;
+use crate::reception::Reception;
 use crate::store::StoreError;
 
 /// The longest delay from the daemon's start, or from a change of what is audited, to the next audit.
@@ -40,15 +41,23 @@ pub(crate) struct Auditor {
 /// The lines with an open incident, for each of [`REASONS`].
 type Told = [BTreeSet<String>; 2];
 
+/// Why a line was not audited.
+enum Unaudited {
+    /// The gateway did not answer.
+    Gateway(Failure),
+    /// The findings could not be stored.
+    Store(StoreError),
+}
+
 impl Auditor {
     pub(crate) fn new(
         name: String,
-        hook: &Arc<Hook>,
+        reception: &Arc<Reception>,
         orders: watch::Receiver<Orders>,
         stop: watch::Receiver<bool>,
     ) -> Self {
-        let notices = REASONS.map(|reason| Notices::new(hook, &name, reason));
-        let lacks = Notices::new(hook, &name, Reason::NotInInventory);
+        let notices = REASONS.map(|reason| Notices::new(reception, &name, reason));
+        let lacks = Notices::new(reception, &name, Reason::NotInInventory);
         Self { name, notices, lacks, orders, stop }
     }
 
@@ -63,20 +72,11 @@ impl Auditor {
             }
             // Drops the former orders, and with them the former config, before waiting for anything.
             orders = latest;
-            let Some(every) = orders.access.audit.every.filter(|_| orders.access.can_be_audited()) else {
-                due = None;
-                if !self.leave_all().await {
-                    return;
-                }
-                tokio::select! {
-                    _ = self.stop.changed() => return,
-                    changed = self.orders.changed() => if changed.is_err() {
-                        return;
-                    },
-                }
-                continue;
-            };
-            let at = *due.get_or_insert_with(|| Instant::now() + FIRST.min(every));
+            let every = orders.access.audit.every.filter(|_| orders.access.can_be_audited());
+            if every.is_none() && !self.leave_all().await {
+                return;
+            }
+            due = every.map(|every| due.unwrap_or_else(|| Instant::now() + FIRST.min(every)));
             tokio::select! {
                 _ = self.stop.changed() => return,
                 changed = self.orders.changed() => {
@@ -87,14 +87,14 @@ impl Auditor {
                     }
                     continue;
                 }
-                () = sleep_until(at) => {}
+                () = reached(due) => {}
             }
             let mut stop = self.stop.clone();
             tokio::select! {
                 _ = stop.changed() => return,
                 done = self.audit(&orders) => self.note(done),
             }
-            due = Some(Instant::now() + every);
+            due = every.map(|every| Instant::now() + every);
         }
     }
 
@@ -125,8 +125,9 @@ impl Auditor {
         let mut failures: Vec<Failure> = Vec::new();
         for done in fleet.each(lines.len(), work, |_| {}).await {
             match done {
-                Ok(kept) => outcome = outcome.and(kept),
-                Err(failure) => failures.push(failure),
+                Ok(()) => {}
+                Err(Unaudited::Store(error)) => outcome = outcome.and(Err(error)),
+                Err(Unaudited::Gateway(failure)) => failures.push(failure),
             }
         }
         let unknown = failures.len();
@@ -137,16 +138,9 @@ impl Auditor {
         outcome.and(self.compare(orders, &fleet).await)
     }
 
-    /// Audits one line. An outer error means that the gateway did not answer.
-    async fn one(
-        &self,
-        orders: &Orders,
-        fleet: &Fleet,
-        line: &LineAccess,
-        told: &Told,
-    ) -> Result<Result<(), StoreError>, Failure> {
-        let profile = fleet.ask(|| fleet.client().profile(line)).await?;
-        Ok(self.judge(orders, line, &profile, told).await)
+    async fn one(&self, orders: &Orders, fleet: &Fleet, line: &LineAccess, told: &Told) -> Result<(), Unaudited> {
+        let profile = fleet.ask(|| fleet.client().profile(line)).await.map_err(Unaudited::Gateway)?;
+        self.judge(orders, line, &profile, told).await.map_err(Unaudited::Store)
     }
 
     /// Tells of findings that were not told before, and of those that are gone.
@@ -208,5 +202,13 @@ impl Auditor {
             }
         }
         true
+    }
+}
+
+/// Returns at a time, or never.
+async fn reached(at: Option<Instant>) {
+    match at {
+        Some(at) => sleep_until(at).await,
+        None => pending().await,
     }
 }

@@ -1,10 +1,10 @@
 //! Asks about many lines, with limits on concurrent calls, on calls per second, and on failures.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use futures_util::StreamExt;
 use futures_util::stream;
+use parking_lot::Mutex;
 use tokio::time::{Instant, sleep, sleep_until};
 
 use super::{Client, Failure, Member};
@@ -90,13 +90,13 @@ impl Fleet {
             self.turn().await;
             let failure = match call().await {
                 Ok(answer) => {
-                    *self.lock() = Hopeless::default();
+                    *self.hopeless.lock() = Hopeless::default();
                     return Ok(answer);
                 }
                 Err(failure) => failure,
             };
             if failure.is_general() {
-                let mut hopeless = self.lock();
+                let mut hopeless = self.hopeless.lock();
                 *hopeless = Hopeless { count: hopeless.count + 1, latest: Some(failure.clone()) };
             }
             tries += 1;
@@ -109,12 +109,8 @@ impl Fleet {
 
     /// The reason why nothing more is asked, if the API as a whole has failed too often.
     fn hopeless(&self) -> Option<Failure> {
-        let hopeless = self.lock();
+        let hopeless = self.hopeless.lock();
         hopeless.latest.clone().filter(|_| hopeless.count >= HOPELESS)
-    }
-
-    fn lock(&self) -> MutexGuard<'_, Hopeless> {
-        self.hopeless.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The instances of a partner's whole fleet that are not `known`.
@@ -133,7 +129,7 @@ impl Fleet {
     /// Waits for the next call's turn.
     async fn turn(&self) {
         let turn = {
-            let mut next = self.next.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut next = self.next.lock();
             let turn = (*next).max(Instant::now());
             *next = turn + self.gap;
             turn

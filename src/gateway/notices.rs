@@ -10,7 +10,7 @@ use tokio::sync::watch;
 use tokio::time::sleep;
 
 use crate::clock;
-use crate::server::hook::Hook;
+use crate::reception::Reception;
 use crate::source::{Event, EventKind};
 use crate::store::StoreError;
 
@@ -27,14 +27,14 @@ pub(super) async fn rest(stop: &mut watch::Receiver<bool>) -> bool {
 
 /// The notices of one source with one reason.
 pub(crate) struct Notices {
-    hook: Arc<Hook>,
+    reception: Arc<Reception>,
     source: String,
     reason: Reason,
 }
 
 impl Notices {
-    pub(crate) fn new(hook: &Arc<Hook>, source: &str, reason: Reason) -> Self {
-        Self { hook: Arc::clone(hook), source: source.to_owned(), reason }
+    pub(crate) fn new(reception: &Arc<Reception>, source: &str, reason: Reason) -> Self {
+        Self { reception: Arc::clone(reception), source: source.to_owned(), reason }
     }
 
     pub(crate) fn reason(&self) -> Reason {
@@ -43,7 +43,7 @@ impl Notices {
 
     /// The names of those with an open notice.
     pub(crate) async fn told(&self) -> Result<BTreeSet<String>, StoreError> {
-        self.hook.store.open_lines(&self.source, self.reason, None).await
+        self.reception.store.open_lines(&self.source, self.reason, None).await
     }
 
     /// Opens a notice.
@@ -78,18 +78,20 @@ impl Notices {
     }
 
     async fn tell(&self, instance: &str, kind: EventKind, why: Option<&str>) -> Result<(), StoreError> {
-        let times = (clock::now(), clock::now());
-        let event = Event::found((&self.source, instance), kind, self.reason, why, times);
-        self.hook.found(event).await.map(drop)
+        let event = Event::found((&self.source, instance), kind, self.reason, why, clock::now());
+        self.reception.found(event).await.map(drop)
     }
 }
 
 /// Closes the notices of all sources that nobody looks after any more, such as one that left the config while no daemon
 /// ran.
-pub(crate) async fn leave_all_but(hook: &Arc<Hook>, looked_after: impl Fn(&str) -> bool) -> Result<(), StoreError> {
-    for source in hook.store.noticed().await?.iter().filter(|source| !looked_after(source)) {
+pub(crate) async fn leave_all_but(
+    reception: &Arc<Reception>,
+    looked_after: impl Fn(&str) -> bool,
+) -> Result<(), StoreError> {
+    for source in reception.store.noticed().await?.iter().filter(|source| !looked_after(source)) {
         for reason in Reason::ALL.into_iter().filter(|reason| !reason.is_outage()) {
-            Notices::new(hook, source, reason).leave(|_| true).await?;
+            Notices::new(reception, source, reason).leave(|_| true).await?;
         }
     }
     Ok(())

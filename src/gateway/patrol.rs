@@ -16,7 +16,7 @@ use super::orders::Orders;
 use super::round::{Answer, Round};
 use super::watch::{Suspicion, changes, unknown};
 use crate::clock;
-use crate::server::hook::Hook;
+use crate::reception::Reception;
 use crate::source::{self, Event, EventKind};
 use crate::store::StoreError;
 
@@ -26,7 +26,7 @@ const FINDINGS: usize = 64;
 /// The task that watches the lines of one source.
 pub(crate) struct Patrol {
     name: String,
-    hook: Arc<Hook>,
+    reception: Arc<Reception>,
     notices: Notices,
     orders: watch::Receiver<Orders>,
     stop: watch::Receiver<bool>,
@@ -35,12 +35,12 @@ pub(crate) struct Patrol {
 impl Patrol {
     pub(crate) fn new(
         name: String,
-        hook: Arc<Hook>,
+        reception: Arc<Reception>,
         orders: watch::Receiver<Orders>,
         stop: watch::Receiver<bool>,
     ) -> Self {
-        let notices = Notices::new(&hook, &name, Reason::GatewayUnreachable);
-        Self { name, hook, notices, orders, stop }
+        let notices = Notices::new(&reception, &name, Reason::GatewayUnreachable);
+        Self { name, reception, notices, orders, stop }
     }
 
     /// Watches until the daemon stops or the source is gone. Questions in progress are then dropped; the next start
@@ -118,7 +118,7 @@ impl Patrol {
         let mut suspicions = Vec::new();
         let mut failure = None;
         for answer in answers {
-            self.hook.metrics.checked(&self.name, &answer.said);
+            self.reception.metrics.checked(&self.name, &answer.said);
             // The line may have left the config since it was asked about.
             let Some(line) = access.place(&answer.instance) else { continue };
             if let Some(suspicion) = round.watch.note(line, &answer.said, now) {
@@ -141,25 +141,28 @@ impl Patrol {
         let lines = Arc::clone(&round.access().lines);
         let instance = |line: usize| lines.get(line).map(|line| line.instance.to_string()).unwrap_or_default();
         let names = suspicions.iter().map(|(line, ..)| instance(*line)).collect();
-        let down = self.hook.store.open_lines(&self.name, Reason::Other, Some(names)).await?;
+        let down = self.reception.store.open_lines(&self.name, Reason::Other, Some(names)).await?;
+        let found = |instance: &str, kind, reason, error: Option<&str>, asked_at| {
+            let event = Event::found((&self.name, instance), kind, reason, error, clock::now());
+            Event { asked_at: Some(asked_at), ..event }
+        };
         let mut news = Vec::new();
         for (line, asked_at, suspicion) in suspicions {
             let instance = instance(line);
             match (suspicion, down.contains(&instance)) {
                 (Suspicion::Down(_), true) => round.watch.known(line),
                 (Suspicion::Down(error), false) => {
-                    news.push((line, down_event(&self.name, &instance, error.as_deref(), asked_at)));
+                    let reason = source::z_api_reason(error.as_deref());
+                    news.push((line, found(&instance, EventKind::Disconnected, reason, error.as_deref(), asked_at)));
                 }
                 (Suspicion::Up, true) => {
-                    let times = (asked_at, clock::now());
-                    let up = Event::found((&self.name, &instance), EventKind::Connected, Reason::Other, None, times);
-                    news.push((line, up));
+                    news.push((line, found(&instance, EventKind::Connected, Reason::Other, None, asked_at)));
                 }
                 (Suspicion::Up, false) => {}
             }
         }
         let mut accepting = stream::iter(news)
-            .map(|(line, event)| async move { (line, self.hook.found(event).await) })
+            .map(|(line, event)| async move { (line, self.reception.found(event).await) })
             .buffer_unordered(FINDINGS);
         let mut failed = Ok(());
         while let Some((line, accepted)) = accepting.next().await {
@@ -198,10 +201,4 @@ impl Patrol {
             }
         }
     }
-}
-
-fn down_event(source: &str, instance: &str, error: Option<&str>, asked_at: Timestamp) -> Event {
-    let reason = source::z_api_reason(error);
-    let times = (asked_at, clock::now());
-    Event::found((source, instance), EventKind::Disconnected, reason, error, times)
 }

@@ -19,8 +19,8 @@ use super::patrol::Patrol;
 use super::{Access, Audit, LineAccess, Watched};
 use crate::delivery::Delivery;
 use crate::metrics::Metrics;
+use crate::reception::Reception;
 use crate::rule::Routing;
-use crate::server::hook::{Hook, HookSettings};
 use crate::store::{Sqlite, Store};
 
 const MINUTE: Duration = Duration::from_mins(1);
@@ -40,10 +40,10 @@ fn orders(lines: &[&str], every: Option<Duration>) -> Orders {
     Orders { access: Arc::new(access), addresses: None, routing: Arc::default() }
 }
 
-/// A store, and the hook that stores findings.
+/// A store, and the reception that stores findings.
 struct House {
     store: Arc<dyn Store>,
-    hook: Arc<Hook>,
+    reception: Arc<Reception>,
     path: PathBuf,
     _folder: tempfile::TempDir,
 }
@@ -57,13 +57,12 @@ impl House {
         let metrics = Arc::<Metrics>::default();
         let delivery =
             Arc::new(Delivery::new(Arc::clone(&store), Arc::clone(&routing), Arc::clone(&metrics), Arc::default()));
-        let (settings, kept) = (HookSettings::default(), Arc::clone(&store));
-        let hook = Arc::new(Hook::new(settings, routing, kept, delivery, metrics, Arc::default(), None));
-        Self { store, hook, path, _folder: folder }
+        let reception = Arc::new(Reception::new(routing, Arc::clone(&store), delivery, metrics, None));
+        Self { store, reception, path, _folder: folder }
     }
 
     async fn begin(&self, reason: Reason, name: &str) {
-        Notices::new(&self.hook, "z-api", reason).begin(name, None).await.unwrap();
+        Notices::new(&self.reception, "z-api", reason).begin(name, None).await.unwrap();
     }
 
     /// The same, while the paused clock stands still.
@@ -86,14 +85,14 @@ impl House {
     /// Starts a patrol; its orders can be changed, and it can be stopped.
     fn patrol(&self, orders: Orders) -> (JoinHandle<()>, watch::Sender<Orders>, watch::Sender<bool>) {
         let ((sender, receiver), (stop, stopped)) = (watch::channel(orders), watch::channel(false));
-        let patrol = Patrol::new("z-api".into(), Arc::clone(&self.hook), receiver, stopped);
+        let patrol = Patrol::new("z-api".into(), Arc::clone(&self.reception), receiver, stopped);
         (tokio::spawn(patrol.run()), sender, stop)
     }
 
     /// The same with an auditor.
     fn auditor(&self, orders: Orders) -> (JoinHandle<()>, watch::Sender<Orders>, watch::Sender<bool>) {
         let ((sender, receiver), (stop, stopped)) = (watch::channel(orders), watch::channel(false));
-        let auditor = Auditor::new("z-api".into(), &self.hook, receiver, stopped);
+        let auditor = Auditor::new("z-api".into(), &self.reception, receiver, stopped);
         (tokio::spawn(auditor.run()), sender, stop)
     }
 
@@ -107,7 +106,7 @@ impl House {
     /// Whether the store works. It serves requests in order, so this is after everything that others have asked of it
     /// so far.
     async fn works(&self) -> bool {
-        let probe = Notices::new(&self.hook, "probe", Reason::Expiring);
+        let probe = Notices::new(&self.reception, "probe", Reason::Expiring);
         let mut works = true;
         for _ in 0..10 {
             works &= probe.begin("probe", None).await.is_ok();

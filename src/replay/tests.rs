@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use linedown_sinks::Reason;
+use linedown_sinks::{Acknowledged, Reason};
 
 use super::*;
 use crate::clock::from_millis;
@@ -79,7 +79,7 @@ async fn time_passes_between_webhooks_and_to_the_end() {
 #[tokio::test]
 async fn who_took_it_then_takes_it_again() {
     let mut down = event("A", EventKind::Disconnected, 0);
-    down.acknowledged = Some(("ana".into(), from_millis(90 * 60_000)));
+    down.acknowledged = Some(Acknowledged { by: "ana".into(), at: from_millis(90 * 60_000) });
     let history = History { events: vec![down], silences: Vec::new() };
     let reminding = Rule { remind: vec![Duration::from_hours(1)], ..all() };
     let lived = by(reminding, &history, 10 * HOUR).await;

@@ -51,7 +51,7 @@ impl From<Vec<Rule>> for Rules {
         for (number, rule) in list.iter().enumerate() {
             rules.by_name.entry(rule.name.clone()).or_insert(number);
             match rule.matcher.texts().min_by_key(shared) {
-                Some((field, texts)) => rules.stand_under(field, texts, number),
+                Some((field, texts)) => rules.index_under(field, texts, number),
                 None => rules.others.push(number),
             }
         }
@@ -60,7 +60,7 @@ impl From<Vec<Rule>> for Rules {
 }
 
 impl Rules {
-    fn stand_under(&mut self, field: &Field, texts: BTreeSet<&str>, number: usize) {
+    fn index_under(&mut self, field: &Field, texts: BTreeSet<&str>, number: usize) {
         let place = self.by_text.iter().position(|(known, _)| known == field).unwrap_or_else(|| {
             self.by_text.push((field.clone(), HashMap::new()));
             self.by_text.len() - 1

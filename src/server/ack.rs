@@ -7,39 +7,44 @@ use std::sync::Arc;
 use linedown_sinks::{Incident, Language};
 use warp::http::{Method, Response, StatusCode};
 
-use super::hook::Hook;
 use super::over;
 use super::page::{Page, Press, Saying};
 use crate::clock;
 use crate::link::Purpose;
+use crate::reception::Reception;
 use crate::store::view::Delivery;
 use crate::store::{Acknowledgement, StoreError};
 
 /// Answers a request to `/ack/{token}`.
-pub(super) async fn answer(hook: Arc<Hook>, token: String, method: Method, peer: Option<IpAddr>) -> Response<String> {
+pub(super) async fn answer(
+    reception: Arc<Reception>,
+    token: String,
+    method: Method,
+    peer: Option<IpAddr>,
+) -> Response<String> {
     let now = clock::now();
-    let unknown = hook.routing.load().language;
-    let delivery = match hook.store.linked(Purpose::Acknowledge, &token, now).await {
+    let unknown = reception.routing.load().language;
+    let delivery = match reception.store.linked(Purpose::Acknowledge, &token, now).await {
         Ok(Some(delivery)) => delivery,
         Ok(None) => return Page::new(unknown, StatusCode::NOT_FOUND, Saying::NoLinkToAcknowledge).answer(),
         Err(error) => return Page::unavailable(unknown, &error),
     };
-    let language = hook.routing.load().language(&delivery.sink);
+    let language = reception.routing.load().language(&delivery.sink);
     if matches!(method, Method::GET | Method::HEAD) {
-        return ask(&hook, &delivery, language).await.unwrap_or_else(|error| Page::unavailable(language, &error));
+        return ask(&reception, &delivery, language).await.unwrap_or_else(|error| Page::unavailable(language, &error));
     }
     if method != Method::POST {
         return Page::wrong_method(language, "GET, HEAD, POST");
     }
     let by = if delivery.recipient.is_empty() { delivery.sink.clone() } else { delivery.recipient.clone() };
     let from = peer.map_or_else(|| "the link".to_owned(), |peer| format!("the link, opened at {peer}"));
-    match hook.store.acknowledge(delivery.incident, &by, &from, now).await {
+    match reception.store.acknowledge(delivery.incident, &by, &from, now).await {
         Ok(outcome) => {
             if let Acknowledgement::Done(sinks) = &outcome {
                 tracing::info!(name: "acknowledged", incident = delivery.incident, by, from, "acknowledged");
-                hook.delivery.wake(sinks);
+                reception.delivery.wake(sinks);
             }
-            match told(&hook, &outcome, &delivery).await {
+            match told(&reception, &outcome, &delivery).await {
                 Ok((status, saying)) => Page::new(language, status, saying).answer(),
                 Err(error) => Page::unavailable(language, &error),
             }
@@ -49,8 +54,8 @@ pub(super) async fn answer(hook: Arc<Hook>, token: String, method: Method, peer:
 }
 
 /// Asks whether the reader is on it. If that cannot be acknowledged any more, says what pressing the button would say.
-async fn ask(hook: &Hook, delivery: &Delivery, language: Language) -> Result<Response<String>, StoreError> {
-    let outcome = match hook.store.outage(delivery.incident).await? {
+async fn ask(reception: &Reception, delivery: &Delivery, language: Language) -> Result<Response<String>, StoreError> {
+    let outcome = match reception.store.outage(delivery.incident).await? {
         None => Acknowledgement::Unknown,
         Some(incident) if incident.closed_at.is_some() => Acknowledgement::Over,
         Some(Incident { acknowledged: Some(taken), .. }) => Acknowledgement::Already(taken.by),
@@ -60,12 +65,12 @@ async fn ask(hook: &Hook, delivery: &Delivery, language: Language) -> Result<Res
             return Ok(Page { press: Some(Press::Acknowledge), ..page }.answer());
         }
     };
-    let (status, saying) = told(hook, &outcome, delivery).await?;
+    let (status, saying) = told(reception, &outcome, delivery).await?;
     Ok(Page::new(language, status, saying).answer())
 }
 
 async fn told<'s>(
-    hook: &Hook,
+    reception: &Reception,
     outcome: &'s Acknowledgement,
     delivery: &'s Delivery,
 ) -> Result<(StatusCode, Saying<'s>), StoreError> {
@@ -73,8 +78,8 @@ async fn told<'s>(
     Ok(match outcome {
         Acknowledgement::Done(_) => (StatusCode::OK, Saying::Yours { line }),
         Acknowledgement::Already(by) => (StatusCode::OK, Saying::Taken { by }),
-        Acknowledgement::Over => match hook.store.outage(delivery.incident).await? {
-            Some(incident) => (StatusCode::OK, over::saying(hook, &incident, line).await?),
+        Acknowledgement::Over => match reception.store.outage(delivery.incident).await? {
+            Some(incident) => (StatusCode::OK, over::saying(reception, &incident, line).await?),
             None => (StatusCode::NOT_FOUND, Saying::Forgotten),
         },
         Acknowledgement::Unknown => (StatusCode::NOT_FOUND, Saying::Forgotten),

@@ -19,9 +19,8 @@ use warp::http::{HeaderValue, Response, StatusCode};
 use warp::reject::{InvalidQuery, LengthRequired, MethodNotAllowed, PayloadTooLarge};
 use warp::{Filter, Rejection, Reply};
 
-use super::hook::Hook;
-use crate::delivery::{Delivery, SharedRouting};
-use crate::store::{Store, StoreError};
+use crate::reception::Reception;
+use crate::store::StoreError;
 
 pub use ack::{AckAnswer, AckRequest};
 pub use questions::{IncidentQuery, PastQuery, StoreAnswer};
@@ -38,24 +37,18 @@ pub const NOT_WRITING_SINCE: &str = "linedown-store-not-writing-since";
 
 /// The parts of the daemon that requests act on.
 pub struct Local {
-    /// Knows whether the store can be written to.
-    pub hook: Arc<Hook>,
-    /// Answers questions, and is changed by requests.
-    pub store: Arc<dyn Store>,
-    /// Its workers are woken when something becomes due, and hear that a test arrived.
-    pub delivery: Arc<Delivery>,
-    /// Has the sinks that `send-test` tries.
-    pub routing: Arc<SharedRouting>,
+    /// Its store answers questions and is changed by requests, its routing has the sinks that `send-test` tries.
+    pub reception: Arc<Reception>,
     /// The store's file.
     pub store_path: PathBuf,
-    /// Whether the last reload failed, so that `routing` is that of the former config.
+    /// Whether the last reload failed, so that the routing is that of the former config.
     pub reload_failed: Arc<AtomicBool>,
 }
 
 /// All requests of the local API.
 pub fn routes(local: Arc<Local>) -> impl Filter<Extract = (impl Reply,), Error = Infallible> + Clone {
     use warp::{get, path, query};
-    let hook = Arc::clone(&local.hook);
+    let reception = Arc::clone(&local.reception);
     let with = warp::any().map(move || Arc::clone(&local));
     let incidents = path!("incidents").and(get()).and(query()).and(with.clone()).then(questions::incidents);
     let incident = path!("incidents" / i64).and(get()).and(with.clone()).then(questions::incident);
@@ -74,12 +67,12 @@ pub fn routes(local: Arc<Local>) -> impl Filter<Extract = (impl Reply,), Error =
     let asked = incidents.or(incident).unify().or(store).unify().or(deliveries).unify().or(history).unify();
     let silences = silences.or(silence).unify().or(expire).unify();
     let all = asked.or(retry).unify().or(ack).unify().or(silences).unify().or(trial).unify();
-    all.recover(not_understood).unify().map(move |response| with_warning(response, &hook))
+    all.recover(not_understood).unify().map(move |response| with_warning(response, &reception))
 }
 
 /// The answer, with a header that warns if the store cannot be written to: what it says may then be incomplete.
-fn with_warning(mut response: Response<String>, hook: &Hook) -> Response<String> {
-    let since = hook.readiness.not_writing_since().and_then(|since| HeaderValue::try_from(since.to_string()).ok());
+fn with_warning(mut response: Response<String>, reception: &Reception) -> Response<String> {
+    let since = reception.readiness.not_writing_since().and_then(|since| HeaderValue::try_from(since.to_string()).ok());
     if let Some(since) = since {
         response.headers_mut().insert(NOT_WRITING_SINCE, since);
     }

@@ -37,11 +37,11 @@ pub(super) enum BodyError {
 }
 
 /// Reads a JSON body of at most `most` bytes, as sent and after decompression.
-pub(super) async fn read<S, B>(headers: &HeaderMap, body: S, most: usize) -> Result<Bytes, BodyError>
-where
-    S: Stream<Item = Result<B, warp::Error>>,
-    B: Buf,
-{
+pub(super) async fn read(
+    headers: &HeaderMap,
+    body: impl Stream<Item = Result<impl Buf, warp::Error>>,
+    most: usize,
+) -> Result<Bytes, BodyError> {
     if !is_json(headers) {
         return Err(BodyError::NotJson);
     }
@@ -80,11 +80,7 @@ fn is_gzip(headers: &HeaderMap) -> Result<bool, BodyError> {
     }
 }
 
-async fn collect<S, B>(body: S, most: usize) -> Result<Bytes, BodyError>
-where
-    S: Stream<Item = Result<B, warp::Error>>,
-    B: Buf,
-{
+async fn collect(body: impl Stream<Item = Result<impl Buf, warp::Error>>, most: usize) -> Result<Bytes, BodyError> {
     let mut body = std::pin::pin!(body);
     let mut bytes = BytesMut::new();
     while let Some(chunk) = body.next().await {

@@ -2,9 +2,10 @@
 //! the oldest one without a request in progress is closed.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use parking_lot::Mutex;
 use tokio::sync::Notify;
 use tokio::task::AbortHandle;
 
@@ -111,7 +112,7 @@ impl Connections {
     }
 
     fn try_place(self: &Arc<Self>) -> Option<Place> {
-        let mut by_age = self.lock();
+        let mut by_age = self.by_age.lock();
         if by_age.len() >= self.most {
             let leaves = |connection: &Connection| connection.task.is_some() && connection.busy.turn(IDLE, LEAVING);
             let oldest = by_age.iter().find(|(_, connection)| leaves(connection)).map(|(number, _)| *number)?;
@@ -128,13 +129,9 @@ impl Connections {
 
     /// Sets the task that serves the connection with this number, so that the connection can be closed.
     pub(super) fn serves(&self, number: u64, task: AbortHandle) {
-        if let Some(connection) = self.lock().get_mut(&number) {
+        if let Some(connection) = self.by_age.lock().get_mut(&number) {
             connection.task = Some(task);
         }
-    }
-
-    fn lock(&self) -> MutexGuard<'_, BTreeMap<u64, Connection>> {
-        self.by_age.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -146,7 +143,7 @@ impl Place {
 
 impl Drop for Place {
     fn drop(&mut self) {
-        self.connections.lock().remove(&self.number);
+        self.connections.by_age.lock().remove(&self.number);
         self.connections.freed.notify_one();
     }
 }

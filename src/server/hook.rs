@@ -5,29 +5,24 @@ mod answer;
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use bytes::Buf;
 use futures_util::Stream;
 use ipnet::IpNet;
-use serde_json::json;
+use parking_lot::Mutex;
 use warp::http::{HeaderMap, Method, Response, StatusCode};
 
 use self::address::Addressee;
-use self::answer::{Answer, Refused, accepted, refusal, with_retry_after};
+use self::answer::{Answer, Refused, accepted, dropped, refusal, with_retry_after};
 use super::body;
 use super::guard::Guard;
 use super::proxy;
-use super::readiness::Readiness;
-use crate::certificate::Served;
 use crate::clock;
-use crate::delivery::{Delivery, SharedRouting};
 use crate::gateway::asking::SharedGateways;
-use crate::metrics::Metrics;
-use crate::rule::Routing;
-use crate::source::{self, Event, EventKind};
-use crate::store::{Accepted, Store, StoreError};
-use crate::trouble;
+use crate::reception::Reception;
+use crate::source;
+use crate::store::Accepted;
 
 pub use self::address::HookSource;
 
@@ -35,20 +30,10 @@ pub use self::address::HookSource;
 pub struct Hook {
     /// Swapped on reload.
     pub settings: arc_swap::ArcSwap<HookSettings>,
-    /// Swapped on reload.
-    pub routing: Arc<SharedRouting>,
-    /// Stores the events.
-    pub store: Arc<dyn Store>,
-    /// Its workers are woken when something is due.
-    pub delivery: Arc<Delivery>,
-    /// Counts webhooks by result.
-    pub metrics: Arc<Metrics>,
+    /// Takes in the events.
+    pub reception: Arc<Reception>,
     /// The clients of the gateways' APIs. Swapped on reload.
     pub gateways: Arc<SharedGateways>,
-    /// The certificate, if linedown itself speaks TLS.
-    pub certificate: Option<Arc<Served>>,
-    /// Whether webhooks can be accepted.
-    pub readiness: Readiness,
     /// Limits clients that guess secrets.
     guard: Mutex<Guard>,
 }
@@ -82,18 +67,9 @@ pub struct Request {
 
 impl Hook {
     /// Assembles the parts.
-    pub fn new(
-        settings: HookSettings,
-        routing: Arc<SharedRouting>,
-        store: Arc<dyn Store>,
-        delivery: Arc<Delivery>,
-        metrics: Arc<Metrics>,
-        gateways: Arc<SharedGateways>,
-        certificate: Option<Arc<Served>>,
-    ) -> Self {
+    pub fn new(settings: HookSettings, reception: Arc<Reception>, gateways: Arc<SharedGateways>) -> Self {
         let settings = arc_swap::ArcSwap::from_pointee(settings);
-        let readiness = Readiness::new(Arc::clone(&store), Arc::clone(&delivery), certificate.clone());
-        Self { settings, routing, store, delivery, metrics, gateways, certificate, readiness, guard: Mutex::default() }
+        Self { settings, reception, gateways, guard: Mutex::default() }
     }
 
     /// The address that a request came from, according to the trusted proxies.
@@ -116,35 +92,31 @@ impl Hook {
     }
 
     /// Answers one request to `/hooks/…`.
-    pub async fn answer<S, B>(&self, request: Request, body: S) -> Response<String>
-    where
-        S: Stream<Item = Result<B, warp::Error>>,
-        B: Buf,
-    {
+    pub async fn answer(
+        &self,
+        request: Request,
+        body: impl Stream<Item = Result<impl Buf, warp::Error>>,
+    ) -> Response<String> {
         let settings = self.settings.load_full();
         let Some(addressee) = address::find(&settings.sources, &request.address) else {
             let sender = |peer| proxy::sender(peer, &request.headers, &settings.trusted_proxies);
             return self.wrong_address(request.peer.map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), sender));
         };
-        let (response, result) = match self.take(&addressee, &request, body, settings.max_body).await {
+        let Answer { response, result } = match self.take(&addressee, &request, body, settings.max_body).await {
             Ok(answer) => answer,
             Err(refused) => refused.answer(addressee.name),
         };
-        self.metrics.webhook(addressee.name, result);
+        self.reception.metrics.webhook(addressee.name, result);
         response
     }
 
-    async fn take<S, B>(
+    async fn take(
         &self,
         addressee: &Addressee<'_>,
         request: &Request,
-        body: S,
+        body: impl Stream<Item = Result<impl Buf, warp::Error>>,
         max_body: usize,
-    ) -> Result<Answer, Refused>
-    where
-        S: Stream<Item = Result<B, warp::Error>>,
-        B: Buf,
-    {
+    ) -> Result<Answer, Refused> {
         let Addressee { name, source, instance, goes_on } = addressee;
         if *goes_on {
             return Err(Refused::Address);
@@ -156,100 +128,23 @@ impl Hook {
         let Some(event) =
             source::read(source.kind, name, instance.as_deref(), &body, clock::now()).map_err(Refused::Unusable)?
         else {
-            return Ok((accepted(None, false), "foreign"));
+            return Ok(dropped());
         };
         let payload = String::from_utf8_lossy(&body).into_owned();
-        let line = event.instance.clone();
-        if line == source::UNKNOWN {
+        if event.instance == source::UNKNOWN {
             tracing::warn!(
                 source = name,
-                "a webhook names neither instance nor phone, so linedown cannot tell such lines apart; append the instance to the address registered at the gateway"
+                "a webhook names neither instance nor phone, so linedown cannot tell such lines apart; append the \
+                 instance to the address registered at the gateway"
             );
         }
-        let accepted_as = self.store.accept(event, payload, self.routing.load_full()).await;
-        match &accepted_as {
-            Ok(_) => self.readiness.took(),
-            Err(error) => self.readiness.refused(error),
-        }
-        let accepted_as = accepted_as.map_err(Refused::Store)?;
-        self.delivery.wake_for(&accepted_as.sinks);
-        self.note(name, &line, &accepted_as);
-        let result = if accepted_as.duplicate { "duplicate" } else { "accepted" };
-        Ok((accepted(Some(accepted_as.event), accepted_as.duplicate), result))
-    }
-
-    /// Stores an event that was found by asking a gateway, in the same way as a webhook.
-    pub(crate) async fn found(&self, event: Event) -> Result<Accepted, StoreError> {
-        let (source, instance) = (event.source.clone(), event.instance.clone());
-        let (kind, reason) = (event.kind, event.reason.as_str());
-        let accepted = self.accept_found(event, self.routing.load_full()).await?;
-        if accepted.event > 0 {
-            let Accepted { event, incident, change, owed, .. } = &accepted;
-            if kind == EventKind::Unwatched {
-                tracing::info!(source, instance, event, incident, change, owed, reason, "no longer watched");
-            } else {
-                tracing::info!(name: "found", source, instance, event, incident, change, owed, reason, "found by asking the gateway; no webhook came");
-            }
-            self.note_unrouted(&source, &instance, &accepted);
-        }
-        Ok(accepted)
-    }
-
-    /// Stores the beginning or the end of a trouble of linedown's own, in the same way as a webhook.
-    pub(crate) async fn found_of_itself(&self, event: Event, routing: Arc<Routing>) -> Result<(), StoreError> {
-        let (instance, reason, why) = (event.instance.clone(), event.reason.as_str(), event.error.clone());
-        let kind = event.kind;
-        let accepted = self.accept_found(event, routing).await?;
-        let Accepted { event, incident, owed, unrouted, .. } = &accepted;
-        match kind {
-            _ if *event == 0 => {}
-            EventKind::Disconnected => {
-                tracing::warn!(name: "own-trouble", reason, instance, incident, owed, why, "a trouble of linedown's own");
-            }
-            EventKind::Connected => {
-                tracing::info!(name: "own-trouble-over", reason, instance, incident, owed, "a trouble of linedown's own is over");
-            }
-            EventKind::Unwatched => {
-                tracing::info!(reason, instance, incident, owed, "a trouble of linedown's own is no longer watched");
-            }
-        }
-        if *unrouted {
-            self.metrics.unrouted();
-            tracing::error!(name: "unrouted", source = trouble::SOURCE, instance, incident, "nobody is told of this trouble: no rule matches it, or there is no other sink");
-        }
-        Ok(())
-    }
-
-    async fn accept_found(&self, event: Event, routing: Arc<Routing>) -> Result<Accepted, StoreError> {
-        let (kind, reason) = (event.kind.as_str(), event.reason.as_str());
-        let payload = json!({ "found": kind, "reason": reason, "error": event.error }).to_string();
-        let accepted = self.store.accept(event, payload, routing).await?;
-        self.delivery.wake_for(&accepted.sinks);
-        Ok(accepted)
-    }
-
-    fn note(&self, source: &str, instance: &str, accepted: &Accepted) {
-        let Accepted { event, incident, change, owed, .. } = accepted;
-        tracing::info!(name: "webhook-accepted", source, instance, event, incident, change, owed, "webhook accepted");
-        self.note_unrouted(source, instance, accepted);
-    }
-
-    fn note_unrouted(&self, source: &str, instance: &str, accepted: &Accepted) {
-        if let Accepted { unrouted: true, incident, .. } = accepted {
-            self.metrics.unrouted();
-            tracing::warn!(
-                name: "unrouted",
-                source,
-                instance,
-                incident,
-                "no rule matches this incident, so nobody is told; add a rule without `match` at the end"
-            );
-        }
+        let Accepted { event, duplicate, .. } = self.reception.webhook(event, payload).await.map_err(Refused::Store)?;
+        Ok(accepted(event, duplicate))
     }
 
     /// The answer is the same for a wrong source and for a wrong secret, so that a guesser learns nothing.
     fn wrong_address(&self, peer: IpAddr) -> Response<String> {
-        let wait = self.guard.lock().unwrap_or_else(PoisonError::into_inner).wrong(peer, clock::now());
+        let wait = self.guard.lock().wrong(peer, clock::now());
         let (response, result) = match wait {
             None => {
                 tracing::warn!(name: "wrong-address", %peer, "a webhook came with a wrong source or secret; compare the address registered at the gateway with the config");
@@ -263,7 +158,7 @@ impl Hook {
                 (with_retry_after(refusal(StatusCode::TOO_MANY_REQUESTS, words), wait), "too-many-wrong")
             }
         };
-        self.metrics.webhook("", result);
+        self.reception.metrics.webhook("", result);
         response
     }
 }

@@ -75,18 +75,14 @@ fn ready(listener: std::net::TcpListener) -> io::Result<TcpListener> {
 }
 
 /// Serves webhooks until told to stop, then finishes the requests in progress. `most` bounds the number of connections.
-pub async fn serve<F>(
+pub async fn serve(
     listener: TcpListener,
     tls: Option<Arc<rustls::ServerConfig>>,
     most: usize,
     hook: Arc<Hook>,
-    routes: F,
+    routes: impl Filter<Error = Infallible, Extract: Reply, Future: Send> + Clone + Send + Sync + 'static,
     mut stop: watch::Receiver<bool>,
-) where
-    F: Filter<Error = Infallible> + Clone + Send + Sync + 'static,
-    F::Extract: Reply,
-    F::Future: Send,
-{
+) {
     let connections = Connections::new(most);
     let proxies = Arc::new(Proxies::new(hook));
     let graceful = GracefulShutdown::new();
@@ -97,21 +93,16 @@ pub async fn serve<F>(
         let (number, routes, watcher) = (place.number(), routes.clone(), graceful.watcher());
         let (tls, proxies, stop) = (tls.clone(), Arc::clone(&proxies), stop.clone());
         let task = tokio::spawn(async move {
+            // The place is given back when this ends.
+            let place = place;
             // Answers are small, so there is nothing to gain from delaying them.
             let _ = stream.set_nodelay(true);
-            let busy = Arc::clone(&place.busy);
-            if let Some((stream, peer)) = in_time(proxies.identify(stream, peer.ip()), &stop).await {
-                let client = Client { peer: peer.map(Peer), busy };
-                match tls {
-                    None => converse(stream, client, routes, watcher, &stop).await,
-                    Some(config) => {
-                        if let Some(stream) = in_time(shake_hands(config, stream, peer), &stop).await {
-                            converse(stream, client, routes, watcher, &stop).await;
-                        }
-                    }
-                }
+            let Some((stream, peer)) = in_time(proxies.identify(stream, peer.ip()), &stop).await else { return };
+            let client = Client { peer: peer.map(Peer), busy: Arc::clone(&place.busy) };
+            let Some(config) = tls else { return converse(stream, client, routes, watcher, &stop).await };
+            if let Some(stream) = in_time(shake_hands(config, stream, peer), &stop).await {
+                converse(stream, client, routes, watcher, &stop).await;
             }
-            drop(place);
         });
         connections.serves(number, task.abort_handle());
     }
@@ -194,13 +185,13 @@ async fn shake_hands(
     }
 }
 
-async fn converse<S, F>(stream: S, client: Client, routes: F, watcher: Watcher, stop: &watch::Receiver<bool>)
-where
-    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
-    F: Filter<Error = Infallible> + Clone + Send + Sync + 'static,
-    F::Extract: Reply,
-    F::Future: Send,
-{
+async fn converse(
+    stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    client: Client,
+    routes: impl Filter<Error = Infallible, Extract: Reply, Future: Send> + Clone + Send + Sync + 'static,
+    watcher: Watcher,
+    stop: &watch::Receiver<bool>,
+) {
     let busy = Arc::clone(&client.busy);
     let mut stream = TimeoutWriter::new(stream);
     stream.set_timeout(Some(UNREAD));
@@ -245,12 +236,11 @@ where
 }
 
 /// Serves the local API on a Unix socket until told to stop.
-pub async fn serve_local<F>(listener: UnixListener, routes: F, mut stop: watch::Receiver<bool>)
-where
-    F: Filter<Error = Infallible> + Clone + Send + Sync + 'static,
-    F::Extract: Reply,
-    F::Future: Send,
-{
+pub async fn serve_local(
+    listener: UnixListener,
+    routes: impl Filter<Error = Infallible, Extract: Reply, Future: Send> + Clone + Send + Sync + 'static,
+    mut stop: watch::Receiver<bool>,
+) {
     let room = Arc::new(Semaphore::new(LOCAL_CONNECTIONS));
     let graceful = GracefulShutdown::new();
     loop {

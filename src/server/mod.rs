@@ -14,7 +14,6 @@ mod over;
 mod page;
 mod proxies;
 mod proxy;
-pub mod readiness;
 mod reconnect;
 mod scrape;
 
@@ -30,6 +29,7 @@ use warp::http::header::{ALLOW, CONTENT_TYPE};
 use warp::http::{HeaderMap, HeaderValue, Method, Response, StatusCode};
 use warp::{Filter, Rejection, Reply};
 
+use crate::reception::Reception;
 use hook::{Hook, Request};
 use scrape::Scrape;
 
@@ -78,7 +78,7 @@ fn pages(hook: Arc<Hook>, askers: Handle) -> impl Filter<Extract = (Response<Str
             .and(warp::ext::optional::<Peer>())
             .then(move |tail, method, headers: HeaderMap, peer: Option<Peer>| {
                 let peer = peer.map(|peer| hook.sender(peer.0, &headers));
-                ack::answer(Arc::clone(&hook), token(&tail), method, peer)
+                ack::answer(Arc::clone(&hook.reception), token(&tail), method, peer)
             })
     };
     let code = warp::query::raw().or(warp::any().map(String::new)).unify();
@@ -93,22 +93,17 @@ fn pages(hook: Arc<Hook>, askers: Handle) -> impl Filter<Extract = (Response<Str
 
 /// Health and metrics.
 fn lookups(hook: Arc<Hook>) -> impl Filter<Extract = (Response<String>,), Error = Rejection> + Clone {
-    let may_look = {
-        let hook = Arc::clone(&hook);
-        warp::ext::optional::<Peer>()
-            .and(warp::header::headers_cloned())
-            .map(move |peer: Option<Peer>, headers: HeaderMap| hook.may_look(peer.map(|peer| peer.0), &headers))
-    };
+    let reception = Arc::clone(&hook.reception);
+    let scrape = Arc::new(Scrape::new(Arc::clone(&reception)));
+    let may_look = warp::ext::optional::<Peer>()
+        .and(warp::header::headers_cloned())
+        .map(move |peer: Option<Peer>, headers: HeaderMap| hook.may_look(peer.map(|peer| peer.0), &headers));
     let at = |name: &'static str| warp::path(name).and(warp::path::end());
     let healthy = at("healthz").map(|| json(StatusCode::OK, &serde_json::json!({ "status": "alive" })));
-    let ready = {
-        let hook = Arc::clone(&hook);
-        at("readyz").and(may_look.clone()).then(move |may_look| ready(Arc::clone(&hook), may_look))
-    };
+    let ready = at("readyz").and(may_look.clone()).then(move |may_look| ready(Arc::clone(&reception), may_look));
     // Others find nothing there.
     let permitted = |may_look| async move { if may_look { Ok(()) } else { Err(warp::reject::not_found()) } };
     let at_metrics = at("metrics").and(may_look).and_then(permitted).untuple_one();
-    let scrape = Arc::new(Scrape::new(hook));
     let accept = warp::header::optional("accept");
     let metrics = at_metrics.clone().and(accept).then(move |accept| metrics(Arc::clone(&scrape), accept));
     let looked_at = (warp::get().or(warp::head()).unify()).and(healthy.or(ready).unify().or(metrics).unify());
@@ -134,8 +129,8 @@ fn token(tail: &warp::path::Tail) -> String {
 }
 
 /// Answers whether webhooks can be accepted, and why not to those who may know.
-async fn ready(hook: Arc<Hook>, may_look: bool) -> Response<String> {
-    let error = match hook.readiness.not_ready().await {
+async fn ready(reception: Arc<Reception>, may_look: bool) -> Response<String> {
+    let error = match reception.readiness.not_ready().await {
         None => return json(StatusCode::OK, &serde_json::json!({ "status": "ready" })),
         Some(reason) if may_look => reason.to_string(),
         Some(_) => "not ready".to_owned(),

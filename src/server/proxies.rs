@@ -2,8 +2,9 @@
 
 use std::io;
 use std::net::IpAddr;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
+use parking_lot::Mutex;
 use tokio::io::BufReader;
 use tokio::net::TcpStream;
 use tokio::time::timeout;
@@ -58,7 +59,7 @@ impl Proxies {
 
     /// Logs a missing header, as often as [`Guard`] allows: a misconfigured proxy would otherwise fill the log.
     fn complain(&self, peer: IpAddr, error: &io::Error) {
-        let mut complaints = self.complaints.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut complaints = self.complaints.lock();
         if complaints.wrong(peer, clock::now()).is_none() {
             tracing::warn!(name: "no-proxy-header", %peer, why = %error, "closed a connection from a trusted proxy without a valid PROXY header; let the proxy send one, or turn server.proxy_protocol off");
         }

@@ -11,8 +11,10 @@ use super::hook::Hook;
 use super::over;
 use super::page::{Page, Press, Saying};
 use crate::clock;
+use crate::gateway::asking::Gateways;
 use crate::gateway::{QrCode, Standing};
 use crate::link::Purpose;
+use crate::reception::Reception;
 use crate::store::StoreError;
 
 /// How long a code is shown, in seconds. It lives for 20.
@@ -23,11 +25,11 @@ const CODES: u64 = 3;
 /// Answers a request to `/reconnect/{token}`. `code` is the number of the requested code, from 1; none for the first
 /// visit.
 pub(super) async fn answer(hook: Arc<Hook>, token: String, method: Method, code: Option<u64>) -> Response<String> {
-    let unknown = hook.routing.load().language;
+    let unknown = hook.reception.routing.load().language;
     if !matches!(method, Method::GET | Method::HEAD) {
         return Page::wrong_method(unknown, "GET, HEAD");
     }
-    let (incident, language) = match look_up(&hook, &token).await {
+    let (incident, language) = match look_up(&hook.reception, &token).await {
         Ok(Some(found)) => found,
         Ok(None) => return Page::new(unknown, StatusCode::NOT_FOUND, Saying::NoLinkToReconnect).answer(),
         Err(error) => return Page::unavailable(unknown, &error),
@@ -35,7 +37,7 @@ pub(super) async fn answer(hook: Arc<Hook>, token: String, method: Method, code:
     let line = incident.instance.title();
     let page = |status, saying| Page::new(language, status, saying);
     if incident.closed_at.is_some() {
-        return match over::saying(&hook, &incident, line).await {
+        return match over::saying(&hook.reception, &incident, line).await {
             Ok(saying) => page(StatusCode::OK, saying).answer(),
             Err(error) => Page::unavailable(language, &error),
         };
@@ -44,16 +46,22 @@ pub(super) async fn answer(hook: Arc<Hook>, token: String, method: Method, code:
     let Some(code) = code.filter(|code| *code > 0 && method == Method::GET) else {
         return Page { press: Some(Press::ShowCode), ..page(StatusCode::OK, Saying::Prepare { line }) }.answer();
     };
-    let gateways = hook.gateways.load_full();
+    show(&hook.gateways.load_full(), &incident, language, code).await
+}
+
+/// Shows the code with this number, from 1; after the last one a button for more.
+async fn show(gateways: &Gateways, incident: &Incident, language: Language, code: u64) -> Response<String> {
+    let (source, instance, line) = (&incident.source, &incident.instance.id, incident.instance.title());
+    let page = |status, saying| Page::new(language, status, saying);
     if code > CODES {
         // Somebody may have read the last code just before it expired.
-        let saying = match gateways.standing_for_page(&incident.source, &incident.instance.id).await {
+        let saying = match gateways.standing_for_page(source, instance).await {
             Some(Standing::Up) => return page(StatusCode::OK, Saying::Connected { line }).answer(),
             _ => Saying::RanOut { line, of: CODES },
         };
         return Page { press: Some(Press::ShowCode), ..page(StatusCode::OK, saying) }.answer();
     }
-    match gateways.qr_code(&incident.source, &incident.instance.id).await {
+    match gateways.qr_code(source, instance).await {
         Some((Ok(QrCode::Connected), _)) => page(StatusCode::OK, Saying::Connected { line }).answer(),
         Some((Ok(QrCode::Png(image)), age)) => {
             let image = base64::engine::general_purpose::STANDARD.encode(image);
@@ -62,7 +70,7 @@ pub(super) async fn answer(hook: Arc<Hook>, token: String, method: Method, code:
             Page { image: Some(&image), next, ..page }.answer()
         }
         Some((Err(failure), _)) => {
-            tracing::warn!(source = incident.source, instance = incident.instance.id, %failure, "no QR code for the page");
+            tracing::warn!(source, instance, %failure, "no QR code for the page");
             let page = page(StatusCode::BAD_GATEWAY, Saying::NoCode { line });
             Page { detail: Some(failure.to_string()), press: Some(Press::ShowCode), ..page }.answer()
         }
@@ -71,8 +79,10 @@ pub(super) async fn answer(hook: Arc<Hook>, token: String, method: Method, code:
 }
 
 /// The incident that a link is about, and the language of the message that it was in.
-async fn look_up(hook: &Hook, token: &str) -> Result<Option<(Incident, Language)>, StoreError> {
-    let Some(delivery) = hook.store.linked(Purpose::Reconnect, token, clock::now()).await? else { return Ok(None) };
-    let language = hook.routing.load().language(&delivery.sink);
-    Ok(hook.store.outage(delivery.incident).await?.map(|incident| (incident, language)))
+async fn look_up(reception: &Reception, token: &str) -> Result<Option<(Incident, Language)>, StoreError> {
+    let Some(delivery) = reception.store.linked(Purpose::Reconnect, token, clock::now()).await? else {
+        return Ok(None);
+    };
+    let language = reception.routing.load().language(&delivery.sink);
+    Ok(reception.store.outage(delivery.incident).await?.map(|incident| (incident, language)))
 }

@@ -6,8 +6,8 @@ use std::time::Duration;
 use tokio::sync::Mutex;
 use tokio::time::{Instant, timeout};
 
-use super::hook::Hook;
 use crate::clock;
+use crate::reception::Reception;
 
 /// How long gauges are reused. More frequent requests cost the store nothing.
 const FRESH: Duration = Duration::from_secs(5);
@@ -16,13 +16,13 @@ const PATIENCE: Duration = Duration::from_secs(2);
 
 /// Sets the gauges and renders all metrics.
 pub(super) struct Scrape {
-    hook: Arc<Hook>,
+    reception: Arc<Reception>,
     looked_at: Mutex<Option<Instant>>,
 }
 
 impl Scrape {
-    pub(super) fn new(hook: Arc<Hook>) -> Self {
-        Self { hook, looked_at: Mutex::default() }
+    pub(super) fn new(reception: Arc<Reception>) -> Self {
+        Self { reception, looked_at: Mutex::default() }
     }
 
     /// All metrics, in the `OpenMetrics` text format.
@@ -33,11 +33,11 @@ impl Scrape {
             let _ = timeout(PATIENCE, self.look()).await;
             *looked_at = Some(Instant::now());
         }
-        self.hook.metrics.open_metrics()
+        self.reception.metrics.open_metrics()
     }
 
     async fn look(&self) {
-        let Hook { metrics, store, routing, delivery, certificate, .. } = &*self.hook;
+        let Reception { metrics, store, routing, delivery, certificate, .. } = &*self.reception;
         let sinks = routing.load().sinks.keys().cloned().collect();
         metrics.failing(&sinks, &delivery.failing().into_iter().map(|failing| failing.sink).collect());
         metrics.certificate(certificate.as_ref().and_then(|served| served.expires()));

@@ -78,13 +78,13 @@ pub struct Event {
 }
 
 impl Event {
-    /// An event that was found by asking the gateway, or about the gateway: no webhook came.
+    /// An event that was found by asking the gateway, or about the gateway: no webhook came. It was asked just now.
     pub fn found(
         (source, instance): (&str, &str),
         kind: EventKind,
         reason: Reason,
         error: Option<&str>,
-        (asked_at, now): (Timestamp, Timestamp),
+        now: Timestamp,
     ) -> Self {
         Self {
             source: source.to_owned(),
@@ -97,7 +97,7 @@ impl Event {
             gateway_at: None,
             stamp: None,
             received_at: now,
-            asked_at: Some(asked_at),
+            asked_at: Some(now),
         }
     }
 }

@@ -4,9 +4,10 @@
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
+use linedown_sinks::{Acknowledged, Reason};
 use serde::{Deserialize, Serialize};
 
-use crate::source;
+use crate::source::{self, EventKind};
 
 /// Most rows a listing shows.
 pub const MOST: usize = 10_000;
@@ -27,7 +28,7 @@ pub struct Incident {
     /// The line's labels.
     pub labels: BTreeMap<String, String>,
     /// The worst reason reported.
-    pub reason: String,
+    pub reason: Reason,
     /// The gateway's own words.
     pub error: Option<String>,
     /// Since when.
@@ -80,10 +81,10 @@ pub struct IncidentStory {
 pub struct Event {
     /// Its number.
     pub id: i64,
-    /// `disconnected`, `connected` or `unwatched`.
-    pub kind: String,
+    /// Up or down.
+    pub kind: EventKind,
     /// The reason it reported.
-    pub reason: String,
+    pub reason: Reason,
     /// The gateway's own words.
     pub error: Option<String>,
     /// When it happened.
@@ -229,7 +230,7 @@ pub struct Past {
     /// The outage it belongs to.
     pub incident: Option<i64>,
     /// If it opened an incident that somebody acknowledged: who did, and when.
-    pub acknowledged: Option<(String, Timestamp)>,
+    pub acknowledged: Option<Acknowledged>,
 }
 
 /// Which notifications to list.

@@ -15,8 +15,8 @@ use tokio::time::sleep;
 use super::SOURCE;
 use super::looks::Key;
 use crate::clock;
+use crate::reception::Reception;
 use crate::rule::{Owed, Routing};
-use crate::server::hook::Hook;
 use crate::store::Outcome;
 
 /// Most messages in progress at the same time.
@@ -27,7 +27,7 @@ const PAUSE: Duration = Duration::from_secs(10);
 
 /// The messages about stores that cannot write.
 pub(super) struct Memory {
-    hook: Arc<Hook>,
+    reception: Arc<Reception>,
     /// Announces the end of the present trouble; none if there is none.
     over: Option<watch::Sender<Option<End>>>,
     stories: JoinSet<()>,
@@ -43,7 +43,7 @@ struct End {
 
 /// All messages about one trouble, from its beginning to its end.
 struct Story {
-    hook: Arc<Hook>,
+    reception: Arc<Reception>,
     incident: Incident,
     /// A random name in place of the store's, so that the messages' ids are unique.
     name: String,
@@ -51,8 +51,8 @@ struct Story {
 }
 
 impl Memory {
-    pub(super) fn new(hook: Arc<Hook>) -> Self {
-        Self { hook, over: None, stories: JoinSet::new() }
+    pub(super) fn new(reception: Arc<Reception>) -> Self {
+        Self { reception, over: None, stories: JoinSet::new() }
     }
 
     /// Starts to tell of a trouble that began `lasted` ago.
@@ -70,7 +70,7 @@ impl Memory {
         tracing::error!(name: "own-trouble", reason = reason.as_str(), instance = name, owed = owed.len(), why, "a trouble of linedown's own");
         let (over, ended) = watch::channel(None);
         self.over = Some(over);
-        let story = Story { hook: Arc::clone(&self.hook), incident, name: random_name(), owed };
+        let story = Story { reception: Arc::clone(&self.reception), incident, name: random_name(), owed };
         self.stories.spawn(story.tell(ended));
     }
 
@@ -114,8 +114,8 @@ impl Story {
             messages.extend(notification.map(|notification| (number, owed.sink.clone(), notification)));
         }
         let told = stream::iter(messages).map(|(number, sink, notification)| {
-            let (hook, over) = (Arc::clone(&self.hook), over.clone());
-            async move { tell_one(&hook, &sink, notification, over).await.then_some(number) }
+            let (reception, over) = (Arc::clone(&self.reception), over.clone());
+            async move { tell_one(&reception, &sink, notification, over).await.then_some(number) }
         });
         told.buffer_unordered(AT_ONCE).filter_map(|told| async move { told }).collect().await
     }
@@ -135,7 +135,7 @@ impl Story {
 
 /// Tries until the message is delivered, is given up, or is overtaken by the end. Returns whether it was delivered.
 async fn tell_one(
-    hook: &Hook,
+    reception: &Reception,
     sink: &str,
     mut notification: Notification,
     mut over: watch::Receiver<Option<End>>,
@@ -143,10 +143,10 @@ async fn tell_one(
     loop {
         notification.at = clock::now();
         let again_at = (notification.attempt < TRIES).then(|| clock::later(notification.at, PAUSE));
-        match hook.delivery.hand_over(sink, &notification, again_at).await {
+        match reception.delivery.hand_over(sink, &notification, again_at).await {
             Outcome::Delivered(_) => return true,
             Outcome::Dead { .. } => {
-                hook.metrics.untold(1);
+                reception.metrics.untold(1);
                 return false;
             }
             Outcome::Again { kind, why, .. } => {

@@ -13,8 +13,8 @@ use super::looks::{Key, Looks, News, Seen, Sign, What};
 use super::memory::Memory;
 use super::{SOURCE, Troubles, sign};
 use crate::clock;
+use crate::reception::Reception;
 use crate::rule::Routing;
-use crate::server::hook::Hook;
 use crate::source::{Event, EventKind};
 use crate::store::StoreError;
 
@@ -38,7 +38,7 @@ pub(crate) struct Scope {
 
 /// The task that looks for troubles.
 pub(crate) struct Watcher {
-    hook: Arc<Hook>,
+    reception: Arc<Reception>,
     scope: watch::Receiver<Scope>,
     looks: Looks,
     /// Troubles that were told and are not over.
@@ -49,9 +49,9 @@ pub(crate) struct Watcher {
 }
 
 impl Watcher {
-    pub(crate) fn new(hook: Arc<Hook>, scope: watch::Receiver<Scope>) -> Self {
-        let (told, memory) = (BTreeSet::new(), Memory::new(Arc::clone(&hook)));
-        Self { hook, scope, looks: Looks::default(), told, recalled: false, memory }
+    pub(crate) fn new(reception: Arc<Reception>, scope: watch::Receiver<Scope>) -> Self {
+        let (told, memory) = (BTreeSet::new(), Memory::new(Arc::clone(&reception)));
+        Self { reception, scope, looks: Looks::default(), told, recalled: false, memory }
     }
 
     /// Runs until the daemon stops. Messages that are then being told from memory are abandoned.
@@ -93,7 +93,7 @@ impl Watcher {
             return;
         }
         for reason in KEPT {
-            match timeout(PATIENCE, self.hook.store.open_lines(SOURCE, reason, None)).await {
+            match timeout(PATIENCE, self.reception.store.open_lines(SOURCE, reason, None)).await {
                 Ok(Ok(open)) => self.told.extend(open.into_iter().map(|name| (reason, name))),
                 _ => return,
             }
@@ -103,17 +103,17 @@ impl Watcher {
 
     async fn see(&self, troubles: &Troubles, host: &str) -> Vec<Seen> {
         let seen = |reason, name: &str, sign, after| Seen { key: (reason, name.to_owned()), sign, after };
-        let health = self.hook.delivery.health();
-        let routing = self.hook.routing.load();
+        let health = self.reception.delivery.health();
+        let routing = self.reception.routing.load();
         let sinks = routing.sinks.keys().map(|sink| {
             let sign = health.get(sink).and_then(sign::of_sink);
             seen(Reason::SinkFailing, sink, sign, troubles.sink_failing_after)
         });
         let mut all: Vec<Seen> = sinks.collect();
-        let store = Some(sign::of_store(self.hook.readiness.cannot_write()));
+        let store = Some(sign::of_store(self.reception.readiness.cannot_write()));
         all.push(seen(Reason::StoreNotWriting, STORE, store, troubles.store_not_writing_after));
         all.push(seen(Reason::DiskNearlyFull, STORE, self.see_disk(troubles).await, Duration::ZERO));
-        let served = self.hook.certificate.as_ref().and_then(|served| served.current()?.validity);
+        let served = self.reception.certificate.as_ref().and_then(|served| served.current()?.validity);
         if let Some(validity) = served {
             let sign = sign::of_certificate(validity, troubles.certificate_expires_within, clock::now());
             all.push(seen(Reason::CertificateExpiring, host, Some(sign), Duration::ZERO));
@@ -123,10 +123,10 @@ impl Watcher {
 
     /// None while the store cannot write: that is told already, and the disk may hang.
     async fn see_disk(&self, troubles: &Troubles) -> Option<Sign> {
-        if self.hook.readiness.cannot_write().is_some() {
+        if self.reception.readiness.cannot_write().is_some() {
             return None;
         }
-        let room = timeout(PATIENCE, self.hook.store.room()).await.ok()?.ok()?;
+        let room = timeout(PATIENCE, self.reception.store.room()).await.ok()?.ok()?;
         let told = self.told.contains(&(Reason::DiskNearlyFull, STORE.to_owned()));
         Some(sign::of_disk(room, troubles.disk_free_below, told))
     }
@@ -138,7 +138,7 @@ impl Watcher {
                 What::Over => self.memory.end(false),
                 What::Left => self.memory.end(true),
             }
-        } else if self.hook.readiness.cannot_write().is_some() {
+        } else if self.reception.readiness.cannot_write().is_some() {
             // It is told as soon as the store can write again.
             return;
         } else if !matches!(timeout(PATIENCE, self.keep(&key, &what)).await, Ok(Ok(()))) {
@@ -169,13 +169,13 @@ impl Watcher {
             What::Over => (EventKind::Connected, None, now),
             What::Left => (EventKind::Unwatched, None, now),
         };
-        let event = Event { at, ..Event::found((SOURCE, name), kind, *reason, why, (now, now)) };
-        self.hook.found_of_itself(event, self.routing()).await
+        let event = Event { at, ..Event::found((SOURCE, name), kind, *reason, why, now) };
+        self.reception.found_of_itself(event, self.routing()).await
     }
 
     /// Why a sink fails, with how many notifications wait for it; none if that is not known.
     async fn waiting(&self, sink: &str, why: &str, now: Timestamp) -> Option<String> {
-        let overdue = self.hook.store.figures(now).await.ok()?.overdue;
+        let overdue = self.reception.store.figures(now).await.ok()?.overdue;
         match overdue.iter().filter(|overdue| overdue.sink == sink).map(|overdue| overdue.count).sum::<u32>() {
             0 => None,
             1 => Some(format!("{why}; 1 message waits")),
@@ -185,8 +185,8 @@ impl Watcher {
 
     /// The rules as they apply to linedown's own troubles, given which sinks fail now.
     fn routing(&self) -> Arc<Routing> {
-        let failing = self.hook.delivery.failing().into_iter().map(|failing| failing.sink).collect();
-        Arc::new(self.hook.routing.load().of_own_troubles(failing))
+        let failing = self.reception.delivery.failing().into_iter().map(|failing| failing.sink).collect();
+        Arc::new(self.reception.routing.load().of_own_troubles(failing))
     }
 }
 

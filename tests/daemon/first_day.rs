@@ -16,13 +16,7 @@ fn console() -> String {
 fn usage_says_what_is_missing() {
     let daemon = Daemon::prepare(&console());
     let ended = daemon.command(&["explain"]);
-    assert!(
-        ended.code == Some(64)
-            && ended
-                .err
-                .contains("linedown explain [OPTIONS] <FILE>\n       linedown explain [--json] --incident <ID>\n"),
-        "{ended:?}"
-    );
+    assert!(ended.code == Some(64) && ended.err.contains("\n\nUsage: linedown explain <FILE>\n"), "{ended:?}");
     let nowhere = daemon.path("nowhere.toml");
     let ended = daemon.command(&["replay", "--with", &nowhere]);
     let words = format!("error: there is no file {nowhere}\n  hint: name the config to compare with: --with FILE\n");

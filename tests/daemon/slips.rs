@@ -87,7 +87,6 @@ fn wrong_usage_says_what_is_expected() {
         (&["ack", "x"], "not a number\n  expected: "),
         (&["retry", "x"], "not a number\n  expected: "),
         (&["silence", "expire", "x"], "not a number\n  expected: "),
-        (&["explain", "--incident", "x"], "not a number\n  expected: "),
         (&["incidents", "--limit", "x"], "not a number of rows\n  expected: 1 to 10000\n"),
         (&["silence", "add", "instance=A", "--for", "5"], period),
         (&["replay", "--since", "7"], period),

@@ -5,7 +5,7 @@ use serde_json::Value;
 
 use super::path::{Key, Path};
 use super::place::find;
-use super::{Problem, Section, closest, one_of};
+use super::{Problem, Section, did_you_mean, one_of};
 
 impl Section<'_> {
     /// The problem with the value at `place` of the section, given serde's words for it.
@@ -17,10 +17,7 @@ impl Section<'_> {
             let others = self.others.iter().copied().filter(|_| is_ours);
             let known: Vec<&str> = known.into_iter().chain(others).collect();
             let problem = Problem::error(path, format!("unknown key `{unknown}`")).expected(one_of(&known));
-            return match closest(unknown, known.iter().copied()) {
-                Some(near) => problem.hint(format!("did you mean `{near}`?")),
-                None => problem,
-            };
+            return problem.did_you_mean(unknown, known.iter().copied());
         }
         let (what, expected) = match what.split_once(", expected ") {
             Some((what, expected)) => (without_content(what), Some(expected.to_owned())),
@@ -29,8 +26,7 @@ impl Section<'_> {
         let mut problem = Problem::error(path, what);
         problem.expected = expected;
         if let (Some(expected), Some(Value::String(text))) = (&problem.expected, find(&mut value.clone(), &place.0)) {
-            let near = closest(text, expected.split('`').skip(1).step_by(2));
-            problem.hint = near.map(|near| format!("did you mean `{near}`?"));
+            problem.hint = did_you_mean(text, expected.split('`').skip(1).step_by(2));
         }
         problem
     }

@@ -1,5 +1,7 @@
 //! Problems of the config: what is wrong, where, and what to do about it.
 
+use serde_json::Value;
+
 use super::path::Path;
 
 /// Something wrong with the config.
@@ -55,6 +57,21 @@ impl Problem {
         Self { path, severity: Severity::Error, what, expected: None, hint: None, circumstances: None }
     }
 
+    /// An error about a value of the wrong type. It names the type but not the content: a wrong value may be a secret in
+    /// the wrong place.
+    pub fn wrong_type(path: Path, value: &Value) -> Self {
+        let found = match value {
+            Value::Null => "nothing",
+            Value::Bool(_) => "boolean",
+            Value::Number(number) if number.is_f64() => "floating point",
+            Value::Number(_) => "integer",
+            Value::String(_) => "string",
+            Value::Array(_) => "list",
+            Value::Object(_) => "table",
+        };
+        Self::error(path, format!("wrong type: {found}"))
+    }
+
     /// A warning about a place.
     pub fn warning(path: Path, what: impl Into<String>) -> Self {
         Self { severity: Severity::Warning, ..Self::error(path, what) }
@@ -71,6 +88,13 @@ impl Problem {
     #[must_use]
     pub fn hint(mut self, hint: impl Into<String>) -> Self {
         self.hint = Some(hint.into());
+        self
+    }
+
+    /// Hints at the name that was probably meant, if one of those that are known is similar.
+    #[must_use]
+    pub fn did_you_mean<'n>(mut self, wrong: &str, known: impl IntoIterator<Item = &'n str>) -> Self {
+        self.hint = did_you_mean(wrong, known).or(self.hint);
         self
     }
 
@@ -103,4 +127,9 @@ pub fn closest<'n>(wrong: &str, names: impl IntoIterator<Item = &'n str>) -> Opt
         .filter(|(likeness, _)| *likeness > 0.75)
         .max_by(|(a, _), (b, _)| a.total_cmp(b))
         .map(|(_, name)| name)
+}
+
+/// A hint with the name that was probably meant.
+pub fn did_you_mean<'n>(wrong: &str, names: impl IntoIterator<Item = &'n str>) -> Option<String> {
+    closest(wrong, names).map(|near| format!("did you mean `{near}`?"))
 }

@@ -77,10 +77,12 @@ impl Connection {
         let content = self.smtp.read_response().await;
         let is_put_off = [&recipient, &content].iter().any(|answer| answer.as_ref().is_err_and(Error::is_transient));
         let is_taken = recipient.is_ok_and(|answer| completes(&answer)) && content.is_ok_and(|answer| goes_on(&answer));
-        match () {
-            () if is_taken => Resumed::Well(self),
-            () if is_put_off => Resumed::PutOff,
-            () => Resumed::Choked,
+        if is_taken {
+            Resumed::Well(self)
+        } else if is_put_off {
+            Resumed::PutOff
+        } else {
+            Resumed::Choked
         }
     }
 

@@ -1,7 +1,7 @@
 //! The outage, or another trouble, that a message is about.
 
 use jiff::Timestamp;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::Instance;
 use crate::Reason;
@@ -64,7 +64,7 @@ pub struct Again {
 }
 
 /// Who acknowledged an incident, and when.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Acknowledged {
     /// The name that the person gave, or the recipient whose link was used.
     pub by: String,

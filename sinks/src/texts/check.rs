@@ -16,7 +16,7 @@ use super::templates::{Form, LARGEST, Templates, files};
 use super::variables;
 use super::wording::WORDING;
 use crate::file::{read_file, text};
-use crate::{EXCERPT, Reason, Section, Severity, closest, one_of, unread};
+use crate::{EXCERPT, Reason, Section, Severity, closest, did_you_mean, one_of, unread};
 
 /// The key that names the folder.
 const KEY: &str = "templates";
@@ -47,7 +47,7 @@ pub(super) fn read(folder: &Path, section: &mut Section<'_>) -> Own {
         let Some(file) = files().into_iter().find(|file| file == name) else {
             let problem = section.error(KEY, format!("{} is not the name of a template", path.display()));
             problem.expected = Some(one_of(&files()));
-            problem.hint = closest(name, files()).map(|name| format!("did you mean `{name}`?"));
+            problem.hint = did_you_mean(name, files());
             continue;
         };
         match read_template(&path) {

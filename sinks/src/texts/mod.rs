@@ -30,7 +30,7 @@ use serde::Deserialize;
 use self::check::Own;
 use self::reader::Reader;
 use self::templates::Templates;
-use crate::{Notification, Section, closest, one_of};
+use crate::{Notification, Section, closest, did_you_mean, one_of};
 
 pub(crate) use self::clean::{identifier, is_visible, without_encoded_words};
 pub use self::clean::{is_deceptive, one_line};
@@ -164,7 +164,7 @@ fn language(name: Option<&str>, section: &mut Section<'_>) -> Option<Language> {
         let names = Language::ALL.map(Language::name);
         let problem = section.error("language", format!("there are no texts in the language `{name}`"));
         problem.expected = Some(one_of(&names));
-        problem.hint = closest(name, names).map(|name| format!("did you mean `{name}`?"));
+        problem.hint = did_you_mean(name, names);
     }
     language
 }

@@ -6,8 +6,9 @@ use std::io;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Output, Stdio};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
+use parking_lot::Mutex;
 use rustix::process::{Pid, Signal, kill_process};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -141,7 +142,7 @@ async fn follow(stderr: impl AsyncRead + Unpin, log: Log, ready: oneshot::Sender
             // If nobody waits any more, the address is not needed.
             let _ = ready.send(address);
         }
-        let mut log = log.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut log = log.lock();
         if log.len() == KEPT {
             log.pop_front();
         }
@@ -150,6 +151,6 @@ async fn follow(stderr: impl AsyncRead + Unpin, log: Log, ready: oneshot::Sender
 }
 
 fn with_log(error: CommandError, log: &Log) -> CommandError {
-    let lines = log.lock().unwrap_or_else(PoisonError::into_inner);
+    let lines = log.lock();
     lines.iter().fold(error, |error, line| error.caused_by(&io::Error::other(format!("the daemon's log: {line}"))))
 }

@@ -14,13 +14,13 @@ fn retry() -> &'static Retry {
     &RETRY
 }
 
-fn failed(began: i64, now: i64) -> Failed<'static> {
-    Failed { began: at(began), now: at(now), retry: retry(), dice: 0.5 }
+fn failed(began: i64, now: i64) -> FailedAttempt<'static> {
+    FailedAttempt { began: at(began), now: at(now), retry: retry(), dice: 0.5 }
 }
 
 /// Of the whole sink.
-fn complaint(kind: FailureKind, why: &str, hint: Option<Duration>) -> Complaint<'_> {
-    Complaint { kind, why, hint, recipient: None }
+fn complaint(kind: FailureKind, why: &str, hint: Option<Duration>) -> SinkFailure<'_> {
+    SinkFailure { kind, why, hint, recipient: None }
 }
 
 fn fail(breaker: &mut Breaker, began: i64, now: i64) -> bool {
@@ -198,8 +198,9 @@ impl World {
         let (is_bad, recipient) = (self.bad.contains(&recipient), recipient.to_string());
         self.breaker.ended(&recipient);
         if is_bad {
-            let complaint = Complaint { kind: FailureKind::Busy, why: "451", hint: None, recipient: Some(&recipient) };
-            let failed = Failed { began, now: from_millis(self.millis), retry: retry(), dice: self.dice };
+            let complaint =
+                SinkFailure { kind: FailureKind::Busy, why: "451", hint: None, recipient: Some(&recipient) };
+            let failed = FailedAttempt { began, now: from_millis(self.millis), retry: retry(), dice: self.dice };
             self.breaker.failed(complaint, failed);
         } else {
             self.breaker.well(&recipient, true);
@@ -234,7 +235,7 @@ impl World {
 /// How many of the shortest pauses fit into a time.
 fn pauses(within: i64) -> usize {
     let ends = (1..).scan(0, |end, failures| {
-        *end += i64::try_from(backoff::wait(retry(), failures, 0.0).as_millis()).unwrap();
+        *end += i64::try_from(backoff::wait(retry().first, retry().max, failures, 0.0).as_millis()).unwrap();
         Some(*end)
     });
     ends.take_while(|end| *end <= within).count()

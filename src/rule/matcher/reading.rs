@@ -1,6 +1,6 @@
 //! Reads the tests of a matcher from the config, and says what is wrong with them.
 
-use linedown_sinks::{Path, Problem, Reason, closest, one_of};
+use linedown_sinks::{Path, Problem, Reason, one_of};
 use serde_json::{Map, Value};
 
 use super::field::{FIELDS, Field};
@@ -19,8 +19,8 @@ const MOST_ALTERNATIVES: usize = 1_000;
 pub(super) fn tests(value: &Value, path: &Path) -> (Vec<(Field, Test)>, Vec<Problem>) {
     let mut problems = Vec::new();
     let Some(table) = value.as_object() else {
-        let problem = Problem::error(path.clone(), format!("wrong type: {}", type_of(value)))
-            .expected("a table such as `{ reason = \"number-blocked\" }`");
+        let problem =
+            Problem::wrong_type(path.clone(), value).expected("a table such as `{ reason = \"number-blocked\" }`");
         return (Vec::new(), vec![problem]);
     };
     let mut tests = Vec::new();
@@ -41,18 +41,16 @@ fn unknown_field(key: &str, path: Path) -> Problem {
     let mut known: Vec<String> = FIELDS.iter().map(Field::to_string).collect();
     known.push("labels".into());
     let known: Vec<&str> = known.iter().map(String::as_str).collect();
-    let mut problem = Problem::error(path, format!("unknown key `{key}`")).expected(one_of(&known));
-    problem.hint = match closest(key, known) {
-        _ if OPERATORS.contains(&key) => Some(format!("`{key}` goes inside a field: `{{ reason = {{ {key} = … }} }}`")),
-        Some(near) => Some(format!("did you mean `{near}`?")),
-        None => Some(format!("a label of the inventory is `labels.{key}`")),
-    };
-    problem
+    let problem = Problem::error(path, format!("unknown key `{key}`")).expected(one_of(&known));
+    if OPERATORS.contains(&key) {
+        return problem.hint(format!("`{key}` goes inside a field: `{{ reason = {{ {key} = … }} }}`"));
+    }
+    problem.hint(format!("a label of the inventory is `labels.{key}`")).did_you_mean(key, known)
 }
 
 fn read_labels(value: &Value, path: &Path, tests: &mut Vec<(Field, Test)>, problems: &mut Vec<Problem>) {
     let Some(labels) = value.as_object() else {
-        let problem = Problem::error(path.clone(), format!("wrong type: {}", type_of(value)));
+        let problem = Problem::wrong_type(path.clone(), value);
         problems.push(problem.expected("labels by their keys, such as `labels.tier = \"gold\"`"));
         return;
     };
@@ -68,8 +66,8 @@ fn read_test(field: &Field, value: &Value, path: &Path, problems: &mut Vec<Probl
         Value::Array(values) => return read_list(field, values, path, problems),
         Value::Object(table) => return read_operator(field, table, path, problems),
         other => {
-            let mut problem = Problem::error(path.clone(), format!("wrong type: {}", type_of(other)))
-                .expected("a text, a list, `{ regex = … }` or `{ not = … }`");
+            let mut problem =
+                Problem::wrong_type(path.clone(), other).expected("a text, a list, `{ regex = … }` or `{ not = … }`");
             if !other.is_null() {
                 problem.hint = Some(format!("write it in quotes: \"{other}\""));
             }
@@ -86,9 +84,8 @@ fn read_text(field: &Field, text: &str, path: &Path, problems: &mut Vec<Problem>
     match field {
         Field::Reason if Reason::parse(text).is_none() => {
             let known = Reason::ALL.map(Reason::as_str);
-            let mut problem = Problem::error(path.clone(), format!("unknown reason `{text}`")).expected(one_of(&known));
-            problem.hint = closest(text, known).map(|near| format!("did you mean `{near}`?"));
-            Err(problem)
+            let problem = Problem::error(path.clone(), format!("unknown reason `{text}`")).expected(one_of(&known));
+            Err(problem.did_you_mean(text, known))
         }
         Field::Phone if text.contains(|c: char| !c.is_ascii_digit()) => {
             problems.push(no_phone(path));
@@ -136,10 +133,8 @@ fn read_list(field: &Field, values: &[Value], path: &Path, problems: &mut Vec<Pr
 fn read_operator(field: &Field, table: &Map<String, Value>, path: &Path, problems: &mut Vec<Problem>) -> Option<Test> {
     let before = problems.len();
     for key in table.keys().filter(|key| !OPERATORS.contains(&key.as_str())) {
-        let mut problem =
-            Problem::error(path.join(key.as_str()), format!("unknown key `{key}`")).expected(one_of(&OPERATORS));
-        problem.hint = closest(key, OPERATORS).map(|near| format!("did you mean `{near}`?"));
-        problems.push(problem);
+        let problem = Problem::error(path.join(key.as_str()), format!("unknown key `{key}`"));
+        problems.push(problem.expected(one_of(&OPERATORS)).did_you_mean(key, OPERATORS));
     }
     if problems.len() > before {
         return None;
@@ -154,7 +149,7 @@ fn read_operator(field: &Field, table: &Map<String, Value>, path: &Path, problem
             }
         },
         (Some(other), None) => {
-            let problem = Problem::error(path.join("regex"), format!("wrong type: {}", type_of(other)));
+            let problem = Problem::wrong_type(path.join("regex"), other);
             problems.push(problem.expected("a text"));
             None
         }
@@ -166,17 +161,5 @@ fn read_operator(field: &Field, table: &Map<String, Value>, path: &Path, problem
             problems.push(problem.hint("`{ not = { regex = … } }` is both"));
             None
         }
-    }
-}
-
-fn type_of(value: &Value) -> &'static str {
-    match value {
-        Value::Null => "nothing",
-        Value::Bool(_) => "boolean",
-        Value::Number(number) if number.is_f64() => "floating point",
-        Value::Number(_) => "integer",
-        Value::String(_) => "string",
-        Value::Array(_) => "list",
-        Value::Object(_) => "table",
     }
 }

@@ -30,10 +30,11 @@ pub struct AckAnswer {
 }
 
 pub(super) async fn acknowledge(request: AckRequest, local: Arc<Local>) -> Response<String> {
-    let outcome = local.store.acknowledge(request.incident, &request.by, "the command line", clock::now()).await;
+    let outcome =
+        local.reception.store.acknowledge(request.incident, &request.by, "the command line", clock::now()).await;
     if let Ok(Acknowledgement::Done(sinks)) = &outcome {
         tracing::info!(name: "acknowledged", incident = request.incident, by = request.by, from = "command", "acknowledged");
-        local.delivery.wake(sinks);
+        local.reception.delivery.wake(sinks);
     }
     answer(outcome.map(|outcome| {
         let (acknowledged, said) = match outcome {

@@ -47,14 +47,14 @@ impl StoreAnswer {
 }
 
 pub(super) async fn incidents(query: IncidentQuery, local: Arc<Local>) -> Response<String> {
-    answer(local.store.incidents(query.open, query.limit.unwrap_or(MOST)).await)
+    answer(local.reception.store.incidents(query.open, query.limit.unwrap_or(MOST)).await)
 }
 
 pub(super) async fn incident(id: i64, local: Arc<Local>) -> Response<String> {
-    match local.store.incident(id).await {
+    match local.reception.store.incident(id).await {
         Ok(None) => refused(StatusCode::NOT_FOUND, &format!("there is no incident {id}"), "see `linedown incidents`"),
         Ok(Some(mut story)) => {
-            let said = local.delivery.say_what_they_wait_for(&mut story.deliveries).await;
+            let said = local.reception.delivery.say_what_they_wait_for(&mut story.deliveries).await;
             answer(said.map(|()| story))
         }
         Err(error) => answer::<()>(Err(error)),
@@ -62,9 +62,9 @@ pub(super) async fn incident(id: i64, local: Arc<Local>) -> Response<String> {
 }
 
 pub(super) async fn deliveries(query: DeliveryQuery, local: Arc<Local>) -> Response<String> {
-    match local.store.deliveries(query).await {
+    match local.reception.store.deliveries(query).await {
         Ok(mut rows) => {
-            let said = local.delivery.say_what_they_wait_for(&mut rows).await;
+            let said = local.reception.delivery.say_what_they_wait_for(&mut rows).await;
             answer(said.map(|()| rows))
         }
         failed => answer(failed),
@@ -72,7 +72,7 @@ pub(super) async fn deliveries(query: DeliveryQuery, local: Arc<Local>) -> Respo
 }
 
 pub(super) async fn past(query: PastQuery, local: Arc<Local>) -> Response<String> {
-    answer(local.store.past(query.since, query.after, MOST).await)
+    answer(local.reception.store.past(query.since, query.after, MOST).await)
 }
 
 pub(super) async fn store(local: Arc<Local>) -> Response<String> {

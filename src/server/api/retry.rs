@@ -47,12 +47,12 @@ pub struct RetryAnswer {
 
 pub(super) async fn retry(request: RetryRequest, local: Arc<Local>) -> Response<String> {
     let which = if request.dead { Which::Dead { sink: request.sink } } else { Which::These(request.ids) };
-    let pauses = local.delivery.pauses();
-    let retried = local.store.retry(which, clock::now(), local.routing.load_full(), pauses).await;
+    let pauses = local.reception.delivery.pauses();
+    let retried = local.reception.store.retry(which, clock::now(), local.reception.routing.load_full(), pauses).await;
     let retried = retried.map(|retried| {
-        let waits_for = local.delivery.what_a_retry_waits_for(&retried.through);
-        local.delivery.try_now(&retried.through);
-        local.delivery.wake(&retried.sinks);
+        let waits_for = local.reception.delivery.what_a_retry_waits_for(&retried.through);
+        local.reception.delivery.try_now(&retried.through);
+        local.reception.delivery.wake(&retried.sinks);
         said(retried, waits_for)
     });
     answer(retried)

@@ -26,7 +26,7 @@ pub struct SilenceAnswer {
 }
 
 pub(super) async fn list(query: SilenceQuery, local: Arc<Local>) -> Response<String> {
-    answer(local.store.silences(query.ended_after).await)
+    answer(local.reception.store.silences(query.ended_after).await)
 }
 
 pub(super) async fn add(silence: SilenceRow, local: Arc<Local>) -> Response<String> {
@@ -35,17 +35,17 @@ pub(super) async fn add(silence: SilenceRow, local: Arc<Local>) -> Response<Stri
         let hint = "if linedown was upgraded, the daemon is the old one: systemctl restart linedown";
         return refused(StatusCode::BAD_REQUEST, &words, hint);
     }
-    answer(local.store.add_silence(silence).await.map(|id| SilenceAnswer { id }))
+    answer(local.reception.store.add_silence(silence).await.map(|id| SilenceAnswer { id }))
 }
 
 pub(super) async fn end(id: i64, local: Arc<Local>) -> Response<String> {
-    match local.store.end_silence(id, clock::now()).await {
+    match local.reception.store.end_silence(id, clock::now()).await {
         Ok(None) => {
             let words = format!("there is no silence {id} in force or to come");
             refused(StatusCode::NOT_FOUND, &words, "see `linedown silence list`")
         }
         Ok(Some(sinks)) => {
-            local.delivery.wake(&sinks);
+            local.reception.delivery.wake(&sinks);
             answer(Ok(SilenceAnswer { id }))
         }
         Err(error) => answer::<SilenceAnswer>(Err(error)),

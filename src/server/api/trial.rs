@@ -27,7 +27,7 @@ pub struct TrialAnswer {
 }
 
 pub(super) async fn send_test(TrialRequest { sink, instance }: TrialRequest, local: Arc<Local>) -> Response<String> {
-    let routing = local.routing.load_full();
+    let routing = local.reception.routing.load_full();
     let Some(target) = routing.sinks.get(&sink) else {
         return unknown_to(&local, &format!("sink {sink:?}"));
     };
@@ -38,7 +38,7 @@ pub(super) async fn send_test(TrialRequest { sink, instance }: TrialRequest, loc
     };
     let results = trial::send(target.settings.as_ref(), line, clock::now()).await;
     for trial::Outcome { recipient, .. } in results.iter().filter(|outcome| outcome.delivered) {
-        local.delivery.reached(&sink, recipient);
+        local.reception.delivery.reached(&sink, recipient);
     }
     answer(Ok(TrialAnswer { results }))
 }

@@ -11,8 +11,12 @@ use super::super::json as json_answer;
 use crate::source::Unusable;
 use crate::store::{self, StoreError};
 
-/// An answer, and the result under which it is counted.
-pub(super) type Answer = (Response<String>, &'static str);
+/// An answer.
+pub(super) struct Answer {
+    pub(super) response: Response<String>,
+    /// What it is counted as.
+    pub(super) result: &'static str,
+}
 
 /// Why a webhook with the right secret is refused.
 pub(super) enum Refused {
@@ -54,7 +58,7 @@ impl Refused {
             Self::Store(_) => with_retry_after(response, store::RETRY_AFTER),
             _ => response,
         };
-        (response, result)
+        Answer { response, result }
     }
 }
 
@@ -68,10 +72,16 @@ fn body_status(error: &BodyError) -> StatusCode {
     }
 }
 
-pub(super) fn accepted(event: Option<i64>, duplicate: bool) -> Response<String> {
-    // A webhook of a foreign type is not stored, so it has no number.
-    let id = event.map_or_else(|| "dropped".to_owned(), |event| event.to_string());
-    json_answer(StatusCode::OK, &json!({ "id": id, "duplicate": duplicate }))
+/// The answer to a webhook that is stored.
+pub(super) fn accepted(event: i64, duplicate: bool) -> Answer {
+    let response = json_answer(StatusCode::OK, &json!({ "id": event.to_string(), "duplicate": duplicate }));
+    Answer { response, result: if duplicate { "duplicate" } else { "accepted" } }
+}
+
+/// The answer to a webhook of a foreign type, which is not stored and has no number.
+pub(super) fn dropped() -> Answer {
+    let response = json_answer(StatusCode::OK, &json!({ "id": "dropped", "duplicate": false }));
+    Answer { response, result: "foreign" }
 }
 
 pub(super) fn refusal(status: StatusCode, words: &str) -> Response<String> {

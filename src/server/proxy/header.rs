@@ -37,21 +37,22 @@ pub(in crate::server) async fn read<S: AsyncBufRead + Unpin>(stream: &mut S) -> 
         }
         Some(_) => return Err(malformed("it does not begin with a PROXY header")),
     }
-    understand(&header).ok_or_else(|| malformed("its PROXY header is malformed"))
+    understand(&header)
 }
 
-/// Pure: the address in a complete header. The outer option is none if the header is malformed.
-#[expect(clippy::option_option, reason = "a header may be malformed, and a valid one may name nobody")]
-fn understand(bytes: &[u8]) -> Option<Option<IpAddr>> {
+/// Pure: the address in a complete header.
+fn understand(bytes: &[u8]) -> io::Result<Option<IpAddr>> {
+    let wrong = || malformed("its PROXY header is malformed");
     let config = ParseConfig { include_tlvs: false, ..ParseConfig::default() };
     // With this command, the protocol wants the rest to be skipped, whatever it is.
-    let unspecified = [bytes.get(..12)?, &[LOCAL, 0, 0, 0]].concat();
+    let unspecified = [bytes.get(..12).ok_or_else(wrong)?, &[LOCAL, 0, 0, 0]].concat();
     let bytes = if bytes.get(12) == Some(&LOCAL) { &unspecified } else { bytes };
-    let (header, length) = ProxyHeader::parse(bytes, config).ok()?;
+    let (header, length) = ProxyHeader::parse(bytes, config).map_err(|_| wrong())?;
     match header.proxied_address() {
-        _ if length != bytes.len() => None,
-        None => Some(None),
-        Some(named) => (named.protocol == Protocol::Stream).then(|| Some(named.source.ip())),
+        _ if length != bytes.len() => Err(wrong()),
+        None => Ok(None),
+        Some(named) if named.protocol == Protocol::Stream => Ok(Some(named.source.ip())),
+        Some(_) => Err(wrong()),
     }
 }
 

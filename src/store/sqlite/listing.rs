@@ -80,7 +80,7 @@ const PAST: &str = "event.change IN ('opened', 'missed'), incident.acknowledged_
 
 fn past_row(row: &Row<'_>) -> rusqlite::Result<Past> {
     let mut row = Columns::of(row);
-    let (opened, taken_by, taken_at): (bool, _, _) = (row.get()?, row.text_or_null()?, row.time_or_null()?);
+    let (opened, acknowledged): (bool, _) = (row.get()?, row.acknowledged()?);
     let (stamp, received_at) = (row.get()?, row.time()?);
     Ok(Past {
         id: row.get()?,
@@ -98,7 +98,7 @@ fn past_row(row: &Row<'_>) -> rusqlite::Result<Past> {
             asked_at: row.time_or_null()?,
         },
         incident: row.get()?,
-        acknowledged: taken_by.zip(taken_at).filter(|_| opened),
+        acknowledged: acknowledged.filter(|_| opened),
     })
 }
 

@@ -156,7 +156,7 @@ fn incident_row(row: &Row<'_>) -> rusqlite::Result<Incident> {
         instance: incident.instance.id,
         name: incident.instance.name,
         labels: incident.instance.labels,
-        reason: incident.reason.as_str().to_owned(),
+        reason: incident.reason,
         error: incident.error,
         opened_at: incident.opened_at,
         closed_at: incident.closed_at,
@@ -175,8 +175,8 @@ fn event_row(row: &Row<'_>) -> rusqlite::Result<Event> {
     let mut row = Columns::of(row);
     Ok(Event {
         id: row.get()?,
-        kind: row.text()?,
-        reason: row.text()?,
+        kind: row.event_kind()?,
+        reason: row.reason()?,
         error: row.text_or_null()?,
         at: row.time()?,
         received_at: row.time()?,

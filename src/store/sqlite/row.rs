@@ -110,7 +110,7 @@ impl<'r, 's> Columns<'r, 's> {
         })
     }
 
-    fn acknowledged(&mut self) -> rusqlite::Result<Option<Acknowledged>> {
+    pub(super) fn acknowledged(&mut self) -> rusqlite::Result<Option<Acknowledged>> {
         let (by, at) = (self.text_or_null()?, self.time_or_null()?);
         Ok(by.zip(at).map(|(by, at)| Acknowledged { by, at }))
     }

@@ -118,7 +118,7 @@ pub(super) const MISTAKES: &[Mistake] = &[
     ("[[rules]]\nnotify = ['console']\nflapping.within = '30ms'", "3:19 30ms is out of bounds", "did you mean `30m`?"),
     ("[[rules]]\nnotify = ['console']\nflapping = { within = 30 }", "3:23 a duration without a unit", "add one of"),
     ("[[rules]]\nnotify = ['console']\nflapping = { times = 3 }", "3:14 unknown key `times`", ""),
-    ("[[rules]]\nnotify = ['console']\nflapping = 3", "3:12 wrong type: number", "write `flapping = {"),
+    ("[[rules]]\nnotify = ['console']\nflapping = 3", "3:12 wrong type: integer", "write `flapping = {"),
     ("[[quiet]]\nfrom = '22:00'", "1:1 `to` is missing", "when it ends"),
     ("[[quiet]]\nfrom = '22'\nto = '07:00'", "2:8 this is not a time of day", ""),
     ("[[quiet]]\nfrom = '22:00'\nto = '25:00'", "3:6 this is not a time of day", ""),

@@ -6,7 +6,7 @@ pub(super) const MISTAKES: &[Mistake] = &[
     // The whole.
     ("sever = 1", "1:1 unknown key `sever`", "did you mean `server`?"),
     ("[sinkz.a]\ntype = 'toy'", "1:2 unknown key `sinkz`", "did you mean `sinks`?"),
-    ("server = 7", "1:10 wrong type: number", "write `[server]`"),
+    ("server = 7", "1:10 wrong type: integer", "write `[server]`"),
     ("[[server]]\nlisten = 'x'", "1:1 wrong type: list", "write `[server]`"),
     // Syntax.
     ("[store]\nkeep = '2d'\nkeep = '3d'", "3:1 duplicate key", "it is already set above"),

@@ -69,8 +69,8 @@ async fn what_was_found_by_asking_counts_as_heard_and_a_notice_does_not() {
     use EventKind::{Connected as C, Disconnected as D};
     let life = Life::with(&["slack"]);
     let found = async |kind, reason, second: i64| {
-        let times = (from_millis((second - 1) * 1000), from_millis(second * 1000));
-        let event = Event::found(("z-api", "A"), kind, reason, None, times);
+        let event = Event::found(("z-api", "A"), kind, reason, None, from_millis(second * 1000));
+        let event = Event { asked_at: Some(from_millis((second - 1) * 1000)), ..event };
         life.store.accept(event, "{}".into(), Arc::clone(&life.routing)).await.unwrap().change
     };
     let other = Reason::Other;

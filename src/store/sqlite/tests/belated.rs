@@ -83,8 +83,8 @@ async fn who_is_not_told_of_the_newer_outage_is_told_that_the_line_is_back() {
 async fn what_is_amiss_besides_is_over_although_the_line_is_down() {
     let life = Life::with(&["slack"]);
     let found = |kind, second: i64| {
-        let times = (from_millis((second - 1) * 1000), from_millis(second * 1000));
-        Event::found(("z-api", "A"), kind, Reason::WebhookDrift, None, times)
+        let event = Event::found(("z-api", "A"), kind, Reason::WebhookDrift, None, from_millis(second * 1000));
+        Event { asked_at: Some(from_millis((second - 1) * 1000)), ..event }
     };
     for (kind, second) in [(Disconnected, 10), (EventKind::Connected, 20)] {
         life.store.accept(found(kind, second), "{}".into(), Arc::clone(&life.routing)).await.unwrap();

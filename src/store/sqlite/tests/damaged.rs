@@ -80,9 +80,9 @@ async fn a_lines_outages_are_its_outages_after_a_takeover() {
     for second in [1, 3, 5] {
         life.down(second).await;
         life.up(second + 1).await;
-        let times = (from_millis(second * 1000 + 1), from_millis(second * 1000 + 2));
+        let now = from_millis(second * 1000 + 2);
         for kind in [EventKind::Disconnected, EventKind::Connected] {
-            let event = Event::found(("z-api", "A"), kind, Reason::NotInInventory, None, times);
+            let event = Event::found(("z-api", "A"), kind, Reason::NotInInventory, None, now);
             life.store.accept(event, "{}".into(), Arc::clone(&life.routing)).await.unwrap();
         }
     }

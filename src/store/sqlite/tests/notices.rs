@@ -5,8 +5,8 @@ use super::*;
 impl Life {
     /// Accepts what was found at a second, by asking one second before.
     async fn found(&self, kind: EventKind, reason: Reason, second: i64) -> Accepted {
-        let times = (from_millis((second - 1) * 1000), from_millis(second * 1000));
-        let event = Event::found(("z-api", "A"), kind, reason, Some("words"), times);
+        let event = Event::found(("z-api", "A"), kind, reason, Some("words"), from_millis(second * 1000));
+        let event = Event { asked_at: Some(from_millis((second - 1) * 1000)), ..event };
         self.store.accept(event, "{}".into(), Arc::clone(&self.routing)).await.unwrap()
     }
 

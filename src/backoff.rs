@@ -33,11 +33,11 @@ pub enum Next {
     GiveUp,
 }
 
-/// The wait after a number of failures in a row (from 1): it doubles each time up to `retry.max`, with a jitter of ±20
-/// % by `dice` in 0..1.
-pub fn wait(retry: &Retry, failures: u32, dice: f64) -> Duration {
-    let doubled = retry.first.saturating_mul(2_u32.saturating_pow(failures.saturating_sub(1).min(31)));
-    doubled.min(retry.max).mul_f64(0.8 + 0.4 * dice.clamp(0.0, 1.0))
+/// The wait after a number of failures in a row (from 1): it doubles each time up to `longest`, with a jitter of ±20 %
+/// by `dice` in 0..1.
+pub fn wait(first: Duration, longest: Duration, failures: u32, dice: f64) -> Duration {
+    let doubled = first.saturating_mul(2_u32.saturating_pow(failures.saturating_sub(1).min(31)));
+    doubled.min(longest).mul_f64(0.8 + 0.4 * dice.clamp(0.0, 1.0))
 }
 
 /// How long to wait at least, as a sink asked for it, limited to [`LONGEST_HINT`].
@@ -57,7 +57,7 @@ pub fn next(failed: &Failed, retry: &Retry, now: Timestamp, dice: f64) -> Next {
     if !failed.kind.is_transient() || is_over(failed.owed_at, retry, now) {
         return Next::GiveUp;
     }
-    let own = later(now, wait(retry, failed.tries, dice)).min(end);
+    let own = later(now, wait(retry.first, retry.max, failed.tries, dice)).min(end);
     Next::At(own.max(later(now, clamped(failed.hint))))
 }
 
@@ -70,9 +70,10 @@ mod tests {
 
     #[test]
     fn waits_double_up_to_the_longest() {
-        let seconds: Vec<u64> = (1..=11).map(|failures| wait(&Retry::default(), failures, 0.5).as_secs()).collect();
+        let Retry { first, max, .. } = Retry::default();
+        let seconds: Vec<u64> = (1..=11).map(|failures| wait(first, max, failures, 0.5).as_secs()).collect();
         assert_eq!(seconds, [2, 4, 8, 16, 32, 64, 128, 256, 512, 600, 600]);
-        assert_eq!(wait(&Retry::default(), u32::MAX, 0.5).as_secs(), 600);
+        assert_eq!(wait(first, max, u32::MAX, 0.5).as_secs(), 600);
     }
 
     #[test]

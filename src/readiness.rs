@@ -42,14 +42,27 @@ pub struct Readiness {
     tried_at: tokio::sync::Mutex<Option<Instant>>,
     /// The result of that test, and since when it has not passed.
     amiss: ArcSwapOption<(Timestamp, NotReady)>,
-    /// Since when the store has refused webhooks, until it accepts one; and when and why it did last. On a full disk the
-    /// test may pass although a webhook does not fit.
-    refused: ArcSwapOption<(Timestamp, Instant, String)>,
+    /// Kept until the store accepts a webhook. On a full disk the test may pass although a webhook does not fit.
+    refused: ArcSwapOption<Refusal>,
+}
+
+/// The store refuses webhooks.
+struct Refusal {
+    since: Timestamp,
+    last_at: Instant,
+    /// Why it did last.
+    why: String,
+}
+
+impl Refusal {
+    fn counts(&self) -> bool {
+        self.last_at.elapsed() < REMEMBERED
+    }
 }
 
 impl Readiness {
     /// Nothing is known yet.
-    pub(super) fn new(store: Arc<dyn Store>, delivery: Arc<Delivery>, certificate: Option<Arc<Served>>) -> Self {
+    pub(crate) fn new(store: Arc<dyn Store>, delivery: Arc<Delivery>, certificate: Option<Arc<Served>>) -> Self {
         Self {
             store,
             delivery,
@@ -98,21 +111,22 @@ impl Readiness {
     }
 
     /// Since when the store has not written, if it did not when it was last tested or used.
-    pub(super) fn not_writing_since(&self) -> Option<Timestamp> {
+    pub(crate) fn not_writing_since(&self) -> Option<Timestamp> {
         self.last_amiss().map(|(since, _)| since)
     }
 
     /// Notes that a webhook could not be stored.
-    pub(super) fn refused(&self, error: &StoreError) {
+    pub(crate) fn refused(&self, error: &StoreError) {
         if matches!(error, StoreError::Full | StoreError::Failed(_)) {
-            let last = self.refused.load().as_ref().filter(|last| last.1.elapsed() < REMEMBERED).map(|last| last.0);
-            let since = last.unwrap_or_else(clock::now);
-            self.refused.store(Some(Arc::new((since, Instant::now(), error.to_string()))));
+            let before = self.refused.load_full().filter(|before| before.counts());
+            let since = before.map_or_else(clock::now, |before| before.since);
+            let refusal = Refusal { since, last_at: Instant::now(), why: error.to_string() };
+            self.refused.store(Some(Arc::new(refusal)));
         }
     }
 
     /// Notes that a webhook was stored.
-    pub(super) fn took(&self) {
+    pub(crate) fn took(&self) {
         if self.refused.load().is_some() {
             self.refused.store(None);
         }
@@ -121,8 +135,8 @@ impl Readiness {
     /// Why the store did not write when it was last tested or used, if it did not; and since when.
     fn last_amiss(&self) -> Option<(Timestamp, NotReady)> {
         let amiss = self.amiss.load().as_deref().cloned();
-        let refused = self.refused.load_full().filter(|refused| refused.1.elapsed() < REMEMBERED);
-        let refused = refused.map(|refused| (refused.0, NotReady::Store(refused.2.clone())));
+        let refused = self.refused.load_full().filter(|refused| refused.counts());
+        let refused = refused.map(|refused| (refused.since, NotReady::Store(refused.why.clone())));
         match (amiss, refused) {
             (Some((since, why)), Some((earlier, _))) => Some((since.min(earlier), why)),
             (amiss, refused) => amiss.or(refused),
@@ -175,8 +189,7 @@ mod tests {
         let mut asking: Vec<_> = (0..5000).map(|_| Box::pin(readiness.not_ready())).collect();
         assert!(asking.iter_mut().all(|asked| asked.as_mut().now_or_never().is_none()));
 
-        let at = (from_millis(0), from_millis(0));
-        let event = Event::found(("z-api", "A"), EventKind::Disconnected, Reason::Other, None, at);
+        let event = Event::found(("z-api", "A"), EventKind::Disconnected, Reason::Other, None, from_millis(0));
         let mut webhook = store.accept(event, "{}".into(), Arc::default());
         let refused = webhook.as_mut().now_or_never();
         assert!(refused.is_none(), "{refused:?}");
