@@ -1,6 +1,7 @@
 //! When people are told: holds, digests, reminders, acknowledgement and silences, in real time.
 
 use std::io::Write;
+use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
@@ -326,4 +327,30 @@ fn a_silence_takes_whatever_a_rule_takes() {
         daemon.accept(&down(line));
     }
     assert_eq!(daemon.wait_for_told(1)[0]["instance"], "C");
+}
+
+/// A worker that nobody wakes looks by itself after half a minute.
+#[test]
+fn what_the_end_of_a_silence_has_freed_is_sent_although_the_store_fails_then() {
+    let daemon = Daemon::start(&timed("group_interval = \"0s\"\n"));
+    assert_eq!(daemon.command(&["silence", "add", "instance=A", "--for", "1h"]).code, Some(0));
+    daemon.accept(&down("A"));
+    eventually("the silence to hold it", || {
+        daemon.rows(&["deliveries", "--state", "pending"]).pop().filter(|row| !row["held_by"].is_null())
+    });
+    let store = rusqlite::Connection::open(daemon.path("linedown.db")).expect("it opens");
+    let columns =
+        "incident, rule, sink, recipient, kind, wants_resolved, created_at, owed_at, due_at, held_by, grouping, class";
+    let with_numbers = columns.replace("recipient", "number");
+    let copies = format!(
+        "WITH RECURSIVE copy (number) AS (SELECT 2 UNION ALL SELECT number + 1 FROM copy WHERE number < 1200) \
+         INSERT INTO notification ({columns}) SELECT {with_numbers} FROM notification, copy; \
+         CREATE TRIGGER break_off BEFORE UPDATE OF due_at ON notification WHEN new.id > 1100 \
+         BEGIN SELECT raise(ABORT, 'no more'); END"
+    );
+    store.execute_batch(&copies).expect("it can be written");
+    let ended = Instant::now();
+    assert_ne!(daemon.command(&["silence", "expire", "1"]).code, Some(0));
+    daemon.wait_for_told(1);
+    assert!(ended.elapsed() < Duration::from_secs(20), "{:?}", ended.elapsed());
 }

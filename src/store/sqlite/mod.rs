@@ -35,6 +35,7 @@ mod takeover;
 mod waiting;
 mod writer;
 
+use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::path::{Path, PathBuf};
@@ -141,7 +142,8 @@ impl Store for Sqlite {
         let (sink, identity, silences) = (sink.to_owned(), Arc::clone(&self.identity), Arc::clone(&self.silences));
         let work = move |connection: &Connection| {
             let Identity { name: store, link_key } = &*identity;
-            let lessor = Lessor { store, link_key, routing: &routing, silences: &silences, pauses: &pauses, now };
+            let (routing, silences, pauses, woken) = (&*routing, &*silences, &pauses, RefCell::default());
+            let lessor = Lessor { store, link_key, routing, silences, pauses, now, woken };
             lessor.lease(connection, &sink, limit)
         };
         self.writer.note(work).await
