@@ -354,3 +354,24 @@ fn what_the_end_of_a_silence_has_freed_is_sent_although_the_store_fails_then() {
     daemon.wait_for_told(1);
     assert!(ended.elapsed() < Duration::from_secs(20), "{:?}", ended.elapsed());
 }
+
+#[test]
+fn whoever_takes_several_hears_of_those_before_the_store_failed() {
+    let daemon = Daemon::start(&timed("group_interval = \"0s\"\n"));
+    for line in ["A", "B", "C", "D"] {
+        daemon.accept(&down(line));
+    }
+    let store = rusqlite::Connection::open(daemon.path("linedown.db")).expect("it opens");
+    let trigger = "CREATE TRIGGER break_off BEFORE UPDATE OF acknowledged_by ON incident WHEN new.id = 3 \
+                   BEGIN SELECT raise(ABORT, 'no more'); END";
+    store.execute_batch(trigger).expect("it can be written");
+    let ended = daemon.command(&["ack", "1", "7", "3", "4", "--as", "Ana", "--json"]);
+    let answers: Value = serde_json::from_str(&ended.out).expect("JSON");
+    let taken: Vec<_> = answers.as_array().expect("a list").iter().map(|each| &each["acknowledged"]).collect();
+    assert_eq!(taken, [true, false], "{ended:?}");
+    assert_ne!(ended.code, Some(0));
+    assert!(ended.err.contains("incident 7 is not yours") && ended.err.contains("not done: 3, 4"), "{ended:?}");
+    assert_eq!(daemon.json(&["incident", "4"])["acknowledged_by"], Value::Null);
+    let alone = daemon.command(&["ack", "3", "--as", "Ana", "--json"]);
+    assert_eq!((alone.code == Some(0), alone.out.as_str()), (false, ""), "{alone:?}");
+}
