@@ -66,6 +66,10 @@ use writer::Writer;
 /// more parts is still retried whole.)
 const AT_ONCE: u16 = 1000;
 
+/// Most notifications whose attempts are read before other requests get a turn: with a hundred attempts each, as many
+/// rows as a list looks through.
+const READ_AT_ONCE: usize = 200;
+
 /// The embedded store, in one file (and SQLite's `-wal` and `-shm` beside it).
 pub struct Sqlite {
     writer: Writer,
@@ -291,7 +295,19 @@ impl Store for Sqlite {
     }
 
     async fn incident(&self, id: i64) -> Result<Option<IncidentStory>, StoreError> {
-        self.read(move |connection| look::incident(connection, id)).await
+        let Some(mut story) = self.read(move |connection| look::incident(connection, id)).await? else {
+            return Ok(None);
+        };
+        for deliveries in story.deliveries.chunks_mut(READ_AT_ONCE) {
+            let ids: Vec<i64> = deliveries.iter().map(|delivery| delivery.id).collect();
+            let look =
+                move |connection: &Connection| ids.into_iter().map(|id| look::attempts(connection, id)).collect();
+            let attempts: Vec<_> = self.read(look).await?;
+            for (delivery, attempts) in deliveries.iter_mut().zip(attempts) {
+                delivery.attempts = Some(attempts);
+            }
+        }
+        Ok(Some(story))
     }
 
     async fn outage(&self, id: i64) -> Result<Option<linedown_sinks::Incident>, StoreError> {
