@@ -27,6 +27,9 @@ use crate::systemd;
 const LOOK: Duration = Duration::from_secs(5);
 /// How long the threads that answer the port may take to come to a task that does nothing.
 const PROMPT: Duration = Duration::from_secs(10);
+/// How long the store may take to be read for the status line, which then lacks its figures: what takes long to list must
+/// not keep the sign of life waiting.
+const PATIENCE: Duration = Duration::from_secs(2);
 /// Most failing sinks named in the status line.
 const NAMED: usize = 5;
 
@@ -80,10 +83,11 @@ impl HealthWatch {
 
     async fn line(&self, trouble: Option<&NotReady>) -> String {
         let trouble = trouble.map(ToString::to_string);
+        let tally = timeout(PATIENCE, self.reception.store.tally(clock::now())).await;
         let line = StatusLine {
             trouble: trouble.as_deref(),
             reload_failed: self.reload_failed.load(Ordering::Relaxed),
-            tally: self.reception.store.tally(clock::now()).await.ok(),
+            tally: tally.ok().and_then(Result::ok),
             failing: self.reception.delivery.failing(),
         };
         line.text(clock::now(), &TimeZone::system())
@@ -156,7 +160,12 @@ fn clock_time(at: Timestamp, now: Timestamp, zone: &TimeZone) -> String {
 
 #[cfg(test)]
 mod tests {
+    use futures_util::FutureExt;
+
     use super::*;
+    use crate::delivery::{Delivery, SharedRouting};
+    use crate::metrics::Metrics;
+    use crate::store::{Sqlite, Store};
 
     #[tokio::test]
     async fn threads_that_are_stuck_are_noticed() {
@@ -168,6 +177,27 @@ mod tests {
         drop(free);
         assert!(is_prompt(threads.handle(), PROMPT).await);
         threads.shutdown_background();
+    }
+
+    #[test]
+    fn a_store_that_is_read_for_long_keeps_nobody_from_saying_that_linedown_lives() {
+        let mut runtime = tokio::runtime::Builder::new_current_thread();
+        let runtime = runtime.enable_all().start_paused(true).max_blocking_threads(1).build().unwrap();
+        runtime.block_on(async {
+            let (_free, busy) = std::sync::mpsc::channel::<()>();
+            tokio::task::spawn_blocking(move || busy.recv());
+            let store: Arc<dyn Store> = Arc::new(Sqlite::in_memory().unwrap());
+            let (routing, metrics) = (Arc::new(SharedRouting::default()), Arc::<Metrics>::default());
+            let delivery =
+                Delivery::new(Arc::clone(&store), Arc::clone(&routing), Arc::clone(&metrics), Arc::default());
+            let reception = Arc::new(Reception::new(routing, store, Arc::new(delivery), metrics, None));
+            let (servers, intake, reload_failed) = (Vec::new(), Handle::current(), Arc::default());
+            let watch = HealthWatch { reception, servers, intake, reload_failed };
+            let mut line = Box::pin(watch.line(None));
+            assert!(line.as_mut().now_or_never().is_none());
+            tokio::time::advance(LOOK).await;
+            assert_eq!(line.as_mut().now_or_never().as_deref(), Some("accepting"));
+        });
     }
 
     fn text(line: &StatusLine<'_>) -> String {

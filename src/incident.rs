@@ -93,6 +93,16 @@ impl Line {
         is_down && self.open.is_none() && older(event.gateway_at, self.up_at)
     }
 
+    /// Whether a report of an outage that looks like a copy of an earlier one may be of another: its time is in whole
+    /// seconds, and the line came back within that second, or so little before it that the order is not known.
+    pub fn may_be_down_again(&self, event: &Event) -> bool {
+        let second = event.gateway_at.filter(|at| at.as_millisecond() % 1000 == 0);
+        let is_down = event.kind == EventKind::Disconnected && self.open.is_none();
+        let is_back_within =
+            |(second, up_at): (Timestamp, Timestamp)| (-RESOLUTION..RESOLUTION).contains(&up_at.duration_since(second));
+        is_down && second.zip(self.up_at).is_some_and(is_back_within)
+    }
+
     /// Whether the latest outage was going on at the time of the event.
     fn was_down_at(&self, event: &Event) -> bool {
         self.last.is_some_and(|(from, to)| !older(event.gateway_at, Some(from)) && !older(Some(to), event.gateway_at))

@@ -1,5 +1,7 @@
 //! Sends one real test message, marked as such, through one sink.
 
+use std::time::Duration;
+
 use jiff::Timestamp;
 use linedown_sinks::{Failure, FailureKind, Incident, Instance, Kind, Notification, Reason, Settings};
 use serde::{Deserialize, Serialize};
@@ -9,6 +11,9 @@ use crate::rule::Routing;
 
 /// The source of a test that is about no line, or about one that may be of any source.
 const NO_SOURCE: &str = "test";
+
+/// The time for one test message, however long the sink may take otherwise: a person waits for it.
+const PATIENCE: Duration = Duration::from_mins(2);
 
 /// What became of a test message to one recipient.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -62,7 +67,7 @@ pub async fn send(settings: &dyn Settings, line: Option<Incident>, now: Timestam
             recipient: recipient.clone(),
             ..Notification::about(incident.clone(), Kind::Test, now)
         };
-        outcomes.push(match deliver(sink.as_ref(), &notification, settings.limits().timeout).await {
+        outcomes.push(match deliver(sink.as_ref(), &notification, settings.limits().timeout.min(PATIENCE)).await {
             Ok(receipt) => Outcome { recipient, delivered: true, said: receipt.0, failure: None, advice: None },
             Err(failure) => Outcome::failed(recipient, &failure),
         });

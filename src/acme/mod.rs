@@ -70,6 +70,7 @@ impl Renewal {
     async fn renew(&mut self) {
         loop {
             let wanted = self.wanted.borrow_and_update().clone();
+            let before = wanted.clone();
             let now = clock::now();
             let wait = if let Some(acme) = &wanted {
                 self.serve();
@@ -88,9 +89,9 @@ impl Renewal {
                     if changed.is_err() {
                         return;
                     }
-                    // An operator who reloads after a failure has probably fixed the cause, so ask again at once.
-                    if self.kept.asked.as_ref().is_some_and(|asked| asked.any().has_failed()) {
-                        self.kept.asked = None;
+                    let is_changed = *self.wanted.borrow() != before;
+                    if let Some(asked) = &mut self.kept.asked {
+                        asked.any_mut().reloaded(is_changed);
                     }
                 }
             }

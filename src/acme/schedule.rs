@@ -13,6 +13,8 @@ use crate::clock::{between, later};
 /// these pauses there are never more.
 const FIRST_PAUSE: Duration = Duration::from_mins(5);
 const LONGEST_PAUSE: Duration = Duration::from_hours(3);
+/// The longest pause after a reload. However often that happens, there are no more failures per hour than are allowed.
+const EASED: Duration = Duration::from_mins(20);
 /// The longest pause that an authority can ask for.
 const LONGEST_HINT: Duration = Duration::from_hours(24);
 
@@ -23,6 +25,9 @@ pub(super) struct Asked {
     /// Failures in a row, counting this attempt until it has succeeded.
     failures: u32,
     pause: Duration,
+    /// How long the authority asked us to wait.
+    #[serde(default)]
+    hint: Duration,
 }
 
 impl Asked {
@@ -30,28 +35,34 @@ impl Asked {
     /// attempt does not ask again and again.
     pub(super) fn now(before: Option<&Self>, now: Timestamp, dice: f64) -> Self {
         let failures = before.map_or(0, |before| before.failures).saturating_add(1);
-        Self { at: now, failures, pause: backoff::wait(FIRST_PAUSE, LONGEST_PAUSE, failures, dice) }
+        let pause = backoff::wait(FIRST_PAUSE, LONGEST_PAUSE, failures, dice);
+        Self { at: now, failures, pause, hint: Duration::ZERO }
     }
 
     /// The attempt failed. `hint` is how long the authority asked us to wait.
     pub(super) fn failed(&mut self, hint: Option<Duration>) {
-        self.pause = self.pause.max(hint.unwrap_or_default().min(LONGEST_HINT));
+        self.hint = hint.unwrap_or_default().min(LONGEST_HINT);
     }
 
     /// The attempt obtained a certificate. The next attempt waits for at least a sixth of its lifetime, so that a wrong
     /// clock does not make us ask again at once.
     pub(super) fn succeeded(&mut self, validity: Validity) {
-        *self = Self { at: self.at, failures: 0, pause: life(validity) / 6 };
+        *self = Self { at: self.at, failures: 0, pause: life(validity) / 6, ..*self };
     }
 
     /// The daemon was stopped during the attempt: it does not count, and may be repeated at once after the next start.
     pub(super) fn broken_off(&mut self) {
-        *self = Self { at: self.at, failures: self.failures.saturating_sub(1), pause: Duration::ZERO };
+        *self = Self { failures: self.failures.saturating_sub(1), pause: Duration::ZERO, ..*self };
     }
 
-    /// Whether the last attempt failed.
-    pub(super) fn has_failed(&self) -> bool {
-        self.failures > 0
+    /// The config was reloaded. An operator who does that after a failure has probably fixed the cause: if what is asked for
+    /// has changed, the next attempt may begin at once, otherwise after [`EASED`]. An authority's own wish stands.
+    pub(super) fn reloaded(&mut self, is_changed: bool) {
+        if self.failures > 0 && is_changed {
+            *self = Self { failures: 0, pause: Duration::ZERO, ..*self };
+        } else if self.failures > 0 {
+            self.pause = self.pause.min(EASED);
+        }
     }
 }
 
@@ -61,7 +72,7 @@ pub(super) fn due(certificate: Option<Validity>, asked: Option<&Asked>, now: Tim
     let wanted = certificate.map_or(now, |validity| later(validity.from, life(validity) / 3 * 2));
     // An attempt in the future was made while the clock was wrong.
     let asked = asked.filter(|asked| asked.at <= now);
-    asked.map_or(wanted, |asked| wanted.max(later(asked.at, asked.pause)))
+    asked.map_or(wanted, |asked| wanted.max(later(asked.at, asked.pause.max(asked.hint))))
 }
 
 fn life(validity: Validity) -> Duration {
@@ -127,6 +138,39 @@ mod tests {
     }
 
     #[test]
+    fn a_reload_shortens_the_wait_but_makes_no_more_failures_than_are_allowed() {
+        for dice in [0.0, 0.5, 1.0] {
+            let (mut now, mut asked, mut times) = (day(1), None, vec![]);
+            for _ in 0..20 {
+                times.push(now);
+                let mut question = Asked::now(asked.as_ref(), now, dice);
+                question.reloaded(false);
+                now = due(None, Some(&question), now);
+                asked = Some(question);
+            }
+            assert!(times.windows(6).all(|six| between(six[0], six[5]) > Duration::from_hours(1)), "{dice}: {times:?}");
+            assert!(times.windows(2).all(|two| between(two[0], two[1]) <= EASED), "{dice}: {times:?}");
+        }
+    }
+
+    #[test]
+    fn who_asks_for_something_else_after_a_failure_asks_at_once_unless_the_authority_objects() {
+        for (hint, pause) in [(None, Duration::ZERO), (Some(Duration::from_hours(2)), Duration::from_hours(2))] {
+            let mut asked = Asked::now(Some(&Asked::now(None, day(1), 0.5)), day(1), 0.5);
+            asked.failed(hint);
+            asked.reloaded(true);
+            assert_eq!(due(None, Some(&asked), day(1)), later(day(1), pause));
+            let again = Asked::now(Some(&asked), day(1), 0.5);
+            assert_eq!(due(None, Some(&again), day(1)), later(day(1), FIRST_PAUSE), "as after the first failure");
+        }
+        let issued = certificate(day(1), day(91));
+        let mut asked = Asked::now(None, day(1), 0.5);
+        asked.succeeded(issued);
+        asked.reloaded(true);
+        assert_eq!(due(None, Some(&asked), day(1)), later(day(1), DAY * 15), "it was no failure");
+    }
+
+    #[test]
     fn an_authority_may_ask_for_a_longer_pause_but_not_for_ever() {
         for (hint, hours) in [(Some(2), 2), (Some(1_000_000), 24)] {
             let mut asked = Asked::now(None, day(1), 0.5);
@@ -151,7 +195,7 @@ mod tests {
     proptest! {
         #[test]
         fn a_pause_is_kept_whatever_there_is(from in 0_u32..100, life in 0_u32..400, failures in 0_u32..50, dice in 0.0..1.0) {
-            let before = Asked { at: day(1), failures, pause: Duration::ZERO };
+            let before = Asked { at: day(1), failures, pause: Duration::ZERO, hint: Duration::ZERO };
             let asked = Asked::now(Some(&before), day(50), dice);
             let validity = certificate(day(from), day(from + life));
             for there in [None, Some(validity)] {

@@ -67,6 +67,8 @@ impl Daemon {
         match self.reception.store.hold_again(clock::now(), Arc::clone(&self.config.routing)).await {
             Ok(sinks) => self.reception.delivery.wake(&sinks),
             Err(error) => {
+                // A part may have been done.
+                self.hook.reception.delivery.wake_all();
                 tracing::error!(error = %error, "cannot update what quiet hours hold back; reload again once the store can be written to");
             }
         }

@@ -171,6 +171,15 @@ impl Delivery {
         self.stand_in(self.bells.ring(sinks));
     }
 
+    /// Wakes all workers because something may be due for any sink.
+    pub fn wake_all(&self) {
+        let sinks = {
+            let workers = self.workers.lock();
+            workers.hired.keys().cloned().collect()
+        };
+        self.wake(&sinks);
+    }
+
     /// Tries these sinks now, although they were failing: somebody says that they are mended.
     pub fn try_now(&self, sinks: &BTreeSet<String>) {
         let workers = self.workers.lock();

@@ -11,7 +11,7 @@ use crate::rule::tests::{routing, rule};
 use crate::rule::{Retry, Rule};
 use crate::source::{Event, EventKind};
 use crate::store::Sqlite;
-use crate::store::view::DeliveryQuery;
+use crate::store::view::{Delivery as Row, DeliveryQuery};
 
 /// Longer than anything here takes.
 const DEADLINE: Duration = Duration::from_secs(30);
@@ -78,9 +78,9 @@ impl Sink for Busy {
     }
 }
 
-/// One line has waited for longer than the sink's patience, the other has just gone down.
-#[tokio::test]
-async fn each_part_of_a_message_is_given_up_by_its_own_patience() {
+/// What becomes of two parts of a message that fails: one line has waited for longer than the sink's patience, the other
+/// went down at the time that is returned as well.
+async fn one_of_two_parts_is_late() -> (Row, Row, Timestamp, Arc<Metrics>) {
     let folder = tempfile::tempdir().unwrap();
     let store = Arc::new(Sqlite::open(&folder.path().join("x.db")).unwrap());
     let rule = Rule { group_interval: Duration::from_mins(1), ..rule("all", "{}", &["slack"], false) };
@@ -104,6 +104,12 @@ async fn each_part_of_a_message_is_given_up_by_its_own_patience() {
     let rows =
         store.deliveries(DeliveryQuery { sink: Some("slack".into()), ..DeliveryQuery::default() }).await.unwrap();
     let [of_b, of_a] = rows.try_into().unwrap();
+    (of_a, of_b, now, metrics)
+}
+
+#[tokio::test]
+async fn each_part_of_a_message_is_given_up_by_its_own_patience() {
+    let (of_a, of_b, now, metrics) = one_of_two_parts_is_late().await;
     let why = "busy: 503 (given up: undelivered for longer than retry.give_up_after)";
     assert_eq!((of_a.state.as_str(), of_a.detail.as_deref()), ("dead", Some(why)));
     assert_eq!((of_b.state.as_str(), of_b.detail.as_deref()), ("pending", Some("busy: 503")));
@@ -115,6 +121,39 @@ async fn each_part_of_a_message_is_given_up_by_its_own_patience() {
     ] {
         assert!(counted.lines().any(|known| known == line), "{line}: {counted}");
     }
+}
+
+/// A log that breaks when something is given up.
+struct BrokenLog;
+
+impl tracing::Subscriber for BrokenLog {
+    fn enabled(&self, _: &tracing::Metadata<'_>) -> bool {
+        true
+    }
+
+    fn new_span(&self, _: &tracing::span::Attributes<'_>) -> tracing::span::Id {
+        tracing::span::Id::from_u64(1)
+    }
+
+    fn record(&self, _: &tracing::span::Id, _: &tracing::span::Record<'_>) {}
+
+    fn record_follows_from(&self, _: &tracing::span::Id, _: &tracing::span::Id) {}
+
+    fn event(&self, event: &tracing::Event<'_>) {
+        assert_ne!(event.metadata().name(), "given-up", "the log breaks");
+    }
+
+    fn enter(&self, _: &tracing::span::Id) {}
+
+    fn exit(&self, _: &tracing::span::Id) {}
+}
+
+#[tokio::test]
+async fn a_log_that_breaks_leaves_nothing_in_hand() {
+    let _broken = tracing::subscriber::set_default(BrokenLog);
+    let (of_a, of_b, ..) = one_of_two_parts_is_late().await;
+    assert_eq!((of_a.state.as_str(), of_a.in_flight), ("dead", false));
+    assert_eq!((of_b.detail.as_deref(), of_b.in_flight), (Some("busy: 503"), false));
 }
 
 /// A sink that takes everything.

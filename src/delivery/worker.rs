@@ -86,8 +86,7 @@ impl Worker {
                     }
                 }
                 Some(recorded) = in_hand.records.join_next() => {
-                    let recorded = recorded.unwrap_or_else(|_panic| Recorded::Failed(Settled::default()));
-                    if let Recorded::Failed(settled) = recorded {
+                    if let Some(settled) = self.untold_of(recorded) {
                         in_hand.nothing_until = None;
                         // Whoever hears of a loss is to hear of all that are lost with it in the same message.
                         self.give_up_what_waited_too_long(&breaker).await;
@@ -119,7 +118,7 @@ impl Worker {
             self.ended(&mut breaker, &mut in_hand, ended);
         }
         while let Some(recorded) = in_hand.records.join_next().await {
-            if let Ok(Recorded::Failed(settled)) = recorded {
+            if let Some(settled) = self.untold_of(recorded) {
                 tell_others(&self.metrics, &self.bells, &settled);
             }
         }
@@ -197,18 +196,37 @@ impl Worker {
         let (metrics, bells) = (Arc::clone(&self.metrics), Arc::clone(&self.bells));
         let name = self.name.clone();
         in_hand.records.spawn(async move {
-            let mut all = Settled::default();
+            let (mut all, mut untold) = (Settled::default(), Vec::with_capacity(settlements.len()));
             for settlement in &settlements {
                 let settled = record(store.as_ref(), settlement, &routing).await;
-                note_given_up(&name, &notification, settlement, settlements.len() == 1, settled.untold);
+                untold.push(settled.untold);
                 all.add(settled);
             }
+            let note = || {
+                for (settlement, untold) in settlements.iter().zip(untold) {
+                    note_given_up(&name, &notification, settlement, settlements.len() == 1, untold);
+                }
+            };
+            // The others are told even if logging panics.
+            let _ = catch_unwind(AssertUnwindSafe(note));
             if failed {
                 return Recorded::Failed(all);
             }
             tell_others(&metrics, &bells, &all);
             Recorded::Taken
         });
+    }
+
+    /// What the record of a failed attempt settled, which nobody has heard of yet.
+    fn untold_of(&self, recorded: Result<Recorded, JoinError>) -> Option<Settled> {
+        match recorded {
+            Ok(Recorded::Taken) => None,
+            Ok(Recorded::Failed(settled)) => Some(settled),
+            Err(error) => {
+                tracing::error!(sink = self.name, error = %error, "recording an attempt ended without a result; this is a bug in linedown, and the notification may be tried again after a restart");
+                Some(Settled::default())
+            }
+        }
     }
 
     /// Updates what is known of the sink after an attempt for a recipient, which began at a time.

@@ -7,6 +7,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use linedown_sinks::Reason;
 use tokio::sync::watch;
+use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep, timeout};
 
 use super::looks::{Key, Looks, News, Seen, Sign, What};
@@ -45,13 +46,16 @@ pub(crate) struct Watcher {
     told: BTreeSet<Key>,
     /// Whether `told` includes the troubles that were told before the start.
     recalled: bool,
+    /// What the store was asked to keep and has not answered yet. It may keep it all the same, so nothing else is asked
+    /// meanwhile.
+    asked: Option<(News, JoinHandle<Result<(), StoreError>>)>,
     memory: Memory,
 }
 
 impl Watcher {
     pub(crate) fn new(reception: Arc<Reception>, scope: watch::Receiver<Scope>) -> Self {
         let (told, memory) = (BTreeSet::new(), Memory::new(Arc::clone(&reception)));
-        Self { reception, scope, looks: Looks::default(), told, recalled: false, memory }
+        Self { reception, scope, looks: Looks::default(), told, recalled: false, asked: None, memory }
     }
 
     /// Runs until the daemon stops. Messages that are then being told from memory are abandoned.
@@ -77,6 +81,9 @@ impl Watcher {
 
     async fn look(&mut self, scope: &Scope) {
         self.recall().await;
+        if self.asked.as_ref().is_some_and(|(_, answer)| answer.is_finished()) {
+            self.hear().await;
+        }
         let seen = match &scope.troubles {
             Some(troubles) => self.see(troubles, &scope.host).await,
             None => Vec::new(),
@@ -131,55 +138,41 @@ impl Watcher {
         Some(sign::of_disk(room, troubles.disk_free_below, told))
     }
 
-    async fn tell(&mut self, News { key, what }: News) {
-        if key.0 == Reason::StoreNotWriting {
-            match &what {
-                What::Begun { why, lasted } => self.memory.begin(&key, why, *lasted, &self.routing()),
+    async fn tell(&mut self, news: News) {
+        if news.key.0 == Reason::StoreNotWriting {
+            match &news.what {
+                What::Begun { why, lasted } => self.memory.begin(&news.key, why, *lasted, &self.routing()),
                 What::Over => self.memory.end(false),
                 What::Left => self.memory.end(true),
             }
-        } else if self.reception.readiness.cannot_write().is_some() {
-            // It is told as soon as the store can write again.
-            return;
-        } else if !matches!(timeout(PATIENCE, self.keep(&key, &what)).await, Ok(Ok(()))) {
-            tracing::warn!(
-                reason = key.0.as_str(),
-                instance = key.1,
-                "cannot store a trouble of linedown's own; trying again"
-            );
-            return;
+            self.note(news);
+        } else if self.reception.readiness.cannot_write().is_none() && self.asked.is_none() {
+            // (Otherwise it is told as soon as the store can write again, or has answered.) If this look does not wait for
+            // the end of it, what follows the commit is done all the same.
+            let keeping = keep(Arc::clone(&self.reception), news.clone(), self.routing());
+            self.asked = Some((news, tokio::spawn(keeping)));
+            self.hear().await;
         }
+    }
+
+    /// Waits for the store's answer. If it failed, the news is told again at the next look.
+    async fn hear(&mut self) {
+        let Some((news, mut answer)) = self.asked.take() else { return };
+        let heard = timeout(PATIENCE, &mut answer).await;
+        if let Ok(Ok(Ok(()))) = heard {
+            return self.note(news);
+        }
+        let (reason, instance) = (news.key.0.as_str(), &news.key.1);
+        tracing::warn!(reason, instance, "cannot store a trouble of linedown's own; trying again");
+        if heard.is_err() {
+            self.asked = Some((news, answer));
+        }
+    }
+
+    fn note(&mut self, News { key, what }: News) {
         match what {
             What::Begun { .. } => _ = self.told.insert(key),
             What::Over | What::Left => _ = self.told.remove(&key),
-        }
-    }
-
-    async fn keep(&self, (reason, name): &Key, what: &What) -> Result<(), StoreError> {
-        let now = clock::now();
-        let waiting = match what {
-            What::Begun { why, .. } if *reason == Reason::SinkFailing => self.waiting(name, why, now).await,
-            _ => None,
-        };
-        let (kind, why, at) = match what {
-            What::Begun { why, lasted } => {
-                let why = waiting.as_deref().unwrap_or(why);
-                (EventKind::Disconnected, Some(why), now.checked_sub(*lasted).unwrap_or(now))
-            }
-            What::Over => (EventKind::Connected, None, now),
-            What::Left => (EventKind::Unwatched, None, now),
-        };
-        let event = Event { at, ..Event::found((SOURCE, name), kind, *reason, why, now) };
-        self.reception.found_of_itself(event, self.routing()).await
-    }
-
-    /// Why a sink fails, with how many notifications wait for it; none if that is not known.
-    async fn waiting(&self, sink: &str, why: &str, now: Timestamp) -> Option<String> {
-        let overdue = self.reception.store.figures(now).await.ok()?.overdue;
-        match overdue.iter().filter(|overdue| overdue.sink == sink).map(|overdue| overdue.count).sum::<u32>() {
-            0 => None,
-            1 => Some(format!("{why}; 1 message waits")),
-            many => Some(format!("{why}; {many} messages wait")),
         }
     }
 
@@ -190,7 +183,87 @@ impl Watcher {
     }
 }
 
+/// Stores what is to be told as an incident.
+async fn keep(
+    reception: Arc<Reception>,
+    News { key: (reason, name), what }: News,
+    routing: Arc<Routing>,
+) -> Result<(), StoreError> {
+    let now = clock::now();
+    let waiting = match &what {
+        What::Begun { why, .. } if reason == Reason::SinkFailing => waiting(&reception, &name, why, now).await,
+        _ => None,
+    };
+    let (kind, why, at) = match &what {
+        What::Begun { why, lasted } => {
+            let why = waiting.as_deref().unwrap_or(why);
+            (EventKind::Disconnected, Some(why), now.checked_sub(*lasted).unwrap_or(now))
+        }
+        What::Over => (EventKind::Connected, None, now),
+        What::Left => (EventKind::Unwatched, None, now),
+    };
+    let event = Event { at, ..Event::found((SOURCE, &name), kind, reason, why, now) };
+    reception.found_of_itself(event, routing).await
+}
+
+/// Why a sink fails, with how many notifications wait for it; none if that is not known.
+async fn waiting(reception: &Reception, sink: &str, why: &str, now: Timestamp) -> Option<String> {
+    let overdue = reception.store.figures(now).await.ok()?.overdue;
+    match overdue.iter().filter(|overdue| overdue.sink == sink).map(|overdue| overdue.count).sum::<u32>() {
+        0 => None,
+        1 => Some(format!("{why}; 1 message waits")),
+        many => Some(format!("{why}; {many} messages wait")),
+    }
+}
+
 fn pause(troubles: Option<&Troubles>) -> Duration {
     let Some(troubles) = troubles else { return LOOK };
     LOOK.min(troubles.sink_failing_after).min(troubles.store_not_writing_after)
+}
+
+#[cfg(test)]
+mod tests {
+    use arc_swap::ArcSwap;
+
+    use super::super::Free;
+    use super::*;
+    use crate::delivery::Delivery;
+    use crate::metrics::Metrics;
+    use crate::store::{Sqlite, Store};
+
+    #[tokio::test(start_paused = true)]
+    async fn what_a_slow_store_keeps_late_is_logged_and_counted_and_ends() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("x.db");
+        let store: Arc<dyn Store> = Arc::new(Sqlite::open(&path).unwrap());
+        let (routing, metrics) = (Arc::new(ArcSwap::from_pointee(Routing::default())), Arc::<Metrics>::default());
+        let delivery = Delivery::new(Arc::clone(&store), Arc::clone(&routing), Arc::clone(&metrics), Arc::default());
+        let (delivery, counted) = (Arc::new(delivery), Arc::clone(&metrics));
+        let reception = Reception::new(routing, Arc::clone(&store), delivery, counted, None);
+        let scope = |bytes| {
+            let troubles = Troubles { disk_free_below: Free::Bytes(bytes), ..Troubles::default() };
+            Scope { troubles: Some(troubles), host: String::new() }
+        };
+        let (_sender, receiver) = watch::channel(scope(u64::MAX));
+        let mut watcher = Watcher::new(Arc::new(reception), receiver);
+        let disk = rusqlite::Connection::open(&path).unwrap();
+        disk.execute_batch("BEGIN IMMEDIATE").unwrap();
+        watcher.look(&scope(u64::MAX)).await;
+        assert!(watcher.told.is_empty());
+        disk.execute_batch("ROLLBACK").unwrap();
+
+        tokio::time::resume();
+        let counted = || metrics.open_metrics().contains("linedown_incidents_unrouted_total 1");
+        let told = async {
+            while !counted() {
+                tokio::task::yield_now().await;
+            }
+        };
+        timeout(Duration::from_secs(30), told).await.expect("nobody is told of it, which counts");
+        watcher.look(&scope(u64::MAX)).await;
+        assert_eq!(watcher.told.len(), 1);
+        watcher.look(&scope(0)).await;
+        assert!(watcher.told.is_empty());
+        assert!(store.open_lines(SOURCE, Reason::DiskNearlyFull, None).await.unwrap().is_empty());
+    }
 }

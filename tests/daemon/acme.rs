@@ -16,6 +16,8 @@ use crate::tls::connect;
 const NAME: &str = "alerts.example.com";
 const YEAR: Duration = Duration::from_hours(365 * 24);
 const ISSUED: &str = "a new certificate is served";
+const NONE: &str = "no certificate, so webhooks cannot come in";
+const CONTACT: &str = "mailto:ops@example.com";
 
 /// A daemon, the socket on which it is started, and the authority that connects to it there.
 struct Setting {
@@ -30,7 +32,7 @@ impl Setting {
         let socket = TcpListener::bind("127.0.0.1:0").expect("there is a free port");
         let port = socket.local_addr().expect("a bound socket has an address").port();
         let pebble = Pebble::new(port, life);
-        let mut daemon = Daemon::prepare(&sections(&pebble.directory(), names));
+        let mut daemon = Daemon::prepare(&sections(&pebble.directory(), names, CONTACT));
         daemon.environment(&[("SSL_CERT_FILE", &pebble.ca().display().to_string())]);
         Self { daemon, socket, pebble }
     }
@@ -47,7 +49,13 @@ impl Setting {
 
     /// Configures other names and reloads.
     fn rename(&self, names: &[&str]) {
-        self.daemon.configure(&sections(&self.pebble.directory(), names));
+        self.daemon.configure(&sections(&self.pebble.directory(), names, CONTACT));
+        self.daemon.reload();
+    }
+
+    /// Configures another contact and reloads.
+    fn change_contact(&self, names: &[&str]) {
+        self.daemon.configure(&sections(&self.pebble.directory(), names, "mailto:others@example.com"));
         self.daemon.reload();
     }
 
@@ -62,9 +70,9 @@ impl Setting {
     }
 }
 
-fn sections(directory: &str, names: &[&str]) -> String {
+fn sections(directory: &str, names: &[&str], contact: &str) -> String {
     format!(
-        "[server.tls.acme]\nnames = {names:?}\ndirectory = \"{directory}\"\ncontact = \"mailto:ops@example.com\"\n\
+        "[server.tls.acme]\nnames = {names:?}\ndirectory = \"{directory}\"\ncontact = \"{contact}\"\n\
          agree_to_terms = true\n{CONSOLE}{}",
         tell(&["console"])
     )
@@ -147,7 +155,7 @@ fn an_authority_that_fails_ends_nothing() {
     let mut setting = Setting::new(&[NAME], YEAR);
     setting.pebble.go_away();
     setting.launch();
-    let failure = setting.daemon.wait_for_log("no certificate, so webhooks cannot come in");
+    let failure = setting.daemon.wait_for_log(NONE);
     assert!(failure["hint"].as_str().is_some_and(|hint| hint.contains("online")), "{failure}");
     assert!(failure["why"].as_str().is_some_and(|why| why.starts_with("it cannot be reached: ")), "{failure}");
     assert_eq!(failure["level"], "ERROR");
@@ -161,10 +169,13 @@ fn an_authority_that_fails_ends_nothing() {
     };
     eventually("it to wait", || setting.daemon.logged("not ready").iter().any(waits).then_some(()));
 
-    // A reload makes it ask at once.
-    setting.pebble.come_back();
+    // Nor does a reload, unless it changes what is asked for.
+    let failures = setting.daemon.logged(NONE).len();
     setting.daemon.reload();
+    setting.pebble.come_back();
+    setting.change_contact(&[NAME]);
     setting.wait_for_issued(1);
+    assert_eq!(setting.daemon.logged(NONE).len(), failures);
     assert_eq!(setting.post(NAME).expect("an answer").status, 200);
 
     // The old certificate is still served, and linedown registers again with an authority that has lost its account.
@@ -176,7 +187,7 @@ fn an_authority_that_fails_ends_nothing() {
     assert_eq!(setting.post(NAME).expect("an answer").status, 200);
     setting.pebble.come_back();
     assert_ne!(fs::read(setting.pebble.root()).expect("it is there"), root);
-    setting.daemon.reload();
+    setting.change_contact(&["hooks.example.com"]);
     setting.wait_for_issued(2);
     assert_eq!(setting.post("hooks.example.com").expect("an answer").status, 200);
 }
@@ -186,7 +197,7 @@ fn what_a_restart_breaks_off_begins_anew() {
     let silent = TcpListener::bind("127.0.0.1:0").expect("there is a free port");
     silent.set_nonblocking(true).expect("a mode can be set");
     let directory = format!("https://{}/dir", silent.local_addr().expect("a bound socket has an address"));
-    let mut daemon = Daemon::start(&sections(&directory, &[NAME]));
+    let mut daemon = Daemon::start(&sections(&directory, &[NAME], CONTACT));
     let _asked = eventually("it to ask", || silent.accept().ok());
     daemon.term();
     assert_eq!(daemon.ended().code(), Some(0));
@@ -198,7 +209,7 @@ fn what_a_restart_breaks_off_begins_anew() {
 fn a_name_that_leads_elsewhere_is_named() {
     let mut setting = Setting::new(&[NAME, "elsewhere.example.com"], YEAR);
     setting.launch();
-    let failure = setting.daemon.wait_for_log("no certificate, so webhooks cannot come in");
+    let failure = setting.daemon.wait_for_log(NONE);
     let why = failure["why"].as_str().expect("words");
     assert!(why.starts_with("elsewhere.example.com could not be validated: "), "{why}");
     assert!(failure["hint"].as_str().is_some_and(|hint| hint.contains("port 443")), "{failure}");

@@ -1,6 +1,7 @@
 //! When people are told: holds, digests, reminders, acknowledgement and silences, in real time.
 
 use std::io::Write;
+use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
@@ -326,4 +327,51 @@ fn a_silence_takes_whatever_a_rule_takes() {
         daemon.accept(&down(line));
     }
     assert_eq!(daemon.wait_for_told(1)[0]["instance"], "C");
+}
+
+/// A worker that nobody wakes looks by itself after half a minute.
+#[test]
+fn what_the_end_of_a_silence_has_freed_is_sent_although_the_store_fails_then() {
+    let daemon = Daemon::start(&timed("group_interval = \"0s\"\n"));
+    assert_eq!(daemon.command(&["silence", "add", "instance=A", "--for", "1h"]).code, Some(0));
+    daemon.accept(&down("A"));
+    eventually("the silence to hold it", || {
+        daemon.rows(&["deliveries", "--state", "pending"]).pop().filter(|row| !row["held_by"].is_null())
+    });
+    let store = rusqlite::Connection::open(daemon.path("linedown.db")).expect("it opens");
+    let columns =
+        "incident, rule, sink, recipient, kind, wants_resolved, created_at, owed_at, due_at, held_by, grouping, class";
+    let with_numbers = columns.replace("recipient", "number");
+    let copies = format!(
+        "WITH RECURSIVE copy (number) AS (SELECT 2 UNION ALL SELECT number + 1 FROM copy WHERE number < 1200) \
+         INSERT INTO notification ({columns}) SELECT {with_numbers} FROM notification, copy; \
+         CREATE TRIGGER break_off BEFORE UPDATE OF due_at ON notification WHEN new.id > 1100 \
+         BEGIN SELECT raise(ABORT, 'no more'); END"
+    );
+    store.execute_batch(&copies).expect("it can be written");
+    let ended = Instant::now();
+    assert_ne!(daemon.command(&["silence", "expire", "1"]).code, Some(0));
+    daemon.wait_for_told(1);
+    assert!(ended.elapsed() < Duration::from_secs(20), "{:?}", ended.elapsed());
+}
+
+#[test]
+fn whoever_takes_several_hears_of_those_before_the_store_failed() {
+    let daemon = Daemon::start(&timed("group_interval = \"0s\"\n"));
+    for line in ["A", "B", "C", "D"] {
+        daemon.accept(&down(line));
+    }
+    let store = rusqlite::Connection::open(daemon.path("linedown.db")).expect("it opens");
+    let trigger = "CREATE TRIGGER break_off BEFORE UPDATE OF acknowledged_by ON incident WHEN new.id = 3 \
+                   BEGIN SELECT raise(ABORT, 'no more'); END";
+    store.execute_batch(trigger).expect("it can be written");
+    let ended = daemon.command(&["ack", "1", "7", "3", "4", "--as", "Ana", "--json"]);
+    let answers: Value = serde_json::from_str(&ended.out).expect("JSON");
+    let taken: Vec<_> = answers.as_array().expect("a list").iter().map(|each| &each["acknowledged"]).collect();
+    assert_eq!(taken, [true, false], "{ended:?}");
+    assert_ne!(ended.code, Some(0));
+    assert!(ended.err.contains("incident 7 is not yours") && ended.err.contains("not done: 3, 4"), "{ended:?}");
+    assert_eq!(daemon.json(&["incident", "4"])["acknowledged_by"], Value::Null);
+    let alone = daemon.command(&["ack", "3", "--as", "Ana", "--json"]);
+    assert_eq!((alone.code == Some(0), alone.out.as_str()), (false, ""), "{alone:?}");
 }

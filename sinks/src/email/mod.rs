@@ -50,9 +50,9 @@ use server::{Server, Smtp, TlsKey};
 /// This sink's entry in [`crate::KINDS`].
 pub(crate) const KIND: SinkKind = SinkKind { name: "email", check };
 
-/// The time for one delivery: longer than the wait for any single answer ([`relay`]), so that the failure says which
+/// The time for one delivery: longer than the waits for all answers together ([`relay`]), so that the failure says which
 /// answer of the relay was late.
-const TIMEOUT: Duration = Duration::from_mins(2);
+const TIMEOUT: Duration = Duration::from_mins(14);
 
 #[derive(Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]

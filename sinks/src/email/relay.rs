@@ -28,8 +28,9 @@ use crate::{Failure, FailureKind, Receipt, excerpt};
 
 /// Time limit for any one answer, and for connecting with TLS.
 const ANSWER: Duration = Duration::from_secs(30);
-/// Time limit for the answer after the final dot: relays scan the message before they give it.
-const ACCEPT: Duration = Duration::from_mins(1);
+/// Time limit for the answer after the final dot, as RFC 5321, 4.5.3.2.6 has it: relays scan the message before they give
+/// it. One who gives up sooner sends again what the relay accepts after that.
+const ACCEPT: Duration = Duration::from_mins(10);
 /// Time limit for commands that a kept connection answers at once if it still works.
 const STILL_THERE: Duration = Duration::from_secs(5);
 /// How long a connection is kept for the next message.

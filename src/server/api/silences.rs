@@ -48,6 +48,10 @@ pub(super) async fn end(id: i64, local: Arc<Local>) -> Response<String> {
             local.reception.delivery.wake(&sinks);
             answer(Ok(SilenceAnswer { id }))
         }
-        Err(error) => answer::<SilenceAnswer>(Err(error)),
+        Err(error) => {
+            // A part may have been done.
+            local.reception.delivery.wake_all();
+            answer::<SilenceAnswer>(Err(error))
+        }
     }
 }

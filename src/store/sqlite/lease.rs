@@ -4,6 +4,7 @@
 //! The first message of a group leaves at once and opens the group's window. What becomes due while the window is open
 //! is put off to its end, and leaves then as one message. A message keeps its parts and its number over all attempts.
 
+use std::cell::RefCell;
 use std::cmp::Reverse;
 use std::collections::BTreeSet;
 use std::iter;
@@ -45,13 +46,15 @@ pub(super) struct Lessor<'l> {
     /// The recipients that fail.
     pub(super) pauses: &'l RecipientPauses,
     pub(super) now: Timestamp,
+    /// The other sinks that have something to do because of what was withdrawn or passed on.
+    pub(super) woken: RefCell<BTreeSet<String>>,
 }
 
 impl<'l> Lessor<'l> {
     /// One that hands nothing out, and only finds out what holds a notification back.
     pub(super) fn looking(routing: &'l Routing, silences: &'l Silences, now: Timestamp) -> Self {
         const NOBODY: &RecipientPauses = &RecipientPauses::new();
-        Self { store: "", link_key: &[], routing, silences, pauses: NOBODY, now }
+        Self { store: "", link_key: &[], routing, silences, pauses: NOBODY, now, woken: RefCell::default() }
     }
 }
 
@@ -59,7 +62,6 @@ impl Lessor<'_> {
     pub(super) fn lease(&self, connection: &Connection, sink: &str, limit: usize) -> rusqlite::Result<Leased> {
         let silences = self.silences.in_force(connection, self.now)?;
         let mut due = Vec::new();
-        let mut sinks = BTreeSet::new();
         let mut looked_at = 0;
         while due.len() < limit && looked_at < usize::from(MOST_LOOKED_AT) {
             let Some(first) = self.oldest(connection, sink)? else { break };
@@ -70,7 +72,7 @@ impl Lessor<'_> {
             if first.batch.is_none()
                 && let Some(why) = self.why_dropped(connection, sink, &first)?
             {
-                sinks.append(&mut self.pass_on(connection, &first, why)?);
+                self.wake(self.pass_on(connection, &first, why)?);
                 continue;
             }
             looked_at += match self.delay(connection, sink, &first, &silences, &due)? {
@@ -86,6 +88,7 @@ impl Lessor<'_> {
             };
         }
         let next: Option<i64> = connection.prepare_cached(NEXT)?.query_row([sink], |row| row.get(0))?;
+        let mut sinks = self.woken.take();
         sinks.remove(sink);
         Ok(Leased { due, next: next.map(from_millis), sinks })
     }
@@ -103,8 +106,12 @@ impl Lessor<'_> {
             }
             None => return Ok(false),
         };
-        settle::withdraw(connection, *id, why, self.now, self.routing)?;
+        self.wake(settle::withdraw(connection, *id, why, self.now, self.routing)?);
         Ok(true)
+    }
+
+    fn wake(&self, mut sinks: BTreeSet<String>) {
+        self.woken.borrow_mut().append(&mut sinks);
     }
 
     fn oldest(&self, connection: &Connection, sink: &str) -> rusqlite::Result<Option<Candidate>> {

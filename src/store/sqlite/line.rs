@@ -139,13 +139,16 @@ pub(super) fn remember(
 ///
 /// A time that cannot be believed may come from a clock that stands still. Such a webhook is the same only if nothing
 /// else was heard of the line since, by webhook or by asking; otherwise a later outage would be taken for a copy of the
-/// last one.
+/// last one. Nor is it the same if the line came back within the one second that the time value stands for.
 pub(super) fn seen_before(
     connection: &Connection,
     event: &Event,
     known: &Known,
 ) -> rusqlite::Result<Option<(i64, Option<i64>)>> {
     let Some(stamp) = event.stamp.filter(|stamp| Some(*stamp) <= known.newest_stamp) else { return Ok(None) };
+    if known.line.may_be_down_again(event) {
+        return Ok(None);
+    }
     let query = "SELECT id, incident FROM event \
                  WHERE source = ?1 AND instance = ?2 AND kind = ?3 AND reason = ?4 AND error IS ?5 AND stamp = ?6 \
                  AND id >= ?7 ORDER BY id DESC LIMIT 1";

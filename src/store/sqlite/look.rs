@@ -91,6 +91,7 @@ fn latest(open_only: bool) -> String {
     format!("{} WHERE {filter} ORDER BY id DESC LIMIT ?1", incident_columns())
 }
 
+/// One incident, without the attempts of its deliveries.
 pub(super) fn incident(connection: &Connection, id: i64) -> rusqlite::Result<Option<IncidentStory>> {
     let query = format!("{} WHERE id = ?", incident_columns());
     let Some(incident) = connection.prepare_cached(&query)?.query_row([id], incident_row).optional()? else {
@@ -105,13 +106,10 @@ pub(super) fn incident(connection: &Connection, id: i64) -> rusqlite::Result<Opt
         "SELECT {DELIVERY} FROM notification JOIN incident ON incident.id = incident WHERE incident = ? \
          ORDER BY notification.id LIMIT ?"
     );
-    let mut deliveries: Vec<Delivery> = connection
+    let deliveries = connection
         .prepare_cached(&query)?
         .query_map(params![id, bounded(MOST)], delivery_row)?
         .collect::<Result<_, _>>()?;
-    for delivery in &mut deliveries {
-        delivery.attempts = Some(attempts(connection, delivery.id)?);
-    }
     Ok(Some(IncidentStory { incident, events, deliveries }))
 }
 
@@ -124,7 +122,7 @@ pub(super) fn delivery(connection: &Connection, id: i64) -> rusqlite::Result<Opt
 }
 
 /// The last hundred attempts of a notification, in order.
-fn attempts(connection: &Connection, notification: i64) -> rusqlite::Result<Vec<Attempt>> {
+pub(super) fn attempts(connection: &Connection, notification: i64) -> rusqlite::Result<Vec<Attempt>> {
     let query = format!("SELECT {ATTEMPT} FROM attempt WHERE notification = ? ORDER BY number DESC LIMIT 100");
     let mut attempts: Vec<Attempt> =
         connection.prepare_cached(&query)?.query_map([notification], attempt_row)?.collect::<Result<_, _>>()?;

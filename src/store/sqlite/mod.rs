@@ -35,6 +35,7 @@ mod takeover;
 mod waiting;
 mod writer;
 
+use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::path::{Path, PathBuf};
@@ -64,6 +65,10 @@ use writer::Writer;
 /// Most notifications given up or made due in one transaction: a webhook waits for no more than that. (A message with
 /// more parts is still retried whole.)
 const AT_ONCE: u16 = 1000;
+
+/// Most notifications whose attempts are read before other requests get a turn: with a hundred attempts each, as many
+/// rows as a list looks through.
+const READ_AT_ONCE: usize = 200;
 
 /// The embedded store, in one file (and SQLite's `-wal` and `-shm` beside it).
 pub struct Sqlite {
@@ -141,7 +146,8 @@ impl Store for Sqlite {
         let (sink, identity, silences) = (sink.to_owned(), Arc::clone(&self.identity), Arc::clone(&self.silences));
         let work = move |connection: &Connection| {
             let Identity { name: store, link_key } = &*identity;
-            let lessor = Lessor { store, link_key, routing: &routing, silences: &silences, pauses: &pauses, now };
+            let (routing, silences, pauses, woken) = (&*routing, &*silences, &pauses, RefCell::default());
+            let lessor = Lessor { store, link_key, routing, silences, pauses, now, woken };
             lessor.lease(connection, &sink, limit)
         };
         self.writer.note(work).await
@@ -289,7 +295,19 @@ impl Store for Sqlite {
     }
 
     async fn incident(&self, id: i64) -> Result<Option<IncidentStory>, StoreError> {
-        self.read(move |connection| look::incident(connection, id)).await
+        let Some(mut story) = self.read(move |connection| look::incident(connection, id)).await? else {
+            return Ok(None);
+        };
+        for deliveries in story.deliveries.chunks_mut(READ_AT_ONCE) {
+            let ids: Vec<i64> = deliveries.iter().map(|delivery| delivery.id).collect();
+            let look =
+                move |connection: &Connection| ids.into_iter().map(|id| look::attempts(connection, id)).collect();
+            let attempts: Vec<_> = self.read(look).await?;
+            for (delivery, attempts) in deliveries.iter_mut().zip(attempts) {
+                delivery.attempts = Some(attempts);
+            }
+        }
+        Ok(Some(story))
     }
 
     async fn outage(&self, id: i64) -> Result<Option<linedown_sinks::Incident>, StoreError> {

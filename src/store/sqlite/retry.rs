@@ -54,7 +54,7 @@ pub(super) async fn in_steps(
     now: Timestamp,
     routing: &Arc<Routing>,
 ) -> Result<Retried, StoreError> {
-    let mut rest = request.all.clone();
+    let (mut rest, all) = (request.all.clone(), request.all.len());
     let request = Arc::new(request);
     let mut retried = Retried::default();
     while !rest.is_empty() {
@@ -70,8 +70,8 @@ pub(super) async fn in_steps(
                 done_with.for_each(|id| _ = rest.remove(id));
                 retried.add(done);
             }
-            // The sinks of the steps that are done must still be woken.
-            Err(error) if !retried.notifications.is_empty() => {
+            // The sinks of the steps that are done must still be woken, also if these only withdrew.
+            Err(error) if rest.len() < all => {
                 retried.left = rest.len();
                 tracing::error!(error = %error, left = retried.left, "cannot send all of these notifications again; the rest is left as it is");
                 break;

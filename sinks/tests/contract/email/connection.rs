@@ -70,6 +70,23 @@ async fn no_answer_times_out_on_its_own() {
     assert!(failure.advice.is_some_and(|advice| advice.contains("smtps://")), "{failure}");
 }
 
+/// It may have accepted the message already, so whoever gives up sooner sends it again (RFC 5321, 4.5.3.2.6).
+#[tokio::test]
+async fn a_relay_has_ten_minutes_to_scan_a_message() {
+    let smtp = Smtp::new();
+    let settings = settings("email", &section(&smtp.url(), "tls = \"none\""));
+    let sink = settings.build().unwrap();
+    smtp.plan(Command::Dot, Does::Hang, 1);
+    let trying = tokio::spawn(async move { sink.deliver(&to("ana@example.com")).await });
+    hangs(&smtp).await;
+    tokio::time::pause();
+    let begun = tokio::time::Instant::now();
+    assert_failure(&trying.await.unwrap().unwrap_err(), TimedOut, "hunter2canary");
+    let waited = begun.elapsed();
+    assert!(waited > Duration::from_secs(590), "{waited:?}");
+    assert!(settings.limits().timeout > waited + Duration::from_mins(2), "nobody else ends it sooner");
+}
+
 #[tokio::test]
 async fn a_cut_connection_is_unreachable() {
     let smtp = Smtp::new();

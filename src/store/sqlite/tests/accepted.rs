@@ -64,6 +64,40 @@ async fn a_time_that_cannot_be_believed_makes_copies_only_of_what_was_heard_last
     }
 }
 
+/// Some payloads carry whole seconds. In doubt the line counts as down.
+#[tokio::test]
+async fn an_outage_in_the_second_in_which_the_line_came_back_is_no_copy_of_the_one_before() {
+    use EventKind::{Connected as C, Disconnected as D};
+    for (what, story) in [
+        ("again", vec![(D, 10_000, "opened"), (C, 10_000, "closed"), (D, 10_000, "opened"), (D, 10_000, "duplicate")]),
+        (
+            "and up, perhaps",
+            vec![(D, 10_000, "opened"), (C, 10_000, "closed"), (D, 10_000, "opened"), (C, 10_000, "duplicate")],
+        ),
+        ("only the connect is exact", vec![(D, 10_000, "opened"), (C, 10_400, "closed"), (D, 10_000, "opened")]),
+        ("exact times", vec![(D, 10_123, "opened"), (C, 10_123, "closed"), (D, 10_123, "duplicate")]),
+        ("back in the next second", vec![(D, 10_000, "opened"), (C, 11_000, "closed"), (D, 10_000, "duplicate")]),
+        (
+            "an outage since",
+            vec![
+                (D, 10_000, "opened"),
+                (C, 10_000, "closed"),
+                (D, 15_000, "opened"),
+                (C, 16_000, "closed"),
+                (D, 10_000, "duplicate"),
+            ],
+        ),
+    ] {
+        let life = Life::with(&["slack"]);
+        for (second, (kind, stamp, change)) in (20..).zip(&story) {
+            let (at, event) = (from_millis(*stamp), Life::event("A", *kind, Reason::Other, second));
+            let event = Event { at, gateway_at: Some(at), stamp: Some(*stamp), ..event };
+            let accepted = life.store.accept(event, "{}".into(), Arc::clone(&life.routing)).await.unwrap();
+            assert_eq!(accepted.change, *change, "{what}, {second}");
+        }
+    }
+}
+
 #[tokio::test]
 async fn what_was_found_by_asking_counts_as_heard_and_a_notice_does_not() {
     use EventKind::{Connected as C, Disconnected as D};

@@ -127,6 +127,21 @@ async fn a_sink_that_a_rule_no_longer_notifies_is_not_reminded_and_the_one_inste
     assert_eq!(life.deliver_all("log", 15).await, [Kind::Resolved]);
 }
 
+/// The reminder is withdrawn, because the news that it is worse stands for it.
+#[tokio::test]
+async fn the_one_instead_is_woken_also_if_the_last_reminder_has_nothing_left_to_say() {
+    let mut life = Life::by(reminding(&["slack"]));
+    life.down(0).await;
+    assert_eq!(life.deliver_all("slack", 0).await, [Kind::Down]);
+    life.webhook(EventKind::Disconnected, Reason::NumberBlocked, 5).await;
+    life.reloaded(|routing| routing.rules = vec![reminding(&["log"])].into());
+    let now = from_millis(10_000);
+    let leased = life.store.lease("slack", 10, RecipientPauses::new(), now, Arc::clone(&life.routing)).await.unwrap();
+    let kinds: Vec<Kind> = leased.due.iter().map(|due| due.notification.kind).collect();
+    assert_eq!((kinds, leased.sinks), (vec![Kind::Worse], BTreeSet::from(["log".to_owned()])));
+    assert_eq!(life.deliver_all("log", 10).await, [Kind::Down]);
+}
+
 /// Nobody is left to be reminded, so that would not be found out later.
 #[tokio::test]
 async fn who_is_named_instead_is_told_when_the_first_message_by_a_former_rule_is_settled() {

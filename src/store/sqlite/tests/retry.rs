@@ -321,3 +321,23 @@ async fn what_is_sent_again_in_a_pause_is_due_when_that_ends_and_not_given_up_be
     let due = life.lease("slack", 100).await.remove(0);
     assert_eq!((due.owed_at, due.tries), (from_millis(100_000), 1));
 }
+
+/// Of several to one recipient about one outage, only one would be sent again.
+#[tokio::test]
+async fn what_was_only_withdrawn_before_the_store_failed_is_reported_as_well() {
+    let life = Life::with(&["slack"]);
+    life.down(1).await;
+    let due = life.lease("slack", 1).await.remove(0);
+    life.settle(&due, 2, dead()).await;
+    let columns = "incident, rule, sink, recipient, kind, wants_resolved, state, created_at, owed_at, due_at, grouping, \
+                   class, attempts, detail, settled_at";
+    let copies = format!(
+        "WITH RECURSIVE copy (number) AS (SELECT 2 UNION ALL SELECT number + 1 FROM copy WHERE number < 1200) \
+         INSERT INTO notification ({columns}) SELECT {columns} FROM notification, copy; \
+         CREATE TRIGGER break_off BEFORE UPDATE ON notification WHEN new.id > 1100 \
+         BEGIN SELECT raise(ABORT, 'no more'); END"
+    );
+    Connection::open(life.folder.path().join("x.db")).and_then(|store| store.execute_batch(&copies)).unwrap();
+    let retried = life.retried(Which::Dead { sink: None }, 3).await;
+    assert_eq!((retried.notifications.len(), retried.left), (0, 200), "{retried:?}");
+}
