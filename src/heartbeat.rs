@@ -4,16 +4,18 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use hyper::Method;
 use linedown_sinks::BuildError;
-use linedown_sinks::http::{self, Address, Manners};
-use reqwest::{Client, Url};
+use linedown_sinks::http::{self, Address, Client, Manners};
 use tokio::time::{MissedTickBehavior, interval};
+use url::Url;
 
 use crate::config::Heartbeat;
 use crate::reception::Reception;
 
-/// Timeouts of a request to the watcher, which follows no redirects.
-const MANNERS: Manners = Manners { connect: Duration::from_secs(5), answer: Duration::from_secs(10), kept: 1 };
+/// Limits of a request to the watcher, which follows no redirects. The body of the answer is not read.
+const MANNERS: Manners =
+    Manners { connect: Duration::from_secs(5), answer: Duration::from_secs(10), most: http::HEADS, kept: 1 };
 
 /// A heartbeat that is set up but not yet running.
 pub(crate) struct Beats {
@@ -26,7 +28,7 @@ impl Beats {
     /// Opens no connection. Fails if the client cannot be set up.
     pub(crate) fn new(heartbeat: &Heartbeat) -> Result<Self, BuildError> {
         let Address(url) = heartbeat.url.clone();
-        Ok(Self { client: http::client(&url, MANNERS)?, url, every: heartbeat.every })
+        Ok(Self { client: Client::new(&url, MANNERS)?, url, every: heartbeat.every })
     }
 
     /// Sends heartbeats until it is dropped.
@@ -41,10 +43,10 @@ impl Beats {
                 reception.metrics.heartbeat("withheld");
                 continue;
             }
-            let why = match self.client.get(self.url.clone()).send().await {
-                Ok(answer) if answer.status().is_success() => None,
-                Ok(answer) => Some(format!("it answered {}", answer.status().as_u16())),
-                Err(error) if http::is_late(&error) => Some("no answer in time".to_owned()),
+            let why = match self.client.send(http::request(Method::GET, &self.url), "").await {
+                Ok(answer) if answer.parts.status.is_success() => None,
+                Ok(answer) => Some(format!("it answered {}", answer.parts.status.as_u16())),
+                Err(error) if error.is_late() => Some("no answer in time".to_owned()),
                 Err(_) => Some("it cannot be reached".to_owned()),
             };
             reception.metrics.heartbeat(if why.is_none() { "taken" } else { "failed" });

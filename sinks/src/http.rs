@@ -3,58 +3,38 @@
 //! A URL may be a credential, so no text made here contains one.
 
 mod address;
+mod client;
+mod connector;
+mod error;
+mod wire;
 
 use std::io::{self, ErrorKind};
 use std::net::IpAddr;
 use std::time::Duration;
 
+use hyper::header::{HeaderMap, RETRY_AFTER};
 use jiff::Timestamp;
-use reqwest::header::{HeaderMap, RETRY_AFTER};
-use reqwest::{Client, Error, Response, Url, redirect};
+use url::Url;
 
 use crate::failure::about_name_servers;
-use crate::tls::{CLOSED, about_certificate, causes, error_in};
-use crate::{BuildError, Failure, FailureKind, excerpt};
+use crate::tls::{CLOSED, about_certificate, causes};
+use crate::{Failure, FailureKind, excerpt};
 
 pub use self::address::{Address, Purpose};
+pub use self::client::{Client, Manners, Response, request};
+pub use self::error::Error;
 
-/// The time limits of a client, and how many connections it keeps.
-#[derive(Clone, Copy, Debug)]
-pub struct Manners {
-    /// Time limit for the TCP connection and TLS.
-    pub connect: Duration,
-    /// Time limit from sending the request to the end of the answer.
-    pub answer: Duration,
-    /// The most idle connections kept for the next request.
-    pub kept: usize,
-}
-
+/// What an answer's heads may add to what is read of its body: see [`Manners::most`].
+pub const HEADS: usize = 60 * 1024;
 /// The limits of sinks. Every connection is kept: a sink's `limits` bound how many are in use at the same time.
-pub(crate) const SINK: Manners =
-    Manners { connect: Duration::from_secs(10), answer: Duration::from_secs(20), kept: usize::MAX };
+pub(crate) const SINK: Manners = Manners {
+    connect: Duration::from_secs(10),
+    answer: Duration::from_secs(20),
+    most: HEADS + LARGEST,
+    kept: usize::MAX,
+};
 /// The most bytes of an answer that a sink reads.
 pub(crate) const LARGEST: usize = 4096;
-
-/// Makes ring the process's default TLS cryptography, unless one is set already. Every HTTP client needs one.
-pub fn use_ring() {
-    // Fails if a default is set already. ring is the only provider in this program, so that is ring as well.
-    let _ = rustls::crypto::ring::default_provider().install_default();
-}
-
-/// Returns a client for one address. It reaches this machine's own addresses without a proxy.
-pub fn client(address: &Url, manners: Manners) -> Result<Client, BuildError> {
-    use_ring();
-    let mut builder = Client::builder()
-        .redirect(redirect::Policy::none())
-        .connect_timeout(manners.connect)
-        .timeout(manners.answer)
-        .pool_max_idle_per_host(manners.kept)
-        .user_agent(concat!("linedown/", env!("CARGO_PKG_VERSION")));
-    if is_loopback(address) {
-        builder = builder.no_proxy();
-    }
-    builder.build().map_err(|error| BuildError(format!("cannot set up the HTTP client: {}", innermost(&error))))
-}
 
 /// Whether the address is this machine's own; it then needs no encryption.
 pub fn is_loopback(address: &Url) -> bool {
@@ -81,22 +61,11 @@ pub struct Answer {
 
 impl Answer {
     /// Reads an answer that came at `now`: at most `largest` bytes of its body.
-    pub async fn read(mut response: Response, largest: usize, now: Timestamp) -> Result<Self, Error> {
-        let (mut body, mut whole) = (Vec::new(), true);
-        while let Some(chunk) = response.chunk().await? {
-            let read = chunk.len().min(largest - body.len());
-            body.extend_from_slice(&chunk[..read]);
-            whole = read == chunk.len();
-            if !whole {
-                break;
-            }
-        }
-        Ok(Self {
-            status: response.status().as_u16(),
-            retry_after: retry_after(response.headers(), now),
-            body: String::from_utf8_lossy(&body).into_owned(),
-            whole,
-        })
+    pub async fn read(response: Response, largest: usize, now: Timestamp) -> Result<Self, Error> {
+        let status = response.parts.status.as_u16();
+        let retry_after = retry_after(&response.parts.headers, now);
+        let (body, whole) = response.read(largest).await?;
+        Ok(Self { status, retry_after, body: String::from_utf8_lossy(&body).into_owned(), whole })
     }
 
     /// The failure that this answer of `who` means, with what a person can do about it.
@@ -130,14 +99,17 @@ pub(crate) fn later(status: u16) -> Option<Meaning> {
 
 /// Returns the failure of a sink's request that got no answer. `who` is the far side's name, not its address.
 pub(crate) fn failure(who: &str, error: &Error) -> Failure {
-    if is_late(error) {
+    if error.is_late() {
         return Failure::new(
             FailureKind::TimedOut,
             format!("{who} did not answer within {} seconds", SINK.answer.as_secs()),
         );
     }
-    let why = innermost(error);
-    if error.is_connect() {
+    let why = error.innermost();
+    if error.is_endless() {
+        return Failure::new(FailureKind::Unreachable, format!("{who} sent {why}")).advice(ENDLESS);
+    }
+    if error.is_unreachable() {
         let (what, advice) = about_tls(error).unwrap_or_else(|| {
             let advice = about_name_servers(&why).unwrap_or(OFFLINE);
             (format!("cannot be reached: {why}"), advice)
@@ -148,13 +120,15 @@ pub(crate) fn failure(who: &str, error: &Error) -> Failure {
     Failure::new(FailureKind::Unreachable, what)
 }
 
+const ENDLESS: &str = "is the address right? what answers there does not come to an end";
+
 const OFFLINE: &str = "is this machine online? are its name resolution, proxy and clock right?";
 
 const NO_TLS: &str = "is the port right? with https://, it must speak TLS";
 
 /// Why TLS could not begin, as the end of a sentence that begins with the far side's name, and what to do.
 fn about_tls(error: &Error) -> Option<(String, &'static str)> {
-    let Some(found) = tls_error(error) else {
+    let Some(found) = error.tls() else {
         let mut causes = causes(error).filter_map(|cause| cause.downcast_ref::<io::Error>());
         let is_closed = causes.any(|cause| cause.kind() == ErrorKind::UnexpectedEof);
         return is_closed.then(|| (CLOSED.to_owned(), NO_TLS));
@@ -165,26 +139,6 @@ fn about_tls(error: &Error) -> Option<(String, &'static str)> {
     let untrusted = "correct the host in the address, or have this system trust its authority \
                      (update-ca-certificates); is the clock right?";
     about_certificate(found, untrusted)
-}
-
-/// The TLS error because of which a request failed.
-pub fn tls_error(error: &Error) -> Option<&rustls::Error> {
-    error_in(error)
-}
-
-/// Whether the answer did not come in time. A connection that could not be made in time does not count: that far side
-/// is unreachable.
-pub fn is_late(error: &Error) -> bool {
-    error.is_timeout() && !error.is_connect()
-}
-
-/// The text of the innermost cause. Only reqwest's outermost error contains the address.
-pub fn innermost(error: &Error) -> String {
-    let mut cause = std::error::Error::source(error);
-    while let Some(next) = cause.and_then(std::error::Error::source) {
-        cause = Some(next);
-    }
-    cause.map_or_else(|| "no cause given".to_owned(), ToString::to_string)
 }
 
 /// Reads `Retry-After`: seconds, also with a fraction, or a date (RFC 9110, 10.2.3). Not clamped; more seconds than a
@@ -202,6 +156,8 @@ pub fn retry_after(headers: &HeaderMap, now: Timestamp) -> Option<Duration> {
 
 #[cfg(test)]
 mod tests {
+    use hyper::Method;
+
     use super::*;
 
     #[test]
@@ -232,13 +188,19 @@ mod tests {
         }
     }
 
+    /// The failure of a request to this address.
+    async fn failed(url: &Url, manners: Manners) -> Failure {
+        let sent = Client::new(url, manners).unwrap().send(request(Method::GET, url), "").await;
+        failure("Slack", &sent.err().expect("nobody answers"))
+    }
+
     #[tokio::test]
     async fn who_lets_nobody_connect_cannot_be_reached() {
         // The kernel accepts the connection, and nobody ever answers on it.
         let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         let url: Url = format!("https://{}/", silent.local_addr().unwrap()).parse().unwrap();
-        let client = client(&url, Manners { connect: Duration::from_millis(50), ..SINK }).unwrap();
-        let failure = failure("Slack", &client.get(url).send().await.unwrap_err());
+        let manners = Manners { connect: Duration::from_millis(50), ..SINK };
+        let failure = failed(&url, manners).await;
         assert_eq!(failure.kind, FailureKind::Unreachable, "{failure}");
         assert!(failure.message.starts_with("Slack cannot be reached"), "{failure}");
     }
@@ -252,7 +214,7 @@ mod tests {
             // All that came must be read: otherwise the connection is reset instead.
             let _ = io::Read::read(&mut stream, &mut [0; 16 * 1024]);
         });
-        let failure = failure("Slack", &client(&url, SINK).unwrap().get(url).send().await.unwrap_err());
+        let failure = failed(&url, SINK).await;
         closing.join().unwrap();
         assert_eq!(failure.message, "Slack closed the connection when TLS was to begin");
         assert_eq!(failure.advice, Some(NO_TLS));

@@ -37,7 +37,6 @@ pub use config::{
 pub use failure::{EXCERPT, Failure, FailureKind, excerpt};
 pub use file::{is_public, read_bounded, read_file};
 pub use hidden::Hidden;
-pub use http::use_ring;
 pub use notification::{
     Acknowledged, Again, Flapping, HeldBack, Holder, Incident, Instance, Item, Kind, Notification, Standing,
     Undelivered,

@@ -1,8 +1,32 @@
-//! Why TLS with a far side could not begin.
+//! TLS with far sides, and why it could not begin.
 
 use std::error::Error;
 use std::io;
 use std::iter::successors;
+use std::sync::Arc;
+
+use rustls::{ClientConfig, RootCertStore};
+
+use crate::BuildError;
+
+/// The system's authorities, or those in `$SSL_CERT_FILE`.
+pub(crate) fn authorities() -> RootCertStore {
+    let mut authorities = RootCertStore::empty();
+    authorities.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+    authorities
+}
+
+/// TLS for which a certificate of these authorities is needed.
+pub(crate) fn trusting(authorities: RootCertStore) -> Result<ClientConfig, BuildError> {
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let config = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions();
+    Ok(config.map_err(|error| impossible(&error))?.with_root_certificates(authorities).with_no_client_auth())
+}
+
+/// Why TLS cannot be set up.
+pub(crate) fn impossible(error: &rustls::Error) -> BuildError {
+    BuildError(format!("TLS cannot be set up: {error}"))
+}
 
 /// An error and its causes. I/O errors do not show the error inside them as their source.
 pub(crate) fn causes<'e>(error: &'e (dyn Error + 'static)) -> impl Iterator<Item = &'e (dyn Error + 'static)> {

@@ -5,18 +5,19 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http_body_util::{BodyExt, Limited};
+use http_body_util::BodyExt;
+use hyper::header::{CONTENT_TYPE, HeaderValue, USER_AGENT};
+use hyper::{Method, Request};
 use instant_acme::{BodyWrapper, BytesResponse, Error, HttpClient, Problem};
 use linedown_sinks::http::{self, Manners};
 use parking_lot::Mutex;
-use reqwest::Url;
-use warp::http::header::{CONTENT_TYPE, USER_AGENT};
-use warp::http::{Method, Request, Response};
+use url::Url;
 
 use crate::clock;
 
-/// Timeouts of requests to an authority.
-const MANNERS: Manners = Manners { connect: Duration::from_secs(10), answer: Duration::from_secs(30), kept: 1 };
+/// Limits of requests to an authority.
+const MANNERS: Manners =
+    Manners { connect: Duration::from_secs(10), answer: Duration::from_secs(30), most: http::HEADS + LARGEST, kept: 1 };
 /// Most bytes read of one answer. A certificate chain has a few kilobytes.
 const LARGEST: usize = 256 * 1024;
 /// Most characters kept of an authority's explanation.
@@ -25,7 +26,7 @@ const WORDS: usize = 500;
 /// An authority, ready to be asked.
 #[derive(Clone)]
 pub(super) struct Authority {
-    client: reqwest::Client,
+    client: http::Client,
     /// How long it asked us to wait when it last refused a request.
     wait: Arc<Mutex<Option<Duration>>>,
 }
@@ -34,7 +35,7 @@ impl Authority {
     /// Opens no connection. Fails if the address cannot be parsed or the client cannot be set up.
     pub(super) fn new(directory: &str) -> Result<Self, Error> {
         let url = Url::parse(directory).map_err(other)?;
-        let client = http::client(&url, MANNERS).map_err(|error| other(error.0))?;
+        let client = http::Client::new(&url, MANNERS).map_err(|error| other(error.0))?;
         Ok(Self { client, wait: Arc::default() })
     }
 
@@ -45,22 +46,29 @@ impl Authority {
 
     async fn ask(self, request: Request<BodyWrapper<Bytes>>) -> Result<BytesResponse, Error> {
         let (mut parts, body) = request.into_parts();
-        // Our HTTP client sets its own user agent.
+        // linedown names itself.
         parts.headers.remove(USER_AGENT);
         let body = body.collect().await.map_err(other)?.to_bytes();
         let asks_for_the_directory = parts.method == Method::GET;
-        let request = reqwest::Request::try_from(Request::from_parts(parts, body)).map_err(other)?;
-        let response = self.client.execute(request).await.map_err(|error| unreachable(&error))?;
-        let (parts, body) = Response::<reqwest::Body>::from(response).into_parts();
+        let to = Url::parse(&parts.uri.to_string()).map_err(other)?;
+        let mut request = http::request(parts.method.clone(), &to);
+        if let Some(headers) = request.headers_mut() {
+            headers.extend(parts.headers);
+        }
+        let response = self.client.send(request, body).await.map_err(|error| unreachable(&error))?;
+        let parts = response.parts.clone();
         if !parts.status.is_success() {
             *self.wait.lock() = http::retry_after(&parts.headers, clock::now());
-            let explains = |kind: &warp::http::HeaderValue| kind.as_bytes().starts_with(b"application/problem+json");
+            let explains = |kind: &HeaderValue| kind.as_bytes().starts_with(b"application/problem+json");
             if asks_for_the_directory || !parts.headers.get(CONTENT_TYPE).is_some_and(explains) {
                 return Err(other(format!("it answered {}", parts.status.as_u16())));
             }
         }
-        let body = Limited::new(body, LARGEST).collect().await.map_err(Error::Other)?.to_bytes();
-        Ok(BytesResponse { parts, body: Box::new(body) })
+        let (body, whole) = response.read(LARGEST).await.map_err(|error| unreachable(&error))?;
+        if !whole {
+            return Err(other(format!("its answer has more than {} KiB", LARGEST / 1024)));
+        }
+        Ok(BytesResponse { parts, body: Box::new(Bytes::from(body)) })
     }
 }
 
@@ -73,11 +81,11 @@ impl HttpClient for Authority {
     }
 }
 
-fn unreachable(error: &reqwest::Error) -> Error {
-    if http::is_late(error) {
+fn unreachable(error: &http::Error) -> Error {
+    if error.is_late() {
         other("it did not answer in time")
     } else {
-        other(format!("it cannot be reached: {}", http::innermost(error)))
+        other(format!("it cannot be reached: {}", error.innermost()))
     }
 }
 

@@ -6,17 +6,21 @@ use std::path::{Path, PathBuf};
 use std::sync::Once;
 use std::time::Duration;
 
-use reqwest::header::HeaderValue;
-use reqwest::{Client, RequestBuilder, StatusCode};
+use hyper::header::{CONTENT_TYPE, HeaderValue};
+use hyper::{Method, StatusCode};
+use linedown_sinks::BuildError;
+use linedown_sinks::http::{self, Client, Manners};
 use serde::de::DeserializeOwned;
 use tokio::net::UnixStream;
+use url::Url;
 
 use super::{Code, CommandError, Place, output};
 use crate::config::{Config, Row};
 use crate::server::api::{self, StoreAnswer};
 
-/// How long the daemon may take to answer; `send-test` waits for its sink.
-const PATIENCE: Duration = Duration::from_secs(150);
+/// How long the daemon may take to answer: `send-test` waits for its sink. What it says has no bound.
+const MANNERS: Manners =
+    Manners { connect: Duration::from_secs(10), answer: Duration::from_secs(150), most: usize::MAX, kept: 1 };
 
 /// The running daemon.
 pub(super) struct Daemon {
@@ -59,11 +63,9 @@ impl Daemon {
     }
 
     fn at(socket: PathBuf) -> Result<Self, CommandError> {
-        linedown_sinks::use_ring();
-        let client = Client::builder().unix_socket(socket).no_proxy().timeout(PATIENCE).build();
-        let client =
-            client.map_err(|error| CommandError::new(Code::Failed, "cannot make a client").caused_by(&error))?;
-        Ok(Self { client, warned: Once::new() })
+        let client = Client::at_socket(socket, MANNERS);
+        let failed = |error: BuildError| CommandError::new(Code::Failed, "cannot make a client").caused_by(&error);
+        Ok(Self { client: client.map_err(failed)?, warned: Once::new() })
     }
 
     /// Sends a GET request.
@@ -72,7 +74,10 @@ impl Daemon {
         path: &str,
         query: &impl serde::Serialize,
     ) -> Result<T, CommandError> {
-        self.ask(self.client.get(format!("http://linedown/{path}")).query(query)).await
+        let query = serde_urlencoded::to_string(query).map_err(|error| unsaid(&error))?;
+        let mut to = address(path)?;
+        to.set_query(Some(&query).filter(|query| !query.is_empty()).map(String::as_str));
+        self.ask(Method::GET, &to, String::new()).await
     }
 
     /// Sends a POST request.
@@ -81,19 +86,22 @@ impl Daemon {
         path: &str,
         body: &impl serde::Serialize,
     ) -> Result<T, CommandError> {
-        self.ask(self.client.post(format!("http://linedown/{path}")).json(body)).await
+        let body = serde_json::to_string(body).map_err(|error| unsaid(&error))?;
+        self.ask(Method::POST, &address(path)?, body).await
     }
 
-    async fn ask<T: DeserializeOwned>(&self, request: RequestBuilder) -> Result<T, CommandError> {
-        let response = request.send().await.map_err(failed)?;
-        if let Some(since) = response.headers().get(api::NOT_WRITING_SINCE) {
+    async fn ask<T: DeserializeOwned>(&self, method: Method, to: &Url, body: String) -> Result<T, CommandError> {
+        let request = http::request(method, to).header(CONTENT_TYPE, "application/json");
+        let response = self.client.send(request, body).await.map_err(|error| failed(&error))?;
+        if let Some(since) = response.parts.headers.get(api::NOT_WRITING_SINCE) {
             self.warned.call_once(|| warn_of_the_store(since));
         }
-        let status = response.status();
+        let status = response.parts.status;
+        let (body, _) = response.read(usize::MAX).await.map_err(|error| failed(&error))?;
         if status.is_success() {
-            return response.json().await.map_err(failed);
+            return serde_json::from_slice(&body).map_err(|error| unreadable(&error));
         }
-        let body: serde_json::Value = response.json().await.unwrap_or_default();
+        let body: serde_json::Value = serde_json::from_slice(&body).unwrap_or_default();
         let words = body["error"].as_str().unwrap_or("it gave no reason").to_owned();
         let error = match status {
             StatusCode::SERVICE_UNAVAILABLE => CommandError::new(Code::TryAgain, words),
@@ -140,19 +148,36 @@ async fn listening(sockets: &[PathBuf]) -> Option<&PathBuf> {
     barred
 }
 
-fn failed(error: reqwest::Error) -> CommandError {
-    let error = error.without_url();
-    let (what, hint) = match refusal(&error) {
+/// The address of something that the daemon can be asked.
+fn address(path: &str) -> Result<Url, CommandError> {
+    Url::parse(&format!("http://linedown/{path}")).map_err(|error| unsaid(&error))
+}
+
+/// The daemon cannot be asked this at all.
+fn unsaid(error: &dyn std::error::Error) -> CommandError {
+    CommandError::new(Code::Failed, "cannot put the question to the daemon").caused_by(error)
+}
+
+fn failed(error: &http::Error) -> CommandError {
+    let (what, hint) = match refusal(error) {
         Some(ErrorKind::PermissionDenied) => {
             ("no permission to talk to the daemon", "only root and the service's user may: use sudo")
         }
-        _ => ("the daemon does not answer", "check it: systemctl status linedown"),
+        _ => SILENT,
     };
-    CommandError::new(Code::Unavailable, what).caused_by(&error).hint(hint)
+    CommandError::new(Code::Unavailable, what).caused_by(error).hint(hint)
 }
 
+/// The daemon's answer is not what this command knows.
+fn unreadable(error: &serde_json::Error) -> CommandError {
+    let (what, hint) = SILENT;
+    CommandError::new(Code::Unavailable, what).caused_by(error).hint(hint)
+}
+
+const SILENT: (&str, &str) = ("the daemon does not answer", "check it: systemctl status linedown");
+
 /// The system's error when connecting, if that is why the request failed.
-fn refusal(error: &reqwest::Error) -> Option<ErrorKind> {
+fn refusal(error: &http::Error) -> Option<ErrorKind> {
     let causes = std::iter::successors(error.source(), |error| (*error).source());
     causes.filter_map(|cause| cause.downcast_ref::<std::io::Error>()).last().map(std::io::Error::kind)
 }

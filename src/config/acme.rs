@@ -5,10 +5,10 @@ use std::net::IpAddr;
 use instant_acme::LetsEncrypt;
 use linedown_sinks::http::is_loopback;
 use linedown_sinks::{Path, Problem, Section};
-use reqwest::Url;
 use rustls::pki_types::DnsName;
 use serde::Deserialize;
 use serde_json::Value;
+use url::Url;
 
 use super::reader::{Reader, is_missing};
 

@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use linedown_sinks::http::is_loopback;
 use linedown_sinks::{Secret, Section};
-use reqwest::Url;
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
+use url::Url;
 
 use super::periods::{Lasting, NOTICED};
 use crate::gateway::{API, Access, Audit, Watched};

@@ -8,9 +8,9 @@ use ipnet::IpNet;
 use jiff::Timestamp;
 use linedown_sinks::http::is_loopback;
 use linedown_sinks::{Path, Problem, Section};
-use reqwest::Url;
 use serde::Deserialize;
 use serde_json::Value;
+use url::Url;
 
 use super::reader::Reader;
 use super::tls::{self, Tls};

@@ -1,5 +1,5 @@
-//! The threads that answer the port. They make no requests of linedown's own: an answer to one that never ends keeps
-//! threads busy, and must not keep a webhook waiting.
+//! The threads that answer the port. They make no requests of linedown's own: however busy the answers to those keep
+//! the other threads, no webhook waits.
 
 use std::io;
 

@@ -13,7 +13,7 @@ use crate::trouble;
 
 /// What the watcher looks at. A trouble with the certificate is named after the host that gateways post to.
 pub(super) fn troubles(config: &Config) -> trouble::Scope {
-    let url = config.server.public_url.as_deref().and_then(|url| reqwest::Url::parse(url).ok());
+    let url = config.server.public_url.as_deref().and_then(|url| url::Url::parse(url).ok());
     let host = url.and_then(|url| url.host_str().map(str::to_owned)).unwrap_or_else(|| "webhooks".to_owned());
     trouble::Scope { troubles: config.troubles, host }
 }

@@ -3,11 +3,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use hyper::Method;
+use hyper::header::{AUTHORIZATION, CONTENT_TYPE, HeaderValue};
+use hyper::http::request::Builder;
 use linedown_sinks::http::{self, Answer, Manners};
 use linedown_sinks::{BuildError, Hidden};
-use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderValue};
-use reqwest::{Method, RequestBuilder, Url};
 use secrecy::{ExposeSecret, SecretString};
+use url::Url;
 
 use super::{Access, Failure, FailureKind, LineAccess, Page, Profile, QrCode, Standing, Webhook, answer};
 use crate::clock;
@@ -25,15 +27,15 @@ const CLIENT_TOKEN: &str = "client-token";
 
 /// The client for one source's API.
 pub struct Client {
-    http: reqwest::Client,
+    http: http::Client,
     access: Arc<Access>,
 }
 
 impl Client {
     /// Opens no connection; later it keeps at most `kept` open.
     pub fn new(access: Arc<Access>, kept: usize) -> Result<Self, BuildError> {
-        let manners = Manners { connect: CONNECT, answer: PATIENCE, kept };
-        Ok(Self { http: http::client(&access.api, manners)?, access })
+        let manners = Manners { connect: CONNECT, answer: PATIENCE, most: http::HEADS + LARGEST_IMAGE, kept };
+        Ok(Self { http: http::Client::new(&access.api, manners)?, access })
     }
 
     /// The API that it asks, and the lines that it can ask about.
@@ -67,7 +69,7 @@ impl Client {
     pub async fn page(&self, page: usize, size: usize) -> Result<Page, Failure> {
         let mut url = self.below(&["instances"]);
         url.query_pairs_mut().append_pair("page", &page.to_string()).append_pair("pageSize", &size.to_string());
-        let request = self.http.get(url);
+        let request = http::request(Method::GET, &url);
         let none = SecretString::default();
         let token = self.access.partner_token.as_ref().unwrap_or(&none);
         let request = match secret_header(&format!("Bearer {}", token.expose_secret())) {
@@ -75,7 +77,7 @@ impl Client {
             None => request,
         };
         let hidden = self.hidden(token);
-        answer::page(&self.send(request, &hidden, LARGEST_IMAGE).await?, &hidden)
+        answer::page(&self.send(request, String::new(), &hidden, LARGEST_IMAGE).await?, &hidden)
     }
 
     async fn ask(
@@ -88,19 +90,25 @@ impl Client {
     ) -> Result<String, Failure> {
         let token = line.token.expose_secret();
         let parts = ["instances", &line.instance, "token", token].into_iter().chain(call.split('/'));
-        let mut request = self.http.request(method, self.below(&parts.collect::<Vec<_>>()));
-        if let Some(body) = body {
-            request = request.header(CONTENT_TYPE, "application/json").body(body);
+        let mut request = http::request(method, &self.below(&parts.collect::<Vec<_>>()));
+        if body.is_some() {
+            request = request.header(CONTENT_TYPE, "application/json");
         }
-        self.send(request, &self.hidden(&line.token), largest).await
+        self.send(request, body.unwrap_or_default(), &self.hidden(&line.token), largest).await
     }
 
-    async fn send(&self, mut request: RequestBuilder, hidden: &Hidden, largest: usize) -> Result<String, Failure> {
+    async fn send(
+        &self,
+        mut request: Builder,
+        body: String,
+        hidden: &Hidden,
+        largest: usize,
+    ) -> Result<String, Failure> {
         let client_token = self.client_token();
         if let Some(value) = secret_header(client_token).filter(|_| !client_token.is_empty()) {
             request = request.header(CLIENT_TOKEN, value);
         }
-        let response = request.send().await.map_err(|error| Failure::of_request(&error))?;
+        let response = self.http.send(request, body).await.map_err(|error| Failure::of_request(&error))?;
         let answer = Answer::read(response, largest, clock::now()).await;
         let answer = answer.map_err(|error| Failure::of_request(&error))?;
         match Failure::of_answer(&answer, hidden) {

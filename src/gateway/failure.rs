@@ -75,15 +75,15 @@ impl Failure {
     }
 
     /// The failure of a request without a complete answer.
-    pub(super) fn of_request(error: &reqwest::Error) -> Self {
-        if http::is_late(error) {
+    pub(super) fn of_request(error: &http::Error) -> Self {
+        if error.is_late() {
             return Self::new(FailureKind::TimedOut);
         }
-        let why = http::innermost(error);
-        if matches!(http::tls_error(error), Some(rustls::Error::InvalidCertificate(_))) {
+        let why = error.innermost();
+        if matches!(error.tls(), Some(rustls::Error::InvalidCertificate(_))) {
             return Self::with(FailureKind::NotTrusted, &why);
         }
-        Self::with(if error.is_connect() { FailureKind::Unreachable } else { FailureKind::Broken }, &why)
+        Self::with(if error.is_unreachable() { FailureKind::Unreachable } else { FailureKind::Broken }, &why)
     }
 
     /// The failure in an answer with an error status or an error text, without the secrets that are `hidden`; none if

@@ -26,8 +26,8 @@ mod watch;
 use std::sync::Arc;
 use std::time::Duration;
 
-use reqwest::Url;
 use secrecy::{ExposeSecret, SecretString};
+use url::Url;
 
 pub use answer::{Member, Page, Profile, QrCode, Standing};
 pub use client::Client;

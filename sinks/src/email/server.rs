@@ -2,10 +2,10 @@
 
 use std::path::{Path, PathBuf};
 
-use reqwest::Url;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, ServerName};
 use serde::Deserialize;
+use url::Url;
 
 use super::tls::Tls;
 use crate::http::is_loopback_host;

@@ -4,13 +4,12 @@ use std::io::{self, ErrorKind};
 use std::sync::Arc;
 
 use rustls::pki_types::{CertificateDer, ServerName};
-use rustls::{ClientConfig, RootCertStore};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
 use super::server::Encryption;
-use crate::tls::{CLOSED, about_certificate, error_in};
+use crate::tls::{self, CLOSED, about_certificate, error_in};
 use crate::{BuildError, Failure, FailureKind};
 
 /// TLS with one relay.
@@ -22,16 +21,11 @@ pub(super) struct Tls {
 impl Tls {
     /// Trusts the system's authorities (or those in `$SSL_CERT_FILE`) and `others`.
     pub(super) fn new(name: ServerName<'static>, others: &[CertificateDer<'static>]) -> Result<Self, BuildError> {
-        let failed = |error: rustls::Error| BuildError(format!("TLS cannot be set up: {error}"));
-        let mut authorities = RootCertStore::empty();
-        authorities.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+        let mut authorities = tls::authorities();
         for other in others {
-            authorities.add(other.clone()).map_err(failed)?;
+            authorities.add(other.clone()).map_err(|error| tls::impossible(&error))?;
         }
-        let provider = Arc::new(rustls::crypto::ring::default_provider());
-        let config = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions();
-        let config = config.map_err(failed)?.with_root_certificates(authorities).with_no_client_auth();
-        Ok(Self { connector: Arc::new(config).into(), name })
+        Ok(Self { connector: Arc::new(tls::trusting(authorities)?).into(), name })
     }
 
     /// Encrypts a connection.

@@ -5,7 +5,7 @@ use std::fmt;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD_NO_PAD;
 use percent_encoding::percent_decode_str;
-use reqwest::Url;
+use url::Url;
 
 use super::is_loopback;
 use crate::hidden::{Hidden, is_telling, value_and_parts};
@@ -76,13 +76,18 @@ impl Address {
         let decoded = url.query_pairs().map(|(_, value)| value.into_owned()).chain(url.path().split('/').map(decoded));
         let parts = url.path().split('/').chain(values).map(str::to_owned).chain(decoded);
         let wholes = [url.as_str(), url.path(), query].into_iter().filter(|whole| whole.len() > 1).map(str::to_owned);
-        wholes.chain(parts.filter(|part| is_telling(part))).chain(login(url)).collect()
+        wholes.chain(parts.filter(|part| is_telling(part))).chain(login_secrets(url)).collect()
     }
 }
 
+/// The user and the password in an address, as they are meant.
+pub(super) fn login(url: &Url) -> (String, String) {
+    (decoded(url.username()), decoded(url.password().unwrap_or_default()))
+}
+
 /// What is secret of the login in an address: as it is written, as it is meant, and as it is sent (RFC 7617).
-fn login(url: &Url) -> Vec<String> {
-    let (user, password) = (decoded(url.username()), decoded(url.password().unwrap_or_default()));
+fn login_secrets(url: &Url) -> Vec<String> {
+    let (user, password) = login(url);
     if user.is_empty() && password.is_empty() {
         return Vec::new();
     }
@@ -106,7 +111,7 @@ fn proxy_logins(variable: impl Fn(&str) -> Option<String>) -> Vec<String> {
         let scheme = if value.contains("://") { "" } else { "http://" };
         Url::parse(&format!("{scheme}{value}")).ok()
     });
-    urls.flat_map(|url| login(&url)).collect()
+    urls.flat_map(|url| login_secrets(&url)).collect()
 }
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! Fuzzing of answers of Slack, or of whatever answers in its place.
 
-use reqwest::header::{HeaderMap, HeaderValue, RETRY_AFTER};
+use hyper::header::{HeaderMap, HeaderValue, RETRY_AFTER};
 
 use super::answer::outcome;
 use crate::EXCERPT;

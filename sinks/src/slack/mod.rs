@@ -17,13 +17,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use reqwest::Client;
-use reqwest::header::CONTENT_TYPE;
+use hyper::Method;
+use hyper::header::CONTENT_TYPE;
 use secrecy::ExposeSecret;
 use serde::Deserialize;
 
 use crate::hidden::Hidden;
-use crate::http::{self, Address, Answer, Purpose};
+use crate::http::{self, Address, Answer, Client, Purpose};
 use crate::{BuildError, Failure, Limits, Notification, Receipt, Secret, Section, Settings, Sink, SinkKind, Texts};
 
 /// This sink's entry in [`crate::KINDS`].
@@ -83,7 +83,7 @@ impl Settings for Checked {
 
     fn build(&self) -> Result<Arc<dyn Sink>, BuildError> {
         let address = self.address.clone().ok_or_else(|| BuildError::lacks("`webhook_url`"))?;
-        let (client, hidden) = (http::client(&address.0, http::SINK)?, address.hidden([]));
+        let (client, hidden) = (Client::new(&address.0, http::SINK)?, address.hidden([]));
         Ok(Arc::new(Slack { client, address, hidden, texts: self.texts.clone() }))
     }
 }
@@ -99,8 +99,8 @@ struct Slack {
 impl Sink for Slack {
     async fn deliver(&self, notification: &Notification) -> Result<Receipt, Failure> {
         let body = message::message(&self.texts, notification).to_string();
-        let request = self.client.post(self.address.0.clone()).header(CONTENT_TYPE, "application/json").body(body);
-        let response = request.send().await.map_err(|error| http::failure("Slack", &error))?;
+        let request = http::request(Method::POST, &self.address.0).header(CONTENT_TYPE, "application/json");
+        let response = self.client.send(request, body).await.map_err(|error| http::failure("Slack", &error))?;
         let answer = Answer::read(response, http::LARGEST, notification.at).await;
         let answer = answer.map_err(|error| http::failure("Slack", &error))?;
         answer::outcome(&Answer { body: self.hidden.out_of(&answer.body), ..answer })

@@ -18,13 +18,13 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use reqwest::Client;
-use reqwest::header::{CONTENT_TYPE, HeaderMap};
+use hyper::Method;
+use hyper::header::{CONTENT_TYPE, HeaderMap};
 use secrecy::ExposeSecret;
 use serde::Deserialize;
 
 use crate::hidden::{Hidden, value_and_parts};
-use crate::http::{self, Address, Answer, Purpose};
+use crate::http::{self, Address, Answer, Client, Purpose};
 use crate::stdout::object;
 use crate::{
     BuildError, Failure, Limits, Notification, Receipt, Rotation, Secret, Section, Settings, Sink, SinkKind, Texts,
@@ -93,7 +93,7 @@ impl Settings for Checked {
 
     fn build(&self) -> Result<Arc<dyn Sink>, BuildError> {
         let target = self.target.clone().ok_or_else(|| BuildError::lacks("a secret of this sink"))?;
-        let client = http::client(&target.address.0, http::SINK)?;
+        let client = Client::new(&target.address.0, http::SINK)?;
         let values = target.headers.values().filter_map(|value| value.to_str().ok());
         let hidden = target.address.hidden(values.flat_map(value_and_parts));
         Ok(Arc::new(Webhook { client, target, hidden, texts: self.texts.clone() }))
@@ -112,14 +112,18 @@ impl Sink for Webhook {
     async fn deliver(&self, notification: &Notification) -> Result<Receipt, Failure> {
         let (id, at) = (notification.key(), notification.at.as_second());
         let body = object(&self.texts, notification);
-        let mut request = self.client.post(self.target.address.0.clone()).header(CONTENT_TYPE, "application/json");
-        request = request.headers(self.target.headers.clone()).header("webhook-id", &id);
-        request = request.header("webhook-timestamp", at);
+        let mut request = http::request(Method::POST, &self.target.address.0);
+        request = request.header(CONTENT_TYPE, "application/json");
+        if let Some(headers) = request.headers_mut() {
+            headers.extend(self.target.headers.clone());
+        }
+        request = request.header("webhook-id", &id).header("webhook-timestamp", at);
         if let Some(signature) = self.target.signature.of(&id, at, &body) {
             request = request.header("webhook-signature", signature);
         }
-        let response = request.body(body).send().await.map_err(|error| http::failure(answer::WHO, &error))?;
-        let status = response.status();
+        let sent = self.client.send(request, body).await;
+        let response = sent.map_err(|error| http::failure(answer::WHO, &error))?;
+        let status = response.parts.status;
         match Answer::read(response, http::LARGEST, notification.at).await {
             Ok(answer) => answer::outcome(&Answer { body: self.hidden.out_of(&answer.body), ..answer }),
             // The status alone says that the notification was taken; to repeat it would tell somebody twice.

@@ -125,6 +125,28 @@ async fn a_connection_that_breaks_after_a_yes_repeats_nothing() {
 }
 
 #[tokio::test]
+async fn an_answer_without_an_end_ends_the_attempt() {
+    let receiver = Slack::new().without_rules();
+    let sink = posting_to(&receiver, "");
+    let (much, broken) = ("the receiver sent more than 64 KiB in one answer", "broke before the answer was complete");
+    let chunked = "HTTP/1.1 500 No\r\nTransfer-Encoding: chunked\r\n\r\n1;";
+    for (first, then, words) in [
+        ("", "HTTP/1.1 100 Continue\r\n\r\n", much),
+        ("", "HTTP/1.1 103 Early Hints\r\nLink: </style.css>\r\n\r\n", much),
+        ("", "\r\n", much),
+        ("HTTP/1.1 200 OK\r\nX: ", "a", much),
+        ("HTTP/1.1 200 OK\r\n", "X: a\r\n", broken),
+        (chunked, "a", broken),
+    ] {
+        receiver.script(Scripted::Endless(first, then));
+        let failure = sink.deliver(&sample::notification()).await.unwrap_err();
+        assert_failure(&failure, Unreachable, receiver.canary());
+        assert!(failure.message.contains(words), "{first}{then}: {failure}");
+    }
+    assert_eq!(sink.deliver(&sample::notification()).await.unwrap().0, "202 queued as 0815");
+}
+
+#[tokio::test]
 async fn no_answer_times_out_on_its_own() {
     let receiver = Slack::new();
     let sink = posting_to(&receiver, "");

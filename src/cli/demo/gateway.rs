@@ -7,16 +7,19 @@ use std::time::{Duration, Instant};
 
 use flate2::Compression;
 use flate2::write::GzEncoder;
+use hyper::Method;
+use hyper::header::{CONTENT_ENCODING, CONTENT_TYPE};
 use jiff::Timestamp;
+use linedown_sinks::http::{self, Client, Manners, Response};
 use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair, KeyUsagePurpose};
-use reqwest::header::{CONTENT_ENCODING, CONTENT_TYPE};
-use reqwest::{Certificate, Client};
 use serde_json::{Value, json};
+use url::Url;
 
 use super::folder::Folder;
 
-/// How long the daemon may take to answer.
-const PATIENCE: Duration = Duration::from_secs(10);
+/// How long the daemon may take to answer. What it says has no bound.
+const MANNERS: Manners =
+    Manners { connect: Duration::from_secs(10), answer: Duration::from_secs(10), most: usize::MAX, kept: 1 };
 /// The source's secret in packaging/demo.toml.
 const SECRET: &str = "a-secret-that-only-the-demo-knows";
 
@@ -108,35 +111,41 @@ impl Gateway {
         authority.key_usages = vec![KeyUsagePurpose::KeyCertSign];
         authority.distinguished_name.push(DnType::CommonName, "linedown demo");
         let key = KeyPair::generate()?;
-        let trusted = authority.self_signed(&key)?.pem();
+        let trusted = authority.self_signed(&key)?.der().clone();
         let issuer = Issuer::new(authority, key);
         let key = KeyPair::generate()?;
         let certificate = CertificateParams::new(["127.0.0.1".to_owned()])?.signed_by(&key, &issuer)?;
         folder.write("certificate.pem", &certificate.pem())?;
         folder.write("key.pem", &key.serialize_pem())?;
 
-        linedown_sinks::use_ring();
-        let trusted = Certificate::from_pem(trusted.as_bytes())?;
-        let client = Client::builder().tls_certs_only([trusted]).no_proxy().timeout(PATIENCE).build()?;
-        Ok(Self { client })
+        Ok(Self { client: Client::trusting(trusted, MANNERS)? })
     }
 
     /// Posts a webhook to the daemon.
     pub(super) async fn post(&self, to: SocketAddr, webhook: &Webhook) -> Result<Answer, Box<dyn Error>> {
-        let request = self.client.post(format!("https://{to}/hooks/z-api/{}", webhook.secret));
-        let request = request.header(CONTENT_TYPE, "application/json").body(webhook.bytes()?);
+        let address = Url::parse(&format!("https://{to}/hooks/z-api/{}", webhook.secret))?;
+        let request = http::request(Method::POST, &address).header(CONTENT_TYPE, "application/json");
         let request = if webhook.gzip { request.header(CONTENT_ENCODING, "gzip") } else { request };
         let began = Instant::now();
-        let response = request.send().await.map_err(reqwest::Error::without_url)?;
+        let response = self.client.send(request, webhook.bytes()?).await?;
         let took = began.elapsed();
-        let status = response.status().as_u16();
-        Ok(Answer { status, body: response.text().await?, took })
+        let status = response.parts.status.as_u16();
+        Ok(Answer { status, body: text(response).await?, took })
     }
 
     /// Fetches the daemon's metrics.
     pub(super) async fn metrics(&self, from: SocketAddr) -> Result<String, Box<dyn Error>> {
-        Ok(self.client.get(format!("https://{from}/metrics")).send().await?.error_for_status()?.text().await?)
+        let request = http::request(Method::GET, &Url::parse(&format!("https://{from}/metrics"))?);
+        let response = self.client.send(request, "").await?;
+        match response.parts.status.as_u16() {
+            200 => text(response).await,
+            status => Err(format!("the metrics were answered with {status}").into()),
+        }
     }
+}
+
+async fn text(response: Response) -> Result<String, Box<dyn Error>> {
+    Ok(String::from_utf8(response.read(usize::MAX).await?.0)?)
 }
 
 #[cfg(test)]

@@ -50,8 +50,8 @@ pub enum Scripted {
     Answer(u16, Vec<(String, String)>, String),
     /// No answer until the stand-in ends.
     Hang,
-    /// An interim answer (102), and another, and so on, as long as the client reads.
-    Interim,
+    /// The first text, and then the second again and again, as long as the client reads.
+    Endless(&'static str, &'static str),
     /// The connection is cut before an answer.
     Cut,
     /// The connection is cut in the middle of the answer.
@@ -62,6 +62,11 @@ impl Scripted {
     /// A status and a body.
     pub fn answer(status: u16, body: &str) -> Self {
         Self::Answer(status, Vec::new(), body.to_owned())
+    }
+
+    /// An interim answer, and another, and so on.
+    pub fn interim() -> Self {
+        Self::Endless("", "HTTP/1.1 103 Early Hints\r\nLink: </style.css>\r\n\r\n")
     }
 
     /// 429 with this `Retry-After`.
@@ -202,9 +207,12 @@ impl State {
                     let _ = http::answer(stream.get_mut(), 200, &[usual], "o", 2);
                     return;
                 }
-                Scripted::Interim => {
-                    let interim = b"HTTP/1.1 102 Processing\r\n\r\n".repeat(10_000);
-                    while stream.get_mut().write_all(&interim).is_ok() {}
+                Scripted::Endless(first, then) => {
+                    let mut sent = stream.get_mut().write_all(first.as_bytes());
+                    let then = then.repeat(10_000);
+                    while sent.is_ok() {
+                        sent = stream.get_mut().write_all(then.as_bytes());
+                    }
                     return;
                 }
                 Scripted::Cut => return,
