@@ -10,8 +10,8 @@ use rusqlite::{Connection, params};
 
 use super::super::{Outcome, Settled, Settlement};
 use super::candidate::need_not_be_told;
+use super::lack::newly_named;
 use super::notification::CHAIN;
-use super::owe::newly_named;
 use super::row::{self, Columns};
 use super::{AT_ONCE, flapping, gathering, notification, people};
 use crate::rule::{Knows, Owed, Routing};
