@@ -205,6 +205,7 @@ impl Daemon {
         daemon.take_effect();
         daemon.serve(listener, local, encryption, beats);
         daemon.end_what_nobody_looks_after().await;
+        daemon.keep_up().await;
         daemon.warn_of_what_nobody_can_end().await;
         daemon.warn_of_last_reminders(LastReminders::new()).await;
         Ok(daemon)

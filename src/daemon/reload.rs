@@ -36,6 +36,7 @@ impl Daemon {
         let succeeded = swapped.is_some();
         if let Some(last_reminders) = swapped {
             self.hold_again().await;
+            self.keep_up().await;
             self.warn_of_what_nobody_can_end().await;
             self.warn_of_last_reminders(last_reminders).await;
         }

@@ -74,6 +74,16 @@ impl Daemon {
         }
     }
 
+    /// Brings reminders and escalations of open outages in line with a config that may have changed.
+    pub(super) async fn keep_up(&self) {
+        match self.store.keep_up(clock::now(), Arc::clone(&self.config.routing)).await {
+            Ok(sinks) => self.hook.delivery.wake(&sinks),
+            Err(error) => {
+                tracing::error!(error = %error, "cannot update the reminders and escalations of open outages; reload again once the store can be written to");
+            }
+        }
+    }
+
     /// Deletes one batch of old data, so that signals are handled in between. Returns whether there may be more.
     pub(super) async fn forget_some(&mut self) -> bool {
         let now = clock::now();

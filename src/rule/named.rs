@@ -5,7 +5,8 @@ use jiff::Timestamp;
 use linedown_sinks::{Incident, Instance, Kind};
 
 use super::matcher::Subject;
-use super::{Owed, Routing};
+use super::wait::Wait;
+use super::{Owed, Routing, step};
 
 impl Routing {
     /// What the inventory now says of an incident's line; `None` if the inventory lacks the line, so that nothing newer is
@@ -27,12 +28,23 @@ impl Routing {
     /// no rule names: those of a sink that has left the config, whose notifications are given up, and those who are told
     /// of linedown's own troubles because another sink fails.
     pub fn names(&self, kind: Kind, (sink, recipient): (&str, &str), incident: &Incident) -> bool {
-        if incident.reason.is_own() || !self.sinks.contains_key(sink) {
+        if self.names_nobody(sink, incident) {
             return true;
         }
         let incident = self.as_of_now(incident);
         self.rules.matching(&Subject::from(&incident)).iter().any(|rule| rule.has_a_say(kind, sink))
             && self.recipients(sink, &incident).iter().any(|named| named == recipient)
+    }
+
+    /// Whether the rules now have a step of an escalation for a recipient, known by what it waited for. That is not asked
+    /// either of those whom no rule names.
+    pub fn has_step(&self, step: &Wait, to: (&str, &str), incident: &Incident) -> bool {
+        let is_it = |owed: &Owed| owed.kind == Kind::Escalation && step::is_same(owed, step, to);
+        self.names_nobody(to.0, incident) || self.owed(&self.as_of_now(incident)).iter().any(is_it)
+    }
+
+    fn names_nobody(&self, sink: &str, incident: &Incident) -> bool {
+        incident.reason.is_own() || !self.sinks.contains_key(sink)
     }
 
     /// Whether the rule that owed a message to somebody has left the config, or no longer notifies the sink, and no other

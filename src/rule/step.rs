@@ -6,6 +6,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use linedown_sinks::Kind;
 
+use super::Owed;
 use super::wait::Wait;
 use crate::clock::later;
 
@@ -34,6 +35,66 @@ pub fn behind(step: &Wait, hold: Option<Duration>) -> Option<(Duration, Kind)> {
     }
 }
 
+/// A step that was or is owed to somebody.
+#[derive(Clone, Debug)]
+pub struct Had {
+    /// The sink.
+    pub sink: String,
+    /// The recipient there.
+    pub recipient: String,
+    /// What it waits or waited for, as far as that is known.
+    pub waited_for: [Option<Wait>; 2],
+}
+
+impl Had {
+    /// How long after the outage began it was to be sent. Not known of one that was due at once, or that was sent after
+    /// something had held it back.
+    fn after(&self) -> Option<Duration> {
+        self.waited_for.iter().flatten().find_map(after)
+    }
+
+    fn is_to(&self, owed: &Owed) -> bool {
+        (&self.sink, &self.recipient) == (&owed.sink, &owed.recipient)
+    }
+}
+
+fn after(wait: &Wait) -> Option<Duration> {
+    behind(wait, None).map(|(after, _)| after)
+}
+
+/// How long after the outage began a step is to be sent that the rules want.
+fn wanted_after(owed: &Owed) -> Duration {
+    owed.held_by.as_ref().and_then(after).unwrap_or_default()
+}
+
+/// Whether a step that the rules want is the one of which `step` is known, for this recipient.
+pub fn is_same(owed: &Owed, step: &Wait, (sink, recipient): (&str, &str)) -> bool {
+    owed.sink == sink && owed.recipient == recipient && after(step) == Some(wanted_after(owed))
+}
+
+/// Returns those of the `wanted` steps that their recipients have not had, each once. Where it is not known which step
+/// somebody had, that was the earliest.
+pub fn lacking_steps(wanted: Vec<Owed>, had: &[Had]) -> Vec<Owed> {
+    let mut lacking: Vec<Owed> = Vec::with_capacity(wanted.len());
+    let of = |owed: &Owed| (owed.sink.clone(), owed.recipient.clone(), wanted_after(owed));
+    for owed in wanted {
+        if !lacking.iter().any(|other| of(other) == of(&owed)) {
+            lacking.push(owed);
+        }
+    }
+    let (known, unknown): (Vec<_>, Vec<_>) = had.iter().partition(|had| had.after().is_some());
+    for had in known {
+        lacking.retain(|owed| !(had.is_to(owed) && had.after() == Some(wanted_after(owed))));
+    }
+    for had in unknown {
+        let theirs = lacking.iter().enumerate().filter(|(_, owed)| had.is_to(owed));
+        if let Some((earliest, _)) = theirs.min_by_key(|(_, owed)| wanted_after(owed)) {
+            lacking.remove(earliest);
+        }
+    }
+    lacking
+}
+
 /// Returns the earliest time at which a step may be sent that comes `behind` the first messages; `None` if there are
 /// none. One recipient who could be told is enough; but who is to get the step must have been told, too, if a first
 /// message is to them.
@@ -47,6 +108,9 @@ pub fn earliest(behind: Duration, firsts: &[First], now: Timestamp) -> Option<Ti
 
 #[cfg(test)]
 mod tests {
+    use linedown_sinks::Reason;
+
+    use super::super::tests::{incident, routing, rule};
     use super::*;
     use crate::clock::from_millis;
 
@@ -88,6 +152,42 @@ mod tests {
             ("the same person could not be told", vec![same(given_up(0))], Some(10)),
         ] {
             assert_eq!(earliest(Duration::from_secs(10), &firsts, at(100)), expected.map(at), "{what}");
+        }
+    }
+
+    #[test]
+    fn a_step_that_somebody_had_is_not_lacking() {
+        let minutes = Duration::from_mins;
+        let step = |after| (after > 0).then(|| Wait::Step(minutes(after)));
+        let wanted = |sink: &str, after| Owed {
+            sink: sink.to_owned(),
+            kind: Kind::Escalation,
+            due_at: later(at(0), minutes(after)),
+            held_by: step(after),
+            ..routing(vec![rule("all", "{}", &["slack"], false)]).owed(&incident(Reason::Other)).remove(0)
+        };
+        let had = |sink: &str, waited_for| Had { sink: sink.to_owned(), recipient: String::new(), waited_for };
+        let flapping = Some(Wait::StepAfterFlapping { after: minutes(15), flapping: minutes(30) });
+        for (what, wants, had, lacking) in [
+            ("none", vec![15, 30], vec![], vec![15, 30]),
+            ("two rules want it", vec![15, 15], vec![], vec![15]),
+            ("one of them", vec![15, 30], vec![had("log", [step(15), None])], vec![30]),
+            ("held back", vec![15, 30], vec![had("log", [Some(Wait::Silence(1)), step(30)])], vec![15]),
+            ("of a line that flaps", vec![15, 30], vec![had("log", [flapping, None])], vec![30]),
+            ("one that the rules want no more", vec![15], vec![had("log", [step(30), None])], vec![15]),
+            ("one that was due at once", vec![0, 15], vec![had("log", [None, None])], vec![15]),
+            ("one of which nothing is known", vec![15, 30], vec![had("log", [None, Some(Wait::Silence(1))])], vec![30]),
+            (
+                "and one of which more is known",
+                vec![15, 30, 60],
+                vec![had("log", [None, None]), had("log", [step(15), None])],
+                vec![60],
+            ),
+            ("somebody else had it", vec![15], vec![had("mail", [step(15), None])], vec![15]),
+        ] {
+            let wanted = wants.into_iter().map(|after| wanted("log", after)).collect();
+            let found: Vec<_> = lacking_steps(wanted, &had).iter().map(wanted_after).collect();
+            assert_eq!(found, lacking.into_iter().map(minutes).collect::<Vec<_>>(), "{what}");
         }
     }
 

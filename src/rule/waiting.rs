@@ -54,17 +54,6 @@ impl Routing {
         }
     }
 
-    /// What a worse reason makes owed, if the incident was `before` in these states: whom to tell, and the steps of
-    /// escalations that were not owed in any of them.
-    pub fn owed_anew(&self, incident: &Incident, before: &[Incident]) -> Vec<Owed> {
-        let is_step = |owed: &Owed| owed.kind == Kind::Escalation;
-        let had: Vec<Owed> = before.iter().flat_map(|before| self.owed(before)).filter(is_step).collect();
-        let is_had = |new: &Owed| {
-            had.iter().any(|had| (&had.sink, &had.recipient, had.due_at) == (&new.sink, &new.recipient, new.due_at))
-        };
-        self.owed(incident).into_iter().filter(|owed| !is_step(owed) || !is_had(owed)).collect()
-    }
-
     /// Splits news to all who know of an incident into what to send and what need not be sent: a sink that stands in
     /// for one that has left the config, and hears the news itself, need not hear it twice.
     #[must_use]
@@ -84,9 +73,9 @@ mod tests {
 
     use linedown_sinks::Reason;
 
+    use super::super::Rule;
     use super::super::tests::{incident, routing, rule};
     use super::super::timing::Quiet;
-    use super::super::{Rule, Step};
     use super::*;
     use crate::clock::from_millis;
     use crate::rule::matcher::Matcher;
@@ -178,22 +167,6 @@ mod tests {
             let (due_at, held_by) = expected;
             assert_eq!((becomes.due_at, words(&becomes).as_str()), (at(due_at), held_by), "{what}");
         }
-    }
-
-    #[test]
-    fn a_step_that_was_owed_before_is_not_owed_anew() {
-        let escalating = |name: &str, matcher: &str, after: &[u64]| {
-            let steps =
-                after.iter().map(|after| Step { after: Duration::from_secs(*after), notify: vec!["log".into()] });
-            Rule { escalate: steps.collect(), ..rule(name, matcher, &["slack"], true) }
-        };
-        let routing = routing(vec![
-            escalating("banned", r#"{"reason":"number-blocked"}"#, &[9, 60]),
-            escalating("all", "{}", &[9, 30]),
-        ]);
-        let owed = routing.owed_anew(&incident(Reason::NumberBlocked), &[incident(Reason::Other)]);
-        let owed: Vec<_> = owed.into_iter().map(|owed| (owed.kind, owed.due_at)).collect();
-        assert_eq!(owed, [(Kind::Down, at(0)), (Kind::Escalation, at(60))]);
     }
 
     #[test]

@@ -120,6 +120,10 @@ pub trait Store: Send + Sync {
     /// that have something to do because of it.
     async fn hold_again(&self, now: Timestamp, routing: Arc<Routing>) -> Result<BTreeSet<String>, StoreError>;
 
+    /// Applies a config that may have changed to the reminders and the escalations of open outages that nobody has taken, in
+    /// steps that keep no webhook waiting. Returns the sinks that have something to do because of it.
+    async fn keep_up(&self, now: Timestamp, routing: Arc<Routing>) -> Result<BTreeSet<String>, StoreError>;
+
     /// Returns the pending reminders that no other will follow although the outage goes on, because the rule or the
     /// sink has left the config.
     async fn last_reminders(&self, routing: Arc<Routing>) -> Result<LastReminders, StoreError>;

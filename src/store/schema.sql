@@ -113,7 +113,9 @@ CREATE TABLE notification (
     told_closed INTEGER,
     settled_at INTEGER,
     -- The receipt, or the last failure.
-    detail TEXT
+    detail TEXT,
+    -- Of one that failed: the latest message that has told its recipient of the incident since.
+    heard_from INTEGER
 ) STRICT;
 CREATE INDEX notification_due ON notification (sink, due_at, id, owed_at) WHERE state = 'pending' AND leased = 0;
 CREATE INDEX notification_dead ON notification (sink) WHERE state = 'dead';

@@ -202,6 +202,38 @@ fn a_rule_by_another_name_goes_on_reminding_and_one_that_is_gone_is_warned_of() 
     );
 }
 
+#[test]
+fn a_rule_that_reminds_since_a_reload_reminds_of_what_is_down_also_if_it_was_gone_in_between() {
+    let silent = timed("group_interval = \"0s\"\n");
+    let reminding = timed("group_interval = \"0s\"\nremind = [\"1s\"]\n");
+    let mut daemon = Daemon::start(&silent);
+    daemon.accept(&down("A"));
+    assert_eq!(kinds(&daemon.wait_for_told(1)), ["down"]);
+    daemon.configure(&reminding);
+    daemon.reload();
+    assert_eq!(kinds(&daemon.wait_for_told(2)), ["down", "reminder"]);
+
+    daemon.configure(&silent.replace("\"all\"", "\"others\"\nmatch = { instance = \"B\" }"));
+    daemon.reload();
+    eventually("a reminder that nobody is to get", || daemon.rows(&["deliveries", "--state", "withdrawn"]).pop());
+    let told = daemon.told().len();
+    daemon.configure(&reminding);
+    daemon.reload();
+    daemon.wait_for_told(told + 1);
+
+    daemon.configure(&silent);
+    daemon.reload();
+    eventually("a reminder that is no more", || {
+        (daemon.rows(&["deliveries", "--state", "withdrawn"]).len() > 1).then_some(())
+    });
+    daemon.term();
+    daemon.ended();
+    let told = daemon.told().len();
+    daemon.configure(&reminding);
+    daemon.launch();
+    daemon.wait_for_told(told + 1);
+}
+
 /// The reminder is delivered between the swap and the next look at the store, which a waiting webhook keeps busy.
 #[test]
 fn a_reminder_that_ends_as_the_last_one_while_the_config_is_swapped_is_warned_of() {

@@ -36,7 +36,7 @@ pub(super) fn accept(
     let id = record(connection, event, payload, change, incident.as_ref().map(|incident| incident.id))?;
     remember(connection, event, &known, change, (id, incident.as_ref()))?;
     let sooner = match &incident {
-        Some(incident) if change == Change::Worsened => hasten(connection, incident, basis)?,
+        Some(incident) if change == Change::Worsened => hasten(connection, incident, None, basis)?,
         _ => Vec::new(),
     };
     let owed = match (&incident, change) {

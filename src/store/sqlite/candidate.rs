@@ -167,26 +167,31 @@ fn knows(row: &mut Columns<'_, '_>) -> rusqlite::Result<Knows> {
 const PROMISED: &str = "coalesce((SELECT min(notification.owed_at, started_at) FROM attempt \
     WHERE attempt.notification = notification.id AND number = 1), notification.owed_at)";
 
-/// Whether another message has told the recipient of a notification of its outage, as that is now, since the notification
-/// was to be sent. (What a line that flaps makes owed is about other outages as well, and a notice is about another
-/// recipient.)
-static TOLD_SINCE: LazyLock<String> = LazyLock::new(|| {
-    format!(
-        "lost IS NULL AND kind <> 'flapping' AND kind <> 'steady' AND EXISTS (SELECT 1 FROM notification AS other \
-         WHERE other.incident = notification.incident AND other.sink = notification.sink \
-         AND other.recipient = notification.recipient AND other.id <> notification.id AND other.state = 'delivered' \
-         AND other.kind <> 'flapping' AND (notification.kind <> 'resolved' OR other.told_closed = 1) \
-         AND other.told_reason = (SELECT reason FROM incident WHERE incident.id = notification.incident) \
-         AND (SELECT max(started_at) FROM attempt WHERE attempt.notification = other.id) >= {PROMISED})"
-    )
-});
+/// Whether another message has told the recipient of a notification of its outage, as that is now, since it failed to. (What
+/// a line that flaps makes owed is about other outages as well, and a notice is about another recipient.)
+const TOLD_SINCE: &str = "lost IS NULL AND kind <> 'flapping' AND kind <> 'steady' AND EXISTS ( \
+        SELECT 1 FROM notification AS other WHERE other.id = notification.heard_from \
+        AND (notification.kind <> 'resolved' OR other.told_closed = 1) \
+        AND other.told_reason = (SELECT reason FROM incident WHERE incident.id = notification.incident))";
+
+/// If a message was delivered: notes it with each other one to its recipient about the same incident that has failed. So it
+/// counts what came after what, whatever the clock said.
+pub(super) fn note_heard(connection: &Connection, id: i64) -> rusqlite::Result<()> {
+    let update = "UPDATE notification SET heard_from = ?1 WHERE id IN ( \
+            SELECT failed.id FROM notification AS told JOIN notification AS failed \
+            INDEXED BY notification_incident USING (incident, sink, recipient) \
+            WHERE told.id = ?1 AND told.state = 'delivered' AND told.kind <> 'flapping' AND failed.id <> ?1 \
+            AND (failed.state = 'dead' OR (failed.state = 'pending' AND failed.attempts > 0)))";
+    connection.prepare_cached(update)?.execute([id])?;
+    Ok(())
+}
 
 /// Why a notification is not sent, or its loss not told, whose recipient was told since it was to be sent.
 const HAS_BEEN_TOLD: &str = "another message has told the recipient of this outage since";
 
 /// [`HAS_BEEN_TOLD`], if that is so of the notification of this number.
 pub(super) fn has_been_told(connection: &Connection, id: i64) -> rusqlite::Result<Option<&'static str>> {
-    let query = format!("SELECT {} FROM notification WHERE id = ?", *TOLD_SINCE);
+    let query = format!("SELECT {TOLD_SINCE} FROM notification WHERE id = ?");
     let is_so: bool = connection.prepare_cached(&query)?.query_row([id], |row| row.get(0))?;
     Ok(is_so.then_some(HAS_BEEN_TOLD))
 }
@@ -247,9 +252,8 @@ pub(super) fn need_not_be_told(
 ) -> rusqlite::Result<Option<&'static str>> {
     let Some(lost) = lost else { return Ok(None) };
     let query = format!(
-        "{CHAIN} SELECT max(state = 'delivered'), max(state = 'pending'), max({}), \
-         max(lost IS NULL AND kind = 'reminder') FROM chain CROSS JOIN notification USING (id)",
-        *TOLD_SINCE
+        "{CHAIN} SELECT max(state = 'delivered'), max(state = 'pending'), max({TOLD_SINCE}), \
+         max(lost IS NULL AND kind = 'reminder') FROM chain CROSS JOIN notification USING (id)"
     );
     connection.prepare_cached(&query)?.query_row([lost], |row| {
         let is = |column| row.get::<_, Option<bool>>(column).map(Option::unwrap_or_default);

@@ -10,14 +10,17 @@ use rusqlite::{Connection, params};
 use super::super::{Due, RecipientPause};
 use super::candidate::{Candidate, firsts};
 use super::gathering::Group;
+use super::lack::newly_named;
 use super::lease::{Lessor, MOST_LOOKED_AT};
-use super::owe::{as_it_was, newly_named};
+use super::owe::as_it_was;
 use super::{notification, settle};
 use crate::rule::step;
 use crate::rule::timing::{Held, Silence};
 
 /// Why a reminder or a step is withdrawn after the config changed.
-const NOT_NAMED: &str = "the config no longer names this recipient for the line";
+pub(super) const NOT_NAMED: &str = "the config no longer names this recipient for the line";
+/// Why a step is withdrawn after its rule has changed.
+pub(super) const NO_SUCH_STEP: &str = "the config no longer has this step for the line";
 /// Why a reminder is withdrawn after its rule has changed.
 const NOT_REMINDED: &str = "the config no longer says that this recipient is reminded";
 
@@ -150,7 +153,8 @@ impl<'l> Lessor<'l> {
         sink: &str,
         candidate: &Candidate,
     ) -> rusqlite::Result<Option<&'static str>> {
-        let Candidate { notification: Notification { recipient, incident, kind, rule, .. }, owed_as, .. } = candidate;
+        let Candidate { notification: Notification { recipient, incident, kind, rule, .. }, owed_as, step, .. } =
+            candidate;
         if !matches!(owed_as, Kind::Reminder | Kind::Escalation) {
             return Ok(None);
         }
@@ -159,6 +163,10 @@ impl<'l> Lessor<'l> {
         };
         if !is_or_was(&|incident| self.routing.names(*owed_as, (sink, recipient), incident))? {
             return Ok(Some(NOT_NAMED));
+        }
+        if let Some(step) = step {
+            let is_wanted = |incident: &Incident| self.routing.has_step(step, (sink, recipient), incident);
+            return Ok((!is_or_was(&is_wanted)?).then_some(NO_SUCH_STEP));
         }
         let is_reminded = |incident: &Incident| self.routing.reminds((sink, rule.as_deref()), incident);
         Ok((*kind == Kind::Reminder && !is_or_was(&is_reminded)?).then_some(NOT_REMINDED))

@@ -10,6 +10,7 @@ mod flapping;
 mod foreign;
 mod gathering;
 mod job;
+mod lack;
 mod late_step;
 mod lease;
 mod line;
@@ -239,6 +240,21 @@ impl Store for Sqlite {
                 waiting::hold_again(connection, &step, &basis)
             };
             sinks.append(&mut self.writer.write(work).await?);
+        }
+        Ok(sinks)
+    }
+
+    async fn keep_up(&self, now: Timestamp, routing: Arc<Routing>) -> Result<BTreeSet<String>, StoreError> {
+        let open = self.read(lack::open).await?;
+        let mut sinks = BTreeSet::new();
+        for step in open.chunks(lack::LOOKED_AT_AT_ONCE) {
+            let (step, routing, silences) = (step.to_vec(), Arc::clone(&routing), Arc::clone(&self.silences));
+            let work = move |connection: &Connection| {
+                let basis = Basis { routing: &routing, silences: &silences, now };
+                lack::keep_up(connection, &step, &basis)
+            };
+            // The next start does it again.
+            sinks.append(&mut self.writer.note(work).await?);
         }
         Ok(sinks)
     }

@@ -1,15 +1,13 @@
 //! What a change to an incident makes owed, and which of that is withdrawn at once because it need not be sent.
 
-use std::collections::BTreeSet;
-
 use jiff::Timestamp;
-use linedown_sinks::{FailureKind, Incident, Kind};
-use rusqlite::{Connection, OptionalExtension, params};
+use linedown_sinks::{Incident, Kind};
+use rusqlite::Connection;
 
 use super::gathering::Group;
+use super::lack::{Occasion, lacking};
 use super::notification::{self, back_in_time};
-use super::people::{self, People, Standing};
-use super::settle::is_reminded;
+use super::people::{self, People};
 use super::silence::Silences;
 use super::{flapping, row};
 use crate::incident::Change;
@@ -104,92 +102,11 @@ pub(super) fn changed(
     let incident = &begun(incident, basis.now);
     let people = people::of(connection, incident.id)?;
     let mut owed = match change {
-        Change::Worsened => owed_anew(connection, incident, &people, basis)?,
+        Change::Worsened => lacking(connection, incident, &people, Occasion::Worse, (basis.routing, basis.now))?,
         _ => Vec::new(),
     };
     owed.extend(news(connection, incident, people, basis)?);
     Ok(owed)
-}
-
-/// Returns what a worse reason makes owed besides the news of it: the bad news to those whom it concerns for the first
-/// time or whom nothing has reached, further steps of escalations, and reminders to those who hear nothing else.
-fn owed_anew(
-    connection: &Connection,
-    incident: &Incident,
-    people: &People,
-    basis: &Basis<'_>,
-) -> rusqlite::Result<Vec<Owed>> {
-    let Basis { routing, now, .. } = *basis;
-    let mut owed = Vec::new();
-    for new in routing.owed_anew(incident, &as_it_was(connection, incident)?) {
-        if new.kind == Kind::Escalation {
-            owed.extend(incident.acknowledged.is_none().then_some(new));
-            continue;
-        }
-        let person = people.get(&(new.sink.clone(), new.recipient.clone()));
-        match person.map_or(Standing::Untouched, |person| person.standing) {
-            Standing::Untouched | Standing::GivenUp => owed.push(new),
-            // They are reminded after the message that they hear it from.
-            Standing::OnItsWay => {}
-            Standing::Told if person.is_some_and(|person| person.news(row::state(incident)).is_some()) => {}
-            Standing::Told if is_reminded(connection, incident.id, &new)? => {}
-            Standing::Told => owed.extend(routing.reminder(&new, incident, now)),
-        }
-    }
-    Ok(owed)
-}
-
-/// Returns what is owed to those whom the config names for an outage only since it changed: that the line is down, and
-/// their steps of escalations. Also to those whom it named before, if nothing has reached them and no reminder will; but
-/// not to an address that was refused: it would be refused again.
-/// Nothing if the outage is over or somebody has taken it.
-pub(super) fn newly_named(
-    connection: &Connection,
-    incident: &Incident,
-    routing: &Routing,
-    now: Timestamp,
-) -> rusqlite::Result<Vec<Owed>> {
-    if incident.closed_at.is_some() || incident.acknowledged.is_some() {
-        return Ok(Vec::new());
-    }
-    let people = people::of(connection, incident.id)?;
-    let query = "SELECT sink, recipient FROM notification WHERE incident = ? AND kind = 'escalation'";
-    let mut steps = connection.prepare_cached(query)?;
-    let steps = steps.query_map([incident.id], |row| Ok((row::text(row, 0)?, row::text(row, 1)?)))?;
-    let have_steps: BTreeSet<(String, String)> = steps.collect::<rusqlite::Result<_>>()?;
-    let owed = routing.owed(&begun(&routing.as_of_now(incident), now));
-    let mut new = Vec::with_capacity(owed.len());
-    for owed in owed {
-        let to = (owed.sink.clone(), owed.recipient.clone());
-        let is_new = match (owed.kind, people.get(&to)) {
-            (Kind::Escalation, _) => !have_steps.contains(&to),
-            (_, None) => true,
-            (_, Some(person)) => match person.standing {
-                Standing::Untouched => !person.knows(),
-                Standing::GivenUp => {
-                    !person.knows()
-                        && !is_reminded(connection, incident.id, &owed)?
-                        && !was_refused(connection, incident.id, &owed, routing)?
-                }
-                Standing::Told | Standing::OnItsWay => false,
-            },
-        };
-        new.extend(is_new.then_some(owed));
-    }
-    Ok(new)
-}
-
-/// Whether the latest message about an incident that a recipient did not get was refused, and so was its address.
-fn was_refused(connection: &Connection, incident: i64, owed: &Owed, routing: &Routing) -> rusqlite::Result<bool> {
-    if !routing.is_address(&owed.sink, &owed.recipient) {
-        return Ok(false);
-    }
-    let query = "SELECT detail FROM notification WHERE incident = ? AND sink = ? AND recipient = ? AND state = 'dead' \
-                 ORDER BY id DESC LIMIT 1";
-    let values = params![incident, owed.sink, owed.recipient];
-    let detail = connection.prepare_cached(query)?.query_row(values, |row| row::text_or_null(row, 0)).optional()?;
-    let refused = FailureKind::Refused.as_str();
-    Ok(detail.flatten().is_some_and(|detail| detail.strip_prefix(refused).is_some_and(|rest| rest.starts_with(':'))))
 }
 
 /// Returns what those who know of an incident must hear now. Echoes are written down as withdrawn.

@@ -25,6 +25,8 @@ pub(super) struct Person {
     heard: Option<State>,
     /// What messages would have told that were given up: the same is not told to them again.
     given_up: Option<State>,
+    /// Whether a message to them was given up or is still being tried.
+    pub(super) missed: bool,
 }
 
 /// What became of the messages to a recipient: of several, what says most.
@@ -175,6 +177,7 @@ fn read(connection: &Connection, filter: &str, values: impl Params) -> rusqlite:
             told: None,
             heard: None,
             given_up: None,
+            missed: false,
         };
         let person = people.entry(to).or_insert(new);
         person.wants_resolved |= row.get::<bool>()?;
@@ -189,6 +192,7 @@ fn read(connection: &Connection, filter: &str, values: impl Params) -> rusqlite:
             _ => Standing::Untouched,
         };
         person.standing = person.standing.max(standing);
+        person.missed |= state == b"dead" || (state == b"pending" && counts);
         match state {
             b"pending" => person.flaps |= !counts && is_tally,
             b"delivered" if is_taken => person.heard = together(person.heard, told),

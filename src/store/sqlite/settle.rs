@@ -9,9 +9,9 @@ use linedown_sinks::{FailureKind, Incident, Kind};
 use rusqlite::{Connection, params};
 
 use super::super::{Outcome, Settled, Settlement};
-use super::candidate::need_not_be_told;
+use super::candidate::{need_not_be_told, note_heard};
+use super::lack::newly_named;
 use super::notification::CHAIN;
-use super::owe::newly_named;
 use super::row::{self, Columns};
 use super::{AT_ONCE, flapping, gathering, notification, people};
 use crate::rule::{Knows, Owed, Routing};
@@ -67,7 +67,7 @@ fn finish(connection: &Connection, id: i64, state: &str, detail: &str, at: Times
 fn after_delivery(connection: &Connection, id: i64, now: Timestamp, routing: &Routing) -> rusqlite::Result<Settled> {
     let (incident, settled) = settled(connection, id)?;
     let reminder = routing.reminder(&settled, &incident, now);
-    let sinks = go_on(connection, settled, reminder, &incident, now, routing)?;
+    let sinks = go_on(connection, (id, settled), reminder, &incident, now, routing)?;
     Ok(Settled { sinks, ..Settled::default() })
 }
 
@@ -95,7 +95,7 @@ pub(super) fn withdraw_last(
 ) -> rusqlite::Result<BTreeSet<String>> {
     notification::withdraw(connection, id, why, now)?;
     let (incident, settled) = settled(connection, id)?;
-    go_on(connection, settled, None, &incident, now, routing)
+    go_on(connection, (id, settled), None, &incident, now, routing)
 }
 
 /// Gives up a notification, for a reason and, if an attempt was the last, its failure. A notice of a loss that need not
@@ -142,7 +142,7 @@ fn after_death(
     }
     let is_refused = failure == Some(FailureKind::Refused) && routing.is_address(&lost.sink, &lost.recipient);
     let reminder = if is_refused { None } else { routing.reminder(&lost, &incident, now) };
-    let mut sinks = go_on(connection, lost, reminder, &incident, now, routing)?;
+    let mut sinks = go_on(connection, (id, lost), reminder, &incident, now, routing)?;
     let untold = usize::from(told_instead.is_empty() && !is_told_to_others(connection, id)?);
     sinks.extend(told_instead.into_iter().map(|owed| owed.sink));
     Ok(Settled { dead: 1, untold, sinks })
@@ -160,13 +160,16 @@ fn is_told_to_others(connection: &Connection, id: i64) -> rusqlite::Result<bool>
 /// that out, those whom it names instead are told now. Returns the sinks that have something to do.
 fn go_on(
     connection: &Connection,
-    settled: Owed,
+    (id, settled): (i64, Owed),
     reminder: Option<Owed>,
     incident: &Incident,
     now: Timestamp,
     routing: &Routing,
 ) -> rusqlite::Result<BTreeSet<String>> {
     let person = people::one(connection, incident.id, &settled.sink, &settled.recipient)?;
+    if person.as_ref().is_some_and(|person| person.missed) {
+        note_heard(connection, id)?;
+    }
     let news = person.as_ref().and_then(|person| person.news(row::state(incident)));
     let news = match (news, person) {
         (None, Some(person)) if person.knows() && !people::know_who_took(connection, incident, &settled)? => {

@@ -16,6 +16,7 @@ mod formats;
 mod found;
 mod generated;
 mod grouped;
+mod kept_up;
 mod late;
 mod later;
 mod lost;

@@ -47,20 +47,27 @@ impl Waiting {
     }
 }
 
-/// After an incident got worse: what is pending goes by the rules that are more urgent now, and is due no later.
-/// Returns what is due at another time, with its sink.
+/// After an incident got worse, or the rules changed: what is pending, or what of a kind, goes by the rules that are more
+/// urgent now, and is due no later. Returns what is due at another time, with its sink.
 pub(super) fn hasten(
     connection: &Connection,
     incident: &Incident,
+    only: Option<Kind>,
     basis: &Basis<'_>,
 ) -> rusqlite::Result<Vec<(Timestamp, String)>> {
     let Basis { routing, now, .. } = *basis;
     let incident = &begun(incident, now);
-    let query = format!("SELECT {} FROM notification WHERE incident = ? AND state = 'pending'", Waiting::columns());
+    let query = format!(
+        "SELECT {} FROM notification WHERE incident = ?1 AND state = 'pending' AND kind = coalesce(?2, kind)",
+        Waiting::columns()
+    );
     let mut statement = connection.prepare_cached(&query)?;
     let waiting: Vec<Waiting> = statement
-        .query_map([incident.id], |row| Waiting::read(&mut Columns::of(row)))?
+        .query_map(params![incident.id, only.map(Kind::as_str)], |row| Waiting::read(&mut Columns::of(row)))?
         .collect::<rusqlite::Result<_>>()?;
+    if waiting.is_empty() {
+        return Ok(Vec::new());
+    }
     let silences = basis.silences.in_force(connection, now)?;
     let mut due = Vec::new();
     for waiting in waiting {

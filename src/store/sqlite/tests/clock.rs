@@ -46,3 +46,35 @@ async fn whom_a_worse_reason_concerns_waits_no_longer_for_a_clock_that_was_ahead
     assert_eq!(life.deliver_all("slack", HOUR + 59).await, []);
     assert_eq!(life.deliver_all("slack", HOUR + 60).await, [Kind::Down]);
 }
+
+/// They were told that the line is down before that, and it says nothing of who has taken it.
+#[tokio::test]
+async fn what_was_told_before_the_clock_was_set_back_stands_for_nothing_that_was_lost_after_it() {
+    let life = Life::by(Rule { remind: vec![Duration::from_hours(1)], ..to_slack() });
+    life.down(5 * HOUR).await;
+    assert_eq!(life.deliver_all("slack", 5 * HOUR).await, [Kind::Down]);
+    while life.set_back(from_millis(HOUR * 1000), 1).await.unwrap() > 0 {}
+    for (second, is_taken) in [(2 * HOUR, false), (2 * HOUR + 100, true)] {
+        if is_taken {
+            life.store.acknowledge(1, "ana", "a test", from_millis(second * 1000)).await.unwrap();
+        }
+        let lost_one = life.lease("slack", second).await.remove(0);
+        life.settle(&lost_one, second, lost()).await;
+        let mut told = life.deliver_all("mail", second).await;
+        told.retain(|kind| *kind != Kind::Acknowledged);
+        assert_eq!(told, [Kind::Undelivered; 2], "{:?}", lost_one.notification.kind);
+    }
+}
+
+#[tokio::test]
+async fn what_is_told_after_the_clock_was_set_back_stands_for_what_was_lost_before_it() {
+    let life = Life::by(Rule { remind: vec![Duration::from_secs(100)], ..to_slack() });
+    life.down(0).await;
+    assert_eq!(life.deliver_all("slack", 0).await, [Kind::Down]);
+    let reminder = life.lease("slack", 100).await.remove(0);
+    life.settle(&reminder, 100, lost()).await;
+    while life.set_back(from_millis(50_000), 1).await.unwrap() > 0 {}
+    life.webhook(EventKind::Disconnected, Reason::NumberBlocked, 50).await;
+    assert_eq!(life.deliver_all("slack", 50).await, [Kind::Worse]);
+    assert_eq!(life.deliver_all("mail", 51).await, []);
+}

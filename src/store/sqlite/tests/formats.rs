@@ -11,12 +11,13 @@ use crate::rule::flapping::Flapping;
 const MINUTE: i64 = 60;
 
 /// The tables as former versions made them, by their format.
-const FORMER: [(i64, &str); 5] = [
+const FORMER: [(i64, &str); 6] = [
     (1, include_str!("formats/format_1.sql")),
     (2, include_str!("formats/format_2.sql")),
     (3, include_str!("formats/format_3.sql")),
     (4, include_str!("formats/format_4.sql")),
     (5, include_str!("formats/format_5.sql")),
+    (6, include_str!("formats/format_6.sql")),
 ];
 
 /// What such a version left: A has dropped four times, at the minutes 1, 3, 5 and 7, and is up; B is down; the report
@@ -111,10 +112,10 @@ async fn a_damaged_store_of_a_former_format_is_taken_over() {
     }
 }
 
-/// Of the rows of a former format, the one with the largest number may have been deleted.
+/// Of the rows of a format before 6, the one with the largest number may have been deleted.
 #[tokio::test]
 async fn a_number_that_a_former_version_gave_is_not_given_again() {
-    for (format, tables) in FORMER {
+    for (format, tables) in FORMER.into_iter().filter(|(format, _)| *format < 6) {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("x.db");
         write(&path, format, tables);

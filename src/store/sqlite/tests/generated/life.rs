@@ -1,5 +1,6 @@
 //! What happens in a story: webhooks, silences, people, restarts and the clock.
 
+use super::invariants::jumps;
 use super::story::LINES;
 use super::*;
 use crate::store::Acknowledgement;
@@ -96,7 +97,20 @@ impl<'s> World<'s> {
                 self.sent_again.extend(retried.notifications);
             }
         }
+        if matches!(step, Step::Reopen) || !jumps(self) {
+            self.reload().await?;
+        }
         self.check_held().await
+    }
+
+    /// Reads the same config again, which changes nothing.
+    async fn reload(&mut self) -> Result<(), TestCaseError> {
+        let before = invariants::rows(self).await;
+        let life = self.life();
+        life.store.keep_up(from_millis(self.now * 1000), Arc::clone(&life.routing)).await.unwrap();
+        let after = invariants::rows(self).await;
+        prop_assert!(jumps(self) || after == before, "it changes something: {:#?} {:#?}", before, after);
+        Ok(())
     }
 
     pub(super) async fn webhook(&mut self, line: usize, kind: EventKind, reason: Reason, gateway_at: Option<i64>) {
