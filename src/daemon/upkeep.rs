@@ -68,7 +68,7 @@ impl Daemon {
             Ok(sinks) => self.reception.delivery.wake(&sinks),
             Err(error) => {
                 // A part may have been done.
-                self.hook.reception.delivery.wake_all();
+                self.reception.delivery.wake_all();
                 tracing::error!(error = %error, "cannot update what quiet hours hold back; reload again once the store can be written to");
             }
         }
@@ -76,10 +76,14 @@ impl Daemon {
 
     /// Brings reminders and escalations of open outages in line with a config that may have changed.
     pub(super) async fn keep_up(&self) {
-        match self.store.keep_up(clock::now(), Arc::clone(&self.config.routing)).await {
-            Ok(sinks) => self.hook.delivery.wake(&sinks),
+        match self.reception.store.keep_up(clock::now(), Arc::clone(&self.config.routing)).await {
+            Ok(sinks) => self.reception.delivery.wake(&sinks),
             Err(error) => {
-                tracing::error!(error = %error, "cannot update the reminders and escalations of open outages; reload again once the store can be written to");
+                tracing::error!(
+                    error = %error,
+                    "cannot update the reminders and escalations of open outages; reload again once the store can be \
+                     written to"
+                );
             }
         }
     }
