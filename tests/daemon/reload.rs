@@ -177,7 +177,7 @@ fn what_a_sink_owes_that_left_before_the_last_start_is_told_elsewhere() {
     daemon.kill();
     daemon.launch();
     let again = daemon.command(&["retry", "--dead"]);
-    assert_eq!((again.code, again.out.as_str()), (Some(0), "0 notifications are sent again\n"));
+    assert_eq!((again.code, again.out.as_str()), (Some(1), "0 notifications are sent again\n"));
     assert!(again.err.contains("the config has no sink \"ops\" any more; put it back"), "{again:?}");
     let dead = daemon.rows(&["deliveries", "--state", "dead"]);
     assert!(dead.len() == 1 && dead[0]["tries"] == 1, "{dead:?}");
