@@ -78,6 +78,7 @@ fn a_doubtful_config_is_served_and_the_log_says_what_is_doubtful() {
     };
     let some = |text: &str| Some(text.to_owned());
     assert_eq!(said("at 100%"), (some("at most \"83%\""), None));
+    assert_eq!(daemon.wait_for_log("config: at 100%")["key"], "troubles.disk_free_below");
     assert_eq!(said("`console` is named twice"), (None, some("take it out, or name the sink that was meant")));
     assert_eq!(said("60ms is short"), (some("at least 1s"), some("did you mean `60m`?")));
 }
