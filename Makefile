@@ -113,6 +113,7 @@ install: $(binary)
 	"$(binary)" completions bash >"$(share)/bash-completion/completions/linedown"
 	"$(binary)" completions zsh >"$(share)/zsh/site-functions/_linedown"
 	"$(binary)" completions fish >"$(share)/fish/vendor_completions.d/linedown.fish"
+	packaging/pages "$(share)/doc/linedown"
 	test -e "$(config)/linedown.toml" || install -m 644 packaging/linedown.toml "$(config)/linedown.toml"
 	install -d "$(config)/conf.d"
 	install -d -m 700 "$(config)/credentials"

@@ -108,3 +108,21 @@ fn the_alert_rules_are_about_metrics_that_there_are_and_fire_when_they_should() 
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     }
 }
+
+#[test]
+fn links_of_the_installed_pages_lead_to_what_is_installed() {
+    let folder = TempDir::new().expect("a temporary folder");
+    let pages = Path::new(env!("CARGO_MANIFEST_DIR")).join("packaging/pages");
+    assert!(Command::new(pages).arg(folder.path()).status().expect("it runs").success());
+    let elsewhere = ["/etc/linedown/linedown.toml", "/usr/lib/systemd/catalog/linedown.catalog"];
+    let mut count = 0;
+    for entry in fs::read_dir(folder.path()).expect("a folder").map(|entry| entry.expect("an entry").path()) {
+        let text = fs::read_to_string(&entry).unwrap_or_default();
+        let links = text.split("](").skip(1).filter_map(|rest| rest.split([')', '#']).next());
+        for link in links.filter(|link| !link.is_empty() && !link.contains("://") && !elsewhere.contains(link)) {
+            assert!(folder.path().join(link).exists(), "{link} in {}", entry.display());
+            count += 1;
+        }
+    }
+    assert!(count >= 20, "{count} links found");
+}

@@ -134,15 +134,16 @@ async fn seek(place: &Place) -> Result<(PathBuf, Option<Row>), CommandError> {
     }
 }
 
-/// The first socket where somebody listens, or else the first one that we may not connect to.
+/// The first socket where somebody listens, or else one that we may not connect to: rather one that is there than one
+/// in a folder that we may not look into.
 async fn listening(sockets: &[PathBuf]) -> Option<&PathBuf> {
-    let mut barred = None;
+    let mut barred: Option<&PathBuf> = None;
     for socket in sockets {
         match UnixStream::connect(socket).await.map_err(|error| error.kind()) {
             Ok(_) => return Some(socket),
             // A daemon that was killed leaves its socket behind.
             Err(ErrorKind::NotFound | ErrorKind::ConnectionRefused) => {}
-            Err(_) => barred = barred.or(Some(socket)),
+            Err(_) => barred = barred.filter(|socket| socket.exists()).or(Some(socket)),
         }
     }
     barred

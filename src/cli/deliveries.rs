@@ -4,6 +4,7 @@ use jiff::Timestamp;
 
 use super::client::Daemon;
 use super::limit::Limit;
+use super::line::Line;
 use super::output::Look;
 use super::table::{Column, Row};
 use super::{Code, CommandError, Place, is_there, output};
@@ -18,6 +19,8 @@ pub(super) struct Arguments {
     /// Only those of this sink
     #[arg(long, value_name = "NAME")]
     sink: Option<String>,
+    #[command(flatten)]
+    line: Line,
     #[command(flatten)]
     limit: Limit,
     /// Print them as JSON
@@ -39,11 +42,13 @@ pub(super) const COLUMNS: [Column; 10] = [
 ];
 
 pub(super) async fn run(place: &Place, arguments: &Arguments) -> Result<Code, CommandError> {
-    let Arguments { state, sink, limit, .. } = arguments;
-    let query = DeliveryQuery { state: state.clone(), sink: sink.clone(), limit: Some(limit.asked_for()) };
+    let Arguments { state, sink, line, limit, .. } = arguments;
+    let (asked, of_line) = (Some(limit.asked_for()), line.asked_for());
+    let query = DeliveryQuery { state: state.clone(), sink: sink.clone(), line: of_line, limit: asked };
     let deliveries: Vec<Delivery> = Daemon::find(place).await?.get("deliveries", &query).await?;
     if deliveries.is_empty() {
         is_there(place, sink.as_deref())?;
+        line.warn_if_unknown(place);
     }
     let now = clock::now();
     limit.print(deliveries, arguments.json, "no notifications\n", &COLUMNS, |delivery| row(delivery, now))?;

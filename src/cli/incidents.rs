@@ -7,6 +7,7 @@ use jiff::Timestamp;
 use super::client::Daemon;
 use super::deliveries::{address, look, state, state_in_full};
 use super::limit::Limit;
+use super::line::Line;
 use super::output::Look;
 use super::table::{Column, Row, table};
 use super::{Code, CommandError, Place, output, usage};
@@ -22,6 +23,8 @@ pub(super) struct ListArguments {
     /// Only lines that are down now
     #[arg(long)]
     open: bool,
+    #[command(flatten)]
+    line: Line,
     #[command(flatten)]
     limit: Limit,
     /// Print them as JSON
@@ -52,12 +55,25 @@ pub(super) const COLUMNS: [Column; 10] = [
     Column::whole("dead"),
 ];
 
+/// Said of an incident without notifications. (The store does not say which of the two it was, but the log says of each
+/// incident that no rule matches.)
+const NONE_KEPT: &str =
+    "no notifications are kept: no rule matched, or they were lost when a damaged store was replaced (see the log)";
+
 pub(super) async fn list(place: &Place, arguments: &ListArguments) -> Result<Code, CommandError> {
-    let query = IncidentQuery { open: arguments.open, limit: Some(arguments.limit.asked_for()) };
+    let ListArguments { open, line, limit, .. } = arguments;
+    let query = IncidentQuery { open: *open, line: line.asked_for(), limit: Some(limit.asked_for()) };
     let incidents: Vec<Incident> = Daemon::find(place).await?.get("incidents", &query).await?;
-    let nothing = if arguments.open { "no line is down\n" } else { "no outages\n" };
+    if incidents.is_empty() {
+        line.warn_if_unknown(place);
+    }
+    let nothing = match (open, query.line.is_some()) {
+        (true, false) => "no line is down\n",
+        (true, true) => "the line is not down\n",
+        (false, _) => "no outages\n",
+    };
     let now = clock::now();
-    arguments.limit.print(incidents, arguments.json, nothing, &COLUMNS, |incident| row(incident, now))?;
+    limit.print(incidents, arguments.json, nothing, &COLUMNS, |incident| row(incident, now))?;
     Ok(Code::Done)
 }
 
@@ -102,7 +118,7 @@ fn told(story: &IncidentStory, now: Timestamp) -> String {
     head(&mut text, &story.incident, now);
     text.push_str(&told_events(story));
     if story.deliveries.is_empty() {
-        let _ = writeln!(text, "\nno notifications: no rule matched");
+        let _ = writeln!(text, "\n{NONE_KEPT}");
     }
     for delivery in &story.deliveries {
         let _ = writeln!(text);

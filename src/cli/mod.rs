@@ -10,6 +10,7 @@ mod failure;
 mod generate;
 mod incidents;
 mod limit;
+mod line;
 mod output;
 mod replay;
 mod retry;

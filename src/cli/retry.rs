@@ -57,7 +57,9 @@ pub(super) async fn run(place: &Place, arguments: &Arguments) -> Result<Code, Co
         for (why, ids) in refused {
             output::complain(&format!("not sent again: {ids}: {why}\n"));
         }
-        return Ok(Code::Done);
+        // What is withdrawn need not be sent.
+        let is_stuck = again.is_empty() && answer.refused.len() > answer.withdrawn.len();
+        return Ok(if is_stuck { Code::Failed } else { Code::Done });
     }
     let error = CommandError::new(Code::Failed, format!("not sent again: {}", left.join(", ")));
     Err(refused.iter().fold(error, |error, (why, ids)| error.because(format!("{ids}: {why}"))))

@@ -1,6 +1,7 @@
 //! `linedown serve`: runs the daemon.
 
 use std::io::ErrorKind;
+use std::path::Path;
 
 use clap::ValueEnum;
 
@@ -10,6 +11,7 @@ use crate::daemon::{self, StartError};
 use crate::log::{self, Format};
 use crate::signals;
 use crate::store::StoreError;
+use crate::systemd;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Arguments {
@@ -25,7 +27,8 @@ pub(super) async fn run(place: Place, arguments: Arguments) -> Result<Code, Comm
     let config = load(&place, output::colour_on_stderr()).map_err(CommandError::Report)?;
     let signals =
         signals::catch().map_err(|error| CommandError::new(Code::Failed, "cannot catch signals").caused_by(&error))?;
-    daemon::run(config, || load(&place, false), signals).await.map_err(|error| explained(&error))?;
+    let store = config.store.path.clone();
+    daemon::run(config, || load(&place, false), signals).await.map_err(|error| explained(&error, &store))?;
     Ok(Code::Done)
 }
 
@@ -52,12 +55,14 @@ fn load(place: &Place, colour: bool) -> Result<Config, String> {
     }
     for row in report.rows() {
         let (expected, hint) = (row.expected.as_deref(), row.hint.as_deref());
-        tracing::warn!(file = row.file, line = row.line, expected, hint, "config: {}", row.what);
+        let key = Some(&row.path).filter(|key| !key.is_empty());
+        tracing::warn!(file = row.file, line = row.line, key, expected, hint, "config: {}", row.what);
     }
     Ok(config)
 }
 
-fn explained(error: &StartError) -> CommandError {
+/// An error with what the operator can do; `store` is the path of the store.
+fn explained(error: &StartError, store: &Path) -> CommandError {
     let code = match error {
         StartError::Sink(_) | StartError::Gateway(_) | StartError::Store(StoreError::Foreign(_)) => Code::Config,
         StartError::Damaged | StartError::Store(StoreError::Damaged) => Code::TryAgain,
@@ -67,13 +72,14 @@ fn explained(error: &StartError) -> CommandError {
     if let Some(cause) = std::error::Error::source(error) {
         described = described.caused_by(cause);
     }
-    match advice(error) {
-        Some(hint) => described.hint(hint),
-        None => described,
+    match (error, advice(error)) {
+        (StartError::Store(error), _) => described.hint(advice_on_store(error, store, systemd::listens())),
+        (_, Some(hint)) => described.hint(hint),
+        (_, None) => described,
     }
 }
 
-/// What the operator can do.
+/// What the operator can do, unless it is about the store.
 fn advice(error: &StartError) -> Option<&'static str> {
     Some(match error {
         StartError::Listen { source, .. } => match source.kind() {
@@ -90,10 +96,9 @@ fn advice(error: &StartError) -> Option<&'static str> {
         StartError::Inherited(_) => {
             "`systemctl cat linedown.socket` shows it; it needs exactly one `ListenStream=` with a TCP port"
         }
-        StartError::Store(error) => return Some(advice_on_store(error)),
         StartError::Damaged => DAMAGED,
         StartError::Local { .. } => "set `server.api` to a path that this user may write and nothing else uses",
-        StartError::Sink(_) | StartError::Gateway(_) | StartError::Tls(_) => return None,
+        StartError::Store(_) | StartError::Sink(_) | StartError::Gateway(_) | StartError::Tls(_) => return None,
     })
 }
 
@@ -109,8 +114,13 @@ fn is_barred(error: &rusqlite::Error) -> bool {
 
 const DAMAGED: &str = "start linedown again (systemd does so by itself), then check the disk";
 
-fn advice_on_store(error: &StoreError) -> &'static str {
-    match error {
+/// Where the unit of the service does not let it write.
+const SEALED: &str = "the service may write below /var/lib/linedown only, until a drop-in for its unit allows more: see \
+                      \"Moving the store\" in service.md (/usr/share/doc/linedown)";
+
+/// What the operator can do about the store at this path.
+fn advice_on_store(error: &StoreError, store: &Path, is_service: bool) -> String {
+    let advice = match error {
         StoreError::InUse(_) => "another daemon is running with this store: use that one, or stop it first",
         StoreError::Foreign(_) => {
             "set `store.url` to a file that is linedown's alone; it makes the file if there is none"
@@ -124,13 +134,21 @@ fn advice_on_store(error: &StoreError) -> &'static str {
         StoreError::Open { source, .. } if source.kind() == ErrorKind::AlreadyExists => {
             "that is a folder: remove it; linedown makes a file of this name"
         }
-        StoreError::Full => "make room on its disk",
+        StoreError::Full => return format!("make room on the disk of {}", store.display()),
+        StoreError::Open { source, .. }
+            if is_service && matches!(source.kind(), ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem) =>
+        {
+            return format!("{WRITABLE}; {SEALED}");
+        }
         StoreError::Damaged => DAMAGED,
         StoreError::Failed(error) if is_barred(error) => BARRED,
         StoreError::Failed(_) => "look for disk errors (dmesg | tail), then start linedown again",
-        _ => "the folder must exist and be writable for the user that runs linedown",
-    }
+        _ => WRITABLE,
+    };
+    advice.to_owned()
 }
+
+const WRITABLE: &str = "the folder must exist and be writable for the user that runs linedown";
 
 #[cfg(test)]
 mod tests {
@@ -145,7 +163,27 @@ mod tests {
             [(ffi::SQLITE_READONLY, false), (ffi::SQLITE_CANTOPEN, false), (ffi::SQLITE_IOERR_READ, true)]
         {
             let error = StoreError::Failed(Error::SqliteFailure(ffi::Error::new(code), None));
-            assert_eq!(advice_on_store(&error) != BARRED, is_ours, "{error}");
+            assert_eq!(advice(&error, false) != BARRED, is_ours, "{error}");
         }
+    }
+
+    fn advice(error: &StoreError, is_service: bool) -> String {
+        advice_on_store(error, Path::new("/data/linedown.db"), is_service)
+    }
+
+    #[test]
+    fn what_the_unit_forbids_and_which_disk_is_full_is_said() {
+        let open = |kind: ErrorKind| StoreError::Open { path: "/data/linedown.db".into(), source: kind.into() };
+        for (error, is_service, is_of_unit) in [
+            (open(ErrorKind::ReadOnlyFilesystem), true, true),
+            (open(ErrorKind::PermissionDenied), true, true),
+            (open(ErrorKind::PermissionDenied), false, false),
+            (open(ErrorKind::NotFound), true, false),
+        ] {
+            let advice = advice(&error, is_service);
+            assert_eq!(advice.contains("Moving the store"), is_of_unit, "{error:?}: {advice}");
+            assert!(advice.starts_with(WRITABLE), "{advice}");
+        }
+        assert_eq!(advice(&StoreError::Full, true), "make room on the disk of /data/linedown.db");
     }
 }

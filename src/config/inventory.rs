@@ -10,7 +10,7 @@ use serde_json::Value;
 use super::gateway::{NO_TOKEN, is_token};
 use super::instances::Instances;
 use super::reader::{Reader, UNKNOWN_KEY, some_of};
-use crate::rule;
+use crate::{rule, source};
 
 /// Longest name, in characters.
 const LONGEST_NAME: usize = 100;
@@ -81,6 +81,11 @@ pub(super) fn read(instances: &Instances, sources: &[&str], path: &Path, reader:
             let problem = Problem::error(path.clone(), "this cannot be the identifier of an instance");
             reader.note(problem.expected("the identifier that the gateway sends: [instances.39ECB202B157D11E]"));
         }
+        if longer(id, source::INSTANCE) {
+            reader.note(
+                too_long(path.clone(), source::INSTANCE).hint("linedown cuts what the gateway sends to that length"),
+            );
+        }
         check_bounds(name.as_deref(), &labels, &path, reader);
         inventory.lines.push(id, name.as_deref(), source.as_deref(), &labels);
         if let Some(value) = token.and_then(|secret| read_token(&secret, &path, &mut told, reader)) {
@@ -149,11 +154,15 @@ fn read_token(secret: &Secret, path: &Path, told: &mut Told, reader: &mut Reader
     token
 }
 
+fn longer(text: &str, most: usize) -> bool {
+    text.len() > most && text.chars().count() > most
+}
+
+fn too_long(path: Path, most: usize) -> Problem {
+    Problem::error(path, format!("longer than {most} characters")).expected(format!("at most {most} characters"))
+}
+
 fn check_bounds(name: Option<&str>, all: &BTreeMap<String, String>, path: &Path, reader: &mut Reader<'_>) {
-    let longer = |text: &str, most: usize| text.len() > most && text.chars().count() > most;
-    let too_long = |path, most| {
-        Problem::error(path, format!("longer than {most} characters")).expected(format!("at most {most} characters"))
-    };
     if name.is_some_and(|name| longer(name, LONGEST_NAME)) {
         reader.note(too_long(path.join("name"), LONGEST_NAME));
     }

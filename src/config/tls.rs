@@ -103,17 +103,17 @@ fn judge(certificate: &Certificate, host: Option<&str>, now: Timestamp, section:
     let day = |time: Timestamp| time.strftime("%Y-%m-%d").to_string();
     match certificate.validity {
         Some(Validity { until, .. }) if until < now => {
-            section.warning("certificate", format!("it expired on {}", day(until))).hint =
+            section.warning("certificate", format!("the certificate expired on {}", day(until))).hint =
                 Some("gateways will not post to it: renew it".into());
         }
         Some(Validity { from, .. }) if from > now => {
-            section.warning("certificate", format!("it is not valid before {}", day(from))).hint =
+            section.warning("certificate", format!("the certificate is not valid before {}", day(from))).hint =
                 Some("gateways will not post to it until then; if that is past, this machine's clock is wrong".into());
         }
         _ => {}
     }
     if let Some(host) = host.filter(|host| !certificate.covers(&[(*host).to_owned()])) {
-        section.warning("certificate", format!("it is not for {host}, the host of `public_url`")).hint =
+        section.warning("certificate", format!("the certificate is not for {host}, the host of `public_url`")).hint =
             Some("gateways will not post to it: get one for that name".into());
     }
 }
@@ -205,8 +205,15 @@ fn certificate(
         Err(error) => {
             let path = section.path().clone();
             let problem = Problem::error(path, format!("certificate and key cannot be used: {error}"));
-            section.problems.push(problem.hint("`openssl x509 -in FILE -noout -text` shows what the certificate is"));
+            let hint = if error.to_string().contains("UnsupportedCertVersion") { OLD } else { SHOWN };
+            section.problems.push(problem.hint(hint));
             None
         }
     }
 }
+
+const SHOWN: &str = "`openssl x509 -in FILE -noout -text` shows what the certificate is";
+
+/// Such as `openssl x509 -req` makes without `-extfile`.
+const OLD: &str = "that is a certificate of version 1, which names no hosts: get one of version 3, with the host of \
+                   `public_url` in its `subjectAltName` (openssl req -x509 -addext subjectAltName=DNS:HOST …)";

@@ -22,7 +22,7 @@ pub const KINDS: &[SourceKind] = &[SourceKind { name: "z-api", read: z_api::read
 pub(crate) const UNKNOWN: &str = "unknown";
 
 /// Longest instance identifier kept, in characters.
-const INSTANCE: usize = 128;
+pub(crate) const INSTANCE: usize = 128;
 /// Longest error text kept, in characters.
 const ERROR: usize = 500;
 /// Longest phone number kept, in digits.

@@ -169,6 +169,10 @@ pub trait Store: Send + Sync {
     /// Returns incidents, the latest first.
     async fn incidents(&self, open_only: bool, limit: usize) -> Result<Vec<Incident>, StoreError>;
 
+    /// Returns the incidents of one line, the latest first. The line is given by its instance, or by the name that it
+    /// had when an incident began.
+    async fn incidents_of(&self, line: String, open_only: bool, limit: usize) -> Result<Vec<Incident>, StoreError>;
+
     /// Returns one incident with everything about it.
     async fn incident(&self, id: i64) -> Result<Option<IncidentStory>, StoreError>;
 

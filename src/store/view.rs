@@ -241,6 +241,8 @@ pub struct DeliveryQuery {
     pub state: Option<String>,
     /// Only those of this sink.
     pub sink: Option<String>,
+    /// Only those about this line, given by its instance, or by the name that it had when the incident began.
+    pub line: Option<String>,
     /// At most this many; never more than [`MOST`] + 1.
     pub limit: Option<usize>,
 }

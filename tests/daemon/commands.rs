@@ -206,3 +206,48 @@ fn incidents_tell_their_story() {
     assert!(daemon.command(&["incidents"]).out.contains("Loja Centro"));
     assert_eq!(daemon.command(&["incidents", "--open"]).out, "no line is down\n");
 }
+
+#[test]
+fn what_is_about_one_line_is_found_by_its_instance_and_by_its_name() {
+    let names = "[instances.A]\nname = \"Loja Centro\"\n[instances.B]\nname = \"Loja Norte\"\n";
+    let daemon = Daemon::start(&format!("{names}{CONSOLE}{}", tell(&["console"])));
+    for body in [down("A"), down("B"), up("A"), down("A")] {
+        daemon.accept(&body);
+    }
+    daemon.wait_for_deliveries("delivered", 4);
+    let found = |arguments: &[&str], key: &str| -> Vec<i64> {
+        daemon.rows(arguments).iter().filter_map(|row| row[key].as_i64()).collect()
+    };
+    for (line, open, all) in
+        [("A", vec![3], vec![3, 1]), ("Loja Centro", vec![3], vec![3, 1]), ("Loja Norte", vec![2], vec![2])]
+    {
+        assert_eq!(found(&["incidents", "--line", line], "id"), all, "{line}");
+        assert_eq!(found(&["incidents", "--open", "--instance", line], "id"), open, "{line}");
+        let mut told = found(&["deliveries", "--line", line, "--state", "delivered"], "incident");
+        told.dedup();
+        assert_eq!(told, all, "{line}");
+    }
+    assert_eq!(found(&["incidents", "--line", "A", "--limit", "1"], "id"), [3]);
+    assert_eq!(found(&["deliveries", "--line", "A", "--state", "pending"], "incident"), [] as [i64; 0]);
+    for list in ["incidents", "deliveries"] {
+        let none = daemon.command(&[list, "--line", "Loja Cento"]);
+        assert_eq!(none.code, Some(0), "{none:?}");
+        let said = "warning: no line of the inventory has the instance or the name \"Loja Cento\"\n  hint: did you mean \"Loja Centro\"?\n";
+        assert_eq!(none.err, said);
+    }
+    daemon.accept(&up("B"));
+    let up = daemon.command(&["incidents", "--open", "--line", "Loja Norte"]);
+    assert_eq!((up.out.as_str(), up.err.as_str()), ("the line is not down\n", ""));
+}
+
+#[test]
+fn why_an_incident_has_no_notifications_is_not_claimed_to_be_known() {
+    let rule = "[[rules]]\nname = \"itself\"\nmatch = { source = \"linedown\" }\nnotify = [\"console\"]\n";
+    let daemon = Daemon::start(&format!("{CONSOLE}{rule}"));
+    daemon.accept(&down("A"));
+    let shown = daemon.command(&["incident", "1"]).out;
+    assert!(
+        shown.contains("\nno notifications are kept: no rule matched, or they were lost when a damaged "),
+        "{shown}"
+    );
+}

@@ -16,6 +16,7 @@ mod explain;
 mod figures;
 mod first_day;
 mod gateway;
+mod handbook;
 mod health;
 mod heartbeat;
 mod hostile;

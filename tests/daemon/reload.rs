@@ -78,6 +78,7 @@ fn a_doubtful_config_is_served_and_the_log_says_what_is_doubtful() {
     };
     let some = |text: &str| Some(text.to_owned());
     assert_eq!(said("at 100%"), (some("at most \"83%\""), None));
+    assert_eq!(daemon.wait_for_log("config: at 100%")["key"], "troubles.disk_free_below");
     assert_eq!(said("`console` is named twice"), (None, some("take it out, or name the sink that was meant")));
     assert_eq!(said("60ms is short"), (some("at least 1s"), some("did you mean `60m`?")));
 }
@@ -177,7 +178,7 @@ fn what_a_sink_owes_that_left_before_the_last_start_is_told_elsewhere() {
     daemon.kill();
     daemon.launch();
     let again = daemon.command(&["retry", "--dead"]);
-    assert_eq!((again.code, again.out.as_str()), (Some(0), "0 notifications are sent again\n"));
+    assert_eq!((again.code, again.out.as_str()), (Some(1), "0 notifications are sent again\n"));
     assert!(again.err.contains("the config has no sink \"ops\" any more; put it back"), "{again:?}");
     let dead = daemon.rows(&["deliveries", "--state", "dead"]);
     assert!(dead.len() == 1 && dead[0]["tries"] == 1, "{dead:?}");

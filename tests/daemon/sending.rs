@@ -23,7 +23,7 @@ fn send_test_says_what_the_far_side_answered() {
     assert_eq!(refused.code, Some(1), "{refused:?}");
     let (because, hint) = (
         "answered 403 invalid_token",
-        "create a new webhook and set `webhook_url`, or let apps post to its channel again",
+        "create a new webhook and set `webhook_url` (a credential needs a restart), or let apps post to its channel again",
     );
     assert!(
         refused.err.ends_with(&format!("{because}\n  hint: {hint}\n")),

@@ -114,9 +114,10 @@ pub(super) fn answered(stage: &Stage<'_>, code: u16, text: &str, login: Option<&
         (FailureKind::Unauthorised, _) if login.is_none() => {
             ("the relay requires a login".into(), Some("set `username` and `password`"))
         }
-        (FailureKind::Unauthorised, _) => {
-            ("the relay does not accept our login".into(), Some("correct `username` and `password`"))
-        }
+        (FailureKind::Unauthorised, _) => (
+            "the relay does not accept our login".into(),
+            Some("correct `username` and `password` (a credential needs a restart)"),
+        ),
         (FailureKind::Refused, Stage::Recipient(to)) => {
             (format!("{to} is refused").into(), Some("correct `to`, or the label the address comes from"))
         }

@@ -45,7 +45,9 @@ fn meaning(status: ExitStatus) -> (FailureKind, String, Option<&'static str>) {
         // EX_TEMPFAIL
         75 => (Deferred, None),
         // EX_NOPERM, EX_CONFIG
-        77 | 78 => (Unauthorised, Some("correct the program's login or its configuration")),
+        77 | 78 => {
+            (Unauthorised, Some("correct the program's login or its configuration (a credential needs a restart)"))
+        }
         _ => (Busy, None),
     };
     (kind, format!("the program ended with exit code {code}"), advice)

@@ -30,7 +30,8 @@ fn meaning(status: u16, body: &str) -> (FailureKind, Option<&'static str>) {
 }
 
 /// What to do about a webhook that Slack does not know, or through which nobody may post.
-const ANEW: &str = "create a new webhook and set `webhook_url`, or let apps post to its channel again";
+const ANEW: &str =
+    "create a new webhook and set `webhook_url` (a credential needs a restart), or let apps post to its channel again";
 
 fn of_webhook(body: &str) -> bool {
     let words = ["no_team", "team_disabled", "user_not_found", "channel_not_found", "no_service", "invalid_token"];

@@ -22,9 +22,12 @@ fn meaning(status: u16) -> Meaning {
     }
     match status {
         300..=399 => (Unauthorised, Some("redirects are not followed: set `url` to the new address")),
-        401 | 403 => {
-            (Unauthorised, Some("correct `secret` or `headers`, or let the receiver take notifications again"))
-        }
+        401 | 403 => (
+            Unauthorised,
+            Some(
+                "correct `secret` or `headers` (a credential needs a restart), or let the receiver take notifications again",
+            ),
+        ),
         404 | 405 => (Unauthorised, Some("nothing takes webhooks at `url`: correct it")),
         410 => (Unauthorised, Some("the receiver wants no more: set `url` to another address, or remove the sink")),
         _ => (Refused, Some("the receiver does not take this notification: its log may say why")),

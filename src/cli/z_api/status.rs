@@ -12,6 +12,9 @@ use crate::gateway::{LineAccess, Standing};
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Arguments {
+    /// Only these instances, by their identifiers or names; all by default
+    #[arg(value_name = "INSTANCE")]
+    instances: Vec<String>,
     /// Only the instances of this source; all sources of the type z-api by default
     #[arg(long, value_name = "NAME")]
     source: Option<String>,
@@ -47,12 +50,14 @@ enum State {
 
 pub(super) async fn run(config: &Config, arguments: &Arguments) -> Result<Code, CommandError> {
     let sources = Source::chosen(config, arguments.source.as_deref())?;
+    arguments.check(&sources)?;
     let mut rows = Vec::new();
     for source in &sources {
-        let (fleet, lines) = (source.fleet()?, &source.access.lines);
+        let lines = source.access.lines.iter().filter(|line| arguments.want(source, &line.instance));
+        let (fleet, lines) = (source.fleet()?, lines.collect::<Vec<&LineAccess>>());
         let progress = Progress::new("asking", lines.len());
         let work = async |place: usize| {
-            let line: &LineAccess = &lines[place];
+            let line = lines[place];
             let standing = fleet.ask(|| fleet.client().status(line)).await;
             let (state, error, failure) = match standing {
                 Ok(Standing::Up) => (State::Up, None, None),
@@ -62,7 +67,7 @@ pub(super) async fn run(config: &Config, arguments: &Arguments) -> Result<Code, 
             Row { error, ..source.standing(&line.instance, state, failure) }
         };
         rows.append(&mut fleet.each(lines.len(), work, |count| progress.done(count)).await);
-        let without = source.without_token(&sources).into_iter();
+        let without = source.without_token(&sources).into_iter().filter(|id| arguments.want(source, id));
         rows.extend(without.map(|id| source.standing(id, State::Unknown, Some(Trouble::no_token()))));
     }
     rows.sort_by_key(|row| row.state);
@@ -72,6 +77,35 @@ pub(super) async fn run(config: &Config, arguments: &Arguments) -> Result<Code, 
         output::print(&told(&rows))?;
     }
     Ok(if rows.iter().all(|row| row.state != State::Unknown) { Code::Done } else { Code::Failed })
+}
+
+impl Arguments {
+    /// Whether to ask about an instance of a source.
+    fn want(&self, source: &Source<'_>, id: &str) -> bool {
+        self.instances.is_empty() || self.instances.iter().any(|wanted| is_called(source, id, wanted))
+    }
+
+    /// Fails if one of the instances is in the inventory of none of the sources.
+    fn check(&self, sources: &[Source<'_>]) -> Result<(), CommandError> {
+        let is_there = |wanted: &str| {
+            sources.iter().any(|source| {
+                let asked = source.access.lines.iter().map(|line| &*line.instance);
+                asked.chain(source.without_token(sources)).any(|id| is_called(source, id, wanted))
+            })
+        };
+        match self.instances.iter().find(|wanted| !is_there(wanted)) {
+            None => Ok(()),
+            Some(unknown) => {
+                let what = format!("no instance in the inventory has the identifier or the name {unknown:?}");
+                Err(CommandError::new(Code::Usage, what).hint("`linedown z-api status` lists all that have a token"))
+            }
+        }
+    }
+}
+
+/// Whether an instance of a source has this identifier or this name.
+fn is_called(source: &Source<'_>, id: &str, wanted: &str) -> bool {
+    id == wanted || source.title(id) == Some(wanted)
 }
 
 impl Source<'_> {

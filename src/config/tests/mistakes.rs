@@ -181,6 +181,7 @@ fn bounds_are_said() {
     let labels: String = (0..33).fold(String::new(), |text, n| text + &format!("instances.a.labels.l{n} = 'x'\n"));
     assert!(Folder::with(&labels).problems()[0].0.contains("33 labels; an instance has at most 32"));
     for (text, what) in [
+        (format!("instances.{}.name = 'a'", "x".repeat(129)), "longer than 128 characters"),
         (format!("instances.a.name = '{}'", "x".repeat(101)), "longer than 100 characters"),
         (format!("instances.a.labels.k = '{}'", "ã".repeat(201)), "longer than 200 characters"),
         (format!("instances.a.labels.{} = ''", "k".repeat(65)), "a label's key of more than 64 characters"),

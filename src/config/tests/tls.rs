@@ -7,6 +7,24 @@ const TRADITIONAL: &str = "-----BEGIN EC PRIVATE KEY-----\nProc-Type: 4,ENCRYPTE
                            DEK-Info: AES-128-CBC,0123456789ABCDEF0123456789ABCDEF\n\n\
                            MIHsMFcGCSqGSIb3DQEFDTBKMCkGCSqGSIb3DQEFDDAcBAg=\n-----END EC PRIVATE KEY-----\n";
 
+/// Made by `openssl x509 -req`, which makes certificates of version 1 unless it is given extensions.
+const VERSION_1: (&str, &str) = (
+    "-----BEGIN CERTIFICATE-----\n\
+    MIIBLjCB1QIUWUHgED1uXZB3tpwCjzszNnzD5UkwCgYIKoZIzj0EAwIwGTEXMBUG\n\
+    A1UEAwwOYWxlcnRzLmV4YW1wbGUwIBcNMjYxMTI2MTcxNjU2WhgPMjEyNjExMDIx\n\
+    NzE2NTZaMBkxFzAVBgNVBAMMDmFsZXJ0cy5leGFtcGxlMFkwEwYHKoZIzj0CAQYI\n\
+    KoZIzj0DAQcDQgAER6Jc1M4juRVd07EiXi9tjzTrNh8RkNKrwtM1g8cmYNyFq6Sj\n\
+    bL2nYM8MITbX/j0IABJu0uxu/2C2Hk5YJpYG+zAKBggqhkjOPQQDAgNIADBFAiAP\n\
+    qkoahoVtdFkrfR3mOChPqj754Blqg+pjbjBKXHC8MAIhAJk4Jso1aLmMRMKBQRaf\n\
+    JdnY523j8G4qG7Nn8dP4sBpB\n\
+    -----END CERTIFICATE-----\n",
+    "-----BEGIN PRIVATE KEY-----\n\
+    MIGHAgEAMBMGByqGSM49AgEGCCqGSM49AwEHBG0wawIBAQQgQSckFw19Y2i3jLW+\n\
+    oNEPzOsfVcldGvIYBCLWIZyi8BmhRANCAARHolzUziO5FV3TsSJeL22PNOs2HxGQ\n\
+    0qvC0zWDxyZg3IWrpKNsvadgzwwhNtf+PQgAEm7S7G7/YLYeTlgmlgb7\n\
+    -----END PRIVATE KEY-----\n",
+);
+
 fn pair(until: i32) -> (String, String) {
     good(2020, until)
 }
@@ -61,8 +79,8 @@ fn what_would_fail_at_the_start_fails_here() {
         ("x", &key, "2:19 there is no certificate in it"),
         (&certificate, "x", "3:11 there is no private key in it"),
         (&certificate, &other_key, "3:11 this key is not that of the certificate"),
-        (&expired, &expired_key, "warning 2:19 it expired on 2026-01-01"),
-        (&early, &early_key, "warning 2:19 it is not valid before 2039-01-01"),
+        (&expired, &expired_key, "warning 2:19 the certificate expired on 2026-01-01"),
+        (&early, &early_key, "warning 2:19 the certificate is not valid before 2039-01-01"),
         (
             &format!("{other_certificate}{certificate}"),
             &key,
@@ -83,6 +101,14 @@ fn what_would_fail_at_the_start_fails_here() {
 }
 
 #[test]
+fn what_to_do_about_a_certificate_of_version_1_is_said() {
+    let problems = with(VERSION_1.0, VERSION_1.1).problems();
+    let [(what, hint)] = problems.as_slice() else { panic!("{problems:?}") };
+    assert!(what.starts_with("2:1 certificate and key cannot be used"), "{what}");
+    assert!(hint.contains("version 1") && hint.contains("subjectAltName"), "{hint}");
+}
+
+#[test]
 fn a_certificate_is_for_the_host_that_gateways_post_to() {
     let (certificate, key) = pair(2040);
     for (host, is_for) in [("ALERTS.example:8443", true), ("alerts.example.com", false), ("127.0.0.1", false)] {
@@ -90,7 +116,7 @@ fn a_certificate_is_for_the_host_that_gateways_post_to() {
         let folder = with(&certificate, &key).write("conf.d/url.toml", &url);
         let found: Vec<String> = folder.problems().into_iter().map(|(what, _)| what).collect();
         assert_eq!(found.is_empty(), is_for, "{host}: {found:?}");
-        assert!(found.iter().all(|what| what.starts_with("warning 2:19 it is not for ")), "{found:?}");
+        assert!(found.iter().all(|what| what.starts_with("warning 2:19 the certificate is not for ")), "{found:?}");
     }
 }
 

@@ -2,7 +2,7 @@
 
 use regex::{Regex, RegexBuilder};
 
-/// Longest glob or regex, in bytes.
+/// Longest glob, regex or plain text, in bytes.
 const LONGEST: usize = 4 * 1024;
 
 /// Largest compiled pattern, in bytes.
@@ -11,11 +11,14 @@ const LARGEST: usize = 1024 * 1024;
 /// Compiles a regex, anchored at both ends as Alertmanager's are. The text must be a regex by itself first, so that
 /// `a)|(b` cannot break out of the anchors.
 pub(super) fn regex(text: &str, ignore_case: bool) -> Result<Regex, String> {
-    if text.len() > LONGEST {
-        return Err(format!("longer than {LONGEST} bytes"));
-    }
+    bounded(text)?;
     compile(text, ignore_case)?;
     compile(&format!("^(?s:{text})$"), ignore_case)
+}
+
+/// Fails if a text is too long.
+pub(super) fn bounded(text: &str) -> Result<(), String> {
+    if text.len() > LONGEST { Err(format!("longer than {LONGEST} bytes")) } else { Ok(()) }
 }
 
 fn compile(regex: &str, ignore_case: bool) -> Result<Regex, String> {
@@ -34,9 +37,7 @@ fn compile(regex: &str, ignore_case: bool) -> Result<Regex, String> {
 /// Compiles a glob over a whole text. `?` is any one character, not a byte: `S?o` matches `São`. `*` is anything, also
 /// `/`, since these are no file names. (The globs of libraries are made for paths and do neither.)
 pub(super) fn glob(text: &str, ignore_case: bool) -> Result<Regex, String> {
-    if text.len() > LONGEST {
-        return Err(format!("longer than {LONGEST} bytes"));
-    }
+    bounded(text)?;
     compile(&format!("^(?s:{})$", translate(text)?), ignore_case)
 }
 

@@ -81,6 +81,7 @@ fn read_text(field: &Field, text: &str, path: &Path, problems: &mut Vec<Problem>
     if text.contains(['*', '?', '[', '{']) {
         return read_glob(field, text, path, problems);
     }
+    pattern::bounded(text).map_err(|why| Problem::error(path.clone(), format!("this text cannot be used: {why}")))?;
     match field {
         Field::Reason if Reason::parse(text).is_none() => {
             let known = Reason::ALL.map(Reason::as_str);

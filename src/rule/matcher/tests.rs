@@ -237,3 +237,17 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn a_pattern_of_any_kind_has_a_longest_length() {
+    for (length, is_good) in [(4096, true), (4097, false)] {
+        let (text, glob) = ("x".repeat(length), "*".to_owned() + &"x".repeat(length - 1));
+        for value in
+            [json!({ "name": text }), json!({ "name": glob }), json!({ "error": [{ "not": { "regex": text } }] })]
+        {
+            let (_, problems) = read(&value);
+            assert_eq!(problems.is_empty(), is_good, "{length}: {problems:?}");
+            assert!(problems.iter().all(|problem| problem.what.ends_with("longer than 4096 bytes")), "{problems:?}");
+        }
+    }
+}

@@ -16,6 +16,8 @@ use crate::store::view::{DeliveryQuery, MOST};
 pub struct IncidentQuery {
     /// Only those that are not over.
     pub open: bool,
+    /// Only those of this line, given by its instance, or by the name that it had when the incident began.
+    pub line: Option<String>,
     /// At most this many.
     pub limit: Option<usize>,
 }
@@ -47,7 +49,11 @@ impl StoreAnswer {
 }
 
 pub(super) async fn incidents(query: IncidentQuery, local: Arc<Local>) -> Response<String> {
-    answer(local.reception.store.incidents(query.open, query.limit.unwrap_or(MOST)).await)
+    let (store, limit) = (&local.reception.store, query.limit.unwrap_or(MOST));
+    answer(match query.line {
+        Some(line) => store.incidents_of(line, query.open, limit).await,
+        None => store.incidents(query.open, limit).await,
+    })
 }
 
 pub(super) async fn incident(id: i64, local: Arc<Local>) -> Response<String> {

@@ -82,6 +82,21 @@ pub(super) fn incidents(connection: &Connection, open_only: bool, limit: usize) 
     connection.prepare_cached(&latest(open_only))?.query_map([bounded(limit)], incident_row)?.collect()
 }
 
+/// The latest of the incidents with these numbers, which are a list in JSON.
+pub(super) fn incidents_among(
+    connection: &Connection,
+    numbers: &str,
+    open_only: bool,
+    limit: usize,
+) -> rusqlite::Result<Vec<Incident>> {
+    let query = format!(
+        "{} WHERE id IN (SELECT value FROM json_each(?1)) AND (closed_at IS NULL OR NOT ?2) ORDER BY id DESC LIMIT ?3",
+        incident_columns()
+    );
+    let values = params![numbers, open_only, bounded(limit)];
+    connection.prepare_cached(&query)?.query_map(values, incident_row)?.collect()
+}
+
 /// The query for the latest incidents. (Without the hint, SQLite would rather scan all than sort the few that are
 /// open.)
 fn latest(open_only: bool) -> String {

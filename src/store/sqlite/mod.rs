@@ -98,6 +98,20 @@ impl Sqlite {
         let looked = looked.await.map_err(|_| StoreError::Closed)?;
         looked.inspect_err(|error| self.damage.look_at(error)).map_err(failure)
     }
+
+    /// The numbers of a line's incidents, as a list in JSON.
+    async fn numbers_of(&self, line: String) -> Result<String, StoreError> {
+        let (line, mut before, mut found) = (Arc::<str>::from(line), i64::MAX, Vec::new());
+        loop {
+            let line = Arc::clone(&line);
+            let step = self.read(move |connection| listing::of_line(connection, &line, before)).await?;
+            found.extend(step.found.iter().map(i64::to_string));
+            match step.last {
+                Some(last) => before = last,
+                None => return Ok(format!("[{}]", found.join(","))),
+            }
+        }
+    }
 }
 
 /// The path of a file beside the store: the store's own path with `end` appended.
@@ -310,6 +324,11 @@ impl Store for Sqlite {
         self.read(move |connection| look::incidents(connection, open_only, limit)).await
     }
 
+    async fn incidents_of(&self, line: String, open_only: bool, limit: usize) -> Result<Vec<Incident>, StoreError> {
+        let numbers = self.numbers_of(line).await?;
+        self.read(move |connection| look::incidents_among(connection, &numbers, open_only, limit)).await
+    }
+
     async fn incident(&self, id: i64) -> Result<Option<IncidentStory>, StoreError> {
         let Some(mut story) = self.read(move |connection| look::incident(connection, id)).await? else {
             return Ok(None);
@@ -342,10 +361,18 @@ impl Store for Sqlite {
     }
 
     async fn deliveries(&self, query: DeliveryQuery) -> Result<Vec<Delivery>, StoreError> {
-        let (query, mut before, mut found) = (Arc::new(query), i64::MAX, Vec::new());
+        let among = match &query.line {
+            Some(line) => Some(self.numbers_of(line.clone()).await?),
+            None => None,
+        };
+        let (query, mut before, mut found) = (Arc::new((query, among)), i64::MAX, Vec::new());
         loop {
-            let (query, limit) = (Arc::clone(&query), query.limit.unwrap_or(MOST).min(MOST + 1) - found.len());
-            let step = self.read(move |connection| listing::deliveries(connection, &query, before, limit)).await?;
+            let limit = query.0.limit.unwrap_or(MOST).min(MOST + 1) - found.len();
+            let query = Arc::clone(&query);
+            let look = move |connection: &Connection| {
+                listing::deliveries(connection, &query.0, query.1.as_deref(), before, limit)
+            };
+            let step = self.read(look).await?;
             let is_full = step.found.len() == limit;
             found.extend(step.found);
             match step.last {

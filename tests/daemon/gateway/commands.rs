@@ -131,6 +131,12 @@ fn status_lists_the_fleet_worst_first() {
     let [up, down] = [json!("up"), json!("down")];
     assert_eq!(code, Some(0));
     assert_eq!(states, [(&json!("C"), &down), (&json!("A"), &up), (&json!("B"), &up)]);
+    let asked = gateway.count();
+    let (code, rows) = json_of(&daemon, &["z-api", "status", "B", "Loja C"]);
+    let lines: Vec<&Value> = rows.iter().map(|row| &row["instance"]).collect();
+    assert_eq!((code, lines, gateway.count() - asked), (Some(0), vec![&json!("C"), &json!("B")], 2));
+    let unknown = daemon.command(&["z-api", "status", "B", "X"]);
+    assert!(unknown.code == Some(64) && unknown.err.contains("the identifier or the name \"X\""), "{unknown:?}");
     gateway.change("A", |instance| instance.connected = json!("yes"));
     let ended = daemon.command(&["z-api", "status"]);
     assert_eq!(ended.code, Some(1), "what could not be asked is no success");
@@ -156,6 +162,8 @@ fn status_names_the_lines_that_nothing_can_be_asked_about() {
     let expected = ["D", "E", "A"].map(|id| (json!(id), json!(if id == "A" { "up" } else { "unknown" })));
     assert_eq!((code, states), (Some(1), expected.iter().map(|(id, state)| (id, state)).collect()));
     assert!(rows[0]["failure"]["what"].as_str().is_some_and(|what| what.starts_with("no token")), "{rows:?}");
+    let (code, rows) = json_of(&daemon, &["z-api", "status", "Loja D"]);
+    assert_eq!((code, rows.len(), &rows[0]["instance"]), (Some(1), 1, &json!("D")), "{rows:?}");
     let ended = daemon.command(&["z-api", "status"]);
     for words in ["Loja D", "0 down, 2 unknown, 1 up", "hint: add `token`"] {
         assert!(ended.out.contains(words), "{words}: {}", ended.out);

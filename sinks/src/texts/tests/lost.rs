@@ -175,7 +175,8 @@ fn a_digest_of_losses_about_one_line_names_the_line_the_sink_and_the_reason() {
         english.contains(
             "\n\nlinedown could not deliver 2 messages to ops-slack for 2 people. It could not tell \
              bia@acme.example about that either.\nYou may be the only one who hears of this: please pass it on.\nlinedown gave up: unauthorised: 404 \
-             no_service\nThis command lists what was given up and why: linedown deliveries --state dead --sink ops-slack\n\n\
+             no_service\nThis command lists what was given up and why: linedown deliveries --state dead --sink ops-slack\n\
+             Once that is fixed, this command sends the messages again: linedown retry --dead --sink ops-slack\n\n\
              Loja Centro 1 has been disconnected"
         ),
         "{english}"
@@ -185,7 +186,8 @@ fn a_digest_of_losses_about_one_line_names_the_line_the_sink_and_the_reason() {
             "\n\nO linedown não conseguiu entregar 2 mensagens em ops-slack para 2 pessoas. Também não conseguiu avisar \
              bia@acme.example disso.\nTalvez só você esteja sabendo disto: por favor, avise quem precisa saber.\nO linedown \
              desistiu: unauthorised: 404 no_service\nEste comando mostra o que não foi entregue e por quê: linedown \
-             deliveries --state dead --sink ops-slack\n\nLoja Centro 1 está sem conexão"
+             deliveries --state dead --sink ops-slack\nQuando isso estiver resolvido, este comando envia as mensagens de \
+             novo: linedown retry --dead --sink ops-slack\n\nLoja Centro 1 está sem conexão"
         ),
         "{portuguese}"
     );

@@ -117,7 +117,7 @@ In detail: “unreachable: Connection refused”
 
 What to do
 1. Test it, and read why it fails: linedown send-test ops-slack
-2. If the test is refused, correct its password or address in the config, then: systemctl reload linedown
+2. If the test is refused, correct its password or address in the config, then: systemctl reload linedown; if it is a systemd credential: systemctl restart linedown
 3. See what waits for it: linedown deliveries --state pending --sink ops-slack
 
 About: linedown's sink ops-slack
