@@ -178,7 +178,7 @@ fn a_store_that_cannot_write_is_told_of_from_memory_and_so_is_its_end() {
     let (chat, relay) = (failing(500, "server_error"), Smtp::new());
     let sinks = format!("{}{}{CONSOLE}", slack("chat", &chat), email("ops", &relay));
     let mut daemon = Daemon::prepare(&format!("{SOON}{sinks}{}", tell(&["chat", "ops", "console"])));
-    daemon.launch_without_file_size_signal();
+    daemon.launch();
     daemon.largest_file(Some(0));
     let told = daemon.wait_for_told(1);
     assert_eq!(troubles(&told), [("store-not-writing", "store", "down")]);
