@@ -142,6 +142,9 @@ pub trait Store: Send + Sync {
     /// Counts open incidents by reason, and notifications owed by now by sink and kind.
     async fn figures(&self, now: Timestamp) -> Result<Figures, StoreError>;
 
+    /// Returns what was lost of the store before this one, if that was damaged and is still kept.
+    async fn was_damaged(&self) -> Result<Option<String>, StoreError>;
+
     /// Returns how large the store is, and how much room its file system has left.
     async fn room(&self) -> Result<Room, StoreError>;
 

@@ -1,6 +1,8 @@
 //! linedown's own troubles, which it reports through its own sinks.
 
 use std::collections::BTreeSet;
+use std::fs::{self, OpenOptions};
+use std::os::unix::fs::FileExt;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use jiff::Timestamp;
@@ -204,4 +206,36 @@ fn a_store_that_cannot_write_is_told_of_from_memory_and_so_is_its_end() {
     assert!(daemon.rows(&["incidents"]).is_empty() && daemon.rows(&["deliveries"]).is_empty());
     daemon.accept(&down("A"));
     assert_eq!(daemon.wait_for_told(3)[2]["instance"], "A");
+}
+
+/// If the page that says what tables there are is lost, so is every row.
+#[test]
+fn a_store_that_was_damaged_is_told_of_until_the_old_one_is_removed() {
+    let mut daemon = Daemon::start(&format!("{SOON}{CONSOLE}{}", tell(&["console"])));
+    daemon.accept(&down("A"));
+    daemon.wait_for_told(1);
+    daemon.term();
+    assert_eq!(daemon.ended().code(), Some(0));
+    let path = daemon.path("linedown.db");
+    let store = OpenOptions::new().write(true).open(&path).expect("it is there");
+    store.write_all_at(&[0x5a; 3096], 1000).expect("it can be written");
+    daemon.launch();
+    let told = daemon.wait_for_told(2);
+    assert_eq!(troubles(&told), [("store-damaged", "store", "down")]);
+    let name = daemon.logged("the store was damaged")[0]["aside"].as_str().expect("a path").to_owned();
+    let error = told[1]["error"].as_str().unwrap_or_default();
+    assert!(error.starts_with("every row is lost; "), "{error}");
+    let text = told[1]["text"].as_str().unwrap_or_default();
+    assert!(error.contains(name.rsplit('/').next().expect("a name")) && text.contains("dmesg"), "{text}");
+    assert_eq!(daemon.metric("linedown_incidents_open{reason=\"store-damaged\"}"), Some(1));
+    assert_eq!(daemon.rows(&["incidents", "--open"])[0]["reason"], "store-damaged");
+
+    daemon.term();
+    assert_eq!(daemon.ended().code(), Some(0));
+    daemon.launch();
+    daemon.accept(&down("A"));
+    let told = daemon.wait_for_told(3);
+    assert_eq!(troubles(&told).len(), 1, "it is told once");
+    fs::remove_file(name).expect("it can be removed");
+    assert_eq!(troubles(&daemon.wait_for_told(4))[1], ("store-damaged", "store", "resolved"));
 }

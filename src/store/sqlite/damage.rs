@@ -10,10 +10,11 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
-use rusqlite::ErrorCode;
+use rusqlite::{Connection, ErrorCode, OptionalExtension};
 use tokio::sync::watch;
 
 use super::beside;
+use super::takeover::Taken;
 
 /// Whether an error means that the file does not read as it was written.
 pub(super) fn is_damage(error: &rusqlite::Error) -> bool {
@@ -77,12 +78,10 @@ pub(super) fn clear_successor(database: &Path) -> io::Result<()> {
     ["", "-wal", "-shm", "-journal"].iter().try_for_each(|end| unless_missing(fs::remove_file(beside(&new, end))))
 }
 
-/// Sets a store aside and puts its closed successor in its place. Returns the path of the old store.
-pub(super) fn replace(database: &Path, now: Timestamp) -> io::Result<PathBuf> {
-    let aside = aside(database, now);
-    unless_missing(fs::rename(database, &aside))?;
-    take_place(database, &aside)?;
-    Ok(aside)
+/// Sets a store aside at this path and puts its closed successor in its place.
+pub(super) fn replace(database: &Path, aside: &Path) -> io::Result<()> {
+    unless_missing(fs::rename(database, aside))?;
+    take_place(database, aside)
 }
 
 /// Finishes a replacement that a crash cut short: the damaged store is set aside, but its successor is not yet in its
@@ -110,8 +109,43 @@ fn take_place(database: &Path, aside: &Path) -> io::Result<()> {
     }
 }
 
-fn aside(database: &Path, now: Timestamp) -> PathBuf {
+/// Where a damaged store is kept.
+pub(super) fn aside(database: &Path, now: Timestamp) -> PathBuf {
     beside(database, &now.strftime(".damaged-%Y%m%dT%H%M%SZ").to_string())
+}
+
+/// What is lost, for people.
+pub(super) fn describe(taken: &Taken, aside: &Path) -> String {
+    let lost = match taken {
+        Taken { broken, .. } if broken.is_empty() => "no row is lost".to_owned(),
+        Taken { rows: 0, .. } => "every row is lost".to_owned(),
+        Taken { broken, .. } => format!("rows of {} may be lost", broken.join(", ")),
+    };
+    let name = aside.file_name().unwrap_or_default().display();
+    format!("{lost}; the damaged store is {name}")
+}
+
+/// Writes into a store what was lost of the one before it.
+pub(super) fn note(connection: &Connection, lost: &str) -> rusqlite::Result<()> {
+    connection.execute("INSERT OR REPLACE INTO meta (key, value) VALUES ('lost', ?)", [lost]).map(|_| ())
+}
+
+/// What was lost of the store before this one, until nobody needs that one any more and it is removed.
+pub(super) fn lost(connection: &Connection, database: &Path) -> rusqlite::Result<Option<String>> {
+    let lost = connection.query_row("SELECT value FROM meta WHERE key = 'lost'", [], |row| row.get(0)).optional()?;
+    Ok(lost.filter(|_| is_kept(database)))
+}
+
+/// Whether a damaged store is kept beside this one. If the folder cannot be read, one may be.
+fn is_kept(database: &Path) -> bool {
+    let Some(name) = database.file_name() else { return false };
+    let folder = database.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let Ok(entries) = fs::read_dir(folder) else { return true };
+    let start = format!("{}.damaged-", name.display());
+    entries.flatten().any(|entry| {
+        let name = entry.file_name().display().to_string();
+        name.starts_with(&start) && !name.ends_with("-wal") && !name.ends_with("-journal")
+    })
 }
 
 fn unless_missing(done: io::Result<()>) -> io::Result<()> {

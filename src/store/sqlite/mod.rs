@@ -256,6 +256,11 @@ impl Store for Sqlite {
     async fn room(&self) -> Result<Room, StoreError> {
         let path = self.path.clone();
         let looked = tokio::task::spawn_blocking(move || room::look(&path));
+    async fn was_damaged(&self) -> Result<Option<String>, StoreError> {
+        let path = self.path.clone();
+        self.read(move |connection| damage::lost(connection, &path)).await
+    }
+
         looked.await.map_err(|_| StoreError::Closed)?
     }
 

@@ -50,8 +50,16 @@ const MOST: i64 = 1 << 53;
 /// some eighty breaks; a disk that fails may take seconds for each.
 const MOST_BREAKS: usize = 1000;
 
-/// Copies what can be read of a damaged store into a new one. Returns the number of rows.
-pub(super) fn take_over(connection: &mut Connection, damaged: &Path) -> rusqlite::Result<usize> {
+/// What could be read of a damaged store.
+pub(super) struct Taken {
+    /// The number of rows.
+    pub(super) rows: usize,
+    /// The tables that not every row could be read of.
+    pub(super) broken: Vec<&'static str>,
+}
+
+/// Copies what can be read of a damaged store into a new one.
+pub(super) fn take_over(connection: &mut Connection, damaged: &Path) -> rusqlite::Result<Taken> {
     // Opened for writing, because SQLite may have to go through its log first; but nothing is written.
     let old = Connection::open_with_flags(damaged, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
     old.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
@@ -60,14 +68,14 @@ pub(super) fn take_over(connection: &mut Connection, damaged: &Path) -> rusqlite
     connection.pragma_update(None, "temp_store", "FILE")?;
     let transaction = connection.transaction()?;
     transaction.execute_batch(COUNT)?;
-    let mut taken = 0;
+    let mut rows = 0;
     let mut broken = Vec::new();
     for (table, key, numbers) in TABLES {
         // If not even the table's definition can be read, it has no rows to read.
         let whole = match Passage::open(&old, &transaction, table, key, numbers) {
             Ok(mut passage) => {
-                let (rows, whole) = passage.take_all()?;
-                taken += rows;
+                let (taken, whole) = passage.take_all()?;
+                rows += taken;
                 whole
             }
             Err(_) => false,
@@ -97,7 +105,7 @@ pub(super) fn take_over(connection: &mut Connection, damaged: &Path) -> rusqlite
     }
     transaction.commit()?;
     connection.pragma_update(None, "foreign_keys", "ON")?;
-    Ok(taken)
+    Ok(Taken { rows, broken })
 }
 
 /// Makes the numbers of a new store follow, after a gap, the largest one of which the old store still knows. Returns
