@@ -26,6 +26,7 @@ mod retry;
 mod room;
 mod row;
 mod scribe;
+mod set_ahead;
 mod set_back;
 mod settle;
 mod silence;
@@ -39,6 +40,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use jiff::Timestamp;
@@ -58,6 +60,7 @@ use job::failure;
 use lease::Lessor;
 use opening::Identity;
 use owe::Basis;
+use set_ahead::Behind;
 use silence::Silences;
 use writer::Writer;
 
@@ -253,14 +256,14 @@ impl Store for Sqlite {
         self.read(move |connection| look::figures(connection, now)).await
     }
 
-    async fn room(&self) -> Result<Room, StoreError> {
-        let path = self.path.clone();
-        let looked = tokio::task::spawn_blocking(move || room::look(&path));
     async fn was_damaged(&self) -> Result<Option<String>, StoreError> {
         let path = self.path.clone();
         self.read(move |connection| damage::lost(connection, &path)).await
     }
 
+    async fn room(&self) -> Result<Room, StoreError> {
+        let path = self.path.clone();
+        let looked = tokio::task::spawn_blocking(move || room::look(&path));
         looked.await.map_err(|_| StoreError::Closed)?
     }
 
@@ -279,6 +282,17 @@ impl Store for Sqlite {
 
     async fn set_back(&self, now: Timestamp, limit: u32, routing: Arc<Routing>) -> Result<usize, StoreError> {
         self.writer.write(move |connection| set_back::set_back(connection, now, limit, &routing)).await
+    }
+
+    async fn set_ahead(&self, since: Timestamp, until: Timestamp, by: Duration) -> Result<usize, StoreError> {
+        let behind = Behind { since, until, by };
+        let waiting = self.read(move |connection| set_ahead::waiting(connection, behind)).await?;
+        for step in waiting.chunks(AT_ONCE.into()) {
+            let step = step.to_vec();
+            self.writer.write(move |connection| set_ahead::put_off(connection, &step, behind)).await?;
+        }
+        self.writer.write(move |connection| set_ahead::prolong_silences(connection, behind)).await?;
+        Ok(waiting.len())
     }
 
     async fn met_damage(&self) {

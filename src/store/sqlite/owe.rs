@@ -12,6 +12,7 @@ use super::people::{self, People, Standing};
 use super::settle::is_reminded;
 use super::silence::Silences;
 use super::{flapping, row};
+use crate::clock::from_millis;
 use crate::incident::Change;
 use crate::rule::flapping::Planned;
 use crate::rule::timing::Silence;
@@ -101,7 +102,7 @@ pub(super) fn changed(
     change: Change,
     basis: &Basis<'_>,
 ) -> rusqlite::Result<Vec<Owed>> {
-    let incident = &begun(incident, basis.now);
+    let incident = &begun(connection, incident.clone(), basis.now)?;
     let people = people::of(connection, incident.id)?;
     let mut owed = match change {
         Change::Worsened => owed_anew(connection, incident, &people, basis)?,
@@ -157,7 +158,7 @@ pub(super) fn newly_named(
     let mut steps = connection.prepare_cached(query)?;
     let steps = steps.query_map([incident.id], |row| Ok((row::text(row, 0)?, row::text(row, 1)?)))?;
     let have_steps: BTreeSet<(String, String)> = steps.collect::<rusqlite::Result<_>>()?;
-    let owed = routing.owed(&begun(&routing.as_of_now(incident), now));
+    let owed = routing.owed(&begun(connection, routing.as_of_now(incident), now)?);
     let mut new = Vec::with_capacity(owed.len());
     for owed in owed {
         let to = (owed.sink.clone(), owed.recipient.clone());
@@ -212,9 +213,14 @@ fn news(
 }
 
 /// The incident with a beginning no later than now. If the clock was set back since, it may have begun later than now;
-/// what it makes owed then counts from now.
-pub(super) fn begun(incident: &Incident, now: Timestamp) -> Incident {
-    Incident { opened_at: incident.opened_at.min(now), ..incident.clone() }
+/// what it makes owed then counts from its first message, whose times are [corrected](super::set_back), or else from now.
+pub(super) fn begun(connection: &Connection, mut incident: Incident, now: Timestamp) -> rusqlite::Result<Incident> {
+    if incident.opened_at > now {
+        let query = "SELECT min(created_at) FROM notification WHERE incident = ?";
+        let first: Option<i64> = connection.prepare_cached(query)?.query_row([incident.id], |row| row.get(0))?;
+        incident.opened_at = first.map_or(now, from_millis).min(now);
+    }
+    Ok(incident)
 }
 
 /// The states that an incident had before it got worse just now: at its beginning, and each earlier time that it got

@@ -11,7 +11,7 @@ use rusqlite::{Connection, params};
 use super::super::{Outcome, Settled, Settlement};
 use super::candidate::need_not_be_told;
 use super::notification::CHAIN;
-use super::owe::newly_named;
+use super::owe::{begun, newly_named};
 use super::row::{self, Columns};
 use super::{AT_ONCE, flapping, gathering, notification, people};
 use crate::rule::{Knows, Owed, Routing};
@@ -66,6 +66,7 @@ fn finish(connection: &Connection, id: i64, state: &str, detail: &str, at: Times
 /// reminder.
 fn after_delivery(connection: &Connection, id: i64, now: Timestamp, routing: &Routing) -> rusqlite::Result<Settled> {
     let (incident, settled) = settled(connection, id)?;
+    let incident = begun(connection, incident, now)?;
     let reminder = routing.reminder(&settled, &incident, now);
     let sinks = go_on(connection, settled, reminder, &incident, now, routing)?;
     Ok(Settled { sinks, ..Settled::default() })
@@ -141,6 +142,7 @@ fn after_death(
         }
     }
     let is_refused = failure == Some(FailureKind::Refused) && routing.is_address(&lost.sink, &lost.recipient);
+    let incident = begun(connection, incident, now)?;
     let reminder = if is_refused { None } else { routing.reminder(&lost, &incident, now) };
     let mut sinks = go_on(connection, lost, reminder, &incident, now, routing)?;
     let untold = usize::from(told_instead.is_empty() && !is_told_to_others(connection, id)?);

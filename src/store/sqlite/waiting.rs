@@ -55,7 +55,7 @@ pub(super) fn hasten(
     basis: &Basis<'_>,
 ) -> rusqlite::Result<Vec<(Timestamp, String)>> {
     let Basis { routing, now, .. } = *basis;
-    let incident = &begun(incident, now);
+    let incident = &begun(connection, incident.clone(), now)?;
     let query = format!("SELECT {} FROM notification WHERE incident = ? AND state = 'pending'", Waiting::columns());
     let mut statement = connection.prepare_cached(&query)?;
     let waiting: Vec<Waiting> = statement
