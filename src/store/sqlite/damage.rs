@@ -183,6 +183,28 @@ mod tests {
     }
 
     #[test]
+    fn what_is_lost_is_said_until_the_damaged_store_is_removed() {
+        let folder = tempfile::tempdir().unwrap();
+        let database = folder.path().join("x.db");
+        let aside = aside(&database, from_millis(1_795_527_075_000));
+        let connection = Connection::open_in_memory().unwrap();
+        connection.execute_batch(include_str!("../schema.sql")).unwrap();
+        fs::write(&aside, "").unwrap();
+        assert_eq!(lost(&connection, &database).unwrap(), None, "this store never took another's place");
+        for (taken, words) in [
+            (Taken { rows: 7, broken: vec![] }, "no row is lost"),
+            (Taken { rows: 0, broken: vec!["meta", "event"] }, "every row is lost"),
+            (Taken { rows: 7, broken: vec!["event", "notification"] }, "rows of event, notification may be lost"),
+        ] {
+            note(&connection, &describe(&taken, &aside)).unwrap();
+            let expected = format!("{words}; the damaged store is x.db.damaged-20261124T133115Z");
+            assert_eq!(lost(&connection, &database).unwrap(), Some(expected));
+        }
+        fs::rename(&aside, beside(&aside, "-wal")).unwrap();
+        assert_eq!(lost(&connection, &database).unwrap(), None);
+    }
+
+    #[test]
     fn a_name_has_the_time_in_it() {
         let kept = aside(Path::new("/x/y.db"), from_millis(1_795_527_075_000));
         assert_eq!(kept, Path::new("/x/y.db.damaged-20261124T133115Z"));
