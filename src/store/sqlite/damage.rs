@@ -148,7 +148,8 @@ fn is_kept(database: &Path) -> bool {
     })
 }
 
-fn unless_missing(done: io::Result<()>) -> io::Result<()> {
+/// Not an error: what is to be removed or renamed is not there.
+pub(super) fn unless_missing(done: io::Result<()>) -> io::Result<()> {
     match done {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
         done => done,

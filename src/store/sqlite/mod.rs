@@ -16,6 +16,7 @@ mod line;
 mod listing;
 mod log;
 mod look;
+mod mending;
 mod notification;
 mod opening;
 mod owe;
