@@ -14,6 +14,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
+use jiff::Timestamp;
 use rustls::ServerConfig;
 use tokio::net::{TcpListener, UnixListener};
 use tokio::runtime::Handle;
@@ -42,13 +43,13 @@ use crate::server::hook::Hook;
 use crate::server::listener;
 use crate::store::{LastReminders, Sqlite, Store, StoreError};
 use crate::systemd;
-use crate::timekeeper::{self, Timekeeper};
+use crate::timekeeper::{self, Step, Timekeeper};
 use crate::trouble::{self, Watcher};
 use intake::Intake;
 use reload::Begun;
 use settings::{asking, hook_settings, troubles};
 use sockets::{bind_local, listen};
-use upkeep::SET_BACK_AT_ONCE;
+use upkeep::set_back_meanwhile;
 
 pub use error::StartError;
 
@@ -77,7 +78,8 @@ pub async fn run(
     let Some(store) = open(&config, &metrics, &mut signals.stop).await? else { return Ok(()) };
     let mut daemon = Daemon::start(config, store, metrics).await?;
     let mut housekeeping = interval(HOUSEKEEPING);
-    let (mut timekeeper, mut looks) = (Timekeeper::new(clock::now()), interval(timekeeper::LOOK));
+    let mut timekeeper = Timekeeper::new(clock::now(), timekeeper::asleep());
+    let mut looks = interval(timekeeper::LOOK);
     let store = Arc::clone(&daemon.reception.store);
     loop {
         tokio::select! {
@@ -93,9 +95,10 @@ pub async fn run(
             },
             _ = looks.tick() => {
                 daemon.renew(&load);
-                if let Some(by) = timekeeper.look(clock::now()) {
-                    tracing::warn!(seconds = by.as_secs(), "the clock was set back; pending notifications are made due earlier by the same amount");
-                    daemon.set_back().await;
+                match timekeeper.look(clock::now(), timekeeper::asleep()) {
+                    Some(Step::Back(by)) => daemon.set_back(by).await,
+                    Some(Step::Ahead(by)) => daemon.set_ahead(by).await,
+                    None => {}
                 }
             }
         }
@@ -135,7 +138,6 @@ async fn assemble(
     let (gateways, beats) = asking(config)?;
     let gateways = Arc::new(SharedGateways::from_pointee(gateways));
     let delivery = Delivery::new(Arc::clone(&store), Arc::clone(&routing), Arc::clone(&metrics), Arc::clone(&gateways));
-    while store.set_back(clock::now(), SET_BACK_AT_ONCE, Arc::clone(&config.routing)).await? > 0 {}
     store.hold_again(clock::now(), Arc::clone(&config.routing)).await?;
     delivery.assign(built, &store.owing().await?);
     let certificate = config.server.tls.is_some().then(Served::new);
@@ -162,6 +164,8 @@ struct Daemon {
     reload_failed: Arc<AtomicBool>,
     /// Why a replaced certificate could not be loaded, as it was logged.
     not_renewed: Option<String>,
+    /// Since when the clock may be behind, because it was set back, by that clock.
+    behind_since: Option<Timestamp>,
     /// How many items the present round of deleting old data has deleted so far.
     forgotten: usize,
     socket: PathBuf,
@@ -180,6 +184,7 @@ impl Daemon {
         let socket = api::socket(&config);
         let local = bind_local(&socket).await.map_err(|source| StartError::Local { path: socket.clone(), source })?;
 
+        let behind_since = set_back_meanwhile(&*store, &config.routing).await?;
         let (hook, beats) = assemble(&config, built, store, metrics).await?;
         let reception = Arc::clone(&hook.reception);
         let encryption = reception.certificate.as_ref().map(Served::server).transpose()?;
@@ -197,6 +202,7 @@ impl Daemon {
             heartbeat: None,
             reload_failed: Arc::default(),
             not_renewed: None,
+            behind_since,
             forgotten: 0,
             socket,
             orders: BTreeMap::new(),

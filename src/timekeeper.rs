@@ -1,37 +1,60 @@
-//! Compares the wall clock with a monotonic clock to notice that the wall clock was set back. Every timer is a
-//! wall-clock time in the store, so after a step back, notifications that are due now would wait until the clock
-//! reaches that time again.
+//! Compares the wall clock with a monotonic clock to notice that the wall clock was set. Every timer is a wall-clock time
+//! in the store, so after a step back, notifications that are due now would wait until the clock reaches that time again;
+//! after a step ahead, others would wait for too short a time.
 
 use std::time::Duration;
 
 use jiff::Timestamp;
+use rustix::time::{ClockId, clock_gettime};
 use tokio::time::Instant;
 
 use crate::clock::{between, later};
 
 /// How often the daemon compares the clocks.
 pub(crate) const LOOK: Duration = Duration::from_secs(5);
-/// How far the wall clock may lag behind without being reported. Time servers correct smaller differences gradually.
+/// How far the wall clock may differ without being reported. Time servers correct smaller differences gradually.
 const SLACK: Duration = Duration::from_secs(1);
 
-/// Both clocks as of the last look.
+/// How the wall clock was set.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Step {
+    /// Back by this much.
+    Back(Duration),
+    /// Ahead by this much.
+    Ahead(Duration),
+}
+
+/// The clocks as of the last look.
 pub(crate) struct Timekeeper {
     wall: Timestamp,
     steady: Instant,
+    asleep: Duration,
 }
 
 impl Timekeeper {
-    /// Starts watching.
-    pub(crate) fn new(now: Timestamp) -> Self {
-        Self { wall: now, steady: Instant::now() }
+    /// Starts watching. `asleep` is for how long the machine [has been suspended](asleep).
+    pub(crate) fn new(now: Timestamp, asleep: Duration) -> Self {
+        Self { wall: now, steady: Instant::now(), asleep }
     }
 
-    /// Returns by how much the wall clock was set back since the last look; nothing if by no more than [`SLACK`].
-    pub(crate) fn look(&mut self, now: Timestamp) -> Option<Duration> {
-        let expected = later(self.wall, self.steady.elapsed());
-        *self = Self::new(now);
-        Some(between(now, expected)).filter(|by| *by > SLACK)
+    /// Returns how the wall clock was set since the last look; nothing if by no more than [`SLACK`].
+    pub(crate) fn look(&mut self, now: Timestamp, asleep: Duration) -> Option<Step> {
+        let slept = asleep.saturating_sub(self.asleep);
+        let expected = later(self.wall, self.steady.elapsed() + slept);
+        *self = Self::new(now, asleep);
+        let (back, ahead) = (between(now, expected), between(expected, now));
+        (back > SLACK).then_some(Step::Back(back)).or((ahead > SLACK).then_some(Step::Ahead(ahead)))
     }
+}
+
+/// For how long the machine has been suspended since it started: the monotonic clock stands still meanwhile, and the
+/// wall clock, which goes on, was not set.
+pub(crate) fn asleep() -> Duration {
+    let [whole, awake] = [ClockId::Boottime, ClockId::Monotonic].map(|clock| {
+        let now = clock_gettime(clock);
+        Duration::new(now.tv_sec.try_into().unwrap_or_default(), now.tv_nsec.try_into().unwrap_or_default())
+    });
+    whole.saturating_sub(awake)
 }
 
 #[cfg(test)]
@@ -40,12 +63,21 @@ mod tests {
     use crate::clock::from_millis;
 
     #[tokio::test(start_paused = true)]
-    async fn a_clock_that_is_set_back_is_noticed_and_one_that_is_set_ahead_is_none_of_its_concern() {
-        let mut timekeeper = Timekeeper::new(from_millis(100_000));
-        for (wall, by) in [(105_000, None), (109_500, None), (900_000, None), (200_000, Some(705_000)), (205_000, None)]
-        {
+    async fn a_clock_that_is_set_is_noticed_and_one_that_goes_on_while_the_machine_sleeps_is_not_set() {
+        let (back, ahead) = (|by| Some(Step::Back(by)), |by| Some(Step::Ahead(by)));
+        let millis = Duration::from_millis;
+        let mut timekeeper = Timekeeper::new(from_millis(100_000), Duration::ZERO);
+        for (wall, asleep, step) in [
+            (105_000, 0, None),
+            (109_500, 0, None),
+            (900_000, 0, ahead(millis(785_500))),
+            (200_000, 0, back(millis(705_000))),
+            (205_500, 0, None),
+            (300_500, 90_000, None),
+            (305_500, 90_000, None),
+        ] {
             tokio::time::advance(LOOK).await;
-            assert_eq!(timekeeper.look(from_millis(wall)), by.map(Duration::from_millis), "{wall}");
+            assert_eq!(timekeeper.look(from_millis(wall), millis(asleep)), step, "{wall}");
         }
     }
 }

@@ -15,6 +15,8 @@ pub enum Reason {
     DiskNearlyFull,
     /// linedown's own: a sink takes no messages.
     SinkFailing,
+    /// linedown's own: the store was damaged, and rows of it may be lost.
+    StoreDamaged,
     /// linedown's own: the store cannot write, so webhooks are refused.
     StoreNotWriting,
     /// Not an outage: the line's subscription at the gateway ends, or has ended.
@@ -35,11 +37,12 @@ pub enum Reason {
 
 impl Reason {
     /// Every reason, from mild to severe.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 13] = [
         Self::NotInInventory,
         Self::CertificateExpiring,
         Self::DiskNearlyFull,
         Self::SinkFailing,
+        Self::StoreDamaged,
         Self::StoreNotWriting,
         Self::Expiring,
         Self::WebhookDrift,
@@ -60,7 +63,14 @@ impl Reason {
 
     /// Whether it is a trouble of linedown itself, not of a line.
     pub fn is_own(self) -> bool {
-        matches!(self, Self::CertificateExpiring | Self::DiskNearlyFull | Self::SinkFailing | Self::StoreNotWriting)
+        matches!(
+            self,
+            Self::CertificateExpiring
+                | Self::DiskNearlyFull
+                | Self::SinkFailing
+                | Self::StoreDamaged
+                | Self::StoreNotWriting
+        )
     }
 
     /// The name by which it is stored, shown and matched.
@@ -70,6 +80,7 @@ impl Reason {
             Self::CertificateExpiring => "certificate-expiring",
             Self::DiskNearlyFull => "disk-nearly-full",
             Self::SinkFailing => "sink-failing",
+            Self::StoreDamaged => "store-damaged",
             Self::StoreNotWriting => "store-not-writing",
             Self::Expiring => "expiring",
             Self::WebhookDrift => "webhook-drift",

@@ -13,7 +13,7 @@ use super::table::{Column, Row, table};
 use super::{Code, CommandError, Place, output, usage};
 use crate::clock;
 use crate::server::api::IncidentQuery;
-use crate::source::EventKind;
+use crate::source::{self, EventKind};
 use crate::store::given_up;
 use crate::store::view::{Delivery, Incident, IncidentStory};
 use crate::trouble;
@@ -78,7 +78,7 @@ pub(super) async fn list(place: &Place, arguments: &ListArguments) -> Result<Cod
 }
 
 fn row(incident: &Incident, now: Timestamp) -> Row {
-    let lasting = output::span(incident.opened_at, incident.closed_at.unwrap_or(now));
+    let lasting = lasting(incident, now);
     let over = if incident.closed_at.is_some() { ", over" } else { "" };
     let look = match &incident.notifications {
         notifications if notifications.dead > 0 => Look::Bad,
@@ -99,6 +99,16 @@ fn row(incident: &Incident, now: Timestamp) -> Row {
         incident.notifications.dead.to_string(),
     ];
     Row::new(look, cells)
+}
+
+/// For how long an incident goes on, or went on. If it seems to begin later than now by more than a gateway's clock may be
+/// ahead, nobody knows.
+fn lasting(incident: &Incident, now: Timestamp) -> String {
+    let until = incident.closed_at.unwrap_or(now);
+    if incident.opened_at.duration_since(until) > source::AHEAD {
+        return "unknown: the clock was set back".to_owned();
+    }
+    output::span(incident.opened_at, until)
 }
 
 pub(super) async fn show(place: &Place, arguments: &ShowArguments) -> Result<Code, CommandError> {
@@ -152,7 +162,7 @@ fn told_events(story: &IncidentStory) -> String {
 fn head(text: &mut String, incident: &Incident, now: Timestamp) {
     let name = incident.name.as_ref().map(|name| format!("{name}, ")).unwrap_or_default();
     let phone = incident.phone.as_ref().map(|phone| format!(", {phone}")).unwrap_or_default();
-    let lasting = output::span(incident.opened_at, incident.closed_at.unwrap_or(now));
+    let lasting = lasting(incident, now);
     let until = match incident.closed_at {
         Some(closed_at) => {
             let unwatched = if incident.unwatched { ", and is no longer watched" } else { "" };

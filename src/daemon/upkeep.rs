@@ -1,18 +1,50 @@
 //! Deletes old data, and corrects times that a wrong clock wrote: in small steps, so that no webhook has to wait long.
 
 use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::Timestamp;
 
 use super::Daemon;
 use crate::clock;
 use crate::rule::Routing;
-use crate::store::{Forgotten, LastReminders};
+use crate::store::{Forgotten, LastReminders, Store, StoreError};
 
 /// Most incidents, and most items of each other sort, deleted in one transaction, so that webhooks never wait long.
 const PRUNED_AT_ONCE: u32 = 200;
 
 /// Most notifications made due earlier in one transaction after the clock was set back, and most lines whose times are
 /// corrected.
-pub(super) const SET_BACK_AT_ONCE: u32 = 1000;
+const SET_BACK_AT_ONCE: u32 = 1000;
+
+/// Corrects the times that the clock wrote before it was set back while no daemon ran. Returns since when the clock may
+/// be behind, if there were any.
+pub(super) async fn set_back_meanwhile(
+    store: &dyn Store,
+    routing: &Arc<Routing>,
+) -> Result<Option<Timestamp>, StoreError> {
+    let since = clock::now();
+    let corrected = correct(store, routing).await?;
+    if corrected == 0 {
+        return Ok(None);
+    }
+    tracing::warn!(
+        corrected,
+        "the clock was set back while linedown was stopped: times in its store lay in the future; notifications are made due earlier, and reminders and steps count from now"
+    );
+    Ok(Some(since))
+}
+
+/// Corrects all times that lie in the future. Returns the number of what has such times.
+async fn correct(store: &dyn Store, routing: &Arc<Routing>) -> Result<usize, StoreError> {
+    let mut corrected = 0;
+    loop {
+        match store.set_back(clock::now(), SET_BACK_AT_ONCE, Arc::clone(routing)).await? {
+            0 => return Ok(corrected),
+            more => corrected += more,
+        }
+    }
+}
 
 impl Daemon {
     /// Warns of outages of sources that are no longer in the config (or have been renamed): nobody can report their
@@ -110,20 +142,33 @@ impl Daemon {
         false
     }
 
-    /// Corrects the times that the clock wrote before it was set back.
-    pub(super) async fn set_back(&self) {
-        loop {
-            match self.reception.store.set_back(clock::now(), SET_BACK_AT_ONCE, Arc::clone(&self.config.routing)).await
-            {
-                Ok(0) => break,
-                Ok(_) => {}
-                Err(error) => {
-                    tracing::error!(error = %error, "cannot make pending notifications due earlier; restart linedown once the store can be written to");
-                    break;
-                }
-            }
+    /// Corrects the times that the clock wrote before it was set back by this much.
+    pub(super) async fn set_back(&mut self, by: Duration) {
+        tracing::warn!(seconds = by.as_secs(), "the clock was set back; pending notifications are made due earlier");
+        self.behind_since = Some(clock::now());
+        if let Err(error) = correct(&*self.reception.store, &self.config.routing).await {
+            tracing::error!(error = %error, "cannot make pending notifications due earlier; restart linedown once the store can be written to");
         }
         self.hold_again().await;
         self.reception.delivery.clock_was_set_back();
+    }
+
+    /// If the clock was behind before it was set ahead by this much, corrects the times that it wrote meanwhile.
+    pub(super) async fn set_ahead(&mut self, by: Duration) {
+        let Some(since) = self.behind_since.take() else { return };
+        let until = clock::now().checked_sub(by).unwrap_or(since);
+        match self.reception.store.set_ahead(since, until, by).await {
+            Ok(notifications) => {
+                let seconds = by.as_secs();
+                tracing::warn!(
+                    seconds,
+                    notifications,
+                    "the clock was behind, and was set ahead; what it made wait is due later"
+                );
+            }
+            Err(error) => {
+                tracing::error!(error = %error, "cannot make notifications due later after the clock was set ahead; they are sent early");
+            }
+        }
     }
 }

@@ -14,8 +14,8 @@ use super::wait::Wait;
 use crate::clock::later;
 
 /// Returns when a line that is down since `opened_at` is mentioned again after `now`; `None` if there are no reminders.
-/// The last of the times repeats: `1h, 4h` means after one hour, four, eight, twelve, … If an outage seems to begin
-/// later than now, because the clock was set back since, they count from now.
+/// The last of the times repeats: `1h, 4h` means after one hour, four, eight, twelve, … From a time later than now,
+/// they count from now.
 pub fn next_reminder(remind: &[Duration], opened_at: Timestamp, now: Timestamp) -> Option<Timestamp> {
     let opened_at = opened_at.min(now);
     let last = *remind.last()?;

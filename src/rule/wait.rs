@@ -88,6 +88,16 @@ impl Wait {
     }
 }
 
+impl Wait {
+    /// Whether it is for a duration, and not until a time that a clock on the wall shows.
+    pub fn is_for_a_while(&self) -> bool {
+        match self {
+            Self::Hold(_) | Self::Step(_) | Self::StepAfterFlapping { .. } | Self::Reminder | Self::Flapping => true,
+            Self::Silence(_) | Self::QuietHours(_) | Self::Unknown(_) => false,
+        }
+    }
+}
+
 impl fmt::Display for Wait {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

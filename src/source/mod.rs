@@ -32,7 +32,7 @@ const PHONE_DIGEST: usize = 8;
 /// How far back a gateway's clock is believed: a webhook may be held up, but not for weeks.
 const PAST: SignedDuration = SignedDuration::from_hours(7 * 24);
 /// How far ahead a gateway's clock is believed.
-const AHEAD: SignedDuration = SignedDuration::from_mins(10);
+pub(crate) const AHEAD: SignedDuration = SignedDuration::from_mins(10);
 
 /// One kind of gateway: the `type` a user writes, and how its payloads are read.
 #[derive(Clone, Copy)]

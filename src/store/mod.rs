@@ -146,6 +146,9 @@ pub trait Store: Send + Sync {
     /// Counts open incidents by reason, and notifications owed by now by sink and kind.
     async fn figures(&self, now: Timestamp) -> Result<Figures, StoreError>;
 
+    /// Returns what was lost of the store before this one, if that was damaged and is still kept.
+    async fn was_damaged(&self) -> Result<Option<String>, StoreError>;
+
     /// Returns how large the store is, and how much room its file system has left.
     async fn room(&self) -> Result<Room, StoreError>;
 
@@ -156,9 +159,14 @@ pub trait Store: Send + Sync {
     async fn prune(&self, now: Timestamp, over_before: Timestamp, limit: u32) -> Result<Forgotten, StoreError>;
 
     /// Corrects what was written before the clock was set back: up to `limit` pending notifications become due earlier
-    /// by as much as they lie in the future, up to `limit` that would wait untried for longer than anything is gathered
-    /// are due now, and up to `limit` lines count as heard of now. Returns the number of all.
+    /// by as much as they lie in the future, and as many settled ones of open incidents count as settled now; up to
+    /// `limit` that would wait untried for longer than anything is gathered are due now, up to `limit` lines count as
+    /// heard of now, and up to `limit` silences that were in force begin now. Returns the number of all.
     async fn set_back(&self, now: Timestamp, limit: u32, routing: Arc<Routing>) -> Result<usize, StoreError>;
+
+    /// After a clock that was behind `since` then was set ahead by `by` when it showed `until`: what was written
+    /// meanwhile, or [corrected](Store::set_back), waits for as long as it was to. Returns the number of notifications.
+    async fn set_ahead(&self, since: Timestamp, until: Timestamp, by: Duration) -> Result<usize, StoreError>;
 
     /// Waits until the store turns out to be damaged. Only a restart repairs that.
     async fn met_damage(&self);

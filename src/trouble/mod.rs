@@ -1,5 +1,5 @@
-//! linedown's own troubles: a sink that fails, a disk that is nearly full, a store that cannot write, a certificate
-//! that expires. linedown tells of them by its own sinks.
+//! linedown's own troubles: a sink that fails, a disk that is nearly full, a store that cannot write or was damaged, a
+//! certificate that expires. linedown tells of them by its own sinks.
 //!
 //! Each trouble is an incident of the source [`SOURCE`]. It is routed by the usual rules and told once, and so is its
 //! end. Only the trouble that the store cannot write is told straight from memory.

@@ -24,7 +24,8 @@ const LOOK: Duration = Duration::from_secs(5);
 /// How long the store may take to answer. A hanging disk must not keep the watcher from telling about it.
 const PATIENCE: Duration = Duration::from_secs(10);
 /// The troubles that are stored as incidents: all but the store that cannot write.
-const KEPT: [Reason; 3] = [Reason::SinkFailing, Reason::DiskNearlyFull, Reason::CertificateExpiring];
+const KEPT: [Reason; 4] =
+    [Reason::SinkFailing, Reason::DiskNearlyFull, Reason::CertificateExpiring, Reason::StoreDamaged];
 /// The name under which troubles of the store and of its disk are told.
 const STORE: &str = "store";
 
@@ -120,6 +121,7 @@ impl Watcher {
         let store = Some(sign::of_store(self.reception.readiness.cannot_write()));
         all.push(seen(Reason::StoreNotWriting, STORE, store, troubles.store_not_writing_after));
         all.push(seen(Reason::DiskNearlyFull, STORE, self.see_disk(troubles).await, Duration::ZERO));
+        all.push(seen(Reason::StoreDamaged, STORE, self.see_damage().await, Duration::ZERO));
         let served = self.reception.certificate.as_ref().and_then(|served| served.current()?.validity);
         if let Some(validity) = served {
             let sign = sign::of_certificate(validity, troubles.certificate_expires_within, clock::now());
@@ -136,6 +138,12 @@ impl Watcher {
         let room = timeout(PATIENCE, self.reception.store.room()).await.ok()?.ok()?;
         let told = self.told.contains(&(Reason::DiskNearlyFull, STORE.to_owned()));
         Some(sign::of_disk(room, troubles.disk_free_below, told))
+    }
+
+    /// None while the store does not answer.
+    async fn see_damage(&self) -> Option<Sign> {
+        let lost = timeout(PATIENCE, self.reception.store.was_damaged()).await.ok()?.ok()?;
+        Some(lost.map_or(Sign::Right, |why| Sign::Amiss { why, since: None }))
     }
 
     async fn tell(&mut self, news: News) {

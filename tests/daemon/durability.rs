@@ -83,7 +83,7 @@ fn a_disk_that_takes_nothing_refuses_webhooks_and_forgets_nothing() {
     let chat_side = Held::new();
     let sections = format!("{}{QUICK}{CONSOLE}{}", chat("chat", &chat_side.url()), tell(&["chat", "console"]));
     let mut daemon = Daemon::prepare(&sections);
-    daemon.launch_without_file_size_signal();
+    daemon.launch();
     daemon.accept(&down("before"));
     let in_flight = chat_side.take();
     daemon.wait_for_told(1);

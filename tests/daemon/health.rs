@@ -63,7 +63,7 @@ fn systemd_is_told_how_things_stand() {
 fn a_full_disk_is_told_and_ends_in_no_circle_of_restarts() {
     let mut daemon = Daemon::prepare(&format!("{CONSOLE}{}", tell(&["console"])));
     let manager = Manager::of(&mut daemon);
-    daemon.launch_without_file_size_signal();
+    daemon.launch();
     manager.hears("WATCHDOG=1");
     daemon.largest_file(Some(0));
     manager.hears("STATUS=not accepting: cannot write to the store");

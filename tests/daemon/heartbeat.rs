@@ -33,7 +33,7 @@ fn the_watcher_hears_while_all_is_well_and_misses_us_when_the_store_cannot_write
     let count = || heard.load(Ordering::SeqCst);
     let sections = format!("[heartbeat]\nurl = \"{url}\"\nevery = \"1s\"\n{CONSOLE}{}", tell(&["console"]));
     let mut daemon = Daemon::prepare(&sections);
-    daemon.launch_without_file_size_signal();
+    daemon.launch();
     eventually("two beats", || (count() >= 2).then_some(()));
     let beats = |outcome| daemon.metric(&format!("linedown_heartbeats_total{{outcome=\"{outcome}\"}}"));
     assert!(beats("taken").is_some_and(|count| count >= 1) && beats("withheld").is_none());

@@ -42,7 +42,7 @@ fn metrics_and_reasons_may_be_for_some_networks_alone() {
     let server = |keys: &str| format!("[server]\n{keys}{CONSOLE}{}", tell(&["console"]));
     let some = "trusted_proxies = [\"127.0.0.1\"]\nmetrics_for = [\"10.0.0.0/8\", \"::1\"]\n";
     let mut daemon = Daemon::prepare(&server(some));
-    daemon.launch_without_file_size_signal();
+    daemon.launch();
     let ask = |daemon: &Daemon, method: &str, path: &str, from: &str| {
         let answer = daemon.send(&request(method, path, &[("x-forwarded-for", from)], b""));
         (answer.status, answer.json()["error"].as_str().unwrap_or_default().to_owned())

@@ -407,3 +407,23 @@ fn whoever_takes_several_hears_of_those_before_the_store_failed() {
     let alone = daemon.command(&["ack", "3", "--as", "Ana", "--json"]);
     assert_eq!((alone.code == Some(0), alone.out.as_str()), (false, ""), "{alone:?}");
 }
+
+#[test]
+fn a_clock_that_was_set_back_while_it_was_stopped_is_noticed_and_said() {
+    let mut daemon = Daemon::start(&timed("hold = \"1h\"\n"));
+    daemon.accept(&down("A"));
+    daemon.term();
+    assert_eq!(daemon.ended().code(), Some(0));
+    let store = rusqlite::Connection::open(daemon.path("linedown.db")).expect("it opens");
+    let tomorrow = "UPDATE line SET heard_at = heard_at + 86400000; \
+                    UPDATE incident SET opened_at = opened_at + 86400000, heard_at = heard_at + 86400000; \
+                    UPDATE notification SET created_at = created_at + 86400000, due_at = due_at + 86400000, \
+                        owed_at = owed_at + 86400000";
+    store.execute_batch(tomorrow).expect("it can be written");
+    store.close().expect("it closes");
+    daemon.launch();
+    let warned = daemon.wait_for_log("the clock was set back while linedown was stopped");
+    assert_eq!((&warned["level"], &warned["corrected"]), (&json!("WARN"), &json!(2)), "a line and a notification");
+    let listed = daemon.command(&["incidents"]).out;
+    assert!(listed.contains("the clock was set back"), "{listed}");
+}

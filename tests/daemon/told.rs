@@ -236,7 +236,7 @@ fn what_need_not_be_sent_any_more_is_not_counted_as_sent_again() {
 #[test]
 fn commands_say_that_the_store_cannot_be_written_to() {
     let mut daemon = Daemon::prepare(&format!("{CONSOLE}{}", tell(&["console"])));
-    daemon.launch_without_file_size_signal();
+    daemon.launch();
     daemon.accept(&down("A"));
     daemon.wait_for_deliveries("delivered", 1);
     daemon.largest_file(Some(0));

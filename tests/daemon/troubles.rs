@@ -1,6 +1,8 @@
 //! linedown's own troubles, which it reports through its own sinks.
 
 use std::collections::BTreeSet;
+use std::fs::{self, OpenOptions};
+use std::os::unix::fs::FileExt;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use jiff::Timestamp;
@@ -178,7 +180,7 @@ fn a_store_that_cannot_write_is_told_of_from_memory_and_so_is_its_end() {
     let (chat, relay) = (failing(500, "server_error"), Smtp::new());
     let sinks = format!("{}{}{CONSOLE}", slack("chat", &chat), email("ops", &relay));
     let mut daemon = Daemon::prepare(&format!("{SOON}{sinks}{}", tell(&["chat", "ops", "console"])));
-    daemon.launch_without_file_size_signal();
+    daemon.launch();
     daemon.largest_file(Some(0));
     let told = daemon.wait_for_told(1);
     assert_eq!(troubles(&told), [("store-not-writing", "store", "down")]);
@@ -204,4 +206,36 @@ fn a_store_that_cannot_write_is_told_of_from_memory_and_so_is_its_end() {
     assert!(daemon.rows(&["incidents"]).is_empty() && daemon.rows(&["deliveries"]).is_empty());
     daemon.accept(&down("A"));
     assert_eq!(daemon.wait_for_told(3)[2]["instance"], "A");
+}
+
+/// Either its schema, which that of a new store can take the place of, or all of it.
+#[test]
+fn a_store_that_was_damaged_is_told_of_until_the_old_one_is_removed() {
+    for (from, words, lines_down) in [(100, "no row is lost; ", 1), (0, "every row is lost; ", 0)] {
+        let mut daemon = Daemon::start(&format!("{SOON}{CONSOLE}{}", tell(&["console"])));
+        daemon.accept(&down("A"));
+        daemon.wait_for_told(1);
+        daemon.term();
+        assert_eq!(daemon.ended().code(), Some(0));
+        let store = OpenOptions::new().write(true).open(daemon.path("linedown.db")).expect("it is there");
+        store.write_all_at(&[0x5a; 4096][from..], from as u64).expect("it can be written");
+        daemon.launch();
+        let told = daemon.wait_for_told(2);
+        assert_eq!(troubles(&told), [("store-damaged", "store", "down")]);
+        let aside = daemon.logged("the store was damaged")[0]["aside"].as_str().expect("a path").to_owned();
+        let error = told[1]["error"].as_str().unwrap_or_default();
+        assert!(error.starts_with(words) && error.contains(aside.rsplit('/').next().expect("a name")), "{error}");
+        assert!(told[1]["text"].as_str().is_some_and(|text| text.contains("dmesg")), "{told:?}");
+        assert_eq!(daemon.metric("linedown_incidents_open{reason=\"store-damaged\"}"), Some(1));
+        let open = daemon.rows(&["incidents", "--open"]);
+        assert_eq!(open.iter().filter(|row| row["reason"] != "store-damaged").count(), lines_down, "{open:?}");
+
+        daemon.term();
+        assert_eq!(daemon.ended().code(), Some(0));
+        daemon.launch();
+        daemon.accept(&down("B"));
+        assert_eq!(troubles(&daemon.wait_for_told(3)).len(), 1, "it is told once");
+        fs::remove_file(aside).expect("it can be removed");
+        assert_eq!(troubles(&daemon.wait_for_told(4))[1], ("store-damaged", "store", "resolved"));
+    }
 }

@@ -10,10 +10,11 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
-use rusqlite::ErrorCode;
+use rusqlite::{Connection, ErrorCode, OptionalExtension};
 use tokio::sync::watch;
 
 use super::beside;
+use super::takeover::Taken;
 
 /// Whether an error means that the file does not read as it was written.
 pub(super) fn is_damage(error: &rusqlite::Error) -> bool {
@@ -77,12 +78,10 @@ pub(super) fn clear_successor(database: &Path) -> io::Result<()> {
     ["", "-wal", "-shm", "-journal"].iter().try_for_each(|end| unless_missing(fs::remove_file(beside(&new, end))))
 }
 
-/// Sets a store aside and puts its closed successor in its place. Returns the path of the old store.
-pub(super) fn replace(database: &Path, now: Timestamp) -> io::Result<PathBuf> {
-    let aside = aside(database, now);
-    unless_missing(fs::rename(database, &aside))?;
-    take_place(database, &aside)?;
-    Ok(aside)
+/// Sets a store aside at this path and puts its closed successor in its place.
+pub(super) fn replace(database: &Path, aside: &Path) -> io::Result<()> {
+    unless_missing(fs::rename(database, aside))?;
+    take_place(database, aside)
 }
 
 /// Finishes a replacement that a crash cut short: the damaged store is set aside, but its successor is not yet in its
@@ -110,11 +109,47 @@ fn take_place(database: &Path, aside: &Path) -> io::Result<()> {
     }
 }
 
-fn aside(database: &Path, now: Timestamp) -> PathBuf {
+/// Where a damaged store is kept.
+pub(super) fn aside(database: &Path, now: Timestamp) -> PathBuf {
     beside(database, &now.strftime(".damaged-%Y%m%dT%H%M%SZ").to_string())
 }
 
-fn unless_missing(done: io::Result<()>) -> io::Result<()> {
+/// What is lost, for people.
+pub(super) fn describe(taken: &Taken, aside: &Path) -> String {
+    let lost = match taken {
+        Taken { broken, .. } if broken.is_empty() => "no row is lost".to_owned(),
+        Taken { rows: 0, .. } => "every row is lost".to_owned(),
+        Taken { broken, .. } => format!("rows of {} may be lost", broken.join(", ")),
+    };
+    let name = aside.file_name().unwrap_or_default().display();
+    format!("{lost}; the damaged store is {name}")
+}
+
+/// Writes into a store what was lost of the one before it.
+pub(super) fn note(connection: &Connection, lost: &str) -> rusqlite::Result<()> {
+    connection.execute("INSERT OR REPLACE INTO meta (key, value) VALUES ('lost', ?)", [lost]).map(|_| ())
+}
+
+/// What was lost of the store before this one, until nobody needs that one any more and it is removed.
+pub(super) fn lost(connection: &Connection, database: &Path) -> rusqlite::Result<Option<String>> {
+    let lost = connection.query_row("SELECT value FROM meta WHERE key = 'lost'", [], |row| row.get(0)).optional()?;
+    Ok(lost.filter(|_| is_kept(database)))
+}
+
+/// Whether a damaged store is kept beside this one. If the folder cannot be read, one may be.
+fn is_kept(database: &Path) -> bool {
+    let Some(name) = database.file_name() else { return false };
+    let folder = database.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let Ok(entries) = fs::read_dir(folder) else { return true };
+    let start = format!("{}.damaged-", name.display());
+    entries.flatten().any(|entry| {
+        let name = entry.file_name().display().to_string();
+        name.starts_with(&start) && !name.ends_with("-wal") && !name.ends_with("-journal")
+    })
+}
+
+/// Not an error: what is to be removed or renamed is not there.
+pub(super) fn unless_missing(done: io::Result<()>) -> io::Result<()> {
     match done {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
         done => done,
@@ -146,6 +181,28 @@ mod tests {
         let kept: Vec<_> = kept.filter(|path| path.display().to_string().contains(".damaged-")).collect();
         assert_eq!(kept.len(), 1, "{kept:?}");
         assert_eq!(fs::read(&kept[0]).unwrap(), b"of the old one");
+    }
+
+    #[test]
+    fn what_is_lost_is_said_until_the_damaged_store_is_removed() {
+        let folder = tempfile::tempdir().unwrap();
+        let database = folder.path().join("x.db");
+        let aside = aside(&database, from_millis(1_795_527_075_000));
+        let connection = Connection::open_in_memory().unwrap();
+        connection.execute_batch(include_str!("../schema.sql")).unwrap();
+        fs::write(&aside, "").unwrap();
+        assert_eq!(lost(&connection, &database).unwrap(), None, "this store never took another's place");
+        for (taken, words) in [
+            (Taken { rows: 7, broken: vec![] }, "no row is lost"),
+            (Taken { rows: 0, broken: vec!["meta", "event"] }, "every row is lost"),
+            (Taken { rows: 7, broken: vec!["event", "notification"] }, "rows of event, notification may be lost"),
+        ] {
+            note(&connection, &describe(&taken, &aside)).unwrap();
+            let expected = format!("{words}; the damaged store is x.db.damaged-20261124T133115Z");
+            assert_eq!(lost(&connection, &database).unwrap(), Some(expected));
+        }
+        fs::rename(&aside, beside(&aside, "-wal")).unwrap();
+        assert_eq!(lost(&connection, &database).unwrap(), None);
     }
 
     #[test]

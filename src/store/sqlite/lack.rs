@@ -86,7 +86,7 @@ pub(super) fn newly_named(
         return Ok(Vec::new());
     }
     let people = people::of(connection, incident.id)?;
-    let incident = begun(&routing.as_of_now(incident), now);
+    let incident = begun(connection, routing.as_of_now(incident), now)?;
     lacking(connection, &incident, &people, Occasion::Dropped, (routing, now))
 }
 
@@ -139,7 +139,7 @@ pub(super) fn keep_up(
             continue;
         }
         sinks.extend(hasten(connection, &incident, Some(Kind::Reminder), basis)?.into_iter().map(|(_, sink)| sink));
-        let incident = begun(&routing.as_of_now(&incident), now);
+        let incident = begun(connection, routing.as_of_now(&incident), now)?;
         for owed in lacking(connection, &incident, &people, Occasion::Config, (routing, now))? {
             notification::add(connection, incident.id, &owed, None, now)?;
             sinks.insert(owed.sink);

@@ -17,6 +17,7 @@ mod line;
 mod listing;
 mod log;
 mod look;
+mod mending;
 mod notification;
 mod opening;
 mod owe;
@@ -27,6 +28,7 @@ mod retry;
 mod room;
 mod row;
 mod scribe;
+mod set_ahead;
 mod set_back;
 mod settle;
 mod silence;
@@ -41,6 +43,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use jiff::Timestamp;
@@ -60,6 +63,7 @@ use job::failure;
 use lease::Lessor;
 use opening::Identity;
 use owe::Basis;
+use set_ahead::Behind;
 use silence::Silences;
 use writer::Writer;
 
@@ -289,6 +293,11 @@ impl Store for Sqlite {
         self.read(move |connection| look::figures(connection, now)).await
     }
 
+    async fn was_damaged(&self) -> Result<Option<String>, StoreError> {
+        let path = self.path.clone();
+        self.read(move |connection| damage::lost(connection, &path)).await
+    }
+
     async fn room(&self) -> Result<Room, StoreError> {
         let path = self.path.clone();
         let looked = tokio::task::spawn_blocking(move || room::look(&path));
@@ -310,6 +319,17 @@ impl Store for Sqlite {
 
     async fn set_back(&self, now: Timestamp, limit: u32, routing: Arc<Routing>) -> Result<usize, StoreError> {
         self.writer.write(move |connection| set_back::set_back(connection, now, limit, &routing)).await
+    }
+
+    async fn set_ahead(&self, since: Timestamp, until: Timestamp, by: Duration) -> Result<usize, StoreError> {
+        let behind = Behind { since, until, by };
+        let waiting = self.read(move |connection| set_ahead::waiting(connection, behind)).await?;
+        for step in waiting.chunks(AT_ONCE.into()) {
+            let step = step.to_vec();
+            self.writer.write(move |connection| set_ahead::put_off(connection, &step, behind)).await?;
+        }
+        self.writer.write(move |connection| set_ahead::prolong_silences(connection, behind)).await?;
+        Ok(waiting.len())
     }
 
     async fn met_damage(&self) {

@@ -12,7 +12,7 @@ use rusqlite::config::DbConfig;
 use super::super::StoreError;
 use super::foreign::APPLICATION;
 use super::job::failure;
-use super::{damage, row, silence, takeover};
+use super::{damage, mending, row, silence, takeover};
 use crate::clock;
 
 /// The format of the tables, as kept in `PRAGMA user_version`.
@@ -124,12 +124,17 @@ pub(super) fn replace(path: &Path) -> Result<(), StoreError> {
     let open = |source| StoreError::Open { path: path.display().to_string(), source };
     damage::clear_successor(path).map_err(open)?;
     let (mut connection, _) = connect(&damage::successor(path))?;
-    let rows = takeover::take_over(&mut connection, path).map_err(failure)?;
+    let mended = if takeover::has_schema(path) { None } else { mending::mended(path, &connection).map_err(failure)? };
+    let taken = takeover::take_over(&mut connection, mended.as_deref().unwrap_or(path)).map_err(failure)?;
+    mended.as_deref().map_or(Ok(()), mending::clear).map_err(open)?;
+    let (aside, rows) = (damage::aside(path, clock::now()), taken.rows);
+    let lost = damage::describe(&taken, &aside);
+    damage::note(&connection, &lost).map_err(failure)?;
     // This puts the whole store into one file, and on disk.
     connection.pragma_update(None, "journal_mode", "DELETE").map_err(failure)?;
     connection.close().map_err(|(_, error)| failure(error))?;
-    let aside = damage::replace(path, clock::now()).map_err(open)?;
+    damage::replace(path, &aside).map_err(open)?;
     let aside = aside.display();
-    tracing::error!(%aside, rows, "the store was damaged: it is set aside, and what could be read of it was copied into a new one; a backup may have more (docs/handbook.md, A damaged store)");
+    tracing::error!(%aside, rows, lost, "the store was damaged: it is set aside, and what could be read of it was copied into a new one; a backup may have more (docs/handbook.md, A damaged store)");
     Ok(())
 }

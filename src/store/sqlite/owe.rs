@@ -10,6 +10,7 @@ use super::notification::{self, back_in_time};
 use super::people::{self, People};
 use super::silence::Silences;
 use super::{flapping, row};
+use crate::clock::from_millis;
 use crate::incident::Change;
 use crate::rule::flapping::Planned;
 use crate::rule::timing::Silence;
@@ -99,7 +100,7 @@ pub(super) fn changed(
     change: Change,
     basis: &Basis<'_>,
 ) -> rusqlite::Result<Vec<Owed>> {
-    let incident = &begun(incident, basis.now);
+    let incident = &begun(connection, incident.clone(), basis.now)?;
     let people = people::of(connection, incident.id)?;
     let mut owed = match change {
         Change::Worsened => lacking(connection, incident, &people, Occasion::Worse, (basis.routing, basis.now))?,
@@ -129,9 +130,14 @@ fn news(
 }
 
 /// The incident with a beginning no later than now. If the clock was set back since, it may have begun later than now;
-/// what it makes owed then counts from now.
-pub(super) fn begun(incident: &Incident, now: Timestamp) -> Incident {
-    Incident { opened_at: incident.opened_at.min(now), ..incident.clone() }
+/// what it makes owed then counts from its first message, whose times are [corrected](super::set_back), or else from now.
+pub(super) fn begun(connection: &Connection, mut incident: Incident, now: Timestamp) -> rusqlite::Result<Incident> {
+    if incident.opened_at > now {
+        let query = "SELECT min(created_at) FROM notification WHERE incident = ?";
+        let first: Option<i64> = connection.prepare_cached(query)?.query_row([incident.id], |row| row.get(0))?;
+        incident.opened_at = first.map_or(now, from_millis).min(now);
+    }
+    Ok(incident)
 }
 
 /// The states that an incident had before it got worse just now: at its beginning, and each earlier time that it got

@@ -124,7 +124,7 @@ pub(super) const INCIDENT: &str = "incident.id, incident.source, incident.instan
 
 /// Whether an incident is an outage, as [`Reason::is_outage`] says.
 pub(super) const OUTAGE: &str = "reason NOT IN ('not-in-inventory', 'expiring', 'webhook-drift', 'gateway-unreachable', \
-     'certificate-expiring', 'disk-nearly-full', 'sink-failing', 'store-not-writing')";
+     'certificate-expiring', 'disk-nearly-full', 'sink-failing', 'store-damaged', 'store-not-writing')";
 
 /// Puts [`OUTAGE`] into statements in place of `{OUTAGE}`.
 pub(super) fn with_outage(statements: &str) -> String {

@@ -1,5 +1,5 @@
-//! Corrects what was written before the clock was set back: its times lie in the future, and what is pending would wait
-//! until the clock is that late again.
+//! Corrects what was written before the clock was set back: its times lie in the future, and what is pending, or counts
+//! from them, would wait until the clock is that late again.
 
 use jiff::Timestamp;
 use rusqlite::{Connection, params};
@@ -10,42 +10,56 @@ use crate::rule::Routing;
 /// Lines that were last heard of in the future, as many as are corrected at once.
 const AHEAD: &str = "(source, instance) IN (SELECT source, instance FROM line WHERE heard_at > ?1 LIMIT ?2)";
 
-/// Makes up to `limit` pending notifications due earlier, each by as much as its latest sign of life (its creation or
-/// an attempt) lies in the future, and makes up to `limit` lines that were last heard of in the future be heard of now;
-/// if these flap, they do so for no longer than they would have. What was gathered or put off untried has no such sign: up
-/// to `limit` of those that wait for longer than anything is gathered are due now, and a lease decides anew. Returns the
-/// number of all.
+/// Corrects up to `limit` items of each sort, and returns the number of all; zero once nothing is left. The routing says
+/// for how long something may be gathered.
 ///
 /// The beginnings of outages and of spells of flapping are left as written: this clock may be the wrong one, and right
-/// again in a minute.
+/// again in a minute. Reminders of such an outage count from its first message ([`super::owe::begun`]).
 pub(super) fn set_back(
     connection: &Connection,
     now: Timestamp,
     limit: u32,
     routing: &Routing,
 ) -> rusqlite::Result<usize> {
-    let latest = later(now, routing.longest_interval()).as_millisecond();
+    let gathered = later(now, routing.longest_interval()).as_millisecond();
     let now = now.as_millisecond();
+    let lines = hear_now(connection, now, limit)?;
+    let notifications = hasten(connection, now, limit)?;
+    let freed = free(connection, (now, gathered), limit)?;
+    Ok(lines + notifications + freed + begin_silences(connection, now, limit)?)
+}
+
+/// Makes lines that were last heard of in the future be heard of now: otherwise every answer of a gateway would count as
+/// older than the latest webhook until the clock is that late again. If they flap, they do so for no longer than they
+/// would have.
+fn hear_now(connection: &Connection, now: i64, limit: u32) -> rusqlite::Result<usize> {
     let flap = format!(
         "UPDATE flapping SET until = max(until - ( \
              SELECT heard_at FROM line WHERE source = flapping.source AND instance = flapping.instance \
          ) + ?1, ?1) WHERE until > ?1 AND {AHEAD}"
     );
     connection.prepare_cached(&flap)?.execute(params![now, limit])?;
-    // Otherwise every answer of a gateway would count as older than the latest webhook until the clock is that late
-    // again.
     let heard = format!("UPDATE line SET heard_at = ?1 WHERE {AHEAD}");
-    let heard = connection.prepare_cached(&heard)?.execute(params![now, limit])?;
+    connection.prepare_cached(&heard)?.execute(params![now, limit])
+}
+
+/// Makes pending notifications due earlier, each by as much as its latest sign of life (its creation or an attempt) lies
+/// in the future; and lets those that are settled, but about an outage that goes on, have been settled now: steps of
+/// escalations and reminders count from them.
+fn hasten(connection: &Connection, now: i64, limit: u32) -> rusqlite::Result<usize> {
     let query = "SELECT id, max(created_at, coalesce((SELECT max(max(started_at, coalesce(ended_at, 0))) FROM attempt \
-                 WHERE notification = notification.id), 0)) AS latest \
-                 FROM pending AS notification WHERE latest > ? LIMIT ?";
+                 WHERE notification = notification.id), 0)) AS latest FROM ( \
+                     SELECT id, created_at FROM pending UNION ALL \
+                     SELECT notification.id, created_at FROM incident CROSS JOIN notification ON incident = incident.id \
+                     WHERE closed_at IS NULL AND state <> 'pending' \
+                 ) AS notification WHERE latest > ? LIMIT ?";
     let mut statement = connection.prepare_cached(query)?;
     let found: Vec<(i64, i64)> = statement
         .query_map(params![now, limit], |row| Ok((row.get(0)?, row.get(1)?)))?
         .collect::<rusqlite::Result<_>>()?;
     for (id, latest) in &found {
         // No time is moved to before now: what is due stays due.
-        let update = "UPDATE notification SET created_at = min(created_at, ?2), \
+        let update = "UPDATE notification SET created_at = min(created_at, ?2), settled_at = min(settled_at, ?2), \
                       due_at = CASE WHEN due_at > ?2 THEN max(due_at - ?3, ?2) ELSE due_at END, \
                       owed_at = CASE WHEN owed_at > ?2 THEN max(owed_at - ?3, ?2) ELSE owed_at END WHERE id = ?1";
         connection.prepare_cached(update)?.execute(params![id, now, latest.saturating_sub(now)])?;
@@ -53,8 +67,22 @@ pub(super) fn set_back(
             "UPDATE attempt SET started_at = min(started_at, ?2), ended_at = min(ended_at, ?2) WHERE notification = ?1";
         connection.prepare_cached(update)?.execute([*id, now])?;
     }
+    Ok(found.len())
+}
+
+/// Makes due what was gathered or put off untried, if it waits for longer than anything is gathered: it has no sign of
+/// life, and a lease decides anew.
+fn free(connection: &Connection, (now, gathered): (i64, i64), limit: u32) -> rusqlite::Result<usize> {
     let free = "UPDATE notification SET due_at = ?1, owed_at = min(owed_at, ?1) WHERE id IN (SELECT id FROM notification \
                 WHERE state = 'pending' AND leased = 0 AND attempts = 0 AND held_by IS NULL AND due_at > ?2 LIMIT ?3)";
-    let freed = connection.prepare_cached(free)?.execute(params![now, latest, limit])?;
-    Ok(heard + found.len() + freed)
+    connection.prepare_cached(free)?.execute(params![now, gathered, limit])
+}
+
+/// Lets silences that were in force as soon as somebody made them begin now, and last for as long as they were to.
+/// Those that were made for a later time stay.
+fn begin_silences(connection: &Connection, now: i64, limit: u32) -> rusqlite::Result<usize> {
+    let begin = "UPDATE silence SET starts_at = starts_at - (made_at - ?1), ends_at = ends_at - (made_at - ?1), \
+                 made_at = ?1 WHERE id IN ( \
+                     SELECT id FROM silence WHERE ends_at > ?1 AND made_at > ?1 AND starts_at <= made_at LIMIT ?2)";
+    connection.prepare_cached(begin)?.execute(params![now, limit])
 }

@@ -12,6 +12,7 @@ use super::super::{Outcome, Settled, Settlement};
 use super::candidate::{need_not_be_told, note_heard};
 use super::lack::newly_named;
 use super::notification::CHAIN;
+use super::owe::begun;
 use super::row::{self, Columns};
 use super::{AT_ONCE, flapping, gathering, notification, people};
 use crate::rule::{Knows, Owed, Routing};
@@ -66,6 +67,7 @@ fn finish(connection: &Connection, id: i64, state: &str, detail: &str, at: Times
 /// reminder.
 fn after_delivery(connection: &Connection, id: i64, now: Timestamp, routing: &Routing) -> rusqlite::Result<Settled> {
     let (incident, settled) = settled(connection, id)?;
+    let incident = begun(connection, incident, now)?;
     let reminder = routing.reminder(&settled, &incident, now);
     let sinks = go_on(connection, (id, settled), reminder, &incident, now, routing)?;
     Ok(Settled { sinks, ..Settled::default() })
@@ -141,6 +143,7 @@ fn after_death(
         }
     }
     let is_refused = failure == Some(FailureKind::Refused) && routing.is_address(&lost.sink, &lost.recipient);
+    let incident = begun(connection, incident, now)?;
     let reminder = if is_refused { None } else { routing.reminder(&lost, &incident, now) };
     let mut sinks = go_on(connection, (id, lost), reminder, &incident, now, routing)?;
     let untold = usize::from(told_instead.is_empty() && !is_told_to_others(connection, id)?);

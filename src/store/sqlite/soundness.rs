@@ -40,6 +40,11 @@ pub(super) fn is_sound(database: &Path) -> bool {
     false
 }
 
+/// Whether SQLite finds nothing wrong with a store.
+pub(super) fn is_whole(database: &Path) -> bool {
+    check(database).is_ok_and(|said| said == "ok")
+}
+
 /// SQLite's own report: `ok`, or what is wrong.
 fn check(database: &Path) -> rusqlite::Result<String> {
     // Opened for writing, because SQLite may have to go through its log first; but nothing is written.

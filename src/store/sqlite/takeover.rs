@@ -34,7 +34,7 @@ const NOTIFICATIONS: [&str; 3] =
     ["id FROM notification", "id FROM notification INDEXED BY notification_incident", "notification FROM attempt"];
 
 /// Makes the tables of a new store keep count in `sqlite_sequence`: their largest number need not be that of a row.
-const COUNT: &str = "PRAGMA writable_schema = ON; \
+pub(super) const COUNT: &str = "PRAGMA writable_schema = ON; \
     UPDATE sqlite_schema SET sql = replace(sql, 'id INTEGER PRIMARY KEY,', 'id INTEGER PRIMARY KEY AUTOINCREMENT,') \
         WHERE type = 'table'; \
     PRAGMA writable_schema = RESET;";
@@ -50,24 +50,46 @@ const MOST: i64 = 1 << 53;
 /// some eighty breaks; a disk that fails may take seconds for each.
 const MOST_BREAKS: usize = 1000;
 
-/// Copies what can be read of a damaged store into a new one. Returns the number of rows.
-pub(super) fn take_over(connection: &mut Connection, damaged: &Path) -> rusqlite::Result<usize> {
-    // Opened for writing, because SQLite may have to go through its log first; but nothing is written.
+/// Whether SQLite can read what tables a damaged store has.
+pub(super) fn has_schema(damaged: &Path) -> bool {
+    let read = || {
+        let old = open(damaged)?;
+        old.query_row("SELECT count(sql) FROM sqlite_schema", [], |_| Ok(()))
+    };
+    read().is_ok()
+}
+
+/// Opens a damaged store: for writing, because SQLite may have to go through its log first; but nothing is written.
+fn open(damaged: &Path) -> rusqlite::Result<Connection> {
     let old = Connection::open_with_flags(damaged, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
     old.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
+    Ok(old)
+}
+
+/// What could be read of a damaged store.
+pub(super) struct Taken {
+    /// The number of rows.
+    pub(super) rows: usize,
+    /// The tables that not every row could be read of.
+    pub(super) broken: Vec<&'static str>,
+}
+
+/// Copies what can be read of a damaged store into a new one.
+pub(super) fn take_over(connection: &mut Connection, damaged: &Path) -> rusqlite::Result<Taken> {
+    let old = open(damaged)?;
     connection.pragma_update(None, "foreign_keys", "OFF")?;
     // There may be much to sort.
     connection.pragma_update(None, "temp_store", "FILE")?;
     let transaction = connection.transaction()?;
     transaction.execute_batch(COUNT)?;
-    let mut taken = 0;
+    let mut rows = 0;
     let mut broken = Vec::new();
     for (table, key, numbers) in TABLES {
         // If not even the table's definition can be read, it has no rows to read.
         let whole = match Passage::open(&old, &transaction, table, key, numbers) {
             Ok(mut passage) => {
-                let (rows, whole) = passage.take_all()?;
-                taken += rows;
+                let (taken, whole) = passage.take_all()?;
+                rows += taken;
                 whole
             }
             Err(_) => false,
@@ -97,7 +119,7 @@ pub(super) fn take_over(connection: &mut Connection, damaged: &Path) -> rusqlite
     }
     transaction.commit()?;
     connection.pragma_update(None, "foreign_keys", "ON")?;
-    Ok(taken)
+    Ok(Taken { rows, broken })
 }
 
 /// Makes the numbers of a new store follow, after a gap, the largest one of which the old store still knows. Returns

@@ -56,7 +56,7 @@ pub(super) fn hasten(
     basis: &Basis<'_>,
 ) -> rusqlite::Result<Vec<(Timestamp, String)>> {
     let Basis { routing, now, .. } = *basis;
-    let incident = &begun(incident, now);
+    let incident = &begun(connection, incident.clone(), now)?;
     let query = format!(
         "SELECT {} FROM notification WHERE incident = ?1 AND state = 'pending' AND kind = coalesce(?2, kind)",
         Waiting::columns()

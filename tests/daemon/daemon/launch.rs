@@ -25,13 +25,6 @@ impl Daemon {
         self.launch_as(trusting);
     }
 
-    /// Starts it with SIGXFSZ ignored, so that writing beyond [`Daemon::largest_file`] fails instead of killing it.
-    pub(crate) fn launch_without_file_size_signal(&mut self) {
-        let mut shell = Command::new("/bin/sh");
-        shell.args(["-c", "trap '' XFSZ; exec \"$@\" </dev/null", "sh", BINARY]);
-        self.launch_as(shell);
-    }
-
     /// Starts it with a soft limit of `few` open files and a hard limit of `most`.
     pub(crate) fn launch_with_few_files(&mut self, few: u32, most: u32) {
         let mut shell = Command::new("/bin/sh");

@@ -10,7 +10,7 @@ use crate::{Item, Kind, Reason, Standing};
 fn what_is_no_outage_is_not_told_as_one() {
     use Kind::{Down, Reminder, Resolved};
     use Reason::{
-        CertificateExpiring, DiskNearlyFull, Expiring, GatewayUnreachable, NotInInventory, SinkFailing,
+        CertificateExpiring, DiskNearlyFull, Expiring, GatewayUnreachable, NotInInventory, SinkFailing, StoreDamaged,
         StoreNotWriting, WebhookDrift,
     };
     let english = texts(Language::English, "UTC");
@@ -71,6 +71,13 @@ fn what_is_no_outage_is_not_told_as_one() {
             false,
             "🟠 linedown's disk: it is nearly full",
             "🟠 Disco do linedown: está quase cheio",
+        ),
+        (
+            Down,
+            StoreDamaged,
+            false,
+            "🟠 linedown's store: it was damaged, and outages or messages may be lost",
+            "🟠 Banco de dados do linedown: foi danificado, e talvez faltem quedas ou mensagens",
         ),
         (
             Down,
@@ -220,6 +227,7 @@ fn a_digest_of_what_is_no_outage() {
         (Reason::GatewayUnreachable, lines),
         (Reason::SinkFailing, ("3 sinks with", "3 canais com")),
         (Reason::DiskNearlyFull, own),
+        (Reason::StoreDamaged, own),
         (Reason::StoreNotWriting, own),
         (Reason::CertificateExpiring, own),
     ] {

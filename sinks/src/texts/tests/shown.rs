@@ -14,6 +14,7 @@ pub(super) fn error(reason: Reason) -> &'static str {
         Reason::CertificateExpiring => "good until 2026-12-05 00:00 UTC",
         Reason::DiskNearlyFull => "4.1 GB of 100.0 GB are free",
         Reason::SinkFailing => "unreachable: Connection refused",
+        Reason::StoreDamaged => "rows of event may be lost; the damaged store is linedown.db.damaged-20261124T133115Z",
         Reason::StoreNotWriting => "no space left for the store",
         Reason::Expiring => "paid until 2026-11-25 00:00 UTC",
         Reason::WebhookDrift => "disconnected webhook not registered",

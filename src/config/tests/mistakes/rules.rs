@@ -65,7 +65,7 @@ pub(super) const MISTAKES: &[Mistake] = &[
     (
         "[[rules]]\nnotify = ['console']\nmatch = { source = 'linedown', reason = 'number-blocked' }",
         "warning 3:41 no incident can match all of this",
-        "the source `linedown` has only the reasons certificate-expiring, disk-nearly-full, sink-failing, store-not-writing, and no name",
+        "the source `linedown` has only the reasons certificate-expiring, disk-nearly-full, sink-failing, store-damaged, store-not-writing, and no name",
     ),
     (
         "[[rules]]\nnotify = ['console']\nmatch = { source = 'z-*', reason = ['sink-failing', 'disk-*'] }",
