@@ -45,11 +45,15 @@ pub(super) async fn answer(hook: Arc<Hook>, token: String, method: Method, code:
         return Page { press: Some(Press::ShowCode), ..page(StatusCode::OK, Saying::Prepare { line }) }.answer();
     };
     let gateways = hook.gateways.load_full();
+    if !gateways.can_ask(&incident.source, &incident.instance.id) {
+        return page(StatusCode::NOT_FOUND, Saying::NoToken { line }).answer();
+    }
     if code > CODES {
         // Somebody may have read the last code just before it expired.
         let saying = match gateways.standing_for_page(&incident.source, &incident.instance.id).await {
             Some(Standing::Up) => return page(StatusCode::OK, Saying::Connected { line }).answer(),
-            _ => Saying::RanOut { line, of: CODES },
+            Some(Standing::Down { .. }) => Saying::RanOut { line, of: CODES },
+            None => Saying::RanOutUnsure { line, of: CODES },
         };
         return Page { press: Some(Press::ShowCode), ..page(StatusCode::OK, saying) }.answer();
     }
