@@ -43,7 +43,7 @@ pub use notification::{
 };
 pub use reason::Reason;
 pub use secret::{Found, Rotation, Secret, SecretError, Secrets, only_for_us};
-pub use texts::{Form, Inline, Language, TextKeys, Texts, is_deceptive, one_line, time_zone};
+pub use texts::{Form, Inline, Language, TextKeys, Texts, is_deceptive, name_of, one_line, time_zone};
 
 /// A way to deliver notifications. A sink tries once; the caller retries, orders, limits, records, and bounds the time.
 #[async_trait]

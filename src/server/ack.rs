@@ -25,8 +25,15 @@ pub(super) async fn answer(hook: Arc<Hook>, token: String, method: Method, peer:
         Err(error) => return Page::unavailable(unknown, &error),
     };
     let language = hook.routing.load().language(&delivery.sink);
+    let line = match hook.store.outage(delivery.incident).await {
+        Ok(Some(incident)) => linedown_sinks::name_of(&incident, language),
+        Ok(None) => return Page::new(language, StatusCode::NOT_FOUND, Saying::Forgotten).answer(),
+        Err(error) => return Page::unavailable(language, &error),
+    };
     if matches!(method, Method::GET | Method::HEAD) {
-        return ask(&hook, &delivery, language).await.unwrap_or_else(|error| Page::unavailable(language, &error));
+        return ask(&hook, &delivery, &line, language)
+            .await
+            .unwrap_or_else(|error| Page::unavailable(language, &error));
     }
     if method != Method::POST {
         return Page::wrong_method(language, "GET, HEAD, POST");
@@ -39,7 +46,7 @@ pub(super) async fn answer(hook: Arc<Hook>, token: String, method: Method, peer:
                 tracing::info!(name: "acknowledged", incident = delivery.incident, by, from, "acknowledged");
                 hook.delivery.wake(sinks);
             }
-            match told(&hook, &outcome, &delivery).await {
+            match told(&hook, &outcome, delivery.incident, &line).await {
                 Ok((status, saying)) => Page::new(language, status, saying).answer(),
                 Err(error) => Page::unavailable(language, &error),
             }
@@ -49,38 +56,34 @@ pub(super) async fn answer(hook: Arc<Hook>, token: String, method: Method, peer:
 }
 
 /// Asks whether the reader is on it. If that cannot be acknowledged any more, says what pressing the button would say.
-async fn ask(hook: &Hook, delivery: &Delivery, language: Language) -> Result<Response<String>, StoreError> {
+async fn ask(hook: &Hook, delivery: &Delivery, line: &str, language: Language) -> Result<Response<String>, StoreError> {
     let outcome = match hook.store.outage(delivery.incident).await? {
         None => Acknowledgement::Unknown,
         Some(incident) if incident.closed_at.is_some() => Acknowledgement::Over,
         Some(Incident { acknowledged: Some(taken), .. }) => Acknowledgement::Already(taken.by),
         Some(_) => {
-            let saying = Saying::AreYouOnIt { line: line(delivery), incident: delivery.incident };
+            let saying = Saying::AreYouOnIt { line, incident: delivery.incident };
             let page = Page::new(language, StatusCode::OK, saying);
             return Ok(Page { press: Some(Press::Acknowledge), ..page }.answer());
         }
     };
-    let (status, saying) = told(hook, &outcome, delivery).await?;
+    let (status, saying) = told(hook, &outcome, delivery.incident, line).await?;
     Ok(Page::new(language, status, saying).answer())
 }
 
 async fn told<'s>(
     hook: &Hook,
     outcome: &'s Acknowledgement,
-    delivery: &'s Delivery,
+    incident: i64,
+    line: &'s str,
 ) -> Result<(StatusCode, Saying<'s>), StoreError> {
-    let line = line(delivery);
     Ok(match outcome {
         Acknowledgement::Done(_) => (StatusCode::OK, Saying::Yours { line }),
         Acknowledgement::Already(by) => (StatusCode::OK, Saying::Taken { by }),
-        Acknowledgement::Over => match hook.store.outage(delivery.incident).await? {
+        Acknowledgement::Over => match hook.store.outage(incident).await? {
             Some(incident) => (StatusCode::OK, over::saying(hook, &incident, line).await?),
             None => (StatusCode::NOT_FOUND, Saying::Forgotten),
         },
         Acknowledgement::Unknown => (StatusCode::NOT_FOUND, Saying::Forgotten),
     })
-}
-
-fn line(delivery: &Delivery) -> &str {
-    delivery.name.as_deref().unwrap_or(&delivery.instance)
 }
