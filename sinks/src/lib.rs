@@ -38,8 +38,8 @@ pub use file::{is_public, read_bounded, read_file};
 pub use hidden::Hidden;
 pub use http::use_ring;
 pub use notification::{
-    Acknowledged, Again, Flapping, HeldBack, Holder, Incident, Instance, Item, Kind, Notification, Standing,
-    Undelivered,
+    Acknowledged, Again, Besides, Flapping, GIVEN_UP, HeldBack, Holder, Incident, Instance, Item, Kind, Notification,
+    Standing, Undelivered,
 };
 pub use reason::Reason;
 pub use secret::{Found, Rotation, Secret, SecretError, Secrets, only_for_us};
