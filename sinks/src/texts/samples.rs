@@ -61,11 +61,12 @@ pub(super) fn everything() -> Notification {
     let mut everything = asked(Notification { undelivered: lost, flapping: Some(flapping()), ..digest(3) });
     for item in &mut everything.items {
         item.incident.acknowledged = Some(acknowledged());
+        item.incident.closed_at = Some(everything.at);
         item.flapping = Some(flapping());
         item.undelivered = Some(undelivered(true));
     }
     everything.held_back = held_back(Holder::Silence).held_back;
-    everything
+    again(everything, Besides::Told)
 }
 
 /// Adds the gateway's answer and the page for a new login.
