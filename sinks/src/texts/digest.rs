@@ -68,15 +68,9 @@ impl<'a> Digest<'a> {
                 flaps: false,
             });
         }
-        let flapping = all.iter().filter(|line| line.news() == Kind::Flapping);
-        let flapping: HashMap<_, Line<'a>> = flapping.map(|line| (line.name(), *line)).collect();
-        let marked = all.iter().map(|line| match flapping.get(&line.name()) {
-            Some(news) if news.incident.id == line.incident.id => Line { flaps: true, ..*news },
-            news => Line { flaps: news.is_some(), ..*line },
-        });
         // The open ones first: for a line that went down twice, it matters that it is down now.
         let mut named = HashSet::with_capacity(all.len());
-        let (open, closed): (Vec<Line<'a>>, Vec<Line<'a>>) = marked.partition(Line::is_down);
+        let (open, closed): (Vec<Line<'a>>, Vec<Line<'a>>) = marked(&all).into_iter().partition(Line::is_down);
         let mut told = HashSet::with_capacity(all.len());
         // News before reminders: the end of the list may be cut.
         let (reminders, new): (Vec<Line<'a>>, Vec<Line<'a>>) = open.into_iter().partition(Line::is_reminder);
@@ -163,6 +157,18 @@ impl<'a> Digest<'a> {
     pub(super) fn others_being_told(&self) -> u32 {
         self.losses.iter().map(|loss| loss.others_told + loss.others_being_told).min().unwrap_or_default()
     }
+}
+
+/// The same lines, marked if the digest says of them that they come and go. If it says that beside something else about
+/// the same outage, that is what counts.
+fn marked<'a>(lines: &[Line<'a>]) -> Vec<Line<'a>> {
+    let flapping = lines.iter().filter(|line| line.news() == Kind::Flapping);
+    let flapping: HashMap<_, Line<'a>> = flapping.map(|line| (line.name(), *line)).collect();
+    let mark = |line: &Line<'a>| match flapping.get(&line.name()) {
+        Some(news) if news.incident.id == line.incident.id => Line { flaps: true, ..*news },
+        news => Line { flaps: news.is_some(), ..*line },
+    };
+    lines.iter().map(mark).collect()
 }
 
 impl<'a> Line<'a> {
