@@ -38,12 +38,12 @@ pub use failure::{EXCERPT, Failure, FailureKind, excerpt};
 pub use file::{is_public, read_bounded, read_file};
 pub use hidden::Hidden;
 pub use notification::{
-    Acknowledged, Again, Flapping, HeldBack, Holder, Incident, Instance, Item, Kind, Notification, Standing,
-    Undelivered,
+    Acknowledged, Again, Besides, Flapping, GIVEN_UP, HeldBack, Holder, Incident, Instance, Item, Kind, Notification,
+    Standing, Undelivered,
 };
 pub use reason::Reason;
 pub use secret::{Found, Rotation, Secret, SecretError, Secrets, only_for_us};
-pub use texts::{Form, Inline, Language, TextKeys, Texts, is_deceptive, one_line, time_zone};
+pub use texts::{Form, Inline, Language, TextKeys, Texts, is_deceptive, name_of, one_line, time_zone};
 
 /// A way to deliver notifications. A sink tries once; the caller retries, orders, limits, records, and bounds the time.
 #[async_trait]

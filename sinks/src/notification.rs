@@ -7,7 +7,7 @@ mod kind;
 use jiff::Timestamp;
 use serde::Serialize;
 
-pub use incident::{Acknowledged, Again, Incident, Standing};
+pub use incident::{Acknowledged, Again, Besides, Incident, Standing};
 pub use instance::Instance;
 pub use kind::Kind;
 
@@ -89,9 +89,10 @@ impl Notification {
             | Kind::Flapping
             | Kind::Steady
             | Kind::Undelivered => true,
-            Kind::Resolved | Kind::Acknowledged | Kind::Digest | Kind::Test => false,
+            Kind::Digest | Kind::Test => return false,
+            Kind::Resolved | Kind::Acknowledged => false,
         };
-        asks && self.incident.closed_at.is_none()
+        asks && self.incident.closed_at.is_none() || self.incident.first_news().is_some()
     }
 
     /// A name that no other notification of any linedown has. It is the same on every attempt, so that a copy is
@@ -170,6 +171,9 @@ pub struct Flapping {
     pub steady_for: Option<u64>,
 }
 
+/// What stands between the failure of a message and why that was the last try.
+pub const GIVEN_UP: &str = " (given up";
+
 /// A message that another sink gave up.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Undelivered {
@@ -181,7 +185,7 @@ pub struct Undelivered {
     pub sink: String,
     /// The recipient it was for; empty where the sink itself is the address.
     pub recipient: String,
-    /// Why it was given up, in words.
+    /// Why it was given up, in words. Behind [`GIVEN_UP`] stands why trying went on no longer.
     pub why: String,
     /// How many attempts there were.
     pub attempts: u32,

@@ -76,6 +76,11 @@ impl Gateways {
         Ok(Self { clients, ..Self::default() })
     }
 
+    /// Whether the gateway can be asked about a line: its token is in the config.
+    pub fn can_ask(&self, source: &str, instance: &str) -> bool {
+        self.clients.get(source).is_some_and(|client| client.access().line(instance).is_some())
+    }
+
     /// The state of a line, if the gateway answers in time.
     pub async fn standing(&self, source: &str, instance: &str) -> Option<Standing> {
         let client = self.clients.get(source)?;

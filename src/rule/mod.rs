@@ -186,7 +186,8 @@ impl Routing {
 
     /// Whether somebody must log in with the line's phone, and the gateway can be asked for the code to do so.
     pub fn needs_login(&self, incident: &Incident) -> bool {
-        matches!(incident.reason, Reason::SessionExpired | Reason::DeviceDisconnected) && self.is_asked(incident)
+        let reason = incident.first_news().map_or(incident.reason, |again| again.reason);
+        matches!(reason, Reason::SessionExpired | Reason::DeviceDisconnected) && self.is_asked(incident)
     }
 
     /// Whether an incident's gateway can be asked about its line.

@@ -30,8 +30,15 @@ pub(super) async fn answer(
         Err(error) => return Page::unavailable(unknown, &error),
     };
     let language = reception.routing.load().language(&delivery.sink);
+    let line = match reception.store.outage(delivery.incident).await {
+        Ok(Some(incident)) => linedown_sinks::name_of(&incident, language),
+        Ok(None) => return Page::new(language, StatusCode::NOT_FOUND, Saying::Forgotten).answer(),
+        Err(error) => return Page::unavailable(language, &error),
+    };
     if matches!(method, Method::GET | Method::HEAD) {
-        return ask(&reception, &delivery, language).await.unwrap_or_else(|error| Page::unavailable(language, &error));
+        return ask(&reception, &delivery, &line, language)
+            .await
+            .unwrap_or_else(|error| Page::unavailable(language, &error));
     }
     if method != Method::POST {
         return Page::wrong_method(language, "GET, HEAD, POST");
@@ -44,7 +51,7 @@ pub(super) async fn answer(
                 tracing::info!(name: "acknowledged", incident = delivery.incident, by, from, "acknowledged");
                 reception.delivery.wake(sinks);
             }
-            match told(&reception, &outcome, &delivery).await {
+            match told(&reception, &outcome, delivery.incident, &line).await {
                 Ok((status, saying)) => Page::new(language, status, saying).answer(),
                 Err(error) => Page::unavailable(language, &error),
             }
@@ -54,38 +61,39 @@ pub(super) async fn answer(
 }
 
 /// Asks whether the reader is on it. If that cannot be acknowledged any more, says what pressing the button would say.
-async fn ask(reception: &Reception, delivery: &Delivery, language: Language) -> Result<Response<String>, StoreError> {
+async fn ask(
+    reception: &Reception,
+    delivery: &Delivery,
+    line: &str,
+    language: Language,
+) -> Result<Response<String>, StoreError> {
     let outcome = match reception.store.outage(delivery.incident).await? {
         None => Acknowledgement::Unknown,
         Some(incident) if incident.closed_at.is_some() => Acknowledgement::Over,
         Some(Incident { acknowledged: Some(taken), .. }) => Acknowledgement::Already(taken.by),
         Some(_) => {
-            let saying = Saying::AreYouOnIt { line: line(delivery), incident: delivery.incident };
+            let saying = Saying::AreYouOnIt { line, incident: delivery.incident };
             let page = Page::new(language, StatusCode::OK, saying);
             return Ok(Page { press: Some(Press::Acknowledge), ..page }.answer());
         }
     };
-    let (status, saying) = told(reception, &outcome, delivery).await?;
+    let (status, saying) = told(reception, &outcome, delivery.incident, line).await?;
     Ok(Page::new(language, status, saying).answer())
 }
 
 async fn told<'s>(
     reception: &Reception,
     outcome: &'s Acknowledgement,
-    delivery: &'s Delivery,
+    incident: i64,
+    line: &'s str,
 ) -> Result<(StatusCode, Saying<'s>), StoreError> {
-    let line = line(delivery);
     Ok(match outcome {
         Acknowledgement::Done(_) => (StatusCode::OK, Saying::Yours { line }),
         Acknowledgement::Already(by) => (StatusCode::OK, Saying::Taken { by }),
-        Acknowledgement::Over => match reception.store.outage(delivery.incident).await? {
+        Acknowledgement::Over => match reception.store.outage(incident).await? {
             Some(incident) => (StatusCode::OK, over::saying(reception, &incident, line).await?),
             None => (StatusCode::NOT_FOUND, Saying::Forgotten),
         },
         Acknowledgement::Unknown => (StatusCode::NOT_FOUND, Saying::Forgotten),
     })
-}
-
-fn line(delivery: &Delivery) -> &str {
-    delivery.name.as_deref().unwrap_or(&delivery.instance)
 }

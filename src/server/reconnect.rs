@@ -46,7 +46,11 @@ pub(super) async fn answer(hook: Arc<Hook>, token: String, method: Method, code:
     let Some(code) = code.filter(|code| *code > 0 && method == Method::GET) else {
         return Page { press: Some(Press::ShowCode), ..page(StatusCode::OK, Saying::Prepare { line }) }.answer();
     };
-    show(&hook.gateways.load_full(), &incident, language, code).await
+    let gateways = hook.gateways.load_full();
+    if !gateways.can_ask(&incident.source, &incident.instance.id) {
+        return page(StatusCode::NOT_FOUND, Saying::NoToken { line }).answer();
+    }
+    show(&gateways, &incident, language, code).await
 }
 
 /// Shows the code with this number, from 1; after the last one a button for more.
@@ -57,7 +61,8 @@ async fn show(gateways: &Gateways, incident: &Incident, language: Language, code
         // Somebody may have read the last code just before it expired.
         let saying = match gateways.standing_for_page(source, instance).await {
             Some(Standing::Up) => return page(StatusCode::OK, Saying::Connected { line }).answer(),
-            _ => Saying::RanOut { line, of: CODES },
+            Some(Standing::Down { .. }) => Saying::RanOut { line, of: CODES },
+            None => Saying::RanOutUnsure { line, of: CODES },
         };
         return Page { press: Some(Press::ShowCode), ..page(StatusCode::OK, saying) }.answer();
     }

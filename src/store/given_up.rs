@@ -7,7 +7,7 @@ pub const WHILE_FAILING: &str = " while the sink was failing";
 pub const TOO_LONG: &str = ": undelivered for longer than retry.give_up_after";
 
 /// What stands between a failure and why the notification was given up.
-pub const MARK: &str = " (given up";
+pub const MARK: &str = linedown_sinks::GIVEN_UP;
 
 /// A failure, with why the notification was given up.
 pub fn with(failure: &str, why: &str) -> String {

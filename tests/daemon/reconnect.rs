@@ -22,15 +22,19 @@ fn start_in(language: &str) -> (ZApi, Daemon) {
     let gateway = ZApi::over_tls(&certificates);
     gateway.add("A", TOKEN);
     gateway.change("A", Instance::drop_session);
-    let mut daemon = Daemon::prepare(&format!(
-        "[server]\npublic_url = \"https://alerts.example.com\"\n[sources.z-api]\napi = \"{}\"\n\
-         [instances.A]\nname = \"Loja <Centro>\"\ntoken = \"{TOKEN}\"\n{CONSOLE}language = \"{language}\"\n{}",
-        gateway.url(),
-        tell(&["console"])
-    ));
+    let mut daemon = Daemon::prepare(&sections(&gateway, language, &format!("token = \"{TOKEN}\"\n")));
     daemon.trust(certificates);
     daemon.launch();
     (gateway, daemon)
+}
+
+fn sections(gateway: &ZApi, language: &str, token: &str) -> String {
+    format!(
+        "[server]\npublic_url = \"https://alerts.example.com\"\n[sources.z-api]\napi = \"{}\"\n\
+         [instances.A]\nname = \"Loja <Centro>\"\n{token}{CONSOLE}language = \"{language}\"\n{}",
+        gateway.url(),
+        tell(&["console"])
+    )
 }
 
 /// The path of a link in the first message.
@@ -175,6 +179,27 @@ fn who_reads_the_last_code_in_time_sees_that_the_line_is_connected() {
         daemon.get(&link).body.contains("<h1 class=\"good\">Connected</h1>").then_some(())
     });
     assert_eq!(codes(&gateway).len(), 0, "no code is asked for");
+}
+
+/// What could not be found out is not claimed.
+#[test]
+fn after_the_last_code_nobody_is_told_that_a_line_is_not_connected_which_could_not_be_asked() {
+    for (language, heading, says, no_token) in [
+        ("en", "Connected or not?", "does not say whether Loja &lt;Centro&gt; is connected now", "its token is not in"),
+        ("pt-BR", "Conectou ou não?", "não diz se Loja &lt;Centro&gt; já está", "o token não está na"),
+    ] {
+        let (gateway, daemon) = start_in(language);
+        daemon.accept(&down("A"));
+        let link = format!("{}?code=4", path(&daemon, "reconnect_url"));
+        gateway.plan("A", Odd::answer(500, "{}"));
+        let page = daemon.get(&link);
+        assert!(page.status == 200 && page.body.contains(&format!("<h1>{heading}</h1>")), "{page:?}");
+        assert!(page.body.contains(says), "{page:?}");
+        daemon.configure(&sections(&gateway, language, ""));
+        daemon.reload();
+        let page = daemon.get(&link);
+        assert!(page.status == 404 && page.body.contains(no_token), "{page:?}");
+    }
 }
 
 #[test]

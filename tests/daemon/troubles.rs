@@ -63,12 +63,16 @@ fn a_sink_that_fails_is_told_by_another_one_once_and_so_is_its_recovery() {
 fn a_sink_that_does_not_know_us_any_more_is_told_of_until_it_takes_a_message() {
     let chat = failing(404, "no_service");
     let sinks = format!("{}fallback = \"console\"\n{CONSOLE}", slack("chat", &chat));
-    let daemon = Daemon::start(&format!("{SOON}{sinks}{}", tell(&["chat"])));
+    let server = "[server]\npublic_url = \"https://alerts.example.com\"\n";
+    let daemon = Daemon::start(&format!("{server}{SOON}{sinks}{}", tell(&["chat"])));
     daemon.accept(&down("A"));
     let told = daemon.wait_for_told(2);
     assert_eq!(told[0]["kind"], "undelivered");
     assert_eq!(troubles(&told), [("sink-failing", "chat", "down")]);
     assert!(told[1]["error"].as_str().is_some_and(|error| error.contains("no_service")), "{told:?}");
+    let link = told[1]["acknowledge_url"].as_str().and_then(|link| link.strip_prefix("https://alerts.example.com"));
+    let page = daemon.get(link.expect("the message has a link"));
+    assert!(page.body.contains("This is about linedown's sink chat, incident "), "{page:?}");
     chat.behave();
     assert_eq!(daemon.command(&["retry", "--dead"]).code, Some(0));
     assert_eq!(troubles(&daemon.wait_for_told(3))[1], ("sink-failing", "chat", "resolved"));

@@ -50,6 +50,11 @@ impl Incident {
             again: None,
         }
     }
+
+    /// The line's next outage, if a message about this one is the reader's first news of that.
+    pub fn first_news(&self) -> Option<&Again> {
+        self.again.as_ref().filter(|again| again.besides == Besides::GivenUp)
+    }
 }
 
 /// A later outage of the same line, still in progress.
@@ -61,6 +66,31 @@ pub struct Again {
     pub reason: Reason,
     /// When it began.
     pub opened_at: Timestamp,
+    /// What else the reader hears of it.
+    pub besides: Besides,
+}
+
+/// What the reader of a message about an outage that is over is told of the line's next one besides.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Besides {
+    /// It has a message of its own, which has reached them or is due.
+    Told,
+    /// The message that was to tell them was given up, and nobody has taken the outage.
+    GivenUp,
+    /// Nothing so far: it is held back, or not for them. They may not be told when it ends either.
+    Nothing,
+}
+
+impl Besides {
+    /// As templates see it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Told => "told",
+            Self::GivenUp => "given-up",
+            Self::Nothing => "nothing",
+        }
+    }
 }
 
 /// Who acknowledged an incident, and when.

@@ -1,18 +1,19 @@
 //! A digest, several incidents in one message: which incidents it lists, and how many lines there are of each sort.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
-use crate::{Flapping, Incident, Item, Kind, Notification, Reason, Undelivered};
+use crate::{Flapping, GIVEN_UP, Incident, Item, Kind, Notification, Reason, Undelivered};
 
 /// A digest by its lines. Each line counts once and each incident is listed once, however many of the digest's
 /// notifications are about it.
 pub(super) struct Digest<'a> {
-    /// Each line once: lines down that are news, then lines down that are reminders, then lines that are back. Within
-    /// each group the items' order stays: the worst first.
+    /// Each line once: lines down that are news, then lines down that are reminders, then all others. Within each group
+    /// the items' order stays: the worst first.
     pub(super) lines: Vec<Line<'a>>,
     /// Each incident once, in the same order.
     pub(super) outages: Vec<Line<'a>>,
-    /// How many lines are down.
+    /// How many lines are down, as far as this message tells. (One that is down again and has another message for that
+    /// is only counted in `again`.)
     pub(super) down: usize,
     /// How many of the lines that are down are news, not reminders.
     pub(super) new: usize,
@@ -22,6 +23,12 @@ pub(super) struct Digest<'a> {
     pub(super) taken: usize,
     /// How many lines are back whose outages the reader hears of only now.
     pub(super) missed: usize,
+    /// How many lines were back, and are down again.
+    pub(super) again: usize,
+    /// How many lines come and go, of which it is not said one by one any more when they do.
+    pub(super) flapping: usize,
+    /// How many of these are not counted as down.
+    pub(super) dropping: usize,
     /// How many lines are closed only because linedown does not watch them any more.
     pub(super) unwatched: usize,
     /// How many notifications the digest replaces.
@@ -40,6 +47,8 @@ pub(super) struct Line<'a> {
     pub(super) incident: &'a Incident,
     pub(super) flapping: Option<&'a Flapping>,
     pub(super) undelivered: Option<&'a Undelivered>,
+    /// Whether the digest says that this line comes and goes.
+    flaps: bool,
 }
 
 impl<'a> Digest<'a> {
@@ -56,11 +65,12 @@ impl<'a> Digest<'a> {
                 incident: &notification.incident,
                 flapping: None,
                 undelivered: None,
+                flaps: false,
             });
         }
         // The open ones first: for a line that went down twice, it matters that it is down now.
         let mut named = HashSet::with_capacity(all.len());
-        let (open, closed): (Vec<Line<'a>>, Vec<Line<'a>>) = all.iter().partition(|line| line.is_down());
+        let (open, closed): (Vec<Line<'a>>, Vec<Line<'a>>) = marked(&all).into_iter().partition(Line::is_down);
         let mut told = HashSet::with_capacity(all.len());
         // News before reminders: the end of the list may be cut.
         let (reminders, new): (Vec<Line<'a>>, Vec<Line<'a>>) = open.into_iter().partition(Line::is_reminder);
@@ -80,9 +90,23 @@ impl<'a> Digest<'a> {
             undelivered: all.iter().filter(|line| line.kind == Kind::Undelivered).count(),
             losses: all.iter().filter_map(|line| line.undelivered).collect(),
             missed: count(|line| line.is_missed()),
+            again: count(|line| line.is_down_again() && !line.flaps),
+            flapping: count(|line| line.flaps),
+            dropping: count(|line| line.flaps && !line.is_down()),
             lines,
             outages,
         })
+    }
+
+    /// What a digest of one line tells first, as that line's own message: that it comes and goes, that it is down, or the
+    /// latest of its outages. Of several lines: the first in the list.
+    pub(super) fn lead(&self) -> Option<&Line<'a>> {
+        let first = self.outages.first()?;
+        if self.lines.len() > 1 || first.is_down() && !first.flaps {
+            return Some(first);
+        }
+        let latest = |line: &&Line<'a>| (line.news() == Kind::Flapping, line.incident.opened_at, line.incident.id);
+        self.outages.iter().max_by_key(latest)
     }
 
     /// The kind that all lines that are down have in common; none if they differ.
@@ -114,9 +138,14 @@ impl<'a> Digest<'a> {
         named.map(|loss| (&loss.sink, &loss.recipient)).collect::<HashSet<_>>().len()
     }
 
-    /// Whether everything that was lost was given up for the same reason.
+    /// Whether everything that was lost was given up for the same reason: an answer may name the recipient, and not each
+    /// message was given up after the same time.
     pub(super) fn lost_alike(&self) -> bool {
-        self.losses.windows(2).all(|pair| pair[0].why == pair[1].why)
+        let causes = self.losses.iter().map(|loss| {
+            let failure = loss.why.rsplit_once(GIVEN_UP).map_or(&*loss.why, |(failure, _)| failure);
+            if loss.recipient.is_empty() { failure.to_owned() } else { failure.replace(&loss.recipient, "") }
+        });
+        causes.collect::<HashSet<_>>().len() <= 1
     }
 
     /// The least number of others who were told of one of the outages of which messages were lost.
@@ -130,6 +159,18 @@ impl<'a> Digest<'a> {
     }
 }
 
+/// The same lines, marked if the digest says of them that they come and go. If it says that beside something else about
+/// the same outage, that is what counts.
+fn marked<'a>(lines: &[Line<'a>]) -> Vec<Line<'a>> {
+    let flapping = lines.iter().filter(|line| line.news() == Kind::Flapping);
+    let flapping: HashMap<_, Line<'a>> = flapping.map(|line| (line.name(), *line)).collect();
+    let mark = |line: &Line<'a>| match flapping.get(&line.name()) {
+        Some(news) if news.incident.id == line.incident.id => Line { flaps: true, ..*news },
+        news => Line { flaps: news.is_some(), ..*line },
+    };
+    lines.iter().map(mark).collect()
+}
+
 impl<'a> Line<'a> {
     fn of(item: &'a Item) -> Self {
         Self {
@@ -138,11 +179,16 @@ impl<'a> Line<'a> {
             incident: &item.incident,
             flapping: item.flapping.as_ref(),
             undelivered: item.undelivered.as_ref(),
+            flaps: false,
         }
     }
 
     fn is_down(&self) -> bool {
-        self.incident.closed_at.is_none() || self.incident.again.is_some()
+        self.incident.closed_at.is_none() || self.incident.first_news().is_some()
+    }
+
+    fn is_down_again(&self) -> bool {
+        !self.is_down() && self.incident.again.is_some()
     }
 
     /// What it tells: of a lost message, what that was to tell.
@@ -156,13 +202,13 @@ impl<'a> Line<'a> {
 
     /// Whether the reader is told of an outage only now that it is over.
     fn is_missed(&self) -> bool {
-        let says_so = !matches!(self.news(), Kind::Resolved | Kind::Steady | Kind::Flapping);
-        !self.is_down() && says_so && self.incident.reason.is_outage()
+        let says_so = !matches!(self.news(), Kind::Resolved | Kind::Steady) && !self.flaps;
+        says_so && !self.is_down() && !self.is_down_again() && self.incident.reason.is_outage()
     }
 
     /// Why the line is down now.
     fn reason(&self) -> Reason {
-        self.incident.again.as_ref().map_or(self.incident.reason, |again| again.reason)
+        self.incident.first_news().map_or(self.incident.reason, |again| again.reason)
     }
 
     fn name(&self) -> (&'a str, &'a str) {

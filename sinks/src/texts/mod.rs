@@ -25,12 +25,13 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use jiff::tz::TimeZone;
+use minijinja::AutoEscape;
 use serde::Deserialize;
 
 use self::check::Own;
 use self::reader::Reader;
 use self::templates::Templates;
-use crate::{Notification, Section, closest, did_you_mean, one_of};
+use crate::{Incident, Notification, Section, closest, did_you_mean, one_of};
 
 pub(crate) use self::clean::{identifier, is_visible, without_encoded_words};
 pub use self::clean::{is_deceptive, one_line};
@@ -155,6 +156,13 @@ impl Texts {
         let built_in = Arc::new(templates.expect("the built-in templates compile"));
         Self { language: reader.language, built_in, own: None }
     }
+}
+
+/// What messages in a language call the line of an incident or, if it is a trouble of linedown's own, the part that has it.
+pub fn name_of(incident: &Incident, language: Language) -> String {
+    let name = templates::bare(AutoEscape::None).render_str(language.name_of_line(), variables::of_incident(incident));
+    // The tests make the name of every sort of incident in every language.
+    name.unwrap_or_else(|_| title(&incident.instance, templates::TITLE))
 }
 
 fn language(name: Option<&str>, section: &mut Section<'_>) -> Option<Language> {

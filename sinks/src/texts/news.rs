@@ -8,7 +8,7 @@ use crate::{Incident, Kind, Notification, Undelivered};
 pub(super) enum Sort {
     /// A line is down.
     Down,
-    /// A line is back, also if it has gone down again since.
+    /// An outage is over, also if the line has gone down again since.
     Back,
     /// A line comes and goes, or has stopped doing so.
     Flapping,
@@ -37,7 +37,9 @@ impl Sort {
         match kind {
             Kind::Digest => Self::Digest,
             Kind::Test => Self::Test,
-            Kind::Flapping | Kind::Steady if about.again.is_none() => Self::Flapping,
+            // While it comes and goes, that it is down again is part of the news.
+            Kind::Flapping => Self::Flapping,
+            Kind::Steady if about.again.is_none() => Self::Flapping,
             _ if !about.reason.is_outage() => Self::Trouble,
             _ if kind == Kind::Resolved || about.closed_at.is_some() => Self::Back,
             _ => Self::Down,
@@ -67,7 +69,7 @@ impl News {
     ) -> Self {
         let kind = match digest {
             // It says what that line's own message would say.
-            Some(digest) if digest.lines.len() == 1 => digest.outages[0].kind,
+            Some(digest) if digest.lines.len() == 1 => digest.lead().map_or(notification.kind, |line| line.kind),
             _ => notification.kind,
         };
         let is_lost = digest.map_or(kind == Kind::Undelivered, |digest| digest.undelivered == digest.messages);
@@ -76,6 +78,7 @@ impl News {
             (Kind::Undelivered, Some(kind)) | (kind, _) => kind,
         };
         let is_explained = match kind {
+            Kind::Resolved | Kind::Steady | Kind::Acknowledged if about.first_news().is_some() => true,
             Kind::Down | Kind::Worse | Kind::Reminder | Kind::Escalation | Kind::Flapping => true,
             Kind::Steady => about.closed_at.is_none(),
             Kind::Resolved | Kind::Acknowledged | Kind::Digest | Kind::Undelivered | Kind::Test => false,
@@ -92,7 +95,7 @@ mod tests {
 
     fn news(notification: &Notification) -> (Sort, Kind, bool, bool) {
         let digest = Digest::of(notification);
-        let first = digest.as_ref().and_then(|digest| digest.outages.first());
+        let first = digest.as_ref().and_then(Digest::lead);
         let about = first.map_or(&notification.incident, |line| line.incident);
         let lost = first.map_or(notification.undelivered.as_ref(), |line| line.undelivered);
         let news = News::of(notification, digest.as_ref(), about, lost);
@@ -127,10 +130,23 @@ mod tests {
     }
 
     #[test]
-    fn a_line_that_is_down_again_no_longer_flaps() {
-        let mut flapping = sample(Kind::Flapping, Other, true, true);
-        flapping.incident.again = Some(crate::Again { incident: 8, reason: Other, opened_at: flapping.at });
-        assert_eq!(news(&flapping).0, Sort::Back);
+    fn a_line_that_is_down_again_may_still_come_and_go_and_is_not_steady() {
+        for (kind, sort) in [(Kind::Flapping, Sort::Flapping), (Kind::Steady, Sort::Back)] {
+            let told = samples::again(sample(kind, Other, true, true), crate::Besides::Told);
+            assert_eq!(news(&told).0, sort);
+        }
+    }
+
+    /// If what was to tell the reader of the present outage was given up, they are told why the line is down now.
+    #[test]
+    fn who_was_not_told_of_the_next_outage_is_told_why() {
+        for (besides, explained) in
+            [(crate::Besides::Told, false), (crate::Besides::Nothing, false), (crate::Besides::GivenUp, true)]
+        {
+            let told = samples::again(sample(Kind::Resolved, Other, true, true), besides);
+            assert_eq!(news(&told), (Sort::Back, Kind::Resolved, false, explained));
+            assert_eq!(told.asks_to_act(), explained);
+        }
     }
 
     #[test]

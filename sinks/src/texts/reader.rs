@@ -7,7 +7,7 @@ use jiff::tz::TimeZone;
 /// The files in the folder of a language, by name.
 macro_rules! words {
     ($folder:literal) => {
-        words!($folder: "words", "down", "back", "flapping", "trouble", "digest", "test", "taken", "mend", "loss", "late",
+        words!($folder: "words", "name", "down", "back", "flapping", "trouble", "digest", "test", "taken", "mend", "loss", "late",
             "list")
     };
     ($folder:literal: $($name:literal),*) => {
@@ -43,10 +43,18 @@ impl Language {
     }
 
     /// The files with all sentences in this language, by name.
-    pub(super) fn words(self) -> [(&'static str, &'static str); 12] {
+    pub(super) fn words(self) -> [(&'static str, &'static str); 13] {
         match self {
             Self::English => words!("en"),
             Self::BrazilianPortuguese => words!("pt-BR"),
+        }
+    }
+
+    /// The file with the names of lines and of linedown's own parts.
+    pub(super) fn name_of_line(self) -> &'static str {
+        match self {
+            Self::English => include_str!("en/name.txt"),
+            Self::BrazilianPortuguese => include_str!("pt-BR/name.txt"),
         }
     }
 

@@ -6,8 +6,8 @@ use std::collections::BTreeMap;
 use jiff::{SignedDuration, Timestamp};
 
 use crate::{
-    Acknowledged, Flapping, HeldBack, Holder, Incident, Instance, Item, Kind, Notification, Reason, Standing,
-    Undelivered,
+    Acknowledged, Again, Besides, Flapping, HeldBack, Holder, Incident, Instance, Item, Kind, Notification, Reason,
+    Standing, Undelivered,
 };
 
 /// The time at which the samples' outages begin: Monday, 2026-11-23 14:02 UTC.
@@ -18,7 +18,7 @@ const OPENED: Timestamp = Timestamp::constant(1_795_442_520, 0);
 ///   that is down and about one that is back;
 /// - digests of one line, of three, of more than anybody reads, of reminders or escalations alone, and of both news and
 ///   reminders;
-/// - lines whose gateway was asked, and troubles that are not watched any more.
+/// - lines whose gateway was asked, lines that are down again, and troubles that are not watched any more.
 pub(super) fn all() -> Vec<Notification> {
     let mut samples = Vec::new();
     for kind in Kind::ALL {
@@ -36,7 +36,23 @@ pub(super) fn all() -> Vec<Notification> {
     samples.extend([Holder::Hold, Holder::Silence, Holder::QuietHours].map(held_back));
     samples.extend(Reason::ALL.map(|reason| asked(sample(Kind::Down, reason, true, false))));
     samples.extend(Reason::ALL.into_iter().filter(|reason| !reason.is_outage()).flat_map(unwatched));
+    for besides in [Besides::Told, Besides::GivenUp, Besides::Nothing] {
+        samples.extend(Kind::ALL.map(|kind| again(sample(kind, Reason::Other, true, true), besides)));
+        samples.push(again(digest_over(), besides));
+    }
     samples
+}
+
+/// The same when the line of each outage that is over is down again, needs a new QR code, and the reader is told so much
+/// of that besides.
+pub(super) fn again(mut notification: Notification, besides: Besides) -> Notification {
+    let opened_at = notification.at - SignedDuration::from_secs(3);
+    let again = Again { incident: 40, reason: Reason::SessionExpired, opened_at, besides };
+    let items = notification.items.iter_mut().map(|item| &mut item.incident);
+    for incident in items.chain([&mut notification.incident]).filter(|incident| incident.closed_at.is_some()) {
+        incident.again = Some(again.clone());
+    }
+    notification
 }
 
 /// A notification that has everything that any may have, so that every variable is defined.
@@ -45,11 +61,12 @@ pub(super) fn everything() -> Notification {
     let mut everything = asked(Notification { undelivered: lost, flapping: Some(flapping()), ..digest(3) });
     for item in &mut everything.items {
         item.incident.acknowledged = Some(acknowledged());
+        item.incident.closed_at = Some(everything.at);
         item.flapping = Some(flapping());
         item.undelivered = Some(undelivered(true));
     }
     everything.held_back = held_back(Holder::Silence).held_back;
-    everything
+    again(everything, Besides::Told)
 }
 
 /// Adds the gateway's answer and the page for a new login.

@@ -34,14 +34,15 @@ const LATE: i64 = 120;
 pub(super) fn of_notification(notification: &Notification, most: usize) -> Value {
     let digest = Digest::of(notification);
     let lines = digest.as_ref().map(|digest| digest.outages.as_slice()).unwrap_or_default();
-    let about = lines.first().map_or(&notification.incident, |line| line.incident);
-    let flaps = lines.first().map_or(notification.flapping.as_ref(), |line| line.flapping);
-    let lost = lines.first().map_or(notification.undelivered.as_ref(), |line| line.undelivered);
+    let lead = digest.as_ref().and_then(Digest::lead);
+    let about = lead.map_or(&notification.incident, |line| line.incident);
+    let flaps = lead.map_or(notification.flapping.as_ref(), |line| line.flapping);
+    let lost = lead.map_or(notification.undelivered.as_ref(), |line| line.undelivered);
     let shown = &lines[..lines.len().min(most)];
     let news = News::of(notification, digest.as_ref(), about, lost);
     // The names that templates ask for most come first: the engine looks through them in this order.
     context! {
-        incident => lasting(about, notification.at, NAME),
+        incident => incident(about, NAME, Some(notification.at)),
         notification => of_message(notification),
         news => of_news(&news),
         digest => digest.as_ref().map(|digest| counts(digest, shown.len())),
@@ -127,8 +128,11 @@ fn counts(digest: &Digest<'_>, shown: usize) -> Value {
         more => digest.outages.len() - shown,
         down => digest.down,
         new => digest.new,
-        back => digest.lines.len() - digest.down,
+        back => digest.lines.len() - digest.down - digest.again - digest.dropping,
         missed => digest.missed,
+        again => digest.again,
+        flapping => digest.flapping,
+        dropping => digest.dropping,
         unwatched => digest.unwatched,
         worse => digest.worse,
         taken => digest.taken,
@@ -150,7 +154,7 @@ fn item(line: &Line<'_>, now: Timestamp) -> Value {
     context! {
         notification => line.notification,
         kind => line.kind.as_str(),
-        incident => lasting(line.incident, now, LISTED),
+        incident => incident(line.incident, LISTED, Some(now)),
         instance => instance(&line.incident.instance, isolated(title(&line.incident.instance, LISTED)), LISTED),
         source => one_line(&line.incident.source, NAME),
         flapping => line.flapping.map(|flaps| flapping(flaps, now)),
@@ -171,17 +175,17 @@ fn asked_url(notification: &Notification, url: Option<&str>) -> String {
 /// The variables of an incident alone, for templates in the config: there is no notification yet.
 pub(super) fn of_incident(of: &Incident) -> Value {
     context! {
-        incident => incident(of, NAME, Value::UNDEFINED),
+        incident => incident(of, NAME, None),
         instance => instance(&of.instance, title(&of.instance, NAME), NAME),
         source => one_line(&of.source, NAME),
     }
 }
 
-fn lasting(of: &Incident, now: Timestamp, most: usize) -> Value {
-    incident(of, most, seconds(of.opened_at, of.closed_at.unwrap_or(now)).into())
-}
-
-fn incident(incident: &Incident, most: usize, downtime: Value) -> Value {
+/// An incident; how long it lasts is only known of a message, which has a `now`.
+fn incident(incident: &Incident, most: usize, now: Option<Timestamp>) -> Value {
+    let lasting = |since: Timestamp| now.map_or(Value::UNDEFINED, |now| seconds(since, now).into());
+    let closed_at = incident.closed_at.filter(|_| now.is_some());
+    let downtime = closed_at.map_or_else(|| lasting(incident.opened_at), |end| seconds(incident.opened_at, end).into());
     context! {
         reason => incident.reason.as_str(),
         is_closed => incident.closed_at.is_some(),
@@ -195,13 +199,19 @@ fn incident(incident: &Incident, most: usize, downtime: Value) -> Value {
         closed_at => incident.closed_at.map(moment).unwrap_or_default(),
         found => incident.found,
         is_unwatched => incident.unwatched,
-        again => incident.again.as_ref().map(again),
+        again => incident.again.as_ref().map(|of| again(of, lasting(of.opened_at))),
     }
 }
 
 /// The line's next outage, if it is in progress.
-fn again(again: &Again) -> Value {
-    context! { id => again.incident, reason => again.reason.as_str(), opened_at => moment(again.opened_at) }
+fn again(again: &Again, lasting: Value) -> Value {
+    context! {
+        id => again.incident,
+        reason => again.reason.as_str(),
+        opened_at => moment(again.opened_at),
+        lasting => lasting,
+        besides => again.besides.as_str(),
+    }
 }
 
 fn acknowledged(acknowledged: &Acknowledged, most: usize) -> Value {

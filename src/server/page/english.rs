@@ -41,6 +41,14 @@ pub(super) fn words(saying: &Saying<'_>) -> Words {
             ),
         )
         .button("Show another code"),
+        Saying::RanOutUnsure { line, of } => Words::new(
+            "Connected or not?",
+            format!(
+                "{of} codes were shown, and the gateway does not say whether {line} is connected now. Wait a moment and \
+                 show another code: if it worked, you see it here."
+            ),
+        )
+        .button("Show another code"),
         Saying::Connected { line } => {
             Words::new("Connected", format!("{line} is connected to WhatsApp. There is nothing more to do."))
         }

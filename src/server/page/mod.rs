@@ -27,6 +27,8 @@ pub(super) enum Saying<'s> {
     Code { line: &'s str, number: u64, of: u64 },
     /// All codes were shown and nobody read one.
     RanOut { line: &'s str, of: u64 },
+    /// All codes were shown, and the gateway does not say whether somebody read one.
+    RanOutUnsure { line: &'s str, of: u64 },
     /// The line is connected.
     Connected { line: &'s str },
     /// The gateway gives no code.
@@ -203,6 +205,7 @@ mod tests {
             Saying::Prepare { line },
             Saying::Code { line, number: 1, of: 3 },
             Saying::RanOut { line, of: 3 },
+            Saying::RanOutUnsure { line, of: 3 },
             Saying::Connected { line },
             Saying::NoCode { line },
             Saying::NoToken { line },

@@ -41,6 +41,14 @@ pub(super) fn words(saying: &Saying<'_>) -> Words {
             ),
         )
         .button("Mostrar outro código"),
+        Saying::RanOutUnsure { line, of } => Words::new(
+            "Conectou ou não?",
+            format!(
+                "{of} códigos foram mostrados, e o gateway não diz se {line} já está com o WhatsApp conectado. Espere um \
+                 momento e mostre outro código: se deu certo, você vê aqui."
+            ),
+        )
+        .button("Mostrar outro código"),
         Saying::Connected { line } => Words::new(
             "Conectada",
             format!("{line} está com o WhatsApp conectado. Não é preciso fazer mais nada."),

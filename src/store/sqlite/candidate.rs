@@ -30,6 +30,8 @@ pub(super) struct Candidate {
     pub(super) step: Option<Wait>,
     /// For a message about a line that flaps: when the first of its outages began.
     pub(super) since: Option<Timestamp>,
+    /// If it asks for what another outage of the line needs: the notification of that one which its links name.
+    pub(super) links_to: Option<i64>,
     /// False if the incident is over and there is nothing left to tell this recipient.
     pub(super) has_something_to_say: bool,
     /// What the recipient knows otherwise, as far as that was looked up.
@@ -72,6 +74,7 @@ impl Candidate {
             owed_as: owed,
             held_by: None,
             step: None,
+            links_to: None,
             has_something_to_say: kind.is_some(),
             knows,
         };

@@ -11,7 +11,7 @@ use std::iter;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use linedown_sinks::{Item, Kind, Notification};
+use linedown_sinks::{Incident, Item, Kind, Notification};
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::super::{Due, Leased, RecipientPauses};
@@ -137,9 +137,10 @@ impl Lessor<'_> {
             part.add_given_up(connection, sink)?;
             self.add_loss(connection, sink, part)?;
             self.add_tally(connection, part)?;
-            self.add_again(connection, sink, &mut part.notification)?;
+            self.add_again(connection, sink, part)?;
             self.begin(connection, part, leader)?;
         }
+        let links_to = first.links_to.unwrap_or(first.notification.id);
         let (owed_at, parts) = (first.owed_at, iter::once(&first).chain(&others));
         let (covers, parts_owed_at) = parts.map(|part| (part.notification.id, part.owed_at)).unzip();
         let mut notification = match leader {
@@ -147,8 +148,8 @@ impl Lessor<'_> {
             None => first.notification,
         };
         if notification.asks_to_act() {
-            notification.acknowledge_url = self.acknowledge_url(&notification);
-            notification.reconnect_url = self.reconnect_url(&notification);
+            notification.acknowledge_url = self.acknowledge_url(&notification.incident, links_to);
+            notification.reconnect_url = self.reconnect_url(&notification.incident, links_to);
         }
         Ok(Due { notification, covers, owed_at, parts_owed_at, tries })
     }
@@ -177,11 +178,13 @@ impl Lessor<'_> {
         Ok(())
     }
 
-    /// Adds to an outage that is over the line's next one, if that goes on: nobody is to be told then that all is well.
-    fn add_again(&self, connection: &Connection, sink: &str, part: &mut Notification) -> rusqlite::Result<()> {
-        let Notification { incident, recipient, .. } = part;
+    /// Adds to an outage that is over the line's next one, if that goes on: nobody is to be told then that all is well,
+    /// whatever they hear of that one.
+    fn add_again(&self, connection: &Connection, sink: &str, part: &mut Candidate) -> rusqlite::Result<()> {
+        let Notification { incident, recipient, .. } = &mut part.notification;
         if incident.closed_at.is_some() && incident.reason.is_outage() {
-            incident.again = line::again(connection, incident, (sink, recipient), self.now)?;
+            let again = line::again(connection, incident, (sink, recipient), self.now)?;
+            (incident.again, part.links_to) = again.map_or((None, None), |(again, given_up)| (Some(again), given_up));
         }
         Ok(())
     }
@@ -282,15 +285,15 @@ impl Lessor<'_> {
         Ok(())
     }
 
-    fn acknowledge_url(&self, notification: &Notification) -> Option<String> {
-        if notification.incident.acknowledged.is_some() {
+    fn acknowledge_url(&self, incident: &Incident, notification: i64) -> Option<String> {
+        if incident.acknowledged.is_some() && incident.first_news().is_none() {
             return None;
         }
         self.link(Purpose::Acknowledge, notification)
     }
 
-    fn reconnect_url(&self, notification: &Notification) -> Option<String> {
-        if !self.routing.needs_login(&notification.incident) {
+    fn reconnect_url(&self, incident: &Incident, notification: i64) -> Option<String> {
+        if !self.routing.needs_login(incident) {
             return None;
         }
         self.link(Purpose::Reconnect, notification)
@@ -300,9 +303,9 @@ impl Lessor<'_> {
         Candidate::read(row, self.store, self.now)
     }
 
-    fn link(&self, purpose: Purpose, notification: &Notification) -> Option<String> {
+    fn link(&self, purpose: Purpose, notification: i64) -> Option<String> {
         let public_url = self.routing.public_url.as_deref()?;
-        Some(link::make(purpose, public_url, self.link_key, notification.id, self.now))
+        Some(link::make(purpose, public_url, self.link_key, notification, self.now))
     }
 }
 
@@ -317,7 +320,8 @@ fn tries_since(connection: &Connection, notification: &Notification, owed_at: Ti
 }
 
 /// Makes one message of a notification and all that goes out with it. The message's list may be cut, so what is over
-/// comes last, reminders come after news, and the worst comes first.
+/// comes last, after lines that are down again and have a message of their own, reminders come after news, and the worst
+/// comes first.
 fn digest(first: Notification, leader: i64, others: Vec<Candidate>) -> Notification {
     let others: Vec<Notification> = others.into_iter().map(|part| part.notification).collect();
     // Losses are gathered over all rules.
@@ -334,7 +338,8 @@ fn digest(first: Notification, leader: i64, others: Vec<Candidate>) -> Notificat
         .collect();
     items.sort_by_key(|item| {
         let Item { notification, kind, incident, undelivered, .. } = item;
-        let is_over = incident.closed_at.is_some() && incident.again.is_none();
+        let is_over = incident.closed_at.is_some() && incident.first_news().is_none();
+        let is_over = (is_over, is_over && incident.again.is_none());
         let news = undelivered.as_ref().map_or(*kind, |lost| lost.kind);
         (is_over, news == Kind::Reminder, Reverse(incident.reason), incident.opened_at, *notification)
     });

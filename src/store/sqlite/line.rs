@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use jiff::Timestamp;
-use linedown_sinks::{Again, Incident, Reason};
+use linedown_sinks::{Again, Besides, Incident, Reason};
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::row;
@@ -71,20 +71,30 @@ fn over(connection: &Connection, incident: i64) -> rusqlite::Result<Option<(Time
     connection.prepare_cached(query)?.query_row([incident], read).optional()
 }
 
-/// The outage that an incident's line is in now, if a recipient was told of it or is being told. A recipient who is not
-/// told of it does not hear of its end either.
+/// The outage that an incident's line is in now, with what a recipient is told of it besides; and, if what was to tell
+/// them was given up, the number of that notification.
 pub(super) fn again(
     connection: &Connection,
     incident: &Incident,
     (sink, recipient): (&str, &str),
     now: Timestamp,
-) -> rusqlite::Result<Option<Again>> {
-    let query = "SELECT incident.id, incident.reason, incident.opened_at \
-                 FROM line JOIN incident ON incident.id = line.incident WHERE line.source = ? AND line.instance = ? \
-                 AND EXISTS (SELECT 1 FROM notification WHERE incident = line.incident AND sink = ? AND recipient = ? \
-                     AND (state = 'delivered' OR (state = 'pending' AND (held_by IS NULL OR due_at <= ?))))";
+) -> rusqlite::Result<Option<(Again, Option<i64>)>> {
+    let query = "SELECT incident.id, incident.reason, incident.opened_at, \
+                 EXISTS (SELECT 1 FROM notification WHERE incident = line.incident AND sink = ?3 AND recipient = ?4 \
+                     AND (state = 'delivered' OR (state = 'pending' AND (held_by IS NULL OR due_at <= ?5)))), \
+                 (SELECT max(id) FROM notification WHERE incident = line.incident AND sink = ?3 AND recipient = ?4 \
+                     AND state = 'dead' AND incident.acknowledged_at IS NULL) \
+                 FROM line JOIN incident ON incident.id = line.incident WHERE line.source = ?1 AND line.instance = ?2";
     let read = |row: &Row<'_>| {
-        Ok(Again { incident: row.get(0)?, reason: row::reason(row, 1)?, opened_at: from_millis(row.get(2)?) })
+        let (is_told, given_up): (bool, Option<i64>) = (row.get(3)?, row.get(4)?);
+        let given_up = given_up.filter(|_| !is_told);
+        let besides = match given_up {
+            _ if is_told => Besides::Told,
+            Some(_) => Besides::GivenUp,
+            None => Besides::Nothing,
+        };
+        let (reason, opened_at) = (row::reason(row, 1)?, from_millis(row.get(2)?));
+        Ok((Again { incident: row.get(0)?, reason, opened_at, besides }, given_up))
     };
     let values = params![incident.source, incident.instance.id, sink, recipient, now.as_millisecond()];
     connection.prepare_cached(query)?.query_row(values, read).optional()

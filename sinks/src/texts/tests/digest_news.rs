@@ -26,7 +26,7 @@ fn escalations_in_english() {
     assert_eq!(
         texts(Language::English, "America/Sao_Paulo").text(&digest),
         "\
-🔴 2 lines are down and nobody has taken them, 1 is back
+🔴 2 lines are down and nobody has taken them: 1 needs a new QR code; 1 is back
 
 You are getting this because nobody has taken them.
 
@@ -93,7 +93,10 @@ fn reminders_say_that_nothing_is_new() {
         ),
         (
             &[Some(Code), None],
-            ["🔴 1 line is still down, 1 is back", "🔴 1 linha continua fora do ar, 1 já voltou"],
+            [
+                "🔴 1 line is still down: needs a new QR code; 1 is back",
+                "🔴 1 linha continua fora do ar: precisa de um novo QR Code; 1 já voltou",
+            ],
             [
                 "This is a reminder: the line was reported before, and it is still down.",
                 "Isto é um lembrete: a queda já foi avisada antes, e a linha continua fora do ar.",
@@ -130,8 +133,8 @@ fn escalations_say_that_nobody_has_taken_it() {
         (
             &[Some(Code), None],
             [
-                "🔴 1 line is down and nobody has taken it, 1 is back",
-                "🔴 1 linha está fora do ar e ninguém assumiu, 1 já voltou",
+                "🔴 1 line is down and nobody has taken it: needs a new QR code; 1 is back",
+                "🔴 1 linha está fora do ar e ninguém assumiu: precisa de um novo QR Code; 1 já voltou",
             ],
             [
                 "You are getting this because nobody has taken it.",
@@ -263,8 +266,8 @@ fn what_the_reader_missed_is_not_told_as_just_being_back() {
     );
     digest.items[2].incident.closed_at = None;
     let titles = [
-        "🔴 1 line is down, 2 were down and are back",
-        "🔴 1 linha está fora do ar, 2 ficaram fora do ar e já voltaram",
+        "🔴 1 line is down: reason unknown; 2 were down and are back",
+        "🔴 1 linha está fora do ar: motivo desconhecido; 2 ficaram fora do ar e já voltaram",
     ];
     assert_eq!(Language::ALL.map(|language| texts(language, "UTC").title(&digest)), titles);
 }

@@ -3,7 +3,7 @@
 use super::super::reader::Language;
 use super::super::samples;
 use super::texts;
-use crate::{Acknowledged, Again, Kind, Notification, Reason};
+use crate::{Acknowledged, Kind, Notification, Reason};
 
 /// A digest of that many lines, sent in time.
 fn digest(lines: usize) -> Notification {
@@ -28,7 +28,7 @@ fn twelve_lines_in_english() {
     assert_eq!(
         texts(Language::English, "UTC").text(&digest(12)),
         "\
-🔴 10 lines are down, 2 are back
+🔴 10 lines are down: 3 probably blocked by WhatsApp; 2 are back
 
 10 lines are disconnected from WhatsApp: 3 probably blocked by WhatsApp, 2 need a new QR code, 2 with the phone unlinked or offline, 3 for an unknown reason.
 Until connected again, they neither send nor receive messages.
@@ -66,7 +66,7 @@ fn twelve_lines_in_portuguese() {
     assert_eq!(
         texts(Language::BrazilianPortuguese, "America/Sao_Paulo").text(&digest(12)),
         "\
-🔴 10 linhas estão fora do ar, 2 já voltaram
+🔴 10 linhas estão fora do ar: 3 com o número provavelmente bloqueado pelo WhatsApp; 2 já voltaram
 
 10 linhas estão sem conexão com o WhatsApp: 3 com o número provavelmente bloqueado pelo WhatsApp, 2 precisam de um novo QR Code, 2 com o celular desconectado ou sem internet, 3 por motivo desconhecido.
 Enquanto a conexão não voltar, não enviam nem recebem mensagens.
@@ -122,10 +122,14 @@ fn titles_count() {
         ),
         (
             &[Some(Phone), Some(Other), None],
-            "🔴 2 lines are down, 1 is back",
-            "🔴 2 linhas estão fora do ar, 1 já voltou",
+            "🔴 2 lines are down: 1 with the phone unlinked or offline; 1 is back",
+            "🔴 2 linhas estão fora do ar: 1 com o celular desconectado ou sem internet; 1 já voltou",
         ),
-        (&[Some(Code), None, None], "🔴 1 line is down, 2 are back", "🔴 1 linha está fora do ar, 2 já voltaram"),
+        (
+            &[Some(Code), None, None],
+            "🔴 1 line is down: needs a new QR code; 2 are back",
+            "🔴 1 linha está fora do ar: precisa de um novo QR Code; 2 já voltaram",
+        ),
         (&[None, None], "🟢 2 lines are back", "🟢 2 linhas voltaram"),
         (
             &[Some(Code)],
@@ -154,6 +158,13 @@ fn nobody_is_alarmed_by_what_is_in_good_hands() {
         let text = texts.text(&digest);
         assert!(words.iter().all(|words| text.contains(words)), "{text}");
     }
+    digest.items[1].incident.closed_at = Some(digest.at);
+    let titles = Language::ALL.map(|language| texts(language, "UTC").title(&digest));
+    let expected = [
+        "👋 1 line is down and taken, 1 was down and is back",
+        "👋 1 linha está fora do ar, mas já há quem cuide, 1 ficou fora do ar e já voltou",
+    ];
+    assert_eq!(titles, expected);
 }
 
 #[test]
@@ -197,36 +208,6 @@ fn of_one_line_all_outages_are_told() {
     ] {
         let text = texts(language, "UTC").text(&digest);
         assert!(text.starts_with(&format!("{title}\n\n")) && text.contains(list), "{text}");
-    }
-}
-
-#[test]
-fn a_line_that_is_down_again_is_not_called_back() {
-    let mut digest = lines(&[None, None]);
-    let again = Again { incident: 40, reason: Reason::SessionExpired, opened_at: digest.at };
-    digest.items[0].incident.again = Some(again);
-    digest.incident = digest.items[0].incident.clone();
-    let (english, portuguese) = (texts(Language::English, "UTC"), texts(Language::BrazilianPortuguese, "UTC"));
-    assert_eq!(english.title(&digest), "🔴 1 line is down, 1 is back");
-    let text = english.text(&digest);
-    assert!(text.contains("1 line is disconnected from WhatsApp: 1 needs a new QR code."), "{text}");
-    assert!(
-        text.contains(
-            "was back at 2026-11-23 14:09 UTC, after 7 min, down again since 2026-11-23 14:09 UTC, incident 40"
-        ),
-        "{text}"
-    );
-    assert!(portuguese.text(&digest).contains("fora do ar de novo desde 23/11/2026 14:09 UTC"));
-    let alone = |kind| {
-        let alone = Notification { kind, items: Vec::new(), ..digest.clone() };
-        [english.title(&alone), portuguese.title(&alone), english.text(&alone)]
-    };
-    for kind in [Kind::Resolved, Kind::Down, Kind::Steady] {
-        let [en, pt, text] = alone(kind);
-        assert_eq!(en, "🔴 Loja Centro 1 was back after 7 min, and is down again: needs a new QR code");
-        assert_eq!(pt, "🔴 Loja Centro 1 voltou depois de 7 min, mas caiu de novo: precisa de um novo QR Code");
-        assert!(text.contains("has been disconnected again since 2026-11-23 14:09 UTC: incident 40.\n"), "{text}");
-        assert!(!text.contains("Nothing more needs to be done") && !text.contains("It is connected again"), "{text}");
     }
 }
 

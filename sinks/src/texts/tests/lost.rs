@@ -191,6 +191,16 @@ fn a_digest_of_losses_about_one_line_names_the_line_the_sink_and_the_reason() {
         ),
         "{portuguese}"
     );
+    // The same reason, although the answers name the recipients and one was tried for longer.
+    for (item, ended) in
+        digest.items.iter_mut().zip([" (given up: undelivered for longer than retry.give_up_after)", ""])
+    {
+        let lost = item.undelivered.as_mut().unwrap();
+        lost.why = format!("refused: {} is refused: 550 no{ended}", lost.recipient);
+    }
+    let alike = texts(Language::English, "UTC").text(&digest);
+    assert!(alike.contains("\nlinedown gave up: refused: +55 44 9999 is refused: 550 no (given up: "), "{alike}");
+    "unauthorised: 404 no_service".clone_into(&mut digest.items[0].undelivered.as_mut().unwrap().why);
     "refused: no such user".clone_into(&mut digest.items[1].undelivered.as_mut().unwrap().why);
     let several = texts(Language::English, "UTC").text(&digest);
     assert!(several.contains("\nlinedown gave up for several reasons, such as: unauthorised: "), "{several}");

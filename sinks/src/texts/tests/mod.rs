@@ -1,5 +1,6 @@
 //! The messages as people read them.
 
+mod again;
 mod digest_news;
 mod digests;
 mod hostile;

@@ -245,3 +245,16 @@ fn a_digest_of_what_is_no_outage() {
         }
     }
 }
+
+/// What else speaks of an incident, such as the page behind a link, calls it as its messages do.
+#[test]
+fn a_trouble_has_the_name_that_its_messages_have() {
+    for reason in Reason::ALL {
+        let told = samples::sample(Kind::Down, reason, true, false);
+        for language in Language::ALL {
+            let (name, title) = (crate::name_of(&told.incident, language), texts(language, "UTC").title(&told));
+            assert!(title.contains(&name), "{name}: {title}");
+            assert_eq!(name == told.incident.instance.title(), !reason.is_own(), "{name}");
+        }
+    }
+}

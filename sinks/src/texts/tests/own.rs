@@ -158,6 +158,16 @@ fn what_is_wrong_is_told_with_file_and_line() {
 }
 
 #[test]
+fn what_only_some_messages_have_can_be_named() {
+    for source in [
+        "{{ instance.title }}{% if incident.again %}{{ incident.again.reason }} {{ incident.again.besides }}{% endif %}",
+        "{{ instance.title }}{% if digest %}{{ digest.again }} {{ digest.flapping }} {{ digest.dropping }}{% endif %}",
+    ] {
+        accepted(&[("title.txt", source)]);
+    }
+}
+
+#[test]
 fn every_mistake_is_told_at_once() {
     let (_folder, _, problems) =
         folder(&[("title.txt", "{{"), ("text.txt", "{% if %}"), ("slack.txt", "{{ a }}{{ b }}"), ("titel.txt", "")]);

@@ -68,7 +68,7 @@ fn no_message_of_any_sort_shows_its_seams() {
                 let kind = lost.map_or(sample.kind, |lost| lost.kind);
                 let handled = matches!(kind, Kind::Resolved | Kind::Acknowledged | Kind::Test);
                 let is_down = sample.incident.closed_at.is_none() || kind == Kind::Flapping;
-                let to_mend = is_down && !handled;
+                let to_mend = is_down && !handled || sample.incident.first_news().is_some();
                 assert_eq!(what_to_do, [to_mend; 3], "{text}");
             }
         }

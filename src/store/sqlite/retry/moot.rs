@@ -14,6 +14,10 @@ use crate::rule::Routing;
 /// Why a message is withdrawn that another one replaces.
 const SAID_BY_ANOTHER: &str = "another notification that is sent again tells the same recipient the same";
 
+/// Why a notice of a loss is withdrawn with what was lost, which says itself why. (What its recipient knows, the reader
+/// of the notice need not know.)
+const NOT_SENT_AGAIN: &str = "the lost notification need not be sent any more";
+
 /// Withdraws the dead ones among `ids` that need not be sent any more, with the notices that they were lost. Returns how
 /// many are withdrawn.
 pub(super) fn withdraw(
@@ -29,7 +33,7 @@ pub(super) fn withdraw(
         let Some(wanted) = Wanted::of(connection, *id)? else { continue };
         let Some(why) = wanted.why_moot(connection, now, routing, request)? else { continue };
         notification::withdraw(connection, *id, why, now)?;
-        withdrawn += 1 + withdraw_notices(connection, *id, why, now, routing, request, retried)?;
+        withdrawn += 1 + withdraw_notices(connection, *id, NOT_SENT_AGAIN, now, routing, request, retried)?;
         retried.refused.insert(*id, Refused::Moot(why));
     }
     Ok(withdrawn)

@@ -1,6 +1,6 @@
 //! Late arrivals: reports of an outage that is over, and messages about one when the line is down again.
 
-use linedown_sinks::Again;
+use linedown_sinks::{Again, Besides};
 
 use super::*;
 use crate::rule::Rule;
@@ -59,24 +59,71 @@ async fn good_news_that_is_late_says_that_the_line_is_down_again() {
     life.settle(&resolved, 21, failed).await;
     life.webhook(Disconnected, Reason::SessionExpired, 30).await;
     assert_eq!(told(&life, 30).await, [(2, None)]);
-    let again = Again { incident: 2, reason: Reason::SessionExpired, opened_at: from_millis(30_000) };
+    let (reason, opened_at) = (Reason::SessionExpired, from_millis(30_000));
+    let again = Again { incident: 2, reason, opened_at, besides: Besides::Told };
     let late = life.lease("slack", 60).await.remove(0);
     assert_eq!((late.notification.kind, late.notification.incident.again), (Kind::Resolved, Some(again)));
 }
 
-/// During the hold of the newer outage, or if it is somebody else's, that outage is not mentioned: its end would not be
-/// told either.
+/// What a message says of the line's next outage.
+fn besides(due: &Due) -> Option<Besides> {
+    due.notification.incident.again.as_ref().map(|again| again.besides)
+}
+
+/// Nobody is told that a line is connected while it is down, be it during the hold of the newer outage, or if that is
+/// somebody else's.
 #[tokio::test]
-async fn who_is_not_told_of_the_newer_outage_is_told_that_the_line_is_back() {
+async fn who_is_not_told_of_the_newer_outage_is_not_told_that_the_line_is_connected() {
     let patient = Rule { hold: Some(Duration::from_secs(30)), ..rule("all", "{}", &["slack"], false) };
     let life = Life::by(patient);
     life.down(0).await;
     assert_eq!(life.deliver_all("slack", 30).await, [Kind::Down]);
     life.up(40).await;
     life.down(41).await;
-    assert_eq!(told(&life, 42).await, [(1, None)]);
+    let end = life.lease("slack", 42).await.remove(0);
+    assert_eq!((end.notification.kind, besides(&end)), (Kind::Resolved, Some(Besides::Nothing)));
+    assert_eq!((end.notification.acknowledge_url, end.notification.reconnect_url), (None, None));
     life.up(50).await;
-    assert_eq!(life.deliver_all("slack", 100).await, []);
+
+    let bans = Rule { hold: None, ..rule("bans", r#"{"reason":"number-blocked"}"#, &["log"], false) };
+    let life = Life::by_rules(vec![bans, rule("all", "{}", &["slack"], false)]);
+    life.webhook(Disconnected, Reason::NumberBlocked, 0).await;
+    assert_eq!(life.deliver_all("log", 1).await, [Kind::Down]);
+    life.up(10).await;
+    life.down(11).await;
+    let end = life.lease("log", 12).await.remove(0);
+    assert_eq!((end.notification.kind, besides(&end)), (Kind::Resolved, Some(Besides::Nothing)));
+    life.up(13).await;
+    assert_eq!(life.deliver_all("log", 100).await, []);
+}
+
+/// The links of a message that is the first news of the newer outage lead to that one.
+#[tokio::test]
+async fn who_could_not_be_told_of_the_newer_outage_can_take_it_from_the_message_about_the_former() {
+    let mut life = Life::with(&["slack"]);
+    let routing = Routing { public_url: Some("https://alerts.example.com".into()), ..(*life.routing).clone() };
+    life.routing = Arc::new(routing);
+    life.down(10).await;
+    assert_eq!(life.deliver_all("slack", 10).await, [Kind::Down]);
+    life.up(20).await;
+    let end = life.lease("slack", 20).await.remove(0);
+    let busy = Outcome::Again { kind: FailureKind::Busy, why: "busy".into(), due_at: from_millis(60_000) };
+    life.settle(&end, 21, busy).await;
+    life.webhook(Disconnected, Reason::SessionExpired, 30).await;
+    let down = life.lease("slack", 30).await.remove(0);
+    life.settle(&down, 31, Outcome::Dead { kind: FailureKind::Refused, why: "no".into() }).await;
+    let late = life.lease("slack", 60).await.remove(0);
+    assert_eq!((late.notification.kind, besides(&late)), (Kind::Resolved, Some(Besides::GivenUp)));
+    let link = late.notification.acknowledge_url.clone().expect("a link");
+    let token = link.rsplit('/').next().unwrap();
+    let linked =
+        life.store.linked(crate::link::Purpose::Acknowledge, token, from_millis(61_000)).await.unwrap().unwrap();
+    assert_eq!((linked.incident, linked.recipient), (2, late.notification.recipient.clone()));
+    let busy = Outcome::Again { kind: FailureKind::Busy, why: "busy".into(), due_at: from_millis(90_000) };
+    life.settle(&late, 61, busy).await;
+    life.store.acknowledge(2, "ana", "a test", from_millis(62_000)).await.unwrap();
+    let end = life.lease("slack", 90).await.into_iter().find(|due| due.notification.kind == Kind::Resolved).unwrap();
+    assert_eq!((besides(&end), end.notification.acknowledge_url), (Some(Besides::Nothing), None));
 }
 
 #[tokio::test]

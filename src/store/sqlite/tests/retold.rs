@@ -134,6 +134,21 @@ async fn a_notice_that_a_reminder_was_lost_is_withdrawn_when_its_recipient_has_h
     assert_eq!(why, BTreeSet::from([Some(TOLD)]));
 }
 
+/// What the recipient of a lost reminder knows, the reader of the notice about it need not know.
+#[tokio::test]
+async fn a_notice_of_what_need_not_be_sent_again_says_no_more_than_that() {
+    let life = Life::by(reminding(10));
+    life.down(1).await;
+    assert_eq!(life.deliver_all("slack", 1).await, [Kind::Down]);
+    assert_eq!([life.loses("slack", 11).await, life.loses("mail", 11).await], [1, 2], "a reminder, notices of that");
+    life.up(12).await;
+    assert_eq!(life.deliver_all("slack", 12).await, [Kind::Resolved]);
+    let refused = life.retried(Which::Dead { sink: None }, 25).await.refused;
+    let moot = "the lost notification need not be sent any more";
+    let why = ["they know already that it is over", moot, moot].map(Refused::Moot);
+    assert_eq!(refused.into_values().collect::<Vec<_>>(), why);
+}
+
 /// The reader of the notices hears the end from the first of them.
 #[tokio::test]
 async fn a_notice_that_a_reminder_was_lost_is_withdrawn_when_its_reader_has_heard_the_end() {
