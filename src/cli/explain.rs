@@ -231,8 +231,8 @@ struct Sent {
 impl Sent {
     fn of(owed: Owed, incident: &Incident, routing: &Routing, firsts: &[Self], now: Timestamp) -> Self {
         let due_at = owed.due_at.max(now);
-        let hold = routing.rule(&owed.rule).and_then(|rule| rule.hold);
-        let behind = owed.held_by.as_ref().and_then(|step| step::behind(step, hold));
+        let rule = routing.rule(&owed.rule);
+        let behind = owed.held_by.as_ref().and_then(|step| step::behind(step, rule.and_then(|rule| rule.hold)));
         let after_first = behind.and_then(|(behind, _)| {
             let firsts: Vec<First> = firsts.iter().map(|first| first.before(&owed)).collect();
             step::earliest(behind, &firsts, now).filter(|earliest| *earliest > due_at)
