@@ -173,10 +173,7 @@ impl Delivery {
 
     /// Wakes all workers because something may be due for any sink.
     pub fn wake_all(&self) {
-        let sinks = {
-            let workers = self.workers.lock();
-            workers.hired.keys().cloned().collect()
-        };
+        let sinks = self.workers.lock().hired.keys().cloned().collect();
         self.wake(&sinks);
     }
 
