@@ -29,8 +29,10 @@ impl Line {
             return;
         }
         let known = inventory.iter().flat_map(|entry| entry.name.into_iter().chain([entry.id]));
-        let near = closest(line, known).map(|near| format!("  hint: did you mean {near:?}?\n")).unwrap_or_default();
-        let what = output::printable(&format!("no line of the inventory has the instance or the name {line:?}"));
-        output::complain(&format!("warning: {what}\n{}", output::printable(&near)));
+        let what = format!("no line of the inventory has the instance or the name {line:?}");
+        output::complain(&format!("warning: {}\n", output::printable(&what)));
+        if let Some(near) = closest(line, known) {
+            output::complain(&format!("  hint: {}\n", output::printable(&format!("did you mean {near:?}?"))));
+        }
     }
 }

@@ -211,10 +211,10 @@ fn incidents_tell_their_story() {
 fn what_is_about_one_line_is_found_by_its_instance_and_by_its_name() {
     let names = "[instances.A]\nname = \"Loja Centro\"\n[instances.B]\nname = \"Loja Norte\"\n";
     let daemon = Daemon::start(&format!("{names}{CONSOLE}{}", tell(&["console"])));
-    for body in [down("A"), down("B"), up("A"), down("A")] {
-        daemon.accept(&body);
+    for (number, body) in [down("A"), down("B"), up("A"), down("A")].iter().enumerate() {
+        daemon.accept(body);
+        daemon.wait_for_deliveries("delivered", number + 1);
     }
-    daemon.wait_for_deliveries("delivered", 4);
     let found = |arguments: &[&str], key: &str| -> Vec<i64> {
         daemon.rows(arguments).iter().filter_map(|row| row[key].as_i64()).collect()
     };

@@ -19,14 +19,14 @@ fn the_statements_that_remove_a_line_leave_nothing_of_it_and_all_of_the_others()
     let lines = "[instances.A]\nname = \"Loja Sumida\"\nlabels = { owner = \"gone@acme.example\" }\n";
     let mut daemon = Daemon::start(&format!("{lines}{CONSOLE}{}", tell(&["console"])));
     let phone = "5511888887777";
-    for body in [down("B"), up("B"), down("B"), down("A"), up("A"), down("A")] {
-        let mut body = body;
+    let bodies = [down("B"), up("B"), down("B"), down("A"), up("A"), down("A")];
+    for (number, mut body) in bodies.into_iter().enumerate() {
         if body["instanceId"] == "A" {
             body["phone"] = json!(phone);
         }
         daemon.accept(&body);
+        daemon.wait_for_deliveries("delivered", number + 1);
     }
-    daemon.wait_for_deliveries("delivered", 6);
     let left = daemon.rows(&["incidents", "--line", "B"]);
     daemon.kill();
     daemon.configure(&format!("{CONSOLE}{}", tell(&["console"])));
@@ -57,7 +57,6 @@ fn the_statements_that_remove_a_line_leave_nothing_of_it_and_all_of_the_others()
 fn an_outage_that_only_a_restored_store_takes_for_open_is_ended_by_hand() {
     let mut daemon = Daemon::start(&format!("{CONSOLE}{}", tell(&["console"])));
     daemon.accept(&down("A"));
-    daemon.wait_for_told(1);
     daemon.wait_for_deliveries("delivered", 1);
     let (store, copy) = (daemon.path("linedown.db"), daemon.path("copy.db"));
     let live = Connection::open(&store).expect("the store can be opened");
