@@ -130,7 +130,7 @@ async fn a_sink_that_a_rule_no_longer_notifies_is_not_reminded_and_the_one_inste
 /// The reminder is withdrawn, because the news that it is worse stands for it.
 #[tokio::test]
 async fn the_one_instead_is_woken_also_if_the_last_reminder_has_nothing_left_to_say() {
-    let mut life = Life::by(reminding(&["slack"]));
+    let mut life = Life::by(Rule { name: "former".into(), ..reminding(&["slack"]) });
     life.down(0).await;
     assert_eq!(life.deliver_all("slack", 0).await, [Kind::Down]);
     life.webhook(EventKind::Disconnected, Reason::NumberBlocked, 5).await;
@@ -139,6 +139,8 @@ async fn the_one_instead_is_woken_also_if_the_last_reminder_has_nothing_left_to_
     let leased = life.store.lease("slack", 10, RecipientPauses::new(), now, Arc::clone(&life.routing)).await.unwrap();
     let kinds: Vec<Kind> = leased.due.iter().map(|due| due.notification.kind).collect();
     assert_eq!((kinds, leased.sinks), (vec![Kind::Worse], BTreeSet::from(["log".to_owned()])));
+    let why = "another message at the same time tells them of it";
+    assert_eq!(life.details("slack", "withdrawn").await, [Some(why.to_owned())]);
     assert_eq!(life.deliver_all("log", 10).await, [Kind::Down]);
 }
 
