@@ -150,6 +150,11 @@ impl Routing {
         self.rules.named(name)
     }
 
+    /// Whether any rule has steps of an escalation.
+    pub fn escalates(&self) -> bool {
+        self.rules.iter().any(|rule| !rule.escalate.is_empty())
+    }
+
     /// How long news of a sort that a rule owes is gathered. A rule that has left the config gathers nothing any more.
     pub fn interval(&self, rule: Option<&str>, class: Class) -> Duration {
         match class {

@@ -61,7 +61,7 @@ pub(super) fn lacking(
             (Standing::GivenUp | Standing::Told, _) => routing.reminder(&owed, incident, now),
         });
     }
-    if incident.acknowledged.is_none() {
+    if incident.acknowledged.is_none() && routing.escalates() {
         // What the rules wanted for a milder reason, they still want.
         let before = as_it_was(connection, incident)?;
         let before = before.iter().flat_map(|before| routing.owed(before)).filter(|owed| owed.kind == Kind::Escalation);
