@@ -138,14 +138,19 @@ impl<'a> Digest<'a> {
         named.map(|loss| (&loss.sink, &loss.recipient)).collect::<HashSet<_>>().len()
     }
 
-    /// Whether everything that was lost was given up for the same reason: an answer may name the recipient, and not each
-    /// message was given up after the same time.
+    /// Whether everything that was lost was given up for the same reason: an answer may name its recipient, or the one at
+    /// whom the sink failed for all, and not each message was given up after the same time.
     pub(super) fn lost_alike(&self) -> bool {
-        let causes = self.losses.iter().map(|loss| {
+        let failures = self.losses.iter().map(|loss| {
             let failure = loss.why.rsplit_once(GIVEN_UP).map_or(&*loss.why, |(failure, _)| failure);
-            if loss.recipient.is_empty() { failure.to_owned() } else { failure.replace(&loss.recipient, "") }
+            (failure, loss.recipient.as_str())
         });
-        causes.collect::<HashSet<_>>().len() <= 1
+        let unnamed = failures.clone().map(|(failure, recipient)| match recipient {
+            "" => failure.to_owned(),
+            recipient => failure.replace(recipient, ""),
+        });
+        failures.map(|(failure, _)| failure).collect::<HashSet<_>>().len() <= 1
+            || unnamed.collect::<HashSet<_>>().len() <= 1
     }
 
     /// The least number of others who were told of one of the outages of which messages were lost.

@@ -200,6 +200,12 @@ fn a_digest_of_losses_about_one_line_names_the_line_the_sink_and_the_reason() {
     }
     let alike = texts(Language::English, "UTC").text(&digest);
     assert!(alike.contains("\nlinedown gave up: refused: +55 44 9999 is refused: 550 no (given up: "), "{alike}");
+    // Nor if the answer about one of them is why the sink failed for all.
+    for item in &mut digest.items {
+        "busy: no mail for bia@acme.example now".clone_into(&mut item.undelivered.as_mut().unwrap().why);
+    }
+    let alike = texts(Language::English, "UTC").text(&digest);
+    assert!(alike.contains("\nlinedown gave up: busy: no mail for bia@acme.example now\n"), "{alike}");
     "unauthorised: 404 no_service".clone_into(&mut digest.items[0].undelivered.as_mut().unwrap().why);
     "refused: no such user".clone_into(&mut digest.items[1].undelivered.as_mut().unwrap().why);
     let several = texts(Language::English, "UTC").text(&digest);
