@@ -76,8 +76,8 @@ fn what_is_no_outage_is_not_told_as_one() {
             Down,
             StoreDamaged,
             false,
-            "🟠 linedown's store: it was damaged, and outages or messages may be lost",
-            "🟠 Banco de dados do linedown: foi danificado, e talvez faltem quedas ou mensagens",
+            "🟠 linedown's store: it was damaged, and saved as far as it could be read",
+            "🟠 Banco de dados do linedown: foi danificado, e o que se pôde ler foi salvo",
         ),
         (
             Down,
