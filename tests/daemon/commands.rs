@@ -211,8 +211,9 @@ fn incidents_tell_their_story() {
 fn what_is_about_one_line_is_found_by_its_instance_and_by_its_name() {
     let names = "[instances.A]\nname = \"Loja Centro\"\n[instances.B]\nname = \"Loja Norte\"\n";
     let daemon = Daemon::start(&format!("{names}{CONSOLE}{}", tell(&["console"])));
-    for (number, body) in [down("A"), down("B"), up("A"), down("A")].iter().enumerate() {
-        daemon.accept(body);
+    for (number, (body, line)) in [(down as fn(&str) -> _, "A"), (down, "B"), (up, "A"), (down, "A")].iter().enumerate()
+    {
+        daemon.accept(&body(line));
         daemon.wait_for_deliveries("delivered", number + 1);
     }
     let found = |arguments: &[&str], key: &str| -> Vec<i64> {

@@ -19,9 +19,10 @@ fn the_statements_that_remove_a_line_leave_nothing_of_it_and_all_of_the_others()
     let lines = "[instances.A]\nname = \"Loja Sumida\"\nlabels = { owner = \"gone@acme.example\" }\n";
     let mut daemon = Daemon::start(&format!("{lines}{CONSOLE}{}", tell(&["console"])));
     let phone = "5511888887777";
-    let bodies = [down("B"), up("B"), down("B"), down("A"), up("A"), down("A")];
-    for (number, mut body) in bodies.into_iter().enumerate() {
-        if body["instanceId"] == "A" {
+    let bodies = [(down as fn(&str) -> Value, "B"), (up, "B"), (down, "B"), (down, "A"), (up, "A"), (down, "A")];
+    for (number, (body, line)) in bodies.into_iter().enumerate() {
+        let mut body = body(line);
+        if line == "A" {
             body["phone"] = json!(phone);
         }
         daemon.accept(&body);
