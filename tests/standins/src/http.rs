@@ -55,7 +55,9 @@ pub(crate) fn read(input: &mut impl BufRead) -> io::Result<Request> {
     let mut length = 0;
     loop {
         line.clear();
-        if input.read_line(&mut line)? == 0 {
+        input.read_line(&mut line)?;
+        // The network may have cut it anywhere.
+        if !line.ends_with('\n') {
             return Err(ErrorKind::UnexpectedEof.into());
         }
         let Some((name, value)) = line.trim_end().split_once(':') else { break };
