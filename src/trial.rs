@@ -5,6 +5,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use linedown_sinks::{Failure, FailureKind, Incident, Instance, Kind, Notification, Reason, Settings};
 use serde::{Deserialize, Serialize};
+use tokio::time::Instant;
 
 use crate::delivery::deliver;
 use crate::rule::Routing;
@@ -12,8 +13,11 @@ use crate::rule::Routing;
 /// The source of a test that is about no line, or about one that may be of any source.
 const NO_SOURCE: &str = "test";
 
-/// The time for one test message, however long the sink may take otherwise: a person waits for it.
+/// The time for all test messages, however long the sink may take otherwise: a person waits for them.
 const PATIENCE: Duration = Duration::from_mins(2);
+
+/// Said of a recipient for whom no time is left.
+const NOT_TRIED: &str = "not tried: the recipients before took two minutes";
 
 /// What became of a test message to one recipient.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -59,6 +63,7 @@ pub async fn send(settings: &dyn Settings, line: Option<Incident>, now: Timestam
         }
     };
     let mut outcomes = Vec::new();
+    let until = Instant::now() + PATIENCE;
     for (number, recipient) in settings.recipients(&incident).into_iter().enumerate() {
         // A store's name of its own, so that no receiver that drops copies takes one test for another.
         let store = format!("test.{}.{number}", now.as_millisecond());
@@ -67,7 +72,12 @@ pub async fn send(settings: &dyn Settings, line: Option<Incident>, now: Timestam
             recipient: recipient.clone(),
             ..Notification::about(incident.clone(), Kind::Test, now)
         };
-        outcomes.push(match deliver(sink.as_ref(), &notification, settings.limits().timeout.min(PATIENCE)).await {
+        let left = until.saturating_duration_since(Instant::now());
+        if left.is_zero() {
+            outcomes.push(Outcome::failed(recipient, &Failure::new(FailureKind::TimedOut, NOT_TRIED)));
+            continue;
+        }
+        outcomes.push(match deliver(sink.as_ref(), &notification, settings.limits().timeout.min(left)).await {
             Ok(receipt) => Outcome { recipient, delivered: true, said: receipt.0, failure: None, advice: None },
             Err(failure) => Outcome::failed(recipient, &failure),
         });
@@ -101,7 +111,7 @@ mod tests {
 
     impl Settings for Odd {
         fn recipients(&self, _incident: &Incident) -> Vec<String> {
-            vec!["bia".to_owned(), "ana".to_owned()]
+            ["bia", "ana", "ana", "ana", "ana", "ana"].map(str::to_owned).to_vec()
         }
 
         fn preview(&self, _notification: &Notification) -> String {
@@ -123,6 +133,8 @@ mod tests {
         let said: Vec<_> = outcomes.iter().map(|outcome| (outcome.recipient.as_str(), outcome.said.as_str())).collect();
         assert!(said[0].0 == "bia" && said[0].1.contains("crashed"), "{said:?}");
         assert!(said[1].0 == "ana" && said[1].1.contains("no answer within 30 s"), "{said:?}");
+        let last = said[5].1;
+        assert!(said[4].1.contains("no answer within 30 s") && last.contains("not tried"), "{said:?}");
         assert!(outcomes.iter().all(|outcome| !outcome.delivered));
     }
 }

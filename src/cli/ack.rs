@@ -59,7 +59,7 @@ fn verdict(
         let error = failed.into_iter().fold(error, CommandError::because);
         let rest: Vec<String> = rest.iter().map(ToString::to_string).collect();
         let is_alone = all + rest.len() == 1;
-        return Err(if is_alone { error } else { error.because(format!("not done: {}", rest.join(", "))) });
+        return Err(if is_alone { error } else { error.because(format!("not known to be done: {}", rest.join(", "))) });
     }
     let error = match (failed.len(), all) {
         (0, _) => return Ok(Code::Done),

@@ -111,6 +111,8 @@ impl Daemon {
         match self.reception.store.keep_up(clock::now(), Arc::clone(&self.config.routing)).await {
             Ok(sinks) => self.reception.delivery.wake(&sinks),
             Err(error) => {
+                // A part may have been done.
+                self.reception.delivery.wake_all();
                 tracing::error!(
                     error = %error,
                     "cannot update the reminders and escalations of open outages; reload again once the store can be \

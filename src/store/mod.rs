@@ -146,8 +146,8 @@ pub trait Store: Send + Sync {
     /// Counts open incidents by reason, and notifications owed by now by sink and kind.
     async fn figures(&self, now: Timestamp) -> Result<Figures, StoreError>;
 
-    /// Returns what was lost of the store before this one, if that was damaged and is still kept.
-    async fn was_damaged(&self) -> Result<Option<String>, StoreError>;
+    /// Returns the damaged stores before this one that are still kept, by their names, and what was lost of each.
+    async fn was_damaged(&self) -> Result<BTreeMap<String, String>, StoreError>;
 
     /// Returns how large the store is, and how much room its file system has left.
     async fn room(&self) -> Result<Room, StoreError>;

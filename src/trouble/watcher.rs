@@ -1,6 +1,6 @@
 //! Looks regularly at everything that linedown depends on, and tells people of troubles.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -121,7 +121,8 @@ impl Watcher {
         let store = Some(sign::of_store(self.reception.readiness.cannot_write()));
         all.push(seen(Reason::StoreNotWriting, STORE, store, troubles.store_not_writing_after));
         all.push(seen(Reason::DiskNearlyFull, STORE, self.see_disk(troubles).await, Duration::ZERO));
-        all.push(seen(Reason::StoreDamaged, STORE, self.see_damage().await, Duration::ZERO));
+        let damaged = self.see_damage().await.into_iter();
+        all.extend(damaged.map(|(name, sign)| seen(Reason::StoreDamaged, &name, sign, Duration::ZERO)));
         let served = self.reception.certificate.as_ref().and_then(|served| served.current()?.validity);
         if let Some(validity) = served {
             let sign = sign::of_certificate(validity, troubles.certificate_expires_within, clock::now());
@@ -140,10 +141,15 @@ impl Watcher {
         Some(sign::of_disk(room, troubles.disk_free_below, told))
     }
 
-    /// None while the store does not answer.
-    async fn see_damage(&self) -> Option<Sign> {
-        let lost = timeout(PATIENCE, self.reception.store.was_damaged()).await.ok()?.ok()?;
-        Some(lost.map_or(Sign::Right, |why| Sign::Amiss { why, since: None }))
+    /// Each damaged store that is kept or was told of: a second one is news as well. None while the store does not answer.
+    async fn see_damage(&self) -> BTreeMap<String, Option<Sign>> {
+        let told = self.told.iter().filter(|(reason, _)| *reason == Reason::StoreDamaged).map(|(_, name)| name.clone());
+        let Ok(Ok(kept)) = timeout(PATIENCE, self.reception.store.was_damaged()).await else {
+            return told.map(|name| (name, None)).collect();
+        };
+        let removed = told.map(|name| (name, Some(Sign::Right)));
+        let kept = kept.into_iter().map(|(name, why)| (name, Some(Sign::Amiss { why, since: None })));
+        removed.chain(kept).collect()
     }
 
     async fn tell(&mut self, news: News) {

@@ -402,7 +402,10 @@ fn whoever_takes_several_hears_of_those_before_the_store_failed() {
     let taken: Vec<_> = answers.as_array().expect("a list").iter().map(|each| &each["acknowledged"]).collect();
     assert_eq!(taken, [true, false], "{ended:?}");
     assert_ne!(ended.code, Some(0));
-    assert!(ended.err.contains("incident 7 is not yours") && ended.err.contains("not done: 3, 4"), "{ended:?}");
+    assert!(
+        ended.err.contains("incident 7 is not yours") && ended.err.contains("not known to be done: 3, 4"),
+        "{ended:?}"
+    );
     assert_eq!(daemon.json(&["incident", "4"])["acknowledged_by"], Value::Null);
     let alone = daemon.command(&["ack", "3", "--as", "Ana", "--json"]);
     assert_eq!((alone.code == Some(0), alone.out.as_str()), (false, ""), "{alone:?}");

@@ -68,10 +68,12 @@ fn table_of(pairs: &[String]) -> Result<Value, CommandError> {
             None => fields.entry(field).or_default().push(test(value)),
         }
     }
-    for (field, values) in fields.iter().chain(&labels) {
+    let (of_lines, of_labels) = (fields.iter().map(|one| ("", one)), labels.iter().map(|one| ("labels.", one)));
+    for (prefix, (field, values)) in of_lines.chain(of_labels) {
         if values.len() > 1 && values.iter().any(|value| value.get("not").is_some()) {
-            let what =
-                format!("`{field}` is given several times: any of the values is enough, so `not` excludes nothing");
+            let what = format!(
+                "`{prefix}{field}` is given several times: any of the values is enough, so `not` excludes nothing"
+            );
             return Err(wrong(what).hint("name what it is about by another field, or make a silence for each value"));
         }
     }

@@ -97,7 +97,7 @@ impl Arguments {
             None => Ok(()),
             Some(unknown) => {
                 let what = format!("no instance in the inventory has the identifier or the name {unknown:?}");
-                Err(CommandError::new(Code::Usage, what).hint("`linedown z-api status` lists all that have a token"))
+                Err(CommandError::new(Code::Usage, what).hint("`linedown z-api status` lists all of the inventory"))
             }
         }
     }

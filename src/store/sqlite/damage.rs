@@ -5,6 +5,8 @@
 //! and only after that sets the old one aside, under a name with the time in it. The old one is kept as it was, so that
 //! a person can recover more of it (docs/handbook.md, A damaged store).
 
+use std::collections::BTreeMap;
+use std::fmt::Display;
 use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
@@ -13,8 +15,8 @@ use jiff::Timestamp;
 use rusqlite::{Connection, ErrorCode, OptionalExtension};
 use tokio::sync::watch;
 
-use super::beside;
 use super::takeover::Taken;
+use super::{beside, row};
 
 /// Whether an error means that the file does not read as it was written.
 pub(super) fn is_damage(error: &rusqlite::Error) -> bool {
@@ -121,8 +123,7 @@ pub(super) fn describe(taken: &Taken, aside: &Path) -> String {
         Taken { rows: 0, .. } => "every row is lost".to_owned(),
         Taken { broken, .. } => format!("rows of {} may be lost", broken.join(", ")),
     };
-    let name = aside.file_name().unwrap_or_default().display();
-    format!("{lost}; the damaged store is {name}")
+    format!("{lost}; {}", named(aside.file_name().unwrap_or_default().display()))
 }
 
 /// Writes into a store what was lost of the one before it.
@@ -130,22 +131,30 @@ pub(super) fn note(connection: &Connection, lost: &str) -> rusqlite::Result<()> 
     connection.execute("INSERT OR REPLACE INTO meta (key, value) VALUES ('lost', ?)", [lost]).map(|_| ())
 }
 
-/// What was lost of the store before this one, until nobody needs that one any more and it is removed.
-pub(super) fn lost(connection: &Connection, database: &Path) -> rusqlite::Result<Option<String>> {
-    let lost = connection.query_row("SELECT value FROM meta WHERE key = 'lost'", [], |row| row.get(0)).optional()?;
-    Ok(lost.filter(|_| is_kept(database)))
+/// The damaged stores before this one that are still kept, and what was lost of each, as far as that is known. Fails if
+/// their folder cannot be read.
+pub(super) fn lost(connection: &Connection, database: &Path) -> rusqlite::Result<BTreeMap<String, String>> {
+    let latest = "SELECT value FROM meta WHERE key = 'lost'";
+    let Some(latest) = connection.query_row(latest, [], |row| row::text(row, 0)).optional()? else {
+        return Ok(BTreeMap::new());
+    };
+    let kept = kept(database).map_err(|error| rusqlite::Error::ToSqlConversionFailure(error.into()))?;
+    let known = |name: &String| if latest.ends_with(name) { latest.clone() } else { named(name) };
+    Ok(kept.into_iter().map(|name| (name.clone(), known(&name))).collect())
 }
 
-/// Whether a damaged store is kept beside this one. If the folder cannot be read, one may be.
-fn is_kept(database: &Path) -> bool {
-    let Some(name) = database.file_name() else { return false };
+/// The names of the damaged stores that are kept beside this one.
+fn kept(database: &Path) -> io::Result<Vec<String>> {
+    let Some(name) = database.file_name() else { return Ok(Vec::new()) };
     let folder = database.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let Ok(entries) = fs::read_dir(folder) else { return true };
     let start = format!("{}.damaged-", name.display());
-    entries.flatten().any(|entry| {
-        let name = entry.file_name().display().to_string();
-        name.starts_with(&start) && !name.ends_with("-wal") && !name.ends_with("-journal")
-    })
+    let names = fs::read_dir(folder)?.flatten().map(|entry| entry.file_name().display().to_string());
+    let is_store = |name: &String| name.starts_with(&start) && !name.ends_with("-wal") && !name.ends_with("-journal");
+    Ok(names.filter(is_store).collect())
+}
+
+fn named(name: impl Display) -> String {
+    format!("the damaged store is {name}")
 }
 
 /// Not an error: what is to be removed or renamed is not there.
@@ -184,25 +193,31 @@ mod tests {
     }
 
     #[test]
-    fn what_is_lost_is_said_until_the_damaged_store_is_removed() {
+    fn what_is_lost_is_said_of_each_damaged_store_until_it_is_removed() {
         let folder = tempfile::tempdir().unwrap();
         let database = folder.path().join("x.db");
         let aside = aside(&database, from_millis(1_795_527_075_000));
         let connection = Connection::open_in_memory().unwrap();
         connection.execute_batch(include_str!("../schema.sql")).unwrap();
         fs::write(&aside, "").unwrap();
-        assert_eq!(lost(&connection, &database).unwrap(), None, "this store never took another's place");
+        assert!(lost(&connection, &database).unwrap().is_empty(), "this store never took another's place");
+        let name = "x.db.damaged-20261124T133115Z";
         for (taken, words) in [
             (Taken { rows: 7, broken: vec![] }, "no row is lost"),
             (Taken { rows: 0, broken: vec!["meta", "event"] }, "every row is lost"),
             (Taken { rows: 7, broken: vec!["event", "notification"] }, "rows of event, notification may be lost"),
         ] {
             note(&connection, &describe(&taken, &aside)).unwrap();
-            let expected = format!("{words}; the damaged store is x.db.damaged-20261124T133115Z");
-            assert_eq!(lost(&connection, &database).unwrap(), Some(expected));
+            let expected = format!("{words}; the damaged store is {name}");
+            assert_eq!(lost(&connection, &database).unwrap(), BTreeMap::from([(name.to_owned(), expected)]));
         }
+        let former = "x.db.damaged-20261101T000000Z";
+        fs::write(database.with_file_name(former), "").unwrap();
+        let lost_of = |name: &str| lost(&connection, &database).unwrap().remove(name);
+        assert_eq!(lost_of(former), Some(format!("the damaged store is {former}")));
+        assert!(lost_of(name).is_some_and(|why| why.starts_with("rows of event, notification may be lost; ")));
         fs::rename(&aside, beside(&aside, "-wal")).unwrap();
-        assert_eq!(lost(&connection, &database).unwrap(), None);
+        assert_eq!((lost_of(name), lost_of(former).is_some()), (None, true));
     }
 
     #[test]

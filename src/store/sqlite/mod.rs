@@ -293,7 +293,7 @@ impl Store for Sqlite {
         self.read(move |connection| look::figures(connection, now)).await
     }
 
-    async fn was_damaged(&self) -> Result<Option<String>, StoreError> {
+    async fn was_damaged(&self) -> Result<BTreeMap<String, String>, StoreError> {
         let path = self.path.clone();
         self.read(move |connection| damage::lost(connection, &path)).await
     }
