@@ -1,10 +1,10 @@
 //! The commands that people type: output, exit codes, and what scripts can rely on.
 
 use linedown_standins::{Scripted, Slack, Smtp};
-use serde_json::{Value, json};
+use serde_json::json;
 
 use crate::daemon::{BINARY, CANARY, Daemon};
-use crate::payload::{down, up};
+use crate::payload::{Payload, down, up};
 use crate::sections::{CONSOLE, QUICK, email, slack, tell};
 
 #[test]
@@ -211,7 +211,7 @@ fn incidents_tell_their_story() {
 fn what_is_about_one_line_is_found_by_its_instance_and_by_its_name() {
     let names = "[instances.A]\nname = \"Loja Centro\"\n[instances.B]\nname = \"Loja Norte\"\n";
     let daemon = Daemon::start(&format!("{names}{CONSOLE}{}", tell(&["console"])));
-    let bodies: [(fn(&str) -> Value, &str); 4] = [(down, "A"), (down, "B"), (up, "A"), (down, "A")];
+    let bodies: [(Payload, &str); 4] = [(down, "A"), (down, "B"), (up, "A"), (down, "A")];
     for (number, (body, line)) in bodies.into_iter().enumerate() {
         daemon.accept(&body(line));
         daemon.wait_for_deliveries("delivered", number + 1);

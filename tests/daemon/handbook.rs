@@ -7,7 +7,7 @@ use rusqlite::Connection;
 use serde_json::{Value, json};
 
 use crate::daemon::{Daemon, SECRET, kinds};
-use crate::payload::{down, up};
+use crate::payload::{Payload, down, up};
 use crate::sections::{CONSOLE, tell};
 
 fn handbook() -> String {
@@ -19,8 +19,7 @@ fn the_statements_that_remove_a_line_leave_nothing_of_it_and_all_of_the_others()
     let lines = "[instances.A]\nname = \"Loja Sumida\"\nlabels = { owner = \"gone@acme.example\" }\n";
     let mut daemon = Daemon::start(&format!("{lines}{CONSOLE}{}", tell(&["console"])));
     let phone = "5511888887777";
-    let bodies: [(fn(&str) -> Value, &str); 6] =
-        [(down, "B"), (up, "B"), (down, "B"), (down, "A"), (up, "A"), (down, "A")];
+    let bodies: [(Payload, &str); 6] = [(down, "B"), (up, "B"), (down, "B"), (down, "A"), (up, "A"), (down, "A")];
     for (number, (body, line)) in bodies.into_iter().enumerate() {
         let mut body = body(line);
         if body["instanceId"] == "A" {

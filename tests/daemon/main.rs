@@ -30,6 +30,7 @@ mod recovery;
 mod reload;
 mod replay;
 mod sending;
+mod silences;
 mod slips;
 mod socket;
 mod stop;

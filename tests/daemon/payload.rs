@@ -12,6 +12,9 @@ pub(crate) fn down(instance: &str) -> Value {
     disconnected(instance, "Device has been disconnected", 0)
 }
 
+/// Makes a payload about a line, as of now.
+pub(crate) type Payload = fn(&str) -> Value;
+
 /// A line was probably blocked just now.
 pub(crate) fn blocked(instance: &str) -> Value {
     disconnected(instance, "The number was disconnected by a possible whatsapp number blocking", 0)
