@@ -44,6 +44,8 @@ pub struct Had {
     pub recipient: String,
     /// What it waits or waited for, as far as that is known.
     pub waited_for: [Option<Wait>; 2],
+    /// Whether it is still to be sent.
+    pub is_pending: bool,
 }
 
 impl Had {
@@ -73,7 +75,7 @@ pub fn is_same(owed: &Owed, step: &Wait, (sink, recipient): (&str, &str)) -> boo
 }
 
 /// Returns those of the `wanted` steps that their recipients have not had, each once. Where it is not known which step
-/// somebody had, that was the earliest.
+/// somebody had, or the rules want it at another time now, that was the earliest.
 pub fn lacking_steps(wanted: Vec<Owed>, had: &[Had]) -> Vec<Owed> {
     let mut lacking: Vec<Owed> = Vec::with_capacity(wanted.len());
     let of = |owed: &Owed| (owed.sink.clone(), owed.recipient.clone(), wanted_after(owed));
@@ -82,11 +84,11 @@ pub fn lacking_steps(wanted: Vec<Owed>, had: &[Had]) -> Vec<Owed> {
             lacking.push(owed);
         }
     }
-    let (known, unknown): (Vec<_>, Vec<_>) = had.iter().partition(|had| had.after().is_some());
-    for had in known {
-        lacking.retain(|owed| !(had.is_to(owed) && had.after() == Some(wanted_after(owed))));
-    }
-    for had in unknown {
+    let is_it = |had: &Had, owed: &Owed| had.is_to(owed) && had.after() == Some(wanted_after(owed));
+    let (wanted, others): (Vec<_>, Vec<_>) = had.iter().partition(|had| lacking.iter().any(|owed| is_it(had, owed)));
+    lacking.retain(|owed| !wanted.iter().any(|had| is_it(had, owed)));
+    // One that is still pending under another time is withdrawn when that comes.
+    for had in others.into_iter().filter(|had| !had.is_pending || had.after().is_none()) {
         let theirs = lacking.iter().enumerate().filter(|(_, owed)| had.is_to(owed));
         if let Some((earliest, _)) = theirs.min_by_key(|(_, owed)| wanted_after(owed)) {
             lacking.remove(earliest);
@@ -166,7 +168,13 @@ mod tests {
             held_by: step(after),
             ..routing(vec![rule("all", "{}", &["slack"], false)]).owed(&incident(Reason::Other)).remove(0)
         };
-        let had = |sink: &str, waited_for| Had { sink: sink.to_owned(), recipient: String::new(), waited_for };
+        let had = |sink: &str, waited_for| Had {
+            sink: sink.to_owned(),
+            recipient: String::new(),
+            waited_for,
+            is_pending: false,
+        };
+        let pending = |sink: &str, waited_for| Had { is_pending: true, ..had(sink, waited_for) };
         let flapping = Some(Wait::StepAfterFlapping { after: minutes(15), flapping: minutes(30) });
         for (what, wants, had, lacking) in [
             ("none", vec![15, 30], vec![], vec![15, 30]),
@@ -174,7 +182,9 @@ mod tests {
             ("one of them", vec![15, 30], vec![had("log", [step(15), None])], vec![30]),
             ("held back", vec![15, 30], vec![had("log", [Some(Wait::Silence(1)), step(30)])], vec![15]),
             ("of a line that flaps", vec![15, 30], vec![had("log", [flapping, None])], vec![30]),
-            ("one that the rules want no more", vec![15], vec![had("log", [step(30), None])], vec![15]),
+            ("one that the rules want no more", vec![15], vec![pending("log", [step(30), None])], vec![15]),
+            ("one that the rules want later now", vec![20, 30], vec![had("log", [step(15), None])], vec![30]),
+            ("one of two that change", vec![15, 20], vec![had("log", [step(15), None])], vec![20]),
             ("one that was due at once", vec![0, 15], vec![had("log", [None, None])], vec![15]),
             ("one of which nothing is known", vec![15, 30], vec![had("log", [None, Some(Wait::Silence(1))])], vec![30]),
             (

@@ -149,7 +149,8 @@ fn kept(database: &Path) -> io::Result<Vec<String>> {
     let folder = database.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let start = format!("{}.damaged-", name.display());
     let names = fs::read_dir(folder)?.flatten().map(|entry| entry.file_name().display().to_string());
-    let is_store = |name: &String| name.starts_with(&start) && !name.ends_with("-wal") && !name.ends_with("-journal");
+    let is_store =
+        |name: &String| name.starts_with(&start) && !["-wal", "-shm", "-journal"].iter().any(|end| name.ends_with(end));
     Ok(names.filter(is_store).collect())
 }
 
@@ -217,6 +218,7 @@ mod tests {
         assert_eq!(lost_of(former), Some(format!("the damaged store is {former}")));
         assert!(lost_of(name).is_some_and(|why| why.starts_with("rows of event, notification may be lost; ")));
         fs::rename(&aside, beside(&aside, "-wal")).unwrap();
+        fs::write(beside(&aside, "-shm"), "left by whoever has looked into it").unwrap();
         assert_eq!((lost_of(name), lost_of(former).is_some()), (None, true));
     }
 

@@ -105,12 +105,14 @@ fn was_refused(connection: &Connection, incident: i64, owed: &Owed, routing: &Ro
 /// The steps of an incident's escalation that were or are owed, whatever became of them; without those that the config did
 /// not want any more when they were due.
 fn steps_had(connection: &Connection, incident: i64) -> rusqlite::Result<Vec<Had>> {
-    let query = "SELECT sink, recipient, held_by, held_before FROM notification WHERE incident = ? AND kind = 'escalation' \
+    let query = "SELECT sink, recipient, held_by, held_before, state = 'pending' AND attempts = 0 \
+                 FROM notification WHERE incident = ? AND kind = 'escalation' \
                  AND (state <> 'withdrawn' OR (detail IS NOT ? AND detail IS NOT ?))";
     let mut statement = connection.prepare_cached(query)?;
     let had = statement.query_map(params![incident, NOT_NAMED, NO_SUCH_STEP], |row| {
         let mut row = Columns::of(row);
-        Ok(Had { sink: row.text()?, recipient: row.text()?, waited_for: [row.wait()?, row.wait()?] })
+        let (sink, recipient, waited_for) = (row.text()?, row.text()?, [row.wait()?, row.wait()?]);
+        Ok(Had { sink, recipient, waited_for, is_pending: row.get()? })
     });
     had?.collect()
 }
@@ -138,8 +140,8 @@ pub(super) fn keep_up(
         if !is_told || incident.closed_at.is_some() || incident.acknowledged.is_some() {
             continue;
         }
-        sinks.extend(hasten(connection, &incident, Some(Kind::Reminder), basis)?.into_iter().map(|(_, sink)| sink));
         let incident = begun(connection, routing.as_of_now(&incident), now)?;
+        sinks.extend(hasten(connection, &incident, Some(Kind::Reminder), basis)?.into_iter().map(|(_, sink)| sink));
         for owed in lacking(connection, &incident, &people, Occasion::Config, (routing, now))? {
             notification::add(connection, incident.id, &owed, None, now)?;
             sinks.insert(owed.sink);

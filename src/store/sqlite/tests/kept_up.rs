@@ -104,6 +104,34 @@ async fn an_escalation_goes_by_the_steps_that_the_rule_has_since_it_changed() {
 }
 
 #[tokio::test]
+async fn whoever_was_sent_a_step_is_not_sent_it_again_because_its_time_changes() {
+    let mut life = Life::by(all(&[], &[(15, "log")]));
+    life.down(0).await;
+    assert_eq!(life.deliver_all("slack", 0).await, [Kind::Down]);
+    assert_eq!(life.deliver_all("log", 15).await, [Kind::Escalation]);
+    for after in [10, 30] {
+        life.has(20, all(&[], &[(after, "log")])).await;
+        assert_eq!(life.deliver_all("log", 100).await, [], "after {after} s");
+    }
+    life.has(200, all(&[], &[(10, "log"), (300, "log")])).await;
+    assert_eq!(life.deliver_all("log", 300).await, [Kind::Escalation], "another one");
+}
+
+#[tokio::test]
+async fn a_shorter_reminder_applies_by_the_labels_that_the_line_has_now() {
+    let mut life = Life::by(all(&[3600], &[]));
+    life.down(0).await;
+    assert_eq!(life.deliver_all("slack", 0).await, [Kind::Down]);
+    let named = Rule { matcher: rule("", r#"{"name":"Loja"}"#, &[], false).matcher, ..all(&[30], &[]) };
+    life.reloads(5, |routing| {
+        routing.inventory.push("A", Some("Loja"), None, &BTreeMap::new());
+        routing.rules = vec![Rule { name: "named".into(), ..named }, all(&[3600], &[])].into();
+    })
+    .await;
+    assert_eq!(life.deliver_all("slack", 30).await, [Kind::Reminder]);
+}
+
+#[tokio::test]
 async fn who_is_only_added_hears_of_later_outages_and_nobody_of_one_that_is_taken_or_over() {
     let mut life = Life::with(&["slack"]);
     for line in ["A", "B", "C"] {
