@@ -2,10 +2,14 @@
 //! from them, would wait until the clock is that late again.
 
 use jiff::Timestamp;
-use rusqlite::{Connection, params};
+use rusqlite::{Connection, OptionalExtension, Row, params};
 
-use crate::clock::later;
+use super::notification;
+use super::owe::begun;
+use super::row::{self, Columns};
+use crate::clock::{from_millis, later};
 use crate::rule::Routing;
+use crate::rule::wait::Wait;
 
 /// Lines that were last heard of in the future, as many as are corrected at once.
 const AHEAD: &str = "(source, instance) IN (SELECT source, instance FROM line WHERE heard_at > ?1 LIMIT ?2)";
@@ -24,7 +28,7 @@ pub(super) fn set_back(
     let gathered = later(now, routing.longest_interval()).as_millisecond();
     let now = now.as_millisecond();
     let lines = hear_now(connection, now, limit)?;
-    let notifications = hasten(connection, now, limit)?;
+    let notifications = hasten(connection, now, limit, routing)?;
     let freed = free(connection, (now, gathered), limit)?;
     Ok(lines + notifications + freed + begin_silences(connection, now, limit)?)
 }
@@ -46,7 +50,7 @@ fn hear_now(connection: &Connection, now: i64, limit: u32) -> rusqlite::Result<u
 /// Makes pending notifications due earlier, each by as much as its latest sign of life (its creation or an attempt) lies
 /// in the future; and lets those that are settled, but about an outage that goes on, have been settled now: steps of
 /// escalations and reminders count from them.
-fn hasten(connection: &Connection, now: i64, limit: u32) -> rusqlite::Result<usize> {
+fn hasten(connection: &Connection, now: i64, limit: u32, routing: &Routing) -> rusqlite::Result<usize> {
     let query = "SELECT id, max(created_at, coalesce((SELECT max(max(started_at, coalesce(ended_at, 0))) FROM attempt \
                  WHERE notification = notification.id), 0)) AS latest FROM ( \
                      SELECT id, created_at FROM pending UNION ALL \
@@ -66,8 +70,33 @@ fn hasten(connection: &Connection, now: i64, limit: u32) -> rusqlite::Result<usi
         let update =
             "UPDATE attempt SET started_at = min(started_at, ?2), ended_at = min(ended_at, ?2) WHERE notification = ?1";
         connection.prepare_cached(update)?.execute([*id, now])?;
+        keep_apart(connection, *id, from_millis(now), routing)?;
     }
     Ok(found.len())
+}
+
+/// Lets a pending reminder come at the next of the times that reminders of its outage have now. It was made due earlier
+/// by another time than they count from: without this, the one that follows it would come right after it.
+fn keep_apart(connection: &Connection, id: i64, now: Timestamp, routing: &Routing) -> rusqlite::Result<()> {
+    let query = format!(
+        "SELECT {}, {} FROM notification JOIN incident ON incident.id = notification.incident \
+         WHERE notification.id = ? AND state = 'pending' AND held_by = ?",
+        notification::OWED,
+        row::INCIDENT
+    );
+    let read = |row: &Row<'_>| {
+        let mut row = Columns::of(row);
+        Ok((notification::owed(&mut row)?, row.incident()?))
+    };
+    let waiting = connection.prepare_cached(&query)?.query_row(params![id, Wait::Reminder], read).optional()?;
+    let Some((reminder, incident)) = waiting.filter(|(reminder, _)| reminder.due_at > now) else { return Ok(()) };
+    let incident = begun(connection, incident, now)?;
+    let just_before = from_millis(reminder.due_at.as_millisecond() - 1);
+    if let Some(next) = routing.reminder(&reminder, &incident, just_before) {
+        let update = "UPDATE notification SET due_at = ?2, owed_at = ?2 WHERE id = ?1";
+        connection.prepare_cached(update)?.execute([id, next.due_at.as_millisecond()])?;
+    }
+    Ok(())
 }
 
 /// Makes due what was gathered or put off untried, if it waits for longer than anything is gathered: it has no sign of

@@ -15,6 +15,16 @@ impl Life {
     async fn set_back_to(&self, second: i64) {
         while self.set_back(from_millis(second * 1000), 1).await.unwrap() > 0 {}
     }
+
+    /// Delivers everything that is due at a second, each within some seconds, and returns the kinds of the messages.
+    async fn deliver_in(&self, seconds: i64, second: i64) -> Vec<Kind> {
+        let mut kinds = Vec::new();
+        for due in self.lease("slack", second).await {
+            self.settle(&due, second + seconds, Outcome::Delivered("ok".into())).await;
+            kinds.push(due.notification.kind);
+        }
+        kinds
+    }
 }
 
 #[tokio::test]
@@ -109,6 +119,22 @@ async fn reminders_after_the_clock_was_set_back_are_as_far_apart_as_ever() {
     for hour in 1..=16 {
         let expected: &[Kind] = if [1, 4, 8, 12, 16].contains(&hour) { &[Kind::Reminder] } else { &[] };
         assert_eq!(life.deliver_all("slack", 10 * DAY + hour * HOUR).await, expected, "after {hour} h");
+    }
+}
+
+/// A message takes its time to arrive, so that what follows it was written down later than it was.
+#[tokio::test]
+async fn no_reminder_comes_twice_after_the_clock_was_set_back() {
+    for set_back_to in [10 * DAY, 40 * DAY] {
+        let life = Life::by(Rule { remind: vec![Duration::from_hours(1)], ..to_slack() });
+        life.down(40 * DAY).await;
+        assert_eq!(life.deliver_in(1, 40 * DAY).await, [Kind::Down]);
+        life.set_back_to(set_back_to).await;
+        for hour in 1..=3 {
+            let at = set_back_to + hour * HOUR;
+            assert_eq!(life.deliver_in(1, at - 1).await, [], "{hour} h after {set_back_to}");
+            assert_eq!(life.deliver_in(1, at).await, [Kind::Reminder], "{hour} h after {set_back_to}");
+        }
     }
 }
 
