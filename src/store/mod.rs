@@ -161,8 +161,8 @@ pub trait Store: Send + Sync {
     /// Corrects what was written before the clock was set back: up to `limit` pending notifications become due earlier
     /// by as much as they lie in the future, and as many settled ones of open incidents count as settled now; up to
     /// `limit` that would wait untried for longer than anything is gathered are due now, up to `limit` lines count as
-    /// heard of now, and up to `limit` silences that were in force begin now. Returns the number of all.
-    async fn set_back(&self, now: Timestamp, limit: u32, routing: Arc<Routing>) -> Result<usize, StoreError>;
+    /// heard of now, and up to `limit` silences that were in force begin now.
+    async fn set_back(&self, now: Timestamp, limit: u32, routing: Arc<Routing>) -> Result<Corrected, StoreError>;
 
     /// After a clock that was behind `since` then was set ahead by `by` when it showed `until`: what was written
     /// meanwhile, or [corrected](Store::set_back), waits for as long as it was to. Returns the number of notifications.
@@ -324,6 +324,32 @@ pub struct Forgotten {
     pub old: usize,
     /// Whether there may be more to forget.
     pub more: bool,
+}
+
+/// What one step of correcting did after the clock was set back.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Corrected {
+    /// How many lines, notifications and silences had times in the future.
+    pub ahead: usize,
+    /// How many others waited for longer than anything is gathered now, and are due. (The clock may have been right: a
+    /// config may gather for less time than the one before.)
+    pub freed: usize,
+    /// How far in the future the latest of the times of lines and notifications lay.
+    pub by: Duration,
+}
+
+impl Corrected {
+    /// Whether it did something, so that there may be more to do.
+    pub fn more(self) -> bool {
+        self.ahead + self.freed > 0
+    }
+
+    /// Adds what another step did.
+    pub fn add(&mut self, other: Self) {
+        self.ahead += other.ahead;
+        self.freed += other.freed;
+        self.by = self.by.max(other.by);
+    }
 }
 
 /// The result of an acknowledgement.

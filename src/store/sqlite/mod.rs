@@ -52,8 +52,8 @@ use rusqlite::{Connection, OptionalExtension};
 
 use super::view::{Delivery, DeliveryQuery, Incident, IncidentStory, Later, MOST, Past, SilenceRow};
 use super::{
-    Accepted, Acknowledgement, Figures, Forgotten, LastReminders, Leased, Pauses, RecipientPauses, Retried, Room,
-    Settled, Settlement, Store, StoreError, Tally, Which,
+    Accepted, Acknowledgement, Corrected, Figures, Forgotten, LastReminders, Leased, Pauses, RecipientPauses, Retried,
+    Room, Settled, Settlement, Store, StoreError, Tally, Which,
 };
 use crate::link::{self, Purpose};
 use crate::rule::Routing;
@@ -317,7 +317,7 @@ impl Store for Sqlite {
         self.writer.write(move |connection| prune::prune(connection, now, over_before, limit)).await
     }
 
-    async fn set_back(&self, now: Timestamp, limit: u32, routing: Arc<Routing>) -> Result<usize, StoreError> {
+    async fn set_back(&self, now: Timestamp, limit: u32, routing: Arc<Routing>) -> Result<Corrected, StoreError> {
         self.writer.write(move |connection| set_back::set_back(connection, now, limit, &routing)).await
     }
 

@@ -4,18 +4,19 @@
 use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
+use super::super::Corrected;
 use super::notification;
 use super::owe::begun;
 use super::row::{self, Columns};
-use crate::clock::{from_millis, later};
+use crate::clock::{between, from_millis, later};
 use crate::rule::Routing;
 use crate::rule::wait::Wait;
 
 /// Lines that were last heard of in the future, as many as are corrected at once.
 const AHEAD: &str = "(source, instance) IN (SELECT source, instance FROM line WHERE heard_at > ?1 LIMIT ?2)";
 
-/// Corrects up to `limit` items of each sort, and returns the number of all; zero once nothing is left. The routing says
-/// for how long something may be gathered.
+/// Corrects up to `limit` items of each sort; it does nothing once nothing is left. The routing says for how long
+/// something may be gathered, and when reminders come.
 ///
 /// The beginnings of outages and of spells of flapping are left as written: this clock may be the wrong one, and right
 /// again in a minute. Reminders of such an outage count from its first message ([`super::owe::begun`]).
@@ -24,19 +25,26 @@ pub(super) fn set_back(
     now: Timestamp,
     limit: u32,
     routing: &Routing,
-) -> rusqlite::Result<usize> {
+) -> rusqlite::Result<Corrected> {
     let gathered = later(now, routing.longest_interval()).as_millisecond();
     let now = now.as_millisecond();
-    let lines = hear_now(connection, now, limit)?;
-    let notifications = hasten(connection, now, limit, routing)?;
+    let (lines, heard_at) = hear_now(connection, now, limit)?;
+    let (notifications, latest) = hasten(connection, now, limit, routing)?;
+    let silences = begin_silences(connection, now, limit)?;
     let freed = free(connection, (now, gathered), limit)?;
-    Ok(lines + notifications + freed + begin_silences(connection, now, limit)?)
+    let by = between(from_millis(now), from_millis(heard_at.max(latest).unwrap_or(now)));
+    Ok(Corrected { ahead: lines + notifications + silences, freed, by })
 }
 
 /// Makes lines that were last heard of in the future be heard of now: otherwise every answer of a gateway would count as
 /// older than the latest webhook until the clock is that late again. If they flap, they do so for no longer than they
-/// would have.
-fn hear_now(connection: &Connection, now: i64, limit: u32) -> rusqlite::Result<usize> {
+/// would have. Returns the number of lines, and the latest of their times.
+fn hear_now(connection: &Connection, now: i64, limit: u32) -> rusqlite::Result<(usize, Option<i64>)> {
+    let query = "SELECT max(heard_at) FROM (SELECT heard_at FROM line WHERE heard_at > ? LIMIT ?)";
+    let latest: Option<i64> = connection.prepare_cached(query)?.query_row(params![now, limit], |row| row.get(0))?;
+    if latest.is_none() {
+        return Ok((0, None));
+    }
     let flap = format!(
         "UPDATE flapping SET until = max(until - ( \
              SELECT heard_at FROM line WHERE source = flapping.source AND instance = flapping.instance \
@@ -44,13 +52,13 @@ fn hear_now(connection: &Connection, now: i64, limit: u32) -> rusqlite::Result<u
     );
     connection.prepare_cached(&flap)?.execute(params![now, limit])?;
     let heard = format!("UPDATE line SET heard_at = ?1 WHERE {AHEAD}");
-    connection.prepare_cached(&heard)?.execute(params![now, limit])
+    Ok((connection.prepare_cached(&heard)?.execute(params![now, limit])?, latest))
 }
 
 /// Makes pending notifications due earlier, each by as much as its latest sign of life (its creation or an attempt) lies
 /// in the future; and lets those that are settled, but about an outage that goes on, have been settled now: steps of
-/// escalations and reminders count from them.
-fn hasten(connection: &Connection, now: i64, limit: u32, routing: &Routing) -> rusqlite::Result<usize> {
+/// escalations and reminders count from them. Returns the number of both, and the latest sign of life.
+fn hasten(connection: &Connection, now: i64, limit: u32, routing: &Routing) -> rusqlite::Result<(usize, Option<i64>)> {
     let query = "SELECT id, max(created_at, coalesce((SELECT max(max(started_at, coalesce(ended_at, 0))) FROM attempt \
                  WHERE notification = notification.id), 0)) AS latest FROM ( \
                      SELECT id, created_at FROM pending UNION ALL \
@@ -72,7 +80,7 @@ fn hasten(connection: &Connection, now: i64, limit: u32, routing: &Routing) -> r
         connection.prepare_cached(update)?.execute([*id, now])?;
         keep_apart(connection, *id, from_millis(now), routing)?;
     }
-    Ok(found.len())
+    Ok((found.len(), found.iter().map(|(_, latest)| *latest).max()))
 }
 
 /// Lets a pending reminder come at the next of the times that reminders of its outage have now. It was made due earlier

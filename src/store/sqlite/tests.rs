@@ -147,7 +147,8 @@ impl Life {
 
     /// One step of what follows when the clock was set back.
     async fn set_back(&self, now: jiff::Timestamp, limit: u32) -> Result<usize, StoreError> {
-        self.store.set_back(now, limit, Arc::clone(&self.routing)).await
+        let corrected = self.store.set_back(now, limit, Arc::clone(&self.routing)).await?;
+        Ok(corrected.ahead + corrected.freed)
     }
 
     fn reopened(self) -> Self {

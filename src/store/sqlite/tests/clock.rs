@@ -174,6 +174,44 @@ async fn what_a_clock_that_was_behind_made_wait_waits_for_as_long_as_it_was_to()
     assert_eq!(life.deliver_all("slack", 40 * DAY + 2 * HOUR).await, [Kind::Down], "the one that is silenced");
 }
 
+/// The second step finds where the first has put it.
+#[tokio::test]
+async fn a_clock_that_is_set_ahead_in_two_steps_makes_nothing_wait_for_too_short_a_time() {
+    let life = Life::by(Rule { hold: Some(Duration::from_hours(1)), ..to_slack() });
+    life.down(10 * DAY).await;
+    let at = |second: i64| from_millis(second * 1000);
+    let days = |days: u32| Duration::from_hours(24) * days;
+    life.store.set_ahead(at(10 * DAY), at(10 * DAY + 10), days(1)).await.unwrap();
+    life.store.set_ahead(at(10 * DAY), at(11 * DAY + 20), days(29)).await.unwrap();
+    assert_eq!(life.deliver_all("slack", 40 * DAY + HOUR - 1).await, []);
+    assert_eq!(life.deliver_all("slack", 40 * DAY + HOUR).await, [Kind::Down]);
+}
+
+/// It is the config that has changed, and the clock was right.
+#[tokio::test]
+async fn what_is_gathered_for_less_time_than_before_lay_in_no_future() {
+    let gathering = |interval| Rule { group_interval: interval, ..to_slack() };
+    let life = Life::by(gathering(Duration::from_hours(1)));
+    life.down(0).await;
+    assert_eq!(life.deliver_all("slack", 0).await, [Kind::Down]);
+    life.webhook_of("B", EventKind::Disconnected, Reason::Other, 1).await;
+    let life = Life { routing: Arc::new(routing(vec![gathering(Duration::from_secs(10))])), ..life };
+    let set_back = async || life.store.set_back(from_millis(2000), 10, Arc::clone(&life.routing)).await.unwrap();
+    assert_eq!(set_back().await, Corrected { freed: 1, ..Corrected::default() });
+    assert_eq!(set_back().await, Corrected::default());
+}
+
+#[tokio::test]
+async fn correcting_tells_by_how_much_the_clock_was_ahead() {
+    let life = Life::by(to_slack());
+    for (line, second) in [("A", 40 * DAY), ("B", 41 * DAY), ("C", 0)] {
+        life.webhook_of(line, EventKind::Disconnected, Reason::Other, second).await;
+    }
+    let corrected = life.store.set_back(from_millis(10 * DAY * 1000), 10, Arc::clone(&life.routing)).await.unwrap();
+    let by = Duration::from_hours(31 * 24);
+    assert_eq!(corrected, Corrected { ahead: 4, freed: 0, by }, "two lines, and a notification of each");
+}
+
 /// A silence from a second on, for an hour.
 fn planned(second: i64) -> SilenceRow {
     let at = |second: i64| from_millis(second * 1000);
