@@ -34,8 +34,12 @@ pub(super) async fn set_back_meanwhile(store: &dyn Store, routing: &Arc<Routing>
 /// Corrects all times that lie in the future.
 async fn correct(store: &dyn Store, routing: &Arc<Routing>) -> Result<Corrected, StoreError> {
     let mut corrected = Corrected::default();
+    let ahead = store.ahead(clock::now()).await?;
+    for step in ahead.chunks(SET_BACK_AT_ONCE as usize) {
+        corrected.add(store.set_back(clock::now(), step.to_vec(), SET_BACK_AT_ONCE, Arc::clone(routing)).await?);
+    }
     loop {
-        let step = store.set_back(clock::now(), SET_BACK_AT_ONCE, Arc::clone(routing)).await?;
+        let step = store.set_back(clock::now(), Vec::new(), SET_BACK_AT_ONCE, Arc::clone(routing)).await?;
         if !step.more() {
             return Ok(corrected);
         }

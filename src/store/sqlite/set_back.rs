@@ -15,36 +15,40 @@ use crate::rule::wait::Wait;
 /// Lines that were last heard of in the future, as many as are corrected at once.
 const AHEAD: &str = "(source, instance) IN (SELECT source, instance FROM line WHERE heard_at > ?1 LIMIT ?2)";
 
-/// Corrects up to `limit` items of each sort; it does nothing once nothing is left. The routing says for how long
-/// something may be gathered, and when reminders come.
+/// Corrects these notifications or, if there are none, up to `limit` items of the first other sort of which any is left;
+/// it does nothing once nothing is left. The routing says for how long something may be gathered, and when reminders come.
 ///
 /// The beginnings of outages and of spells of flapping are left as written: this clock may be the wrong one, and right
 /// again in a minute. Reminders of such an outage count from its first message ([`super::owe::begun`]).
 pub(super) fn set_back(
     connection: &Connection,
     now: Timestamp,
+    ahead: &[i64],
     limit: u32,
     routing: &Routing,
 ) -> rusqlite::Result<Corrected> {
+    if !ahead.is_empty() {
+        return hasten(connection, ahead, now, routing);
+    }
     let gathered = later(now, routing.longest_interval()).as_millisecond();
-    let now = now.as_millisecond();
-    let (lines, heard_at) = hear_now(connection, now, limit)?;
-    let (notifications, latest) = hasten(connection, now, limit, routing)?;
-    let silences = begin_silences(connection, now, limit)?;
-    let freed = free(connection, (now, gathered), limit)?;
-    let by = between(from_millis(now), from_millis(heard_at.max(latest).unwrap_or(now)));
-    Ok(Corrected { ahead: lines + notifications + silences, freed, by })
+    let millis = now.as_millisecond();
+    let lines = hear_now(connection, millis, limit)?;
+    if lines.more() {
+        return Ok(lines);
+    }
+    match begin_silences(connection, millis, limit)? {
+        0 => Ok(Corrected { freed: free(connection, (millis, gathered), limit)?, ..Corrected::default() }),
+        silences => Ok(Corrected { ahead: silences, ..Corrected::default() }),
+    }
 }
 
 /// Makes lines that were last heard of in the future be heard of now: otherwise every answer of a gateway would count as
 /// older than the latest webhook until the clock is that late again. If they flap, they do so for no longer than they
-/// would have. Returns the number of lines, and the latest of their times.
-fn hear_now(connection: &Connection, now: i64, limit: u32) -> rusqlite::Result<(usize, Option<i64>)> {
+/// would have.
+fn hear_now(connection: &Connection, now: i64, limit: u32) -> rusqlite::Result<Corrected> {
     let query = "SELECT max(heard_at) FROM (SELECT heard_at FROM line WHERE heard_at > ? LIMIT ?)";
     let latest: Option<i64> = connection.prepare_cached(query)?.query_row(params![now, limit], |row| row.get(0))?;
-    if latest.is_none() {
-        return Ok((0, None));
-    }
+    let Some(latest) = latest else { return Ok(Corrected::default()) };
     let flap = format!(
         "UPDATE flapping SET until = max(until - ( \
              SELECT heard_at FROM line WHERE source = flapping.source AND instance = flapping.instance \
@@ -52,35 +56,50 @@ fn hear_now(connection: &Connection, now: i64, limit: u32) -> rusqlite::Result<(
     );
     connection.prepare_cached(&flap)?.execute(params![now, limit])?;
     let heard = format!("UPDATE line SET heard_at = ?1 WHERE {AHEAD}");
-    Ok((connection.prepare_cached(&heard)?.execute(params![now, limit])?, latest))
+    let lines = connection.prepare_cached(&heard)?.execute(params![now, limit])?;
+    Ok(Corrected { ahead: lines, by: between(from_millis(now), from_millis(latest)), ..Corrected::default() })
 }
 
-/// Makes pending notifications due earlier, each by as much as its latest sign of life (its creation or an attempt) lies
-/// in the future; and lets those that are settled, but about an outage that goes on, have been settled now: steps of
-/// escalations and reminders count from them. Returns the number of both, and the latest sign of life.
-fn hasten(connection: &Connection, now: i64, limit: u32, routing: &Routing) -> rusqlite::Result<(usize, Option<i64>)> {
-    let query = "SELECT id, max(created_at, coalesce((SELECT max(max(started_at, coalesce(ended_at, 0))) FROM attempt \
-                 WHERE notification = notification.id), 0)) AS latest FROM ( \
-                     SELECT id, created_at FROM pending UNION ALL \
-                     SELECT notification.id, created_at FROM incident CROSS JOIN notification ON incident = incident.id \
-                     WHERE closed_at IS NULL AND state <> 'pending' \
-                 ) AS notification WHERE latest > ? LIMIT ?";
-    let mut statement = connection.prepare_cached(query)?;
-    let found: Vec<(i64, i64)> = statement
-        .query_map(params![now, limit], |row| Ok((row.get(0)?, row.get(1)?)))?
-        .collect::<rusqlite::Result<_>>()?;
-    for (id, latest) in &found {
-        // No time is moved to before now: what is due stays due.
-        let update = "UPDATE notification SET created_at = min(created_at, ?2), settled_at = min(settled_at, ?2), \
-                      due_at = CASE WHEN due_at > ?2 THEN max(due_at - ?3, ?2) ELSE due_at END, \
-                      owed_at = CASE WHEN owed_at > ?2 THEN max(owed_at - ?3, ?2) ELSE owed_at END WHERE id = ?1";
-        connection.prepare_cached(update)?.execute(params![id, now, latest.saturating_sub(now)])?;
-        let update =
-            "UPDATE attempt SET started_at = min(started_at, ?2), ended_at = min(ended_at, ?2) WHERE notification = ?1";
-        connection.prepare_cached(update)?.execute([*id, now])?;
-        keep_apart(connection, *id, from_millis(now), routing)?;
+/// The latest sign of life of a notification: its creation or an attempt.
+const LATEST: &str = "max(created_at, coalesce((SELECT max(max(started_at, coalesce(ended_at, 0))) FROM attempt \
+                      WHERE notification = notification.id), 0))";
+
+/// The notifications whose latest sign of life lies in the future: the pending ones, and those that are settled, but about
+/// an outage that goes on. They are looked for once: a step that looked for its own would pass over all before them.
+pub(super) fn ahead(connection: &Connection, now: Timestamp) -> rusqlite::Result<Vec<i64>> {
+    let query = format!(
+        "SELECT id FROM ( \
+             SELECT id, created_at FROM pending UNION ALL \
+             SELECT notification.id, created_at FROM incident CROSS JOIN notification ON incident = incident.id \
+             WHERE closed_at IS NULL AND state <> 'pending' \
+         ) AS notification WHERE {LATEST} > ?"
+    );
+    connection.prepare_cached(&query)?.query_map([now.as_millisecond()], |row| row.get(0))?.collect()
+}
+
+/// Makes those of these that are pending due earlier, each by as much as its latest sign of life lies in the future; and
+/// lets those that are settled have been settled now: steps of escalations and reminders count from them.
+fn hasten(connection: &Connection, ids: &[i64], now: Timestamp, routing: &Routing) -> rusqlite::Result<Corrected> {
+    let query = format!("SELECT {LATEST} FROM notification WHERE id = ?");
+    let mut latest_of = connection.prepare_cached(&query)?;
+    // No time is moved to before now: what is due stays due.
+    let update = "UPDATE notification SET created_at = min(created_at, ?2), settled_at = min(settled_at, ?2), \
+                  due_at = CASE WHEN due_at > ?2 THEN max(due_at - ?3, ?2) ELSE due_at END, \
+                  owed_at = CASE WHEN owed_at > ?2 THEN max(owed_at - ?3, ?2) ELSE owed_at END WHERE id = ?1";
+    let mut notification = connection.prepare_cached(update)?;
+    let update =
+        "UPDATE attempt SET started_at = min(started_at, ?2), ended_at = min(ended_at, ?2) WHERE notification = ?1";
+    let mut attempts = connection.prepare_cached(update)?;
+    let (mut corrected, millis) = (Corrected::default(), now.as_millisecond());
+    for id in ids {
+        let latest: Option<i64> = latest_of.query_row([id], |row| row.get(0)).optional()?;
+        let Some(latest) = latest.filter(|latest| *latest > millis) else { continue };
+        notification.execute([*id, millis, latest.saturating_sub(millis)])?;
+        attempts.execute([*id, millis])?;
+        keep_apart(connection, *id, now, routing)?;
+        corrected.add(Corrected { ahead: 1, freed: 0, by: between(now, from_millis(latest)) });
     }
-    Ok((found.len(), found.iter().map(|(_, latest)| *latest).max()))
+    Ok(corrected)
 }
 
 /// Lets a pending reminder come at the next of the times that reminders of its outage have now. It was made due earlier

@@ -196,9 +196,9 @@ async fn what_is_gathered_for_less_time_than_before_lay_in_no_future() {
     assert_eq!(life.deliver_all("slack", 0).await, [Kind::Down]);
     life.webhook_of("B", EventKind::Disconnected, Reason::Other, 1).await;
     let life = Life { routing: Arc::new(routing(vec![gathering(Duration::from_secs(10))])), ..life };
-    let set_back = async || life.store.set_back(from_millis(2000), 10, Arc::clone(&life.routing)).await.unwrap();
-    assert_eq!(set_back().await, Corrected { freed: 1, ..Corrected::default() });
-    assert_eq!(set_back().await, Corrected::default());
+    let freed = Corrected { freed: 1, ..Corrected::default() };
+    assert_eq!(life.corrected(from_millis(2000), 10).await.unwrap(), freed);
+    assert_eq!(life.corrected(from_millis(2000), 10).await.unwrap(), Corrected::default());
 }
 
 #[tokio::test]
@@ -207,7 +207,7 @@ async fn correcting_tells_by_how_much_the_clock_was_ahead() {
     for (line, second) in [("A", 40 * DAY), ("B", 41 * DAY), ("C", 0)] {
         life.webhook_of(line, EventKind::Disconnected, Reason::Other, second).await;
     }
-    let corrected = life.store.set_back(from_millis(10 * DAY * 1000), 10, Arc::clone(&life.routing)).await.unwrap();
+    let corrected = life.corrected(from_millis(10 * DAY * 1000), 1).await.unwrap();
     let by = Duration::from_hours(31 * 24);
     assert_eq!(corrected, Corrected { ahead: 4, freed: 0, by }, "two lines, and a notification of each");
 }
