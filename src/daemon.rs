@@ -14,7 +14,6 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
-use jiff::Timestamp;
 use rustls::ServerConfig;
 use tokio::net::{TcpListener, UnixListener};
 use tokio::runtime::Handle;
@@ -43,7 +42,7 @@ use crate::server::hook::Hook;
 use crate::server::listener;
 use crate::store::{LastReminders, Sqlite, Store, StoreError};
 use crate::systemd;
-use crate::timekeeper::{self, Step, Timekeeper};
+use crate::timekeeper::{self, Lag, Step, Timekeeper};
 use crate::trouble::{self, Watcher};
 use intake::Intake;
 use reload::Begun;
@@ -164,8 +163,8 @@ struct Daemon {
     reload_failed: Arc<AtomicBool>,
     /// Why a replaced certificate could not be loaded, as it was logged.
     not_renewed: Option<String>,
-    /// Since when the clock may be behind, because it was set back, by that clock.
-    behind_since: Option<Timestamp>,
+    /// How the clock may be behind, because it was set back.
+    lag: Option<Lag>,
     /// How many items the present round of deleting old data has deleted so far.
     forgotten: usize,
     socket: PathBuf,
@@ -184,7 +183,7 @@ impl Daemon {
         let socket = api::socket(&config);
         let local = bind_local(&socket).await.map_err(|source| StartError::Local { path: socket.clone(), source })?;
 
-        let behind_since = set_back_meanwhile(&*store, &config.routing).await?;
+        let lag = set_back_meanwhile(&*store, &config.routing).await?;
         let (hook, beats) = assemble(&config, built, store, metrics).await?;
         let reception = Arc::clone(&hook.reception);
         let encryption = reception.certificate.as_ref().map(Served::server).transpose()?;
@@ -202,7 +201,7 @@ impl Daemon {
             heartbeat: None,
             reload_failed: Arc::default(),
             not_renewed: None,
-            behind_since,
+            lag,
             forgotten: 0,
             socket,
             orders: BTreeMap::new(),

@@ -24,6 +24,38 @@ pub(crate) enum Step {
     Ahead(Duration),
 }
 
+/// A clock that was set back, and may be behind until it is set ahead by as much.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Lag {
+    since: Timestamp,
+    by: Duration,
+}
+
+impl Lag {
+    /// That of a clock that was set back by this much, or more, and then showed `since`.
+    pub(crate) fn new(since: Timestamp, by: Duration) -> Self {
+        Self { since, by }
+    }
+
+    /// That of a clock that was set back by this much now; before, it may have been behind already.
+    pub(crate) fn grown(former: Option<Self>, now: Timestamp, by: Duration) -> Self {
+        let Self { since, by: before } = former.unwrap_or(Self::new(now, Duration::ZERO));
+        Self { since: since.min(now), by: before.saturating_add(by) }
+    }
+
+    /// Since when, by that clock.
+    pub(crate) fn since(self) -> Timestamp {
+        self.since
+    }
+
+    /// What is left of it when the clock is set ahead by this much; nothing if no more than [`SLACK`]. What it wrote
+    /// since then is still to be corrected: the clock may be set in several steps.
+    pub(crate) fn left(self, by: Duration) -> Option<Self> {
+        let left = self.by.saturating_sub(by);
+        (left > SLACK).then_some(Self { by: left, ..self })
+    }
+}
+
 /// The clocks as of the last look.
 pub(crate) struct Timekeeper {
     wall: Timestamp,
@@ -61,6 +93,21 @@ pub(crate) fn asleep() -> Duration {
 mod tests {
     use super::*;
     use crate::clock::from_millis;
+
+    #[test]
+    fn a_clock_that_is_set_ahead_in_steps_is_behind_until_the_last_of_them() {
+        let hour = Duration::from_hours(1);
+        let nearly = Duration::from_secs(2 * 3600 - 1);
+        let since = from_millis(7000);
+        let lag = Lag::grown(None, since, 3 * hour);
+        let left = lag.left(hour).unwrap();
+        assert_eq!(left, Lag::new(since, 2 * hour));
+        assert_eq!([left.left(2 * hour), left.left(nearly), left.left(9 * hour)], [None; 3]);
+        for (set_back_to, since) in [(9000, 7000), (5000, 5000)] {
+            let again = Lag::grown(Some(left), from_millis(set_back_to), hour);
+            assert_eq!(again, Lag::new(from_millis(since), 3 * hour), "{set_back_to}");
+        }
+    }
 
     #[tokio::test(start_paused = true)]
     async fn a_clock_that_is_set_is_noticed_and_one_that_goes_on_while_the_machine_sleeps_is_not_set() {

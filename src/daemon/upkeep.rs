@@ -3,12 +3,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use jiff::Timestamp;
-
 use super::Daemon;
 use crate::clock;
 use crate::rule::Routing;
-use crate::store::{Forgotten, LastReminders, Store, StoreError};
+use crate::store::{Corrected, Forgotten, LastReminders, Store, StoreError};
+use crate::timekeeper::Lag;
 
 /// Most incidents, and most items of each other sort, deleted in one transaction, so that webhooks never wait long.
 const PRUNED_AT_ONCE: u32 = 200;
@@ -17,32 +16,34 @@ const PRUNED_AT_ONCE: u32 = 200;
 /// corrected.
 const SET_BACK_AT_ONCE: u32 = 1000;
 
-/// Corrects the times that the clock wrote before it was set back while no daemon ran. Returns since when the clock may
-/// be behind, if there were any.
-pub(super) async fn set_back_meanwhile(
-    store: &dyn Store,
-    routing: &Arc<Routing>,
-) -> Result<Option<Timestamp>, StoreError> {
+/// Corrects the times that the clock wrote before it was set back while no daemon ran. Returns how the clock may be
+/// behind, if there were any.
+pub(super) async fn set_back_meanwhile(store: &dyn Store, routing: &Arc<Routing>) -> Result<Option<Lag>, StoreError> {
     let since = clock::now();
     let corrected = correct(store, routing).await?;
-    if corrected == 0 {
+    if corrected.ahead == 0 {
         return Ok(None);
     }
     tracing::warn!(
-        corrected,
+        corrected = corrected.ahead,
         "the clock was set back while linedown was stopped: times in its store lay in the future; notifications are made due earlier, and reminders and steps count from now"
     );
-    Ok(Some(since))
+    Ok(Some(Lag::new(since, corrected.by)))
 }
 
-/// Corrects all times that lie in the future. Returns the number of what has such times.
-async fn correct(store: &dyn Store, routing: &Arc<Routing>) -> Result<usize, StoreError> {
-    let mut corrected = 0;
+/// Corrects all times that lie in the future.
+async fn correct(store: &dyn Store, routing: &Arc<Routing>) -> Result<Corrected, StoreError> {
+    let mut corrected = Corrected::default();
+    let ahead = store.ahead(clock::now()).await?;
+    for step in ahead.chunks(SET_BACK_AT_ONCE as usize) {
+        corrected.add(store.set_back(clock::now(), step.to_vec(), SET_BACK_AT_ONCE, Arc::clone(routing)).await?);
+    }
     loop {
-        match store.set_back(clock::now(), SET_BACK_AT_ONCE, Arc::clone(routing)).await? {
-            0 => return Ok(corrected),
-            more => corrected += more,
+        let step = store.set_back(clock::now(), Vec::new(), SET_BACK_AT_ONCE, Arc::clone(routing)).await?;
+        if !step.more() {
+            return Ok(corrected);
         }
+        corrected.add(step);
     }
 }
 
@@ -147,7 +148,7 @@ impl Daemon {
     /// Corrects the times that the clock wrote before it was set back by this much.
     pub(super) async fn set_back(&mut self, by: Duration) {
         tracing::warn!(seconds = by.as_secs(), "the clock was set back; pending notifications are made due earlier");
-        self.behind_since = Some(clock::now());
+        self.lag = Some(Lag::grown(self.lag, clock::now(), by));
         if let Err(error) = correct(&*self.reception.store, &self.config.routing).await {
             tracing::error!(error = %error, "cannot make pending notifications due earlier; restart linedown once the store can be written to");
         }
@@ -155,9 +156,12 @@ impl Daemon {
         self.reception.delivery.clock_was_set_back();
     }
 
-    /// If the clock was behind before it was set ahead by this much, corrects the times that it wrote meanwhile.
+    /// If the clock was behind before it was set ahead by this much, corrects the times that it wrote meanwhile. It may
+    /// still be behind, by what is left.
     pub(super) async fn set_ahead(&mut self, by: Duration) {
-        let Some(since) = self.behind_since.take() else { return };
+        let Some(lag) = self.lag else { return };
+        self.lag = lag.left(by);
+        let since = lag.since();
         let until = clock::now().checked_sub(by).unwrap_or(since);
         match self.reception.store.set_ahead(since, until, by).await {
             Ok(notifications) => {

@@ -158,11 +158,21 @@ pub trait Store: Send + Sync {
     /// come.
     async fn prune(&self, now: Timestamp, over_before: Timestamp, limit: u32) -> Result<Forgotten, StoreError>;
 
-    /// Corrects what was written before the clock was set back: up to `limit` pending notifications become due earlier
-    /// by as much as they lie in the future, and as many settled ones of open incidents count as settled now; up to
-    /// `limit` that would wait untried for longer than anything is gathered are due now, up to `limit` lines count as
-    /// heard of now, and up to `limit` silences that were in force begin now. Returns the number of all.
-    async fn set_back(&self, now: Timestamp, limit: u32, routing: Arc<Routing>) -> Result<usize, StoreError>;
+    /// The notifications whose latest sign of life lies in the future, and which are pending or about an open incident.
+    async fn ahead(&self, now: Timestamp) -> Result<Vec<i64>, StoreError>;
+
+    /// One step of correcting what was written before the clock was set back. Of these notifications, which are
+    /// [ahead](Store::ahead), the pending ones become due earlier by as much as they lie in the future, and the settled
+    /// ones count as settled now. If there are none, up to `limit` lines count as heard of now; or, if none is left,
+    /// silences that were in force begin now; or notifications that would wait untried for longer than anything is
+    /// gathered are due now.
+    async fn set_back(
+        &self,
+        now: Timestamp,
+        ahead: Vec<i64>,
+        limit: u32,
+        routing: Arc<Routing>,
+    ) -> Result<Corrected, StoreError>;
 
     /// After a clock that was behind `since` then was set ahead by `by` when it showed `until`: what was written
     /// meanwhile, or [corrected](Store::set_back), waits for as long as it was to. Returns the number of notifications.
@@ -324,6 +334,32 @@ pub struct Forgotten {
     pub old: usize,
     /// Whether there may be more to forget.
     pub more: bool,
+}
+
+/// What one step of correcting did after the clock was set back.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Corrected {
+    /// How many lines, notifications and silences had times in the future.
+    pub ahead: usize,
+    /// How many others waited for longer than anything is gathered now, and are due. (The clock may have been right: a
+    /// config may gather for less time than the one before.)
+    pub freed: usize,
+    /// How far in the future the latest of the times of lines and notifications lay.
+    pub by: Duration,
+}
+
+impl Corrected {
+    /// Whether it did anything, so that there may be more to do.
+    pub fn more(self) -> bool {
+        self.ahead + self.freed > 0
+    }
+
+    /// Adds what another step did.
+    pub fn add(&mut self, other: Self) {
+        self.ahead += other.ahead;
+        self.freed += other.freed;
+        self.by = self.by.max(other.by);
+    }
 }
 
 /// The result of an acknowledgement.

@@ -297,6 +297,21 @@ fn whoever_takes_several_hears_of_those_before_the_store_failed() {
 }
 
 #[test]
+fn a_config_that_gathers_for_less_time_is_no_clock_that_was_set_back() {
+    let mut daemon = Daemon::start(&timed("group_interval = \"1h\"\n"));
+    daemon.accept(&down("A"));
+    daemon.wait_for_told(1);
+    daemon.accept(&down("B"));
+    daemon.wait_for_deliveries("pending", 1);
+    daemon.term();
+    assert_eq!(daemon.ended().code(), Some(0));
+    daemon.configure(&timed("group_interval = \"1s\"\n"));
+    daemon.launch();
+    daemon.wait_for_deliveries("delivered", 2);
+    assert_eq!(daemon.logged("the clock"), [] as [Value; 0]);
+}
+
+#[test]
 fn a_clock_that_was_set_back_while_it_was_stopped_is_noticed_and_said() {
     let mut daemon = Daemon::start(&timed("hold = \"1h\"\n"));
     daemon.accept(&down("A"));

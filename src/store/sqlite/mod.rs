@@ -52,8 +52,8 @@ use rusqlite::{Connection, OptionalExtension};
 
 use super::view::{Delivery, DeliveryQuery, Incident, IncidentStory, Later, MOST, Past, SilenceRow};
 use super::{
-    Accepted, Acknowledgement, Figures, Forgotten, LastReminders, Leased, Pauses, RecipientPauses, Retried, Room,
-    Settled, Settlement, Store, StoreError, Tally, Which,
+    Accepted, Acknowledgement, Corrected, Figures, Forgotten, LastReminders, Leased, Pauses, RecipientPauses, Retried,
+    Room, Settled, Settlement, Store, StoreError, Tally, Which,
 };
 use crate::link::{self, Purpose};
 use crate::rule::Routing;
@@ -317,8 +317,18 @@ impl Store for Sqlite {
         self.writer.write(move |connection| prune::prune(connection, now, over_before, limit)).await
     }
 
-    async fn set_back(&self, now: Timestamp, limit: u32, routing: Arc<Routing>) -> Result<usize, StoreError> {
-        self.writer.write(move |connection| set_back::set_back(connection, now, limit, &routing)).await
+    async fn ahead(&self, now: Timestamp) -> Result<Vec<i64>, StoreError> {
+        self.read(move |connection| set_back::ahead(connection, now)).await
+    }
+
+    async fn set_back(
+        &self,
+        now: Timestamp,
+        ahead: Vec<i64>,
+        limit: u32,
+        routing: Arc<Routing>,
+    ) -> Result<Corrected, StoreError> {
+        self.writer.write(move |connection| set_back::set_back(connection, now, &ahead, limit, &routing)).await
     }
 
     async fn set_ahead(&self, since: Timestamp, until: Timestamp, by: Duration) -> Result<usize, StoreError> {

@@ -145,9 +145,24 @@ impl Life {
         kinds
     }
 
-    /// One step of what follows when the clock was set back.
+    /// What follows when the clock was set back, in steps of up to `limit`. Returns how much was corrected.
     async fn set_back(&self, now: jiff::Timestamp, limit: u32) -> Result<usize, StoreError> {
-        self.store.set_back(now, limit, Arc::clone(&self.routing)).await
+        let Corrected { ahead, freed, .. } = self.corrected(now, limit).await?;
+        Ok(ahead + freed)
+    }
+
+    async fn corrected(&self, now: jiff::Timestamp, limit: u32) -> Result<Corrected, StoreError> {
+        let mut corrected = Corrected::default();
+        let ahead = self.store.ahead(now).await?;
+        for step in ahead.chunks(limit.try_into().unwrap()) {
+            corrected.add(self.store.set_back(now, step.to_vec(), limit, Arc::clone(&self.routing)).await?);
+        }
+        loop {
+            match self.store.set_back(now, Vec::new(), limit, Arc::clone(&self.routing)).await? {
+                step if step.more() => corrected.add(step),
+                _ => return Ok(corrected),
+            }
+        }
     }
 
     fn reopened(self) -> Self {

@@ -15,6 +15,16 @@ impl Life {
     async fn set_back_to(&self, second: i64) {
         while self.set_back(from_millis(second * 1000), 1).await.unwrap() > 0 {}
     }
+
+    /// Delivers everything that is due at a second, each within some seconds, and returns the kinds of the messages.
+    async fn deliver_in(&self, seconds: i64, second: i64) -> Vec<Kind> {
+        let mut kinds = Vec::new();
+        for due in self.lease("slack", second).await {
+            self.settle(&due, second + seconds, Outcome::Delivered("ok".into())).await;
+            kinds.push(due.notification.kind);
+        }
+        kinds
+    }
 }
 
 #[tokio::test]
@@ -112,6 +122,22 @@ async fn reminders_after_the_clock_was_set_back_are_as_far_apart_as_ever() {
     }
 }
 
+/// A message takes its time to arrive, so that what follows it was written down later than it was.
+#[tokio::test]
+async fn no_reminder_comes_twice_after_the_clock_was_set_back() {
+    for set_back_to in [10 * DAY, 40 * DAY] {
+        let life = Life::by(Rule { remind: vec![Duration::from_hours(1)], ..to_slack() });
+        life.down(40 * DAY).await;
+        assert_eq!(life.deliver_in(1, 40 * DAY).await, [Kind::Down]);
+        life.set_back_to(set_back_to).await;
+        for hour in 1..=3 {
+            let at = set_back_to + hour * HOUR;
+            assert_eq!(life.deliver_in(1, at - 1).await, [], "{hour} h after {set_back_to}");
+            assert_eq!(life.deliver_in(1, at).await, [Kind::Reminder], "{hour} h after {set_back_to}");
+        }
+    }
+}
+
 #[tokio::test]
 async fn a_silence_that_was_in_force_still_is_after_the_clock_was_set_back() {
     let life = Life::by(to_slack());
@@ -146,6 +172,44 @@ async fn what_a_clock_that_was_behind_made_wait_waits_for_as_long_as_it_was_to()
     assert_eq!(life.deliver_all("slack", now + HOUR / 2).await, [Kind::Down], "B");
     assert_eq!(life.deliver_all("slack", 40 * DAY + 2 * HOUR - 1).await, []);
     assert_eq!(life.deliver_all("slack", 40 * DAY + 2 * HOUR).await, [Kind::Down], "the one that is silenced");
+}
+
+/// The second step finds where the first has put it.
+#[tokio::test]
+async fn a_clock_that_is_set_ahead_in_two_steps_makes_nothing_wait_for_too_short_a_time() {
+    let life = Life::by(Rule { hold: Some(Duration::from_hours(1)), ..to_slack() });
+    life.down(10 * DAY).await;
+    let at = |second: i64| from_millis(second * 1000);
+    let days = |days: u32| Duration::from_hours(24) * days;
+    life.store.set_ahead(at(10 * DAY), at(10 * DAY + 10), days(1)).await.unwrap();
+    life.store.set_ahead(at(10 * DAY), at(11 * DAY + 20), days(29)).await.unwrap();
+    assert_eq!(life.deliver_all("slack", 40 * DAY + HOUR - 1).await, []);
+    assert_eq!(life.deliver_all("slack", 40 * DAY + HOUR).await, [Kind::Down]);
+}
+
+/// It is the config that has changed, and the clock was right.
+#[tokio::test]
+async fn what_is_gathered_for_less_time_than_before_lay_in_no_future() {
+    let gathering = |interval| Rule { group_interval: interval, ..to_slack() };
+    let life = Life::by(gathering(Duration::from_hours(1)));
+    life.down(0).await;
+    assert_eq!(life.deliver_all("slack", 0).await, [Kind::Down]);
+    life.webhook_of("B", EventKind::Disconnected, Reason::Other, 1).await;
+    let life = Life { routing: Arc::new(routing(vec![gathering(Duration::from_secs(10))])), ..life };
+    let freed = Corrected { freed: 1, ..Corrected::default() };
+    assert_eq!(life.corrected(from_millis(2000), 10).await.unwrap(), freed);
+    assert_eq!(life.corrected(from_millis(2000), 10).await.unwrap(), Corrected::default());
+}
+
+#[tokio::test]
+async fn correcting_tells_by_how_much_the_clock_was_ahead() {
+    let life = Life::by(to_slack());
+    for (line, second) in [("A", 40 * DAY), ("B", 41 * DAY), ("C", 0)] {
+        life.webhook_of(line, EventKind::Disconnected, Reason::Other, second).await;
+    }
+    let corrected = life.corrected(from_millis(10 * DAY * 1000), 1).await.unwrap();
+    let by = Duration::from_hours(31 * 24);
+    assert_eq!(corrected, Corrected { ahead: 4, freed: 0, by }, "two lines, and a notification of each");
 }
 
 /// A silence from a second on, for an hour.
