@@ -36,7 +36,8 @@ impl World<'_> {
             },
             Ending::Dead => dead(),
         };
-        if matches!(outcome, Outcome::Delivered(_)) {
+        let arrives = matches!(outcome, Outcome::Delivered(_));
+        if arrives {
             // Notices of losses by several rules may go out in one message.
             let rules: BTreeMap<i64, String> = match due.covers.len() {
                 1 => BTreeMap::new(),
@@ -58,6 +59,36 @@ impl World<'_> {
             }
         }
         self.life().settle(&due, self.now, outcome).await;
+        if arrives {
+            self.note_first_news(&sink, &due).await;
+        }
+    }
+
+    /// Notes who was told by a message about the outage before that the line is down again.
+    async fn note_first_news(&mut self, sink: &str, due: &Due) {
+        for (_, _, incident) in parts(&due.notification) {
+            let Some(again) = incident.first_news() else { continue };
+            let person = (sink.to_owned(), due.notification.recipient.clone());
+            let rows = invariants::rows(self).await;
+            let mine =
+                rows.into_iter().filter(|row| row.incident == again.incident && invariants::person(row) == person);
+            let Some(row) = mine.filter(|row| row.kind == "down" && row.state == "delivered").last() else { continue };
+            if self.told.iter().any(|told| told.notification == row.id) || !self.told_besides.insert(row.id) {
+                continue;
+            }
+            self.told.push(Told {
+                notification: row.id,
+                at: due.notification.at.as_second(),
+                sink: person.0,
+                recipient: person.1,
+                rule: row.rule,
+                kind: Kind::Down,
+                incident: again.incident,
+                closed: false,
+                attempt: due.notification.attempt,
+                message: due.notification.key(),
+            });
+        }
     }
 
     /// Lets every worker deliver what is due until nothing is. Returns when something will be.
