@@ -1,6 +1,7 @@
 //! What the workers of the sinks do in a story.
 
 use super::*;
+use crate::store::view::Delivery;
 
 /// What a message tells: itself, or each part of a digest.
 pub(super) fn parts(notification: &linedown_sinks::Notification) -> Vec<(i64, Kind, &linedown_sinks::Incident)> {
@@ -69,10 +70,11 @@ impl World<'_> {
         for (_, _, incident) in parts(&due.notification) {
             let Some(again) = incident.first_news() else { continue };
             let person = (sink.to_owned(), due.notification.recipient.clone());
-            let rows = invariants::rows(self).await;
-            let mine =
-                rows.into_iter().filter(|row| row.incident == again.incident && invariants::person(row) == person);
-            let Some(row) = mine.filter(|row| row.kind == "down" && row.state == "delivered").last() else { continue };
+            let is_told = |row: &Delivery| {
+                let is_theirs = row.incident == again.incident && invariants::person(row) == person;
+                is_theirs && row.kind == "down" && row.state == "delivered"
+            };
+            let Some(row) = invariants::rows(self).await.into_iter().rfind(is_told) else { continue };
             if self.told.iter().any(|told| told.notification == row.id) || !self.told_besides.insert(row.id) {
                 continue;
             }
