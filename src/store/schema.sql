@@ -115,7 +115,10 @@ CREATE TABLE notification (
     -- The receipt, or the last failure.
     detail TEXT,
     -- Of one that failed: the latest message that has told its recipient of the incident since.
-    heard_from INTEGER
+    heard_from INTEGER,
+    -- If its last attempt told as well that the line is down again, because the notification that was to tell that was given
+    -- up: that one.
+    instead_of INTEGER
 ) STRICT;
 CREATE INDEX notification_due ON notification (sink, due_at, id, owed_at) WHERE state = 'pending' AND leased = 0;
 CREATE INDEX notification_dead ON notification (sink) WHERE state = 'dead';

@@ -76,7 +76,8 @@ pub struct Again {
 pub enum Besides {
     /// It has a message of its own, which has reached them or is due.
     Told,
-    /// The message that was to tell them was given up, and nobody has taken the outage.
+    /// The message that was to tell them was given up, and nobody has taken the outage. Once this one has reached them, they
+    /// hear more of it as anybody who was told.
     GivenUp,
     /// Nothing so far: it is held back, or not for them. They may not be told when it ends either.
     Nothing,

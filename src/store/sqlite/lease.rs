@@ -271,9 +271,14 @@ impl Lessor<'_> {
     fn begin(&self, connection: &Connection, part: &Candidate, batch: Option<i64>) -> rusqlite::Result<()> {
         let Notification { id, attempt, incident, .. } = &part.notification;
         let update = "UPDATE notification SET leased = 1, attempts = ?2, held_by = NULL, \
-                      held_before = coalesce(held_by, held_before), batch = ?3, told_reason = ?4, told_closed = ?5 WHERE id = ?1";
-        let values = params![id, attempt, batch, incident.reason.as_str(), incident.closed_at.is_some()];
-        connection.prepare_cached(update)?.execute(values)?;
+                      held_before = coalesce(held_by, held_before), batch = ?3, told_reason = ?4, told_closed = ?5, instead_of = ?6 \
+                      WHERE id = ?1";
+        let (reason, is_over) = (incident.reason.as_str(), incident.closed_at.is_some());
+        connection.prepare_cached(update)?.execute(params![id, attempt, batch, reason, is_over, part.links_to])?;
+        if let (Some(given_up), Some(again)) = (part.links_to, &incident.again) {
+            let update = "UPDATE notification SET told_reason = ?, told_closed = 0 WHERE id = ?";
+            connection.prepare_cached(update)?.execute(params![again.reason.as_str(), given_up])?;
+        }
         let held_back = part.notification.held_back.as_ref();
         let held_by = part.held_by.as_ref().filter(|_| held_back.is_some_and(|by| *attempt == 1 || by.until.is_some()));
         let late = held_by.map(|by| format!("{by} held it back before"));

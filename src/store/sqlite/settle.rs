@@ -6,7 +6,7 @@ use std::sync::LazyLock;
 
 use jiff::Timestamp;
 use linedown_sinks::{FailureKind, Incident, Kind};
-use rusqlite::{Connection, params};
+use rusqlite::{Connection, OptionalExtension, params};
 
 use super::super::{Outcome, Settled, Settlement};
 use super::candidate::{need_not_be_told, note_heard};
@@ -51,7 +51,9 @@ fn settle_one(
         }
         Outcome::Delivered(_) => {
             finish(connection, id, "delivered", &detail, at)?;
-            after_delivery(connection, id, at, routing)
+            let mut settled = after_delivery(connection, id, at, routing)?;
+            settled.add(told_besides(connection, id, at, routing)?);
+            Ok(settled)
         }
         Outcome::Dead { kind, .. } => lose(connection, id, (&detail, Some(*kind)), at, routing),
     }
@@ -72,6 +74,29 @@ fn after_delivery(connection: &Connection, id: i64, now: Timestamp, routing: &Ro
     let sinks = go_on(connection, (id, settled), reminder, &incident, now, routing)?;
     Ok(Settled { sinks, ..Settled::default() })
 }
+
+/// If a message that was delivered was its recipient's first news of the line's next outage: writes down, with that outage,
+/// that they were told of it.
+fn told_besides(connection: &Connection, id: i64, now: Timestamp, routing: &Routing) -> rusqlite::Result<Settled> {
+    let query = "SELECT given_up.id FROM notification AS told JOIN notification AS given_up ON given_up.id = told.instead_of \
+                 WHERE told.id = ? AND given_up.state <> 'delivered' AND given_up.heard_from IS NULL";
+    let given_up: Option<i64> = connection.prepare_cached(query)?.query_row([id], |row| row.get(0)).optional()?;
+    let Some(given_up) = given_up else { return Ok(Settled::default()) };
+    let (incident, owed) = settled(connection, given_up)?;
+    let told = notification::add(connection, incident.id, &Owed { kind: Kind::Down, ..owed }, None, now)?;
+    let update = "UPDATE notification SET attempts = 1, told_closed = 0, \
+                  told_reason = (SELECT told_reason FROM notification WHERE id = ?2) WHERE id = ?1";
+    connection.prepare_cached(update)?.execute([told, given_up])?;
+    let attempt = "INSERT INTO attempt (notification, number, started_at, ended_at, outcome, detail) \
+                   SELECT ?1, 1, started_at, ended_at, outcome, detail FROM attempt WHERE notification = ?2 \
+                   ORDER BY number DESC LIMIT 1";
+    connection.prepare_cached(attempt)?.execute([told, id])?;
+    finish(connection, told, "delivered", TOLD_BESIDES, now)?;
+    after_delivery(connection, told, now, routing)
+}
+
+/// How somebody was told of an outage whose own message to them was given up.
+const TOLD_BESIDES: &str = "the message about the line's outage before told it";
 
 /// Withdraws a notification that need not be sent any more. Its recipient hears what changed while it was pending.
 /// Returns the sinks that have something to do.

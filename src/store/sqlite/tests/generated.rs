@@ -86,6 +86,8 @@ struct World<'s> {
     last: Option<Event>,
     in_hand: Vec<(String, Due)>,
     told: Vec<Told>,
+    /// The rows that say that somebody was told of an outage by a message about the line's outage before.
+    told_besides: BTreeSet<i64>,
     /// What a person sent again, whatever became of the outage.
     sent_again: BTreeSet<i64>,
     past: BTreeMap<i64, Past>,

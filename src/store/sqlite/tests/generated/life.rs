@@ -24,6 +24,7 @@ impl<'s> World<'s> {
             last: None,
             in_hand: Vec::new(),
             told: Vec::new(),
+            told_besides: BTreeSet::new(),
             sent_again: BTreeSet::new(),
             past: BTreeMap::new(),
             silences: Vec::new(),

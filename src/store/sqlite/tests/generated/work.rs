@@ -1,6 +1,7 @@
 //! What the workers of the sinks do in a story.
 
 use super::*;
+use crate::store::view::Delivery;
 
 /// What a message tells: itself, or each part of a digest.
 pub(super) fn parts(notification: &linedown_sinks::Notification) -> Vec<(i64, Kind, &linedown_sinks::Incident)> {
@@ -36,7 +37,8 @@ impl World<'_> {
             },
             Ending::Dead => dead(),
         };
-        if matches!(outcome, Outcome::Delivered(_)) {
+        let arrives = matches!(outcome, Outcome::Delivered(_));
+        if arrives {
             // Notices of losses by several rules may go out in one message.
             let rules: BTreeMap<i64, String> = match due.covers.len() {
                 1 => BTreeMap::new(),
@@ -58,6 +60,37 @@ impl World<'_> {
             }
         }
         self.life().settle(&due, self.now, outcome).await;
+        if arrives {
+            self.note_first_news(&sink, &due).await;
+        }
+    }
+
+    /// Notes who was told by a message about the outage before that the line is down again.
+    async fn note_first_news(&mut self, sink: &str, due: &Due) {
+        for (_, _, incident) in parts(&due.notification) {
+            let Some(again) = incident.first_news() else { continue };
+            let person = (sink.to_owned(), due.notification.recipient.clone());
+            let is_told = |row: &Delivery| {
+                let is_theirs = row.incident == again.incident && invariants::person(row) == person;
+                is_theirs && row.kind == "down" && row.state == "delivered"
+            };
+            let Some(row) = invariants::rows(self).await.into_iter().rfind(is_told) else { continue };
+            if self.told.iter().any(|told| told.notification == row.id) || !self.told_besides.insert(row.id) {
+                continue;
+            }
+            self.told.push(Told {
+                notification: row.id,
+                at: due.notification.at.as_second(),
+                sink: person.0,
+                recipient: person.1,
+                rule: row.rule,
+                kind: Kind::Down,
+                incident: again.incident,
+                closed: false,
+                attempt: due.notification.attempt,
+                message: due.notification.key(),
+            });
+        }
     }
 
     /// Lets every worker deliver what is due until nothing is. Returns when something will be.
