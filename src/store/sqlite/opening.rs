@@ -16,10 +16,10 @@ use super::{damage, mending, row, silence, takeover};
 use crate::clock;
 
 /// The format of the tables, as kept in `PRAGMA user_version`.
-const FORMAT: i64 = 8;
+const FORMAT: i64 = 7;
 
 /// The statements that lead from each former format to the next.
-const STEPS: [(i64, &str); 7] = [
+const STEPS: [(i64, &str); 6] = [
     (1, include_str!("../format_2.sql")),
     (
         2,
@@ -29,7 +29,6 @@ const STEPS: [(i64, &str); 7] = [
     (4, include_str!("../format_5.sql")),
     (5, include_str!("../format_6.sql")),
     (6, include_str!("../format_7.sql")),
-    (7, include_str!("../format_8.sql")),
 ];
 
 /// How many prepared statements are cached: more than there are.

@@ -11,14 +11,13 @@ use crate::rule::flapping::Flapping;
 const MINUTE: i64 = 60;
 
 /// The tables as former versions made them, by their format.
-const FORMER: [(i64, &str); 7] = [
+const FORMER: [(i64, &str); 6] = [
     (1, include_str!("formats/format_1.sql")),
     (2, include_str!("formats/format_2.sql")),
     (3, include_str!("formats/format_3.sql")),
     (4, include_str!("formats/format_4.sql")),
     (5, include_str!("formats/format_5.sql")),
     (6, include_str!("formats/format_6.sql")),
-    (7, include_str!("formats/format_7.sql")),
 ];
 
 /// What such a version left: A has dropped four times, at the minutes 1, 3, 5 and 7, and is up; B is down; the report
