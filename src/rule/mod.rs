@@ -7,6 +7,7 @@
 //!
 //! Where several rules name the same recipient, [`terms`] says what counts.
 
+mod digest;
 pub mod flapping;
 pub mod inventory;
 mod knowledge;
@@ -27,6 +28,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use linedown_sinks::{Incident, Instance, Kind, Language, Reason};
 
+pub use digest::digest;
 pub use knowledge::{Class, Knows, State, class, kind_when_sent, news};
 pub use target::{Retry, Target};
 

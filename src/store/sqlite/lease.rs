@@ -5,13 +5,12 @@
 //! is put off to its end, and leaves then as one message. A message keeps its parts and its number over all attempts.
 
 use std::cell::RefCell;
-use std::cmp::Reverse;
 use std::collections::BTreeSet;
 use std::iter;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use linedown_sinks::{Incident, Item, Kind, Notification};
+use linedown_sinks::{Incident, Kind, Notification};
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::super::{Due, Leased, RecipientPauses};
@@ -22,7 +21,7 @@ use super::{flapping, line, people, settle};
 use crate::clock::from_millis;
 use crate::link::{self, Purpose};
 use crate::rule::timing::Silence;
-use crate::rule::{Routing, Rule, class};
+use crate::rule::{Routing, Rule, class, digest};
 
 /// Most notifications in one message, so that leasing them keeps no webhook waiting. The rest of a group leaves with
 /// its next message.
@@ -144,7 +143,9 @@ impl Lessor<'_> {
         let (owed_at, parts) = (first.owed_at, iter::once(&first).chain(&others));
         let (covers, parts_owed_at) = parts.map(|part| (part.notification.id, part.owed_at)).unzip();
         let mut notification = match leader {
-            Some(leader) => digest(first.notification, leader, others),
+            Some(leader) => {
+                digest(first.notification, leader, others.into_iter().map(|part| part.notification).collect())
+            }
             None => first.notification,
         };
         if notification.asks_to_act() {
@@ -322,32 +323,4 @@ fn tries_since(connection: &Connection, notification: &Notification, owed_at: Ti
     let query = "SELECT count(*) FROM attempt WHERE notification = ? AND started_at >= ?";
     let values = params![notification.id, owed_at.as_millisecond()];
     connection.prepare_cached(query)?.query_row(values, |row| row.get(0))
-}
-
-/// Makes one message of a notification and all that goes out with it. The message's list may be cut, so what is over
-/// comes last, after lines that are down again and have a message of their own, reminders come after news, and the worst
-/// comes first.
-fn digest(first: Notification, leader: i64, others: Vec<Candidate>) -> Notification {
-    let others: Vec<Notification> = others.into_iter().map(|part| part.notification).collect();
-    // Losses are gathered over all rules.
-    let rule = first.rule.clone().filter(|rule| others.iter().all(|part| part.rule.as_ref() == Some(rule)));
-    let mut items: Vec<Item> = iter::once(first.clone())
-        .chain(others)
-        .map(|Notification { id, kind, incident, flapping, undelivered, .. }| Item {
-            notification: id,
-            kind,
-            incident,
-            flapping,
-            undelivered,
-        })
-        .collect();
-    items.sort_by_key(|item| {
-        let Item { notification, kind, incident, undelivered, .. } = item;
-        let is_over = incident.closed_at.is_some() && incident.first_news().is_none();
-        let is_over = (is_over, is_over && incident.again.is_none());
-        let news = undelivered.as_ref().map_or(*kind, |lost| lost.kind);
-        (is_over, news == Kind::Reminder, Reverse(incident.reason), incident.opened_at, *notification)
-    });
-    let incident = items.first().map_or_else(|| first.incident.clone(), |item| item.incident.clone());
-    Notification { id: leader, kind: Kind::Digest, incident, items, flapping: None, undelivered: None, rule, ..first }
 }
