@@ -103,6 +103,26 @@ impl Sqlite {
         looked.inspect_err(|error| self.damage.look_at(error)).map_err(failure)
     }
 
+    /// Brings these in line with a config, so many in one transaction. Returns the sinks that have something to do. None
+    /// of it need be synced at once: the next start does it again.
+    async fn bring_in_line(
+        &self,
+        ids: &[i64],
+        at_once: usize,
+        step: fn(&Connection, &[i64], &Basis<'_>) -> rusqlite::Result<BTreeSet<String>>,
+        (now, routing): (Timestamp, Arc<Routing>),
+    ) -> Result<BTreeSet<String>, StoreError> {
+        let mut sinks = BTreeSet::new();
+        for ids in ids.chunks(at_once) {
+            let (ids, routing, silences) = (ids.to_vec(), Arc::clone(&routing), Arc::clone(&self.silences));
+            let work = move |connection: &Connection| {
+                step(connection, &ids, &Basis { routing: &routing, silences: &silences, now })
+            };
+            sinks.append(&mut self.writer.note(work).await?);
+        }
+        Ok(sinks)
+    }
+
     /// The numbers of a line's incidents, as a list in JSON.
     async fn numbers_of(&self, line: String) -> Result<String, StoreError> {
         let (line, mut before, mut found) = (Arc::<str>::from(line), i64::MAX, Vec::new());
@@ -250,31 +270,12 @@ impl Store for Sqlite {
 
     async fn hold_again(&self, now: Timestamp, routing: Arc<Routing>) -> Result<BTreeSet<String>, StoreError> {
         let held = self.read(waiting::in_quiet_hours).await?;
-        let mut sinks = BTreeSet::new();
-        for step in held.chunks(AT_ONCE.into()) {
-            let (step, routing, silences) = (step.to_vec(), Arc::clone(&routing), Arc::clone(&self.silences));
-            let work = move |connection: &Connection| {
-                let basis = Basis { routing: &routing, silences: &silences, now };
-                waiting::hold_again(connection, &step, &basis)
-            };
-            sinks.append(&mut self.writer.write(work).await?);
-        }
-        Ok(sinks)
+        self.bring_in_line(&held, AT_ONCE.into(), waiting::hold_again, (now, routing)).await
     }
 
     async fn keep_up(&self, now: Timestamp, routing: Arc<Routing>) -> Result<BTreeSet<String>, StoreError> {
         let open = self.read(lack::open).await?;
-        let mut sinks = BTreeSet::new();
-        for step in open.chunks(lack::LOOKED_AT_AT_ONCE) {
-            let (step, routing, silences) = (step.to_vec(), Arc::clone(&routing), Arc::clone(&self.silences));
-            let work = move |connection: &Connection| {
-                let basis = Basis { routing: &routing, silences: &silences, now };
-                lack::keep_up(connection, &step, &basis)
-            };
-            // The next start does it again.
-            sinks.append(&mut self.writer.note(work).await?);
-        }
-        Ok(sinks)
+        self.bring_in_line(&open, lack::LOOKED_AT_AT_ONCE, lack::keep_up, (now, routing)).await
     }
 
     async fn last_reminders(&self, routing: Arc<Routing>) -> Result<LastReminders, StoreError> {
