@@ -6,32 +6,30 @@ use linedown_sinks::{Notification, Texts};
 
 use super::*;
 use crate::rule::flapping::Flapping;
-use crate::rule::matcher::Field;
 use crate::rule::{Rule, Target};
-use crate::store::RecipientPauses;
 
-const HOUR: i64 = 3600;
+pub(super) const HOUR: i64 = 3600;
 
-fn title(due: &Due) -> String {
+pub(super) fn title(due: &Due) -> String {
     Texts::default().title(&due.notification)
 }
 
-fn to_mail() -> Rule {
+pub(super) fn to_mail() -> Rule {
     rule("all", "{}", &["mail"], false)
 }
 
-fn to_slack() -> Rule {
+pub(super) fn to_slack() -> Rule {
     rule("all", "{}", &["slack"], false)
 }
 
 impl Life {
-    async fn only(&self, sink: &str, second: i64) -> Due {
+    pub(super) async fn only(&self, sink: &str, second: i64) -> Due {
         let [due] = self.lease(sink, second).await.try_into().unwrap();
         due
     }
 
     /// Delivers what is due, and returns how many notifications are in each message.
-    async fn parts_of(&self, sink: &str, second: i64) -> Vec<usize> {
+    pub(super) async fn parts_of(&self, sink: &str, second: i64) -> Vec<usize> {
         let due = self.lease(sink, second).await;
         for due in &due {
             self.settle(due, second, Outcome::Delivered("ok".into())).await;
@@ -40,13 +38,13 @@ impl Life {
     }
 
     /// What the tries of a notification of the first incident say.
-    async fn told_by(&self, id: i64) -> Vec<String> {
+    pub(super) async fn told_by(&self, id: i64) -> Vec<String> {
         let story = self.store.incident(1).await.unwrap().unwrap();
         let row = story.deliveries.into_iter().find(|row| row.id == id).unwrap();
         row.attempts.unwrap().into_iter().map(|attempt| attempt.detail.unwrap_or_default()).collect()
     }
 
-    async fn give(&self, sink: &str, second: i64, outcome: &Outcome) -> usize {
+    pub(super) async fn give(&self, sink: &str, second: i64, outcome: &Outcome) -> usize {
         let due = self.lease(sink, second).await;
         for due in &due {
             self.settle(due, second, outcome.clone()).await;
@@ -265,97 +263,6 @@ async fn the_tally_that_a_late_notice_promises_is_about_the_present_outage() {
     assert_eq!(tallies.iter().map(title).collect::<Vec<_>>(), ["🔴 A stays down after 5 outages: reason unknown"; 2]);
 }
 
-/// Also by a rule that gathers nothing: a sink that fails loses much at once.
-#[tokio::test]
-async fn notices_of_losses_are_gathered_whatever_the_rule_says() {
-    let life = Life::with(&["slack"]);
-    life.storm(0..30, EventKind::Disconnected, 0).await;
-    let due = life
-        .store
-        .lease("slack", 100, RecipientPauses::default(), from_millis(1000), Arc::clone(&life.routing))
-        .await
-        .unwrap()
-        .due;
-    let (first, others) = due.split_first().unwrap();
-    life.settle(first, 1, lost()).await;
-    let notices = life.lease("mail", 1).await;
-    assert_eq!((notices.len(), title(&notices[0]).as_str()), (2, "⚠ slack was not told: line 0 is down"));
-    let being_told = |due: &Due| due.notification.undelivered.as_ref().unwrap().others_being_told;
-    assert_eq!([being_told(&notices[0]), being_told(&notices[1])], [1, 1], "each other");
-    for due in others {
-        life.settle(due, 2, lost()).await;
-    }
-    assert_eq!(life.lease("mail", 60).await.len(), 0);
-    let notices = life.lease("mail", 61).await;
-    assert_eq!((notices.len(), title(&notices[0]).as_str()), (2, "⚠ slack was not told: 29 lines are down"));
-    let of_slack = |item: &linedown_sinks::Item| item.undelivered.as_ref().is_some_and(|lost| lost.sink == "slack");
-    assert!(notices.iter().all(|due| due.notification.items.iter().all(of_slack)), "{notices:?}");
-}
-
-/// It waits for a minute, and says above all that somebody else was not told.
-#[tokio::test]
-async fn a_notice_that_waits_keeps_back_no_news_of_an_outage_that_its_recipient_was_told_of() {
-    let life = Life::with(&["slack", "mail"]);
-    for line in ["A", "B", "C", "D"] {
-        life.webhook_of(line, EventKind::Disconnected, Reason::Other, 0).await;
-    }
-    assert_eq!(life.deliver_all("mail", 0).await, [Kind::Down; 8]);
-    let lost_ones = life.lease("slack", 0).await;
-    life.settle(&lost_ones[0], 1, lost()).await;
-    assert_eq!(life.deliver_all("mail", 1).await, [Kind::Undelivered; 2]);
-    for due in &lost_ones[1..] {
-        life.settle(due, 1, lost()).await;
-    }
-    assert_eq!(life.deliver_all("mail", 2).await, []);
-    life.webhook_of("B", EventKind::Disconnected, Reason::NumberBlocked, 3).await;
-    assert_eq!(life.deliver_all("mail", 3).await, [Kind::Worse; 2]);
-    life.store.acknowledge(3, "ana", "a test", from_millis(4000)).await.unwrap();
-    assert_eq!(life.deliver_all("mail", 4).await, [Kind::Acknowledged; 2]);
-    life.webhook_of("D", EventKind::Connected, Reason::Other, 5).await;
-    assert_eq!(life.deliver_all("mail", 5).await, [Kind::Resolved; 2]);
-    assert_eq!(life.parts_of("mail", 61).await, [3, 3], "the notices");
-}
-
-/// Otherwise the end would be owed and withdrawn again and again until the notice arrives.
-#[tokio::test]
-async fn who_is_being_told_the_end_by_a_notice_is_owed_no_other_message_about_it() {
-    let life = Life::with(&["slack", "mail"]);
-    life.down(0).await;
-    let downs = life.lease("mail", 0).await;
-    life.settle(&life.only("slack", 1).await, 1, lost()).await;
-    life.up(2).await;
-    let notices = life.lease("mail", 3).await;
-    assert!(notices.iter().all(|due| due.notification.kind == Kind::Undelivered), "{notices:?}");
-    for due in &downs {
-        life.settle(due, 4, Outcome::Delivered("ok".into())).await;
-    }
-    assert_eq!(life.deliver_all("mail", 5).await, []);
-    for due in &notices {
-        life.settle(due, 6, Outcome::Delivered("ok".into())).await;
-    }
-    assert_eq!(life.deliver_all("mail", 7).await, []);
-    assert_eq!(life.store.incident(1).await.unwrap().unwrap().deliveries.len(), downs.len() + 1 + notices.len());
-}
-
-/// That many people are not told, by whichever rule, is one piece of news.
-#[tokio::test]
-async fn notices_of_losses_are_gathered_over_all_rules_and_groups() {
-    let of_a = rule("a", r#"{"instance":"A"}"#, &["slack"], false);
-    let life = Life::by_rules(vec![of_a, Rule { group_by: vec![Field::parse("instance").unwrap()], ..to_slack() }]);
-    for line in ["A", "B", "C", "D"] {
-        life.webhook_of(line, EventKind::Disconnected, Reason::Other, 0).await;
-    }
-    let due = life.lease("slack", 0).await;
-    let (first, others) = due.split_first().unwrap();
-    life.settle(first, 1, lost()).await;
-    assert_eq!(life.parts_of("mail", 1).await, [1, 1]);
-    for due in others {
-        life.settle(due, 2, lost()).await;
-    }
-    assert_eq!(life.parts_of("mail", 2).await, [0; 0]);
-    assert_eq!(life.parts_of("mail", 61).await, [3, 3]);
-}
-
 /// The message that was lost would not have reminded them.
 #[tokio::test]
 async fn a_late_first_alert_that_is_lost_is_not_called_a_reminder() {
@@ -366,63 +273,4 @@ async fn a_late_first_alert_that_is_lost_is_not_called_a_reminder() {
     assert_eq!(life.give("slack", HOUR, &lost()).await, 1);
     let notices = life.lease("mail", HOUR).await;
     assert_eq!((notices.len(), title(&notices[0]).as_str()), (2, "⚠ slack was not told: A is down"));
-}
-
-impl Life {
-    /// Nobody at mail could be told of the line's second outage, from second 30 on. That the first is over is due at second
-    /// 60.
-    async fn untold_of_the_second() -> Self {
-        let life = Self::by(Rule { remind: vec![Duration::from_hours(1)], ..to_mail() });
-        life.down(10).await;
-        assert_eq!(life.give("mail", 10, &Outcome::Delivered("ok".into())).await, 2);
-        life.up(20).await;
-        let busy = Outcome::Again { kind: FailureKind::Busy, why: "503".into(), due_at: from_millis(60_000) };
-        assert_eq!(life.give("mail", 20, &busy).await, 2);
-        life.webhook(EventKind::Disconnected, Reason::SessionExpired, 30).await;
-        assert_eq!(life.give("mail", 30, &dead()).await, 2);
-        life
-    }
-}
-
-#[tokio::test]
-async fn who_hears_of_an_outage_only_with_the_end_of_the_former_is_reminded_and_told_of_its_end() {
-    let life = Life::untold_of_the_second().await;
-    let late = life.lease("mail", 60).await;
-    assert_eq!(title(&late[0]), "🔴 A was back after 10 s, and is down again: needs a new QR code");
-    for due in &late {
-        life.settle(due, 61, Outcome::Delivered("ok".into())).await;
-    }
-    assert_eq!(life.deliver_all("slack", 61).await, [], "the notices of the losses");
-    let retried = life.retried(Which::Dead { sink: None }, 62).await;
-    let told = "another message has told the recipient of this outage since";
-    assert_eq!(retried.refused.into_values().collect::<Vec<_>>(), [(); 2].map(|()| crate::store::Refused::Moot(told)));
-    assert_eq!(life.deliver_all("mail", HOUR + 30).await, [Kind::Reminder; 2]);
-    life.up(2 * HOUR).await;
-    assert_eq!(life.deliver_all("mail", 2 * HOUR).await, [Kind::Resolved; 2]);
-}
-
-#[tokio::test]
-async fn an_outage_that_ends_while_its_first_news_is_on_the_way_is_told_to_be_over() {
-    for outcome in [Outcome::Delivered("ok".into()), lost()] {
-        let life = Life::untold_of_the_second().await;
-        let late = life.lease("mail", 60).await;
-        life.up(61).await;
-        for due in &late {
-            life.settle(due, 62, outcome.clone()).await;
-        }
-        let ends = if matches!(outcome, Outcome::Delivered(_)) { 2 } else { 0 };
-        assert_eq!(life.deliver_all("mail", 62).await, vec![Kind::Resolved; ends], "{outcome:?}");
-    }
-}
-
-/// The attempt that arrived did not say it.
-#[tokio::test]
-async fn who_was_to_hear_of_an_outage_with_the_end_of_the_former_and_did_not_is_not_told_of_its_end() {
-    let life = Life::untold_of_the_second().await;
-    let busy = Outcome::Again { kind: FailureKind::Busy, why: "503".into(), due_at: from_millis(90_000) };
-    assert_eq!(life.give("mail", 60, &busy).await, 2);
-    life.store.acknowledge(2, "ana", "a test", from_millis(61_000)).await.unwrap();
-    assert_eq!(life.deliver_all("mail", 90).await, [Kind::Resolved; 2], "of the former");
-    life.up(100).await;
-    assert_eq!(life.deliver_all("mail", 100).await, []);
 }
